@@ -1,0 +1,55 @@
+package kernelsetup
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pkg/errors"
+)
+
+// command runs a program to its end and returns its standard output. env is added to the
+// program's environment. When ctx ends, the program and its children are killed. The
+// error holds the last lines the program wrote.
+func command(ctx context.Context, dir string, env []string, argv ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	// A group of its own, so that the compilers and linkers below it die with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	var stdout, all bytes.Buffer
+	cmd.Stdout, cmd.Stderr = both{&stdout, &all}, &all
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err != nil {
+		return "", errors.Errorf("%s: %v\n%s", strings.Join(argv, " "), err, lastLines(all.String(), 12))
+	}
+	return stdout.String(), nil
+}
+
+// both writes to two buffers.
+type both struct{ a, b *bytes.Buffer }
+
+func (w both) Write(p []byte) (int, error) {
+	w.a.Write(p)
+	return w.b.Write(p)
+}
+
+// lastLines returns the last n non-empty lines of text, indented.
+func lastLines(text string, n int) string {
+	var lines []string
+	for _, line := range strings.Split(text, "\n") {
+		if line = strings.TrimRight(line, " \r\t"); line != "" {
+			lines = append(lines, "    "+line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

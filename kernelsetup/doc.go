@@ -1,0 +1,23 @@
+// Package kernelsetup installs what the notebooks and XLA need and checks it: JupyterLab,
+// the GoNB kernel, its Go tools and the PJRT plugins.
+//
+// # Conventions
+//
+// Everything is private and pinned. Large things live in backend.CacheDir and are shared
+// by all checkouts:
+//
+//	plugins/PACKAGE-VERSION-HASH/   an XLA plugin, unpacked by pip and checked against its SHA-256
+//	tools/NAME-VERSION-HASH/        a Go program: gonb, goimports, gopls
+//	jupyter-HASH/                   a Python environment with JupyterLab, every package pinned by hash
+//
+// What belongs to one checkout lives in its folder .jupyter, which git ignores: the kernel
+// spec, written anew on every start because it names absolute paths, and Jupyter's settings.
+//
+// HASH is of everything the content depends on. A folder is finished when it holds its stamp,
+// which is written last; whatever has none is taken for the remains of an interrupted
+// installation and replaced. A lock file beside each folder keeps two processes apart.
+//
+// Functions take a context and stop their child processes when it ends. Messages go to an
+// io.Writer: a line when a step starts and one when it ends with the time it took; nothing
+// for what is already there.
+package kernelsetup

@@ -1,0 +1,78 @@
+package kernelsetup
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/pkg/errors"
+)
+
+// pipEnv keeps a user's pip settings, such as a mirror, but not those that move its target.
+var pipEnv = []string{
+	"PIP_USER=0", "PIP_REQUIRE_VIRTUALENV=0", "PIP_DISABLE_PIP_VERSION_CHECK=1",
+	"PIP_NO_INPUT=1", "PYTHONNOUSERSITE=1",
+}
+
+const (
+	pythonFix = "install Python 3.10 or later (apt-get install python3 python3-venv python3-pip)"
+	pipFix    = "check the network, or set PIP_INDEX_URL to a mirror or PIP_FIND_LINKS to a folder " +
+		"with the wheels, and run: go run . setup"
+)
+
+// findPython returns the Python to use: python3, at least 3.10.
+func findPython(ctx context.Context) (string, error) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return "", errors.Errorf("no python3 found in PATH; %s", pythonFix)
+	}
+	_, err = command(ctx, "", nil, python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))")
+	if err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return "", errors.Errorf("%s is older than 3.10; %s", python, pythonFix)
+	}
+	return python, nil
+}
+
+// findPip returns how to call pip: the Python's own, else one made in a throw-away
+// environment in dir.
+func findPip(ctx context.Context, dir string) ([]string, error) {
+	python, err := findPython(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := command(ctx, "", pipEnv, python, "-m", "pip", "--version"); err == nil {
+		return []string{python, "-m", "pip"}, nil
+	}
+	env := filepath.Join(dir, ".pip")
+	if _, err := command(ctx, "", nil, python, "-m", "venv", env); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, errors.Errorf("%s has neither pip nor venv; %s", python, pythonFix)
+	}
+	return []string{filepath.Join(env, "bin", "python"), "-m", "pip"}, nil
+}
+
+// pipInstall unpacks the packages of requirements, a text in pip's format with a hash for
+// each, into dir, an empty folder.
+func pipInstall(ctx context.Context, dir, requirements string) error {
+	pip, err := findPip(ctx, dir)
+	if err != nil {
+		return err
+	}
+	list := filepath.Join(dir, "requirements.txt")
+	if err := os.WriteFile(list, []byte(requirements), 0o644); err != nil {
+		return errors.WithStack(err)
+	}
+	// --no-cache-dir: a plugin is taken once, and its wheel is large.
+	_, err = command(ctx, dir, pipEnv, append(pip, "install", "--quiet", "--no-compile", "--no-cache-dir",
+		"--no-deps", "--require-hashes", "--only-binary=:all:", "--target", dir, "-r", list)...)
+	if err != nil {
+		return err
+	}
+	return errors.WithStack(os.RemoveAll(filepath.Join(dir, ".pip")))
+}

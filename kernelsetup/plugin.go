@@ -1,0 +1,54 @@
+package kernelsetup
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"palimpsest/pkg/backend"
+
+	"github.com/pkg/errors"
+)
+
+// EnsurePlugin installs the XLA CPU plugin unless it is there. Where no plugin exists for
+// the machine it says so on out and returns nil: pure Go takes over.
+func EnsurePlugin(ctx context.Context, out io.Writer) error {
+	return ensurePlugin(ctx, newProgress(out), backend.CPU)
+}
+
+func ensurePlugin(ctx context.Context, p *progress, plugin backend.Plugin) error {
+	if !plugin.Supported() {
+		p.line("%s: has no build for %s/%s, pure Go is used", plugin.Title, runtime.GOOS, runtime.GOARCH)
+		return nil
+	}
+	t, err := pluginTree(plugin)
+	if err != nil {
+		return err
+	}
+	return t.ensure(ctx, p)
+}
+
+// pluginTree returns the folder of a plugin and how it is filled.
+func pluginTree(plugin backend.Plugin) (tree, error) {
+	dir, err := plugin.Dir()
+	if err != nil {
+		return tree{}, err
+	}
+	requirements := fmt.Sprintf("%s==%s --hash=sha256:%s\n", plugin.Package, plugin.Version, plugin.SHA256)
+	fill := func(ctx context.Context, dir string) error {
+		if err := pipInstall(ctx, dir, requirements); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return errors.Errorf("could not install the %s: %v\n%s", plugin.Title, err, pipFix)
+		}
+		if _, err := os.Stat(filepath.Join(dir, plugin.File)); err != nil {
+			return errors.Errorf("%s %s holds no %s", plugin.Package, plugin.Version, plugin.File)
+		}
+		return nil
+	}
+	return tree{dir: dir, title: plugin.Title, fill: fill}, nil
+}

@@ -1,0 +1,90 @@
+package kernelsetup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"palimpsest/pkg/backend"
+
+	"github.com/gofrs/flock"
+	"github.com/pkg/errors"
+)
+
+// tree is a folder that is either finished or not there as far as anyone can see.
+type tree struct {
+	dir   string // its path; the last element holds a hash of all it depends on
+	title string // for messages
+	// inPlace is set for content that knows its own path and cannot be renamed.
+	inPlace bool
+	// fill makes the content in an empty folder.
+	fill func(ctx context.Context, dir string) error
+}
+
+// finished says whether the tree is complete.
+func (t tree) finished() bool {
+	_, err := os.Stat(filepath.Join(t.dir, backend.StampName))
+	return err == nil
+}
+
+// ensure fills the tree unless it is finished. It waits for another process at the same
+// work and then uses what that one made.
+func (t tree) ensure(ctx context.Context, p *progress) error {
+	if t.finished() {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(t.dir), 0o755); err != nil {
+		return errors.Wrapf(err, "%s needs a folder; make it writable or set %s", t.title, backend.CacheEnv)
+	}
+	lock := flock.New(t.dir + ".lock")
+	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return errors.Wrapf(err, "cannot lock %s.lock", t.dir)
+	}
+	defer lock.Unlock()
+	if t.finished() {
+		return nil
+	}
+	return p.step(t.title, func() error { return t.make(ctx) })
+}
+
+// make fills the tree; the caller holds its lock.
+func (t tree) make(ctx context.Context) error {
+	work := t.dir + ".tmp"
+	if t.inPlace {
+		work = t.dir
+	}
+	// What an interrupted run left.
+	for _, dir := range []string{work, t.dir} {
+		if err := os.RemoveAll(dir); err != nil {
+			return errors.Wrapf(err, "cannot remove the unfinished %s; remove it by hand", dir)
+		}
+	}
+	if err := os.Mkdir(work, 0o755); err != nil {
+		return errors.WithStack(err)
+	}
+	if err := t.fill(ctx, work); err != nil {
+		os.RemoveAll(work) // best effort: the next run removes it too
+		return err
+	}
+	stamp := filepath.Join(work, backend.StampName)
+	if err := os.WriteFile(stamp, []byte(filepath.Base(t.dir)+"\n"), 0o644); err != nil {
+		return errors.WithStack(err)
+	}
+	if t.inPlace {
+		return nil
+	}
+	return errors.WithStack(os.Rename(work, t.dir))
+}
+
+// hashOf names a content by all it depends on: eight hex digits.
+func hashOf(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:4])
+}

@@ -1,0 +1,158 @@
+package backend
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend" // pure Go, always there
+	"github.com/pkg/errors"
+)
+
+// pureGo is how pure Go is opened: with its default number of workers, which follows the
+// number of processors, it deadlocks on two of them.
+const pureGo = "go:parallelism=64"
+
+// Choice says which backend was opened and why.
+type Choice struct {
+	Name   string   // "user", "xla:cuda", "xla:cpu" or "go"
+	Config string   // what GoMLX opened, a value GOMLX_BACKEND accepts
+	Why    string   // why this one
+	Faster string   // what would be faster and how to get it; "" if nothing known is
+	Failed []string // what was tried before and failed, one message each
+}
+
+// String returns the choice as one line.
+func (c Choice) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "backend %s: %s", c.label(), c.Why)
+	for _, failed := range c.Failed {
+		fmt.Fprintf(&b, "; %s", failed)
+	}
+	if c.Faster != "" {
+		fmt.Fprintf(&b, "; faster: %s", c.Faster)
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// label is the backend's name for people; only a user's own choice needs its settings told.
+func (c Choice) label() string {
+	if c.Name == "user" {
+		return c.Config
+	}
+	return c.Name
+}
+
+// Open opens a backend in the order the package states and says which. The error is nil
+// unless even pure Go fails. Each call opens a new backend: open one for the whole program.
+func Open() (compute.Backend, Choice, error) {
+	return machine().open()
+}
+
+// probes is what the choice depends on. Tests put their own in.
+type probes struct {
+	user       string                 // GOMLX_BACKEND
+	xla, simd  bool                   // XLA compiled in; pure Go lacks SIMD
+	devices    []string               // NVIDIA device files
+	cpu, cuda  func() (string, error) // plugin paths
+	newBackend func(config string) (compute.Backend, error)
+}
+
+// machine returns the probes of the machine the program runs on.
+func machine() probes {
+	return probes{
+		user: os.Getenv(compute.ConfigEnvVar), xla: xlaBuilt, simd: simdMissing,
+		devices: NVIDIADevices(), cpu: CPUPluginPath, cuda: CUDAPluginPath,
+		newBackend: newBackend,
+	}
+}
+
+func (p probes) open() (compute.Backend, Choice, error) {
+	var failed []string
+	try := func(c Choice) (compute.Backend, Choice, bool) {
+		backend, err := p.newBackend(c.Config)
+		if err != nil {
+			failed = append(failed, fmt.Sprintf("%s did not open (%s)", c.label(), firstLine(err)))
+			return nil, c, false
+		}
+		c.Failed = failed
+		return backend, c, true
+	}
+	if p.user != "" {
+		c := Choice{Name: "user", Config: p.expand(p.user), Why: compute.ConfigEnvVar + "=" + p.user}
+		if backend, c, ok := try(c); ok {
+			return backend, c, nil
+		}
+	}
+	cpuPath, cpuErr := p.cpu()
+	cudaPath, cudaErr := p.cuda()
+	faster := ""
+	if p.xla && len(p.devices) > 0 {
+		if cudaErr == nil {
+			c := Choice{Name: "xla:cuda", Config: "xla:" + cudaPath, Why: "NVIDIA GPU " + p.devices[0]}
+			if backend, c, ok := try(c); ok {
+				return backend, c, nil
+			}
+			faster = "mend the GPU, go run . doctor says how"
+		} else {
+			faster = "the NVIDIA GPU " + p.devices[0] + " here, after: go run . setup --cuda"
+		}
+	}
+	if p.xla && cpuErr == nil {
+		c := Choice{Name: "xla:cpu", Config: "xla:" + cpuPath, Faster: faster, Why: "no NVIDIA GPU here"}
+		if len(p.devices) > 0 {
+			c.Why = "XLA on the processor"
+		}
+		if backend, c, ok := try(c); ok {
+			return backend, c, nil
+		}
+	}
+	c := Choice{Name: "go", Config: pureGo, Why: "pure Go, for XLA's CPU plugin failed"}
+	switch {
+	case !p.xla:
+		c.Why = "pure Go, for this build has no XLA"
+		c.Faster = "XLA, 5 to 10 times: on Linux install a C compiler (apt-get install gcc libc6-dev) and run again"
+	case cpuErr != nil:
+		c.Why = "pure Go, for " + firstLine(cpuErr)
+		c.Faster = "XLA, 5 to 10 times"
+	}
+	if p.simd {
+		c.Faster = strings.TrimPrefix(c.Faster+"; or build with GOEXPERIMENT=simd", "; or ")
+	}
+	backend, c, ok := try(c)
+	if !ok {
+		return nil, Choice{Failed: failed}, errors.Errorf("no backend opened: %s; run: go run . doctor",
+			strings.Join(failed, "; "))
+	}
+	return backend, c, nil
+}
+
+// expand turns the short names of GOMLX_BACKEND into what this package installs: "xla:cpu"
+// and "xla:cuda" into the plugin's path, "go" into a form that does not deadlock. Options
+// after a comma stay.
+func (p probes) expand(config string) string {
+	name, options, hasOptions := strings.Cut(config, ",")
+	if hasOptions {
+		options = "," + options
+	}
+	find := map[string]func() (string, error){"xla": p.cpu, "xla:": p.cpu, "xla:cpu": p.cpu, "xla:cuda": p.cuda}[name]
+	if find != nil {
+		if path, err := find(); err == nil {
+			return "xla:" + path + options
+		}
+	}
+	if config == "go" || config == "go:" {
+		return pureGo
+	}
+	return config
+}
+
+// firstLine returns the first line of err, cut at 300 bytes: PJRT's errors run to pages.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	if len(line) > 300 {
+		line = line[:300] + "…"
+	}
+	return line
+}

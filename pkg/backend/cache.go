@@ -1,0 +1,26 @@
+package backend
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/pkg/errors"
+)
+
+// CacheEnv is the environment variable that moves the cache folder.
+const CacheEnv = "PALIMPSEST_CACHE"
+
+// CacheDir returns the absolute path of the folder for large pinned files: plugins, tools,
+// data sets. It is $PALIMPSEST_CACHE if that is set, else "palimpsest" in the user's cache
+// folder. The folder need not exist yet. It fails if neither is known.
+func CacheDir() (string, error) {
+	if dir := os.Getenv(CacheEnv); dir != "" {
+		abs, err := filepath.Abs(dir)
+		return abs, errors.Wrapf(err, "%s=%q has no absolute path; set it to one", CacheEnv, dir)
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", errors.Wrapf(err, "no folder for cached files; set %s to one", CacheEnv)
+	}
+	return filepath.Join(dir, "palimpsest"), nil
+}

@@ -1,0 +1,4 @@
+package backend
+
+// CUDA lists the XLA plugins for NVIDIA GPUs, the preferred one first.
+var CUDA = []Plugin{}

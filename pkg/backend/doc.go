@@ -1,0 +1,23 @@
+// Package backend opens the GoMLX backend every computation of this repository runs on,
+// and says in one line which one it took, why, and what would be faster.
+//
+// # Order of choice
+//
+//  1. what GOMLX_BACKEND names, if it is set;
+//  2. XLA on an NVIDIA GPU, if the CUDA plugin is installed and a device is there;
+//  3. XLA on the processor, if its plugin is installed;
+//  4. pure Go, which is always there.
+//
+// A step that fails leaves a message in [Choice.Failed] and gives way to the next.
+//
+// # Conventions
+//
+// A plugin is a shared library with the PJRT interface, [pjrt]. Plugins are installed by
+// package kernelsetup into [CacheDir]; this package only looks for them and never
+// downloads anything: the automatic download of go-xla is switched off on import.
+// XLA needs cgo. A build without a C compiler still works and has pure Go alone.
+//
+// References:
+//
+//	[pjrt]  OpenXLA. PJRT: Uniform Device API. https://openxla.org/xla/pjrt
+package backend

@@ -1,0 +1,64 @@
+package backend
+
+import (
+	"os"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/pkg/errors"
+)
+
+// newBackend opens config through GoMLX. Whatever panics inside becomes an error: GoMLX
+// panics on a backend name it does not know.
+func newBackend(config string) (backend compute.Backend, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			backend, err = nil, errors.Errorf("%v", r)
+		}
+	}()
+	if plugin, found := strings.CutPrefix(config, "xla:"); found {
+		plugin, _, _ = strings.Cut(plugin, ",")
+		if err := prepareCUDA(plugin); err != nil {
+			return nil, err
+		}
+	}
+	defer quietStdout()()
+	backend, err = compute.NewWithConfig(config)
+	if err != nil {
+		return nil, err // XLA returns a typed nil beside its error
+	}
+	return backend, nil
+}
+
+// prepareCUDA tells XLA where NVIDIA's compiler data lie when plugin is a CUDA plugin laid
+// out as in a Python environment, where go-xla's own search does not look.
+func prepareCUDA(plugin string) error {
+	if !strings.Contains(plugin, "cuda") {
+		return nil
+	}
+	data := cudaData(plugin)
+	if data == "" {
+		return nil
+	}
+	flags := strings.TrimSpace(os.Getenv("XLA_FLAGS") + " --xla_gpu_cuda_data_dir=" + data)
+	if err := os.Setenv("XLA_FLAGS", flags); err != nil {
+		return errors.Wrapf(err, "could not set XLA_FLAGS=%q", flags)
+	}
+	// Its check would warn about the folder found above.
+	return errors.Wrap(os.Setenv("GOPJRT_CUDA_CHECKS", "0"), "could not set GOPJRT_CUDA_CHECKS")
+}
+
+// quietStdout points os.Stdout at nothing until the returned function is called: pure Go
+// prints its number of workers, which is no part of any command's output.
+func quietStdout() (restore func()) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return func() {}
+	}
+	stdout := os.Stdout
+	os.Stdout = null
+	return func() {
+		os.Stdout = stdout
+		null.Close()
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !(cgo && linux && (amd64 || arm64))
+
+package backend
+
+// xlaBuilt says whether XLA is compiled into this program: here it is not, because cgo is
+// off (no C compiler was found, or CGO_ENABLED=0) or no plugin exists for this system.
+const xlaBuilt = false
