@@ -1,0 +1,182 @@
+package metrics
+
+import (
+	"math"
+	"sync"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+)
+
+// Stats holds the mean and covariance of a set of features: all that FID needs to know of it.
+// Make it once for a reference set and keep it: the square root of the covariance, the slow
+// half of the work, is computed at the first use and kept too. It is safe for concurrent use.
+type Stats struct {
+	N    int           // number of images
+	Mean []float64     // [D]
+	Cov  *mat.SymDense // [D, D], unbiased: divided by N-1, as numpy.cov does
+
+	rootOnce sync.Once
+	root     *mat.Dense // symmetric square root of Cov
+	rootErr  error
+}
+
+// NewStats computes the mean and the unbiased covariance of features, [N, D] with N >= 2.
+// It returns an error if there are fewer than two rows or if a value is not finite.
+func NewStats(features *mat.Dense) (*Stats, error) {
+	if err := checkFinite("metrics.NewStats", features); err != nil {
+		return nil, err
+	}
+	n, d := features.Dims()
+	if n < 2 {
+		return nil, errors.Errorf("metrics.NewStats: %d images; a covariance needs at least 2", n)
+	}
+	s := &Stats{N: n, Mean: make([]float64, d), Cov: mat.NewSymDense(d, nil)}
+	column := make([]float64, n)
+	for j := range d {
+		s.Mean[j] = stat.Mean(mat.Col(column, j, features), nil)
+	}
+	stat.CovarianceMatrix(s.Cov, features, nil)
+	return s, nil
+}
+
+// Dim returns D, the number of features.
+func (s *Stats) Dim() int { return len(s.Mean) }
+
+// sqrtCov returns the symmetric square root of the covariance.
+func (s *Stats) sqrtCov() (*mat.Dense, error) {
+	s.rootOnce.Do(func() { s.root, s.rootErr = symmetricRoot(s.Cov) })
+	return s.root, s.rootErr
+}
+
+// FIDOptions sets what [FID] and [Frechet] accept. The zero value is the safe one.
+type FIDOptions struct {
+	// AllowSmallN computes a number even if a set has fewer images than there are features.
+	// Its covariance is then singular, and FID, which falls as N grows, is far from its limit:
+	// such numbers compare only with others of the same N.
+	AllowSmallN bool
+}
+
+// FID returns the Fréchet inception distance [fid] between two sets of features, [N, D] and
+// [M, D]; see [Frechet]. To compare many sets with one reference, use [NewStats] and [Frechet].
+func FID(a, b *mat.Dense, opt FIDOptions) (float64, error) {
+	sa, err := NewStats(a)
+	if err != nil {
+		return math.NaN(), errors.WithMessage(err, "first set")
+	}
+	sb, err := NewStats(b)
+	if err != nil {
+		return math.NaN(), errors.WithMessage(err, "second set")
+	}
+	return Frechet(sa, sb, opt)
+}
+
+// Frechet returns the squared Fréchet distance between two Gaussians, [fid] eq. 6,
+//
+//	|μ_a - μ_b|² + Tr(C_a) + Tr(C_b) - 2·Tr((C_a·C_b)^(1/2))
+//
+// The matrix C_a·C_b is not symmetric, and ReLU features make it singular, where a general
+// matrix square root fails or turns complex. The last trace is therefore taken as the sum of
+// the square roots of the eigenvalues of S·C_b·S, which is symmetric and has the same
+// eigenvalues; S is the symmetric square root of C_a.
+//
+// It returns an error if the dimensions differ or, without AllowSmallN, if one of the sets has
+// fewer images than features.
+func Frechet(a, b *Stats, opt FIDOptions) (float64, error) {
+	d := a.Dim()
+	if b.Dim() != d {
+		return math.NaN(), errors.Errorf("metrics.Frechet: %d features in the first set, %d in the second; "+
+			"take both from one extractor", d, b.Dim())
+	}
+	if n := min(a.N, b.N); n < d && !opt.AllowSmallN {
+		return math.NaN(), errors.Errorf("metrics.Frechet: %d images are fewer than the %d features, so the covariance "+
+			"is singular and FID misleads; use at least %d images, or KID, or set AllowSmallN and compare equal N only",
+			n, d, d)
+	}
+	root, err := a.sqrtCov()
+	if err != nil {
+		return math.NaN(), err
+	}
+	var half, product mat.Dense
+	half.Mul(root, b.Cov)
+	product.Mul(&half, root)
+	var eig mat.EigenSym
+	if ok := eig.Factorize(symmetrise(&product), false); !ok {
+		return math.NaN(), errors.Errorf("metrics.Frechet: the eigenvalues of the %d×%d covariance product did not converge", d, d)
+	}
+	sum := 0.0
+	for _, r := range roots(eig.Values(nil)) {
+		sum += r
+	}
+	dist := mat.Trace(a.Cov) + mat.Trace(b.Cov) - 2*sum
+	for j := range d {
+		diff := a.Mean[j] - b.Mean[j]
+		dist += diff * diff
+	}
+	return math.Max(dist, 0), nil // equal sets: rounding may leave a tiny negative number
+}
+
+// symmetricRoot returns the symmetric S with S·S = c, for c positive semidefinite.
+func symmetricRoot(c *mat.SymDense) (*mat.Dense, error) {
+	var eig mat.EigenSym
+	if ok := eig.Factorize(c, true); !ok {
+		return nil, errors.Errorf("metrics: the eigenvalues of a %d×%d covariance did not converge",
+			c.SymmetricDim(), c.SymmetricDim())
+	}
+	var vectors, scaled, root mat.Dense
+	eig.VectorsTo(&vectors)
+	lambda := roots(eig.Values(nil))
+	scaled.Apply(func(_, j int, v float64) float64 { return v * lambda[j] }, &vectors)
+	root.Mul(&scaled, vectors.T())
+	return &root, nil
+}
+
+// roots replaces each eigenvalue of a positive semidefinite matrix by its square root. An
+// eigenvalue below the rounding error of the largest is one of a singular direction and counts
+// as 0: its root would magnify the error from 1e-16 to 1e-8.
+func roots(values []float64) []float64 {
+	largest := 0.0
+	for _, v := range values {
+		largest = math.Max(largest, math.Abs(v))
+	}
+	const epsilon = 0x1p-52
+	floor := largest * epsilon * float64(len(values))
+	for i, v := range values {
+		if v <= floor {
+			values[i] = 0
+		} else {
+			values[i] = math.Sqrt(v)
+		}
+	}
+	return values
+}
+
+// symmetrise returns (m + mᵀ)/2, which removes the rounding error's asymmetry.
+func symmetrise(m *mat.Dense) *mat.SymDense {
+	d, _ := m.Dims()
+	s := mat.NewSymDense(d, nil)
+	for i := range d {
+		for j := i; j < d; j++ {
+			s.SetSym(i, j, (m.At(i, j)+m.At(j, i))/2)
+		}
+	}
+	return s
+}
+
+// checkFinite returns an error that names the first value of m that is NaN or infinite.
+func checkFinite(who string, m *mat.Dense) error {
+	if m == nil || m.IsEmpty() {
+		return errors.Errorf("%s: no features; need a matrix [N, D] with at least one row", who)
+	}
+	n, d := m.Dims()
+	for i := range n {
+		for j, v := range m.RawRowView(i) {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return errors.Errorf("%s: feature %d of image %d (of %d×%d) is %g; need finite numbers: "+
+					"did the sampler diverge?", who, j, i, n, d, v)
+			}
+		}
+	}
+	return nil
+}

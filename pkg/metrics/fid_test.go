@@ -1,0 +1,111 @@
+package metrics
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// gaussian returns stats with a diagonal covariance.
+func gaussian(mean, variance []float64) *Stats {
+	d := len(mean)
+	s := &Stats{N: 1000, Mean: mean, Cov: mat.NewSymDense(d, nil)}
+	for i, v := range variance {
+		s.Cov.SetSym(i, i, v)
+	}
+	return s
+}
+
+func TestFrechetOfGaussians(t *testing.T) {
+	// For diagonal covariances the distance is |μ_a-μ_b|² + Σ(σ_a-σ_b)².
+	for _, tc := range []struct {
+		name string
+		a, b *Stats
+		want float64
+	}{
+		{"equal", gaussian([]float64{1, 2}, []float64{4, 9}), gaussian([]float64{1, 2}, []float64{4, 9}), 0},
+		{"shifted by (3, 4)", gaussian([]float64{0, 0}, []float64{1, 1}), gaussian([]float64{3, 4}, []float64{1, 1}), 25},
+		{"deviations 1, 2 and 3, 5", gaussian([]float64{0, 0}, []float64{1, 4}), gaussian([]float64{0, 0}, []float64{9, 25}), 4 + 9},
+		{"a dead feature", gaussian([]float64{0, 0}, []float64{0, 4}), gaussian([]float64{0, 0}, []float64{0, 1}), 1},
+		{"a feature dead in one set", gaussian([]float64{0, 0}, []float64{0, 1}), gaussian([]float64{0, 0}, []float64{4, 1}), 4},
+		{"one set constant", gaussian([]float64{1, 0}, []float64{0, 0}), gaussian([]float64{0, 0}, []float64{1, 1}), 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Frechet(tc.a, tc.b, FIDOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if math.Abs(got-tc.want) > 1e-12 {
+				t.Errorf("distance %g, want %g", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestFIDIsInvariantUnderRotation(t *testing.T) {
+	// Turning both sets by one angle changes neither means' distance nor the traces.
+	r := loadReference(t)
+	a, b := r.pair("full")
+	_, d := a.Dims()
+	turn := mat.NewDense(d, d, nil)
+	for i := range d {
+		turn.Set(i, i, 1)
+	}
+	c, s := math.Cos(0.7), math.Sin(0.7)
+	turn.Set(0, 0, c)
+	turn.Set(0, 5, -s)
+	turn.Set(5, 0, s)
+	turn.Set(5, 5, c)
+	var ta, tb mat.Dense
+	ta.Mul(a, turn)
+	tb.Mul(b, turn)
+	want, err := FID(a, b, FIDOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := FID(&ta, &tb, FIDOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "FID of turned sets", got, want, 1e-9)
+}
+
+func TestFIDRefusals(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	sample := func(n, d int) *mat.Dense {
+		m := mat.NewDense(n, d, nil)
+		m.Apply(func(int, int, float64) float64 { return rng.NormFloat64() }, m)
+		return m
+	}
+	bad := sample(20, 4)
+	bad.Set(3, 1, math.NaN())
+	for _, tc := range []struct {
+		name string
+		a, b *mat.Dense
+		opt  FIDOptions
+		want string
+	}{
+		{"fewer images than features", sample(7, 8), sample(50, 8), FIDOptions{}, "7 images are fewer than the 8 features"},
+		{"the same in the second set", sample(50, 8), sample(7, 8), FIDOptions{}, "7 images are fewer than the 8 features"},
+		{"other dimension", sample(20, 4), sample(20, 5), FIDOptions{}, "one extractor"},
+		{"not finite", bad, sample(20, 4), FIDOptions{}, "feature 1 of image 3"},
+		{"one image", sample(20, 4), sample(1, 4), FIDOptions{AllowSmallN: true}, "at least 2"},
+		{"none", sample(20, 4), &mat.Dense{}, FIDOptions{AllowSmallN: true}, "no features"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := FID(tc.a, tc.b, tc.opt)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !math.IsNaN(got) {
+				t.Errorf("got %g and error %v, want NaN and an error with %q", got, err, tc.want)
+			}
+		})
+	}
+	if _, err := FID(sample(8, 8), sample(50, 8), FIDOptions{}); err != nil {
+		t.Errorf("as many images as features: %v", err)
+	}
+	if _, err := FID(sample(7, 8), sample(50, 8), FIDOptions{AllowSmallN: true}); err != nil {
+		t.Errorf("AllowSmallN: %v", err)
+	}
+}

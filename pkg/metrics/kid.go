@@ -1,0 +1,140 @@
+package metrics
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+)
+
+// KIDOptions says over which subsets [KID] averages. The zero value takes the full sets once.
+type KIDOptions struct {
+	Subsets    int    // number of random subsets; 0 is the full sets, without drawing
+	SubsetSize int    // images in a subset of each set; 0 or more than there are means min(1000, N, M)
+	Seed       uint64 // seed of the drawing
+}
+
+// UsualKID is the setting of most published numbers: 100 subsets of min(1000, N, M) images.
+func UsualKID(seed uint64) KIDOptions { return KIDOptions{Subsets: 100, SubsetSize: 1000, Seed: seed} }
+
+// KIDResult is a kernel inception distance. The mean of its estimator over draws of the images
+// is exact, so it may be below 0 where the two sets are alike.
+type KIDResult struct {
+	Mean    float64 // average over the subsets
+	Std     float64 // standard deviation over the subsets (divided by their number); 0 for the full sets
+	Subsets int     // evaluations that differ: 1 if every subset is the full set
+	Size    int     // images a subset, the smaller of the two sets' numbers for the full sets
+}
+
+// KID returns the kernel inception distance [kid] of two sets of features, [N, D] and [M, D]: the
+// unbiased estimate of the squared maximum mean discrepancy, [mmd] eq. 3,
+//
+//	Σ_{i≠j} k(a_i,a_j)/(n(n-1)) + Σ_{i≠j} k(b_i,b_j)/(m(m-1)) - 2·Σ_{i,j} k(a_i,b_j)/(n·m)
+//
+// with the cubic kernel k(x,y) = (x·y/D + 1)³. Subsets are drawn without replacement. Where the
+// subset is as large as both sets, every subset is the full set, and it is computed once.
+// It returns an error if the dimensions differ, a value is not finite, or a set has fewer than
+// two images.
+func KID(a, b *mat.Dense, opt KIDOptions) (KIDResult, error) {
+	nan := KIDResult{Mean: math.NaN(), Std: math.NaN()}
+	n, m, err := checkPair("metrics.KID", a, b)
+	if err != nil {
+		return nan, err
+	}
+	if n < 2 || m < 2 {
+		return nan, errors.Errorf("metrics.KID: %d and %d images; the unbiased estimate needs at least 2 of each", n, m)
+	}
+	if opt.Subsets < 0 || opt.SubsetSize < 0 || opt.SubsetSize == 1 {
+		return nan, errors.Errorf("metrics.KID: %d subsets of %d images; need 0 or more subsets of 2 or more images (0: as many as usual)",
+			opt.Subsets, opt.SubsetSize)
+	}
+	size := min(1000, n, m)
+	if opt.SubsetSize > 0 {
+		size = min(opt.SubsetSize, n, m)
+	}
+	if opt.Subsets == 0 || (size == n && size == m) {
+		return KIDResult{Mean: unbiasedMMD2(a, b), Subsets: 1, Size: min(n, m)}, nil
+	}
+	rng := rand.New(rand.NewPCG(opt.Seed, 0))
+	rowsA, rowsB := make([][]int, opt.Subsets), make([][]int, opt.Subsets)
+	for i := range rowsA {
+		rowsA[i], rowsB[i] = rng.Perm(n)[:size], rng.Perm(m)[:size]
+	}
+	return kidOfSubsets(a, b, rowsA, rowsB), nil
+}
+
+// kidOfSubsets averages the estimate over the given rows of a and b.
+func kidOfSubsets(a, b *mat.Dense, rowsA, rowsB [][]int) KIDResult {
+	values := make([]float64, len(rowsA))
+	for i := range values {
+		values[i] = unbiasedMMD2(takeRows(a, rowsA[i]), takeRows(b, rowsB[i]))
+	}
+	mean, variance := stat.PopMeanVariance(values, nil)
+	return KIDResult{Mean: mean, Std: math.Sqrt(variance), Subsets: len(values), Size: len(rowsA[0])}
+}
+
+// unbiasedMMD2 is the estimate of [KID] over all rows.
+func unbiasedMMD2(a, b *mat.Dense) float64 {
+	n, _ := a.Dims()
+	m, _ := b.Dims()
+	aa, diagA := kernelSum(a, a)
+	bb, diagB := kernelSum(b, b)
+	ab, _ := kernelSum(a, b)
+	fn, fm := float64(n), float64(m)
+	return (aa-diagA)/(fn*(fn-1)) + (bb-diagB)/(fm*(fm-1)) - 2*ab/(fn*fm)
+}
+
+// kernelSum returns the sum of the cubic kernel over all pairs of rows, and over the pairs of
+// equal row numbers.
+func kernelSum(a, b *mat.Dense) (sum, diagonal float64) {
+	n, d := a.Dims()
+	m, _ := b.Dims()
+	const block = 512 // rows at a time: bounds the memory, keeps the product fast
+	for start := 0; start < n; start += block {
+		end := min(start+block, n)
+		var gram mat.Dense
+		gram.Mul(a.Slice(start, end, 0, d), b.T())
+		for i := range end - start {
+			rowSum := 0.0
+			for j, dot := range gram.RawRowView(i) {
+				base := dot/float64(d) + 1
+				k := base * base * base
+				rowSum += k
+				if j == start+i && j < m {
+					diagonal += k
+				}
+			}
+			sum += rowSum
+		}
+	}
+	return sum, diagonal
+}
+
+// takeRows copies the rows of m with the given numbers.
+func takeRows(m *mat.Dense, rows []int) *mat.Dense {
+	_, d := m.Dims()
+	out := mat.NewDense(len(rows), d, nil)
+	for i, r := range rows {
+		out.SetRow(i, m.RawRowView(r))
+	}
+	return out
+}
+
+// checkPair checks that two sets of features are finite and of one dimension and returns their
+// numbers of rows.
+func checkPair(who string, a, b *mat.Dense) (n, m int, err error) {
+	if err := checkFinite(who+", first set", a); err != nil {
+		return 0, 0, err
+	}
+	if err := checkFinite(who+", second set", b); err != nil {
+		return 0, 0, err
+	}
+	n, d := a.Dims()
+	m, e := b.Dims()
+	if d != e {
+		return 0, 0, errors.Errorf("%s: %d features in the first set, %d in the second; take both from one extractor", who, d, e)
+	}
+	return n, m, nil
+}

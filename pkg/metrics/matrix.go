@@ -1,0 +1,208 @@
+package metrics
+
+import (
+	"encoding/json"
+	"math"
+
+	"github.com/pkg/errors"
+)
+
+// Direction says which way a metric improves.
+type Direction int
+
+const (
+	LowerIsBetter  Direction = iota // FID, KID, label KL, copies
+	HigherIsBetter                  // accuracy, precision, recall, density, coverage
+)
+
+// String returns "lower is better" or "higher is better".
+func (d Direction) String() string {
+	if d == HigherIsBetter {
+		return "higher is better"
+	}
+	return "lower is better"
+}
+
+// MarshalText returns "lower" or "higher".
+func (d Direction) MarshalText() ([]byte, error) {
+	if d == HigherIsBetter {
+		return []byte("higher"), nil
+	}
+	return []byte("lower"), nil
+}
+
+// UnmarshalText reads "lower" or "higher".
+func (d *Direction) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "lower":
+		*d = LowerIsBetter
+	case "higher":
+		*d = HigherIsBetter
+	default:
+		return errors.Errorf("metrics.Direction: found %q; need \"lower\" or \"higher\"", text)
+	}
+	return nil
+}
+
+// worse returns by how much now is worse than before: positive is worse in either direction.
+func (d Direction) worse(now, before float64) float64 {
+	if d == HigherIsBetter {
+		return before - now
+	}
+	return now - before
+}
+
+// Matrix holds R[i][j], a metric measured after learning task i on task j, for T tasks, [gem].
+// NaN is not measured. Row i may be measured for tasks to come, j > i. A model trained on all
+// tasks at once has its last row only.
+//
+// All summaries below are NaN as soon as one of the cells they need was not measured: an average
+// over what happens to be there would not compare.
+type Matrix struct {
+	Name      string    `json:"name"`
+	Direction Direction `json:"direction"`
+	R         Grid      `json:"r"`
+}
+
+// Grid is a table of numbers that writes NaN, not measured, as JSON null, and reads it so.
+type Grid [][]float64
+
+// NewMatrix returns a matrix for the given number of tasks, nothing measured.
+func NewMatrix(name string, direction Direction, tasks int) *Matrix {
+	m := &Matrix{Name: name, Direction: direction, R: make(Grid, tasks)}
+	for i := range m.R {
+		m.R[i] = make([]float64, tasks)
+		for j := range m.R[i] {
+			m.R[i][j] = math.NaN()
+		}
+	}
+	return m
+}
+
+// Tasks returns T.
+func (m *Matrix) Tasks() int { return len(m.R) }
+
+// Final returns R[T-1][j] averaged over all tasks: how good the model is on everything at the
+// end, [gem] eq. 2.
+func (m *Matrix) Final() float64 {
+	return m.rowAverage(m.Tasks() - 1)
+}
+
+// AverageIncremental returns the average over i of the average of R[i][j] over the tasks seen by
+// then, j <= i: how good the model was all along.
+func (m *Matrix) AverageIncremental() float64 {
+	sum := 0.0
+	for i := range m.R {
+		sum += m.rowAverage(i)
+	}
+	return sum / float64(m.Tasks())
+}
+
+// rowAverage averages R[i][j] over j <= i.
+func (m *Matrix) rowAverage(i int) float64 {
+	if i < 0 {
+		return math.NaN()
+	}
+	sum := 0.0
+	for _, v := range m.R[i][:i+1] {
+		sum += v
+	}
+	return sum / float64(i+1)
+}
+
+// Forgetting says how far each task but the last has become worse at the end, on average. It is
+// positive where the model got worse, whichever way the metric improves.
+type Forgetting struct {
+	SinceLearned float64 // against R[j][j], just after task j was learned: the negative of BWT
+	SinceBest    float64 // against the best of R[i][j], j <= i < T-1, [rwalk] eq. 3; at least SinceLearned
+}
+
+// Forgetting averages [Matrix.TaskForgetting] over the tasks but the last, which could not yet be
+// forgotten. It is NaN for fewer than two tasks.
+func (m *Matrix) Forgetting() Forgetting {
+	tasks := m.Tasks() - 1
+	if tasks < 1 {
+		return Forgetting{math.NaN(), math.NaN()}
+	}
+	var sum Forgetting
+	for j := range tasks {
+		f := m.TaskForgetting(j)
+		sum.SinceLearned += f.SinceLearned
+		sum.SinceBest += f.SinceBest
+	}
+	return Forgetting{sum.SinceLearned / float64(tasks), sum.SinceBest / float64(tasks)}
+}
+
+// TaskForgetting says how much worse task j is after the last task. It is NaN for the last task.
+func (m *Matrix) TaskForgetting(j int) Forgetting {
+	last := m.Tasks() - 1
+	if j < 0 || j >= last {
+		return Forgetting{math.NaN(), math.NaN()}
+	}
+	final := m.R[last][j]
+	f := Forgetting{SinceLearned: m.Direction.worse(final, m.R[j][j]), SinceBest: math.Inf(-1)}
+	for i := j; i < last; i++ {
+		f.SinceBest = math.Max(f.SinceBest, m.Direction.worse(final, m.R[i][j])) // NaN stays
+	}
+	return f
+}
+
+// BackwardTransfer returns how much better, positive, or worse, negative, the tasks but the last
+// have become since they were learned, on average. For a metric where higher is better this is
+// [gem] eq. 3; for others it has the opposite sign of the plain difference.
+func (m *Matrix) BackwardTransfer() float64 { return 0 - m.Forgetting().SinceLearned }
+
+// ForwardTransfer returns how much better, positive, tasks 1 .. T-1 are just before they are
+// learned, R[j-1][j], than with an untrained model, [gem] eq. 4. The untrained[j] hold the metric
+// of the randomly initialised model on task j. It is NaN for fewer than two tasks, without
+// untrained values for all tasks, or where tasks to come were not measured.
+func (m *Matrix) ForwardTransfer(untrained []float64) float64 {
+	tasks := m.Tasks()
+	if tasks < 2 || len(untrained) != tasks {
+		return math.NaN()
+	}
+	sum := 0.0
+	for j := 1; j < tasks; j++ {
+		sum -= m.Direction.worse(m.R[j-1][j], untrained[j])
+	}
+	return sum / float64(tasks-1)
+}
+
+// MarshalJSON writes the rows with null for NaN. An infinite value is an error.
+func (g Grid) MarshalJSON() ([]byte, error) {
+	rows := make([][]*float64, len(g))
+	for i, row := range g {
+		rows[i] = make([]*float64, len(row))
+		for j, v := range row {
+			rows[i][j] = Measured(v)
+		}
+	}
+	return json.Marshal(rows)
+}
+
+// UnmarshalJSON reads rows with null for NaN.
+func (g *Grid) UnmarshalJSON(data []byte) error {
+	var rows [][]*float64
+	if err := json.Unmarshal(data, &rows); err != nil {
+		return errors.Wrap(err, "metrics.Grid: need rows of numbers or null")
+	}
+	*g = make(Grid, len(rows))
+	for i, row := range rows {
+		(*g)[i] = make([]float64, len(row))
+		for j, v := range row {
+			(*g)[i][j] = math.NaN()
+			if v != nil {
+				(*g)[i][j] = *v
+			}
+		}
+	}
+	return nil
+}
+
+// Measured returns a pointer to v, or nil if v is NaN: not measured is null in JSON.
+func Measured(v float64) *float64 {
+	if math.IsNaN(v) {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,176 @@
+package metrics
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+)
+
+// DefaultCopyRatio is the usual bound on the distance ratio below which a sample is a copy,
+// [yoon23], [gu23].
+const DefaultCopyRatio = 1.0 / 3
+
+// ErrFewImages is the cause, by errors.Is, when a set of images holds fewer than two distinct
+// ones: with no second nearest image there is no ratio, and memorisation is not defined (it is
+// neither 0 nor 1).
+var ErrFewImages = errors.New("fewer than two distinct images")
+
+// ImageSet is a set of distinct images, a replay buffer or training images, in which nearest
+// neighbours are looked up. It is safe for concurrent use.
+//
+// Equal images count once. With two copies of one image in the set, a sample that copies it
+// would have d1 = d2 and so a ratio of 1 or 0/0, the opposite of what it is; with duplicates
+// removed, an exact copy always has d1 = 0 < d2. Near-duplicates do remain and can hide a copy,
+// as they do in the literature. Where training flips images, add the flipped ones to the set.
+type ImageSet struct {
+	size    int       // values an image
+	pixels  []float32 // [len(first), size], distinct
+	norm    []float64 // squared norms
+	maxNorm float64   // largest norm
+	first   []int     // number of each distinct image in the caller's slice
+}
+
+// NewImageSet makes a set of the images in pixels, flat [N, size] in [-1, 1]. It copies what it
+// keeps. N may be 0 or 1: then [ImageSet.Nearest] returns [ErrFewImages]. It returns an error if
+// pixels is not a whole number of images or holds a value that is not finite.
+func NewImageSet(pixels []float32, size int) (*ImageSet, error) {
+	if err := checkImages("metrics.NewImageSet", pixels, size); err != nil {
+		return nil, err
+	}
+	s := &ImageSet{size: size}
+	seen := make(map[string]struct{}, len(pixels)/size)
+	for i := range len(pixels) / size {
+		img := pixels[i*size : (i+1)*size]
+		key := string(unsafe.Slice((*byte)(unsafe.Pointer(&img[0])), 4*size))
+		if _, dup := seen[key]; dup {
+			continue
+		}
+		seen[key] = struct{}{}
+		s.pixels = append(s.pixels, img...)
+		s.first = append(s.first, i)
+		n := squaredNorm(img)
+		s.norm = append(s.norm, n)
+		s.maxNorm = math.Max(s.maxNorm, math.Sqrt(n))
+	}
+	return s, nil
+}
+
+// Len returns the number of distinct images.
+func (s *ImageSet) Len() int { return len(s.first) }
+
+// Neighbour tells how near a sample comes to a set of images.
+type Neighbour struct {
+	Index  int     // the nearest image, by its number in the slice given to NewImageSet
+	D1, D2 float64 // Euclidean distances to the nearest and to the second nearest distinct image
+}
+
+// Copy says whether the sample is a copy of its nearest image: D1 < ratio·D2, [yoon23], [gu23].
+func (n Neighbour) Copy(ratio float64) bool { return n.D1 < ratio*n.D2 }
+
+// Nearest finds, for each of the samples, flat [N, size] in [-1, 1], its two nearest images of
+// the set. A float32 matrix product, |x-y|² = |x|² + |y|² - 2·x·y, picks the candidates within
+// its proven rounding error; their distances are then computed in float64 from the differences,
+// so the result is that of an exhaustive float64 search.
+//
+// It returns an error whose cause is [ErrFewImages] if the set has fewer than two distinct
+// images, and others if samples is not a whole number of images or not finite.
+func (s *ImageSet) Nearest(samples []float32) ([]Neighbour, error) {
+	if err := checkImages("metrics.ImageSet.Nearest", samples, s.size); err != nil {
+		return nil, err
+	}
+	if s.Len() < 2 {
+		return nil, errors.Wrapf(ErrFewImages, "metrics.ImageSet.Nearest: %d distinct images, need 2 for a distance ratio", s.Len())
+	}
+	n, m := len(samples)/s.size, s.Len()
+	out := make([]Neighbour, n)
+	const block = 128 // samples a product: 128 · 60,000 float32 are 30 MB
+	dots := make([]float32, min(block, n)*m)
+	set := blas32.General{Rows: m, Cols: s.size, Stride: s.size, Data: s.pixels}
+	for start := 0; start < n; start += block {
+		rows := min(block, n-start)
+		batch := samples[start*s.size : (start+rows)*s.size]
+		blas32.Gemm(blas.NoTrans, blas.Trans, 1,
+			blas32.General{Rows: rows, Cols: s.size, Stride: s.size, Data: batch}, set,
+			0, blas32.General{Rows: rows, Cols: m, Stride: m, Data: dots[:rows*m]})
+		parallelRows(rows, func(i int) {
+			out[start+i] = s.nearestOf(batch[i*s.size:(i+1)*s.size], dots[i*m:(i+1)*m])
+		})
+	}
+	return out, nil
+}
+
+// nearestOf finds the two nearest images of x, given its inexact scalar products with all.
+func (s *ImageSet) nearestOf(x []float32, dots []float32) Neighbour {
+	norm := squaredNorm(x)
+	approx := func(j int) float64 { return norm + s.norm[j] - 2*float64(dots[j]) }
+	best, second := math.Inf(1), math.Inf(1)
+	for j := range dots {
+		if d := approx(j); d < best {
+			best, second = d, best
+		} else if d < second {
+			second = d
+		}
+	}
+	// A float32 scalar product of n terms errs by at most n·u·|x|·|y| (first order, u = 2^-24,
+	// any order of summation), so approx by twice that; 1.01 covers the higher orders.
+	slack := 1.01 * 2 * float64(s.size) * 0x1p-24 * math.Sqrt(norm) * s.maxNorm
+	nb := Neighbour{Index: -1, D1: math.Inf(1), D2: math.Inf(1)}
+	for j := range dots {
+		if approx(j) > second+2*slack {
+			continue
+		}
+		y := s.pixels[j*s.size : (j+1)*s.size]
+		sum := 0.0
+		for p, v := range x {
+			diff := float64(v) - float64(y[p])
+			sum += diff * diff
+		}
+		if d := math.Sqrt(sum); d < nb.D1 {
+			nb = Neighbour{Index: s.first[j], D1: d, D2: nb.D1}
+		} else if d < nb.D2 {
+			nb.D2 = d
+		}
+	}
+	return nb
+}
+
+// CopyShare returns the share of samples that are copies by [Neighbour.Copy]; the ratio is
+// [DefaultCopyRatio] if 0. It is NaN without samples.
+func CopyShare(neighbours []Neighbour, ratio float64) float64 {
+	if ratio == 0 {
+		ratio = DefaultCopyRatio
+	}
+	copies := 0
+	for _, n := range neighbours {
+		if n.Copy(ratio) {
+			copies++
+		}
+	}
+	return float64(copies) / float64(len(neighbours))
+}
+
+// squaredNorm returns |x|² in float64.
+func squaredNorm(x []float32) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(v) * float64(v)
+	}
+	return sum
+}
+
+// checkImages checks that pixels holds a whole number of images of finite values.
+func checkImages(who string, pixels []float32, size int) error {
+	if size < 1 || len(pixels)%size != 0 {
+		return errors.Errorf("%s: %d values are not a whole number of images of %d values", who, len(pixels), size)
+	}
+	for i, v := range pixels {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return errors.Errorf("%s: value %d of image %d is %g; need finite values in [-1, 1]: did the sampler diverge?",
+				who, i%size, i/size, v)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package metrics
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestNearestByHand(t *testing.T) {
+	// Two images a distance of 8 apart on a line, so d1 < d2/3 holds within 2 of either.
+	set, err := NewImageSet([]float32{0, 0, 8, 0}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		x     float32
+		index int
+		copy  bool
+	}{{0, 0, true}, {1.9, 0, true}, {2.1, 0, false}, {4.5, 1, false}, {6.5, 1, true}, {8, 1, true}} {
+		nb, err := set.Nearest([]float32{tc.x, 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if nb[0].Index != tc.index || nb[0].Copy(DefaultCopyRatio) != tc.copy {
+			t.Errorf("at %g: %+v, copy %v; want image %d, copy %v", tc.x, nb[0], nb[0].Copy(DefaultCopyRatio), tc.index, tc.copy)
+		}
+	}
+}
+
+func TestDuplicatesDoNotHideCopies(t *testing.T) {
+	// Image 1 repeats image 0: an exact copy must still count, with the distance to image 2 as d2.
+	images := []float32{0.5, -0.5, 0.5, -0.5, -1, 1}
+	set, err := NewImageSet(images, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Len() != 2 {
+		t.Fatalf("%d distinct images, want 2", set.Len())
+	}
+	nb, err := set.Nearest([]float32{0.5, -0.5, -0.9, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if nb[0].D1 != 0 || nb[0].Index != 0 || math.Abs(nb[0].D2-math.Sqrt(4.5)) > 1e-12 {
+		t.Errorf("exact copy: %+v, want d1 = 0 and d2 = %g", nb[0], math.Sqrt(4.5))
+	}
+	if nb[1].Index != 2 {
+		t.Errorf("nearest image is %d, want 2, its number in the caller's slice", nb[1].Index)
+	}
+	if got := CopyShare(nb, 0); got != 1 {
+		t.Errorf("share of copies %g, want 1", got)
+	}
+}
+
+func TestFewImages(t *testing.T) {
+	for _, images := range [][]float32{nil, {0.5, 0.5}, {0.5, 0.5, 0.5, 0.5}} {
+		set, err := NewImageSet(images, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := set.Nearest([]float32{0, 0}); !errors.Is(err, ErrFewImages) {
+			t.Errorf("%d distinct images: error %v, want ErrFewImages", set.Len(), err)
+		}
+	}
+	if _, err := NewImageSet(make([]float32, 7), 2); err == nil {
+		t.Error("3½ images gave no error")
+	}
+	if _, err := NewImageSet([]float32{0, float32(math.NaN())}, 2); err == nil {
+		t.Error("an image with NaN gave no error")
+	}
+	if !math.IsNaN(CopyShare(nil, 0)) {
+		t.Error("a share of no samples is not NaN")
+	}
+}
+
+// exhaustive finds the two nearest distinct images in float64, one image after the other.
+func exhaustive(x, images []float32, size int) Neighbour {
+	nb := Neighbour{Index: -1, D1: math.Inf(1), D2: math.Inf(1)}
+	for j := range len(images) / size {
+		sum := 0.0
+		for p := range size {
+			d := float64(x[p]) - float64(images[j*size+p])
+			sum += d * d
+		}
+		if d := math.Sqrt(sum); d < nb.D1 {
+			nb = Neighbour{j, d, nb.D1}
+		} else if d < nb.D2 {
+			nb.D2 = d
+		}
+	}
+	return nb
+}
+
+func TestNearestEqualsExhaustiveSearch(t *testing.T) {
+	// Bright images that differ by 1e-3 are where the float32 product cannot tell them apart; the
+	// result must be the exact one all the same. 150 samples are more than a block.
+	rng := rand.New(rand.NewPCG(1, 1))
+	const size, n, m = 256, 150, 200
+	images, samples := make([]float32, m*size), make([]float32, n*size)
+	for i := range images {
+		images[i] = 0.9 + 1e-3*rng.Float32()
+	}
+	for i := range samples {
+		samples[i] = images[(i/size)*size+i%size] + 1e-4*rng.Float32()
+	}
+	set, err := NewImageSet(images, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := set.Nearest(samples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, nb := range got {
+		if want := exhaustive(samples[i*size:(i+1)*size], images, size); nb != want {
+			t.Fatalf("sample %d: %+v, want %+v", i, nb, want)
+		}
+	}
+}
+
+func BenchmarkNearest(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	const size, n, m = 1024, 1000, 6000
+	images, samples := make([]float32, m*size), make([]float32, n*size)
+	for _, s := range [][]float32{images, samples} {
+		for i := range s {
+			s[i] = 2*rng.Float32() - 1
+		}
+	}
+	set, err := NewImageSet(images, size)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := set.Nearest(samples); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package metrics
+
+import (
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// DefaultK is the number of neighbours that [prdc] uses.
+const DefaultK = 5
+
+// PRDCResult holds the four neighbourhood measures of generated against real images.
+type PRDCResult struct {
+	Precision float64 // share of generated images within the real manifold, [pr]
+	Recall    float64 // share of real images within the generated manifold, [pr]
+	Density   float64 // real balls an average generated image lies in, over K; may exceed 1, [prdc]
+	Coverage  float64 // share of real images with a generated image in their ball, [prdc]
+	K         int     // neighbours that set the radius of a ball
+}
+
+// PRDC returns precision, recall, density and coverage of generated features, [M, D], against
+// real ones, [N, D]. The ball of an image reaches to its k-th nearest other image of the same
+// set; a point on its surface is outside, as in the authors' code. With B_i the ball of real
+// image i and B'_j that of generated image j,
+//
+//	precision = |{j : g_j in some B_i}| / M         density  = Σ_j |{i : g_j in B_i}| / (k·M)
+//	recall    = |{i : r_i in some B'_j}| / N        coverage = |{i : some g_j in B_i}| / N
+//
+// k is [DefaultK] if 0. It returns an error if the dimensions differ, a value is not finite, or
+// one of the sets has no more than k images.
+func PRDC(real, generated *mat.Dense, k int) (PRDCResult, error) {
+	nan := PRDCResult{math.NaN(), math.NaN(), math.NaN(), math.NaN(), k}
+	if k == 0 {
+		k = DefaultK
+	}
+	n, m, err := checkPair("metrics.PRDC", real, generated)
+	if err != nil {
+		return nan, err
+	}
+	if k < 0 || n <= k || m <= k {
+		return nan, errors.Errorf("metrics.PRDC: %d real and %d generated images with k = %d; need k of 1 or more "+
+			"and more than k images of each", n, m, k)
+	}
+	radiusReal, radiusGen := kthDistances(real, k), kthDistances(generated, k)
+	inReal := make([]int, m)   // real balls that generated image j lies in
+	inGen := make([]bool, n)   // is real image i in a generated ball
+	covered := make([]bool, n) // has real image i a generated image in its ball
+	var mu sync.Mutex
+	parallelRows(n, func(i int) {
+		var hits []int
+		for j := range m {
+			d := floats.Distance(real.RawRowView(i), generated.RawRowView(j), 2)
+			if d < radiusReal[i] {
+				covered[i] = true
+				hits = append(hits, j)
+			}
+			if d < radiusGen[j] {
+				inGen[i] = true
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, j := range hits {
+			inReal[j]++
+		}
+	})
+	r := PRDCResult{K: k}
+	for _, c := range inReal {
+		if c > 0 {
+			r.Precision++
+		}
+		r.Density += float64(c)
+	}
+	for i := range n {
+		if inGen[i] {
+			r.Recall++
+		}
+		if covered[i] {
+			r.Coverage++
+		}
+	}
+	r.Precision /= float64(m)
+	r.Density /= float64(k) * float64(m)
+	r.Recall /= float64(n)
+	r.Coverage /= float64(n)
+	return r, nil
+}
+
+// kthDistances returns for each row its distance to its k-th nearest other row.
+func kthDistances(x *mat.Dense, k int) []float64 {
+	n, _ := x.Dims()
+	radius := make([]float64, n)
+	parallelRows(n, func(i int) {
+		dist := make([]float64, 0, n-1)
+		for j := range n {
+			if j != i {
+				dist = append(dist, floats.Distance(x.RawRowView(i), x.RawRowView(j), 2))
+			}
+		}
+		slices.Sort(dist)
+		radius[i] = dist[k-1]
+	})
+	return radius
+}
+
+// parallelRows calls work(i) for i in [0, n), on as many goroutines as there are processors.
+func parallelRows(n int, work func(i int)) {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < n; i += workers {
+				work(i)
+			}
+		})
+	}
+	wg.Wait()
+}
