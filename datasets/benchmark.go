@@ -1,0 +1,150 @@
+package datasets
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+)
+
+// Task is one step of a benchmark: the classes that arrive and their images.
+type Task struct {
+	// ID counts from 0; Name is for readers.
+	ID   int
+	Name string
+	// Classes are the labels that occur in this task, in the order of the benchmark.
+	Classes []int
+	// Train is what a model learns from; Val is held out of the training split for every
+	// choice (N == 0 if nothing is held out); Test is the official test split's part,
+	// for the final measurement only.
+	Train, Val, Test *Images
+}
+
+// Benchmark is a sequence of tasks over images of one size. Images are prepared already.
+type Benchmark struct {
+	Name  string
+	Tasks []Task
+	// ClassNames names every label of the benchmark.
+	ClassNames []string
+	// Prep made the images; its Flip is for whoever makes batches.
+	Prep    Prep
+	H, W, C int
+	// DataHash names the data: the Hash of the set, or of the sets joined by "+".
+	DataHash string
+}
+
+// ClassIncrementalOptions say how the classes of one set become tasks.
+type ClassIncrementalOptions struct {
+	// ClassesPerTask is how many classes arrive with each task, at least 1. The last task
+	// takes what remains, which may be fewer.
+	ClassesPerTask int
+	// Order of the classes: "natural" (the default, also ""), "seeded", or "given".
+	Order string
+	// Given lists labels for the order "given". A part of the classes is allowed: the
+	// others then do not occur. It must be empty for the other orders.
+	Given []int
+	// Seed of the order "seeded" and of the held-out images.
+	Seed uint64
+	// ValFraction of each class's training images is held out (see HoldOut); 0 for none.
+	ValFraction float64
+	// Prep is applied to all images.
+	Prep Prep
+}
+
+// ClassIncremental splits a set into tasks by class. Labels stay the set's own. The
+// training images of a task are in the set's order: shuffle them when batches are made.
+func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error) {
+	order, err := classOrder(len(d.Classes), o)
+	if err != nil {
+		return nil, err
+	}
+	if o.ClassesPerTask < 1 {
+		return nil, errors.Errorf("datasets.ClassIncremental: %d classes a task; need 1 to %d", o.ClassesPerTask, len(order))
+	}
+	train, val, test, err := prepared(d, o.Prep, o.ValFraction, o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	b := &Benchmark{ClassNames: slices.Clone(d.Classes), Prep: o.Prep.normal(), H: train.H, W: train.W, C: train.C, DataHash: d.Hash}
+	for classes := range slices.Chunk(order, o.ClassesPerTask) {
+		t := Task{ID: len(b.Tasks), Classes: slices.Clone(classes), Name: strings.Join(names(d.Classes, classes), " + ")}
+		for _, part := range []struct {
+			to   **Images
+			from *Images
+			what string
+		}{{&t.Train, train, "training"}, {&t.Val, val, "validation"}, {&t.Test, test, "test"}} {
+			*part.to = part.from.Select(part.from.IndicesOf(classes...))
+			if (*part.to).N == 0 && part.what != "validation" {
+				return nil, errors.Errorf("datasets.ClassIncremental: no %s images of classes %v in %s; leave them out of the order",
+					part.what, classes, d.Name)
+			}
+		}
+		b.Tasks = append(b.Tasks, t)
+	}
+	b.Name = fmt.Sprintf("%s, %d tasks of %d classes", d.Name, len(b.Tasks), o.ClassesPerTask)
+	return b, nil
+}
+
+// classOrder is the order in which n classes arrive.
+func classOrder(n int, o ClassIncrementalOptions) ([]int, error) {
+	if o.Order != "given" && len(o.Given) > 0 {
+		return nil, errors.Errorf("datasets.ClassIncremental: classes %v are given, but the order is %q; set it to \"given\"", o.Given, o.Order)
+	}
+	switch o.Order {
+	case "", "natural":
+		order := make([]int, n)
+		for i := range order {
+			order[i] = i
+		}
+		return order, nil
+	case "seeded":
+		return permutation(n, o.Seed, streamClassOrder, 0), nil
+	case "given":
+		if len(o.Given) == 0 {
+			return nil, errors.New("datasets.ClassIncremental: the order is \"given\" but no classes are; list them in Given")
+		}
+		seen := make([]bool, n)
+		for i, c := range o.Given {
+			if c < 0 || c >= n {
+				return nil, errors.Errorf("datasets.ClassIncremental: class %d at place %d of the given order; need 0 to %d", c, i, n-1)
+			}
+			if seen[c] {
+				return nil, errors.Errorf("datasets.ClassIncremental: class %d occurs twice in the given order %v; need each once at most", c, o.Given)
+			}
+			seen[c] = true
+		}
+		return slices.Clone(o.Given), nil
+	}
+	return nil, errors.Errorf("datasets.ClassIncremental: order %q; need \"natural\", \"seeded\" or \"given\"", o.Order)
+}
+
+// prepared holds out validation images from the training split and prepares all three
+// parts. The test split is only prepared: nothing is chosen by it or from it.
+func prepared(d *Dataset, p Prep, fraction float64, seed uint64) (train, val, test *Images, err error) {
+	for _, im := range []*Images{d.Train, d.Test} {
+		if err := im.Validate(); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	rest, held, err := HoldOut(d.Train.Labels, fraction, seed)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if train, err = p.Apply(d.Train.Select(rest)); err != nil {
+		return nil, nil, nil, err
+	}
+	if val, err = p.Apply(d.Train.Select(held)); err != nil {
+		return nil, nil, nil, err
+	}
+	test, err = p.Apply(d.Test)
+	return train, val, test, err
+}
+
+func names(all []string, of []int) []string {
+	out := make([]string, len(of))
+	for i, c := range of {
+		out[i] = all[c]
+	}
+	return out
+}

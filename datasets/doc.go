@@ -1,0 +1,2 @@
+// Package datasets holds real images.
+package datasets

@@ -1,0 +1,87 @@
+package datasets
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+)
+
+// DomainIncrementalOptions say how several sets become the tasks of one benchmark.
+type DomainIncrementalOptions struct {
+	// SharedLabels keeps each set's labels as they are, so that class k of every domain is
+	// one label; all sets then need equally many classes. Otherwise the labels of each
+	// domain follow those of the domain before: 0 .. 9, 10 .. 19, ...
+	SharedLabels bool
+	// Seed of the held-out images.
+	Seed uint64
+	// ValFraction of each class's training images is held out (see HoldOut); 0 for none.
+	ValFraction float64
+	// Prep is applied to all images.
+	Prep Prep
+}
+
+// DomainIncremental makes one task of each set, in the order given, for instance
+// Fashion-MNIST and then MNIST. It returns an error if the prepared images differ in size or
+// channels, or if the labels do not fit in 8 bits.
+func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, error) {
+	if len(ds) == 0 {
+		return nil, errors.New("datasets.DomainIncremental: no sets; need at least one, two to have something to forget")
+	}
+	b := &Benchmark{Prep: o.Prep.normal()}
+	var setNames, hashes []string
+	for i, d := range ds {
+		train, val, test, err := prepared(d, o.Prep, o.ValFraction, o.Seed)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			b.H, b.W, b.C = train.H, train.W, train.C
+		}
+		if train.H != b.H || train.W != b.W || train.C != b.C {
+			return nil, errors.Errorf("datasets.DomainIncremental: images of %s are %dx%dx%d after preparation, those of %s %dx%dx%d; "+
+				"need one size and number of channels (Prep sets the size)",
+				d.Name, train.H, train.W, train.C, ds[0].Name, b.H, b.W, b.C)
+		}
+		offset := len(b.ClassNames)
+		switch {
+		case !o.SharedLabels:
+			for _, c := range d.Classes {
+				b.ClassNames = append(b.ClassNames, d.Name+": "+c)
+			}
+		case i == 0:
+			offset, b.ClassNames = 0, slices.Clone(d.Classes)
+		case len(d.Classes) != len(b.ClassNames):
+			return nil, errors.Errorf("datasets.DomainIncremental: %s has %d classes, %s has %d; SharedLabels needs equally many",
+				d.Name, len(d.Classes), ds[0].Name, len(b.ClassNames))
+		default:
+			offset = 0
+			for k, c := range d.Classes {
+				if c != b.ClassNames[k] {
+					b.ClassNames[k] += " / " + c
+				}
+			}
+		}
+		if len(b.ClassNames) > 256 {
+			return nil, errors.Errorf("datasets.DomainIncremental: %d classes with %s; labels hold 256 at most", len(b.ClassNames), d.Name)
+		}
+		t := Task{ID: i, Name: d.Name, Train: relabel(train, offset), Val: relabel(val, offset), Test: relabel(test, offset)}
+		for k := range d.Classes {
+			t.Classes = append(t.Classes, offset+k)
+		}
+		b.Tasks = append(b.Tasks, t)
+		setNames, hashes = append(setNames, d.Name), append(hashes, d.Hash)
+	}
+	b.Name, b.DataHash = strings.Join(setNames, " -> "), strings.Join(hashes, "+")
+	return b, nil
+}
+
+// relabel returns the images with labels moved up by offset; pixels are shared.
+func relabel(im *Images, offset int) *Images {
+	out := *im
+	out.Labels = make([]uint8, im.N)
+	for i, label := range im.Labels {
+		out.Labels[i] = label + uint8(offset)
+	}
+	return &out
+}

@@ -1,0 +1,127 @@
+package datasets
+
+import (
+	"github.com/pkg/errors"
+)
+
+// Prep is how images are brought to the size a model sees. It is the only place where
+// pixels change; all of it stays in 8 bits, so that a likelihood keeps its 256 levels.
+// The zero value is the default: padded to 32×32.
+type Prep struct {
+	// Size is the side of the square result, in pixels; 0 means 32.
+	Size int `json:"size" yaml:"size"`
+	// Method is "pad" (the default, also ""): a black border, the image in the middle;
+	// "area": each new pixel is the mean of the area it covers, rounded half up to 8 bits;
+	// "none": images stay as they are and Size is ignored.
+	Method string `json:"method" yaml:"method"`
+	// Flip asks for random left-right flips of training images when batches are made
+	// (see Flips and FlipRow). Apply does not flip, so evaluation never sees a flip.
+	Flip bool `json:"flip" yaml:"flip"`
+}
+
+// normal fills in the defaults.
+func (p Prep) normal() Prep {
+	if p.Size == 0 {
+		p.Size = 32
+	}
+	if p.Method == "" {
+		p.Method = "pad"
+	}
+	return p
+}
+
+// Validate returns an error if the settings are out of range.
+func (p Prep) Validate() error {
+	q := p.normal()
+	switch q.Method {
+	case "pad", "area", "none":
+	default:
+		return errors.Errorf("datasets.Prep: method %q; need \"pad\", \"area\" or \"none\"", p.Method)
+	}
+	if q.Size < 1 || q.Size > 1024 {
+		return errors.Errorf("datasets.Prep: size %d; need 1 to 1024 pixels (0 for 32)", p.Size)
+	}
+	return nil
+}
+
+// Apply returns the images at the prepared size, in new memory unless nothing changes.
+// Labels and channels stay. It returns an error for settings out of range and for
+// padding to less than the images have.
+func (p Prep) Apply(im *Images) (*Images, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if err := im.Validate(); err != nil {
+		return nil, err
+	}
+	p = p.normal()
+	if p.Method == "none" || (im.H == p.Size && im.W == p.Size) {
+		return im, nil
+	}
+	out := &Images{N: im.N, H: p.Size, W: p.Size, C: im.C, Labels: im.Labels,
+		Pixels: make([]uint8, im.N*p.Size*p.Size*im.C)}
+	if p.Method == "area" {
+		rows, cols := areaWeights(im.H, p.Size), areaWeights(im.W, p.Size)
+		for i := range im.N {
+			areaResize(out.Image(i), im.Image(i), im.H, im.W, im.C, rows, cols)
+		}
+		return out, nil
+	}
+	if im.H > p.Size || im.W > p.Size {
+		return nil, errors.Errorf("datasets.Prep: cannot pad %dx%d images to %dx%d; take a larger size or the method \"area\"",
+			im.H, im.W, p.Size, p.Size)
+	}
+	// An odd border puts the larger half below and to the right.
+	top, left := (p.Size-im.H)/2, (p.Size-im.W)/2
+	for i := range im.N {
+		src, dst := im.Image(i), out.Image(i)
+		for y := range im.H {
+			copy(dst[((y+top)*p.Size+left)*im.C:], src[y*im.W*im.C:(y+1)*im.W*im.C])
+		}
+	}
+	return out, nil
+}
+
+// span is the input pixels that an output pixel covers along one axis: first, first+1, ...
+// weigh weights[0], weights[1], ...
+type span struct {
+	first   int
+	weights []int
+}
+
+// areaWeights gives the span of each of out pixels laid over in pixels. Measured in units
+// in which an input pixel is out wide and an output pixel is in wide, all overlaps are whole
+// numbers: the weights of a span sum to in, and each input pixel gives away out in all.
+func areaWeights(in, out int) []span {
+	spans := make([]span, out)
+	for o := range spans {
+		from, to := o*in, (o+1)*in
+		s := span{first: from / out}
+		for i := s.first; i*out < to; i++ {
+			s.weights = append(s.weights, min(to, (i+1)*out)-max(from, i*out))
+		}
+		spans[o] = s
+	}
+	return spans
+}
+
+// areaResize writes the area average of src [h,w,c] to dst, in exact integers, rounded
+// half up.
+func areaResize(dst, src []uint8, h, w, c int, rows, cols []span) {
+	total, k := h*w, 0 // the weights of a row span sum to h, of a column span to w
+	for _, row := range rows {
+		for _, col := range cols {
+			for ch := range c {
+				sum := 0
+				for y, wy := range row.weights {
+					line := ((row.first+y)*w+col.first)*c + ch
+					for x, wx := range col.weights {
+						sum += wy * wx * int(src[line+x*c])
+					}
+				}
+				dst[k] = uint8((2*sum + total) / (2 * total))
+				k++
+			}
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package datasets
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pkg/errors"
+)
+
+// Time limits of a download: a machine without a network gives up soon, a stalled
+// transfer is dropped, a slow one is not.
+const (
+	connectTimeout = 4 * time.Second
+	answerTimeout  = 15 * time.Second
+	stallTimeout   = 30 * time.Second
+)
+
+var client = &http.Client{Transport: &http.Transport{
+	Proxy:                 http.ProxyFromEnvironment,
+	DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
+	TLSHandshakeTimeout:   connectTimeout,
+	ResponseHeaderTimeout: answerTimeout,
+}}
+
+// fromURL downloads the set's files from a folder address (ending in "/", each file with
+// ".gz" added), or the archive of CIFAR-10 from its own.
+func (s *spec) fromURL(ctx context.Context, url, work string, out io.Writer) (map[string][]byte, error) {
+	if s.format == formatCIFAR {
+		archive := filepath.Join(work, path.Base(url))
+		if err := download(ctx, url, archive, out); err != nil {
+			return nil, err
+		}
+		return s.fromArchive(archive)
+	}
+	content := make(map[string][]byte)
+	for _, f := range s.files {
+		local := filepath.Join(work, f.name+".gz")
+		if err := download(ctx, url+f.name+".gz", local, out); err != nil {
+			return nil, err
+		}
+		b, err := readFile(local)
+		if err != nil {
+			return nil, err
+		}
+		content[f.name] = b
+	}
+	return content, nil
+}
+
+// download writes what url holds to the file to. It returns an error if fewer bytes came
+// than the server said.
+func download(ctx context.Context, url, to string, out io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.Errorf("%s answered %s", url, response.Status)
+	}
+	f, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	stall := time.AfterFunc(stallTimeout, func() {
+		cancel(errors.Errorf("%s sent nothing for %s", url, stallTimeout))
+	})
+	defer stall.Stop()
+	bar := newBar(out, response.ContentLength, path.Base(url))
+	body := readerFunc(func(p []byte) (int, error) {
+		n, err := response.Body.Read(p)
+		stall.Reset(stallTimeout)
+		return n, err
+	})
+	// A body shorter than its Content-Length ends in io.ErrUnexpectedEOF.
+	if _, err := io.Copy(io.MultiWriter(f, bar), body); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return errors.Wrap(err, url)
+	}
+	finish(bar)
+	return f.Close()
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (r readerFunc) Read(p []byte) (int, error) { return r(p) }
+
+// fromArchive reads the set's files out of a .tar.gz, whatever folder they are in there.
+func (s *spec) fromArchive(archive string) (map[string][]byte, error) {
+	f, err := os.Open(archive)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, &FormatError{archive, 0, err.Error(), "the header of a gzip file"}
+	}
+	content := make(map[string][]byte)
+	for t := tar.NewReader(z); ; {
+		header, err := t.Next()
+		if err == io.EOF {
+			return content, nil
+		}
+		if err != nil {
+			return nil, errors.Wrap(err, archive)
+		}
+		for _, f := range s.files {
+			if strings.TrimPrefix(path.Base(header.Name), "./") != f.name {
+				continue
+			}
+			if content[f.name], err = readBounded(archive+":"+header.Name, t); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// fromFolder reads the set's files from a folder the user names: NAME.gz or NAME, there or,
+// for CIFAR-10, in cifar-10-batches-bin or cifar-10-binary.tar.gz.
+func (s *spec) fromFolder(folder string) (map[string][]byte, error) {
+	if info, err := os.Stat(folder); err != nil {
+		return nil, err
+	} else if !info.IsDir() {
+		return nil, errors.Errorf("%s is a file; name the folder that holds %s", folder, s.fileNames())
+	}
+	if s.format == formatCIFAR {
+		if sub := filepath.Join(folder, "cifar-10-batches-bin"); isDir(sub) {
+			folder = sub
+		} else if archive := filepath.Join(folder, "cifar-10-binary.tar.gz"); isFile(archive) {
+			return s.fromArchive(archive)
+		}
+	}
+	content := make(map[string][]byte)
+	for _, f := range s.files {
+		name := filepath.Join(folder, f.name)
+		if isFile(name + ".gz") {
+			name += ".gz"
+		}
+		b, err := readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		content[f.name] = b
+	}
+	return content, nil
+}
+
+func isDir(p string) bool {
+	info, err := os.Stat(p)
+	return err == nil && info.IsDir()
+}
+
+func isFile(p string) bool {
+	info, err := os.Stat(p)
+	return err == nil && info.Mode().IsRegular()
+}

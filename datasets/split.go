@@ -1,0 +1,83 @@
+package datasets
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/pkg/errors"
+)
+
+// Streams keep the uses of one seed apart: the same seed gives independent orders for
+// choosing a sample, a validation split and an order of classes.
+const (
+	streamSample uint64 = 1 + iota
+	streamHeldOut
+	streamClassOrder
+	streamFlip
+)
+
+// permutation is a seeded order of 0 .. n-1. PCG's numbers are fixed by its definition;
+// that Perm draws them in the same way for ever is checked by a test with stored values.
+func permutation(n int, seed, stream, sub uint64) []int {
+	return rand.New(rand.NewPCG(seed, stream<<32|sub)).Perm(n)
+}
+
+// Balanced returns the indices, ascending, of perClass images of each class 0 .. classes-1:
+// of class c, the first perClass of a seeded shuffle of all its images. It returns an
+// error if a class has fewer.
+func Balanced(labels []uint8, classes, perClass int, seed uint64) ([]int, error) {
+	var chosen []int
+	for c, of := range byClass(labels, classes) {
+		if len(of) < perClass {
+			return nil, errors.Errorf("datasets.Balanced: class %d has %d images; need %d", c, len(of), perClass)
+		}
+		for _, k := range permutation(len(of), seed, streamSample, uint64(c))[:perClass] {
+			chosen = append(chosen, of[k])
+		}
+	}
+	slices.Sort(chosen)
+	return chosen, nil
+}
+
+// HoldOut splits images into rest and held, class by class: of a class of n images,
+// round(fraction·n) are held out, but at least one of two or more, and never all. Which
+// ones depends only on seed, the class and n, so a class's held-out images are the same
+// whatever the order of the tasks. Both lists are ascending. fraction 0 holds out nothing;
+// it returns an error unless 0 <= fraction < 1.
+func HoldOut(labels []uint8, fraction float64, seed uint64) (rest, held []int, err error) {
+	if !(fraction >= 0 && fraction < 1) {
+		return nil, nil, errors.Errorf("datasets.HoldOut: validation fraction %g; need 0 <= fraction < 1", fraction)
+	}
+	isHeld := make([]bool, len(labels))
+	if fraction > 0 {
+		for c, of := range byClass(labels, 256) {
+			n := min(max(1, int(math.Round(fraction*float64(len(of))))), len(of)-1)
+			if n <= 0 {
+				continue
+			}
+			for _, k := range permutation(len(of), seed, streamHeldOut, uint64(c))[:n] {
+				isHeld[of[k]] = true
+			}
+		}
+	}
+	for i := range labels {
+		if isHeld[i] {
+			held = append(held, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	return rest, held, nil
+}
+
+// byClass lists, for each class, the indices of its images, ascending.
+func byClass(labels []uint8, classes int) [][]int {
+	of := make([][]int, classes)
+	for i, label := range labels {
+		if int(label) < classes {
+			of[label] = append(of[label], i)
+		}
+	}
+	return of
+}
