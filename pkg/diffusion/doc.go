@@ -1,0 +1,22 @@
+// Package diffusion holds denoising diffusion probabilistic models (DDPM): the forward process and its tables, the
+// training step of a network, and samplers.
+//
+// # Conventions
+//
+// Images are [batch, height, width, channels] float32 in [-1, 1], flat in row-major order where they are Go slices.
+// Timesteps are int32, 0 .. T-1, where 0 means one step of noise; papers count 1 .. T. Tables are float64 until they
+// meet an image. KL and NLL are in nats; a name ending in BPD is bits per dimension, nats/(D·ln 2). Labels are
+// int32; the label equal to the number of classes stands for "no label". The package knows nothing of tasks.
+//
+// A network is seen through [Denoiser] alone, so that the samplers also run on exact denoisers of known
+// distributions, on two networks stitched together, or on a backend of the reader's own.
+//
+// References:
+//
+//	[ddpm]        Ho, Jain, Abbeel. Denoising Diffusion Probabilistic Models. arXiv:2006.11239
+//	[iddpm]       Nichol, Dhariwal. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672
+//	[ddim]        Song, Meng, Ermon. Denoising Diffusion Implicit Models. arXiv:2010.02502
+//	[dpm++]       Lu et al. DPM-Solver++: Fast Solver for Guided Sampling. arXiv:2211.01095
+//	[progressive] Salimans, Ho. Progressive Distillation for Fast Sampling. arXiv:2202.00512
+//	[cfg]         Ho, Salimans. Classifier-Free Diffusion Guidance. arXiv:2207.12598
+package diffusion

@@ -1,0 +1,135 @@
+package diffusion
+
+import (
+	"math"
+
+	"github.com/pkg/errors"
+)
+
+// What a network predicts.
+const (
+	PredictNoise    = "eps" // ε of x_t = sqrt(ᾱ)·x_0 + sqrt(1-ᾱ)·ε, [ddpm]
+	PredictImage    = "x0"  // x_0
+	PredictVelocity = "v"   // sqrt(ᾱ)·ε - sqrt(1-ᾱ)·x_0, [progressive]
+)
+
+// Which variance a reverse step has.
+const (
+	FixedLarge   = "fixed-large"   // β_t (and β̃_1 at t = 0, where β_0 would be the decoder's), [ddpm]
+	FixedSmall   = "fixed-small"   // β̃_t
+	LearnedRange = "learned-range" // exp(v·ln β_t + (1-v)·ln β̃_t) with v predicted per pixel, [iddpm] eq. 15
+)
+
+// Config is everything that defines a diffusion process besides its network.
+type Config struct {
+	T          int    `yaml:"timesteps" json:"timesteps"`
+	Schedule   string `yaml:"schedule" json:"schedule"`     // "linear" or "cosine"
+	Prediction string `yaml:"prediction" json:"prediction"` // "eps", "x0" or "v"
+	Variance   string `yaml:"variance" json:"variance"`     // "fixed-large", "fixed-small" or "learned-range"
+}
+
+// DefaultConfig is the process of [ddpm]: 1000 linear steps, noise prediction, fixed large variance.
+func DefaultConfig() Config {
+	return Config{T: 1000, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge}
+}
+
+// Process is a forward process with the meaning given to a network's output.
+type Process struct {
+	*Schedule
+	Prediction string
+	Variance   string
+}
+
+// New returns the process c describes.
+func New(c Config) (*Process, error) {
+	s, err := NewSchedule(c.Schedule, c.T)
+	if err != nil {
+		return nil, err
+	}
+	return NewProcess(s, c.Prediction, c.Variance)
+}
+
+// NewProcess gives a network's output on schedule s its meaning.
+func NewProcess(s *Schedule, prediction, variance string) (*Process, error) {
+	switch prediction {
+	case PredictNoise, PredictImage, PredictVelocity:
+	default:
+		return nil, errors.Errorf("diffusion: prediction is %q; choose \"eps\", \"x0\" or \"v\"", prediction)
+	}
+	switch variance {
+	case FixedLarge, FixedSmall, LearnedRange:
+	default:
+		return nil, errors.Errorf("diffusion: variance is %q; choose \"fixed-large\", \"fixed-small\" or \"learned-range\"", variance)
+	}
+	return &Process{Schedule: s, Prediction: prediction, Variance: variance}, nil
+}
+
+// OutChannels is how many channels a network must return for images of the given channels: twice as many where the
+// variance is learned, the second half being v.
+func (p *Process) OutChannels(channels int) int {
+	if p.Variance == LearnedRange {
+		return 2 * channels
+	}
+	return channels
+}
+
+// split returns one pixel's prediction and variance parameter from a network's output laid out [pixels, OutChannels].
+func (p *Process) split(out []float32, channels, i int) (pred, v float32) {
+	if p.Variance != LearnedRange {
+		return out[i], 0
+	}
+	pixel, c := i/channels, i%channels
+	return out[pixel*2*channels+c], out[pixel*2*channels+channels+c]
+}
+
+// X0 turns one prediction at timestep t into an estimate of x_0, given the noisy value xt.
+func (p *Process) X0(xt, pred float64, t int) float64 {
+	a, b := p.SqrtAlphaBar[t], p.SqrtOneMinAlphaBar[t]
+	switch p.Prediction {
+	case PredictNoise:
+		return (xt - b*pred) / a
+	case PredictImage:
+		return pred
+	default:
+		return a*xt - b*pred
+	}
+}
+
+// Noise is the ε consistent with an estimate x0 of the image and the noisy value xt at timestep t.
+func (p *Process) Noise(xt, x0 float64, t int) float64 {
+	return (xt - p.SqrtAlphaBar[t]*x0) / p.SqrtOneMinAlphaBar[t]
+}
+
+// Target is what the network should predict at timestep t for the image value x0 and the noise value eps.
+func (p *Process) Target(x0, eps float64, t int) float64 {
+	switch p.Prediction {
+	case PredictNoise:
+		return eps
+	case PredictImage:
+		return x0
+	default:
+		return p.SqrtAlphaBar[t]*eps - p.SqrtOneMinAlphaBar[t]*x0
+	}
+}
+
+// ReverseLogVar is ln σ²_t of p(x_{t-1}|x_t) in the process's variance; v is the network's variance output in [-1, 1]
+// at this pixel and matters to [LearnedRange] alone.
+func (p *Process) ReverseLogVar(t int, v float64) float64 {
+	switch p.Variance {
+	case FixedSmall:
+		return p.PosteriorLogVar[t]
+	case FixedLarge:
+		if t == 0 {
+			return p.PosteriorLogVar[0]
+		}
+		return math.Log(p.Beta[t])
+	default:
+		frac := (v + 1) / 2
+		return frac*math.Log(p.Beta[t]) + (1-frac)*p.PosteriorLogVar[t]
+	}
+}
+
+// PosteriorMean is the mean of q(x_{t-1} | x_t, x_0), [ddpm] eq. 7.
+func (p *Process) PosteriorMean(x0, xt float64, t int) float64 {
+	return p.PosteriorMeanX0[t]*x0 + p.PosteriorMeanXt[t]*xt
+}

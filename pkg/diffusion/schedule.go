@@ -1,0 +1,93 @@
+package diffusion
+
+import (
+	"math"
+
+	"github.com/pkg/errors"
+)
+
+// Schedule holds the tables of a forward process q, all float64 and indexed by timestep 0 .. T-1.
+type Schedule struct {
+	Name               string
+	T                  int
+	Beta               []float64 // variance added at a step, β_t
+	AlphaBar           []float64 // ᾱ_t = Π_{s<=t} (1-β_s), [ddpm] eq. 4
+	AlphaBarPrev       []float64 // ᾱ_{t-1}, 1 at t = 0
+	PosteriorVar       []float64 // β̃_t, variance of q(x_{t-1}|x_t,x_0), [ddpm] eq. 7; 0 at t = 0
+	PosteriorLogVar    []float64 // ln β̃_t, with β̃_0 replaced by β̃_1 as [iddpm] does
+	PosteriorMeanX0    []float64 // weight of x_0 in the posterior mean
+	PosteriorMeanXt    []float64 // weight of x_t in the posterior mean
+	SqrtAlphaBar       []float64
+	SqrtOneMinAlphaBar []float64
+}
+
+// NewSchedule returns the "linear" schedule of [ddpm] or the "cosine" schedule of [iddpm] with steps timesteps.
+// The linear one runs from 1e-4 to 0.02 at T = 1000 and is rescaled by 1000/T for any other T, so that ᾱ_T stays
+// near zero: without it T = 100 would leave ᾱ_T = 0.36.
+func NewSchedule(name string, steps int) (*Schedule, error) {
+	if steps < 2 {
+		return nil, errors.Errorf("diffusion: %d timesteps; need at least 2", steps)
+	}
+	beta := make([]float64, steps)
+	switch name {
+	case "linear":
+		scale := 1000 / float64(steps)
+		first, last := scale*1e-4, scale*0.02
+		for t := range beta {
+			beta[t] = min(first+(last-first)*float64(t)/float64(steps-1), 0.999)
+		}
+	case "cosine":
+		f := func(u float64) float64 { c := math.Cos((u + 0.008) / 1.008 * math.Pi / 2); return c * c }
+		for t := range beta {
+			beta[t] = min(1-f(float64(t+1)/float64(steps))/f(float64(t)/float64(steps)), 0.999)
+		}
+	default:
+		return nil, errors.Errorf("diffusion: no schedule is named %q; choose \"linear\" or \"cosine\"", name)
+	}
+	return FromBetas(name, beta)
+}
+
+// FromBetas returns the schedule with the given variances, each in (0, 1).
+func FromBetas(name string, beta []float64) (*Schedule, error) {
+	n := len(beta)
+	if n < 2 {
+		return nil, errors.Errorf("diffusion: %d timesteps; need at least 2", n)
+	}
+	s := &Schedule{Name: name, T: n, Beta: beta}
+	for _, table := range []*[]float64{&s.AlphaBar, &s.AlphaBarPrev, &s.PosteriorVar, &s.PosteriorLogVar,
+		&s.PosteriorMeanX0, &s.PosteriorMeanXt, &s.SqrtAlphaBar, &s.SqrtOneMinAlphaBar} {
+		*table = make([]float64, n)
+	}
+	prev := 1.0
+	for t, b := range beta {
+		if !(b > 0 && b < 1) {
+			return nil, errors.Errorf("diffusion: beta[%d] is %g; need 0 < beta < 1", t, b)
+		}
+		ab := prev * (1 - b)
+		s.AlphaBar[t], s.AlphaBarPrev[t] = ab, prev
+		s.SqrtAlphaBar[t], s.SqrtOneMinAlphaBar[t] = math.Sqrt(ab), math.Sqrt(1-ab)
+		s.PosteriorVar[t] = b * (1 - prev) / (1 - ab)
+		s.PosteriorMeanX0[t] = b * math.Sqrt(prev) / (1 - ab)
+		s.PosteriorMeanXt[t] = (1 - prev) * math.Sqrt(1-b) / (1 - ab)
+		prev = ab
+	}
+	for t := range beta {
+		s.PosteriorLogVar[t] = math.Log(s.PosteriorVar[max(t, 1)])
+	}
+	return s, nil
+}
+
+// LogSNR is ln(ᾱ_t / (1-ᾱ_t)) in nats: the signal-to-noise ratio that makes timesteps of different schedules comparable.
+func (s *Schedule) LogSNR(t int) float64 { return math.Log(s.AlphaBar[t]) - math.Log1p(-s.AlphaBar[t]) }
+
+// QSample writes a draw of q(x_t | x_0) into dst, [ddpm] eq. 4:
+//
+//	x_t = sqrt(ᾱ_t)·x_0 + sqrt(1-ᾱ_t)·noise
+//
+// dst, x0 and noise hold one image each and have the same length; dst may be x0.
+func (s *Schedule) QSample(dst, x0, noise []float32, t int) {
+	a, b := float32(s.SqrtAlphaBar[t]), float32(s.SqrtOneMinAlphaBar[t])
+	for i := range dst {
+		dst[i] = a*x0[i] + b*noise[i]
+	}
+}

@@ -1,0 +1,230 @@
+// Package results holds the stored form of a finished run: one JSON file with its settings, seed, commit, machine,
+// measurements and cost. pkg/experiment writes it, pkg/report and the notebooks read it.
+//
+// # Conventions
+//
+// A missing number is null (a nil pointer), never 0. Times are seconds, sizes bytes. FID, KID, label KL and label
+// ARD are lower-is-better, the other metrics higher-is-better, except the memorised shares, which are neither: they
+// qualify the others. Evaluations are in the order of training; entry i of an evaluation's tasks is task i of the
+// benchmark, so that metric m of them makes the matrix R[i,j] (after task i, on task j).
+package results
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pkg/errors"
+)
+
+// Schema is the version of the stored form; files of another version are refused.
+const Schema = 1
+
+// Run is one training run of one strategy with one seed.
+type Run struct {
+	Schema      int            `json:"schema"`
+	Name        string         `json:"name"` // unique in its study, e.g. "er-lambda0.3-seed0"
+	Strategy    Strategy       `json:"strategy"`
+	Benchmark   Benchmark      `json:"benchmark"`
+	Protocol    Protocol       `json:"protocol"`
+	Config      map[string]any `json:"config"` // every setting, resolved
+	Seed        uint64         `json:"seed"`
+	Provenance  Provenance     `json:"provenance"`
+	Evaluations []Evaluation   `json:"evaluations"`
+	Losses      []LossPoint    `json:"losses"`
+	Cost        Cost           `json:"cost"`
+}
+
+// Strategy says which method ran and with which settings.
+type Strategy struct {
+	Name     string         `json:"name"`  // "er"
+	Label    string         `json:"label"` // how tables call it, e.g. "er λ=0.3"; equal for all seeds of a group
+	Paper    string         `json:"paper"`
+	Stores   string         `json:"stores"`
+	Settings map[string]any `json:"settings"`
+}
+
+// Benchmark says what was learned, in which order.
+type Benchmark struct {
+	Dataset    string   `json:"dataset"`
+	Scenario   string   `json:"scenario"` // "class-incremental" or "domain-incremental"
+	ClassNames []string `json:"class_names"`
+	Tasks      []Task   `json:"tasks"`
+	ImageSize  int      `json:"image_size"`
+	Channels   int      `json:"channels"`
+	Prep       string   `json:"prep"` // "area 16", "pad 32"
+}
+
+// Task is one task's classes.
+type Task struct {
+	Name    string `json:"name"`
+	Classes []int  `json:"classes"`
+	Train   int    `json:"train"` // images
+	Test    int    `json:"test"`
+}
+
+// Protocol says how every number of the run was measured.
+type Protocol struct {
+	SamplesPerTask  int     `json:"samples_per_task"`
+	ReferenceSplit  string  `json:"reference_split"` // "test"
+	ReferenceImages int     `json:"reference_images_per_task"`
+	Extractor       string  `json:"extractor"`
+	ExtractorSHA256 string  `json:"extractor_sha256"`
+	FeatureDim      int     `json:"feature_dim"`
+	Sampler         string  `json:"sampler"`
+	SamplerSteps    int     `json:"sampler_steps"`
+	Guidance        float64 `json:"guidance"`
+	EMA             bool    `json:"ema"` // samples come from the averaged weights
+	NearestK        int     `json:"nearest_k"`
+	MemorisedRatio  float64 `json:"memorised_ratio"`
+}
+
+// Provenance says where the run came from.
+type Provenance struct {
+	Command  string    `json:"command"` // what makes it again
+	Commit   string    `json:"commit"`  // "unknown" outside a checkout
+	Dirty    bool      `json:"dirty"`   // the checkout had changes
+	Machine  Machine   `json:"machine"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+}
+
+// Machine describes the computer of a run.
+type Machine struct {
+	OS      string `json:"os"`
+	CPU     string `json:"cpu"`
+	Cores   int    `json:"cores"`
+	Memory  int64  `json:"memory_bytes"`
+	GPU     string `json:"gpu,omitempty"`
+	Go      string `json:"go"`
+	Backend string `json:"backend"` // what ran the model and why
+}
+
+// Evaluation is everything measured at one moment of training.
+type Evaluation struct {
+	AfterTask int           `json:"after_task"` // index of the task just learned; len(tasks)-1 for joint training
+	Step      int           `json:"step"`       // optimiser steps done so far
+	Tasks     []TaskMetrics `json:"tasks"`
+	Union     UnionMetrics  `json:"union"`
+	Grid      string        `json:"grid"` // PNG of samples, relative to the JSON file: a row a class, in task order
+}
+
+// TaskMetrics are the numbers of one task at one moment.
+type TaskMetrics struct {
+	Task            int      `json:"task"`
+	N               int      `json:"n"` // generated images
+	FID             *float64 `json:"fid"`
+	KID             *float64 `json:"kid"`
+	Precision       *float64 `json:"precision"`
+	Recall          *float64 `json:"recall"`
+	Density         *float64 `json:"density"`
+	Coverage        *float64 `json:"coverage"`
+	ClassAccuracy   *float64 `json:"class_accuracy"`
+	MemorisedBuffer *float64 `json:"memorised_buffer"` // null where the strategy keeps no images
+	MemorisedTrain  *float64 `json:"memorised_train"`
+}
+
+// UnionMetrics are the numbers over the samples of all tasks together.
+type UnionMetrics struct {
+	N             int      `json:"n"`
+	FID           *float64 `json:"fid"`
+	ClassAccuracy *float64 `json:"class_accuracy"`
+	LabelKL       *float64 `json:"label_kl"` // KL(classifier's label histogram of the samples ‖ that of the test images), nats
+	LabelARD      *float64 `json:"label_ard"`
+}
+
+// LossPoint is the training loss averaged since the point before.
+type LossPoint struct {
+	Step int     `json:"step"`
+	Task int     `json:"task"`
+	Loss float64 `json:"loss"`
+}
+
+// Cost is what a run took.
+type Cost struct {
+	Steps            int     `json:"steps"`
+	FreshRows        int     `json:"fresh_rows"`
+	ReplayRows       int     `json:"replay_rows"`
+	Parameters       int     `json:"parameters"`
+	TrainSeconds     float64 `json:"train_seconds"` // the steps alone, compilation left out
+	EvalSeconds      float64 `json:"eval_seconds"`
+	CompileSeconds   float64 `json:"compile_seconds"`
+	PeakRSS          int64   `json:"peak_rss_bytes"`
+	StoredImages     int     `json:"stored_images"` // most held at any time between tasks
+	StoredBytes      int64   `json:"stored_bytes"`
+	StoredParameters int     `json:"stored_parameters"`
+	ExtraEvaluations int64   `json:"extra_evaluations"` // rows the strategy ran through a network beside the training step
+}
+
+// Load reads one stored run.
+func Load(path string) (*Run, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r := new(Run)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, errors.Wrapf(err, "%s is not a stored run", path)
+	}
+	if r.Schema != Schema {
+		return nil, errors.Errorf("%s has schema %d; this version reads %d: make the run again with `%s`", path, r.Schema, Schema, r.Provenance.Command)
+	}
+	return r, nil
+}
+
+// LoadAll reads the runs of a folder: every result.json below it and every *.json directly in it, by name.
+func LoadAll(dir string) ([]*Run, error) {
+	direct, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	nested, err := filepath.Glob(filepath.Join(dir, "*", "result.json"))
+	if err != nil {
+		return nil, err
+	}
+	var runs []*Run
+	for _, path := range append(direct, nested...) {
+		r, err := Load(path)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, r)
+	}
+	if len(runs) == 0 {
+		return nil, errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run` leave them", dir)
+	}
+	return runs, nil
+}
+
+// Save writes r to path through a temporary file, so that no half-written file is ever seen.
+func (r *Run) Save(path string) error {
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return errors.Wrapf(err, "run %s", r.Name)
+	}
+	return WriteFile(path, append(data, '\n'))
+}
+
+// WriteFile writes data to path atomically: to a temporary name in the same folder, synced, then renamed.
+func WriteFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return errors.Wrapf(err, "writing %s", path)
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,141 @@
+package unet
+
+import (
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/pkg/errors"
+)
+
+// builder carries what every layer of one graph needs.
+type builder struct {
+	seed    uint64
+	root    string // path of the network's scope: weights are drawn from the path below it
+	rng     *Node  // state of the dropout masks; nil outside training
+	dropout float64
+	groups  int
+	heads   int
+}
+
+// variable returns the named weight, drawn uniformly with variance scale/((fanIn+fanOut)/2) where it does
+// not exist yet ("fan_avg", as [ddpm] does); scale 0 gives zeros. The draw depends on the seed and on the path
+// alone, so it is the same on every backend and in whatever order the layers are built.
+func (b *builder) variable(scope *model.Scope, name string, fanIn, fanOut int, scale float64, dims ...int) *model.Variable {
+	if v := scope.GetVariable(name); v != nil {
+		return v
+	}
+	size := 1
+	for _, d := range dims {
+		size *= d
+	}
+	values := make([]float32, size)
+	if scale > 0 {
+		h := fnv.New64a()
+		h.Write([]byte(strings.TrimPrefix(scope.Scope(), b.root) + "/" + name))
+		rng := rand.New(rand.NewPCG(b.seed, h.Sum64()))
+		limit := math.Sqrt(3 * scale / (float64(fanIn+fanOut) / 2))
+		for i := range values {
+			values[i] = float32((2*rng.Float64() - 1) * limit)
+		}
+	}
+	v, err := scope.CreateVariable(name, tensors.FromFlatDataAndDimensions(values, dims...))
+	if err != nil {
+		panic(errors.WithMessagef(err, "unet: variable %s/%s", scope.Scope(), name))
+	}
+	return v
+}
+
+// constant returns the named vector of dims[0] values, filled with value where it does not exist yet.
+func (b *builder) constant(scope *model.Scope, name string, value float32, size int) *model.Variable {
+	if v := scope.GetVariable(name); v != nil {
+		return v
+	}
+	values := make([]float32, size)
+	for i := range values {
+		values[i] = value
+	}
+	v, err := scope.CreateVariable(name, tensors.FromFlatDataAndDimensions(values, size))
+	if err != nil {
+		panic(errors.WithMessagef(err, "unet: variable %s/%s", scope.Scope(), name))
+	}
+	return v
+}
+
+// dense maps the last axis of x, [..., in] to [..., out].
+func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *Node {
+	dims := x.Shape().Dimensions
+	in := dims[len(dims)-1]
+	w := b.variable(scope, "weights", in, out, scale, in, out).NodeValue(x)
+	bias := b.constant(scope, "biases", 0, out).NodeValue(x)
+	rows := x.Shape().Size() / in
+	y := Dot(Reshape(x, rows, in), w).Product()
+	y = Add(y, BroadcastToDims(Reshape(bias, 1, out), rows, out))
+	return Reshape(y, append(append([]int{}, dims[:len(dims)-1]...), out)...)
+}
+
+// conv is a k×k convolution with zero padding "same": [B, H, W, in] to [B, H/stride, W/stride, out].
+func (b *builder) conv(scope *model.Scope, x *Node, out, kernel, stride int, scale float64) *Node {
+	in := x.Shape().Dimensions[3]
+	w := b.variable(scope, "weights", kernel*kernel*in, kernel*kernel*out, scale, kernel, kernel, in, out).NodeValue(x)
+	bias := b.constant(scope, "biases", 0, out).NodeValue(x)
+	y := Convolve(x, w).Strides(stride).PadSame().Done()
+	return Add(y, BroadcastToShape(Reshape(bias, 1, 1, 1, out), y.Shape()))
+}
+
+// groupNorm normalises x [B, H, W, C] over the pixels and channels of each group (arXiv:1803.08494, eq. 3),
+// then scales and shifts each channel.
+func (b *builder) groupNorm(scope *model.Scope, x *Node) *Node {
+	const epsilon = 1e-6
+	batch, h, w, c := dims4(x)
+	gamma := b.constant(scope, "gain", 1, c).NodeValue(x)
+	beta := b.constant(scope, "offset", 0, c).NodeValue(x)
+	perGroup := c / b.groups
+	flat := Reshape(x, batch, h*w, c)
+	// Means over a channel's pixels first, then over the group's channels: the layout stays [.., C] throughout.
+	groupMean := func(perChannel *Node) *Node { // [B, C] -> [B, 1, C]
+		m := ReduceMean(Reshape(perChannel, batch, b.groups, perGroup), 2)
+		m = BroadcastToDims(Reshape(m, batch, b.groups, 1), batch, b.groups, perGroup)
+		return Reshape(m, batch, 1, c)
+	}
+	centred := Sub(flat, groupMean(ReduceMean(flat, 1)))
+	variance := groupMean(ReduceMean(Mul(centred, centred), 1))
+	scale := Mul(Reciprocal(Sqrt(AddScalar(variance, epsilon))), Reshape(gamma, 1, 1, c))
+	return Reshape(Add(Mul(centred, scale), Reshape(beta, 1, 1, c)), batch, h, w, c)
+}
+
+// drop zeroes elements of x at the dropout rate while training and rescales the rest.
+func (b *builder) drop(x *Node) *Node {
+	if b.rng == nil || b.dropout == 0 {
+		return x
+	}
+	var u *Node
+	b.rng, u = RandomUniform(b.rng, x.Shape())
+	keep := ConvertDType(GreaterOrEqual(u, Scalar(x.Graph(), x.DType(), b.dropout)), x.DType())
+	return MulScalar(Mul(x, StopGradient(keep)), 1/(1-b.dropout))
+}
+
+// silu is x·sigmoid(x).
+func silu(x *Node) *Node { return Mul(x, Sigmoid(x)) }
+
+// timeEmbedding returns the sinusoidal features of [ddpm] (from arXiv:1706.03762, section 3.5): t [B] int32 to [B, width].
+func timeEmbedding(t *Node, width int) *Node {
+	half := width / 2
+	freq := make([]float32, half)
+	for i := range freq {
+		freq[i] = float32(math.Exp(-math.Log(10000) * float64(i) / float64(half-1)))
+	}
+	batch := t.Shape().Dimensions[0]
+	angle := Mul(Reshape(ConvertDType(t, dtypes.Float32), batch, 1), Reshape(Const(t.Graph(), freq), 1, half))
+	return Concatenate([]*Node{Sin(angle), Cos(angle)}, 1)
+}
+
+func dims4(x *Node) (batch, h, w, c int) {
+	d := x.Shape().Dimensions
+	return d[0], d[1], d[2], d[3]
+}

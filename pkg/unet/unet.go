@@ -1,0 +1,164 @@
+// Package unet builds the noise-prediction U-Net of DDPM as a GoMLX graph.
+//
+// # Conventions
+//
+// Images are [batch, height, width, channels] float32. Timesteps and labels are [batch] int32. The label equal to
+// Config.Classes stands for "no label": an unconditional call of a class-conditional network, as classifier-free
+// guidance needs. Functions on *Node build graphs and panic on misuse; all others return errors.
+//
+// References:
+//
+//	[ddpm]  Ho, Jain, Abbeel. Denoising Diffusion Probabilistic Models. arXiv:2006.11239
+//	[iddpm] Nichol, Dhariwal. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672
+package unet
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/pkg/errors"
+)
+
+// Inputs are what one call of the network sees.
+type Inputs struct {
+	X *Node // [B, H, W, C] noisy images
+	T *Node // [B] int32 timesteps, 0 .. T-1
+	Y *Node // [B] int32 labels, 0 .. Classes; ignored where the network is unconditional
+
+	// Dropout is a random state ([RNGStateFromSeed]); nil switches dropout off, as sampling and evaluation need.
+	Dropout *Node
+}
+
+// Forward builds the network of [ddpm] appendix B under scope and returns its output, [B, H, W, OutChannels]:
+// residual blocks with GroupNorm, SiLU and the time (and label) embedding added between their two convolutions,
+// self-attention at chosen resolutions, strided convolutions down, nearest-neighbour upsampling up, and a last
+// convolution that starts at zero. Weights are created where the scope has none, from seed and their path.
+// It panics if the shapes do not match the configuration.
+func (c Config) Forward(scope *model.Scope, seed uint64, in Inputs) *Node {
+	h, _ := c.ForwardWithMid(scope, seed, in)
+	return h
+}
+
+// ForwardWithMid is [Config.Forward] and also returns the activations after the middle block,
+// [B, H/2^k, W/2^k, channels] with k = len(Mults)-1, which measures of representation drift look at.
+func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out, mid *Node) {
+	if err := c.Validate(); err != nil {
+		panic(err)
+	}
+	batch := in.X.Shape().Dimensions[0]
+	in.X.AssertDims(batch, c.ImageSize, c.ImageSize, c.Channels)
+	in.T.AssertDims(batch)
+	b := &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads}
+
+	width := 4 * c.Base
+	emb := timeEmbedding(in.T, c.Base)
+	emb = b.dense(scope.At("time0"), emb, width, 1)
+	emb = b.dense(scope.At("time1"), silu(emb), width, 1)
+	if c.Classes > 0 {
+		in.Y.AssertDims(batch)
+		table := b.variable(scope.At("label"), "embedding", 1, 1, 1.0/3, c.Classes+1, width).NodeValue(in.X)
+		emb = Add(emb, Gather(table, Reshape(in.Y, batch, 1)))
+	}
+	emb = silu(emb)
+
+	attend := func(x *Node) bool { return slices.Contains(c.Attention, x.Shape().Dimensions[1]) }
+	h := b.conv(scope.At("in"), in.X, c.Base, 3, 1, 1)
+	skips := []*Node{h}
+	for level, mult := range c.Mults {
+		for i := range c.ResBlocks {
+			s := scope.At("%s", fmt.Sprintf("down%d_%d", level, i))
+			h = b.residual(s, h, emb, c.Base*mult)
+			if attend(h) {
+				h = b.attention(s.At("attention"), h)
+			}
+			skips = append(skips, h)
+		}
+		if level < len(c.Mults)-1 {
+			h = b.conv(scope.At("%s", fmt.Sprintf("down%d_pool", level)), h, c.Base*mult, 3, 2, 1)
+			skips = append(skips, h)
+		}
+	}
+
+	h = b.residual(scope.At("mid0"), h, emb, h.Shape().Dimensions[3])
+	if c.MidAttn {
+		h = b.attention(scope.At("mid_attention"), h)
+	}
+	h = b.residual(scope.At("mid1"), h, emb, h.Shape().Dimensions[3])
+	mid = h
+
+	for level, mult := range slices.Backward(c.Mults) {
+		for i := range c.ResBlocks + 1 {
+			s := scope.At("%s", fmt.Sprintf("up%d_%d", level, i))
+			skip := skips[len(skips)-1]
+			skips = skips[:len(skips)-1]
+			h = b.residual(s, Concatenate([]*Node{h, skip}, 3), emb, c.Base*mult)
+			if attend(h) {
+				h = b.attention(s.At("attention"), h)
+			}
+		}
+		if level > 0 {
+			h = b.conv(scope.At("%s", fmt.Sprintf("up%d_grow", level)), upsample(h), c.Base*mult, 3, 1, 1)
+		}
+	}
+	h = silu(b.groupNorm(scope.At("out_norm"), h))
+	return b.conv(scope.At("out"), h, c.OutChannels, 3, 1, 0), mid
+}
+
+// residual is one residual block: norm, SiLU, convolution, plus embedding, norm, SiLU, dropout, convolution (zero at
+// the start), added to x or, where the channels change, to its 1×1 projection. x is [B, H, W, in], emb [B, 4·Base].
+func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
+	batch, _, _, in := dims4(x)
+	h := b.conv(scope.At("conv0"), silu(b.groupNorm(scope.At("norm0"), x)), out, 3, 1, 1)
+	e := b.dense(scope.At("embed"), emb, out, 1)
+	h = Add(h, BroadcastToShape(Reshape(e, batch, 1, 1, out), h.Shape()))
+	h = b.drop(silu(b.groupNorm(scope.At("norm1"), h)))
+	h = b.conv(scope.At("conv1"), h, out, 3, 1, 0)
+	if in != out {
+		x = b.dense(scope.At("skip"), x, out, 1)
+	}
+	return Add(x, h)
+}
+
+// attention is self-attention over the pixels of x [B, H, W, C] with a residual connection whose last projection
+// starts at zero.
+func (b *builder) attention(scope *model.Scope, x *Node) *Node {
+	batch, h, w, c := dims4(x)
+	n, dim := h*w, c/b.heads
+	normed := b.groupNorm(scope.At("norm"), x)
+	project := func(name string) *Node {
+		return Reshape(b.dense(scope.At("%s", name), normed, c, 1), batch, n, b.heads, dim)
+	}
+	q, k, v := project("query"), project("key"), project("value")
+	scores := MulScalar(Einsum("bqhd,bkhd->bhqk", q, k), 1/math.Sqrt(float64(dim)))
+	mixed := Einsum("bhqk,bkhd->bqhd", Softmax(scores, -1), v)
+	return Add(x, b.dense(scope.At("project"), Reshape(mixed, batch, h, w, c), c, 0))
+}
+
+// upsample doubles height and width by repeating pixels.
+func upsample(x *Node) *Node {
+	batch, h, w, c := dims4(x)
+	x = BroadcastToDims(Reshape(x, batch, h, 1, w, 1, c), batch, h, 2, w, 2, c)
+	return Reshape(x, batch, 2*h, 2*w, c)
+}
+
+// Weights returns the variables under scope in the order of their paths. It fails where the scope has none, that is
+// before the first call built the network.
+func Weights(scope *model.Scope) ([]*model.Variable, error) {
+	vars := slices.Collect(scope.IterVariables())
+	if len(vars) == 0 {
+		return nil, errors.Errorf("unet: scope %q holds no weights yet; build the network first", scope.Scope())
+	}
+	slices.SortFunc(vars, func(a, b *model.Variable) int {
+		switch {
+		case a.Path() < b.Path():
+			return -1
+		case a.Path() > b.Path():
+			return 1
+		}
+		return 0
+	})
+	return vars, nil
+}
