@@ -1,0 +1,20 @@
+// Package cl holds continual-learning strategies for diffusion models, one file a method, and the loop that trains a
+// network on one task after another.
+//
+// # Conventions
+//
+// A training step sees a fixed number of rows: first FreshRows images of the task at hand, then ReplayRows rows that
+// belong to the strategy. Each row has a weight and the loss is Σ weight·row loss, so a strategy changes weights and
+// contents, never shapes: the step compiles once. Rows a strategy leaves alone repeat the fresh ones with weight 0.
+// All strategies therefore get the same rows a step and the same number of steps.
+//
+// Tasks and steps count from 0. Whatever is random is a function of the seed, the task and the step alone, so a
+// resumed run is the uninterrupted one. A strategy sees images of other tasks only through what it stored itself,
+// unless its [Info] declares another stream. The package knows nothing of files and nothing of metrics.
+//
+// References:
+//
+//	[zajac23]  Zajac et al. Exploring Continual Learning of Diffusion Models. arXiv:2303.15342
+//	[er]       Chaudhry et al. On Tiny Episodic Memories in Continual Learning. arXiv:1902.10486
+//	[avalanche] Lomonaco et al. Avalanche: an End-to-End Library for Continual Learning. arXiv:2104.00405
+package cl

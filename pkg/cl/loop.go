@@ -1,0 +1,254 @@
+package cl
+
+import (
+	"math/rand/v2"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
+)
+
+// LoopConfig holds what is the same for every strategy of a comparison.
+type LoopConfig struct {
+	FreshRows      int     `yaml:"fresh_rows" json:"fresh_rows"`           // rows of the task at hand a step
+	ReplayRows     int     `yaml:"replay_rows" json:"replay_rows"`         // rows of the strategy's own a step
+	StepsPerTask   int     `yaml:"steps_per_task" json:"steps_per_task"`   // optimiser steps
+	ResetOptimizer bool    `yaml:"reset_optimizer" json:"reset_optimizer"` // forget Adam's moments, the warm-up and the EMA's count at each task
+	LabelDropout   float64 `yaml:"label_dropout" json:"label_dropout"`     // share of rows trained without their label, for guidance
+}
+
+// Validate reports the first setting no loop can run with.
+func (c LoopConfig) Validate() error {
+	switch {
+	case c.FreshRows <= 0 || c.StepsPerTask <= 0:
+		return errors.Errorf("cl: fresh_rows %d, steps_per_task %d; both must be positive", c.FreshRows, c.StepsPerTask)
+	case c.ReplayRows < 0:
+		return errors.Errorf("cl: replay_rows is %d; need 0 or more", c.ReplayRows)
+	case c.LabelDropout < 0 || c.LabelDropout >= 1:
+		return errors.Errorf("cl: label_dropout is %g; need 0 <= label_dropout < 1", c.LabelDropout)
+	}
+	return nil
+}
+
+// Position says how far a loop has come; it is what a checkpoint must hold beside the network's and the strategy's
+// own state.
+type Position struct {
+	Phase     int `json:"phase"`     // the phase at hand: a task, or 0 where all tasks are learned at once
+	Step      int `json:"step"`      // steps done in it
+	Total     int `json:"total"`     // steps done in all
+	Optimiser int `json:"optimiser"` // steps since the optimiser started
+}
+
+// Loop trains one network on a benchmark under one strategy.
+type Loop struct {
+	Network   *diffusion.Network
+	Benchmark *datasets.Benchmark
+	Strategy  Strategy
+	Config    LoopConfig
+	Seed      uint64
+	Position  Position
+
+	stream      *datasets.Images // what fresh rows of streamPhase are drawn from
+	streamPhase int
+	order       []int // permutation of the stream in orderEpoch
+	orderEpoch  int
+}
+
+// Independent random sequences of one run, told apart by the last word of their seed.
+const (
+	drawOrder = iota + 1
+	drawTimesteps
+	drawStrategy
+	drawLabels
+	drawNoise
+	drawFlips
+)
+
+// NewLoop prepares a loop at its beginning and calls the strategy's Begin.
+func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConfig, setup Setup) (*Loop, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.LabelDropout > 0 && n.UNet.Classes == 0 {
+		return nil, errors.New("cl: label_dropout needs a class-conditional network; this one has no labels")
+	}
+	for i, t := range b.Tasks {
+		if t.Train == nil || t.Train.N == 0 {
+			return nil, errors.Errorf("cl: task %d (%s) has no training images", i, t.Name)
+		}
+	}
+	setup.Tasks, setup.FreshRows, setup.ReplayRows = len(b.Tasks), c.FreshRows, c.ReplayRows
+	setup.H, setup.W, setup.C, setup.Classes = b.H, b.W, b.C, len(b.ClassNames)
+	if err := s.Begin(setup); err != nil {
+		return nil, err
+	}
+	return &Loop{Network: n, Benchmark: b, Strategy: s, Config: c, Seed: setup.Seed, streamPhase: -1}, nil
+}
+
+// Phases is the number of training phases: one a task, or a single one where the strategy learns all tasks at once.
+func (l *Loop) Phases() int {
+	if l.Strategy.Info().Stream == AllTasks {
+		return 1
+	}
+	return len(l.Benchmark.Tasks)
+}
+
+// PhaseSteps is the number of steps of each phase.
+func (l *Loop) PhaseSteps() int { return l.TotalSteps() / l.Phases() }
+
+// TotalSteps is the number of steps of the run, the same for every strategy.
+func (l *Loop) TotalSteps() int { return len(l.Benchmark.Tasks) * l.Config.StepsPerTask }
+
+// Done says that every phase has been trained and ended.
+func (l *Loop) Done() bool { return l.Position.Phase >= l.Phases() }
+
+// PhaseDone says that the phase at hand has had all its steps and waits for EndPhase.
+func (l *Loop) PhaseDone() bool { return l.Position.Step >= l.PhaseSteps() }
+
+// LastTask is the index of the newest task in the phase at hand.
+func (l *Loop) LastTask() int {
+	if l.Strategy.Info().Stream == AllTasks {
+		return len(l.Benchmark.Tasks) - 1
+	}
+	return l.Position.Phase
+}
+
+// Step does the next optimiser step of the phase at hand.
+func (l *Loop) Step() (diffusion.StepResult, error) {
+	if l.Done() || l.PhaseDone() {
+		return diffusion.StepResult{}, errors.Errorf("cl: no step is left in phase %d of %d", l.Position.Phase, l.Phases())
+	}
+	s, err := l.prepare()
+	if err != nil {
+		return diffusion.StepResult{}, err
+	}
+	if err := l.Strategy.BeforeStep(s); err != nil {
+		return diffusion.StepResult{}, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)
+	}
+	l.dropLabels(s)
+	l.flip(s)
+	res, err := l.Network.Step(s.Batch, l.Position.Optimiser, l.rng(drawNoise).Uint64())
+	if err != nil {
+		return res, err
+	}
+	l.Position.Step++
+	l.Position.Total++
+	l.Position.Optimiser++
+	return res, nil
+}
+
+// EndPhase gives the strategy the finished task's images and moves on to the next phase.
+func (l *Loop) EndPhase() error {
+	if l.Done() || !l.PhaseDone() {
+		return errors.Errorf("cl: phase %d has %d of %d steps; it has not ended", l.Position.Phase, l.Position.Step, l.PhaseSteps())
+	}
+	// A strategy that learns all tasks at once has nothing to carry over, so it is not called.
+	if l.Strategy.Info().Stream != AllTasks {
+		task := l.Position.Phase
+		if err := l.Strategy.EndTask(task, l.Benchmark.Tasks[task].Train); err != nil {
+			return errors.WithMessagef(err, "strategy %s at the end of task %d", l.Strategy.Info().Name, task)
+		}
+	}
+	l.Position.Phase++
+	l.Position.Step = 0
+	if l.Config.ResetOptimizer && !l.Done() {
+		l.Position.Optimiser = 0
+		return l.Network.ResetOptimizer()
+	}
+	return nil
+}
+
+// rng is the random sequence of one kind for the step at hand.
+func (l *Loop) rng(kind uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(l.Seed, uint64(l.Position.Phase)<<48^uint64(l.Position.Step)<<8^kind))
+}
+
+// prepare draws the step's fresh rows and timesteps and repeats fresh rows in the replay rows with weight 0.
+func (l *Loop) prepare() (*Step, error) {
+	if err := l.openStream(); err != nil {
+		return nil, err
+	}
+	c, rows, dim := l.Config, l.Config.FreshRows+l.Config.ReplayRows, l.stream.ImageSize()
+	fresh := c.FreshRows
+	if l.Strategy.Info().Stream != CurrentTask {
+		fresh = rows
+	}
+	s := &Step{Task: l.LastTask(), Index: l.Position.Step, Fresh: fresh, Replay: rows - fresh, RNG: l.rng(drawStrategy)}
+	s.Batch = diffusion.Batch{X: make([]float32, rows*dim), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
+	times := l.rng(drawTimesteps)
+	for i := range rows {
+		s.Batch.T[i] = times.Int32N(int32(l.Network.Process.T))
+		if i < fresh {
+			j := l.draw(l.Position.Step*fresh + i)
+			datasets.Scale(s.Batch.X[i*dim:(i+1)*dim], l.stream.Image(j))
+			s.Batch.Y[i], s.Batch.W[i] = int32(l.stream.Labels[j]), float32(1/float64(fresh))
+		} else {
+			j := (i - fresh) % fresh
+			copy(s.Batch.X[i*dim:(i+1)*dim], s.Batch.X[j*dim:(j+1)*dim])
+			s.Batch.Y[i] = s.Batch.Y[j]
+		}
+	}
+	return s, nil
+}
+
+// openStream points the loop at the images of the phase at hand.
+func (l *Loop) openStream() error {
+	phase := l.Position.Phase
+	if l.streamPhase == phase {
+		return nil
+	}
+	first, last := phase, phase
+	switch l.Strategy.Info().Stream {
+	case SeenTasks:
+		first = 0
+	case AllTasks:
+		first, last = 0, len(l.Benchmark.Tasks)-1
+	}
+	var sets []*datasets.Images
+	for _, t := range l.Benchmark.Tasks[first : last+1] {
+		sets = append(sets, t.Train)
+	}
+	stream, err := datasets.Concat(sets...)
+	if err != nil {
+		return err
+	}
+	l.stream, l.streamPhase, l.orderEpoch = stream, phase, -1
+	return nil
+}
+
+// draw returns the index of the n-th image of the phase: every epoch is a new permutation of the stream.
+func (l *Loop) draw(n int) int {
+	epoch := n / l.stream.N
+	if epoch != l.orderEpoch {
+		rng := rand.New(rand.NewPCG(l.Seed, uint64(l.Position.Phase)<<48^uint64(epoch)<<8^drawOrder))
+		l.order, l.orderEpoch = rng.Perm(l.stream.N), epoch
+	}
+	return l.order[n%l.stream.N]
+}
+
+// dropLabels hides a share of the labels from the network.
+func (l *Loop) dropLabels(s *Step) {
+	if l.Config.LabelDropout == 0 {
+		return
+	}
+	rng := l.rng(drawLabels)
+	for i := range s.Batch.Y {
+		if rng.Float64() < l.Config.LabelDropout {
+			s.Batch.Y[i] = int32(l.Network.UNet.Classes)
+		}
+	}
+}
+
+// flip mirrors half of the rows where the benchmark's preparation asks for it.
+func (l *Loop) flip(s *Step) {
+	if !l.Benchmark.Prep.Flip {
+		return
+	}
+	b, dim := l.Benchmark, l.stream.ImageSize()
+	for i, yes := range datasets.Flips(l.rng(drawFlips).Uint64(), uint64(l.Position.Total), len(s.Batch.T)) {
+		if yes {
+			datasets.FlipRow(s.Batch.X[i*dim:(i+1)*dim], b.H, b.W, b.C)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package cl
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
+)
+
+// registry makes each known strategy with its default settings. A new method is one file and one line here.
+var registry = []func() Strategy{
+	func() Strategy { return &Finetune{} },
+	func() Strategy { return &Joint{} },
+	func() Strategy { return &Cumulative{} },
+	func() Strategy { return NewER() },
+}
+
+// Spec names a strategy and its settings, as a configuration file does: {name: er, lambda: 0.3}.
+type Spec struct {
+	Name     string         `yaml:"name" json:"name"`
+	Settings map[string]any `yaml:",inline" json:"settings,omitempty"`
+}
+
+// All returns every known strategy with its default settings.
+func All() []Strategy {
+	all := make([]Strategy, len(registry))
+	for i, make := range registry {
+		all[i] = make()
+	}
+	return all
+}
+
+// Names lists the known strategies.
+func Names() []string {
+	var names []string
+	for _, s := range All() {
+		names = append(names, s.Info().Name)
+	}
+	return names
+}
+
+// New returns the strategy spec names with its settings over the defaults. A name or setting that does not exist is
+// an error that suggests the nearest one.
+func New(spec Spec) (Strategy, error) {
+	i := slices.Index(Names(), spec.Name)
+	if i < 0 {
+		return nil, errors.Errorf("cl: no strategy is named %q%s; known are %v", spec.Name, DidYouMean(spec.Name, Names()), Names())
+	}
+	s := registry[i]()
+	known, err := Settings(s)
+	if err != nil {
+		return nil, err
+	}
+	for key := range spec.Settings {
+		if _, ok := known[key]; !ok {
+			names := make([]string, 0, len(known))
+			for name := range known {
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			return nil, errors.Errorf("cl: strategy %q has no setting %q%s; it has %v", spec.Name, key, DidYouMean(key, names), names)
+		}
+	}
+	text, err := yaml.Marshal(spec.Settings)
+	if err != nil {
+		return nil, errors.Wrapf(err, "cl: settings of %q", spec.Name)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(s); err != nil {
+		return nil, errors.Wrapf(err, "cl: settings of %q", spec.Name)
+	}
+	return s, nil
+}
+
+// Settings returns a strategy's settings by their configuration names.
+func Settings(s Strategy) (map[string]any, error) {
+	text, err := yaml.Marshal(s)
+	if err != nil {
+		return nil, errors.Wrapf(err, "cl: settings of %q", s.Info().Name)
+	}
+	settings := map[string]any{}
+	return settings, errors.Wrapf(yaml.Unmarshal(text, &settings), "cl: settings of %q", s.Info().Name)
+}

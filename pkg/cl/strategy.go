@@ -1,0 +1,107 @@
+package cl
+
+import (
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
+)
+
+// Stream says which images a strategy's fresh rows come from.
+type Stream int
+
+const (
+	CurrentTask Stream = iota // the task that has just arrived
+	SeenTasks                 // it and all tasks before it; all rows of a step are fresh
+	AllTasks                  // every task at once, in one phase as long as all others' together; all rows are fresh
+)
+
+// Info describes a method to a reader.
+type Info struct {
+	Name     string // as in configurations, "er"
+	Title    string // "experience replay"
+	Paper    string // where it comes from
+	Equation string // its loss, one line
+	Stores   string // what it keeps between tasks
+	Stream   Stream
+}
+
+// Setup is what a strategy learns of the run before the first task.
+type Setup struct {
+	Seed                  uint64
+	Tasks                 int
+	FreshRows, ReplayRows int
+	H, W, C               int
+	Classes               int
+
+	// Features maps prepared images to classifier features, a row an image, for herding. It is nil where the run
+	// has no extractor.
+	Features func(*datasets.Images) (*mat.Dense, error)
+}
+
+// Stored is what a strategy holds now and what it has spent so far beside the training step itself.
+type Stored struct {
+	Images           *datasets.Images // nil or empty: none
+	Bytes            int64            // of everything stored
+	Parameters       int              // network weights kept beside the trained ones
+	ExtraEvaluations int64            // rows run through a network beside the training step
+}
+
+// Strategy is one continual-learning method. The loop calls Begin once, then for every task BeforeStep at each step
+// and EndTask after the last. The exported fields of a strategy are its settings, with yaml names.
+type Strategy interface {
+	Info() Info
+	// Label tells variants of one method apart in tables: "er λ=0.3".
+	Label() string
+	// Begin checks the settings and prepares for a run.
+	Begin(Setup) error
+	// BeforeStep may fill the replay rows of s and change weights and timesteps of any row.
+	BeforeStep(s *Step) error
+	// EndTask is given the finished task's training images, once.
+	EndTask(task int, train *datasets.Images) error
+	// Stored reports the memory and its cost.
+	Stored() Stored
+	// State and Restore carry everything EndTask and BeforeStep changed through a checkpoint. Restore is called
+	// after Begin.
+	State() ([]byte, error)
+	Restore([]byte) error
+}
+
+// Step is one training step before it is done.
+type Step struct {
+	Task, Index int             // Index counts the steps of this task
+	Batch       diffusion.Batch // rows 0 .. Fresh-1 are fresh, the other Replay ones repeat them with weight 0
+	Fresh       int
+	Replay      int
+	RNG         *rand.Rand // for the strategy alone; a function of seed, task and index
+}
+
+// SetReplay puts an image into replay row i (0 .. Replay-1) with a weight in the loss. The row keeps its timestep.
+func (s *Step) SetReplay(i int, pixels []uint8, label uint8, weight float64) {
+	row, dim := s.Fresh+i, len(pixels)
+	datasets.Scale(s.Batch.X[row*dim:(row+1)*dim], pixels)
+	s.Batch.Y[row], s.Batch.W[row] = int32(label), float32(weight)
+}
+
+// Stateless gives a strategy that stores nothing the methods it has no use for. Embed it.
+type Stateless struct{}
+
+// Begin accepts every run.
+func (Stateless) Begin(Setup) error { return nil }
+
+// BeforeStep leaves the step as it is.
+func (Stateless) BeforeStep(*Step) error { return nil }
+
+// EndTask keeps nothing.
+func (Stateless) EndTask(int, *datasets.Images) error { return nil }
+
+// Stored is nothing.
+func (Stateless) Stored() Stored { return Stored{} }
+
+// State is empty.
+func (Stateless) State() ([]byte, error) { return nil, nil }
+
+// Restore has nothing to restore.
+func (Stateless) Restore([]byte) error { return nil }
