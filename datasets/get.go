@@ -36,11 +36,10 @@ func Get(ctx context.Context, name string, opt GetOptions) error {
 	if err != nil {
 		return err
 	}
-	if opt.Out == nil {
-		opt.Out = io.Discard
-	}
 	if s.embedded {
-		fmt.Fprintf(opt.Out, "%s is embedded in the program: nothing to get\n", name)
+		if opt.Out != nil {
+			fmt.Fprintf(opt.Out, "%s is embedded in the program: nothing to get\n", name)
+		}
 		return nil
 	}
 	dir, err := Dir()
@@ -52,6 +51,9 @@ func Get(ctx context.Context, name string, opt GetOptions) error {
 
 // get installs the set under dir.
 func (s *spec) get(ctx context.Context, dir string, opt GetOptions) error {
+	if opt.Out == nil {
+		opt.Out = io.Discard
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -94,7 +96,7 @@ func (s *spec) get(ctx context.Context, dir string, opt GetOptions) error {
 		}
 		fmt.Fprintf(opt.Out, "%s: the official set is out of reach; bringing %s instead: %s\n", s.name, v.name, v.source)
 		if vErr := v.get(ctx, dir, opt); vErr != nil {
-			return errors.Errorf("%v; nor %s: %v", err, v.name, vErr)
+			return errors.Errorf("%v (%s, its stand-in, failed too: %v)", err, v.name, vErr)
 		}
 		return nil
 	}
@@ -109,7 +111,7 @@ func (s *spec) lock(ctx context.Context, dir string, out io.Writer) (unlock func
 		fmt.Fprintf(out, "%s: another process is getting it; waiting\n", s.name)
 		ok, err = l.TryLockContext(ctx, 200*time.Millisecond)
 	}
-	if err != nil || !ok {
+	if err != nil {
 		return nil, errors.Wrapf(err, "datasets: lock of %s", s.name)
 	}
 	return func() { _ = l.Unlock() }, nil
@@ -133,7 +135,7 @@ func (s *spec) fetch(ctx context.Context, work string, opt GetOptions) (map[stri
 			sources = append(sources, source{s.pkg.label, func() (map[string][]byte, error) { return s.pkg.get(ctx, work, opt.Out) }})
 		}
 	}
-	var tried string
+	tried := ""
 	for _, src := range sources {
 		content, err := src.get()
 		if err == nil {
@@ -148,10 +150,18 @@ func (s *spec) fetch(ctx context.Context, work string, opt GetOptions) (map[stri
 		if opt.From == "" {
 			fmt.Fprintf(opt.Out, "%s: not from %s: %v\n", s.name, src.name, err)
 		}
-		tried += fmt.Sprintf("; %s: %v", src.name, err)
+		tried += fmt.Sprintf("; not from %s: %v", src.name, err)
 	}
 	return nil, errors.Errorf("datasets: could not get %s%s; bring the files %s and name their folder: go run . data get %s --from FOLDER",
 		s.name, tried, s.fileNames(), s.name)
+}
+
+// size is the size of the set's decompressed files.
+func (s *spec) size() (total int64) {
+	for _, f := range s.files {
+		total += f.size
+	}
+	return total
 }
 
 // fileNames lists the set's files for a message.
@@ -172,11 +182,7 @@ func (s *spec) install(ctx context.Context, dir, work string, content map[string
 	if err := os.Mkdir(whole, 0o755); err != nil {
 		return err
 	}
-	var total int64
-	for _, f := range s.files {
-		total += f.size
-	}
-	bar := newBar(out, total, s.name+": writing")
+	bar := newBar(out, s.size(), s.name+": writing")
 	for _, f := range s.files {
 		if err := ctx.Err(); err != nil {
 			return err

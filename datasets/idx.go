@@ -25,10 +25,6 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("%s: offset %d: found %s, needed %s", e.File, e.Offset, e.Found, e.Needed)
 }
 
-// maxDecoded bounds what a data file may decompress to, so that a damaged or hostile
-// gzip file cannot fill the memory. The largest file here has 47 MB.
-const maxDecoded = 256 << 20
-
 // IDX is the content of a file of the IDX format (the format of MNIST) with unsigned
 // bytes: Data holds the product of Dims elements, the last dimension running fastest.
 type IDX struct {
@@ -128,42 +124,38 @@ func ImagesFromIDX(imageFile string, imageBytes []byte, labelFile string, labelB
 	return &Images{N: px.Dims[0], H: px.Dims[1], W: px.Dims[2], C: 1, Pixels: px.Data, Labels: lb.Data}, nil
 }
 
-// readFile reads a file, and decompresses it if its name ends in ".gz".
-func readFile(path string) ([]byte, error) {
+// readFile reads a file of at most limit bytes, decompressed if its name ends in ".gz".
+func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readOpen(path, f)
+	return readOpen(path, f, limit)
 }
 
 // readOpen reads r, the content of path, and decompresses it if path ends in ".gz".
-func readOpen(path string, r io.Reader) ([]byte, error) {
+func readOpen(path string, r io.Reader, limit int64) ([]byte, error) {
 	if strings.HasSuffix(path, ".gz") {
-		return gunzip(path, r)
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, &FormatError{path, 0, err.Error(), "the header of a gzip file"}
+		}
+		r = z // its check sum is verified at the end
 	}
-	return readBounded(path, r)
+	return readBounded(path, r, limit)
 }
 
-// gunzip decompresses r to its end, where its check sum is verified, naming file in errors.
-func gunzip(file string, r io.Reader) ([]byte, error) {
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		return nil, &FormatError{file, 0, err.Error(), "the header of a gzip file"}
-	}
-	return readBounded(file, z)
-}
-
-// readBounded reads r to its end. Memory grows with what is really there.
-func readBounded(file string, r io.Reader) ([]byte, error) {
+// readBounded reads r to its end, which must come after limit bytes at the latest, so that
+// a damaged or hostile gzip file cannot fill the memory.
+func readBounded(file string, r io.Reader, limit int64) ([]byte, error) {
 	var buf bytes.Buffer
-	n, err := buf.ReadFrom(io.LimitReader(r, maxDecoded+1))
+	n, err := buf.ReadFrom(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, &FormatError{file, n, err.Error(), "more data, or a sound end of the file"}
 	}
-	if n > maxDecoded {
-		return nil, &FormatError{file, maxDecoded, "more data", "the end of the file: none of the sets has files this large"}
+	if n > limit {
+		return nil, &FormatError{file, limit, "more data", "the end of the file"}
 	}
 	return buf.Bytes(), nil
 }

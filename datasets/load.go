@@ -88,7 +88,7 @@ func (s *spec) load(fsys fs.FS, folder string) (*Dataset, error) {
 		if err != nil {
 			return nil, errors.Wrapf(err, "datasets: %s", folder)
 		}
-		b, err := readOpen(filepath.Join(folder, name), r)
+		b, err := readOpen(filepath.Join(folder, name), r, f.size)
 		r.Close()
 		if err != nil {
 			return nil, err
@@ -124,10 +124,10 @@ func (s *spec) assemble(content map[string][]byte, from string) (*Dataset, error
 		}
 	}
 	d := &Dataset{Name: s.name, Title: s.title, Licence: s.licence, Source: s.source, Classes: s.classes, Hash: s.hash()}
-	var err error
 	at := func(i int) (string, []byte) {
 		return filepath.Join(from, s.files[i].name), content[s.files[i].name]
 	}
+	var err error
 	switch s.format {
 	case formatIDX:
 		for i, split := range []**Images{&d.Train, &d.Test} {
@@ -151,10 +151,14 @@ func (s *spec) assemble(content map[string][]byte, from string) (*Dataset, error
 		}
 		d.Test = batches[last]
 	}
-	for what, im := range map[string]*Images{"training": d.Train, "test": d.Test} {
-		if want := map[string]int{"training": s.train, "test": s.test}[what]; im.N != want || im.H != s.h || im.W != s.w || im.C != s.c {
+	for _, split := range []struct {
+		what string
+		im   *Images
+		n    int
+	}{{"training", d.Train, s.train}, {"test", d.Test, s.test}} {
+		if im := split.im; im.N != split.n || im.H != s.h || im.W != s.w || im.C != s.c {
 			return nil, errors.Errorf("datasets: %s: %d %s images of %dx%dx%d; %s needs %d of %dx%dx%d",
-				from, im.N, what, im.H, im.W, im.C, s.name, want, s.h, s.w, s.c)
+				from, im.N, split.what, im.H, im.W, im.C, s.name, split.n, s.h, s.w, s.c)
 		}
 	}
 	return d, nil

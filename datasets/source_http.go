@@ -4,13 +4,14 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/pkg/errors"
@@ -24,6 +25,9 @@ const (
 	stallTimeout   = 30 * time.Second
 )
 
+// archiveExtra is how many bytes more than its content an archive of it may have.
+const archiveExtra = 1 << 20
+
 var client = &http.Client{Transport: &http.Transport{
 	Proxy:                 http.ProxyFromEnvironment,
 	DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
@@ -33,10 +37,10 @@ var client = &http.Client{Transport: &http.Transport{
 
 // fromURL downloads the set's files from a folder address (ending in "/", each file with
 // ".gz" added), or the archive of CIFAR-10 from its own.
-func (s *spec) fromURL(ctx context.Context, url, work string, out io.Writer) (map[string][]byte, error) {
+func (s *spec) fromURL(ctx context.Context, address, work string, out io.Writer) (map[string][]byte, error) {
 	if s.format == formatCIFAR {
-		archive := filepath.Join(work, path.Base(url))
-		if err := download(ctx, url, archive, out); err != nil {
+		archive := filepath.Join(work, path.Base(address))
+		if err := download(ctx, address, archive, s.size()+archiveExtra, out); err != nil {
 			return nil, err
 		}
 		return s.fromArchive(archive)
@@ -44,10 +48,10 @@ func (s *spec) fromURL(ctx context.Context, url, work string, out io.Writer) (ma
 	content := make(map[string][]byte)
 	for _, f := range s.files {
 		local := filepath.Join(work, f.name+".gz")
-		if err := download(ctx, url+f.name+".gz", local, out); err != nil {
+		if err := download(ctx, address+f.name+".gz", local, f.size+archiveExtra, out); err != nil {
 			return nil, err
 		}
-		b, err := readFile(local)
+		b, err := readFile(local, f.size)
 		if err != nil {
 			return nil, err
 		}
@@ -56,22 +60,22 @@ func (s *spec) fromURL(ctx context.Context, url, work string, out io.Writer) (ma
 	return content, nil
 }
 
-// download writes what url holds to the file to. It returns an error if fewer bytes came
-// than the server said.
-func download(ctx context.Context, url, to string, out io.Writer) error {
+// download writes what address holds, at most limit bytes, to the file to. It returns an
+// error if fewer bytes came than the server said.
+func download(ctx context.Context, address, to string, limit int64, out io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return unreachable(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return errors.Errorf("%s answered %s", url, response.Status)
+		return errors.Errorf("it answered %s", response.Status)
 	}
 	f, err := os.Create(to)
 	if err != nil {
@@ -79,24 +83,42 @@ func download(ctx context.Context, url, to string, out io.Writer) error {
 	}
 	defer f.Close()
 	stall := time.AfterFunc(stallTimeout, func() {
-		cancel(errors.Errorf("%s sent nothing for %s", url, stallTimeout))
+		cancel(errors.Errorf("it sent nothing for %s", stallTimeout))
 	})
 	defer stall.Stop()
-	bar := newBar(out, response.ContentLength, path.Base(url))
+	bar := newBar(out, response.ContentLength, path.Base(address))
 	body := readerFunc(func(p []byte) (int, error) {
 		n, err := response.Body.Read(p)
 		stall.Reset(stallTimeout)
 		return n, err
 	})
 	// A body shorter than its Content-Length ends in io.ErrUnexpectedEOF.
-	if _, err := io.Copy(io.MultiWriter(f, bar), body); err != nil {
+	n, err := io.Copy(io.MultiWriter(f, bar), io.LimitReader(body, limit+1))
+	if err == nil && n > limit {
+		err = errors.Errorf("it sent more than %d bytes", limit)
+	}
+	if err != nil {
+		fmt.Fprintln(out) // leave the unfinished bar's line
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return errors.Wrap(err, url)
+		return errors.Wrap(err, "the transfer broke off")
 	}
 	finish(bar)
 	return f.Close()
+}
+
+// unreachable shortens an error of a connection to what a reader needs of it.
+func unreachable(err error) error {
+	var dns *net.DNSError
+	var address *url.Error
+	switch {
+	case errors.As(err, &dns):
+		return errors.Errorf("no network, or no such host (%s)", dns.Name)
+	case errors.As(err, &address):
+		return address.Err
+	}
+	return err
 }
 
 type readerFunc func([]byte) (int, error)
@@ -124,10 +146,10 @@ func (s *spec) fromArchive(archive string) (map[string][]byte, error) {
 			return nil, errors.Wrap(err, archive)
 		}
 		for _, f := range s.files {
-			if strings.TrimPrefix(path.Base(header.Name), "./") != f.name {
+			if path.Base(header.Name) != f.name {
 				continue
 			}
-			if content[f.name], err = readBounded(archive+":"+header.Name, t); err != nil {
+			if content[f.name], err = readBounded(archive+":"+header.Name, t, f.size); err != nil {
 				return nil, err
 			}
 		}
@@ -155,7 +177,7 @@ func (s *spec) fromFolder(folder string) (map[string][]byte, error) {
 		if isFile(name + ".gz") {
 			name += ".gz"
 		}
-		b, err := readFile(name)
+		b, err := readFile(name, f.size)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,64 @@
+package datasets
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Info describes a set without loading it.
+type Info struct {
+	Name, Title, Licence, Source string
+	Classes                      []string
+	// Train and Test are numbers of images of H×W pixels with C channels.
+	Train, Test, H, W, C int
+	// Hash is the SHA-256 of the lines "SHA256  FILE\n" of the set's canonical files, each
+	// decompressed, in order: what `sha256sum FILES... | sha256sum` prints.
+	Hash string
+	// Where is the folder the set is in, "embedded", or "" if it is not on this machine.
+	Where string
+	// Sources are the places Get tries, in order.
+	Sources []string
+}
+
+// OnDisk says whether Load can read the set: embedded, or all files are there. Their
+// content is checked only when they are loaded.
+func (i Info) OnDisk() bool { return i.Where != "" }
+
+// List describes all sets in the order of Names.
+func List() ([]Info, error) {
+	dir, err := Dir()
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]Info, 0, len(catalogue))
+	for _, s := range catalogue {
+		info := Info{Name: s.name, Title: s.title, Licence: s.licence, Source: s.source, Classes: slices.Clone(s.classes),
+			Train: s.train, Test: s.test, H: s.h, W: s.w, C: s.c, Hash: s.hash(), Sources: slices.Clone(s.urls)}
+		if s.pkg != nil {
+			info.Sources = append(info.Sources, s.pkg.label)
+		}
+		if s.variant != "" {
+			info.Sources = append(info.Sources, s.variant+" in its place")
+		}
+		folder := filepath.Join(dir, s.name)
+		switch {
+		case s.embedded:
+			info.Where = "embedded"
+		case s.allThere(folder):
+			info.Where = folder
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// allThere says whether all files of the set are in a folder.
+func (s *spec) allThere(folder string) bool {
+	for _, f := range s.files {
+		if info, err := os.Stat(filepath.Join(folder, s.diskName(f))); err != nil || !info.Mode().IsRegular() {
+			return false
+		}
+	}
+	return true
+}
