@@ -47,14 +47,24 @@ func NewSchedule(name string, steps int) (*Schedule, error) {
 	return FromBetas(name, beta)
 }
 
-// FromBetas returns the schedule with the given variances, each in (0, 1).
+// FromBetas returns the schedule with the given variances, each in (0, 1), of which there must be at least two.
 func FromBetas(name string, beta []float64) (*Schedule, error) {
-	n := len(beta)
-	if n < 2 {
-		return nil, errors.Errorf("diffusion: %d timesteps; need at least 2", n)
+	if len(beta) < 2 {
+		return nil, errors.Errorf("diffusion: %d timesteps; need at least 2", len(beta))
 	}
-	s := &Schedule{Name: name, T: n, Beta: beta}
-	for _, table := range []*[]float64{&s.AlphaBar, &s.AlphaBarPrev, &s.PosteriorVar, &s.PosteriorLogVar,
+	alphaBar, product := make([]float64, len(beta)), 1.0
+	for t, b := range beta {
+		product *= 1 - b
+		alphaBar[t] = product
+	}
+	return newSchedule(name, beta, alphaBar)
+}
+
+// newSchedule fills the tables that follow from β and ᾱ.
+func newSchedule(name string, beta, alphaBar []float64) (*Schedule, error) {
+	n := len(beta)
+	s := &Schedule{Name: name, T: n, Beta: beta, AlphaBar: alphaBar}
+	for _, table := range []*[]float64{&s.AlphaBarPrev, &s.PosteriorVar, &s.PosteriorLogVar,
 		&s.PosteriorMeanX0, &s.PosteriorMeanXt, &s.SqrtAlphaBar, &s.SqrtOneMinAlphaBar} {
 		*table = make([]float64, n)
 	}
@@ -63,8 +73,8 @@ func FromBetas(name string, beta []float64) (*Schedule, error) {
 		if !(b > 0 && b < 1) {
 			return nil, errors.Errorf("diffusion: beta[%d] is %g; need 0 < beta < 1", t, b)
 		}
-		ab := prev * (1 - b)
-		s.AlphaBar[t], s.AlphaBarPrev[t] = ab, prev
+		ab := alphaBar[t]
+		s.AlphaBarPrev[t] = prev
 		s.SqrtAlphaBar[t], s.SqrtOneMinAlphaBar[t] = math.Sqrt(ab), math.Sqrt(1-ab)
 		s.PosteriorVar[t] = b * (1 - prev) / (1 - ab)
 		s.PosteriorMeanX0[t] = b * math.Sqrt(prev) / (1 - ab)
@@ -72,7 +82,7 @@ func FromBetas(name string, beta []float64) (*Schedule, error) {
 		prev = ab
 	}
 	for t := range beta {
-		s.PosteriorLogVar[t] = math.Log(s.PosteriorVar[max(t, 1)])
+		s.PosteriorLogVar[t] = math.Log(s.PosteriorVar[min(max(t, 1), n-1)])
 	}
 	return s, nil
 }

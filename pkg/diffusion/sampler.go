@@ -1,0 +1,220 @@
+package diffusion
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+
+	"github.com/pkg/errors"
+)
+
+// Names of the samplers.
+const (
+	Ancestral = "ancestral" // draws from p(x_{t-1}|x_t), [ddpm] algorithm 2
+	DDIM      = "ddim"      // [ddim] eq. 12
+	DPMPP2M   = "dpm++2m"   // [dpm++] algorithm 2
+)
+
+// SamplerConfig says how images are drawn from a network. Start from [DefaultSampler].
+type SamplerConfig struct {
+	Name  string  `yaml:"name" json:"name"`   // "ancestral", "ddim" or "dpm++2m"
+	Steps int     `yaml:"steps" json:"steps"` // timesteps visited, one network call each; at most T
+	Eta   float64 `yaml:"eta" json:"eta"`     // ddim alone: 0 is deterministic, 1 has the ancestral sampler's fixed-small variance
+	Clip  bool    `yaml:"clip" json:"clip"`   // clip every estimate of x_0 to [-1, 1]
+	Seed  uint64  `yaml:"seed" json:"seed"`   // of all noise
+
+	// OnEstimate, where set, is shown the estimates of x_0 made at timestep t for images first, first+1, ...: x0 is
+	// [n, dim] flat, clipped if Clip is set, and overwritten after the call.
+	OnEstimate func(t, first int, x0 []float32) `yaml:"-" json:"-"`
+}
+
+// DefaultSampler is 25 steps of deterministic DDIM with clipping.
+func DefaultSampler() SamplerConfig { return SamplerConfig{Name: DDIM, Steps: 25, Clip: true} }
+
+// Validate reports the first setting that makes no sense.
+func (c SamplerConfig) Validate() error {
+	switch c.Name {
+	case Ancestral, DDIM, DPMPP2M:
+	default:
+		return errors.Errorf("diffusion: no sampler is named %q; choose \"ancestral\", \"ddim\" or \"dpm++2m\"", c.Name)
+	}
+	if c.Steps < 1 {
+		return errors.Errorf("diffusion: sampler steps is %d; need at least 1", c.Steps)
+	}
+	if !(c.Eta >= 0 && c.Eta <= 1) {
+		return errors.Errorf("diffusion: sampler eta is %g; need 0 <= eta <= 1", c.Eta)
+	}
+	if c.Eta != 0 && c.Name != DDIM {
+		return errors.Errorf("diffusion: sampler eta is %g, but %q has none; set it to 0 or choose \"ddim\"", c.Eta, c.Name)
+	}
+	return nil
+}
+
+// Timesteps returns the timesteps c visits on schedule s, ascending: even in t for ancestral and DDIM
+// ([EvenTimesteps]), even in log-SNR for DPM-Solver++ ([Schedule.LogSNRTimesteps]).
+func (c SamplerConfig) Timesteps(s *Schedule) ([]int, error) {
+	if c.Name == DPMPP2M {
+		return s.LogSNRTimesteps(c.Steps)
+	}
+	return EvenTimesteps(s.T, c.Steps)
+}
+
+// solver takes one batch from one kept timestep to the one below it.
+type solver interface {
+	// advance replaces x, the images at kept timestep k, by those at k-1, or by finished images at k = 0. x0 are the
+	// estimates of the finished images, v the network's variance outputs (zeros where it has none), all of one
+	// length. normal draws the next of the batch's standard normal numbers for place i of x. k falls by one from
+	// call to call and starts anew with every batch.
+	advance(k int, x, x0, v []float64, normal func(i int) float64)
+}
+
+// solver returns the method c names on the schedule p reduced to the kept timesteps.
+func (c SamplerConfig) solver(p *Process) solver {
+	switch c.Name {
+	case Ancestral:
+		return &ancestral{p}
+	case DDIM:
+		return &ddim{p, c.Eta}
+	default:
+		return &dpmpp2m{Process: p}
+	}
+}
+
+// Sample draws one image of dim values, channels of them a pixel, for each label and returns them flat,
+// [len(labels), dim]. They are made batch at a time, the last batch filled up, so that the network compiles for one
+// size; all rows of one call of d share one timestep. The noise of image i is a function of o.Seed, i and the
+// timestep, so that the result does not depend on batch, but for the last bits of the network's own sums. Arithmetic
+// is float64, the network sees float32. progress, where not nil, is told the steps done of all batches and their
+// total. It fails on a setting out of range, an error of d, or when ctx ends.
+func Sample(ctx context.Context, p *Process, d Denoiser, channels, dim int, labels []int32, o SamplerConfig, batch int,
+	progress func(done, total int)) ([]float32, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if batch < 1 || channels < 1 || dim < 1 || dim%channels != 0 {
+		return nil, errors.Errorf("diffusion: sampling %d images a batch of %d values in %d channels; need positive numbers and whole pixels",
+			batch, dim, channels)
+	}
+	kept, err := o.Timesteps(p.Schedule)
+	if err != nil {
+		return nil, err
+	}
+	respaced, err := p.Respace(kept)
+	if err != nil {
+		return nil, err
+	}
+	s := &sampling{p: &Process{respaced, p.Prediction, p.Variance}, d: d, kept: kept, T: p.T, o: o, channels: channels, dim: dim,
+		x: make([]float64, batch*dim), x0: make([]float64, batch*dim), v: make([]float64, batch*dim),
+		seen: make([]float32, batch*dim), t: make([]int32, batch), y: make([]int32, batch)}
+	s.solver = o.solver(s.p)
+
+	images := make([]float32, len(labels)*dim)
+	total := (len(labels) + batch - 1) / batch * len(kept)
+	done := 0
+	for first := 0; first < len(labels); first += batch {
+		rows := min(batch, len(labels)-first)
+		for r := range s.y {
+			s.y[r] = labels[first+r%rows]
+		}
+		err := s.run(ctx, first, rows, func() {
+			done++
+			if progress != nil {
+				progress(done, total)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		for i, x := range s.x[:rows*dim] {
+			images[first*dim+i] = float32(x)
+		}
+	}
+	return images, nil
+}
+
+// sampling holds what a batch needs, reused by the next.
+type sampling struct {
+	p             *Process // on the kept timesteps
+	d             Denoiser
+	solver        solver
+	kept          []int
+	T             int // timesteps of the whole process
+	o             SamplerConfig
+	channels, dim int
+
+	x, x0, v []float64
+	seen     []float32
+	t, y     []int32
+}
+
+// run takes one batch, of which rows are wanted, from noise to images in s.x.
+func (s *sampling) run(ctx context.Context, first, rows int, step func()) error {
+	batch := len(s.t)
+	draws := make([]*rand.Rand, batch)
+	normal := func(i int) float64 { return draws[i/s.dim].NormFloat64() }
+	reseed := func(t int) {
+		for r := range draws {
+			draws[r] = rand.New(rand.NewChaCha8(noiseKey(s.o.Seed, first+r, t)))
+		}
+	}
+	reseed(s.T)
+	for i := range s.x {
+		s.x[i] = normal(i)
+	}
+	for k := len(s.kept) - 1; k >= 0; k-- {
+		if err := ctx.Err(); err != nil {
+			return errors.WithMessagef(err, "diffusion: sampling stopped at timestep %d of images %d to %d", s.kept[k], first, first+rows-1)
+		}
+		if err := s.estimate(k); err != nil {
+			return err
+		}
+		if s.o.OnEstimate != nil {
+			for i, x := range s.x0[:rows*s.dim] {
+				s.seen[i] = float32(x)
+			}
+			s.o.OnEstimate(s.kept[k], first, s.seen[:rows*s.dim])
+		}
+		reseed(s.kept[k])
+		s.solver.advance(k, s.x, s.x0, s.v, normal)
+		step()
+	}
+	return nil
+}
+
+// estimate calls the network at kept timestep k and fills x0 and v.
+func (s *sampling) estimate(k int) error {
+	for i, x := range s.x {
+		s.seen[i] = float32(x)
+	}
+	for r := range s.t {
+		s.t[r] = int32(s.kept[k])
+	}
+	out, err := s.d.Output(s.seen, s.t, s.y)
+	if err != nil {
+		return err
+	}
+	width := s.p.OutChannels(s.channels) * (s.dim / s.channels)
+	if len(out) != len(s.t)*width {
+		return errors.Errorf("diffusion: the network returned %d values for %d images; variance %q needs %d an image",
+			len(out), len(s.t), s.p.Variance, width)
+	}
+	for i := range s.x {
+		pred, v := s.p.split(out[i/s.dim*width:], s.channels, i%s.dim)
+		x0 := s.p.X0(s.x[i], float64(pred), k)
+		if s.o.Clip {
+			x0 = min(max(x0, -1), 1)
+		}
+		s.x0[i], s.v[i] = x0, float64(v)
+	}
+	return nil
+}
+
+// noiseKey keys the generator of the noise image i meets at timestep t.
+func noiseKey(seed uint64, i, t int) [32]byte {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[0:], seed)
+	binary.LittleEndian.PutUint64(key[8:], uint64(i))
+	binary.LittleEndian.PutUint64(key[16:], uint64(t))
+	copy(key[24:], "sampling")
+	return key
+}

@@ -1,0 +1,70 @@
+package diffusion
+
+import "math"
+
+// ancestral draws x_{t-1} from p(x_{t-1}|x_t) = N(mean, σ²), [ddpm] algorithm 2: the mean is that of
+// q(x_{t-1}|x_t, x_0) at the estimate of x_0, the variance the process's own. The last step adds no noise.
+type ancestral struct{ *Process }
+
+func (a *ancestral) advance(k int, x, x0, v []float64, normal func(int) float64) {
+	for i := range x {
+		mean := a.PosteriorMean(x0[i], x[i], k)
+		if k > 0 {
+			mean += math.Exp(a.ReverseLogVar(k, v[i])/2) * normal(i)
+		}
+		x[i] = mean
+	}
+}
+
+// ddim is [ddim] eq. 12, with σ² = η²·β̃ (eq. 16) and the noise that agrees with the estimate of x_0, clipped or not:
+//
+//	x_{t-1} = sqrt(ᾱ_{t-1})·x_0 + sqrt(1-ᾱ_{t-1}-σ²)·ε + σ·noise
+type ddim struct {
+	*Process
+	eta float64
+}
+
+func (d *ddim) advance(k int, x, x0, _ []float64, normal func(int) float64) {
+	ab := d.AlphaBarPrev[k]
+	variance := d.eta * d.eta * d.PosteriorVar[k]
+	signal, direction, sigma := math.Sqrt(ab), math.Sqrt(max(1-ab-variance, 0)), math.Sqrt(variance)
+	for i := range x {
+		next := signal*x0[i] + direction*d.Noise(x[i], x0[i], k)
+		if sigma > 0 {
+			next += sigma * normal(i)
+		}
+		x[i] = next
+	}
+}
+
+// dpmpp2m is the second-order multistep solver of [dpm++] algorithm 2. With λ half the log-SNR, h the step in λ, r
+// the ratio of the step before to h, and D the extrapolated estimate of x_0:
+//
+//	D   = (1 + 1/(2r))·x0_k - 1/(2r)·x0_{k+1}
+//	x'  = σ'/σ·x - α'·(exp(-h)-1)·D
+//
+// The first step has no past and takes D = x0_k. So does the last, to λ = ∞, whose result is the estimate itself.
+type dpmpp2m struct {
+	*Process
+	before []float64 // estimates at the timestep before
+}
+
+func (s *dpmpp2m) advance(k int, x, x0, _ []float64, _ func(int) float64) {
+	if k == 0 {
+		copy(x, x0)
+		return
+	}
+	lambda := func(k int) float64 { return s.LogSNR(k) / 2 }
+	h := lambda(k-1) - lambda(k)
+	shrink, grow := s.SqrtOneMinAlphaBar[k-1]/s.SqrtOneMinAlphaBar[k], -s.SqrtAlphaBar[k-1]*math.Expm1(-h)
+	past := 0.0
+	if k < s.T-1 {
+		past = h / (lambda(k) - lambda(k+1)) / 2
+	} else {
+		s.before = make([]float64, len(x))
+	}
+	for i := range x {
+		x[i] = shrink*x[i] + grow*((1+past)*x0[i]-past*s.before[i])
+	}
+	copy(s.before, x0)
+}

@@ -1,0 +1,69 @@
+package diffusion
+
+import (
+	"math"
+
+	"github.com/pkg/errors"
+)
+
+// EvenTimesteps returns n of the timesteps 0 .. T-1 in ascending order, evenly spaced and rounded, as [iddpm] section 4
+// strides them. The last is T-1, where the process starts from pure noise, and for n > 1 the first is 0, so that the
+// network's last look is at a nearly clean image.
+func EvenTimesteps(T, n int) ([]int, error) {
+	if n < 1 || n > T {
+		return nil, errors.Errorf("diffusion: %d sampling steps over %d timesteps; need 1 .. %d", n, T, T)
+	}
+	ts := make([]int, n)
+	ts[n-1] = T - 1
+	for i := range n - 1 {
+		ts[i] = int(math.Round(float64(i) * float64(T-1) / float64(n-1)))
+	}
+	return ts, nil
+}
+
+// LogSNRTimesteps returns n timesteps in ascending order that are as even in the log-SNR as whole timesteps can be,
+// from 0 to T-1 (T-1 alone for n = 1). [dpm++] advises this spacing for small images; even timesteps would make the
+// last step before the image several times larger than the one before it, where a multistep solver extrapolates badly.
+func (s *Schedule) LogSNRTimesteps(n int) ([]int, error) {
+	if n < 1 || n > s.T {
+		return nil, errors.Errorf("diffusion: %d sampling steps over %d timesteps; need 1 .. %d", n, s.T, s.T)
+	}
+	ts := make([]int, n)
+	ts[n-1] = s.T - 1
+	first, last := s.LogSNR(0), s.LogSNR(s.T-1)
+	t := 0
+	for i := range n - 1 {
+		want := first + (last-first)*float64(i)/float64(n-1)
+		// Nearest timestep that is after the one before and leaves room for those to come.
+		for t+1 < s.T-(n-1-i) && math.Abs(s.LogSNR(t+1)-want) < math.Abs(s.LogSNR(t)-want) {
+			t++
+		}
+		ts[i] = t
+		t++
+	}
+	return ts, nil
+}
+
+// Respace returns the schedule that visits only the kept timesteps of s, in ascending order: its ᾱ are those of s at
+// kept, its β follow from them as in [iddpm] section 4. Its timestep j is kept[j] of s.
+func (s *Schedule) Respace(kept []int) (*Schedule, error) {
+	alphaBar := make([]float64, len(kept))
+	for j, t := range kept {
+		if t < 0 || t >= s.T || (j > 0 && t <= kept[j-1]) {
+			return nil, errors.Errorf("diffusion: kept timestep %d at place %d; need ascending values in 0 .. %d", t, j, s.T-1)
+		}
+		alphaBar[j] = s.AlphaBar[t]
+	}
+	beta := make([]float64, len(kept))
+	prev := 1.0
+	for j, ab := range alphaBar {
+		// Where a timestep's neighbour was kept too, β is taken over, not recomputed with rounding.
+		if t := kept[j]; (j == 0 && t == 0) || (j > 0 && kept[j-1] == t-1) {
+			beta[j] = s.Beta[t]
+		} else {
+			beta[j] = 1 - ab/prev
+		}
+		prev = ab
+	}
+	return newSchedule(s.Name, beta, alphaBar)
+}
