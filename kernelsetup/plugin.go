@@ -2,7 +2,6 @@ package kernelsetup
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -37,16 +36,15 @@ func pluginTree(plugin backend.Plugin) (tree, error) {
 	if err != nil {
 		return tree{}, err
 	}
-	requirements := fmt.Sprintf("%s==%s --hash=sha256:%s\n", plugin.Package, plugin.Version, plugin.SHA256)
 	fill := func(ctx context.Context, dir string) error {
-		if err := pipInstall(ctx, dir, requirements); err != nil {
+		if err := pipInstall(ctx, dir, plugin.Requirements); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			return errors.Errorf("could not install the %s: %v\n%s", plugin.Title, err, pipFix)
 		}
 		if _, err := os.Stat(filepath.Join(dir, plugin.File)); err != nil {
-			return errors.Errorf("%s %s holds no %s", plugin.Package, plugin.Version, plugin.File)
+			return errors.Errorf("the packages of %s hold no %s", plugin.Name, plugin.File)
 		}
 		return nil
 	}

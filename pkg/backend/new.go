@@ -18,8 +18,10 @@ func newBackend(config string) (backend compute.Backend, err error) {
 	}()
 	if plugin, found := strings.CutPrefix(config, "xla:"); found {
 		plugin, _, _ = strings.Cut(plugin, ",")
-		if err := prepareCUDA(plugin); err != nil {
-			return nil, err
+		if strings.Contains(plugin, "cuda") {
+			if err := prepareCUDA(plugin); err != nil {
+				return nil, err
+			}
 		}
 	}
 	defer quietStdout()()
@@ -28,24 +30,6 @@ func newBackend(config string) (backend compute.Backend, err error) {
 		return nil, err // XLA returns a typed nil beside its error
 	}
 	return backend, nil
-}
-
-// prepareCUDA tells XLA where NVIDIA's compiler data lie when plugin is a CUDA plugin laid
-// out as in a Python environment, where go-xla's own search does not look.
-func prepareCUDA(plugin string) error {
-	if !strings.Contains(plugin, "cuda") {
-		return nil
-	}
-	data := cudaData(plugin)
-	if data == "" {
-		return nil
-	}
-	flags := strings.TrimSpace(os.Getenv("XLA_FLAGS") + " --xla_gpu_cuda_data_dir=" + data)
-	if err := os.Setenv("XLA_FLAGS", flags); err != nil {
-		return errors.Wrapf(err, "could not set XLA_FLAGS=%q", flags)
-	}
-	// Its check would warn about the folder found above.
-	return errors.Wrap(os.Setenv("GOPJRT_CUDA_CHECKS", "0"), "could not set GOPJRT_CUDA_CHECKS")
 }
 
 // quietStdout points os.Stdout at nothing until the returned function is called: pure Go

@@ -5,3 +5,6 @@ package backend
 // xlaBuilt says whether XLA is compiled into this program: here it is not, because cgo is
 // off (no C compiler was found, or CGO_ENABLED=0) or no plugin exists for this system.
 const xlaBuilt = false
+
+// preload does nothing: without XLA there is nothing to load for.
+func preload(string) {}

@@ -1,56 +1,81 @@
 package backend
 
 import (
+	"crypto/sha256"
+	_ "embed"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/pkg/errors"
 )
 
-// Plugin is a pinned PJRT plugin as a Python package carries it.
+// Plugin is a pinned PJRT plugin as Python packages carry it.
 type Plugin struct {
-	Name    string // "cpu", "cuda13", "cuda12"
-	Package string // the Python package that holds the library
-	Version string // its exact version
-	SHA256  string // of the wheel
-	File    string // the library, relative to the folder the package is unpacked in
-	Title   string // for messages, with the size of the download
-	Setup   string // the command that installs it
+	Name         string // "xla-cpu-0.11.2": of the folder it is unpacked in
+	Title        string // for messages, with the size of the download
+	Requirements string // the packages, each with its version and SHA-256, as pip reads them
+	File         string // the library, relative to the folder the packages are unpacked in
+	Setup        string // the command that installs it
 }
 
-// CPU is the XLA plugin for the processor: XLA as in JAX 0.11.2, Linux on x86-64.
-// The package, its hash and its file are named here and nowhere else.
+// What is pinned: the wheels' names, versions and hashes are in these files and nowhere else.
+var (
+	//go:embed requirements/cpu.txt
+	cpuRequirements string
+	//go:embed requirements/cuda13.txt
+	cuda13Requirements string
+	//go:embed requirements/cuda12.txt
+	cuda12Requirements string
+)
+
+// CPU is the XLA plugin for the processor.
 var CPU = Plugin{
-	Name:    "cpu",
-	Package: "lammps-jax-pjrt-cpu",
-	Version: "0.11.2",
-	SHA256:  "1319390d948b39f69f7dade496b7c385149d9ca6097a6b62114da113216d9ad1",
-	File:    "lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so",
-	Title:   "XLA CPU plugin, 63 MB",
-	Setup:   "go run . setup",
+	Name:         "xla-cpu-0.11.2",
+	Title:        "XLA CPU plugin, 63 MB",
+	Requirements: cpuRequirements,
+	File:         "lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so",
+	Setup:        "go run . setup",
+}
+
+// CUDA13 is the XLA plugin for NVIDIA GPUs with a driver of 580 or later.
+var CUDA13 = Plugin{
+	Name:         "xla-cuda13-0.11.2",
+	Title:        "XLA CUDA 13 plugin and NVIDIA's libraries, over 2 GB",
+	Requirements: cuda13Requirements,
+	File:         "jax_plugins/xla_cuda13/xla_cuda_plugin.so",
+	Setup:        "go run . setup --cuda",
+}
+
+// CUDA12 is the XLA plugin for NVIDIA GPUs with a driver of 525 to 579.
+var CUDA12 = Plugin{
+	Name:         "xla-cuda12-0.11.2",
+	Title:        "XLA CUDA 12 plugin and NVIDIA's libraries, over 2 GB",
+	Requirements: cuda12Requirements,
+	File:         "jax_plugins/xla_cuda12/xla_cuda_plugin.so",
+	Setup:        "go run . setup --cuda",
 }
 
 // StampName is the file an installer writes last into a folder. A folder without it is
 // unfinished and is replaced by the next installation.
 const StampName = ".installed"
 
-// Dir returns the folder p is unpacked in. It changes with the package and its hash.
+// Dir returns the folder p is unpacked in. Its name ends in a hash of what is pinned.
 func (p Plugin) Dir() (string, error) {
 	cache, err := CacheDir()
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(cache, "plugins", p.Package+"-"+p.Version+"-"+p.SHA256[:8]), nil
+	sum := sha256.Sum256([]byte(p.Requirements))
+	return filepath.Join(cache, "plugins", fmt.Sprintf("%s-%x", p.Name, sum[:4])), nil
 }
 
 // Path returns the absolute path of p's library. It fails, naming the command that
 // mends it, if p is not installed completely or has no build for this machine.
 func (p Plugin) Path() (string, error) {
 	if !p.Supported() {
-		return "", errors.Errorf("%s %s is built for linux/amd64 only, this is %s/%s",
-			p.Package, p.Version, runtime.GOOS, runtime.GOARCH)
+		return "", errors.Errorf("%s is built for linux/amd64 only, this is %s/%s", p.Name, runtime.GOOS, runtime.GOARCH)
 	}
 	dir, err := p.Dir()
 	if err != nil {
@@ -59,7 +84,7 @@ func (p Plugin) Path() (string, error) {
 	library := filepath.Join(dir, p.File)
 	for _, file := range []string{filepath.Join(dir, StampName), library} {
 		if _, err := os.Stat(file); err != nil {
-			return "", errors.Errorf("%s %s is not installed; run: %s", p.Package, p.Version, p.Setup)
+			return "", errors.Errorf("%s is not installed; run: %s", p.Name, p.Setup)
 		}
 	}
 	return library, nil
@@ -71,43 +96,15 @@ func (p Plugin) Supported() bool { return runtime.GOOS == "linux" && runtime.GOA
 // CPUPluginPath returns the absolute path of the XLA CPU plugin, see [Plugin.Path].
 func CPUPluginPath() (string, error) { return CPU.Path() }
 
-// CUDAPluginPath returns the absolute path of the first installed plugin of [CUDA].
+// CUDAPluginPath returns the absolute path of the CUDA plugin, the newer of those
+// installed, see [Plugin.Path].
 func CUDAPluginPath() (string, error) {
-	var first error
-	for _, p := range CUDA {
-		path, err := p.Path()
-		if err == nil {
-			return path, nil
-		}
-		if first == nil {
-			first = err
-		}
+	path, err := CUDA13.Path()
+	if err == nil {
+		return path, nil
 	}
-	return "", first
-}
-
-// NVIDIADevices returns the device files of the NVIDIA GPUs the driver shows, such as
-// /dev/nvidia0, or /dev/dxg where Windows lends its GPU to Linux. None means no GPU.
-func NVIDIADevices() []string {
-	cards, _ := filepath.Glob("/dev/nvidia[0-9]*") // the pattern is well formed
-	if len(cards) == 0 {
-		cards, _ = filepath.Glob("/dev/dxg")
+	if path, err := CUDA12.Path(); err == nil {
+		return path, nil
 	}
-	return cards
-}
-
-// cudaData returns the folder with NVIDIA's compiler data (libdevice, ptxas) that XLA
-// needs beside the plugin, or "" if the user's own XLA_FLAGS already name one or there is none.
-func cudaData(plugin string) string {
-	if strings.Contains(os.Getenv("XLA_FLAGS"), "--xla_gpu_cuda_data_dir") {
-		return ""
-	}
-	// <site>/jax_plugins/xla_cuda13/xla_cuda_plugin.so, <site>/nvidia/cu13
-	site := filepath.Dir(filepath.Dir(filepath.Dir(plugin)))
-	for _, dir := range []string{"nvidia/cu13", "nvidia/cuda_nvcc"} {
-		if info, err := os.Stat(filepath.Join(site, dir)); err == nil && info.IsDir() {
-			return filepath.Join(site, dir)
-		}
-	}
-	return ""
+	return "", err
 }

@@ -1,0 +1,182 @@
+package backend
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/pkg/errors"
+)
+
+// fake returns probes of a machine where the configs that contain one of works open. A nil
+// backend stands for an opened one: the choice alone is looked at.
+func fake(user string, devices int, cpu, cuda bool, works ...string) (probes, *[]string) {
+	var tried []string
+	find := func(installed bool, path string) func() (string, error) {
+		return func() (string, error) {
+			if !installed {
+				return "", errors.New(path + " is not installed")
+			}
+			return path, nil
+		}
+	}
+	p := probes{
+		user: user, xla: true, devices: []string{"/dev/nvidia0"}[:devices],
+		cpu: find(cpu, "/p/cpu.so"), cuda: find(cuda, "/p/cuda.so"),
+		newBackend: func(config string) (compute.Backend, error) {
+			tried = append(tried, config)
+			if slices.ContainsFunc(works, func(w string) bool { return strings.Contains(config, w) }) {
+				return nil, nil
+			}
+			return nil, errors.New("broken " + config + "\nwith a second line")
+		},
+	}
+	return p, &tried
+}
+
+func TestOpenOrder(t *testing.T) {
+	all := []string{"cuda.so", "cpu.so", "go:", "mine"}
+	for _, tc := range []struct {
+		name      string
+		user      string
+		devices   int
+		cpu, cuda bool
+		works     []string
+		want      string   // Name
+		tried     []string // configs, in order
+		line      []string // parts of the line
+		not       string   // what the line must not hold
+	}{
+		{"user first", "mine:x", 1, true, true, all, "user", []string{"mine:x"}, []string{"GOMLX_BACKEND=mine:x"}, "faster"},
+		{"GPU next", "", 1, true, true, all, "xla:cuda", []string{"xla:/p/cuda.so"}, []string{"/dev/nvidia0"}, "faster"},
+		{"no device", "", 0, true, true, all, "xla:cpu", []string{"xla:/p/cpu.so"}, []string{"no NVIDIA GPU"}, "faster"},
+		{"device without plugin", "", 1, true, false, all, "xla:cpu", []string{"xla:/p/cpu.so"}, []string{"faster", "go run . setup --cuda"}, "did not open"},
+		{"nothing installed", "", 0, false, false, all, "go", []string{"go:parallelism=64"}, []string{"pure Go", "cpu.so is not installed", "faster"}, "GPU"},
+		{"GPU broken", "", 1, true, true, []string{"cpu.so"}, "xla:cpu", []string{"xla:/p/cuda.so", "xla:/p/cpu.so"}, []string{"xla:cuda did not open (broken xla:/p/cuda.so)", "go run . doctor"}, "second line"},
+		{"both broken", "", 1, true, true, []string{"go:"}, "go", []string{"xla:/p/cuda.so", "xla:/p/cpu.so", "go:parallelism=64"}, []string{"xla:cuda did not", "xla:cpu did not"}, ""},
+		{"user broken", "xla:/typo.so", 0, true, false, []string{"cpu.so"}, "xla:cpu", []string{"xla:/typo.so", "xla:/p/cpu.so"}, []string{"xla:/typo.so did not open"}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p, tried := fake(tc.user, tc.devices, tc.cpu, tc.cuda, tc.works...)
+			_, choice, err := p.open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if choice.Name != tc.want || !slices.Equal(*tried, tc.tried) {
+				t.Errorf("chose %s after %q, want %s after %q", choice.Name, *tried, tc.want, tc.tried)
+			}
+			line := choice.String()
+			for _, part := range tc.line {
+				if !strings.Contains(line, part) {
+					t.Errorf("the line %q does not say %q", line, part)
+				}
+			}
+			if tc.not != "" && strings.Contains(line, tc.not) || strings.Contains(line, "\n") {
+				t.Errorf("the line %q says %q or is not one line", line, tc.not)
+			}
+		})
+	}
+}
+
+func TestOpenWithoutXLA(t *testing.T) {
+	p, tried := fake("", 1, true, true, "cuda.so", "cpu.so", "go:")
+	p.xla = false
+	_, choice, err := p.open()
+	if err != nil || choice.Name != "go" || len(*tried) != 1 {
+		t.Errorf("chose %+v after %q with error %v, want go alone", choice, *tried, err)
+	}
+	if !strings.Contains(choice.Faster, "C compiler") {
+		t.Errorf("Faster is %q, which does not name the C compiler XLA needs", choice.Faster)
+	}
+}
+
+func TestOpenNothingWorks(t *testing.T) {
+	p, _ := fake("mine", 1, true, true)
+	_, _, err := p.open()
+	if err == nil || !strings.Contains(err.Error(), "mine did not open") || !strings.Contains(err.Error(), "doctor") {
+		t.Errorf("error %v names neither what failed nor the command that helps", err)
+	}
+}
+
+func TestExpand(t *testing.T) {
+	p, _ := fake("", 0, true, true)
+	for user, want := range map[string]string{
+		"xla":               "xla:/p/cpu.so",
+		"xla:cpu":           "xla:/p/cpu.so",
+		"xla:cuda,notf32":   "xla:/p/cuda.so,notf32",
+		"xla:/mine.so":      "xla:/mine.so",
+		"go":                "go:parallelism=64",
+		"go:ops_sequential": "go:ops_sequential",
+	} {
+		if got := p.expand(user); got != want {
+			t.Errorf("GOMLX_BACKEND=%s opens %s, want %s", user, got, want)
+		}
+	}
+}
+
+// TestNewBackend opens for real what needs no plugin: pure Go, and three ways to fail.
+func TestNewBackend(t *testing.T) {
+	b, err := newBackend(pureGo)
+	if err != nil || b == nil {
+		t.Fatalf("pure Go did not open: %v", err)
+	}
+	notALibrary := filepath.Join(t.TempDir(), "pjrt_c_api_cuda_plugin.so")
+	if err := os.WriteFile(notALibrary, []byte("not a library"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, config := range []string{"nosuch:x", "xla:/nosuch.so", "xla:" + notALibrary} {
+		if b, err := newBackend(config); err == nil || b != nil {
+			t.Errorf("%s gave backend %v, error %v; want nil and an error", config, b, err)
+		}
+	}
+}
+
+func TestPluginPath(t *testing.T) {
+	t.Setenv(CacheEnv, t.TempDir())
+	if !CPU.Supported() {
+		t.Skip("no plugin for this machine")
+	}
+	if _, err := CPUPluginPath(); err == nil || !strings.Contains(err.Error(), "go run . setup") {
+		t.Errorf("a missing plugin gives %v, which does not name the command", err)
+	}
+	dir, err := CPU.Dir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	library := filepath.Join(dir, CPU.File)
+	for _, file := range []string{library, filepath.Join(dir, StampName)} {
+		if path, err := CPUPluginPath(); err == nil {
+			t.Errorf("an unfinished installation gives %s", path)
+		}
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if path, err := CPUPluginPath(); err != nil || path != library {
+		t.Errorf("path %q, error %v; want %q", path, err, library)
+	}
+	if _, err := CUDAPluginPath(); err == nil || !strings.Contains(err.Error(), "setup --cuda") {
+		t.Errorf("a missing CUDA plugin gives %v, which does not name the command", err)
+	}
+}
+
+func TestCacheDir(t *testing.T) {
+	t.Setenv(CacheEnv, "relative")
+	dir, err := CacheDir()
+	if err != nil || !filepath.IsAbs(dir) || filepath.Base(dir) != "relative" {
+		t.Errorf("%s=relative gives %q, error %v; want an absolute path to it", CacheEnv, dir, err)
+	}
+	t.Setenv(CacheEnv, "")
+	t.Setenv("XDG_CACHE_HOME", "/c")
+	t.Setenv("HOME", "/h")
+	dir, err = CacheDir()
+	if err != nil || filepath.Base(dir) != "palimpsest" {
+		t.Errorf("without %s the folder is %q, error %v", CacheEnv, dir, err)
+	}
+}
