@@ -1,0 +1,25 @@
+// Package report turns stored runs into what a person reads: a table, sentences, figures, sample sheets and one
+// HTML file. It reads [results.Run] values and the sample grids beside them, and measures nothing itself.
+//
+// # Conventions
+//
+// Runs with the same strategy label and different seeds form a [Group]; a number of a group is a [Stat], the mean
+// over the seeds that measured it and the sample standard deviation (n-1) where there are at least two. A number
+// that was not measured is NaN in Go and "–" on paper, never 0.
+//
+// Tasks count from 0 in Go and from 1 in everything a reader sees. Forgetting is positive where the model became
+// worse, whichever way the metric improves: for FID it is the final FID minus the FID just after the task was
+// learned, averaged over all tasks but the last (the negative of backward transfer, [gem]). Shares and accuracies
+// are in [0, 1] in Go and in per cent on paper.
+//
+// A [Figure] is drawn once and comes as SVG or as PNG. Its colours are those of [okabe], which people with the
+// common colour deficiencies can tell apart; lines differ in dash and marker too. Colours of heat maps go from
+// light, better, to dark, worse.
+//
+// References:
+//
+//	[gem]       Lopez-Paz, Ranzato. Gradient Episodic Memory for Continual Learning. arXiv:1706.08840
+//	[okabe]     Okabe, Ito. Color Universal Design: how to make figures and presentations that are friendly to
+//	            colorblind people. 2008
+//	[cleveland] Cleveland, McGill. Graphical Perception. JASA 79, 1984: dots on a common scale are read best
+package report

@@ -1,0 +1,154 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"palimpsest/pkg/results"
+)
+
+// Notes says how the numbers of the groups were measured and what the rows have in common: data, N, reference
+// split, extractor, sampler, rows and steps, seeds, and how ±, joint and the copies are to be read.
+func Notes(groups []Group) []string {
+	if len(groups) == 0 {
+		return nil
+	}
+	first := groups[0].Runs[0]
+	b, p := first.Benchmark, first.Protocol
+	notes := []string{
+		fmt.Sprintf("Data: %s, %s, %d tasks learned one after another, %d×%d pixels (%s).",
+			b.Dataset, b.Scenario, len(b.Tasks), b.ImageSize, b.ImageSize, b.Prep),
+		fmt.Sprintf("Measured on N = %d generated images a task against %s of the %s split; features of %s%s, %d dimensions.",
+			p.SamplesPerTask, countImages(p.ReferenceImages), p.ReferenceSplit, p.Extractor, checksum(p.ExtractorSHA256), p.FeatureDim),
+		fmt.Sprintf("Samples: %s with %d steps, guidance %g, %s weights.",
+			p.Sampler, p.SamplerSteps, p.Guidance, map[bool]string{true: "averaged (EMA)", false: "plain"}[p.EMA]),
+		trainingNote(groups),
+		seedsNote(groups),
+	}
+	if _, ok := find(groups, Joint); ok {
+		notes = append(notes, "joint learns all tasks at once, from scratch: it is the reference. It has no order of tasks, so it has no forgetting.")
+	}
+	return append(notes, fmt.Sprintf("Copies qualify FID: a sample copies an image if it is nearer to it than %s times its distance to the second nearest; "+
+		"a small buffer can buy a good FID by copying.", strconv.FormatFloat(p.MemorisedRatio, 'g', 3, 64)))
+}
+
+func countImages(n int) string {
+	if n == 0 {
+		return "the images"
+	}
+	return fmt.Sprintf("%d images a task", n)
+}
+
+func checksum(sum string) string {
+	if sum == "" {
+		return ""
+	}
+	return " (SHA-256 " + sum[:min(8, len(sum))] + "…)"
+}
+
+// trainingNote says how many steps of how many rows all groups had, or that they differ.
+func trainingNote(groups []Group) string {
+	steps := distinct(groups, func(r *results.Run) string { return strconv.Itoa(r.Cost.Steps) })
+	rows := distinct(groups, func(r *results.Run) string { return strconv.Itoa(r.Cost.FreshRows + r.Cost.ReplayRows) })
+	if len(steps) == 1 && len(rows) == 1 {
+		c := groups[0].Runs[0].Cost
+		return fmt.Sprintf("All rows: %d optimiser steps of %d images (%d fresh and %d for rehearsal; a strategy that rehearses nothing gives the latter no weight or fills them with fresh images).",
+			c.Steps, c.FreshRows+c.ReplayRows, c.FreshRows, c.ReplayRows)
+	}
+	return fmt.Sprintf("Training differs between rows: %s optimiser steps, %s images a step.", strings.Join(steps, ", "), strings.Join(rows, ", "))
+}
+
+// seedsNote says which seeds the groups have and what ± is.
+func seedsNote(groups []Group) string {
+	lists := make([]string, len(groups))
+	most := 0
+	for i, g := range groups {
+		var s []string
+		for _, r := range g.Runs {
+			s = append(s, strconv.FormatUint(r.Seed, 10))
+		}
+		lists[i] = strings.Join(s, ", ")
+		most = max(most, len(s))
+	}
+	text := "Seeds: " + lists[0]
+	if len(slices.Compact(slices.Sorted(slices.Values(lists)))) > 1 {
+		text = "Seeds"
+		for i, g := range groups {
+			text += map[bool]string{true: ": ", false: "; "}[i == 0] + g.Label + " " + lists[i]
+		}
+	}
+	if most == 1 {
+		return text + ". One seed: the spread between seeds is unknown."
+	}
+	return text + ". ± is the sample standard deviation over seeds."
+}
+
+// Warnings lists what forbids comparing the groups' numbers: differences in data, protocol or training.
+func Warnings(groups []Group) []string {
+	var out []string
+	for _, c := range []struct {
+		what string
+		of   func(*results.Run) string
+	}{
+		{"the data", func(r *results.Run) string { return r.Benchmark.Dataset + " (" + r.Benchmark.Scenario + ", " + r.Benchmark.Prep + ")" }},
+		{"the number of tasks", func(r *results.Run) string { return strconv.Itoa(len(r.Benchmark.Tasks)) }},
+		{"N, generated images a task,", func(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }},
+		{"the reference split", func(r *results.Run) string { return r.Protocol.ReferenceSplit }},
+		{"the number of reference images", func(r *results.Run) string { return strconv.Itoa(r.Protocol.ReferenceImages) }},
+		{"the feature extractor", func(r *results.Run) string { return r.Protocol.Extractor + checksum(r.Protocol.ExtractorSHA256) }},
+		{"the sampler", func(r *results.Run) string {
+			return fmt.Sprintf("%s, %d steps, guidance %g, EMA %t", r.Protocol.Sampler, r.Protocol.SamplerSteps, r.Protocol.Guidance, r.Protocol.EMA)
+		}},
+		{"the number of neighbours", func(r *results.Run) string { return strconv.Itoa(r.Protocol.NearestK) }},
+		{"the copy criterion", func(r *results.Run) string { return strconv.FormatFloat(r.Protocol.MemorisedRatio, 'g', 3, 64) }},
+		{"the number of optimiser steps", func(r *results.Run) string { return strconv.Itoa(r.Cost.Steps) }},
+		{"the number of images a step", func(r *results.Run) string { return strconv.Itoa(r.Cost.FreshRows + r.Cost.ReplayRows) }},
+		{"the number of parameters", func(r *results.Run) string { return strconv.Itoa(r.Cost.Parameters) }},
+	} {
+		if found := distinct(groups, c.of); len(found) > 1 {
+			out = append(out, c.what+" differs between rows: "+strings.Join(found, "; ")+".")
+		}
+	}
+	// The order of classes may depend on the seed, but all rows must have met the same orders.
+	orders := func(g Group) []string {
+		return slices.Sorted(slices.Values(distinct([]Group{g}, func(r *results.Run) string { return fmt.Sprint(classes(r)) })))
+	}
+	for _, g := range groups[min(1, len(groups)):] {
+		if !slices.Equal(orders(g), orders(groups[0])) {
+			out = append(out, "the classes of the tasks differ between "+groups[0].Label+" and "+g.Label+".")
+		}
+	}
+	return out
+}
+
+// distinct lists what the runs answer, each answer once, in order of appearance.
+func distinct(groups []Group, of func(*results.Run) string) []string {
+	var found []string
+	for _, g := range groups {
+		for _, r := range g.Runs {
+			if s := of(r); !slices.Contains(found, s) {
+				found = append(found, s)
+			}
+		}
+	}
+	return found
+}
+
+// classes lists every task's classes.
+func classes(r *results.Run) [][]int {
+	out := make([][]int, len(r.Benchmark.Tasks))
+	for i, t := range r.Benchmark.Tasks {
+		out[i] = t.Classes
+	}
+	return out
+}
+
+// seeds writes a number of seeds.
+func seeds(n int) string {
+	if n == 1 {
+		return "1 seed"
+	}
+	return strconv.Itoa(n) + " seeds"
+}

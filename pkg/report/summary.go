@@ -1,0 +1,88 @@
+package report
+
+import (
+	"math"
+
+	"palimpsest/pkg/results"
+)
+
+// Summary holds a group's numbers for the table. "Final" is after the last task, averaged over all tasks; a
+// number is missing as soon as one of the cells of R it needs was not measured.
+type Summary struct {
+	FID                Stat // final average
+	FIDForgetting      Stat // final FID minus FID just after learning, average over all tasks but the last
+	LastTaskFID        Stat // FID of the task learned last: plasticity
+	IncrementalFID     Stat // average over training of the average over the tasks seen by then
+	KID                Stat // final average, as the next four
+	Precision          Stat
+	Recall             Stat
+	Density            Stat
+	Coverage           Stat
+	ClassAccuracy      Stat // final average, in [0, 1]
+	AccuracyForgetting Stat // class accuracy lost since learned, average over all tasks but the last
+	LabelKL            Stat // over all final samples together, nats
+	LabelARD           Stat // over all final samples together
+	MemorisedBuffer    Stat // share of final samples that copy a buffer image, average over the tasks with a buffer
+	MemorisedTrain     Stat // share of final samples that copy a training image, average over tasks
+	StoredImages       Stat
+	StoredBytes        Stat
+	TrainSeconds       Stat
+	ExtraEvaluations   Stat
+	PeakRSS            Stat // bytes
+}
+
+// Summary computes the group's numbers.
+func (g Group) Summary() Summary {
+	final := func(m Metric) Stat {
+		return g.Over(func(r *results.Run) float64 { return Matrix(r, m).Final() })
+	}
+	forgetting := func(m Metric) Stat {
+		return g.Over(func(r *results.Run) float64 { return Matrix(r, m).Forgetting().SinceLearned })
+	}
+	union := func(f func(*results.UnionMetrics) *float64) Stat {
+		return g.Over(func(r *results.Run) float64 {
+			if e := last(r); e != nil {
+				return value(f(&e.Union))
+			}
+			return math.NaN()
+		})
+	}
+	cost := func(f func(*results.Cost) float64) Stat {
+		return g.Over(func(r *results.Run) float64 { return f(&r.Cost) })
+	}
+	return Summary{
+		FID:           final(FID),
+		FIDForgetting: forgetting(FID),
+		LastTaskFID: g.Over(func(r *results.Run) float64 {
+			m := Matrix(r, FID).R
+			if len(m) == 0 {
+				return math.NaN()
+			}
+			return m[len(m)-1][len(m)-1]
+		}),
+		IncrementalFID:     g.Over(func(r *results.Run) float64 { return Matrix(r, FID).AverageIncremental() }),
+		KID:                final(KID),
+		Precision:          final(Precision),
+		Recall:             final(Recall),
+		Density:            final(Density),
+		Coverage:           final(Coverage),
+		ClassAccuracy:      final(ClassAccuracy),
+		AccuracyForgetting: forgetting(ClassAccuracy),
+		LabelKL:            union(func(u *results.UnionMetrics) *float64 { return u.LabelKL }),
+		LabelARD:           union(func(u *results.UnionMetrics) *float64 { return u.LabelARD }),
+		// A buffer need not hold every task, so this share is over the tasks it was measured for.
+		MemorisedBuffer: g.Over(func(r *results.Run) float64 {
+			m := Matrix(r, MemorisedBuffer).R
+			if len(m) == 0 {
+				return math.NaN()
+			}
+			return meanOfKnown(m[len(m)-1])
+		}),
+		MemorisedTrain:   final(MemorisedTrain),
+		StoredImages:     cost(func(c *results.Cost) float64 { return float64(c.StoredImages) }),
+		StoredBytes:      cost(func(c *results.Cost) float64 { return float64(c.StoredBytes) }),
+		TrainSeconds:     cost(func(c *results.Cost) float64 { return c.TrainSeconds }),
+		ExtraEvaluations: cost(func(c *results.Cost) float64 { return float64(c.ExtraEvaluations) }),
+		PeakRSS:          cost(func(c *results.Cost) float64 { return float64(c.PeakRSS) }),
+	}
+}

@@ -1,0 +1,158 @@
+package report
+
+import (
+	"math"
+	"strings"
+)
+
+// Table is the comparison of strategies: sections of columns over the same rows, and the notes that make its
+// numbers readable. [Table.Text], [Table.Markdown] and [Table.HTML] write it.
+type Table struct {
+	Rows     []string // labels of the groups
+	Sections []Section
+	Notes    []string // how the numbers were measured
+	Warnings []string // why rows must not be compared, if so
+}
+
+// Section is a set of columns that belong together.
+type Section struct {
+	Title   string
+	Columns []Column
+}
+
+// Column is one number for every row.
+type Column struct {
+	Head  string // "FID ↓"; ↓ lower is better, ↑ higher is better
+	Unit  string // "", "%", "MiB"
+	Long  string // what it means, one sentence
+	Cells []Cell
+}
+
+// Cell is one number of the table.
+type Cell struct {
+	Text string // "12.3 ± 0.4", "–"
+	Sort float64
+}
+
+// Title is the column's head with its unit.
+func (c Column) Title() string {
+	if c.Unit == "" {
+		return c.Head
+	}
+	return c.Head + ", " + c.Unit
+}
+
+// NewTable compares groups.
+func NewTable(groups []Group) *Table {
+	t := &Table{Notes: Notes(groups), Warnings: Warnings(groups)}
+	summaries := make([]Summary, len(groups))
+	for i, g := range groups {
+		t.Rows = append(t.Rows, g.Label)
+		summaries[i] = g.Summary()
+	}
+	column := func(head, unit, long string, least, most int, scale float64, f func(*Summary) Stat) Column {
+		values := make([]Stat, len(groups))
+		for i := range summaries {
+			values[i] = f(&summaries[i]).Times(scale)
+		}
+		c := Column{Head: head, Unit: unit, Long: long}
+		decimals := decimalsFor(values, least, most)
+		for i, s := range values {
+			text := s.Format(decimals)
+			if s.Known() && s.N < len(groups[i].Runs) {
+				text += " (" + seeds(s.N) + ")" // not all seeds measured it
+			}
+			c.Cells = append(c.Cells, Cell{Text: text, Sort: s.Mean})
+		}
+		return c
+	}
+	biggest := func(f func(*Summary) Stat) float64 {
+		most := 0.0
+		for i := range summaries {
+			if v := f(&summaries[i]).Mean; !math.IsNaN(v) {
+				most = math.Max(most, v)
+			}
+		}
+		return most
+	}
+	bytes := func(head, long string, f func(*Summary) Stat) Column {
+		unit, size := byteUnit(biggest(f))
+		return column(head, unit, long, 0, 2, 1/size, f)
+	}
+
+	t.Sections = []Section{
+		{"Quality and forgetting", []Column{
+			column("FID ↓", "", "FID after the last task, averaged over all tasks.", 1, 4, 1,
+				func(s *Summary) Stat { return s.FID }),
+			column("FID forgetting ↓", "", "By how much the FID of a task has risen at the end since it was learned, averaged over all tasks but the last.", 1, 4, 1,
+				func(s *Summary) Stat { return s.FIDForgetting }),
+			column("last task FID ↓", "", "FID of the task learned last, after learning it: plasticity.", 1, 4, 1,
+				func(s *Summary) Stat { return s.LastTaskFID }),
+			column("avg. incr. FID ↓", "", "FID averaged over the tasks seen so far, and that averaged over all moments of evaluation.", 1, 4, 1,
+				func(s *Summary) Stat { return s.IncrementalFID }),
+			column("KID ↓", "", "KID after the last task, averaged over all tasks.", 2, 5, 1,
+				func(s *Summary) Stat { return s.KID }),
+			column("accuracy ↑", "%", "Share of class-conditional samples that the classifier puts in their class, after the last task.", 1, 1, 100,
+				func(s *Summary) Stat { return s.ClassAccuracy }),
+			column("accuracy lost ↓", "%", "By how many points the class accuracy of a task has fallen at the end since it was learned, averaged over all tasks but the last.", 1, 1, 100,
+				func(s *Summary) Stat { return s.AccuracyForgetting }),
+		}},
+		{"Variety and copying", []Column{
+			column("precision ↑", "", "Share of samples within the neighbourhoods of real images.", 2, 3, 1,
+				func(s *Summary) Stat { return s.Precision }),
+			column("recall ↑", "", "Share of real images within the neighbourhoods of samples.", 2, 3, 1,
+				func(s *Summary) Stat { return s.Recall }),
+			column("density ↑", "", "How many neighbourhoods of real images a sample lies in, over k.", 2, 3, 1,
+				func(s *Summary) Stat { return s.Density }),
+			column("coverage ↑", "", "Share of real images with a sample in their neighbourhood.", 2, 3, 1,
+				func(s *Summary) Stat { return s.Coverage }),
+			column("label KL ↓", "nats", "KL divergence from the test images' label histogram to that of the samples, as the classifier sees them.", 3, 4, 1,
+				func(s *Summary) Stat { return s.LabelKL }),
+			column("label ARD ↓", "", "Absolute difference of the two label histograms.", 3, 4, 1,
+				func(s *Summary) Stat { return s.LabelARD }),
+			column("copies: buffer", "%", "Share of samples that copy an image of the rehearsal buffer.", 1, 2, 100,
+				func(s *Summary) Stat { return s.MemorisedBuffer }),
+			column("copies: train", "%", "Share of samples that copy a training image.", 1, 2, 100,
+				func(s *Summary) Stat { return s.MemorisedTrain }),
+		}},
+		{"What it cost", []Column{
+			column("stored images", "", "Most images held at any time between tasks.", 0, 0, 1,
+				func(s *Summary) Stat { return s.StoredImages }),
+			bytes("stored", "Size of everything the strategy keeps.", func(s *Summary) Stat { return s.StoredBytes }),
+			column("training", "s", "Seconds in training steps, compilation left out.", 0, 1, 1,
+				func(s *Summary) Stat { return s.TrainSeconds }),
+			column("extra evaluations", "", "Rows the strategy ran through a network beside the training step.", 0, 0, 1,
+				func(s *Summary) Stat { return s.ExtraEvaluations }),
+			bytes("peak memory", "Most memory the process held.", func(s *Summary) Stat { return s.PeakRSS }),
+		}},
+	}
+	return t
+}
+
+// byteUnit chooses the unit in which v bytes are read best.
+func byteUnit(v float64) (name string, size float64) {
+	switch {
+	case v >= 1<<30:
+		return "GiB", 1 << 30
+	case v >= 1<<20:
+		return "MiB", 1 << 20
+	case v >= 1<<10:
+		return "KiB", 1 << 10
+	}
+	return "bytes", 1
+}
+
+// legend says what the arrows of the heads mean.
+const legend = "↓ lower is better, ↑ higher is better, – not measured or does not apply."
+
+// notes are the table's warnings, legend and notes, as they stand under every rendering.
+func (t *Table) notes() []string {
+	var out []string
+	for _, w := range t.Warnings {
+		out = append(out, "NOT COMPARABLE: "+w)
+	}
+	return append(append(out, legend), t.Notes...)
+}
+
+// String is the table for a terminal of 110 columns.
+func (t *Table) String() string { return strings.TrimRight(t.Text(110), "\n") }

@@ -1,0 +1,287 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"palimpsest/pkg/results"
+)
+
+// Verdict answers in plain sentences, computed from the groups' numbers alone: does finetune forget, which
+// strategies forget less and by how much compared with the spread over seeds, what that costs on the newest task,
+// who comes level with joint training and whether copying may be why, and what remembering cost.
+//
+// Two groups are told apart by [Difference.Grade]: within the spread they count as level. With one seed the spread
+// is unknown, which the sentences say.
+func Verdict(groups []Group) []string {
+	if len(groups) == 0 {
+		return nil
+	}
+	var out []string
+	if w := Warnings(groups); len(w) > 0 {
+		out = append(out, "Read with care, the rows are not strictly comparable: "+strings.Join(w, " "))
+	}
+	summaries := make(map[string]Summary, len(groups))
+	for _, g := range groups {
+		summaries[g.Label] = g.Summary()
+	}
+	v := verdict{groups, summaries}
+	for _, sentences := range [][]string{v.finetune(), v.forgetting(), v.settings(), v.reference(), v.costs()} {
+		out = append(out, sentences...)
+	}
+	return out
+}
+
+// verdict holds what the sentences are about.
+type verdict struct {
+	groups    []Group
+	summaries map[string]Summary
+}
+
+// fid and percent write numbers inside sentences.
+func fid(s Stat) string     { return s.Format(decimalsFor([]Stat{s}, 1, 3)) }
+func percent(s Stat) string { return s.Times(100).Format(1) + " %" }
+func size(v float64) string { return number(math.Abs(v), 1) }
+
+// finetune says whether training without any measure forgets.
+func (v verdict) finetune() []string {
+	g, ok := find(v.groups, Finetune)
+	if !ok {
+		return []string{"There is no finetune run, so there is no floor that the others could be held against."}
+	}
+	s := v.summaries[g.Label]
+	f := s.FIDForgetting
+	earlier := fmt.Sprintf("the FID of the %s", earlierTasks(g.Tasks()))
+	accuracy := ""
+	if a := s.AccuracyForgetting; a.Known() && a.Mean >= 0 {
+		accuracy = fmt.Sprintf("; the class accuracy of their samples falls by %s points", a.Times(100).Format(1))
+	} else if a.Known() {
+		accuracy = fmt.Sprintf("; the class accuracy of their samples rises by %s points", a.Times(-100).abs().Format(1))
+	}
+	switch {
+	case !f.Known():
+		return []string{g.Label + "'s forgetting was not measured."}
+	case f.Mean <= 0:
+		return []string{fmt.Sprintf("%s does not forget here: at the end %s is on average %s lower than just after each was learned%s. "+
+			"This setting cannot show what a strategy saves.", g.Label, earlier, fid(f.abs()), accuracy)}
+	case f.HasSpread() && f.Mean <= f.Std:
+		return []string{fmt.Sprintf("%s shows no forgetting beyond the spread: at the end %s is on average %s higher than just after each was learned%s. "+
+			"This setting cannot show what a strategy saves.", g.Label, earlier, fid(f), accuracy)}
+	}
+	text := fmt.Sprintf("%s forgets: at the end %s is on average %s higher than just after each was learned%s", g.Label, earlier, fid(f), accuracy)
+	if !f.HasSpread() {
+		return []string{text + " (one seed)."}
+	}
+	return []string{text + " (" + seeds(f.N) + ")."}
+}
+
+func earlierTasks(tasks int) string {
+	if tasks == 2 {
+		return "earlier task"
+	}
+	return fmt.Sprintf("%d earlier tasks", tasks-1)
+}
+
+// abs drops the sign of the mean.
+func (s Stat) abs() Stat { return Stat{math.Abs(s.Mean), math.Abs(s.Std), s.N} }
+
+// forgetting compares every strategy's forgetting with finetune's.
+func (v verdict) forgetting() []string {
+	base, ok := find(v.groups, Finetune)
+	if !ok {
+		return nil
+	}
+	floor := v.summaries[base.Label]
+	var out []string
+	for _, g := range v.groups {
+		s := v.summaries[g.Label]
+		if g.Name() == Finetune || !s.FIDForgetting.Known() || !floor.FIDForgetting.Known() {
+			continue
+		}
+		d := Compare(s.FIDForgetting, floor.FIDForgetting)
+		word := "less"
+		switch {
+		case d.Level():
+			word = "about as much"
+		case d.Value > 0:
+			word = "more"
+		}
+		text := fmt.Sprintf("%s forgets %s: its FID forgetting is %s, %s %s than %s's; %s.", g.Label, word, fid(s.FIDForgetting),
+			size(d.Value), map[bool]string{true: "higher", false: "lower"}[d.Value > 0], base.Label, "that is "+d.Grade(1))
+		if p := Compare(s.LastTaskFID, floor.LastTaskFID); !math.IsNaN(p.Value) {
+			how := "worse than"
+			switch {
+			case p.Level():
+				how = "level with"
+			case p.Value < 0:
+				how = "better than"
+			}
+			text += fmt.Sprintf(" It learns the newest task to a FID of %s, %s %s's %s.", fid(s.LastTaskFID), how, base.Label, fid(floor.LastTaskFID))
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// settings says which setting of a strategy is best at what.
+func (v verdict) settings() []string {
+	var out []string
+	var done []string
+	for _, g := range v.groups {
+		name := g.Name()
+		if slices.Contains(done, name) {
+			continue
+		}
+		done = append(done, name)
+		var labels []string
+		for _, other := range v.groups {
+			if other.Name() == name {
+				labels = append(labels, other.Label)
+			}
+		}
+		if len(labels) < 2 {
+			continue
+		}
+		var parts []string
+		for _, c := range []struct {
+			what string
+			of   func(Summary) Stat
+		}{
+			{"the least FID forgetting", func(s Summary) Stat { return s.FIDForgetting }},
+			{"the best FID over all tasks at the end", func(s Summary) Stat { return s.FID }},
+			{"the best FID on the newest task", func(s Summary) Stat { return s.LastTaskFID }},
+		} {
+			if text := v.best(labels, c.of); text != "" {
+				parts = append(parts, c.what+" has "+text)
+			}
+		}
+		if len(parts) > 0 {
+			out = append(out, fmt.Sprintf("Among the settings of %s, %s.", name, strings.Join(parts, "; ")))
+		}
+	}
+	return out
+}
+
+// best names the label with the lowest number, and those the seeds do not tell apart from it.
+func (v verdict) best(labels []string, of func(Summary) Stat) string {
+	winner := ""
+	for _, l := range labels {
+		s := of(v.summaries[l])
+		if s.Known() && (winner == "" || s.Mean < of(v.summaries[winner]).Mean) {
+			winner = l
+		}
+	}
+	if winner == "" {
+		return ""
+	}
+	top := of(v.summaries[winner])
+	var level []string
+	for _, l := range labels {
+		if l != winner && Compare(of(v.summaries[l]), top).Level() {
+			level = append(level, l)
+		}
+	}
+	text := fmt.Sprintf("%s (%s)", winner, fid(top))
+	if len(level) > 0 {
+		text += ", not told apart from " + strings.Join(level, " and ") + " by these seeds"
+	}
+	return text
+}
+
+// reference compares all with joint training, and asks the copies where joint is reached.
+func (v verdict) reference() []string {
+	g, ok := find(v.groups, Joint)
+	if !ok {
+		return []string{"There is no joint run, so there is no reference."}
+	}
+	joint := v.summaries[g.Label]
+	if !joint.FID.Known() {
+		return []string{g.Label + " is the reference, but its FID was not measured for every task."}
+	}
+	budget := ""
+	if len(distinct(v.groups, func(r *results.Run) string {
+		return fmt.Sprint(r.Cost.Steps, r.Cost.FreshRows+r.Cost.ReplayRows)
+	})) == 1 {
+		budget = " with as many steps of as many images"
+	}
+	out := []string{fmt.Sprintf("%s, which learns all tasks at once%s, is the reference: its FID over all tasks is %s.", g.Label, budget, fid(joint.FID))}
+	var behind []string
+	for _, other := range v.groups {
+		s := v.summaries[other.Label]
+		if other.Name() == Joint || !s.FID.Known() {
+			continue
+		}
+		d := Compare(s.FID, joint.FID)
+		if d.Value > 0 && !d.Level() {
+			behind = append(behind, fmt.Sprintf("%s (%s)", other.Label, fid(s.FID)))
+			continue
+		}
+		word := "passes"
+		if d.Level() {
+			word = "comes level with"
+		}
+		out = append(out, fmt.Sprintf("%s %s %s: FID %s against %s, a difference of %s, %s. %s",
+			other.Label, word, g.Label, fid(s.FID), fid(joint.FID), size(d.Value), d.Grade(1), copies(s, joint, g.Label)))
+	}
+	if len(behind) > 0 {
+		out = append(out, "Behind "+g.Label+" at the end: "+strings.Join(behind, ", ")+".")
+	}
+	return out
+}
+
+// copies says whether copying may be why a strategy reaches joint training.
+func copies(s, joint Summary, reference string) string {
+	if !s.MemorisedTrain.Known() && !s.MemorisedBuffer.Known() || !joint.MemorisedTrain.Known() {
+		return "Copies were not measured, so whether copying is why cannot be said."
+	}
+	share, text := s.MemorisedTrain, ""
+	if s.MemorisedTrain.Known() {
+		text = percent(s.MemorisedTrain) + " of its samples copy a training image"
+	}
+	if b := s.MemorisedBuffer; b.Known() {
+		if text != "" {
+			text = " and " + text
+		}
+		text = percent(b) + " of its samples copy a buffer image" + strings.Replace(text, " of its samples", "", 1)
+		if !share.Known() || b.Mean > share.Mean { // the nearest images of a small buffer show copies best
+			share = b
+		}
+	}
+	text += fmt.Sprintf("; of %s's, %s copy a training image. ", reference, percent(joint.MemorisedTrain))
+	d := Compare(share, joint.MemorisedTrain)
+	// A difference below one sample in a hundred explains no FID, whatever the spread.
+	switch {
+	case d.Value < 0.01 || d.Level():
+		return text + "That is not more, so copying does not explain it."
+	case math.IsNaN(d.Spread):
+		return text + fmt.Sprintf("That is %s points more, so copying may be why; the spread over seeds is unknown.", number(d.Value*100, 1))
+	}
+	return text + fmt.Sprintf("That is %s points more, beyond the spread over seeds: part of this FID may be bought by copying.", number(d.Value*100, 1))
+}
+
+// costs says what remembering took.
+func (v verdict) costs() []string {
+	base, hasBase := find(v.groups, Finetune)
+	var parts []string
+	for _, g := range v.groups {
+		if g.Name() == Finetune || g.Name() == Joint {
+			continue
+		}
+		s := v.summaries[g.Label]
+		unit, bytes := byteUnit(s.StoredBytes.Mean)
+		text := fmt.Sprintf("%s keeps %s images (%s %s)", g.Label, number(s.StoredImages.Mean, 0), number(s.StoredBytes.Mean/bytes, 1), unit)
+		if t := v.summaries[base.Label].TrainSeconds.Mean; hasBase && t > 0 {
+			text += fmt.Sprintf(", trains %s times as long as %s", number(s.TrainSeconds.Mean/t, 2), base.Label)
+		}
+		if e := s.ExtraEvaluations.Mean; e > 0 {
+			text += fmt.Sprintf(", and runs %s rows more through a network", number(e, 0))
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return []string{"What remembering cost: " + strings.Join(parts, "; ") + "."}
+}
