@@ -1,0 +1,20 @@
+// Package memory holds replay buffers: a fixed number of images kept from a stream too long to keep.
+//
+// # Conventions
+//
+// A [Buffer] owns the images, a [Policy] chooses which of them stay. Capacity is in images. Every image offered gets
+// a number, 0, 1, 2 ..., in the order of the stream. Whatever is random in a policy is a function of the buffer's
+// seed and that number alone, so a buffer restored from its bytes goes on as if it had never been written, and it
+// does not matter in how many portions the stream arrives, except to [Herding], which looks at each portion as a whole.
+//
+// Policies that give classes equal shares divide the capacity evenly over the classes offered so far. The remainder
+// goes, one image each, to the classes that were offered first. A class with fewer images than its share keeps them
+// all, and what it leaves is divided among the others by the same rule.
+//
+// References:
+//
+//	[vitter]    Vitter. Random Sampling with a Reservoir. ACM TOMS 11(1), 1985, algorithm R
+//	[icarl]     Rebuffi, Kolesnikov, Sperl, Lampert. iCaRL: Incremental Classifier and Representation Learning. arXiv:1611.07725
+//	[er]        Chaudhry et al. On Tiny Episodic Memories in Continual Learning. arXiv:1902.10486
+//	[bottom-k]  Cohen, Kaplan. Summarizing Data using Bottom-k Sketches. PODC 2007
+package memory

@@ -1,0 +1,117 @@
+package memory
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+func marshal(t testing.TB, b *Buffer) []byte {
+	t.Helper()
+	data, err := b.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestMarshal writes each buffer after each portion, restores it and lets both go on: they must stay equal.
+func TestMarshal(t *testing.T) {
+	for _, p := range policies(t) {
+		rng := rand.New(rand.NewPCG(8, 8))
+		b, n := newBuffer(t, 9, p, 77), 0
+		for task := range 5 {
+			again := newBuffer(t, 9, p, 77)
+			add(t, again, 3, stream(0, 6, 6)) // what it held before must go
+			data := marshal(t, b)
+			if err := again.UnmarshalBinary(data); err != nil {
+				t.Fatalf("%s, after %d tasks: %v", p.Name(), task, err)
+			}
+			// reflect.DeepEqual cannot compare herding's function.
+			again.policy, b.policy = nil, nil
+			if !reflect.DeepEqual(again, b) {
+				t.Fatalf("%s, after %d tasks: restored %+v from %+v", p.Name(), task, again, b)
+			}
+			again.policy, b.policy = p, p
+			labels := make([]uint8, rng.IntN(20))
+			for i := range labels {
+				labels[i] = uint8(rng.IntN(5))
+			}
+			add(t, b, task, stream(n, labels...))
+			add(t, again, task, stream(n, labels...))
+			n += len(labels)
+			if !bytes.Equal(marshal(t, again), marshal(t, b)) {
+				t.Fatalf("%s: restored and original part ways in task %d", p.Name(), task)
+			}
+		}
+	}
+}
+
+func TestUnmarshalRefuses(t *testing.T) {
+	b := newBuffer(t, 5, ClassBalanced{}, 1)
+	add(t, b, 0, stream(0, 1, 2, 3, 1, 2, 3))
+	good := marshal(t, b)
+	for i := range good {
+		bad := slices.Clone(good)
+		bad[i] ^= 0x10
+		if newBuffer(t, 5, ClassBalanced{}, 1).UnmarshalBinary(bad) == nil {
+			t.Errorf("a changed byte at %d was accepted", i)
+		}
+		if newBuffer(t, 5, ClassBalanced{}, 1).UnmarshalBinary(good[:i]) == nil {
+			t.Errorf("the first %d bytes were accepted", i)
+		}
+	}
+	if newBuffer(t, 5, ClassBalanced{}, 1).UnmarshalBinary(append(slices.Clone(good), 0)) == nil {
+		t.Error("a byte too many was accepted")
+	}
+	for name, other := range map[string]*Buffer{
+		"capacity": newBuffer(t, 6, ClassBalanced{}, 1), "policy": newBuffer(t, 5, Reservoir{}, 1),
+		"seed": newBuffer(t, 5, ClassBalanced{}, 2), "no policy": {},
+	} {
+		if other.UnmarshalBinary(good) == nil {
+			t.Errorf("another %s was accepted", name)
+		}
+		if other.Len() != 0 {
+			t.Errorf("another %s: a refused buffer was taken over", name)
+		}
+	}
+}
+
+// FuzzUnmarshal: no bytes may crash the reader, and what it accepts it must write back as it was. The digest is put
+// right, so that the checks behind it are reached.
+func FuzzUnmarshal(f *testing.F) {
+	for n := range 4 {
+		b := newBuffer(f, 5, ClassBalanced{}, 1)
+		for task := range n {
+			add(f, b, task, stream(4*task, repeat(2, uint8(task), uint8(task+1))...))
+		}
+		data := marshal(f, b)
+		f.Add(data[:len(data)-sha256.Size])
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		sum := sha256.Sum256(content)
+		data := append(slices.Clone(content), sum[:]...)
+		b := newBuffer(t, 5, ClassBalanced{}, 1)
+		if b.UnmarshalBinary(data) != nil {
+			return
+		}
+		if b.Len() > b.Capacity() {
+			t.Fatalf("%d images at capacity %d", b.Len(), b.Capacity())
+		}
+		if got := marshal(t, b); !bytes.Equal(got, data) {
+			t.Fatalf("accepted %d bytes, wrote %d others", len(data), len(got))
+		}
+		if b.images != nil {
+			im := *b.images
+			if err := im.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Add(0, &im); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
