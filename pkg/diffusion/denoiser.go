@@ -27,6 +27,13 @@ func (d networkDenoiser) Output(x []float32, t, y []int32) ([]float32, error) {
 		return nil, errors.Errorf("diffusion: %d timesteps, %d labels and %d pixels; need %d pixels and one label a timestep",
 			rows, len(y), len(x), rows*u.ImageSize*u.ImageSize*u.Channels)
 	}
+	if err := d.labelsInRange(y); err != nil {
+		return nil, err
+	}
+	if err := d.build(); err != nil {
+		return nil, err
+	}
+	d.predicted.Add(int64(rows))
 	exec := d.outputs[0]
 	if d.ema {
 		exec = d.outputs[1]

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -46,7 +47,8 @@ func (c TrainConfig) Validate() error {
 	return nil
 }
 
-// Network is a U-Net with its process, optimiser state and averaged weights on one backend.
+// Network is a U-Net with its process, optimiser state and averaged weights on one backend. It is not to be used by
+// several goroutines at once.
 type Network struct {
 	Process *Process
 	UNet    unet.Config
@@ -57,6 +59,9 @@ type Network struct {
 	seed    uint64
 	step    *model.Exec
 	outputs [2]*model.Exec // raw, EMA
+
+	built     bool // all variables are in the store
+	predicted atomic.Int64
 }
 
 // NewNetwork prepares a network whose weights are drawn from seed. Nothing is compiled before the first call.
@@ -126,6 +131,12 @@ func (n *Network) Step(b Batch, index int, noiseSeed uint64) (StepResult, error)
 	if rows == 0 || len(b.X) != rows*dim || len(b.W) != rows || len(b.Y) != rows {
 		return StepResult{}, errors.Errorf("diffusion: a batch of %d timesteps has %d pixels, %d labels and %d weights; need %d, %d and %d",
 			rows, len(b.X), len(b.Y), len(b.W), rows*dim, rows, rows)
+	}
+	if err := n.labelsInRange(b.Y); err != nil {
+		return StepResult{}, err
+	}
+	if err := n.build(); err != nil {
+		return StepResult{}, err
 	}
 	s := n.Process
 	coef := make([]float32, rows*numCols)
@@ -238,22 +249,7 @@ func (n *Network) averageWeights(g *Graph, decay *Node) {
 		panic(err)
 	}
 	for _, w := range weights {
-		path := "/" + scopeEMA + w.Path()[len("/"+scopeModel):]
-		avg := n.store.GetVariable(path)
-		if avg == nil {
-			value, err := w.Value()
-			if err != nil {
-				panic(err)
-			}
-			copied, err := value.Clone()
-			if err != nil {
-				panic(err)
-			}
-			if avg, err = n.store.CreateVariable(path, copied); err != nil {
-				panic(err)
-			}
-		}
-		avg.SetTrainable(false)
+		avg := n.store.GetVariable(averageOf(w))
 		avg.SetNodeValue(Add(Mul(decay, avg.NodeValue(g)), Mul(OneMinus(decay), w.NodeValue(g))))
 	}
 }

@@ -1,0 +1,187 @@
+package diffusion
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+	"github.com/gomlx/gomlx/support/exceptions"
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/unet"
+)
+
+// StateFile is the name of the file that [Network.Save] writes.
+const StateFile = "network.safetensors"
+
+// build creates every variable a network ever has, if they are not there yet, without compiling anything: weights,
+// their averages, and the optimiser's state under the names GoMLX's Adam looks for. Their order, and with it the
+// compiled step, is the same whatever is called first and wherever the values come from.
+func (n *Network) build() error {
+	if n.built {
+		return nil
+	}
+	u := n.UNet
+	err := exceptions.TryCatch[error](func() {
+		g := NewGraph(n.backend, "weights")
+		defer g.Finalize()
+		model.SetStore(g, n.store)
+		in := unet.Inputs{
+			X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, u.ImageSize, u.ImageSize, u.Channels)),
+			T: Parameter(g, "t", shapes.Make(dtypes.Int32, 1)),
+			Y: Parameter(g, "y", shapes.Make(dtypes.Int32, 1)),
+		}
+		u.Forward(n.scope(scopeModel), n.seed, in)
+	})
+	if err != nil {
+		return errors.WithMessage(err, "diffusion: building the network")
+	}
+	weights, err := unet.Weights(n.scope(scopeModel))
+	if err != nil {
+		return err
+	}
+	for _, w := range weights {
+		value, err := w.Value()
+		if err != nil {
+			return err
+		}
+		if value, err = value.Clone(); err != nil {
+			return err
+		}
+		if err := n.untrained(averageOf(w), value); err != nil {
+			return err
+		}
+	}
+	for _, s := range n.optimizerState(weights) {
+		if err := n.untrained(s.path, tensors.FromShape(s.shape)); err != nil {
+			return err
+		}
+	}
+	n.built = true
+	return nil
+}
+
+// averageOf is the path of the moving average of a weight.
+func averageOf(w *model.Variable) string {
+	return "/" + scopeEMA + strings.TrimPrefix(w.Path(), "/"+scopeModel)
+}
+
+type pathShape struct {
+	path  string
+	shape shapes.Shape
+}
+
+// optimizerState lists the variables of GoMLX's Adam; all start at zero.
+func (n *Network) optimizerState(weights []*model.Variable) []pathShape {
+	scalar := shapes.Make(dtypes.Float32)
+	list := []pathShape{
+		{model.JoinPath("/", optimizer.Scope, optimizer.ParamLearningRate), scalar},
+		{"/" + optimizer.GlobalStepVariableName, shapes.Make(dtypes.Int64)},
+		{model.JoinPath("/", optimizer.AdamDefaultScope, "step"), scalar},
+	}
+	for _, w := range weights {
+		for _, moment := range []string{"_1st_moment", "_2nd_moment"} {
+			list = append(list, pathShape{"/" + optimizer.AdamDefaultScope + w.Path() + moment, w.Shape()})
+		}
+	}
+	return list
+}
+
+// untrained creates a variable that the optimiser leaves alone.
+func (n *Network) untrained(path string, value *tensors.Tensor) error {
+	v, err := n.store.CreateVariable(path, value)
+	if err != nil {
+		return err
+	}
+	v.SetTrainable(false)
+	return nil
+}
+
+// Save writes weights, averages and optimiser state bit for bit to StateFile in dir, which must exist. Tensors are
+// named model/..., ema/... and so on; any reader of safetensors can open it.
+func (n *Network) Save(dir string) error {
+	if err := n.build(); err != nil {
+		return err
+	}
+	var all []namedTensor
+	for v := range n.store.IterVariables() {
+		value, err := v.Value()
+		if err != nil {
+			return err
+		}
+		all = append(all, namedTensor{strings.TrimPrefix(v.Path(), "/"), value})
+	}
+	return writeSafetensors(filepath.Join(dir, StateFile), all)
+}
+
+// Load replaces weights, averages and optimiser state by those saved in dir. A file that lacks a tensor of this
+// network, holds another, or has one of another shape is refused, and then nothing is replaced.
+func (n *Network) Load(dir string) error {
+	if err := n.build(); err != nil {
+		return err
+	}
+	want := make(map[string]shapes.Shape)
+	for v := range n.store.IterVariables() {
+		want[strings.TrimPrefix(v.Path(), "/")] = v.Shape()
+	}
+	values, err := readSafetensors(filepath.Join(dir, StateFile), want)
+	if err != nil {
+		return err
+	}
+	for v := range n.store.IterVariables() {
+		if err := v.SetValue(values[strings.TrimPrefix(v.Path(), "/")]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ResetOptimizer forgets the optimiser's moments and counters; weights and averages stay. The caller's index of
+// [Network.Step] starts at 0 again for the warm-up to be repeated.
+func (n *Network) ResetOptimizer() error {
+	if err := n.build(); err != nil {
+		return err
+	}
+	weights, err := unet.Weights(n.scope(scopeModel))
+	if err != nil {
+		return err
+	}
+	for _, s := range n.optimizerState(weights) {
+		if err := n.store.GetVariable(s.path).SetValue(tensors.FromShape(s.shape)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Parameters is the number of trained weights. It is 0 only where the network cannot be built, which the first call
+// that can fail reports.
+func (n *Network) Parameters() int {
+	if n.build() != nil {
+		return 0
+	}
+	count := 0
+	for v := range n.scope(scopeModel).IterVariables() {
+		count += v.Shape().Size()
+	}
+	return count
+}
+
+// PredictionCalls counts the rows, over all batches and both of guidance's calls, that this network's Denoisers have
+// evaluated.
+func (n *Network) PredictionCalls() int64 { return n.predicted.Load() }
+
+// labelsInRange reports the first label that a class-conditional network does not know.
+func (n *Network) labelsInRange(y []int32) error {
+	i := slices.IndexFunc(y, func(y int32) bool { return y < 0 || int(y) > n.UNet.Classes })
+	if n.UNet.Classes > 0 && i >= 0 {
+		return errors.Errorf("diffusion: label %d of row %d is outside 0 .. %d, the last meaning no label", y[i], i, n.UNet.Classes)
+	}
+	return nil
+}
