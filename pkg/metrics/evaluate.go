@@ -1,0 +1,378 @@
+package metrics
+
+import (
+	"math"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/results"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/mat"
+)
+
+// EvaluatorOptions sets how an [Evaluator] measures. The zero value has the usual settings.
+type EvaluatorOptions struct {
+	K           int     // neighbours of PRDC; 0 is DefaultK
+	CopyRatio   float64 // bound of the memorisation criterion; 0 is DefaultCopyRatio
+	AllowSmallN bool    // compute FID even with fewer images than features: see FIDOptions
+	// Labeller names the classes of images where the extractor cannot, as with Inception. Without
+	// one, class accuracy and the label measures are not measured.
+	Labeller Labeller
+}
+
+// Evaluator measures generated images against the test images of each task. The features, labels
+// and statistics of the test images are computed once. It is not safe for concurrent use.
+type Evaluator struct {
+	extractor Extractor
+	opt       EvaluatorOptions
+	size      int // values an image
+	tasks     []taskReference
+	unions    map[int]*Stats // by the number of tasks, from the first
+}
+
+// taskReference is what is known of a task's test images.
+type taskReference struct {
+	features *mat.Dense
+	stats    *Stats
+	labels   []int // that the labeller sees, nil without one
+}
+
+// NewEvaluator prepares the evaluation of tasks with the given extractor. It returns an error if
+// the test images are not of the size the extractor takes, if there are none, or if a task has a
+// class that the labeller does not know.
+func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptions) (*Evaluator, error) {
+	if opt.K == 0 {
+		opt.K = DefaultK
+	}
+	if opt.CopyRatio == 0 {
+		opt.CopyRatio = DefaultCopyRatio
+	}
+	if l, ok := extractor.(Labeller); ok && opt.Labeller == nil {
+		opt.Labeller = l
+	}
+	if len(tasks) == 0 {
+		return nil, errors.New("metrics.NewEvaluator: no tasks; need at least one")
+	}
+	e := &Evaluator{extractor: extractor, opt: opt, unions: make(map[int]*Stats)}
+	for j, task := range tasks {
+		if err := task.Test.Validate(); err != nil {
+			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
+		}
+		if h, w, c := extractor.ImageShape(); c != task.Test.C || (h != 0 && (h != task.Test.H || w != task.Test.W)) {
+			return nil, errors.Errorf("metrics.NewEvaluator: test images of task %d are %d×%d×%d but %s takes %d×%d×%d; "+
+				"take the extractor made for this preparation", j, task.Test.H, task.Test.W, task.Test.C, extractor.Name(), h, w, c)
+		}
+		if e.size == 0 {
+			e.size = task.Test.ImageSize()
+		} else if e.size != task.Test.ImageSize() {
+			return nil, errors.Errorf("metrics.NewEvaluator: images of task %d have %d values, those of task 0 %d; bring them to one size",
+				j, task.Test.ImageSize(), e.size)
+		}
+		for _, c := range task.Classes {
+			if l := opt.Labeller; l != nil && (c < 0 || c >= l.Classes()) {
+				return nil, errors.Errorf("metrics.NewEvaluator: task %d has class %d but %s knows %d classes; "+
+					"take a labeller trained on all classes of the benchmark", j, c, l.Name(), l.Classes())
+			}
+		}
+		pixels := make([]float32, len(task.Test.Pixels))
+		datasets.Scale(pixels, task.Test.Pixels)
+		features, labels, err := e.look(pixels, task.Test.N)
+		if err != nil {
+			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
+		}
+		stats, err := NewStats(features)
+		if err != nil {
+			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
+		}
+		e.tasks = append(e.tasks, taskReference{features, stats, labels})
+	}
+	return e, nil
+}
+
+// look returns features and, with a labeller, labels.
+func (e *Evaluator) look(pixels []float32, n int) (*mat.Dense, []int, error) {
+	l := e.opt.Labeller
+	if l == nil {
+		features, err := e.extractor.Features(pixels, n)
+		return features, nil, err
+	}
+	features, labels, err := l.Judge(pixels, n)
+	if err != nil || l.Identity() == e.extractor.Identity() {
+		return features, labels, err
+	}
+	features, err = e.extractor.Features(pixels, n)
+	return features, labels, err
+}
+
+// Describe writes into p what the evaluator compares with and how: the reference split, the
+// number of reference images of the task with the fewest, extractor, K and ratio.
+func (e *Evaluator) Describe(p *results.Protocol) {
+	p.ReferenceSplit = "test"
+	p.ReferenceImages = e.tasks[0].stats.N
+	for _, t := range e.tasks {
+		p.ReferenceImages = min(p.ReferenceImages, t.stats.N)
+	}
+	p.Extractor, p.ExtractorSHA256, p.FeatureDim = e.extractor.Name(), e.extractor.Identity(), e.extractor.Dim()
+	p.NearestK, p.MemorisedRatio = e.opt.K, e.opt.CopyRatio
+}
+
+// Samples are generated images.
+type Samples struct {
+	Images []float32 // flat [N, H, W, C], in [-1, 1] up to the sampler's error
+	Labels []int     // [N], the class the sampler was given for each; nil for an unconditional model
+}
+
+// CopySets are the images that samples might be copies of.
+type CopySets struct {
+	Buffer *ImageSet // what the strategy stores, or nil
+	Train  *ImageSet // what the model has been trained on so far, or nil
+}
+
+// Judged are samples after the extractor has seen them.
+type Judged struct {
+	pixels   []float32
+	features *mat.Dense
+	stats    *Stats
+	labels   []int // that the labeller sees
+	wanted   []int // that the sampler was given
+}
+
+// N returns the number of samples.
+func (j *Judged) N() int { return j.stats.N }
+
+// Judge quantises samples to the 256 levels of real images, clamping what lies outside [-1, 1],
+// and computes their features and labels. It returns an error if a value is not finite.
+func (e *Evaluator) Judge(s Samples) (*Judged, error) {
+	if err := checkImages("metrics.Evaluator.Judge", s.Images, e.size); err != nil {
+		return nil, err
+	}
+	n := len(s.Images) / e.size
+	if s.Labels != nil && len(s.Labels) != n {
+		return nil, errors.Errorf("metrics.Evaluator.Judge: %d labels for %d samples; need one each, or nil", len(s.Labels), n)
+	}
+	levels := make([]uint8, len(s.Images))
+	datasets.Unscale(levels, s.Images)
+	j := &Judged{pixels: make([]float32, len(levels)), wanted: s.Labels}
+	datasets.Scale(j.pixels, levels)
+	var err error
+	if j.features, j.labels, err = e.look(j.pixels, n); err != nil {
+		return nil, err
+	}
+	j.stats, err = NewStats(j.features)
+	return j, err
+}
+
+// Task measures samples of task j. FID, KID (full sets) and PRDC compare with the task's test
+// images; class accuracy is the share of samples in which the labeller sees the class the sampler
+// was given; the memorised shares are [CopyShare] of all samples against the whole sets.
+//
+// A number is null, not 0, where it is not defined: class accuracy without labels or labeller,
+// a memorised share without a set or with fewer than two distinct images in it. Everything else
+// that goes wrong, such as fewer samples than features, is an error.
+func (e *Evaluator) Task(j int, s *Judged, copies CopySets) (results.TaskMetrics, error) {
+	m := results.TaskMetrics{Task: j}
+	if j < 0 || j >= len(e.tasks) {
+		return m, errors.Errorf("metrics.Evaluator.Task: task %d; need 0 to %d", j, len(e.tasks)-1)
+	}
+	ref := e.tasks[j]
+	m.N = s.stats.N
+	fid, err := Frechet(ref.stats, s.stats, FIDOptions{AllowSmallN: e.opt.AllowSmallN})
+	if err != nil {
+		return m, errors.WithMessagef(err, "task %d", j)
+	}
+	kid, err := KID(ref.features, s.features, KIDOptions{})
+	if err != nil {
+		return m, errors.WithMessagef(err, "task %d", j)
+	}
+	prdc, err := PRDC(ref.features, s.features, e.opt.K)
+	if err != nil {
+		return m, errors.WithMessagef(err, "task %d", j)
+	}
+	m.FID, m.KID = Measured(fid), Measured(kid.Mean)
+	m.Precision, m.Recall = Measured(prdc.Precision), Measured(prdc.Recall)
+	m.Density, m.Coverage = Measured(prdc.Density), Measured(prdc.Coverage)
+	if s.labels != nil && s.wanted != nil {
+		acc, err := Accuracy(s.labels, s.wanted)
+		if err != nil {
+			return m, err
+		}
+		m.ClassAccuracy = Measured(acc)
+	}
+	if m.MemorisedBuffer, err = e.copyShare(copies.Buffer, s); err != nil {
+		return m, err
+	}
+	m.MemorisedTrain, err = e.copyShare(copies.Train, s)
+	return m, err
+}
+
+// copyShare returns the share of copies, or nil where it is not defined.
+func (e *Evaluator) copyShare(set *ImageSet, s *Judged) (*float64, error) {
+	if set == nil {
+		return nil, nil
+	}
+	nearest, err := set.Nearest(s.pixels)
+	if errors.Is(err, ErrFewImages) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Measured(CopyShare(nearest, e.opt.CopyRatio)), nil
+}
+
+// Union measures the samples of the first len(samples) tasks together, of an unconditional model
+// all its samples in one element with tasks saying how many tasks it has seen; tasks is 0 for
+// len(samples). FID compares with the test images of these tasks together.
+//
+// The label measures say whether all classes are covered: they compare what the labeller sees in
+// the samples with what it sees in the test images, so that its own errors cancel. Samples of a
+// conditional model must ask for all classes of these tasks, each as often as it occurs among the
+// test images.
+func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, error) {
+	var m results.UnionMetrics
+	if tasks == 0 {
+		tasks = len(samples)
+	}
+	if len(samples) == 0 || tasks < 1 || tasks > len(e.tasks) {
+		return m, errors.Errorf("metrics.Evaluator.Union: %d sets of samples for %d tasks; need at least 1 set and 1 to %d tasks",
+			len(samples), tasks, len(e.tasks))
+	}
+	var features []*mat.Dense
+	var labels, wanted, refLabels []int
+	conditional := true
+	for _, s := range samples {
+		features = append(features, s.features)
+		labels, wanted = append(labels, s.labels...), append(wanted, s.wanted...)
+		conditional = conditional && s.wanted != nil
+	}
+	generated, err := NewStats(stack(features))
+	if err != nil {
+		return m, err
+	}
+	m.N = generated.N
+	ref, err := e.unionStats(tasks)
+	if err != nil {
+		return m, err
+	}
+	fid, err := Frechet(ref, generated, FIDOptions{AllowSmallN: e.opt.AllowSmallN})
+	if err != nil {
+		return m, err
+	}
+	m.FID = Measured(fid)
+	if e.opt.Labeller == nil {
+		return m, nil
+	}
+	if conditional {
+		acc, err := Accuracy(labels, wanted)
+		if err != nil {
+			return m, err
+		}
+		m.ClassAccuracy = Measured(acc)
+	}
+	for _, t := range e.tasks[:tasks] {
+		refLabels = append(refLabels, t.labels...)
+	}
+	p, err := LabelHistogram(refLabels, e.opt.Labeller.Classes())
+	if err != nil {
+		return m, err
+	}
+	q, err := LabelHistogram(labels, e.opt.Labeller.Classes())
+	if err != nil {
+		return m, err
+	}
+	kl, err := LabelKL(p, q)
+	if err != nil {
+		return m, err
+	}
+	ard, err := LabelARD(p, q)
+	m.LabelKL, m.LabelARD = Measured(kl), Measured(ard)
+	return m, err
+}
+
+// unionStats returns the statistics of the test images of the first tasks.
+func (e *Evaluator) unionStats(tasks int) (*Stats, error) {
+	if s := e.unions[tasks]; s != nil {
+		return s, nil
+	}
+	var all []*mat.Dense
+	for _, t := range e.tasks[:tasks] {
+		all = append(all, t.features)
+	}
+	s, err := NewStats(stack(all))
+	if err == nil {
+		e.unions[tasks] = s
+	}
+	return s, err
+}
+
+// Evaluate measures everything after task i: samples[j] of task j, or nil where task j is not
+// measured at this moment, whose numbers are then null and whose N is 0. The union is that of the
+// tasks seen by then, 0 .. i; it is not measured, with N of 0, if one of them has no samples.
+func (e *Evaluator) Evaluate(i int, samples []*Samples, copies CopySets) ([]results.TaskMetrics, results.UnionMetrics, error) {
+	var union results.UnionMetrics
+	if i < 0 || i >= len(e.tasks) || len(samples) != len(e.tasks) {
+		return nil, union, errors.Errorf("metrics.Evaluator.Evaluate: after task %d, samples of %d tasks; "+
+			"need a task of 0 to %d and an element for each of the %d tasks", i, len(samples), len(e.tasks)-1, len(e.tasks))
+	}
+	tasks := make([]results.TaskMetrics, len(samples))
+	var seen []*Judged
+	for j, s := range samples {
+		tasks[j].Task = j
+		if s == nil {
+			continue
+		}
+		judged, err := e.Judge(*s)
+		if err != nil {
+			return nil, union, errors.WithMessagef(err, "samples of task %d", j)
+		}
+		if tasks[j], err = e.Task(j, judged, copies); err != nil {
+			return nil, union, err
+		}
+		if j <= i {
+			seen = append(seen, judged)
+		}
+	}
+	if len(seen) <= i {
+		return tasks, union, nil
+	}
+	union, err := e.Union(seen, i+1)
+	return tasks, union, err
+}
+
+// MatrixOf collects one metric of the evaluations of a run into R[i][j], NaN where it is null.
+// get picks the metric, as in func(m results.TaskMetrics) *float64 { return m.FID }. A task with
+// two evaluations counts with the later one. It returns an error for an evaluation of a task
+// beyond the number of tasks.
+func MatrixOf(name string, direction Direction, evaluations []results.Evaluation, tasks int,
+	get func(results.TaskMetrics) *float64) (*Matrix, error) {
+	m := NewMatrix(name, direction, tasks)
+	for _, ev := range evaluations {
+		for _, t := range ev.Tasks {
+			if ev.AfterTask < 0 || ev.AfterTask >= tasks || t.Task < 0 || t.Task >= tasks {
+				return nil, errors.Errorf("metrics.MatrixOf: evaluation after task %d of task %d; need 0 to %d", ev.AfterTask, t.Task, tasks-1)
+			}
+			m.R[ev.AfterTask][t.Task] = math.NaN()
+			if v := get(t); v != nil {
+				m.R[ev.AfterTask][t.Task] = *v
+			}
+		}
+	}
+	return m, nil
+}
+
+// stack puts matrices of one width on top of one another.
+func stack(parts []*mat.Dense) *mat.Dense {
+	rows := 0
+	for _, p := range parts {
+		n, _ := p.Dims()
+		rows += n
+	}
+	_, d := parts[0].Dims()
+	out, at := mat.NewDense(rows, d, nil), 0
+	for _, p := range parts {
+		n, _ := p.Dims()
+		out.Slice(at, at+n, 0, d).(*mat.Dense).Copy(p)
+		at += n
+	}
+	return out
+}

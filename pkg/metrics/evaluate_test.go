@@ -1,0 +1,257 @@
+package metrics
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/results"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// thirds is an extractor whose two features are an image's first two pixels, and whose label is
+// 0, 1 or 2 by the third of [-1, 1] that the first pixel lies in.
+type thirds struct{ calls int }
+
+func (*thirds) Name() string              { return "thirds" }
+func (*thirds) Identity() string          { return "3" }
+func (*thirds) Dim() int                  { return 2 }
+func (*thirds) ImageShape() (h, w, c int) { return 2, 2, 1 }
+func (*thirds) Classes() int              { return 3 }
+func (t *thirds) Features(images []float32, n int) (*mat.Dense, error) {
+	f, _, err := t.Judge(images, n)
+	return f, err
+}
+
+func (t *thirds) Judge(images []float32, n int) (*mat.Dense, []int, error) {
+	t.calls++
+	f, labels := mat.NewDense(n, 2, nil), make([]int, n)
+	for i := range n {
+		x := float64(images[4*i])
+		f.SetRow(i, []float64{x, float64(images[4*i+1])})
+		labels[i] = min(2, int((x+1)/2*3))
+	}
+	return f, labels, nil
+}
+
+// threeClasses makes n images of each of the given classes, as thirds sees them.
+func threeClasses(rng *rand.Rand, n int, classes ...int) *datasets.Images {
+	im := &datasets.Images{N: n * len(classes), H: 2, W: 2, C: 1}
+	for _, c := range classes {
+		for range n {
+			im.Pixels = append(im.Pixels, uint8(85*c+1+rng.IntN(83)), uint8(rng.IntN(256)), uint8(rng.IntN(256)), uint8(rng.IntN(256)))
+			im.Labels = append(im.Labels, uint8(c))
+		}
+	}
+	return im
+}
+
+func samplesOf(im *datasets.Images) *Samples {
+	s := &Samples{Images: make([]float32, len(im.Pixels))}
+	datasets.Scale(s.Images, im.Pixels)
+	for _, l := range im.Labels {
+		s.Labels = append(s.Labels, int(l))
+	}
+	return s
+}
+
+func testTasks() []datasets.Task {
+	rng := rand.New(rand.NewPCG(3, 4))
+	return []datasets.Task{
+		{ID: 0, Classes: []int{0, 1}, Test: threeClasses(rng, 20, 0, 1)},
+		{ID: 1, Classes: []int{2}, Test: threeClasses(rng, 20, 2)},
+	}
+}
+
+func TestEvaluatePerfectAndForgetful(t *testing.T) {
+	tasks := testTasks()
+	ext := new(thirds)
+	e, err := NewEvaluator(ext, tasks, EvaluatorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The test images themselves: no distance, all classes right, and each a copy of itself.
+	perfect := []*Samples{samplesOf(tasks[0].Test), samplesOf(tasks[1].Test)}
+	all := append(append([]float32{}, perfect[0].Images...), perfect[1].Images...)
+	train, err := NewImageSet(all, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := NewImageSet(all[:4], 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, union, err := e.Evaluate(1, perfect, CopySets{Buffer: one, Train: train})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for j, m := range got {
+		want := map[string][2]float64{"fid": {*m.FID, 0}, "precision": {*m.Precision, 1}, "recall": {*m.Recall, 1}, "coverage": {*m.Coverage, 1},
+			"density": {*m.Density, 1}, "class accuracy": {*m.ClassAccuracy, 1}, "copies": {*m.MemorisedTrain, 1}}
+		for name, v := range want {
+			if math.Abs(v[0]-v[1]) > 1e-12 {
+				t.Errorf("task %d: %s = %g, want %g", j, name, v[0], v[1])
+			}
+		}
+		if m.MemorisedBuffer != nil {
+			t.Errorf("task %d: memorised share %g of a buffer of one image; it is not defined", j, *m.MemorisedBuffer)
+		}
+		if m.Task != j || m.N != tasks[j].Test.N {
+			t.Errorf("task %d: %d samples of task %d", j, m.N, m.Task)
+		}
+	}
+	if *union.FID > 1e-12 || *union.LabelKL != 0 || *union.LabelARD != 0 || *union.ClassAccuracy != 1 || union.N != 60 {
+		t.Errorf("union %+v", union)
+	}
+
+	// A model that has forgotten task 0 and answers every class with class 2.
+	rng := rand.New(rand.NewPCG(8, 8))
+	forgetful := samplesOf(threeClasses(rng, 40, 2))
+	forgetful.Labels = perfect[0].Labels
+	got, union, err = e.Evaluate(1, []*Samples{forgetful, perfect[1]}, CopySets{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *got[0].ClassAccuracy != 0 || *got[0].Coverage > 0.5 || *got[0].FID < 0.5 || got[0].MemorisedTrain != nil {
+		t.Errorf("task 0 forgotten: %+v", got[0])
+	}
+	// All of 60 samples are class 2 where a third should be: two thirds would have to change.
+	if math.Abs(*union.LabelARD-2.0/3) > 1e-12 || *union.LabelKL < 1 || math.Abs(*union.ClassAccuracy-1.0/3) > 1e-12 {
+		t.Errorf("union of a forgetful model: %+v", union)
+	}
+	// Two references, then one call a set of samples: the test images were seen once.
+	if ext.calls != 2+4 {
+		t.Errorf("the extractor ran %d times, want 6", ext.calls)
+	}
+}
+
+func TestEvaluateNotMeasured(t *testing.T) {
+	tasks := testTasks()
+	e, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := samplesOf(tasks[0].Test)
+	got, union, err := e.Evaluate(1, []*Samples{s, nil}, CopySets{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[1].N != 0 || got[1].FID != nil || union.N != 0 || union.FID != nil {
+		t.Errorf("without samples of task 1: %+v, union %+v", got[1], union)
+	}
+	text, err := json.Marshal(got[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `"fid":null`) {
+		t.Errorf("JSON %s, want null for what was not measured", text)
+	}
+	// After task 0 the union is of task 0 alone.
+	if _, union, err = e.Evaluate(0, []*Samples{s, nil}, CopySets{}); err != nil || *union.FID > 1e-12 || union.N != 40 {
+		t.Errorf("union after task 0: %+v, error %v", union, err)
+	}
+	// An unconditional model has no wanted labels.
+	judged, err := e.Judge(Samples{Images: s.Images})
+	if err != nil {
+		t.Fatal(err)
+	}
+	union, err = e.Union([]*Judged{judged}, 1)
+	if err != nil || union.ClassAccuracy != nil || *union.LabelKL != 0 {
+		t.Errorf("unconditional: %+v, error %v", union, err)
+	}
+}
+
+func TestEvaluateQuantises(t *testing.T) {
+	// Within half a level of a real image a sample is that image; beyond [-1, 1] it is clamped.
+	tasks := testTasks()
+	e, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := samplesOf(tasks[0].Test)
+	for i := range s.Images {
+		s.Images[i] += 0.4 / 127.5
+	}
+	m, err := e.Judge(*s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := e.Task(0, m, CopySets{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *got.FID > 1e-12 {
+		t.Errorf("FID of images off by 0.4 levels is %g, want 0", *got.FID)
+	}
+}
+
+func TestEvaluateErrors(t *testing.T) {
+	tasks := testTasks()
+	e, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := samplesOf(tasks[0].Test)
+	bad.Images[5] = float32(math.NaN())
+	if _, err := e.Judge(*bad); err == nil || !strings.Contains(err.Error(), "image 1") {
+		t.Errorf("NaN in image 1: error %v", err)
+	}
+	if _, err := e.Judge(Samples{Images: make([]float32, 9)}); err == nil {
+		t.Error("2¼ images gave no error")
+	}
+	if _, err := e.Judge(Samples{Images: make([]float32, 8), Labels: []int{1}}); err == nil {
+		t.Error("1 label for 2 images gave no error")
+	}
+	few := samplesOf(threeClasses(rand.New(rand.NewPCG(1, 1)), 5, 0))
+	judged, err := e.Judge(*few)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Task(0, judged, CopySets{}); err == nil || !strings.Contains(err.Error(), "more than k") {
+		t.Errorf("5 samples for k = 5: error %v", err)
+	}
+	if _, _, err := e.Evaluate(2, make([]*Samples, 2), CopySets{}); err == nil {
+		t.Error("after task 2 of 2 gave no error")
+	}
+	tasks[1].Classes = []int{3}
+	if _, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "class 3") {
+		t.Errorf("a class the labeller does not know: error %v", err)
+	}
+	tasks[1].Test = &datasets.Images{N: 1, H: 3, W: 2, C: 1, Pixels: make([]uint8, 6), Labels: []uint8{2}}
+	if _, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "3×2×1") {
+		t.Errorf("images of another size: error %v", err)
+	}
+}
+
+func TestMatrixOf(t *testing.T) {
+	v := func(x float64) *float64 { return &x }
+	evals := []results.Evaluation{
+		{AfterTask: 0, Tasks: []results.TaskMetrics{{Task: 0, FID: v(5)}, {Task: 1, FID: nil}}},
+		{AfterTask: 1, Tasks: []results.TaskMetrics{{Task: 0, FID: v(9)}, {Task: 1, FID: v(4)}}},
+	}
+	m, err := MatrixOf("fid", LowerIsBetter, evals, 2, func(m results.TaskMetrics) *float64 { return m.FID })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.R[0][0] != 5 || !math.IsNaN(m.R[0][1]) || m.R[1][0] != 9 || m.R[1][1] != 4 {
+		t.Errorf("R = %v", m.R)
+	}
+	near(t, "forgetting", m.Forgetting().SinceLearned, 4, 1e-12)
+	if _, err := MatrixOf("fid", LowerIsBetter, evals, 1, func(m results.TaskMetrics) *float64 { return m.FID }); err == nil {
+		t.Error("task 1 of 1 gave no error")
+	}
+	var p results.Protocol
+	e, err := NewEvaluator(new(thirds), testTasks(), EvaluatorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Describe(&p)
+	if p.ReferenceSplit != "test" || p.ReferenceImages != 20 || p.Extractor != "thirds" || p.ExtractorSHA256 != "3" ||
+		p.FeatureDim != 2 || p.NearestK != 5 || p.MemorisedRatio != 1.0/3 {
+		t.Errorf("protocol %+v", p)
+	}
+}

@@ -1,0 +1,152 @@
+package metrics
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"palimpsest/datasets"
+
+	"github.com/gomlx/compute"
+	"github.com/pkg/errors"
+)
+
+//go:embed weights/*.safetensors weights/*.json
+var shipped embed.FS
+
+// Shipped lists the classifiers whose weights come with the program, such as
+// "fashion-mnist-pad32": dataset, preparation, size.
+func Shipped() []string {
+	files, err := fs.Glob(shipped, "weights/*.safetensors")
+	if err != nil {
+		panic(err) // only for a malformed pattern
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(strings.TrimPrefix(f, "weights/"), ".safetensors")
+	}
+	return files
+}
+
+// LoadClassifier returns the shipped classifier for images of the dataset, prepared by prep. A
+// sample of a dataset is judged by the classifier of the full set: "fashion-mnist-sample" by
+// that of "fashion-mnist". The error for a pair that is not shipped names those that are and the
+// command that trains others.
+func LoadClassifier(backend compute.Backend, dataset string, prep datasets.Prep) (*Classifier, error) {
+	prep = canonicalPrep(prep)
+	for _, candidate := range []string{dataset, strings.TrimSuffix(dataset, "-sample"), strings.TrimSuffix(dataset, "-10k"), dataset + "-10k"} {
+		if name := weightsName(candidate, prep); slices.Contains(Shipped(), name) {
+			weights, err := fs.Sub(shipped, "weights")
+			if err != nil {
+				return nil, err
+			}
+			return ReadClassifier(backend, weights, name)
+		}
+	}
+	return nil, errors.Errorf("metrics.LoadClassifier: no weights for %s; shipped are %s; train others with: "+
+		"go run . data train-classifier %s --size %d --method %s", weightsName(dataset, prep), strings.Join(Shipped(), ", "),
+		dataset, prep.Size, prep.Method)
+}
+
+// ReadClassifier reads NAME.safetensors and NAME.json, as [Classifier.Save] wrote them, from a
+// folder. It returns an error if the weights are not those whose SHA-256 the JSON states.
+func ReadClassifier(backend compute.Backend, folder fs.FS, name string) (*Classifier, error) {
+	var info ClassifierInfo
+	text, err := fs.ReadFile(folder, name+".json")
+	if err != nil {
+		return nil, errors.Wrapf(err, "metrics.ReadClassifier: %s", name)
+	}
+	if err := json.Unmarshal(text, &info); err != nil {
+		return nil, errors.Wrapf(err, "metrics.ReadClassifier: %s.json", name)
+	}
+	if info.FeatureDim != FeatureDim || info.Channels < 1 || len(info.Classes) < 1 || info.Size < 16 || info.Size%16 != 0 {
+		return nil, errors.Errorf("metrics.ReadClassifier: %s.json states %d features, %d channels, %d classes, size %d; "+
+			"need %d features, at least 1 channel and class, and a size that is a multiple of 16",
+			name, info.FeatureDim, info.Channels, len(info.Classes), info.Size, FeatureDim)
+	}
+	weights := name + ".safetensors"
+	content, err := fs.ReadFile(folder, weights)
+	if err != nil {
+		return nil, errors.Wrapf(err, "metrics.ReadClassifier: %s", name)
+	}
+	if sum := sha256Hex(content); sum != info.SHA256 {
+		return nil, errors.Errorf("metrics.ReadClassifier: %s has SHA-256 %s but %s.json states %s; "+
+			"restore both from one training", weights, sum, name, info.SHA256)
+	}
+	values, err := decodeSafetensors(weights, content, allTensors(info.Channels, len(info.Classes)))
+	if err != nil {
+		return nil, errors.WithMessage(err, "metrics.ReadClassifier")
+	}
+	return newClassifier(backend, info, values)
+}
+
+// Save writes the weights and the description, NAME.safetensors and NAME.json, to a folder that
+// it makes if need be, and returns NAME.
+func (c *Classifier) Save(dir string) (string, error) {
+	content, err := encodeSafetensors(c.values)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.MarshalIndent(c.Info, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	name := weightsName(c.Info.Dataset, c.Info.Prep)
+	if err := writeFile(filepath.Join(dir, name+".safetensors"), content); err != nil {
+		return "", err
+	}
+	return name, writeFile(filepath.Join(dir, name+".json"), append(text, '\n'))
+}
+
+// writeFile writes to a temporary name in the same folder and renames.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails after the rename, as it should
+	if _, err := f.Write(content); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// canonicalPrep fills in the defaults, so that one preparation has one name. Flips are no matter
+// of evaluation.
+func canonicalPrep(p datasets.Prep) datasets.Prep {
+	if p.Size == 0 {
+		p.Size = 32
+	}
+	if p.Method == "" {
+		p.Method = "pad"
+	}
+	p.Flip = false
+	return p
+}
+
+// weightsName names a classifier by its data: "fashion-mnist-pad32".
+func weightsName(dataset string, p datasets.Prep) string {
+	return fmt.Sprintf("%s-%s%d", dataset, p.Method, p.Size)
+}
+
+func sha256Hex(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
