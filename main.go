@@ -1,0 +1,540 @@
+// Command palimpsest trains diffusion models on one task after another and shows what they forget.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pkg/errors"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/datasets"
+	"palimpsest/kernelsetup"
+	"palimpsest/pkg/backend"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/report"
+	"palimpsest/pkg/results"
+)
+
+// Exit codes beside 0.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	usage := false
+	root := &cobra.Command{
+		Use:   "palimpsest",
+		Short: "Continual learning of diffusion models: train one task after another, see what is forgotten",
+		Long: "Palimpsest trains denoising diffusion models on a sequence of tasks under continual-learning strategies and\n" +
+			"measures what each forgets and what remembering costs. Start with `go run . bench`, then `go run . lab`.",
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRun: func(*cobra.Command, []string) { usage = false },
+	}
+	usage = true // until a command's own work begins, an error is one of usage
+	root.AddCommand(setupCommand(), labCommand(), benchCommand(), runCommand(), resumeCommand(), sampleCommand(),
+		reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "\ninterrupted; the same command goes on where this one stopped")
+		os.Exit(exitInterrupted)
+	}
+	fmt.Fprintln(os.Stderr, "error:", err)
+	if usage {
+		fmt.Fprintln(os.Stderr, "`go run . --help` lists the commands, `go run . COMMAND --help` explains one")
+		os.Exit(exitUsage)
+	}
+	os.Exit(exitFailure)
+}
+
+func setupCommand() *cobra.Command {
+	var o kernelsetup.SetupOptions
+	o.Out = os.Stdout
+	var noLab, noCompletion bool
+	c := &cobra.Command{
+		Use: "setup", Short: "Install what is missing: XLA plugin, Go kernel, JupyterLab (pinned, private)", Args: cobra.NoArgs,
+		Example: "  go run . setup                  # everything the notebooks need\n  go run . setup --cuda           # and the plugin for an NVIDIA GPU\n  go run . setup --no-lab         # the XLA plugin and the kernel only",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Lab, o.Completion = !noLab, !noCompletion
+			return kernelsetup.Setup(cmd.Context(), o)
+		},
+	}
+	c.Flags().BoolVar(&o.CUDA, "cuda", false, "install the XLA plugin for NVIDIA GPUs too (large)")
+	c.Flags().BoolVar(&noLab, "no-lab", false, "leave out JupyterLab")
+	c.Flags().BoolVar(&noCompletion, "no-completion", false, "leave out gopls, which completes names in cells")
+	return c
+}
+
+func labCommand() *cobra.Command {
+	var o kernelsetup.LabOptions
+	o.Out = os.Stdout
+	c := &cobra.Command{
+		Use: "lab", Short: "Open JupyterLab on the notebooks, the Go kernel ready", Args: cobra.NoArgs,
+		Example: "  go run . lab\n  go run . lab --no-browser --port 8899",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return kernelsetup.Lab(cmd.Context(), o) },
+	}
+	c.Flags().BoolVar(&o.NoBrowser, "no-browser", false, "print the address instead of opening a browser")
+	c.Flags().IntVar(&o.Port, "port", 0, "port of the server; 0: JupyterLab's own choice")
+	c.Flags().StringVar(&o.Notebook, "notebook", "00_tour.ipynb", "notebook to open")
+	return c
+}
+
+func benchCommand() *cobra.Command {
+	var (
+		dir, configPath, store string
+		names, sweeps, set     []string
+		seeds, workers         int
+		dryRun                 bool
+	)
+	c := &cobra.Command{
+		Use: "bench", Short: "Train the strategies one after another and compare what they forget", Args: cobra.NoArgs,
+		Long: "Bench trains a DDPM on five tasks of real Fashion-MNIST images under several strategies, measures every task\n" +
+			"after each, prints the table and writes a report. Interrupted, the same command goes on where it stopped.",
+		Example: "  go run . bench\n  go run . bench --seeds 3 --dir runs/three\n" +
+			"  go run . bench --strategies finetune,er,joint --sweep lambda=0.03,0.1,0.3,1,3\n" +
+			"  go run . bench --set loop.steps_per_task=1000 --set benchmark.prep.size=32 --set benchmark.prep.method=pad --dir runs/long\n" +
+			"  go run . bench --dry-run",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var text []byte
+			label := "the quick benchmark"
+			if configPath != "" {
+				var err error
+				if text, err = os.ReadFile(configPath); err != nil {
+					return err
+				}
+				label = configPath
+			}
+			configs, err := grid(label, text, set, names, sweeps, seeds)
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				return listRuns(configs)
+			}
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+				return err
+			}
+			runs, err := doStudy(cmd.Context(), experiment.Study{Dir: dir, Runs: configs}, workers)
+			if err != nil {
+				return err
+			}
+			path, err := printStudy(dir, runs)
+			if err != nil {
+				return err
+			}
+			if store != "" {
+				if err := results.Store(dir, store, runs); err != nil {
+					return err
+				}
+			}
+			fmt.Printf("\nReport: %s\nNotebooks: `go run . lab`\n", path)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", filepath.Join("runs", "bench"), "folder of the run folders")
+	c.Flags().StringVar(&configPath, "config", "", "YAML file with the settings all runs share; default: the quick benchmark")
+	c.Flags().StringArrayVar(&set, "set", nil, "one setting, KEY=VALUE, over the configuration; may be repeated")
+	c.Flags().StringSliceVar(&names, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare; see `go run . strategies`")
+	c.Flags().StringArrayVar(&sweeps, "sweep", []string{"lambda=1,0.3,0.1"}, "setting=value,value,…: one run a value for strategies that have the setting")
+	c.Flags().IntVar(&seeds, "seeds", 1, "runs of each, with seeds 0, 1, …")
+	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and stop")
+	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
+	return c
+}
+
+// grid lists the runs of a benchmark: every strategy, once or once a swept value, with every seed.
+func grid(label string, text []byte, set, names, sweeps []string, seeds int) ([]experiment.Config, error) {
+	if seeds < 1 {
+		return nil, errors.Errorf("--seeds is %d; need at least 1", seeds)
+	}
+	base, err := experiment.OverrideConfig(label, text, set)
+	if err != nil {
+		return nil, err
+	}
+	var configs []experiment.Config
+	for _, name := range names {
+		specs := []cl.Spec{{Name: name}}
+		strategy, err := cl.New(specs[0])
+		if err != nil {
+			return nil, err
+		}
+		known, err := cl.Settings(strategy)
+		if err != nil {
+			return nil, err
+		}
+		for _, sweep := range sweeps {
+			key, values, found := strings.Cut(sweep, "=")
+			if !found || values == "" {
+				return nil, errors.Errorf("--sweep %q; need SETTING=VALUE,VALUE,…", sweep)
+			}
+			if _, ok := known[key]; !ok {
+				continue
+			}
+			var more []cl.Spec
+			for _, spec := range specs {
+				for value := range strings.SplitSeq(values, ",") {
+					var parsed any
+					if err := yaml.Unmarshal([]byte(value), &parsed); err != nil {
+						return nil, errors.Wrapf(err, "--sweep %q", sweep)
+					}
+					settings := map[string]any{key: parsed}
+					for k, v := range spec.Settings {
+						settings[k] = v
+					}
+					more = append(more, cl.Spec{Name: name, Settings: settings})
+				}
+			}
+			specs = more
+		}
+		for _, spec := range specs {
+			for seed := range seeds {
+				c := base
+				c.Strategy, c.Seed = spec, base.Seed+uint64(seed)
+				configs = append(configs, c)
+			}
+		}
+	}
+	// The longest runs last would leave a core idle at the end; seeds together let a first comparison be seen early.
+	slices.SortStableFunc(configs, func(a, b experiment.Config) int { return int(a.Seed) - int(b.Seed) })
+	return configs, nil
+}
+
+// listRuns prints what a benchmark would do.
+func listRuns(configs []experiment.Config) error {
+	for _, c := range configs {
+		if err := c.Validate(); err != nil {
+			return err
+		}
+		fmt.Printf("%-32s %d steps a task of %d+%d rows, %d samples a task after each\n", c.RunName(), c.Loop.StepsPerTask,
+			c.Loop.FreshRows, c.Loop.ReplayRows, c.Evaluate.SamplesPerTask)
+	}
+	fmt.Printf("%d runs\n", len(configs))
+	return nil
+}
+
+// doStudy runs a study in processes of this program and shows its progress.
+func doStudy(ctx context.Context, s experiment.Study, workers int) ([]*results.Run, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if workers == 0 {
+		_, cudaErr := backend.CUDAPluginPath()
+		workers = experiment.AutoWorkers(cudaErr == nil && len(backend.NVIDIADevices()) > 0, len(s.Runs))
+	}
+	command := commandLine()
+	show := studyDisplay(os.Stderr)
+	runs, err := s.Do(ctx, experiment.StudyOptions{Workers: workers, Log: os.Stderr, Progress: show, Command: command,
+		Spawn: experiment.Processes(workers, self, "resume", "--progress=json", "--command="+command)})
+	fmt.Fprintln(os.Stderr)
+	return runs, err
+}
+
+// commandLine is how the user called this program.
+func commandLine() string {
+	words := []string{"go run ."}
+	for _, a := range os.Args[1:] {
+		if strings.ContainsAny(a, " \t\"'$*") {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}
+
+// studyDisplay shows the progress of a study: a bar in a terminal, else a line every 15 seconds.
+func studyDisplay(out *os.File) func(experiment.StudyProgress) {
+	describe := func(p experiment.StudyProgress) string {
+		var parts []string
+		for _, a := range p.Active {
+			parts = append(parts, fmt.Sprintf("%s %d/%d loss %.3f %.0f img/s", strings.TrimSuffix(a.Run, "-seed0"), a.Step, a.Steps, a.Loss, a.ImagesPerSecond))
+		}
+		eta := "?"
+		if p.ETA > 0 {
+			eta = p.ETA.Round(time.Second).String()
+		}
+		return fmt.Sprintf("%d/%d runs, %s left | %s", p.Done, p.Runs, eta, strings.Join(parts, " | "))
+	}
+	if !term.IsTerminal(int(out.Fd())) {
+		var last time.Time
+		return func(p experiment.StudyProgress) {
+			if time.Since(last) > 15*time.Second {
+				last = time.Now()
+				fmt.Fprintf(out, "%3.0f%% %s\n", 100*p.Fraction, describe(p))
+			}
+		}
+	}
+	bar := progressbar.NewOptions(1000, progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(20),
+		progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionSetElapsedTime(true))
+	return func(p experiment.StudyProgress) {
+		bar.Describe(describe(p))
+		_ = bar.Set(int(1000 * p.Fraction))
+	}
+}
+
+// printStudy prints table and verdict and writes the report of the runs in dir.
+func printStudy(dir string, runs []*results.Run) (string, error) {
+	groups := report.Group(runs)
+	fmt.Println(report.TextTable(groups))
+	for _, line := range report.Verdict(groups) {
+		fmt.Println("- " + line)
+	}
+	path := filepath.Join(dir, "report.html")
+	return path, report.WriteHTML(path, report.Study{Title: "What each strategy forgets", Dir: dir, Runs: runs})
+}
+
+func runCommand() *cobra.Command {
+	var dir string
+	var set []string
+	c := &cobra.Command{
+		Use: "run CONFIG", Short: "Make the run a YAML file describes", Args: cobra.ExactArgs(1),
+		Example: "  go run . run my.yaml\n  go run . run my.yaml --set seed=1 --set strategy.lambda=0.3 --dir runs/second",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := experiment.LoadConfig(args[0], set...)
+			if err != nil {
+				return err
+			}
+			if dir == "" {
+				dir = filepath.Join("runs", config.RunName())
+			}
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+				return err
+			}
+			if _, err := experiment.Run(cmd.Context(), config, dir, experiment.Options{Log: os.Stdout, Progress: runDisplay(os.Stderr), Command: commandLine()}); err != nil {
+				return err
+			}
+			fmt.Printf("\nResult: %s\nReport: `go run . report %s`\n", filepath.Join(dir, "result.json"), dir)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "run folder; default: runs/NAME")
+	c.Flags().StringArrayVar(&set, "set", nil, "one setting, KEY=VALUE, over the file's; may be repeated")
+	return c
+}
+
+func resumeCommand() *cobra.Command {
+	var progress, command string
+	c := &cobra.Command{
+		Use: "resume DIR", Short: "Go on with the run in a folder from its newest checkpoint", Args: cobra.ExactArgs(1),
+		Example: "  go run . resume runs/er-lambda0.3-seed0",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o := experiment.Options{Log: os.Stdout, Progress: runDisplay(os.Stderr), Command: command}
+			if command == "" {
+				o.Command = commandLine()
+			}
+			if progress == "json" {
+				// The process that started this one reads JSON lines.
+				lines := json.NewEncoder(os.Stdout)
+				o.Log, o.Progress = nil, func(p experiment.Progress) { _ = lines.Encode(p) }
+			} else if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+				return err
+			}
+			_, err := experiment.Resume(cmd.Context(), args[0], o)
+			return err
+		},
+	}
+	c.Flags().StringVar(&progress, "progress", "text", "\"text\", or \"json\": a JSON line at a time on standard output")
+	c.Flags().StringVar(&command, "command", "", "what to store as the command that makes the run again")
+	return c
+}
+
+// runDisplay shows the progress of one run: a line that is written over in a terminal, else one every 15 seconds.
+func runDisplay(out *os.File) func(experiment.Progress) {
+	terminal := term.IsTerminal(int(out.Fd()))
+	var last time.Time
+	return func(p experiment.Progress) {
+		switch {
+		case terminal:
+			fmt.Fprintf(out, "\r\033[K%3.0f%% %s", 100*p.Fraction, p)
+		case time.Since(last) > 15*time.Second:
+			last = time.Now()
+			fmt.Fprintf(out, "%3.0f%% %s\n", 100*p.Fraction, p)
+		}
+	}
+}
+
+func sampleCommand() *cobra.Command {
+	var (
+		classes  []int
+		count    int
+		output   string
+		guidance float64
+		sampler  = diffusion.DefaultSampler()
+	)
+	c := &cobra.Command{
+		Use: "sample DIR", Short: "Draw images from the network of a run", Args: cobra.ExactArgs(1),
+		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+				return err
+			}
+			back, choice, err := backend.Open()
+			if err != nil {
+				return err
+			}
+			fmt.Println(choice)
+			trained, err := experiment.OpenTrained(back, args[0])
+			if err != nil {
+				return err
+			}
+			return trained.DrawGrid(cmd.Context(), output, classes, count, sampler, guidance)
+		},
+	}
+	c.Flags().IntSliceVar(&classes, "classes", nil, "classes to draw, a row each; default: all")
+	c.Flags().IntVar(&count, "count", 10, "images of each class")
+	c.Flags().StringVarP(&output, "output", "o", "samples.png", "PNG to write")
+	c.Flags().Float64Var(&guidance, "guidance", 0, "scale of classifier-free guidance; needs a run with loop.label_dropout")
+	c.Flags().StringVar(&sampler.Name, "sampler", sampler.Name, "\"ancestral\", \"ddim\" or \"dpm++2m\"")
+	c.Flags().IntVar(&sampler.Steps, "steps", sampler.Steps, "timesteps visited")
+	c.Flags().Float64Var(&sampler.Eta, "eta", 0, "noise of ddim, 0 to 1")
+	c.Flags().Uint64Var(&sampler.Seed, "seed", 0, "seed of the noise")
+	return c
+}
+
+func reportCommand() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "report DIR…", Short: "Compare finished runs: table and HTML report", Args: cobra.MinimumNArgs(1),
+		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html",
+		RunE: func(_ *cobra.Command, args []string) error {
+			var runs []*results.Run
+			for _, dir := range args {
+				some, err := results.LoadAll(dir)
+				if err != nil {
+					return err
+				}
+				runs = append(runs, some...)
+			}
+			groups := report.Group(runs)
+			fmt.Println(report.TextTable(groups))
+			if output == "" {
+				output = filepath.Join(args[0], "report.html")
+			}
+			if err := report.WriteHTML(output, report.Study{Title: "What each strategy forgets", Dir: args[0], Runs: runs}); err != nil {
+				return err
+			}
+			fmt.Printf("\nReport: %s\n", output)
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")
+	return c
+}
+
+func dataCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "data", Short: "List the image sets, bring one, or train its classifier", Args: cobra.NoArgs,
+		Example: "  go run . data\n  go run . data get fashion-mnist\n  go run . data get cifar-10 --from ~/cifar-10-batches-bin\n  go run . data train-classifier fashion-mnist --size 16",
+		RunE: func(*cobra.Command, []string) error {
+			sets, err := datasets.List()
+			if err != nil {
+				return err
+			}
+			for _, s := range sets {
+				where := s.Where
+				if where == "" {
+					where = "not here; `go run . data get " + s.Name + "`"
+				}
+				fmt.Printf("%-22s %6d + %5d images of %d×%d×%d, %d classes, %s\n%22s %s\n", s.Name, s.Train, s.Test, s.H, s.W, s.C, len(s.Classes), s.Licence, "", where)
+			}
+			return nil
+		},
+	}
+	var from string
+	get := &cobra.Command{
+		Use: "get NAME", Short: "Bring a full image set into the cache folder", Args: cobra.ExactArgs(1),
+		Example: "  go run . data get fashion-mnist\n  go run . data get mnist --from ~/Downloads/mnist",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return datasets.Get(cmd.Context(), args[0], datasets.GetOptions{From: from, Out: os.Stdout})
+		},
+	}
+	get.Flags().StringVar(&from, "from", "", "folder that holds the set's canonical files")
+	c.AddCommand(get, trainClassifierCommand())
+	return c
+}
+
+func trainClassifierCommand() *cobra.Command {
+	var output string
+	prep := datasets.Prep{Size: 32, Method: "pad"}
+	var seed uint64
+	c := &cobra.Command{
+		Use: "train-classifier NAME", Short: "Train the classifier whose features the metrics compare", Args: cobra.ExactArgs(1),
+		Example: "  go run . data train-classifier fashion-mnist --size 16 --method area",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return trainClassifier(cmd.Context(), args[0], prep, seed, output, os.Stdout)
+		},
+	}
+	c.Flags().IntVar(&prep.Size, "size", prep.Size, "side of the prepared images")
+	c.Flags().StringVar(&prep.Method, "method", prep.Method, "how images come to that size: \"pad\", \"area\" or \"none\"")
+	c.Flags().Uint64Var(&seed, "seed", 0, "seed of weights and order")
+	c.Flags().StringVarP(&output, "output", "o", filepath.Join("pkg", "metrics", "weights"), "folder to write weights and description to")
+	return c
+}
+
+// trainClassifier trains and stores one classifier.
+func trainClassifier(ctx context.Context, name string, prep datasets.Prep, seed uint64, output string, out io.Writer) error {
+	if err := kernelsetup.EnsurePlugin(ctx, out); err != nil {
+		return err
+	}
+	back, choice, err := backend.Open()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, choice)
+	data, err := datasets.Load(name)
+	if err != nil {
+		return err
+	}
+	config := metrics.DefaultTrainConfig(name, prep.Size)
+	config.Seed = seed
+	classifier, err := metrics.TrainClassifier(ctx, back, data, prep, config, out)
+	if err != nil {
+		return err
+	}
+	return classifier.Save(output)
+}
+
+func strategiesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "strategies", Short: "List the continual-learning strategies: name, paper, what each stores", Args: cobra.NoArgs,
+		Example: "  go run . strategies",
+		RunE: func(*cobra.Command, []string) error {
+			for _, s := range cl.All() {
+				i := s.Info()
+				fmt.Printf("%-12s %s. %s. Stores %s.\n", i.Name, i.Title, i.Paper, i.Stores)
+			}
+			return nil
+		},
+	}
+}
+
+func doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Say what is installed, which backend runs, what is missing and what mends it", Args: cobra.NoArgs,
+		Example: "  go run . doctor",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return kernelsetup.Doctor(cmd.Context(), os.Stdout) },
+	}
+}

@@ -1,0 +1,143 @@
+package experiment
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/results"
+)
+
+// state is everything a checkpoint holds beside the network's own file.
+type state struct {
+	Position    cl.Position          `json:"position"`
+	Strategy    []byte               `json:"strategy"`    // the strategy's own form
+	Evaluations []results.Evaluation `json:"evaluations"` // so far
+	Losses      []results.LossPoint  `json:"losses"`
+	LossSum     float64              `json:"loss_sum"` // since the last loss point
+	LossCount   int                  `json:"loss_count"`
+	Cost        results.Cost         `json:"cost"` // so far
+	Command     string               `json:"command"`
+	Started     string               `json:"started"` // RFC 3339
+}
+
+// kept is how many checkpoints a run folder holds: the newest and one to fall back to.
+const kept = 2
+
+// saveCheckpoint writes a complete checkpoint under a temporary name, renames it and removes old ones. A process
+// killed at any moment leaves either the new checkpoint or the old one, never a part.
+func (r *run) saveCheckpoint() error {
+	stored, err := r.loop.Strategy.State()
+	if err != nil {
+		return errors.WithMessagef(err, "state of strategy %s", r.loop.Strategy.Info().Name)
+	}
+	r.state.Position, r.state.Strategy = r.loop.Position, stored
+	text, err := json.Marshal(&r.state)
+	if err != nil {
+		return errors.Wrap(err, "checkpoint")
+	}
+	folder := filepath.Join(r.dir, "checkpoints")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	// Names sort by time. The end of a phase has two: after its last step, and, as step 0 of the next phase, after
+	// the measurements and the strategy's own work.
+	p := r.state.Position
+	final := filepath.Join(folder, fmt.Sprintf("phase%02d-step%06d", p.Phase, p.Step))
+	if _, err := os.Stat(final); err == nil {
+		return nil // this very moment is already kept
+	}
+	temporary, err := os.MkdirTemp(folder, ".writing-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temporary)
+	if err := r.loop.Network.Save(temporary); err != nil {
+		return errors.WithMessage(err, "checkpoint")
+	}
+	if err := results.WriteFile(filepath.Join(temporary, "state.json"), text); err != nil {
+		return err
+	}
+	if err := os.Chmod(temporary, 0o755); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, final); err != nil {
+		return errors.Wrap(err, "checkpoint")
+	}
+	syncFolder(folder)
+	names, err := checkpoints(r.dir)
+	if err != nil {
+		return err
+	}
+	for _, old := range names[:max(0, len(names)-kept)] {
+		if err := os.RemoveAll(filepath.Join(folder, old)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkpoints lists the complete checkpoints of a run folder, oldest first, and clears away what a killed process
+// left unfinished.
+func checkpoints(dir string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "checkpoints"))
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		switch {
+		case strings.HasPrefix(e.Name(), ".writing-"):
+			if err := os.RemoveAll(filepath.Join(dir, "checkpoints", e.Name())); err != nil {
+				return nil, err
+			}
+		case e.IsDir():
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// restore brings the run to its newest checkpoint, if it has one, and says whether it did.
+func (r *run) restore() (bool, error) {
+	names, err := checkpoints(r.dir)
+	if err != nil || len(names) == 0 {
+		return false, err
+	}
+	folder := filepath.Join(r.dir, "checkpoints", names[len(names)-1])
+	advice := fmt.Sprintf("checkpoint %s is damaged; remove that folder to go on from the one before, or the whole run folder to start again", folder)
+	text, err := os.ReadFile(filepath.Join(folder, "state.json"))
+	if err != nil {
+		return false, errors.WithMessage(err, advice)
+	}
+	var s state
+	if err := json.Unmarshal(text, &s); err != nil {
+		return false, errors.WithMessage(err, advice)
+	}
+	if err := r.loop.Network.Load(folder); err != nil {
+		return false, errors.WithMessage(err, advice)
+	}
+	if err := r.loop.Strategy.Restore(s.Strategy); err != nil {
+		return false, errors.WithMessage(err, advice)
+	}
+	r.loop.Position, r.state = s.Position, s
+	return true, nil
+}
+
+// syncFolder makes a rename in folder durable where the system supports it.
+func syncFolder(folder string) {
+	if f, err := os.Open(folder); err == nil {
+		_ = f.Sync()
+		_ = f.Close()
+	}
+}

@@ -1,0 +1,313 @@
+package experiment
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/unet"
+)
+
+// Config is one run. [DefaultConfig] has the settings of the quick benchmark.
+type Config struct {
+	Name      string                `yaml:"name"` // of the run's folder; empty: made from strategy and seed
+	Seed      uint64                `yaml:"seed"` // of weights, data order, noise, buffers and samples
+	Benchmark BenchmarkConfig       `yaml:"benchmark"`
+	Network   NetworkConfig         `yaml:"network"`
+	Diffusion diffusion.Config      `yaml:"diffusion"`
+	Train     diffusion.TrainConfig `yaml:"train"`
+	Loop      cl.LoopConfig         `yaml:"loop"`
+	Strategy  cl.Spec               `yaml:"strategy"`
+	Evaluate  EvaluateConfig        `yaml:"evaluate"`
+
+	CheckpointEvery int `yaml:"checkpoint_every"` // optimiser steps between checkpoints; 0: only at the end of each task
+}
+
+// BenchmarkConfig says which images arrive in which order.
+type BenchmarkConfig struct {
+	Scenario       string        `yaml:"scenario"`         // "class-incremental" or "domain-incremental"
+	Datasets       []string      `yaml:"datasets"`         // one for class-incremental; one a task for domain-incremental
+	ClassesPerTask int           `yaml:"classes_per_task"` // class-incremental
+	ClassOrder     string        `yaml:"class_order"`      // "natural", "seeded" (by order_seed) or "given"
+	OrderSeed      uint64        `yaml:"order_seed"`
+	Classes        []int         `yaml:"classes"`       // the order where class_order is "given"; may leave classes out
+	SharedLabels   bool          `yaml:"shared_labels"` // domain-incremental: class k of every domain is one label
+	ValFraction    float64       `yaml:"val_fraction"`  // share of the training images held out for choices
+	Prep           datasets.Prep `yaml:"prep"`
+}
+
+// NetworkConfig names a size and what deviates from it. Zero and empty values keep the size's own.
+type NetworkConfig struct {
+	Size        string  `yaml:"size"`        // "tiny", "small" or "ddpm"
+	Conditional bool    `yaml:"conditional"` // whether the network is told the class
+	Base        int     `yaml:"base"`
+	Mults       []int   `yaml:"mults"`
+	ResBlocks   int     `yaml:"res_blocks"`
+	Attention   []int   `yaml:"attention"`
+	Dropout     float64 `yaml:"dropout"`
+}
+
+// EvaluateConfig says what is measured after each task.
+type EvaluateConfig struct {
+	SamplesPerTask int                     `yaml:"samples_per_task"`
+	Reference      string                  `yaml:"reference"` // "test", or "validation" while settings are chosen
+	Sampler        diffusion.SamplerConfig `yaml:"sampler"`
+	Guidance       float64                 `yaml:"guidance"`      // scale of classifier-free guidance; 0: none
+	EMA            bool                    `yaml:"ema"`           // sample from the averaged weights
+	Batch          int                     `yaml:"batch"`         // images a network call
+	Extractor      string                  `yaml:"extractor"`     // "auto": the classifier shipped for the dataset; or the file of an Inception network
+	AllowSmallN    bool                    `yaml:"allow_small_n"` // permit FID with fewer samples than features
+}
+
+// DefaultConfig is one run of the quick benchmark: five tasks of two classes from the embedded Fashion-MNIST sample at
+// 16×16, a tiny class-conditional DDPM.
+func DefaultConfig() Config {
+	return Config{
+		Benchmark: BenchmarkConfig{
+			Scenario: "class-incremental", Datasets: []string{"fashion-mnist-sample"}, ClassesPerTask: 2,
+			ClassOrder: "natural", Prep: datasets.Prep{Method: "area", Size: 16},
+		},
+		Network:   NetworkConfig{Size: "tiny", Conditional: true},
+		Diffusion: diffusion.DefaultConfig(),
+		Train:     diffusion.TrainConfig{LearningRate: 1e-3, ClipNorm: 1, EMA: 0.99, WarmUp: 20},
+		Loop:      cl.LoopConfig{FreshRows: 16, ReplayRows: 16, StepsPerTask: 200},
+		Strategy:  cl.Spec{Name: "finetune"},
+		Evaluate: EvaluateConfig{
+			SamplesPerTask: 100, Reference: "test", EMA: true, Batch: 100, Extractor: "auto",
+			Sampler: diffusion.SamplerConfig{Name: "dpm++2m", Steps: 10, Clip: true},
+		},
+		CheckpointEvery: 100,
+	}
+}
+
+// ParseConfig reads a YAML configuration over the defaults. A key that does not exist is an error that names the
+// nearest one; name is for errors.
+func ParseConfig(name string, text []byte) (Config, error) {
+	c := DefaultConfig()
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return c, errors.Wrapf(err, "%s is not YAML", name)
+	}
+	if len(doc.Content) > 0 {
+		defaults, err := configTree(c)
+		if err != nil {
+			return c, err
+		}
+		if err := checkKeys(name, doc.Content[0], defaults, nil); err != nil {
+			return c, err
+		}
+		decoder := yaml.NewDecoder(bytes.NewReader(text))
+		decoder.KnownFields(true)
+		if err := decoder.Decode(&c); err != nil {
+			return c, errors.Wrap(err, name)
+		}
+	}
+	return c, errors.WithMessage(c.Validate(), name)
+}
+
+// LoadConfig reads the YAML file at path and applies settings of the form "loop.steps_per_task=300" over it.
+func LoadConfig(path string, settings ...string) (Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return OverrideConfig(path, text, settings)
+}
+
+// OverrideConfig is [ParseConfig] with settings of the form "loop.steps_per_task=300" applied over text first.
+func OverrideConfig(name string, text []byte, settings []string) (Config, error) {
+	tree := map[string]any{}
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		return Config{}, errors.Wrapf(err, "%s is not a YAML mapping", name)
+	}
+	for _, s := range settings {
+		path, value, found := strings.Cut(s, "=")
+		if !found || path == "" {
+			return Config{}, errors.Errorf("setting %q; need KEY=VALUE, for instance loop.steps_per_task=300", s)
+		}
+		var parsed any
+		if err := yaml.Unmarshal([]byte(value), &parsed); err != nil {
+			return Config{}, errors.Wrapf(err, "the value of setting %q", s)
+		}
+		keys := strings.Split(path, ".")
+		node := tree
+		for _, k := range keys[:len(keys)-1] {
+			next, ok := node[k].(map[string]any)
+			if !ok {
+				next = map[string]any{}
+				node[k] = next
+			}
+			node = next
+		}
+		node[keys[len(keys)-1]] = parsed
+	}
+	merged, err := yaml.Marshal(tree)
+	if err != nil {
+		return Config{}, errors.Wrap(err, name)
+	}
+	return ParseConfig(name, merged)
+}
+
+// configTree is c as nested maps by YAML names.
+func configTree(c Config) (map[string]any, error) {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, errors.Wrap(err, "configuration")
+	}
+	tree := map[string]any{}
+	return tree, errors.Wrap(yaml.Unmarshal(text, &tree), "configuration")
+}
+
+// checkKeys reports the first key of node that known lacks. The strategy's own settings are checked by pkg/cl.
+func checkKeys(name string, node *yaml.Node, known map[string]any, path []string) error {
+	if node.Kind != yaml.MappingNode {
+		return errors.Errorf("%s:%d: %s must be a mapping of settings", name, node.Line, strings.Join(append([]string{"the configuration"}, path...), " "))
+	}
+	if slices.Equal(path, []string{"strategy"}) {
+		return nil
+	}
+	names := make([]string, 0, len(known))
+	for k := range known {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		below, ok := known[key.Value]
+		if !ok {
+			return errors.Errorf("%s:%d: there is no setting %q%s; here are %v", name, key.Line,
+				strings.Join(append(slices.Clone(path), key.Value), "."), cl.DidYouMean(key.Value, names), names)
+		}
+		if sub, ok := below.(map[string]any); ok {
+			if err := checkKeys(name, value, sub, append(slices.Clone(path), key.Value)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Validate reports the first setting that no run can be made from.
+func (c Config) Validate() error {
+	b, e := c.Benchmark, c.Evaluate
+	switch {
+	case b.Scenario != "class-incremental" && b.Scenario != "domain-incremental":
+		return errors.Errorf("benchmark.scenario is %q; choose \"class-incremental\" or \"domain-incremental\"", b.Scenario)
+	case b.Scenario == "class-incremental" && len(b.Datasets) != 1:
+		return errors.Errorf("benchmark.datasets names %d sets; class-incremental needs one", len(b.Datasets))
+	case b.Scenario == "domain-incremental" && len(b.Datasets) < 2:
+		return errors.Errorf("benchmark.datasets names %d sets; domain-incremental needs two or more", len(b.Datasets))
+	case e.Reference != "test" && e.Reference != "validation":
+		return errors.Errorf("evaluate.reference is %q; choose \"test\" or \"validation\"", e.Reference)
+	case e.Reference == "validation" && b.ValFraction == 0:
+		return errors.New("evaluate.reference is \"validation\" but benchmark.val_fraction is 0; hold out a share, for instance 0.1")
+	case e.SamplesPerTask <= 0 || e.Batch <= 0:
+		return errors.Errorf("evaluate.samples_per_task %d, batch %d; both must be positive", e.SamplesPerTask, e.Batch)
+	case e.Guidance < 0:
+		return errors.Errorf("evaluate.guidance is %g; need 0 or more", e.Guidance)
+	case e.Guidance > 0 && (!c.Network.Conditional || c.Loop.LabelDropout == 0):
+		return errors.New("evaluate.guidance needs network.conditional and a loop.label_dropout above 0, for instance 0.1")
+	case c.CheckpointEvery < 0:
+		return errors.Errorf("checkpoint_every is %d; need 0 or more", c.CheckpointEvery)
+	case strings.ContainsAny(c.Name, "/\\"):
+		return errors.Errorf("name %q; it becomes a folder's name, so leave out slashes", c.Name)
+	}
+	for _, name := range b.Datasets {
+		if known := datasets.Names(); !slices.Contains(known, name) {
+			return errors.Errorf("benchmark.datasets: no set is named %q%s; known are %v", name, cl.DidYouMean(name, known), known)
+		}
+	}
+	if err := b.Prep.Validate(); err != nil {
+		return err
+	}
+	if err := c.Train.Validate(); err != nil {
+		return err
+	}
+	if err := c.Loop.Validate(); err != nil {
+		return err
+	}
+	if err := e.Sampler.Validate(); err != nil {
+		return err
+	}
+	if _, err := diffusion.New(c.Diffusion); err != nil {
+		return err
+	}
+	_, err := cl.New(c.Strategy)
+	return err
+}
+
+// RunName is the folder of a run: its own name, or strategy, settings and seed.
+func (c Config) RunName() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	keys := make([]string, 0, len(c.Strategy.Settings))
+	for k := range c.Strategy.Settings {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	name := c.Strategy.Name
+	for _, k := range keys {
+		name += fmt.Sprintf("-%s%v", k, c.Strategy.Settings[k])
+	}
+	return fmt.Sprintf("%s-seed%d", name, c.Seed)
+}
+
+// buildBenchmark loads the images and splits them into tasks.
+func (c Config) buildBenchmark() (*datasets.Benchmark, error) {
+	b := c.Benchmark
+	var sets []*datasets.Dataset
+	for _, name := range b.Datasets {
+		d, err := datasets.Load(name)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, d)
+	}
+	if b.Scenario == "domain-incremental" {
+		return datasets.DomainIncremental(sets, datasets.DomainIncrementalOptions{SharedLabels: b.SharedLabels,
+			Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
+	}
+	return datasets.ClassIncremental(sets[0], datasets.ClassIncrementalOptions{ClassesPerTask: b.ClassesPerTask,
+		Order: b.ClassOrder, Given: b.Classes, Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
+}
+
+// unetConfig is the network for images of a benchmark.
+func (c Config) unetConfig(b *datasets.Benchmark, p *diffusion.Process) (unet.Config, error) {
+	n, classes := c.Network, 0
+	if n.Conditional {
+		classes = len(b.ClassNames)
+	}
+	if b.H != b.W {
+		return unet.Config{}, errors.Errorf("images are %d×%d; the network needs squares: set benchmark.prep", b.H, b.W)
+	}
+	u, err := unet.Preset(n.Size, b.H, b.C, classes)
+	if err != nil {
+		return u, err
+	}
+	u.OutChannels = p.OutChannels(b.C)
+	if n.Base > 0 {
+		u.Base = n.Base
+	}
+	if len(n.Mults) > 0 {
+		u.Mults = n.Mults
+	}
+	if n.ResBlocks > 0 {
+		u.ResBlocks = n.ResBlocks
+	}
+	if len(n.Attention) > 0 {
+		u.Attention = n.Attention
+	}
+	if n.Dropout > 0 {
+		u.Dropout = n.Dropout
+	}
+	return u, u.Validate()
+}

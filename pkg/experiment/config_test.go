@@ -1,0 +1,87 @@
+package experiment
+
+import (
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+func TestDefaultConfigIsValid(t *testing.T) {
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A stored configuration must read back as itself, or a run folder would refuse its own run.
+func TestConfigRoundTrip(t *testing.T) {
+	c := DefaultConfig()
+	c.Seed, c.Strategy.Name, c.Strategy.Settings = 7, "er", map[string]any{"lambda": 0.3}
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := ParseConfig("stored", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := yaml.Marshal(back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(again) != string(text) {
+		t.Errorf("read back as\n%s\nnot\n%s", again, text)
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for _, tc := range []struct {
+		name, text string
+		want       []string // parts of the error
+	}{
+		{"misspelt key", "lop: {fresh_rows: 3}", []string{`"lop"`, `did you mean "loop"?`, "x.yaml:1"}},
+		{"misspelt nested key", "loop:\n  steps_per_tsk: 3", []string{`"loop.steps_per_tsk"`, `did you mean "steps_per_task"?`, "x.yaml:2"}},
+		{"misspelt strategy", "strategy: {name: finetun}", []string{`"finetun"`, `did you mean "finetune"?`}},
+		{"misspelt strategy setting", "strategy: {name: er, lamda: 0.3}", []string{`"lamda"`, `did you mean "lambda"?`}},
+		{"misspelt set", "benchmark: {datasets: [fashion-mnst]}", []string{`"fashion-mnst"`, "did you mean"}},
+		{"wrong type", "loop: {fresh_rows: many}", []string{"x.yaml", "fresh_rows", "int"}},
+		{"section as a number", "loop: 3", []string{"loop", "must be a mapping"}},
+		{"not YAML", "loop: [", []string{"x.yaml", "YAML"}},
+		{"no rows", "loop: {fresh_rows: 0}", []string{"fresh_rows 0"}},
+		{"guidance without label dropout", "evaluate: {guidance: 2}", []string{"label_dropout"}},
+		{"validation without a split", "evaluate: {reference: validation}", []string{"val_fraction"}},
+		{"unknown schedule", "diffusion: {schedule: quadratic}", []string{`"quadratic"`, `"linear"`}},
+		{"unknown sampler", "evaluate: {sampler: {name: euler}}", []string{`"euler"`}},
+		{"two sets for class-incremental", "benchmark: {datasets: [mnist, cifar-10]}", []string{"2 sets", "needs one"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := ParseConfig("x.yaml", []byte(tc.text))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, part := range tc.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("the error %q does not say %q", err, part)
+				}
+			}
+		})
+	}
+}
+
+func TestOverrides(t *testing.T) {
+	c, err := OverrideConfig("x", []byte("seed: 3\nloop: {fresh_rows: 4}"), []string{"loop.steps_per_task=9", "strategy.name=er", "strategy.lambda=0.25"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Seed != 3 || c.Loop.FreshRows != 4 || c.Loop.StepsPerTask != 9 || c.Strategy.Settings["lambda"] != 0.25 {
+		t.Errorf("got %+v", c)
+	}
+	if want := "er-lambda0.25-seed3"; c.RunName() != want {
+		t.Errorf("the run is named %s, want %s", c.RunName(), want)
+	}
+	for _, bad := range []string{"loop.steps_per_task", "=3", "loop.step=3"} {
+		if _, err := OverrideConfig("x", nil, []string{bad}); err == nil {
+			t.Errorf("%q is taken without an error", bad)
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gomlx/compute"
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/mat"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/results"
+)
+
+// gridColumns is how many samples of each class a stored grid shows.
+const gridColumns = 10
+
+// measurer measures the network of one run.
+type measurer struct {
+	config    Config
+	bench     *datasets.Benchmark
+	extractor metrics.Extractor
+	evaluator *metrics.Evaluator
+	train     *metrics.ImageSet
+}
+
+// newMeasurer loads the extractor and prepares the reference images of every task.
+func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*measurer, error) {
+	m := &measurer{config: c, bench: bench}
+	var err error
+	if m.extractor, err = openExtractor(back, c); err != nil {
+		return nil, err
+	}
+	tasks := bench.Tasks
+	if c.Evaluate.Reference == "validation" {
+		tasks = make([]datasets.Task, len(bench.Tasks))
+		for i, t := range bench.Tasks {
+			tasks[i] = t
+			tasks[i].Test = t.Val
+		}
+	}
+	if m.evaluator, err = metrics.NewEvaluator(m.extractor, tasks, metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN}); err != nil {
+		return nil, err
+	}
+	var sets []*datasets.Images
+	for _, t := range bench.Tasks {
+		sets = append(sets, t.Train)
+	}
+	all, err := datasets.Concat(sets...)
+	if err != nil {
+		return nil, err
+	}
+	m.train, err = imageSet(all)
+	return m, err
+}
+
+// openExtractor returns the network whose features the metrics compare.
+func openExtractor(back compute.Backend, c Config) (metrics.Extractor, error) {
+	if name := c.Evaluate.Extractor; name != "auto" {
+		if _, err := os.Stat(name); err != nil {
+			return nil, errors.Errorf("evaluate.extractor is %q; need \"auto\" or the file of an Inception network: %v", name, err)
+		}
+		return metrics.LoadInception(back, name)
+	}
+	return metrics.LoadClassifier(back, strings.Join(c.Benchmark.Datasets, "+"), c.Benchmark.Prep)
+}
+
+// imageSet is images as a set to look for copies in.
+func imageSet(im *datasets.Images) (*metrics.ImageSet, error) {
+	pixels := make([]float32, len(im.Pixels))
+	datasets.Scale(pixels, im.Pixels)
+	return metrics.NewImageSet(pixels, im.ImageSize())
+}
+
+// imageFeatures maps prepared images to features, a row an image.
+func (m *measurer) imageFeatures(im *datasets.Images) (*mat.Dense, error) {
+	pixels := make([]float32, len(im.Pixels))
+	datasets.Scale(pixels, im.Pixels)
+	return m.extractor.Features(pixels, im.N)
+}
+
+// rows is how many rows one evaluation runs through the network.
+func (m *measurer) rows() int {
+	e := m.config.Evaluate
+	n := e.SamplesPerTask * len(m.bench.Tasks) * e.Sampler.Steps
+	if e.Guidance > 0 {
+		n *= 2
+	}
+	return n
+}
+
+// labels are the classes asked for in task j: each of them equally often, in turn. An unconditional network is asked
+// for no class.
+func (m *measurer) labels(j int) []int32 {
+	t, out := m.bench.Tasks[j], make([]int32, m.config.Evaluate.SamplesPerTask)
+	for i := range out {
+		out[i] = int32(t.Classes[i%len(t.Classes)])
+	}
+	return out
+}
+
+// evaluate samples from the loop's network and measures every task, those to come too. It returns the numbers and a
+// PNG of samples. progress is told the rows sampled and the seconds they took.
+func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows int, seconds float64)) (results.Evaluation, []byte, error) {
+	e := results.Evaluation{AfterTask: l.LastTask(), Step: l.Position.Total}
+	samples := make([]*metrics.Samples, len(m.bench.Tasks))
+	for j := range m.bench.Tasks {
+		s, err := m.sample(ctx, l.Network, j, progress)
+		if err != nil {
+			return e, nil, err
+		}
+		samples[j] = s
+	}
+	copies := metrics.CopySets{Train: m.train}
+	if stored := l.Strategy.Stored().Images; stored != nil && stored.N > 0 {
+		var err error
+		if copies.Buffer, err = imageSet(stored); err != nil {
+			return e, nil, err
+		}
+	}
+	var err error
+	if m.config.Network.Conditional {
+		e.Tasks, e.Union, err = m.evaluator.Evaluate(e.AfterTask, samples, copies)
+	} else {
+		e.Tasks, e.Union, err = m.unconditional(e.AfterTask, samples, copies)
+	}
+	if err != nil {
+		return e, nil, err
+	}
+	picture, err := m.grid(samples)
+	return e, picture, err
+}
+
+// sample draws the samples of task j. Every evaluation of a run starts from the same noise.
+func (m *measurer) sample(ctx context.Context, n *diffusion.Network, j int, progress func(rows int, seconds float64)) (*metrics.Samples, error) {
+	c := m.config.Evaluate
+	labels := m.labels(j)
+	sampler := c.Sampler
+	sampler.Seed += m.config.Seed<<16 + uint64(j)
+	denoiser := n.Denoiser(c.EMA)
+	calls := 1
+	if c.Guidance > 0 {
+		denoiser, calls = diffusion.Guided{Denoiser: denoiser, Scale: c.Guidance, NoLabel: int32(n.UNet.Classes),
+			Channels: n.UNet.Channels, OutChannels: n.UNet.OutChannels}, 2
+	}
+	last := time.Now()
+	images, err := diffusion.Sample(ctx, n.Process, denoiser, m.bench.C, m.bench.H*m.bench.W*m.bench.C, labels, sampler,
+		min(c.Batch, len(labels)), func(done, total int) {
+			progress(len(labels)*sampler.Steps*calls/total, time.Since(last).Seconds())
+			last = time.Now()
+		})
+	if err != nil {
+		return nil, err
+	}
+	s := &metrics.Samples{Images: images}
+	if m.config.Network.Conditional {
+		s.Labels = make([]int, len(labels))
+		for i, y := range labels {
+			s.Labels[i] = int(y)
+		}
+	}
+	return s, nil
+}
+
+// unconditional measures samples that belong to no task: all of them together against each task's images, of which
+// only recall, coverage and copies say something, and against the images of all tasks seen.
+func (m *measurer) unconditional(after int, samples []*metrics.Samples, copies metrics.CopySets) ([]results.TaskMetrics, results.UnionMetrics, error) {
+	all := metrics.Samples{}
+	for _, s := range samples {
+		all.Images = append(all.Images, s.Images...)
+	}
+	judged, err := m.evaluator.Judge(all)
+	if err != nil {
+		return nil, results.UnionMetrics{}, err
+	}
+	var tasks []results.TaskMetrics
+	for j := range m.bench.Tasks {
+		t, err := m.evaluator.Task(j, judged, copies)
+		if err != nil {
+			return nil, results.UnionMetrics{}, err
+		}
+		t.FID, t.KID, t.Precision, t.Density, t.ClassAccuracy = nil, nil, nil, nil, nil
+		tasks = append(tasks, t)
+	}
+	union, err := m.evaluator.Union([]*metrics.Judged{judged}, after+1)
+	return tasks, union, err
+}
+
+// grid draws samples as a PNG: a row a class in task order, gridColumns images a row; of an unconditional network the
+// rows are of no class.
+func (m *measurer) grid(samples []*metrics.Samples) ([]byte, error) {
+	b := m.bench
+	dim := b.H * b.W * b.C
+	var rows [][][]float32
+	for j, t := range b.Tasks {
+		for k := range t.Classes {
+			var row [][]float32
+			for i := k; i < m.config.Evaluate.SamplesPerTask && len(row) < gridColumns; i += len(t.Classes) {
+				row = append(row, samples[j].Images[i*dim:(i+1)*dim])
+			}
+			rows = append(rows, row)
+		}
+	}
+	return drawGrid(rows, b.H, b.W, b.C)
+}
+
+// protocol says how the numbers were measured.
+func (m *measurer) protocol() results.Protocol {
+	e := m.config.Evaluate
+	p := results.Protocol{SamplesPerTask: e.SamplesPerTask, Sampler: e.Sampler.Name, SamplerSteps: e.Sampler.Steps,
+		Guidance: e.Guidance, EMA: e.EMA}
+	m.evaluator.Describe(&p)
+	p.ReferenceSplit = e.Reference
+	return p
+}
+
+// describe is one line about an evaluation.
+func describe(e results.Evaluation) string {
+	var fid, accuracy []string
+	for _, t := range e.Tasks {
+		fid, accuracy = append(fid, number(t.FID, "%.0f")), append(accuracy, number(t.ClassAccuracy, "%.2f"))
+	}
+	return fmt.Sprintf("after task %d: FID by task %s, class accuracy %s", e.AfterTask, strings.Join(fid, " "), strings.Join(accuracy, " "))
+}
+
+// number writes a measured value, or a dash.
+func number(v *float64, format string) string {
+	if v == nil {
+		return "–"
+	}
+	return fmt.Sprintf(format, *v)
+}

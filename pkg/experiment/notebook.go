@@ -1,0 +1,42 @@
+package experiment
+
+import (
+	"fmt"
+	"html"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+)
+
+// NotebookProgress returns a progress callback that keeps one bar up to date below the running cell: stage, step,
+// loss, images a second and remaining time. Outside a notebook it shows nothing.
+func NotebookProgress() func(Progress) {
+	if !gonbui.IsNotebook {
+		return func(Progress) {}
+	}
+	id := "progress_" + gonbui.UniqueID()
+	return func(p Progress) {
+		gonbui.UpdateHtml(id, fmt.Sprintf(`<div style="font:13px sans-serif"><div style="width:100%%;max-width:40em;background:#8883;border-radius:3px">`+
+			`<div style="width:%.1f%%;background:#0072b2;height:8px;border-radius:3px"></div></div>%s</div>`, 100*p.Fraction, html.EscapeString(p.String())))
+	}
+}
+
+// String is the progress on one line.
+func (p Progress) String() string {
+	s := p.Run + ": "
+	switch p.Stage {
+	case "prepare":
+		return s + "preparing"
+	case "compile":
+		return s + "compiling the training step"
+	case "done":
+		return s + "done"
+	case "measure":
+		s += "measuring, "
+	}
+	s += fmt.Sprintf("task %d/%d, step %d/%d, loss %.3f, %.0f images/s", p.Task+1, p.Tasks, p.Step, p.Steps, p.Loss, p.ImagesPerSecond)
+	if p.ETA > 0 {
+		s += ", " + p.ETA.Round(time.Second).String() + " left"
+	}
+	return s
+}

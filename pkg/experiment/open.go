@@ -1,0 +1,46 @@
+package experiment
+
+import (
+	"github.com/gomlx/compute"
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
+)
+
+// Trained is the network of a run at its newest checkpoint.
+type Trained struct {
+	Config    Config
+	Benchmark *datasets.Benchmark
+	Network   *diffusion.Network
+	Position  cl.Position
+}
+
+// OpenTrained loads the network of the run in the folder dir, finished or not.
+func OpenTrained(back compute.Backend, dir string) (*Trained, error) {
+	c, err := StoredConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{config: c, dir: dir}
+	if err := r.build(back); err != nil {
+		return nil, err
+	}
+	if found, err := r.restore(); err != nil {
+		return nil, err
+	} else if !found {
+		return nil, errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, dir)
+	}
+	return &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position}, nil
+}
+
+// Denoiser is the trained network as samplers see it, with the run's choice of weights and its own guidance.
+func (t *Trained) Denoiser(guidance float64) diffusion.Denoiser {
+	d := t.Network.Denoiser(t.Config.Evaluate.EMA)
+	if guidance == 0 {
+		return d
+	}
+	u := t.Network.UNet
+	return diffusion.Guided{Denoiser: d, Scale: guidance, NoLabel: int32(u.Classes), Channels: u.Channels, OutChannels: u.OutChannels}
+}

@@ -1,0 +1,103 @@
+package experiment
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/results"
+)
+
+// result assembles the stored form of the run.
+func (r *run) result() (*results.Run, error) {
+	settings, err := cl.Settings(r.loop.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	text, err := yaml.Marshal(r.config)
+	if err != nil {
+		return nil, err
+	}
+	config := map[string]any{}
+	if err := yaml.Unmarshal(text, &config); err != nil {
+		return nil, err
+	}
+	parameters, err := r.loop.Network.Parameters()
+	if err != nil {
+		return nil, err
+	}
+	started, err := time.Parse(time.RFC3339, r.state.Started)
+	if err != nil {
+		return nil, err
+	}
+	cost := r.state.Cost
+	cost.Steps, cost.FreshRows, cost.ReplayRows = r.loop.TotalSteps(), r.config.Loop.FreshRows, r.config.Loop.ReplayRows
+	cost.Parameters = parameters
+	info := r.loop.Strategy.Info()
+	hash, dirty := commit()
+	return &results.Run{
+		Schema: results.Schema, Name: r.config.RunName(), Seed: r.config.Seed, Config: config,
+		Strategy:    results.Strategy{Name: info.Name, Label: r.loop.Strategy.Label(), Paper: info.Paper, Stores: info.Stores, Settings: settings},
+		Benchmark:   r.benchmark(),
+		Protocol:    r.measure.protocol(),
+		Provenance:  results.Provenance{Command: r.state.Command, Commit: hash, Dirty: dirty, Machine: machine(r.choice), Started: started, Finished: time.Now().UTC().Truncate(time.Second)},
+		Evaluations: r.state.Evaluations, Losses: r.state.Losses, Cost: cost,
+	}, nil
+}
+
+// benchmark describes what was learned.
+func (r *run) benchmark() results.Benchmark {
+	b, c := r.loop.Benchmark, r.config.Benchmark
+	out := results.Benchmark{Dataset: b.Name, Scenario: c.Scenario, ClassNames: b.ClassNames, ImageSize: b.H, Channels: b.C,
+		Prep: fmt.Sprintf("%s %d", b.Prep.Method, b.H)}
+	for _, t := range b.Tasks {
+		test := t.Test
+		if r.config.Evaluate.Reference == "validation" {
+			test = t.Val
+		}
+		out.Tasks = append(out.Tasks, results.Task{Name: t.Name, Classes: t.Classes, Train: t.Train.N, Test: test.N})
+	}
+	return out
+}
+
+// writeTables rewrites metrics.csv and losses.csv.
+func (r *run) writeTables() error {
+	metrics := [][]string{{"after_task", "step", "task", "n", "fid", "kid", "precision", "recall", "density", "coverage",
+		"class_accuracy", "memorised_buffer", "memorised_train"}}
+	for _, e := range r.state.Evaluations {
+		for _, t := range e.Tasks {
+			metrics = append(metrics, []string{strconv.Itoa(e.AfterTask), strconv.Itoa(e.Step), strconv.Itoa(t.Task), strconv.Itoa(t.N),
+				exact(t.FID), exact(t.KID), exact(t.Precision), exact(t.Recall), exact(t.Density), exact(t.Coverage),
+				exact(t.ClassAccuracy), exact(t.MemorisedBuffer), exact(t.MemorisedTrain)})
+		}
+	}
+	losses := [][]string{{"step", "task", "loss"}}
+	for _, p := range r.state.Losses {
+		losses = append(losses, []string{strconv.Itoa(p.Step), strconv.Itoa(p.Task), exact(&p.Loss)})
+	}
+	for name, rows := range map[string][][]string{"metrics.csv": metrics, "losses.csv": losses} {
+		var out bytes.Buffer
+		w := csv.NewWriter(&out)
+		if err := w.WriteAll(rows); err != nil {
+			return err
+		}
+		if err := results.WriteFile(filepath.Join(r.dir, name), out.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exact writes a number so that it reads back the same, and nothing where it is missing.
+func exact(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*v, 'g', -1, 64)
+}

@@ -1,0 +1,54 @@
+package experiment
+
+import "time"
+
+// Progress is how far a run has come.
+type Progress struct {
+	Run             string        `json:"run"`
+	Stage           string        `json:"stage"` // "prepare", "compile", "train", "measure", "done"
+	Task            int           `json:"task"`  // the newest task being learned
+	Tasks           int           `json:"tasks"`
+	Step            int           `json:"step"` // optimiser steps done in all
+	Steps           int           `json:"steps"`
+	Loss            float64       `json:"loss"` // mean of the last steps
+	ImagesPerSecond float64       `json:"images_per_second"`
+	Fraction        float64       `json:"fraction"` // of the run's time, 0 .. 1
+	ETA             time.Duration `json:"eta"`      // 0 while unknown
+}
+
+// clock turns what has been measured so far into a remaining time. Training is counted in steps, measuring in
+// network rows; until the first measurement a row is taken to cost a third of a training row.
+type clock struct {
+	stepSeconds, rowSeconds float64 // moving averages
+	stepsLeft               int
+	rowsLeft                int
+	spent                   float64
+}
+
+func (c *clock) step(seconds float64) {
+	c.stepSeconds = average(c.stepSeconds, seconds, 0.05)
+	c.stepsLeft--
+	c.spent += seconds
+}
+
+func (c *clock) rows(n int, seconds float64) {
+	c.rowSeconds = average(c.rowSeconds, seconds/float64(n), 0.2)
+	c.rowsLeft -= n
+	c.spent += seconds
+}
+
+func (c *clock) remaining(rowsPerStep int) float64 {
+	row := c.rowSeconds
+	if row == 0 {
+		row = c.stepSeconds / float64(rowsPerStep) / 3
+	}
+	return float64(c.stepsLeft)*c.stepSeconds + float64(c.rowsLeft)*row
+}
+
+// average moves old towards value by share; the first value counts whole.
+func average(old, value, share float64) float64 {
+	if old == 0 {
+		return value
+	}
+	return old + share*(value-old)
+}

@@ -1,0 +1,211 @@
+package experiment
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"palimpsest/kernelsetup"
+	"palimpsest/pkg/results"
+)
+
+// childEnv holds the run folder where this test binary is to be a run's process.
+const childEnv = "PALIMPSEST_TEST_RUN"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childEnv); dir != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		lines := json.NewEncoder(os.Stdout)
+		if _, err := Resume(ctx, dir, Options{Progress: func(p Progress) { _ = lines.Encode(p) }, Command: "test"}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := kernelsetup.EnsurePlugin(context.Background(), os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// smallConfig is a whole run, real images and all, of some seconds.
+func smallConfig() Config {
+	c := DefaultConfig()
+	c.Benchmark.ClassOrder, c.Benchmark.Classes = "given", []int{7, 9, 0, 3, 1, 8}
+	c.Network.Base, c.Network.Mults = 8, []int{1}
+	c.Diffusion.T = 50
+	c.Loop.StepsPerTask, c.Loop.FreshRows, c.Loop.ReplayRows = 24, 4, 4
+	c.Strategy.Name, c.Strategy.Settings = "er", map[string]any{"lambda": 0.5, "buffer": 12, "policy": "reservoir"}
+	c.Evaluate.SamplesPerTask, c.Evaluate.Batch, c.Evaluate.Sampler.Steps = 64, 64, 2
+	c.CheckpointEvery = 5
+	return c
+}
+
+// child starts a process that goes on with the run in dir.
+func child(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := claim(smallConfig(), dir); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	return cmd
+}
+
+// outcome is what two runs must agree on to the last bit.
+func outcome(t *testing.T, dir string) (r *results.Run, weights []byte, pictures []byte) {
+	t.Helper()
+	r, err := results.Load(filepath.Join(dir, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := checkpoints(dir)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%d checkpoints, %v", len(names), err)
+	}
+	if weights, err = os.ReadFile(filepath.Join(dir, "checkpoints", names[len(names)-1], "network.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "samples", "*.png"))
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%d grids of samples, want 3 (%v)", len(files), err)
+	}
+	for _, f := range append(files, filepath.Join(dir, "metrics.csv"), filepath.Join(dir, "losses.csv")) {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pictures = append(pictures, data...)
+	}
+	return r, weights, pictures
+}
+
+// A run killed at random moments, by SIGKILL and by Ctrl-C, and resumed each time ends with the weights and the
+// measurements of a run that was left alone, bit for bit.
+func TestKilledRunResumesBitForBit(t *testing.T) {
+	base := t.TempDir()
+	whole, broken := filepath.Join(base, "whole"), filepath.Join(base, "broken")
+	if out, err := child(t, whole).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	interruptions := 0
+	for attempt := range 30 {
+		cmd := child(t, broken)
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		signal, after := os.Signal(syscall.SIGKILL), rng.IntN(14)
+		if attempt%3 == 2 {
+			signal = os.Interrupt
+		}
+		// The first kills come after some progress reports, so at moments of every kind; the last attempts are left
+		// alone.
+		killed := false
+		for lines, n := json.NewDecoder(stdout), 0; ; n++ {
+			var p Progress
+			if lines.Decode(&p) != nil {
+				break
+			}
+			if interruptions < 4 && n >= after && p.Stage != "prepare" && !killed {
+				time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond)
+				if err := cmd.Process.Signal(signal); err == nil {
+					killed = true
+					interruptions++
+				}
+			}
+		}
+		_, _ = io.Copy(io.Discard, stdout)
+		if err := cmd.Wait(); err == nil {
+			break
+		}
+	}
+	if interruptions < 3 {
+		t.Fatalf("the run was interrupted %d times; the test needs 3 at least", interruptions)
+	}
+	a, weightsA, filesA := outcome(t, whole)
+	b, weightsB, filesB := outcome(t, broken)
+	if !bytes.Equal(weightsA, weightsB) {
+		t.Error("the final checkpoints' networks differ")
+	}
+	if !bytes.Equal(filesA, filesB) {
+		t.Error("sample grids or tables differ")
+	}
+	evaluationsA, _ := json.Marshal([]any{a.Evaluations, a.Losses})
+	evaluationsB, _ := json.Marshal([]any{b.Evaluations, b.Losses})
+	if !bytes.Equal(evaluationsA, evaluationsB) {
+		t.Errorf("measurements differ:\n%s\n%s", evaluationsA, evaluationsB)
+	}
+	leftovers, _ := filepath.Glob(filepath.Join(broken, "checkpoints", ".writing-*"))
+	if len(leftovers) > 0 {
+		t.Errorf("half-written checkpoints are left: %v", leftovers)
+	}
+}
+
+// One folder is one run: another configuration and a second process are refused.
+func TestFolderBelongsToOneRun(t *testing.T) {
+	dir := t.TempDir()
+	if err := claim(smallConfig(), dir); err != nil {
+		t.Fatal(err)
+	}
+	other := smallConfig()
+	other.Loop.StepsPerTask++
+	if _, err := Run(t.Context(), other, dir, Options{}); err == nil || !strings.Contains(err.Error(), "steps_per_task") {
+		t.Errorf("a folder of other settings gives %v; want an error that shows steps_per_task", err)
+	}
+	cmd := child(t, dir)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	var p Progress
+	if err := json.NewDecoder(stdout).Decode(&p); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), smallConfig(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("a second process in one folder gets %v", err)
+	}
+}
+
+// A damaged checkpoint is one clear error that names the folder, and nothing is deleted.
+func TestDamagedCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "checkpoints", "phase00-step000005")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "state.json"), []byte(`{"position":`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Run(t.Context(), smallConfig(), dir, Options{})
+	if err == nil || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "remove") {
+		t.Errorf("got %v; want an error that names %s and says what to do", err, folder)
+	}
+	if _, err := os.Stat(folder); err != nil {
+		t.Error("the damaged checkpoint is gone")
+	}
+}

@@ -1,0 +1,366 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/gomlx/compute"
+	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/backend"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/results"
+)
+
+// Options say where a run reports and what it runs on. The zero value opens a backend and is silent.
+type Options struct {
+	Log      io.Writer      // lines for people, beside the run folder's log.txt; nil: none
+	Progress func(Progress) // called a few times a second; nil: none
+	Command  string         // what the user typed, stored with the result
+	Backend  compute.Backend
+	Choice   backend.Choice // how Backend was chosen; given with it
+}
+
+// lossEvery is the number of steps a stored loss averages over.
+const lossEvery = 10
+
+// run is one run at work.
+type run struct {
+	config  Config
+	dir     string
+	opt     Options
+	log     io.Writer
+	loop    *cl.Loop
+	measure *measurer
+	state   state
+	clock   clock
+	shown   time.Time
+	stage   string
+	loss    float64 // moving average
+	choice  backend.Choice
+}
+
+// Run makes the run c describes in the folder dir, going on from the newest checkpoint where the folder has one, and
+// returns its stored result; a finished run is only read. When ctx ends it saves a checkpoint and returns ctx's
+// error; the folder can be given to Run again. It refuses a folder that belongs to another configuration.
+func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock := flock.New(filepath.Join(dir, ".lock"))
+	if ok, err := lock.TryLock(); err != nil {
+		return nil, errors.Wrapf(err, "locking %s", dir)
+	} else if !ok {
+		return nil, errors.Errorf("another process is at work in %s; wait for it, or name another folder", dir)
+	}
+	defer lock.Unlock()
+	if err := claim(c, dir); err != nil {
+		return nil, err
+	}
+	if r, err := results.Load(filepath.Join(dir, "result.json")); err == nil {
+		return r, nil
+	} else if !os.IsNotExist(err) {
+		return nil, err
+	}
+	logFile, err := os.OpenFile(filepath.Join(dir, "log.txt"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer logFile.Close()
+	r := &run{config: c, dir: dir, opt: opt, log: logFile}
+	if err := r.prepare(); err != nil {
+		r.say("stopped: %v", err)
+		return nil, err
+	}
+	if err := r.train(ctx); err != nil {
+		r.say("stopped: %v", err)
+		return nil, err
+	}
+	return r.finish()
+}
+
+// Resume goes on with the run in the folder dir from its stored configuration.
+func Resume(ctx context.Context, dir string, opt Options) (*results.Run, error) {
+	c, err := StoredConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	return Run(ctx, c, dir, opt)
+}
+
+// StoredConfig reads the configuration of the run in the folder dir.
+func StoredConfig(dir string) (Config, error) {
+	path := filepath.Join(dir, "config.yaml")
+	if _, err := os.Stat(path); err != nil {
+		return Config{}, errors.Errorf("%s is no run folder: it has no config.yaml; name a folder that `run` or `bench` made", dir)
+	}
+	return LoadConfig(path)
+}
+
+// claim stores c as dir's configuration, or checks that it is.
+func claim(c Config, dir string) error {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return errors.Wrap(err, "configuration")
+	}
+	path := filepath.Join(dir, "config.yaml")
+	have, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return results.WriteFile(path, text)
+	}
+	if err != nil {
+		return err
+	}
+	if string(have) != string(text) {
+		return errors.Errorf("%s holds a run with other settings (%s); name another folder, or remove this one to start again",
+			dir, firstDifference(string(have), string(text)))
+	}
+	return nil
+}
+
+// firstDifference shows the first line in which two texts differ.
+func firstDifference(have, want string) string {
+	a, b := strings.Split(have, "\n"), strings.Split(want, "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return fmt.Sprintf("there %q, here %q", strings.TrimSpace(a[i]), strings.TrimSpace(b[i]))
+		}
+	}
+	return "one has more settings than the other"
+}
+
+// say writes a line to the log and to the user.
+func (r *run) say(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	fmt.Fprintf(r.log, "%s %s\n", time.Now().UTC().Format(time.RFC3339), line)
+	if r.opt.Log != nil {
+		fmt.Fprintf(r.opt.Log, "%s: %s\n", r.config.RunName(), line)
+	}
+}
+
+// prepare builds everything and restores the newest checkpoint.
+func (r *run) prepare() error {
+	r.report("prepare", true)
+	c := r.config
+	back := r.opt.Backend
+	r.choice = r.opt.Choice
+	if back == nil {
+		var err error
+		if back, r.choice, err = backend.Open(); err != nil {
+			return err
+		}
+		r.say("%s", r.choice)
+	}
+	if err := r.build(back); err != nil {
+		return err
+	}
+	r.state = state{Command: r.opt.Command, Started: time.Now().UTC().Format(time.RFC3339)}
+	resumed, err := r.restore()
+	if err != nil {
+		return err
+	}
+	p := r.loop.Position
+	if resumed {
+		r.say("going on after step %d of %d", p.Total, r.loop.TotalSteps())
+	} else {
+		r.say("%d steps of %d+%d rows, %d tasks of %s", r.loop.TotalSteps(), c.Loop.FreshRows, c.Loop.ReplayRows, len(r.loop.Benchmark.Tasks), r.loop.Benchmark.Name)
+	}
+	r.clock = clock{stepsLeft: r.loop.TotalSteps() - p.Total,
+		rowsLeft: (r.loop.Phases() - len(r.state.Evaluations)) * r.measure.rows(), spent: r.state.Cost.TrainSeconds + r.state.Cost.EvalSeconds}
+	return nil
+}
+
+// build makes benchmark, network, strategy, loop and measurer as the configuration says, at their beginning.
+func (r *run) build(back compute.Backend) error {
+	c := r.config
+	bench, err := c.buildBenchmark()
+	if err != nil {
+		return err
+	}
+	process, err := diffusion.New(c.Diffusion)
+	if err != nil {
+		return err
+	}
+	u, err := c.unetConfig(bench, process)
+	if err != nil {
+		return err
+	}
+	network, err := diffusion.NewNetwork(back, process, u, c.Train, c.Seed)
+	if err != nil {
+		return err
+	}
+	strategy, err := cl.New(c.Strategy)
+	if err != nil {
+		return err
+	}
+	if r.measure, err = newMeasurer(back, c, bench); err != nil {
+		return err
+	}
+	if r.loop, err = cl.NewLoop(network, bench, strategy, c.Loop, cl.Setup{Seed: c.Seed, Features: r.measure.imageFeatures}); err != nil {
+		return err
+	}
+	return nil
+}
+
+// train does all steps, measurements and checkpoints that are left.
+func (r *run) train(ctx context.Context) error {
+	for l := r.loop; !l.Done(); {
+		if err := r.trainPhase(ctx); err != nil {
+			return err
+		}
+		// Killed while measuring, the run must not train the phase again.
+		if err := r.saveCheckpoint(); err != nil {
+			return err
+		}
+		if err := r.evaluate(ctx); err != nil {
+			return err
+		}
+		if err := l.EndPhase(); err != nil {
+			return err
+		}
+		if err := r.saveCheckpoint(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trainPhase does the steps left in the phase at hand.
+func (r *run) trainPhase(ctx context.Context) error {
+	l := r.loop
+	for first := true; !l.PhaseDone(); first = false {
+		if ctx.Err() != nil {
+			if err := r.saveCheckpoint(); err != nil {
+				return err
+			}
+			return ctx.Err()
+		}
+		compile := first && r.clock.stepSeconds == 0
+		if compile {
+			r.report("compile", true)
+		}
+		start := time.Now()
+		res, err := l.Step()
+		if err != nil {
+			return err
+		}
+		seconds := time.Since(start).Seconds()
+		if compile {
+			r.state.Cost.CompileSeconds += seconds
+			r.clock.stepsLeft--
+		} else {
+			r.state.Cost.TrainSeconds += seconds
+			r.clock.step(seconds)
+		}
+		r.loss = average(r.loss, res.Loss, 0.1)
+		r.state.LossSum += res.Loss
+		r.state.LossCount++
+		if l.Position.Total%lossEvery == 0 || l.PhaseDone() {
+			r.state.Losses = append(r.state.Losses, results.LossPoint{Step: l.Position.Total, Task: l.LastTask(),
+				Loss: r.state.LossSum / float64(r.state.LossCount)})
+			r.state.LossSum, r.state.LossCount = 0, 0
+		}
+		r.report("train", false)
+		if every := r.config.CheckpointEvery; every > 0 && l.Position.Total%every == 0 && !l.PhaseDone() {
+			if err := r.saveCheckpoint(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// evaluate measures the network after the phase that has just ended.
+func (r *run) evaluate(ctx context.Context) error {
+	start := time.Now()
+	r.report("measure", true)
+	l := r.loop
+	stored := l.Strategy.Stored()
+	r.keepCost(stored)
+	done := 0
+	e, grid, err := r.measure.evaluate(ctx, l, func(rows int, seconds float64) {
+		done += rows
+		r.clock.rows(rows, seconds)
+		r.report("measure", false)
+	})
+	if err != nil {
+		return err
+	}
+	e.Grid = fmt.Sprintf("samples/after_task_%d.png", e.AfterTask)
+	if err := os.MkdirAll(filepath.Join(r.dir, "samples"), 0o755); err != nil {
+		return err
+	}
+	if err := results.WriteFile(filepath.Join(r.dir, e.Grid), grid); err != nil {
+		return err
+	}
+	r.state.Evaluations = append(r.state.Evaluations, e)
+	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
+	r.say("%s", describe(e))
+	return r.writeTables()
+}
+
+// keepCost folds what a strategy holds now into the run's cost.
+func (r *run) keepCost(s cl.Stored) {
+	c := &r.state.Cost
+	if s.Images != nil {
+		c.StoredImages = max(c.StoredImages, s.Images.N)
+	}
+	c.StoredBytes = max(c.StoredBytes, s.Bytes)
+	c.StoredParameters = max(c.StoredParameters, s.Parameters)
+	c.ExtraEvaluations = s.ExtraEvaluations
+	c.PeakRSS = max(c.PeakRSS, peakRSS())
+}
+
+// finish stores the result.
+func (r *run) finish() (*results.Run, error) {
+	r.keepCost(r.loop.Strategy.Stored())
+	out, err := r.result()
+	if err != nil {
+		return nil, err
+	}
+	if err := out.Save(filepath.Join(r.dir, "result.json")); err != nil {
+		return nil, err
+	}
+	r.say("done in %s of training and %s of measuring", seconds(out.Cost.TrainSeconds), seconds(out.Cost.EvalSeconds))
+	r.report("done", true)
+	return out, nil
+}
+
+// report tells the progress callback, at most five times a second unless always.
+func (r *run) report(stage string, always bool) {
+	if r.opt.Progress == nil || (!always && stage == r.stage && time.Since(r.shown) < 200*time.Millisecond) {
+		return
+	}
+	r.shown, r.stage = time.Now(), stage
+	p := Progress{Run: r.config.RunName(), Stage: stage, Loss: r.loss}
+	if l := r.loop; l != nil {
+		rows := r.config.Loop.FreshRows + r.config.Loop.ReplayRows
+		p.Task, p.Tasks, p.Step, p.Steps = l.LastTask(), len(l.Benchmark.Tasks), l.Position.Total, l.TotalSteps()
+		if r.clock.stepSeconds > 0 {
+			left := r.clock.remaining(rows)
+			p.ImagesPerSecond = float64(rows) / r.clock.stepSeconds
+			p.ETA = time.Duration(left * float64(time.Second))
+			p.Fraction = r.clock.spent / (r.clock.spent + left)
+		}
+	}
+	if stage == "done" {
+		p.Fraction, p.ETA = 1, 0
+	}
+	r.opt.Progress(p)
+}
+
+// seconds writes a number of seconds as people do.
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+}

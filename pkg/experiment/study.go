@@ -1,0 +1,201 @@
+package experiment
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/results"
+)
+
+// Study is a set of runs that are compared.
+type Study struct {
+	Dir  string // of the run folders, one a run
+	Runs []Config
+}
+
+// StudyOptions say how a study is run.
+type StudyOptions struct {
+	Workers  int                 // processes at a time; with 0 or 1 and no Spawn the runs take turns in this process
+	Log      io.Writer           // lines for people; nil: none
+	Progress func(StudyProgress) // called a few times a second; nil: none
+	Command  string              // what the user typed, stored with the results
+	Options  Options             // of runs in this process
+
+	// Spawn starts a process that does the run in dir as worker number w (0 .. Workers-1), writes each Progress as a
+	// JSON line to out, and exits with 0 once the run is finished. It must end when ctx does, saving a checkpoint.
+	// nil: the runs are done in this process.
+	Spawn func(ctx context.Context, dir string, w int, out io.Writer) error
+}
+
+// StudyProgress is how far a study has come.
+type StudyProgress struct {
+	Done, Runs int
+	Active     []Progress
+	Fraction   float64
+	ETA        time.Duration // 0 while unknown
+}
+
+// Do makes all runs of the study that are not finished yet, each in its folder below Dir, and returns the results in
+// the order of Runs. Finished runs are read, begun ones go on. A process that died is tried once more. When ctx ends
+// every run saves a checkpoint first.
+func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error) {
+	seen := map[string]bool{}
+	for _, c := range s.Runs {
+		if err := c.Validate(); err != nil {
+			return nil, errors.WithMessagef(err, "run %s", c.RunName())
+		}
+		if seen[c.RunName()] {
+			return nil, errors.Errorf("two runs are named %s; give one of them a name of its own", c.RunName())
+		}
+		seen[c.RunName()] = true
+		dir := filepath.Join(s.Dir, c.RunName())
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+		if err := claim(c, dir); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := newWatcher(s, opt)
+	queue := make(chan Config, len(s.Runs))
+	for _, c := range s.Runs {
+		queue <- c
+	}
+	close(queue)
+	var wait sync.WaitGroup
+	for w := range max(1, opt.Workers) {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			for c := range queue {
+				if ctx.Err() != nil {
+					return
+				}
+				if err := s.do(ctx, c, w, opt, watch); err != nil {
+					cancel(errors.WithMessagef(err, "run %s", c.RunName()))
+					return
+				}
+			}
+		}()
+	}
+	wait.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	var runs []*results.Run
+	for _, c := range s.Runs {
+		r, err := results.Load(filepath.Join(s.Dir, c.RunName(), "result.json"))
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+// do makes one run, here or in a process of its own.
+func (s Study) do(ctx context.Context, c Config, w int, opt StudyOptions, watch *watcher) error {
+	dir := filepath.Join(s.Dir, c.RunName())
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+		watch.update(Progress{Run: c.RunName(), Stage: "done", Fraction: 1})
+		return nil
+	}
+	if opt.Spawn == nil {
+		o := opt.Options
+		o.Command, o.Log, o.Progress = opt.Command, opt.Log, watch.update
+		_, err := Run(ctx, c, dir, o)
+		return err
+	}
+	for attempt := 1; ; attempt++ {
+		reader, writer := io.Pipe()
+		finished := make(chan error, 1)
+		go func() {
+			err := opt.Spawn(ctx, dir, w, writer)
+			writer.Close()
+			finished <- err
+		}()
+		for lines := json.NewDecoder(reader); ; {
+			var p Progress
+			if err := lines.Decode(&p); err != nil {
+				break
+			}
+			watch.update(p)
+		}
+		reader.CloseWithError(io.EOF)
+		err := <-finished
+		if err == nil || ctx.Err() != nil || attempt == 2 {
+			return err
+		}
+		if opt.Log != nil {
+			io.WriteString(opt.Log, c.RunName()+": "+err.Error()+"; going on from its last checkpoint\n")
+		}
+	}
+}
+
+// watcher joins the progress of all runs.
+type watcher struct {
+	mu    sync.Mutex
+	opt   StudyOptions
+	order []string
+	last  map[string]Progress
+}
+
+func newWatcher(s Study, opt StudyOptions) *watcher {
+	w := &watcher{opt: opt, last: map[string]Progress{}}
+	for _, c := range s.Runs {
+		w.order = append(w.order, c.RunName())
+	}
+	return w
+}
+
+// update takes in the progress of one run and passes on that of the study.
+func (w *watcher) update(p Progress) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last[p.Run] = p
+	if w.opt.Progress != nil {
+		w.opt.Progress(w.study())
+	}
+}
+
+// study sums up: what is left of the runs at work by their own estimate, and of those that wait by the mean of the
+// whole times of the others.
+func (w *watcher) study() StudyProgress {
+	s := StudyProgress{Runs: len(w.order)}
+	var left, longest, whole, fractions float64
+	known, waiting := 0, 0
+	for _, name := range w.order {
+		p, ok := w.last[name]
+		fractions += p.Fraction
+		switch {
+		case !ok || p.ETA == 0 && p.Stage != "done":
+			waiting++
+			if ok {
+				s.Active = append(s.Active, p)
+			}
+		case p.Stage == "done":
+			s.Done++
+		default:
+			s.Active = append(s.Active, p)
+			left += p.ETA.Seconds()
+			longest = max(longest, p.ETA.Seconds())
+			whole += p.ETA.Seconds() / max(1e-3, 1-p.Fraction)
+			known++
+		}
+	}
+	s.Fraction = fractions / float64(max(1, s.Runs))
+	if known > 0 {
+		left += float64(waiting) * whole / float64(known)
+		s.ETA = time.Duration(max(longest, left/float64(max(1, w.opt.Workers))) * float64(time.Second))
+	}
+	return s
+}

@@ -1,0 +1,43 @@
+package results
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/pkg/errors"
+)
+
+// Store keeps runs as a study small enough to be committed: from the run folders below dir it writes NAME.json of
+// each run to the folder to, and the sample grids of the first run of each strategy label beside them.
+func Store(dir, to string, runs []*Run) error {
+	if err := os.MkdirAll(filepath.Join(to, "samples"), 0o755); err != nil {
+		return err
+	}
+	shown := map[string]bool{}
+	for _, r := range runs {
+		copied := *r
+		copied.Evaluations = append([]Evaluation(nil), r.Evaluations...)
+		for i := range copied.Evaluations {
+			e := &copied.Evaluations[i]
+			source := filepath.Join(dir, r.Name, e.Grid)
+			e.Grid = ""
+			if shown[r.Strategy.Label] {
+				continue
+			}
+			picture, err := os.ReadFile(source)
+			if err != nil {
+				return errors.Wrapf(err, "run %s", r.Name)
+			}
+			e.Grid = filepath.Join("samples", fmt.Sprintf("%s_after_task_%d.png", r.Name, e.AfterTask))
+			if err := WriteFile(filepath.Join(to, e.Grid), picture); err != nil {
+				return err
+			}
+		}
+		shown[r.Strategy.Label] = true
+		if err := copied.Save(filepath.Join(to, r.Name+".json")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
