@@ -63,6 +63,7 @@ const (
 	drawLabels
 	drawNoise
 	drawFlips
+	drawMemory
 )
 
 // NewLoop prepares a loop at its beginning and calls the strategy's Begin.
@@ -72,6 +73,16 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	}
 	if c.LabelDropout > 0 && n.UNet.Classes == 0 {
 		return nil, errors.New("cl: label_dropout needs a class-conditional network; this one has no labels")
+	}
+	if size := n.UNet.ImageSize; b.H != size || b.W != size || b.C != n.UNet.Channels {
+		return nil, errors.Errorf("cl: the benchmark's images are %dx%dx%d but the network's %dx%dx%d; prepare the images or size the network to match",
+			b.H, b.W, b.C, size, size, n.UNet.Channels)
+	}
+	if n.UNet.Classes > 0 && len(b.ClassNames) > n.UNet.Classes {
+		return nil, errors.Errorf("cl: the benchmark has %d classes but the network knows %d; give it %d", len(b.ClassNames), n.UNet.Classes, len(b.ClassNames))
+	}
+	if len(b.Tasks) == 0 {
+		return nil, errors.New("cl: the benchmark has no tasks")
 	}
 	for i, t := range b.Tasks {
 		if t.Train == nil || t.Train.N == 0 {
@@ -119,15 +130,10 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	if l.Done() || l.PhaseDone() {
 		return diffusion.StepResult{}, errors.Errorf("cl: no step is left in phase %d of %d", l.Position.Phase, l.Phases())
 	}
-	s, err := l.prepare()
+	s, err := l.batch()
 	if err != nil {
 		return diffusion.StepResult{}, err
 	}
-	if err := l.Strategy.BeforeStep(s); err != nil {
-		return diffusion.StepResult{}, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)
-	}
-	l.dropLabels(s)
-	l.flip(s)
 	res, err := l.Network.Step(s.Batch, l.Position.Optimiser, l.rng(drawNoise).Uint64())
 	if err != nil {
 		return res, err
@@ -159,9 +165,48 @@ func (l *Loop) EndPhase() error {
 	return nil
 }
 
+// Stored is what the strategy stores, and with it the images of other tasks that its declared stream needs kept: those
+// of the tasks before the one at hand, or, where all tasks are learned at once, all.
+func (l *Loop) Stored() Stored {
+	s, tasks := l.Strategy.Stored(), l.Benchmark.Tasks
+	switch l.Strategy.Info().Stream {
+	case CurrentTask:
+		return s
+	case SeenTasks:
+		tasks = tasks[:l.Position.Phase]
+	}
+	for _, t := range tasks {
+		s.StreamImages += t.Train.N
+		s.Bytes += int64(len(t.Train.Pixels) + len(t.Train.Labels))
+	}
+	return s
+}
+
 // rng is the random sequence of one kind for the step at hand.
 func (l *Loop) rng(kind uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(l.Seed, uint64(l.Position.Phase)<<48^uint64(l.Position.Step)<<8^kind))
+}
+
+// batch is the step as the network gets it: fresh rows, then what the strategy makes of them, then labels dropped and
+// rows flipped.
+func (l *Loop) batch() (*Step, error) {
+	s, err := l.prepare()
+	if err != nil {
+		return nil, err
+	}
+	b := &s.Batch
+	pixels, rows := len(b.X), len(b.T)
+	if err := l.Strategy.BeforeStep(s); err != nil {
+		return nil, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)
+	}
+	// Another shape would compile another step.
+	if len(b.X) != pixels || len(b.Y) != rows || len(b.T) != rows || len(b.W) != rows {
+		return nil, errors.Errorf("cl: strategy %s left %d pixels, %d labels, %d timesteps and %d weights of a batch of %d rows and %d pixels; it must change contents, never shapes",
+			l.Strategy.Info().Name, len(b.X), len(b.Y), len(b.T), len(b.W), rows, pixels)
+	}
+	l.dropLabels(s)
+	l.flip(s)
+	return s, nil
 }
 
 // prepare draws the step's fresh rows and timesteps and repeats fresh rows in the replay rows with weight 0.

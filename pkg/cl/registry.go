@@ -25,8 +25,8 @@ type Spec struct {
 // All returns every known strategy with its default settings.
 func All() []Strategy {
 	all := make([]Strategy, len(registry))
-	for i, make := range registry {
-		all[i] = make()
+	for i, create := range registry {
+		all[i] = create()
 	}
 	return all
 }
@@ -41,7 +41,7 @@ func Names() []string {
 }
 
 // New returns the strategy spec names with its settings over the defaults. A name or setting that does not exist is
-// an error that suggests the nearest one.
+// an error that suggests the nearest one; a setting out of range is an error too.
 func New(spec Spec) (Strategy, error) {
 	i := slices.Index(Names(), spec.Name)
 	if i < 0 {
@@ -70,6 +70,11 @@ func New(spec Spec) (Strategy, error) {
 	decoder.KnownFields(true)
 	if err := decoder.Decode(s); err != nil {
 		return nil, errors.Wrapf(err, "cl: settings of %q", spec.Name)
+	}
+	if v, ok := s.(Validator); ok {
+		if err := v.Validate(); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }

@@ -3,6 +3,7 @@ package cl
 import (
 	"math/rand/v2"
 
+	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/mat"
 
 	"palimpsest/datasets"
@@ -44,6 +45,7 @@ type Setup struct {
 // Stored is what a strategy holds now and what it has spent so far beside the training step itself.
 type Stored struct {
 	Images           *datasets.Images // nil or empty: none
+	StreamImages     int              // images of other tasks kept for the declared stream; filled in by [Loop.Stored]
 	Bytes            int64            // of everything stored
 	Parameters       int              // network weights kept beside the trained ones
 	ExtraEvaluations int64            // rows run through a network beside the training step
@@ -69,6 +71,12 @@ type Strategy interface {
 	Restore([]byte) error
 }
 
+// Validator is what a strategy with settings also is: Validate reports the first setting that no run can use, so that
+// [New] refuses it long before Begin does.
+type Validator interface {
+	Validate() error
+}
+
 // Step is one training step before it is done.
 type Step struct {
 	Task, Index int             // Index counts the steps of this task
@@ -85,7 +93,8 @@ func (s *Step) SetReplay(i int, pixels []uint8, label uint8, weight float64) {
 	s.Batch.Y[row], s.Batch.W[row] = int32(label), float32(weight)
 }
 
-// Stateless gives a strategy that stores nothing the methods it has no use for. Embed it.
+// Stateless gives a strategy that stores nothing the methods it has no use for. Embed it with the tag `yaml:"-"`, as
+// it is not a setting.
 type Stateless struct{}
 
 // Begin accepts every run.
@@ -103,5 +112,10 @@ func (Stateless) Stored() Stored { return Stored{} }
 // State is empty.
 func (Stateless) State() ([]byte, error) { return nil, nil }
 
-// Restore has nothing to restore.
-func (Stateless) Restore([]byte) error { return nil }
+// Restore accepts the empty state alone.
+func (Stateless) Restore(state []byte) error {
+	if len(state) > 0 {
+		return errors.Errorf("cl: %d bytes of state for a strategy that stores nothing; they belong to another strategy", len(state))
+	}
+	return nil
+}

@@ -1,6 +1,19 @@
 package cl
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pkg/errors"
+)
+
+// oneOf reports a setting that is none of the values it may have.
+func oneOf(setting, value string, known []string) error {
+	if slices.Contains(known, value) {
+		return nil
+	}
+	return errors.Errorf("cl: %s is %q%s; choose one of %q", setting, value, DidYouMean(value, known), known)
+}
 
 // DidYouMean returns `; did you mean "x"?` for the candidate nearest to word in edit distance, or nothing where none
 // is near.

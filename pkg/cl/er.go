@@ -1,0 +1,164 @@
+package cl
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/mat"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/memory"
+)
+
+// How ER draws from its memory.
+const (
+	DrawUniform  = "uniform"  // over the images kept
+	DrawBalanced = "balanced" // over the classes kept, then over a class's images
+)
+
+// ER is experience replay, [er]: a step trains on fresh images and on images drawn from a buffer of old ones,
+//
+//	L = mean(loss_fresh) + Lambda·mean(loss_replay)
+//
+// Lambda 1 is plain replay, between 0 and 1 the reduced rehearsal of [zajac23] (our definition: Lambda weighs the loss
+// and never changes how many images are drawn), 0 is fine-tuning bit for bit. How many old images a step looks at is
+// the loop's replay_rows. A finished task's images are offered to the buffer once, at the task's end; during the first
+// task the buffer is empty and the replay rows weigh 0.
+type ER struct {
+	Lambda float64 `yaml:"lambda"` // rehearsal coefficient, >= 0; default 1
+	Buffer int     `yaml:"buffer"` // images kept, >= 1; default 200
+	Policy string  `yaml:"policy"` // which are kept: see memory.NewPolicy; default "class-balanced"
+	Draw   string  `yaml:"draw"`   // which are replayed: DrawUniform (default) or DrawBalanced
+
+	memory    *memory.Buffer
+	evaluated int64 // images whose features herding asked for
+}
+
+// NewER returns experience replay with its default settings.
+func NewER() *ER {
+	return &ER{Lambda: 1, Buffer: 200, Policy: memory.NameClassBalanced, Draw: DrawUniform}
+}
+
+// Info implements [Strategy].
+func (*ER) Info() Info {
+	return Info{Name: "er", Title: "experience replay",
+		Paper:    "Chaudhry et al. 2019, arXiv:1902.10486; λ < 1 after Zajac et al. 2023, arXiv:2303.15342",
+		Equation: "L = mean(loss_fresh) + λ·mean(loss_replay)",
+		Stores:   "a buffer of old images",
+		Stream:   CurrentTask}
+}
+
+// Label implements [Strategy]: "er λ=0.3", followed by the other settings where they are not the default ones.
+func (e *ER) Label() string {
+	label, usual := fmt.Sprintf("er λ=%g", e.Lambda), NewER()
+	if e.Buffer != usual.Buffer {
+		label += fmt.Sprintf(" buffer=%d", e.Buffer)
+	}
+	if e.Policy != usual.Policy {
+		label += " policy=" + e.Policy
+	}
+	if e.Draw != usual.Draw {
+		label += " draw=" + e.Draw
+	}
+	return label
+}
+
+// Validate implements [Validator].
+func (e *ER) Validate() error {
+	switch {
+	case !(e.Lambda >= 0) || math.IsInf(e.Lambda, 0):
+		return errors.Errorf("cl: er: lambda is %g; need a finite number >= 0", e.Lambda)
+	case e.Buffer < 1:
+		return errors.Errorf("cl: er: buffer is %d images; need at least 1 (\"finetune\" keeps none)", e.Buffer)
+	}
+	if err := oneOf("er: policy", e.Policy, memory.PolicyNames()); err != nil {
+		return err
+	}
+	return oneOf("er: draw", e.Draw, []string{DrawUniform, DrawBalanced})
+}
+
+// Begin implements [Strategy]. It returns an error for settings out of range, a loop without replay rows, and herding
+// without features.
+func (e *ER) Begin(s Setup) error {
+	if err := e.Validate(); err != nil {
+		return err
+	}
+	if s.ReplayRows < 1 {
+		return errors.Errorf("cl: er replays old images in the loop's replay rows, but replay_rows is %d; set it to 1 or more", s.ReplayRows)
+	}
+	features := s.Features
+	if features != nil {
+		features = func(im *datasets.Images) (*mat.Dense, error) {
+			e.evaluated += int64(im.N)
+			return s.Features(im)
+		}
+	}
+	policy, err := memory.NewPolicy(e.Policy, features)
+	if err != nil {
+		return err
+	}
+	e.evaluated = 0
+	e.memory, err = memory.New(e.Buffer, policy, rand.New(rand.NewPCG(s.Seed, drawMemory)).Uint64())
+	return err
+}
+
+// BeforeStep implements [Strategy].
+func (e *ER) BeforeStep(s *Step) error {
+	if e.memory.Len() == 0 {
+		return nil
+	}
+	draw := e.memory.Draw
+	if e.Draw == DrawBalanced {
+		draw = e.memory.DrawBalanced
+	}
+	images, weight := e.memory.Images(), e.Lambda/float64(s.Replay)
+	for row, i := range draw(s.RNG, s.Replay) {
+		s.SetReplay(row, images.Image(i), images.Labels[i], weight)
+	}
+	return nil
+}
+
+// EndTask implements [Strategy]: it offers the task's images to the buffer.
+func (e *ER) EndTask(task int, train *datasets.Images) error { return e.memory.Add(task, train) }
+
+// Stored implements [Strategy]. The extra evaluations are herding's.
+func (e *ER) Stored() Stored {
+	if e.memory == nil {
+		return Stored{}
+	}
+	return Stored{Images: e.memory.Images(), Bytes: e.memory.Bytes(), ExtraEvaluations: e.evaluated}
+}
+
+// State implements [Strategy].
+func (e *ER) State() ([]byte, error) {
+	if e.memory == nil {
+		return nil, errors.New("cl: er has no state before Begin")
+	}
+	kept, err := e.memory.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	return append(binary.LittleEndian.AppendUint64(nil, uint64(e.evaluated)), kept...), nil
+}
+
+// Restore implements [Strategy].
+func (e *ER) Restore(state []byte) error {
+	if e.memory == nil {
+		return errors.New("cl: er is restored after Begin")
+	}
+	if len(state) < 8 {
+		return errors.Errorf("cl: er: the stored state has %d bytes; need at least 8", len(state))
+	}
+	evaluated := binary.LittleEndian.Uint64(state)
+	if evaluated > math.MaxInt64 {
+		return errors.Errorf("cl: er: the stored state counts %d evaluations; that is impossible", evaluated)
+	}
+	if err := e.memory.UnmarshalBinary(state[8:]); err != nil {
+		return err
+	}
+	e.evaluated = int64(evaluated)
+	return nil
+}

@@ -1,0 +1,23 @@
+package cl
+
+// Finetune trains on the task at hand and does nothing about the ones before, Naive in [avalanche]:
+//
+//	L = mean(loss_fresh)
+//
+// It is the floor of a comparison: whatever it keeps of old tasks was kept for free. The replay rows repeat fresh
+// images with weight 0, so a step costs what it costs the other strategies. It has no settings.
+type Finetune struct {
+	Stateless `yaml:"-"`
+}
+
+// Info implements [Strategy].
+func (*Finetune) Info() Info {
+	return Info{Name: "finetune", Title: "fine-tuning",
+		Paper:    "baseline, Naive in Avalanche (Lomonaco et al. 2021, arXiv:2104.00405)",
+		Equation: "L = mean(loss_fresh)",
+		Stores:   "nothing",
+		Stream:   CurrentTask}
+}
+
+// Label implements [Strategy].
+func (*Finetune) Label() string { return "finetune" }
