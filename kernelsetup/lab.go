@@ -1,0 +1,149 @@
+package kernelsetup
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/pkg/errors"
+)
+
+// LabOptions says how [Lab] opens JupyterLab.
+type LabOptions struct {
+	Notebook     string    // the notebook to open, relative to the checkout; "" is the first there is
+	Port         int       // 0 leaves it to JupyterLab: 8888 or the next free
+	NoBrowser    bool      // print the address only; so too where there is no display
+	NoCompletion bool      // do without gopls, the longest to build
+	Out          io.Writer // messages
+}
+
+// Lab installs what is missing and replaces the process by JupyterLab on the checkout that
+// holds the working folder. It returns only on failure. JupyterLab's settings are the
+// checkout's own, in its folder .jupyter.
+func Lab(ctx context.Context, o LabOptions) error {
+	p := newProgress(o.Out)
+	if err := setup(ctx, p, Options{Lab: true, Completion: !o.NoCompletion}); err != nil {
+		return err
+	}
+	// All of it is there now: this looks it up and writes the spec.
+	jupyter, err := jupyterTree(ctx)
+	if err != nil {
+		return err
+	}
+	kernel, err := ensureKernel(ctx, p)
+	if err != nil {
+		return err
+	}
+	argv, err := labCommand(jupyter.dir, kernel, o, os.Geteuid() == 0, hasDisplay())
+	if err != nil {
+		return err
+	}
+	env := labEnv(os.Environ(), jupyter.dir, kernel)
+	if err := trust(ctx, argv[0], env, kernel); err != nil {
+		return err
+	}
+	p.line("starting JupyterLab on %s; its address is printed below, Ctrl-C twice ends it", kernel.Repo)
+	if err := os.Chdir(kernel.Repo); err != nil {
+		return errors.WithStack(err)
+	}
+	err = syscall.Exec(argv[0], argv, env)
+	return errors.Wrapf(err, "could not start %s; remove %s and run: go run . setup", argv[0], jupyter.dir)
+}
+
+// labCommand returns JupyterLab's command line.
+func labCommand(jupyter string, k Kernel, o LabOptions, root, display bool) ([]string, error) {
+	open := o.Notebook
+	if open == "" {
+		open = "notebooks"
+		if all := notebooks(k.Repo); len(all) > 0 {
+			open = "notebooks/" + filepath.Base(all[0])
+		}
+	}
+	if filepath.IsAbs(open) {
+		relative, err := filepath.Rel(k.Repo, open)
+		if err != nil || strings.HasPrefix(relative, "..") {
+			return nil, errors.Errorf("%s is outside the checkout %s, which is all that JupyterLab shows", open, k.Repo)
+		}
+		open = relative
+	}
+	if _, err := os.Stat(filepath.Join(k.Repo, open)); err != nil {
+		return nil, errors.Errorf("there is no %s in %s; its folder notebooks holds them", open, k.Repo)
+	}
+	address := url.URL{Path: "/lab/tree/" + filepath.ToSlash(open)}
+	argv := []string{
+		filepath.Join(jupyter, "bin", "jupyter"), "lab",
+		"--ServerApp.root_dir=" + k.Repo, "--LabApp.default_url=" + address.EscapedPath(),
+	}
+	if o.NoBrowser || !display {
+		argv = append(argv, "--no-browser")
+	}
+	if root {
+		argv = append(argv, "--allow-root")
+	}
+	if o.Port != 0 {
+		argv = append(argv, "--ServerApp.port="+strconv.Itoa(o.Port))
+	}
+	return argv, nil
+}
+
+// labEnv returns env with Jupyter's folders set to the checkout's own, and none of the
+// user's settings for other Jupyters and Pythons.
+func labEnv(env []string, jupyter string, k Kernel) []string {
+	var result []string
+	for _, pair := range env {
+		name, _, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, "JUPYTER") && name != "PYTHONPATH" && name != "PYTHONHOME" && name != "PATH" {
+			result = append(result, pair)
+		}
+	}
+	return append(result,
+		"JUPYTER_PATH="+k.JupyterPath,
+		"JUPYTER_CONFIG_DIR="+filepath.Join(k.JupyterPath, "config"),
+		"JUPYTER_DATA_DIR="+filepath.Join(k.JupyterPath, "data"),
+		"PYTHONNOUSERSITE=1",
+		"PATH="+filepath.Join(jupyter, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// notebooks returns the checkout's notebooks in alphabetical order.
+func notebooks(repo string) []string {
+	all, _ := filepath.Glob(filepath.Join(repo, "notebooks", "*.ipynb")) // fails on a malformed pattern only
+	return all
+}
+
+// trust signs the checkout's notebooks, whose code the user is about to run, so that
+// JupyterLab shows the SVG and HTML they were committed with. It does nothing if they have
+// not changed since.
+func trust(ctx context.Context, jupyter string, env []string, k Kernel) error {
+	all := notebooks(k.Repo)
+	if len(all) == 0 {
+		return nil
+	}
+	var state strings.Builder
+	for _, file := range all {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		fmt.Fprintf(&state, "%s %s\n", hashOf(string(text)), file)
+	}
+	stamp := filepath.Join(k.JupyterPath, "trusted")
+	if old, err := os.ReadFile(stamp); err == nil && string(old) == state.String() {
+		return nil
+	}
+	if _, err := command(ctx, "", env, append([]string{jupyter, "trust"}, all...)...); err != nil {
+		return errors.WithMessage(err, "could not sign the notebooks")
+	}
+	return writeFile(stamp, []byte(state.String()))
+}
+
+// hasDisplay says whether a browser can open here.
+func hasDisplay() bool {
+	return runtime.GOOS != "linux" || os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "" || os.Getenv("BROWSER") != ""
+}

@@ -1,0 +1,71 @@
+package kernelsetup
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"palimpsest/pkg/backend"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Options says what [Setup] installs beside the kernel and the XLA CPU plugin.
+type Options struct {
+	Lab        bool      // JupyterLab
+	Completion bool      // gopls, the longest to build
+	CUDA       bool      // the CUDA plugin that suits the driver
+	Out        io.Writer // messages
+}
+
+// Setup installs everything o asks for that is not there. It can be interrupted at any
+// moment and run again.
+func Setup(ctx context.Context, o Options) error {
+	start := time.Now()
+	p := newProgress(o.Out)
+	if err := setup(ctx, p, o); err != nil {
+		return err
+	}
+	p.line("everything is installed (%.1f s)", time.Since(start).Seconds())
+	return nil
+}
+
+func setup(ctx context.Context, p *progress, o Options) error {
+	// What depends on the machine is found out before anything large is fetched.
+	var cuda backend.Plugin
+	if o.CUDA {
+		var err error
+		if cuda, err = cudaPlugin(nvidiaDriver()); err != nil {
+			return err
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ensurePlugin(ctx, p, backend.CPU) })
+	if o.Lab {
+		group.Go(func() error {
+			t, err := jupyterTree(ctx)
+			if err != nil {
+				return err
+			}
+			return t.ensure(ctx, p)
+		})
+	}
+	group.Go(func() error {
+		if _, err := ensureKernel(ctx, p); err != nil || !o.Completion {
+			return err
+		}
+		goBin, goVersion, err := findGo(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err = gopls.ensure(ctx, p, goBin, goVersion); err != nil {
+			return err
+		}
+		_, err = ensureKernel(ctx, p) // names gopls in the spec
+		return err
+	})
+	if o.CUDA {
+		group.Go(func() error { return ensurePlugin(ctx, p, cuda) })
+	}
+	return group.Wait()
+}

@@ -1,0 +1,104 @@
+package kernelsetup
+
+import (
+	"context"
+	"embed"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"palimpsest/pkg/backend"
+
+	"github.com/pkg/errors"
+)
+
+// tool is a Go program built from a module of its own: together their requirements would
+// lift each other's to versions that do not compile.
+type tool struct {
+	name    string
+	version string
+	title   string
+}
+
+var (
+	gonb      = tool{"gonb", "v0.11.5", "GoNB kernel"}
+	goimports = tool{"goimports", "v0.52.0", "goimports"}
+	gopls     = tool{"gopls", "v0.23.0", "gopls, for completion"}
+)
+
+// toolModules holds NAME/mod.txt and NAME/sum.txt, the go.mod and go.sum of each tool;
+// under their usual names they would cut the folder out of this module. Made by
+// "go get -tool" and "go mod tidy".
+//
+//go:embed tools
+var toolModules embed.FS
+
+// goFix mends a missing Go.
+const goFix = "install Go 1.26.5 or later and put its bin folder on PATH"
+
+// findGo returns the folder of the go command and its version, "go1.26.8".
+func findGo(ctx context.Context) (bin, version string, err error) {
+	program, err := exec.LookPath("go")
+	if err != nil {
+		return "", "", errors.Errorf("no go found in PATH; %s", goFix)
+	}
+	out, err := command(ctx, os.TempDir(), []string{"GOWORK=off", "GOFLAGS="}, program, "env", "GOROOT", "GOVERSION")
+	if err != nil {
+		return "", "", err
+	}
+	lines := strings.Fields(out)
+	if len(lines) != 2 {
+		return "", "", errors.Errorf("%s env GOROOT GOVERSION says %q, need two words; %s", program, out, goFix)
+	}
+	return filepath.Join(lines[0], "bin"), lines[1], nil
+}
+
+// tree returns the folder of t, built by the go of the given folder and version.
+func (t tool) tree(goBin, goVersion string) (tree, error) {
+	mod, err := toolModules.ReadFile("tools/" + t.name + "/mod.txt")
+	if err != nil {
+		return tree{}, errors.WithStack(err)
+	}
+	sum, err := toolModules.ReadFile("tools/" + t.name + "/sum.txt")
+	if err != nil {
+		return tree{}, errors.WithStack(err)
+	}
+	cache, err := backend.CacheDir()
+	if err != nil {
+		return tree{}, err
+	}
+	fill := func(ctx context.Context, dir string) error {
+		module := filepath.Join(dir, "module")
+		if err := os.Mkdir(module, 0o755); err != nil {
+			return errors.WithStack(err)
+		}
+		for name, text := range map[string][]byte{"go.mod": mod, "go.sum": sum} {
+			if err := os.WriteFile(filepath.Join(module, name), text, 0o644); err != nil {
+				return errors.WithStack(err)
+			}
+		}
+		// "go install tool" and not "pkg@version": the latter asks the proxy for version
+		// lists, which fails offline even when everything is cached.
+		env := []string{"GOWORK=off", "GOFLAGS=-buildvcs=false", "GOBIN=" + dir}
+		if _, err := command(ctx, module, env, filepath.Join(goBin, "go"), "install", "tool"); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return errors.Errorf("could not build %s %s: %v\ncheck the network, or set GOPROXY to a mirror, and run: go run . setup",
+				t.name, t.version, err)
+		}
+		return errors.WithStack(os.RemoveAll(module))
+	}
+	name := t.name + "-" + t.version + "-" + hashOf(string(mod), string(sum), goVersion)
+	return tree{dir: filepath.Join(cache, "tools", name), title: t.title + " " + t.version, fill: fill}, nil
+}
+
+// ensure builds t unless it is there and returns its folder.
+func (t tool) ensure(ctx context.Context, p *progress, goBin, goVersion string) (string, error) {
+	tree, err := t.tree(goBin, goVersion)
+	if err != nil {
+		return "", err
+	}
+	return tree.dir, tree.ensure(ctx, p)
+}

@@ -1,0 +1,266 @@
+package kernel
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+	"github.com/pkg/errors"
+)
+
+// Options says how [Start] starts a kernel.
+type Options struct {
+	// Command returns the kernel's command line for a connection file.
+	Command func(connectionFile string) []string
+	Env     []string // "NAME=value", added to the environment; cells see it
+	Dir     string   // working folder of the kernel and of its cells
+}
+
+// Process is a running kernel. It is not safe for concurrent use.
+type Process struct {
+	cmd     *exec.Cmd
+	dir     string // with the connection file and TMPDIR
+	session string
+	key     []byte
+	shell   zmq4.Socket
+	control zmq4.Socket
+	replies chan message // from shell
+	events  chan message // from iopub
+	errs    chan error   // from the readers of both
+	ended   chan struct{}
+	log     *tail
+	stop    context.CancelFunc
+}
+
+// Start starts a kernel with a temporary folder of its own, so that nothing an earlier
+// kernel cached is seen, and waits until it answers. ctx bounds the start alone; call Close
+// at the end.
+func Start(ctx context.Context, o Options) (*Process, error) {
+	dir, err := os.MkdirTemp("", "kernel-")
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	p := &Process{
+		dir: dir, session: randomHex(16), key: []byte(randomHex(16)), log: &tail{},
+		replies: make(chan message, 16), events: make(chan message, 1024),
+		errs: make(chan error, 2), ended: make(chan struct{}),
+	}
+	if err := p.start(ctx, o); err != nil {
+		p.kill()
+		return nil, errors.WithMessagef(err, "the kernel did not start%s", p.log)
+	}
+	return p, nil
+}
+
+func (p *Process) start(ctx context.Context, o Options) error {
+	ports, err := freePorts(5)
+	if err != nil {
+		return err
+	}
+	connection := map[string]any{
+		"ip": "127.0.0.1", "transport": "tcp", "signature_scheme": "hmac-sha256", "key": string(p.key),
+		"shell_port": ports[0], "iopub_port": ports[1], "stdin_port": ports[2], "control_port": ports[3], "hb_port": ports[4],
+	}
+	text, err := json.Marshal(connection)
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	file := filepath.Join(p.dir, "connection.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return errors.WithStack(err)
+	}
+	tmp := filepath.Join(p.dir, "tmp")
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		return errors.WithStack(err)
+	}
+	argv := o.Command(file)
+	p.cmd = exec.Command(argv[0], argv[1:]...)
+	p.cmd.Dir = o.Dir
+	p.cmd.Env = append(append(os.Environ(), o.Env...), "TMPDIR="+tmp)
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	// A group of its own: cells, compilers and gopls end with it.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		return errors.WithStack(err)
+	}
+	go func() {
+		p.cmd.Wait() // the status says nothing the last messages do not
+		close(p.ended)
+	}()
+	return p.connect(ctx, ports)
+}
+
+// connect dials the kernel and waits until both channels work: a subscription takes effect
+// some time after it is made, so the question is repeated until its echo arrives.
+func (p *Process) connect(ctx context.Context, ports []int) error {
+	life, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	retry := zmq4.WithDialerRetry(50 * time.Millisecond)
+	noLimit := zmq4.WithDialerMaxRetries(-1)
+	p.shell = zmq4.NewDealer(life, retry, noLimit)
+	p.control = zmq4.NewDealer(life, retry, noLimit)
+	iopub := zmq4.NewSub(life, retry, noLimit)
+	dial := func() error {
+		for i, socket := range []zmq4.Socket{p.shell, iopub} {
+			if err := socket.Dial(address(ports[i])); err != nil {
+				return errors.WithStack(err)
+			}
+		}
+		if err := p.control.Dial(address(ports[3])); err != nil {
+			return errors.WithStack(err)
+		}
+		return errors.WithStack(iopub.SetOption(zmq4.OptionSubscribe, ""))
+	}
+	dialled := make(chan error, 1)
+	go func() { dialled <- dial() }()
+	select {
+	case err := <-dialled:
+		if err != nil {
+			return err
+		}
+	case <-p.ended:
+		return errors.New("its process ended")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	go p.read(life, p.shell, p.replies)
+	go p.read(life, iopub, p.events)
+	for answered, echoed := false, false; !answered || !echoed; {
+		if _, err := p.send(p.shell, "kernel_info_request", struct{}{}); err != nil {
+			return err
+		}
+		again := time.After(200 * time.Millisecond)
+	wait:
+		for !answered || !echoed {
+			select {
+			case m := <-p.replies:
+				answered = answered || m.Header.Type == "kernel_info_reply"
+			case <-p.events:
+				echoed = true
+			case err := <-p.errs:
+				return err
+			case <-p.ended:
+				return errors.New("its process ended")
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-again:
+				break wait
+			}
+		}
+	}
+	return nil
+}
+
+// read passes on what socket receives until life ends.
+func (p *Process) read(life context.Context, socket zmq4.Socket, to chan<- message) {
+	for {
+		wire, err := socket.Recv()
+		var m message
+		if err == nil {
+			m, err = decode(wire, p.key)
+		}
+		if life.Err() != nil {
+			return
+		}
+		if err != nil {
+			p.errs <- errors.WithStack(err)
+			return
+		}
+		select {
+		case to <- m:
+		case <-life.Done():
+			return
+		}
+	}
+}
+
+// send sends a request and returns its id.
+func (p *Process) send(socket zmq4.Socket, msgType string, content any) (string, error) {
+	m, err := newMessage(p.session, msgType, content)
+	if err != nil {
+		return "", err
+	}
+	wire, err := m.encode(p.key)
+	if err != nil {
+		return "", err
+	}
+	return m.Header.ID, errors.WithStack(socket.Send(wire))
+}
+
+// Close asks the kernel to shut down, gives it five seconds and then ends it with all its
+// children. It removes what they left in their temporary folder.
+func (p *Process) Close() error {
+	_, err := p.send(p.control, "shutdown_request", map[string]bool{"restart": false})
+	if err == nil {
+		select {
+		case <-p.ended:
+		case <-time.After(5 * time.Second):
+		}
+	}
+	return p.kill()
+}
+
+// kill ends the process group and frees everything.
+func (p *Process) kill() error {
+	if p.cmd != nil && p.cmd.Process != nil {
+		// The group may outlive its leader.
+		if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); err == nil {
+			<-p.ended
+		}
+	}
+	if p.stop != nil {
+		p.stop()
+	}
+	return errors.WithStack(os.RemoveAll(p.dir))
+}
+
+// freePorts returns n TCP ports nothing listens on at this moment.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, errors.WithStack(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+func address(port int) string { return fmt.Sprintf("tcp://127.0.0.1:%d", port) }
+
+// tail keeps the last of what a process wrote.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.text = append(t.text, p...); len(t.text) > 4096 {
+		t.text = bytes.Clone(t.text[len(t.text)-2048:])
+	}
+	return len(p), nil
+}
+
+// String returns the text, if any, as the end of an error message.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if text := strings.TrimSpace(string(t.text)); text != "" {
+		return "; it wrote:\n" + text
+	}
+	return ""
+}
