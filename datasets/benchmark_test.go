@@ -175,6 +175,20 @@ func TestHoldOut(t *testing.T) {
 			t.Errorf("fraction %g holds out %v of each class, want %v", tc.fraction, got, tc.want)
 		}
 	}
+	// Classes of one size are shuffled apart: two of 100 would share 10 places only by chance
+	// of 1 in (100 choose 10).
+	two := slices.Concat(make([]uint8, 100), slices.Repeat([]uint8{1}, 100))
+	_, held, err := HoldOut(two, 0.1, 3)
+	if err != nil || len(held) != 20 {
+		t.Fatal(held, err)
+	}
+	same := true
+	for k := range 10 {
+		same = same && held[10+k] == held[k]+100
+	}
+	if same {
+		t.Errorf("two classes hold out the same places: %v", held)
+	}
 	for _, f := range []float64{-0.1, 1, 1.5} {
 		if _, _, err := HoldOut(labels, f, 0); err == nil {
 			t.Errorf("fraction %g gave no error", f)

@@ -139,7 +139,7 @@ func (s *spec) fetch(ctx context.Context, work string, opt GetOptions) (map[stri
 	for _, src := range sources {
 		content, err := src.get()
 		if err == nil {
-			if _, err = s.assemble(content, src.name); err == nil {
+			if _, err = s.assembleFrom(src.name, content); err == nil {
 				fmt.Fprintf(opt.Out, "%s: from %s\n", s.name, src.name)
 				return content, nil
 			}

@@ -108,8 +108,12 @@ func TestGetFallsThroughToASourceThatIsWhole(t *testing.T) {
 		_, _ = w.Write([]byte("<html>log in to this network first</html>"))
 		return true
 	})
+	endless, _ := serve(t, content, func(w http.ResponseWriter, _ string, _ []byte) bool {
+		_, _ = w.Write(noise(1, 1<<10, 1<<11, 1).Pixels)
+		return true
+	})
 	right, _ := serve(t, content, nil)
-	s.urls = []string{"http://127.0.0.1:1/", missing, halves, wrong, large, html, right}
+	s.urls = []string{"http://127.0.0.1:1/", missing, halves, wrong, large, html, endless, right}
 	dir := t.TempDir()
 	var out bytes.Buffer
 	if err := s.get(context.Background(), dir, GetOptions{Out: &out}); err != nil {
@@ -117,7 +121,7 @@ func TestGetFallsThroughToASourceThatIsWhole(t *testing.T) {
 	}
 	loaded(t, s, dir)
 	for address, reason := range map[string]string{
-		"http://127.0.0.1:1/": "connection refused", missing: "404", halves: "broke off", wrong: "SHA-256", large: "more data", html: "gzip",
+		"http://127.0.0.1:1/": "connection refused", missing: "404", halves: "broke off", wrong: "SHA-256", large: "more data", html: "gzip", endless: "more than",
 	} {
 		line := lineWith(out.String(), "not from "+address)
 		if !strings.Contains(line, reason) {
@@ -518,5 +522,44 @@ func TestCIFARArchive(t *testing.T) {
 			t.Fatal(err)
 		}
 		loaded(t, s, dir)
+	}
+}
+
+func TestPackageDecodersRefuse(t *testing.T) {
+	var small bytes.Buffer
+	if err := png.Encode(&small, image.NewRGBA(image.Rect(0, 0, 8, 2))); err != nil {
+		t.Fatal(err)
+	}
+	var grey bytes.Buffer
+	if err := png.Encode(&grey, image.NewGray(image.Rect(0, 0, 8, 2))); err != nil {
+		t.Fatal(err)
+	}
+	pixels := func(s string) func() error {
+		return func() error { _, err := jsonPixels("f", []byte(s), 2); return err }
+	}
+	rows := func(b []byte, w, h int) func() error {
+		return func() error { _, err := pngRows("f", b, w, h); return err }
+	}
+	for _, tc := range []struct {
+		name string
+		run  func() error
+		want string
+	}{
+		{"pixel between two bytes", pixels(`{"data":[0.004, 0.5]}`), "pixel 1 is 0.5"},
+		{"pixel above 1", pixels(`{"data":[1.004, 0]}`), "pixel 0 is 1.004"},
+		{"half an image", pixels(`{"data":[0, 0, 0]}`), "3 pixels"},
+		{"no images", pixels(`{"data":[]}`), "0 pixels"},
+		{"not JSON", pixels(`data`), "JSON"},
+		{"label", func() error { _, err := jsonLabels("f", []byte("[1, 256]")); return err }, "label 256 at place 1"},
+		{"not labels", func() error { _, err := jsonLabels("f", []byte(`{"a":1}`)); return err }, "JSON list"},
+		{"picture size", rows(small.Bytes(), 2, 8), "8x2 pixels; need 2x8"},
+		{"transparent picture", rows(small.Bytes(), 8, 2), "without transparency"},
+		{"grey picture", rows(grey.Bytes(), 8, 2), "8-bit RGB"},
+		{"cut picture", rows(small.Bytes()[:small.Len()-20], 8, 2), ""},
+		{"no picture", rows(nil, 8, 2), "PNG"},
+	} {
+		if err := tc.run(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error %v, want one with %q", tc.name, err, tc.want)
+		}
 	}
 }

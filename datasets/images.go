@@ -119,7 +119,7 @@ func (im *Images) Validate() error {
 			len(im.Pixels), im.N, im.H, im.W, im.C, want)
 	}
 	if len(im.Labels) != im.N {
-		return errors.Errorf("datasets: %d labels for %d images; need one a image", len(im.Labels), im.N)
+		return errors.Errorf("datasets: %d labels for %d images; need one for each", len(im.Labels), im.N)
 	}
 	return nil
 }

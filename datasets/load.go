@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/pkg/errors"
 )
@@ -81,21 +82,15 @@ func (s *spec) loadFrom(dir string) (*Dataset, error) {
 
 // load reads and checks the set's files in fsys; folder is its name in errors.
 func (s *spec) load(fsys fs.FS, folder string) (*Dataset, error) {
-	content := make(map[string][]byte, len(s.files))
-	for _, f := range s.files {
+	return s.assemble(folder, func(f file) ([]byte, error) {
 		name := s.diskName(f)
 		r, err := fsys.Open(name)
 		if err != nil {
 			return nil, errors.Wrapf(err, "datasets: %s", folder)
 		}
-		b, err := readOpen(filepath.Join(folder, name), r, f.size)
-		r.Close()
-		if err != nil {
-			return nil, err
-		}
-		content[f.name] = b
-	}
-	return s.assemble(content, folder)
+		defer r.Close()
+		return readOpen(filepath.Join(folder, name), r, f.size)
+	})
 }
 
 // diskName is the name under which a file is stored: IDX files are compressed, CIFAR's,
@@ -107,49 +102,39 @@ func (s *spec) diskName(f file) string {
 	return f.name
 }
 
-// assemble checks the canonical files' contents against their sums and makes the set of
-// them. from says in errors where they come from.
-func (s *spec) assemble(content map[string][]byte, from string) (*Dataset, error) {
-	for _, f := range s.files {
-		b, ok := content[f.name]
-		if !ok {
-			return nil, errors.Errorf("datasets: %s: no %s; %s needs it", from, f.name, s.name)
+// assemble makes the set of its canonical files' contents, which read returns one by one,
+// checking each against its sum. from says in errors where they come from.
+func (s *spec) assemble(from string, read func(file) ([]byte, error)) (*Dataset, error) {
+	checked := func(f file) (string, []byte, error) {
+		path := filepath.Join(from, f.name)
+		b, err := read(f)
+		if err != nil {
+			return "", nil, err
 		}
 		if int64(len(b)) != f.size {
-			return nil, &FormatError{filepath.Join(from, f.name), min(int64(len(b)), f.size),
-				fmt.Sprintf("%d bytes in all", len(b)), fmt.Sprintf("%d", f.size)}
+			return "", nil, &FormatError{path, min(int64(len(b)), f.size), fmt.Sprintf("%d bytes in all", len(b)), fmt.Sprint(f.size)}
 		}
 		if sum := sha256Hex(b); sum != f.sha256 {
-			return nil, &FormatError{filepath.Join(from, f.name), 0, "content with SHA-256 " + sum, f.sha256}
+			return "", nil, &FormatError{path, 0, "content with SHA-256 " + sum, f.sha256}
 		}
+		return path, b, nil
 	}
-	d := &Dataset{Name: s.name, Title: s.title, Licence: s.licence, Source: s.source, Classes: s.classes, Hash: s.hash()}
-	at := func(i int) (string, []byte) {
-		return filepath.Join(from, s.files[i].name), content[s.files[i].name]
-	}
+	d := &Dataset{Name: s.name, Title: s.title, Licence: s.licence, Source: s.source, Hash: s.hash(), Classes: slices.Clone(s.classes)}
 	var err error
-	switch s.format {
+	switch last := len(s.files) - 1; s.format {
 	case formatIDX:
-		for i, split := range []**Images{&d.Train, &d.Test} {
-			imageFile, imageBytes := at(2 * i)
-			labelFile, labelBytes := at(2*i + 1)
-			if *split, err = ImagesFromIDX(imageFile, imageBytes, labelFile, labelBytes, len(s.classes)); err != nil {
-				return nil, err
-			}
-		}
-	case formatCIFAR:
-		batches := make([]*Images, len(s.files))
-		for i := range s.files {
-			name, b := at(i)
-			if batches[i], err = ParseCIFAR10(name, b, int(s.files[i].size/cifarRecord)); err != nil {
-				return nil, err
-			}
-		}
-		last := len(batches) - 1
-		if d.Train, err = Concat(batches[:last]...); err != nil {
+		if d.Train, err = s.idxSplit(s.files[0], s.files[1], checked); err != nil {
 			return nil, err
 		}
-		d.Test = batches[last]
+		d.Test, err = s.idxSplit(s.files[2], s.files[3], checked)
+	case formatCIFAR:
+		if d.Train, err = s.cifarSplit(s.files[:last], checked); err != nil {
+			return nil, err
+		}
+		d.Test, err = s.cifarSplit(s.files[last:], checked)
+	}
+	if err != nil {
+		return nil, err
 	}
 	for _, split := range []struct {
 		what string
@@ -162,4 +147,49 @@ func (s *spec) assemble(content map[string][]byte, from string) (*Dataset, error
 		}
 	}
 	return d, nil
+}
+
+// idxSplit reads a split from its two IDX files.
+func (s *spec) idxSplit(images, labels file, read func(file) (string, []byte, error)) (*Images, error) {
+	imagePath, imageBytes, err := read(images)
+	if err != nil {
+		return nil, err
+	}
+	labelPath, labelBytes, err := read(labels)
+	if err != nil {
+		return nil, err
+	}
+	return ImagesFromIDX(imagePath, imageBytes, labelPath, labelBytes, len(s.classes))
+}
+
+// cifarSplit reads a split from its batches, holding one of them at a time besides the result.
+func (s *spec) cifarSplit(batches []file, read func(file) (string, []byte, error)) (*Images, error) {
+	out := &Images{}
+	for i, f := range batches {
+		path, b, err := read(f)
+		if err != nil {
+			return nil, err
+		}
+		im, err := ParseCIFAR10(path, b, int(f.size/cifarRecord))
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			out = &Images{H: im.H, W: im.W, C: im.C, Pixels: make([]uint8, 0, len(batches)*len(im.Pixels))}
+		}
+		out.N += im.N
+		out.Pixels, out.Labels = append(out.Pixels, im.Pixels...), append(out.Labels, im.Labels...)
+	}
+	return out, nil
+}
+
+// assembleFrom is assemble for contents that are in memory.
+func (s *spec) assembleFrom(from string, content map[string][]byte) (*Dataset, error) {
+	return s.assemble(from, func(f file) ([]byte, error) {
+		b, ok := content[f.name]
+		if !ok {
+			return nil, errors.Errorf("datasets: %s: no %s; %s needs it", from, f.name, s.name)
+		}
+		return b, nil
+	})
 }

@@ -44,9 +44,9 @@ func (p Prep) Validate() error {
 	return nil
 }
 
-// Apply returns the images at the prepared size, in new memory unless nothing changes.
-// Labels and channels stay. It returns an error for settings out of range and for
-// padding to less than the images have.
+// Apply returns the images at the prepared size: new pixels and the same labels, or im
+// itself if nothing changes, so treat the result as read-only. The channels stay. It returns
+// an error for settings out of range and for padding to less than the images have.
 func (p Prep) Apply(im *Images) (*Images, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err

@@ -16,6 +16,8 @@ func newBar(out io.Writer, total int64, what string) *progressbar.ProgressBar {
 		progressbar.OptionShowBytes(true),
 		progressbar.OptionThrottle(200*time.Millisecond),
 		progressbar.OptionSetWidth(24),
+		// A spinner that turns by itself would write to out from its own goroutine.
+		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionOnCompletion(func() { fmt.Fprintln(out) }),
 	)
 }
