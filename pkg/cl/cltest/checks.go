@@ -1,0 +1,285 @@
+package cltest
+
+import (
+	"bytes"
+	"math"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
+)
+
+const seed = 5
+
+// describesItself: every line of Info is filled in, stays the same through a run, and the label begins with the name.
+func describesItself(r *rig, newStrategy func() cl.Strategy, _ Options) error {
+	s := newStrategy()
+	info := s.Info()
+	for what, text := range map[string]string{"Name": info.Name, "Title": info.Title, "Paper": info.Paper, "Equation": info.Equation, "Stores": info.Stores} {
+		if strings.TrimSpace(text) == "" || strings.Contains(text, "\n") {
+			return errors.Errorf("Info.%s is %q; need one line", what, text)
+		}
+	}
+	if !strings.HasPrefix(s.Label(), info.Name) {
+		return errors.Errorf("the label %q does not begin with the name %q", s.Label(), info.Name)
+	}
+	if _, err := r.run(s, seed); err != nil {
+		return err
+	}
+	if s.Info() != info {
+		return errors.Errorf("Info changed in a run from %+v to %+v", info, s.Info())
+	}
+	return nil
+}
+
+// fixedShapes: each step has the configured rows, all weights are finite, and the run has as many steps as any other
+// strategy's. The network itself accepts one shape only, since its step keeps one compiled graph.
+func fixedShapes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
+	c := Config()
+	rows, steps := c.FreshRows+c.ReplayRows, 0
+	w := &watch{Strategy: newStrategy(), step: func(s *cl.Step, _ cl.Stored) error {
+		b := s.Batch
+		steps++
+		if len(b.T) != rows || len(b.Y) != rows || len(b.W) != rows || len(b.X) != rows*side*side || s.Fresh+s.Replay != rows {
+			return errors.Errorf("step %d of task %d has %d timesteps, %d labels, %d weights, %d pixels and %d+%d rows; need %d rows",
+				s.Index, s.Task, len(b.T), len(b.Y), len(b.W), len(b.X), s.Fresh, s.Replay, rows)
+		}
+		for i, weight := range b.W {
+			if math.IsNaN(float64(weight)) || math.IsInf(float64(weight), 0) {
+				return errors.Errorf("row %d of step %d of task %d weighs %g", i, s.Index, s.Task, weight)
+			}
+		}
+		return nil
+	}}
+	if _, err := r.run(w, seed); err != nil {
+		return err
+	}
+	if steps != tasks*c.StepsPerTask {
+		return errors.Errorf("%d steps in a run of %d tasks of %d", steps, tasks, c.StepsPerTask)
+	}
+	return nil
+}
+
+// seedsRepeat: two runs from one seed are equal, also with one strategy object: Begin starts over.
+func seedsRepeat(r *rig, newStrategy func() cl.Strategy, _ Options) error {
+	s := newStrategy()
+	first, err := r.run(s, seed)
+	if err != nil {
+		return err
+	}
+	for name, again := range map[string]cl.Strategy{"a new strategy": newStrategy(), "the same strategy": s} {
+		second, err := r.run(again, seed)
+		if err != nil {
+			return err
+		}
+		if err := same(first[0], second[0]); err != nil {
+			return errors.WithMessagef(err, "a second run with %s", name)
+		}
+	}
+	return nil
+}
+
+// resumes: a run stopped within a task, at the end of a task, after it, and before the last end, and continued by new
+// objects, ends as the uninterrupted one.
+func resumes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
+	n := Config().StepsPerTask
+	points, err := r.run(newStrategy(), seed, 2, n, n+1, n+3, 2*n+4, tasks*(n+1)-1)
+	if err != nil {
+		return err
+	}
+	end := points[len(points)-1]
+	for _, p := range points {
+		resumed, err := r.resume(newStrategy(), seed, p)
+		if err == nil {
+			err = same(end, resumed)
+		}
+		if err != nil {
+			return errors.WithMessagef(err, "resumed from %s", p.position)
+		}
+	}
+	return nil
+}
+
+// zeroWeight: with its own term weighed by 0 the strategy is fine-tuning, bit for bit.
+func zeroWeight(r *rig, _ func() cl.Strategy, o Options) error {
+	zero, err := r.run(o.ZeroWeight(), seed)
+	if err != nil {
+		return err
+	}
+	finetune, err := r.run(&cl.Finetune{}, seed)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(zero[0].network, finetune[0].network) {
+		return errors.New("with weight 0 the network differs from fine-tuning's")
+	}
+	return nil
+}
+
+// boundedMemory: the strategy never stores more images than it declares, and it does store some where it may.
+func boundedMemory(r *rig, newStrategy func() cl.Strategy, o Options) error {
+	s := newStrategy()
+	most := 0
+	look := func() error {
+		if im := s.Stored().Images; im != nil {
+			most = max(most, im.N)
+		}
+		if most > o.MaxImages {
+			return errors.Errorf("%d images stored, %d declared", most, o.MaxImages)
+		}
+		return nil
+	}
+	w := &watch{Strategy: s, step: func(*cl.Step, cl.Stored) error { return look() }, endTask: func(int) error { return look() }}
+	if _, err := r.run(w, seed); err != nil {
+		return err
+	}
+	if most == 0 && o.MaxImages > 0 {
+		return errors.Errorf("no image stored in the whole run, up to %d declared", o.MaxImages)
+	}
+	return nil
+}
+
+// bookkeeping is what a strategy's state may take, in bytes, beside what it reports as stored.
+const bookkeeping = 512
+
+// reportsStored: the images reported are images of finished tasks with their labels, the bytes reported cover them,
+// and the state written into a checkpoint is not larger than what is reported.
+func reportsStored(r *rig, newStrategy func() cl.Strategy, o Options) error {
+	s := newStrategy()
+	known := r.known()
+	look := func(task int) error {
+		stored := s.Stored()
+		if im := stored.Images; im != nil && im.N > 0 {
+			if err := im.Validate(); err != nil {
+				return err
+			}
+			if stored.Bytes < int64(len(im.Pixels)+len(im.Labels)) {
+				return errors.Errorf("%d bytes reported for %d images of %d", stored.Bytes, im.N, im.ImageSize())
+			}
+			for i := range im.N {
+				from, ok := known[string(im.Image(i))]
+				if (!ok && !o.Synthetic) || (ok && (from.task > task || from.label != im.Labels[i])) {
+					return errors.Errorf("after task %d, stored image %d with label %d is not one of a finished task", task, i, im.Labels[i])
+				}
+			}
+		}
+		state, err := s.State()
+		if err != nil {
+			return err
+		}
+		if int64(len(state)) > stored.Bytes+bookkeeping {
+			return errors.Errorf("after task %d the state has %d bytes, but %d are reported as stored", task, len(state), stored.Bytes)
+		}
+		return nil
+	}
+	_, err := r.run(&watch{Strategy: s, endTask: look}, seed)
+	return err
+}
+
+// seesDeclared: every row that counts holds, with its own label, an image of the declared stream or one that was
+// reported as stored before the step.
+func seesDeclared(r *rig, newStrategy func() cl.Strategy, o Options) error {
+	s, known := newStrategy(), r.known()
+	stream := s.Info().Stream
+	w := &watch{Strategy: s, step: func(step *cl.Step, stored cl.Stored) error {
+		held := map[string]uint8{}
+		if im := stored.Images; im != nil {
+			for i := range im.N {
+				held[string(im.Image(i))] = im.Labels[i]
+			}
+		}
+		row := make([]uint8, side*side)
+		for i, weight := range step.Batch.W {
+			if weight == 0 {
+				continue
+			}
+			datasets.Unscale(row, step.Batch.X[i*len(row):(i+1)*len(row)])
+			label := step.Batch.Y[i]
+			if l, ok := held[string(row)]; ok && label == int32(l) {
+				continue
+			}
+			from, ok := known[string(row)]
+			switch {
+			case !ok && o.Synthetic:
+			case !ok:
+				return errors.Errorf("row %d of step %d of task %d holds an image of no task", i, step.Index, step.Task)
+			case label != int32(from.label):
+				return errors.Errorf("row %d of step %d of task %d has label %d, its image %d", i, step.Index, step.Task, label, from.label)
+			case stream == cl.CurrentTask && from.task != step.Task, stream == cl.SeenTasks && from.task > step.Task:
+				return errors.Errorf("row %d of step %d of task %d holds an image of task %d that is not reported as stored", i, step.Index, step.Task, from.task)
+			}
+		}
+		return nil
+	}}
+	_, err := r.run(w, seed)
+	return err
+}
+
+// leavesTasks: the images a strategy is given stay as they are.
+func leavesTasks(r *rig, newStrategy func() cl.Strategy, _ Options) error {
+	defer func() { r.bench = NewBenchmark() }()
+	if _, err := r.run(newStrategy(), seed); err != nil {
+		return err
+	}
+	for i, task := range NewBenchmark().Tasks {
+		if got := r.bench.Tasks[i].Train; !bytes.Equal(got.Pixels, task.Train.Pixels) || !bytes.Equal(got.Labels, task.Train.Labels) {
+			return errors.Errorf("the images of task %d changed in the run", i)
+		}
+	}
+	return nil
+}
+
+// refusesState: bytes that are no state of the strategy, or only the beginning of one, are an error.
+func refusesState(r *rig, newStrategy func() cl.Strategy, _ Options) error {
+	points, err := r.run(newStrategy(), seed)
+	if err != nil {
+		return err
+	}
+	good := points[0].state
+	wrong := [][]byte{[]byte("not a state"), append(bytes.Clone(good), 0)}
+	if len(good) > 0 {
+		wrong = append(wrong, nil, good[:1], good[:len(good)/2], good[:len(good)-1])
+	}
+	for _, state := range wrong {
+		s := newStrategy()
+		if _, err := r.open(1, s, seed); err != nil {
+			return err
+		}
+		if s.Restore(state) == nil {
+			return errors.Errorf("%d bytes were restored that are no state (a state has %d)", len(state), len(good))
+		}
+	}
+	return nil
+}
+
+// origin is where an image comes from.
+type origin struct {
+	task  int
+	label uint8
+}
+
+// known finds the benchmark's images by their pixels.
+func (r *rig) known() map[string]origin {
+	known := map[string]origin{}
+	for i, task := range r.bench.Tasks {
+		for j := range task.Train.N {
+			known[string(task.Train.Image(j))] = origin{i, task.Train.Labels[j]}
+		}
+	}
+	return known
+}
+
+// same compares two ends of a run.
+func same(a, b point) error {
+	switch {
+	case !bytes.Equal(a.network, b.network):
+		return errors.New("the network differs")
+	case !bytes.Equal(a.state, b.state):
+		return errors.New("the strategy's state differs")
+	case !bytes.Equal(a.position, b.position):
+		return errors.Errorf("the position is %s, not %s", b.position, a.position)
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package cltest
+
+import (
+	"testing"
+
+	"palimpsest/pkg/cl"
+)
+
+// Options say what a strategy declares of itself.
+type Options struct {
+	// ZeroWeight returns the strategy with its own term weighed by 0: fine-tuning, bit for bit. It is nil for a
+	// strategy whose term has no weight.
+	ZeroWeight func() cl.Strategy
+
+	// MaxImages is how many images the strategy stores at most; the suite's tasks have 24 each.
+	MaxImages int
+
+	// Synthetic says that rows may hold images that are in no task, such as generated ones.
+	Synthetic bool
+}
+
+// check is one thing a strategy owes. run returns what is wrong.
+type check struct {
+	name string
+	run  func(r *rig, newStrategy func() cl.Strategy, o Options) error
+}
+
+// checks are the suite. Each of them is shown to fail on a broken strategy in this package's own tests.
+var checks = []check{
+	{"describes itself", describesItself},
+	{"fixed shapes, equal rows and steps", fixedShapes},
+	{"seeds repeat", seedsRepeat},
+	{"resumed equals uninterrupted", resumes},
+	{"zero weight is fine-tuning", zeroWeight},
+	{"bounded memory", boundedMemory},
+	{"reports what it stores", reportsStored},
+	{"sees only what it declares", seesDeclared},
+	{"leaves the tasks alone", leavesTasks},
+	{"refuses a wrong state", refusesState},
+}
+
+// Conform fails the test for everything that the strategies newStrategy returns owe and do not keep. newStrategy must
+// return a new, equal strategy at each call, with settings that make it store something within the suite's 3 tasks of
+// 24 images of 2 classes, 4 fresh and 4 replay rows and 4 steps a task. The bit-for-bit checks compare weights,
+// averages and optimiser state.
+func Conform(t *testing.T, newStrategy func() cl.Strategy, o Options) {
+	t.Helper()
+	r := newRig(t)
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) {
+			if c.name == "zero weight is fine-tuning" && o.ZeroWeight == nil {
+				t.Skip("the strategy has no weight")
+			}
+			if err := c.run(r, newStrategy, o); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -1,0 +1,7 @@
+// Package cltest holds what every continual-learning strategy owes, as one suite of checks that the test of each
+// strategy calls: [Conform].
+//
+// The checks train a tiny network on a benchmark of images that can be told apart pixel by pixel, so that each row of
+// each step can be traced to the task it came from. All networks of a test process share two compiled steps; tests
+// that use them must not run in parallel.
+package cltest

@@ -1,0 +1,131 @@
+package cltest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/backend/backendtest"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/unet"
+)
+
+const (
+	side   = 8  // of the images, in pixels
+	images = 24 // of each task
+	tasks  = 3
+)
+
+// Config is the loop that the suite runs: short, with everything random switched on.
+func Config() cl.LoopConfig {
+	return cl.LoopConfig{FreshRows: 4, ReplayRows: 4, StepsPerTask: 4, ResetOptimizer: true, LabelDropout: 0.2}
+}
+
+// NewBenchmark returns a benchmark of 3 tasks of 24 grey 8×8 images of two classes each, with flips. No two images are
+// equal, and none equals a mirrored one.
+func NewBenchmark() *datasets.Benchmark {
+	b := &datasets.Benchmark{Name: "test", H: side, W: side, C: 1, Prep: datasets.Prep{Method: "none", Flip: true}}
+	rng := rand.New(rand.NewPCG(11, 12))
+	for task := range tasks {
+		im := &datasets.Images{N: images, H: side, W: side, C: 1}
+		for i := range images {
+			for p := range side * side {
+				switch p { // the signature: task and number, in the first two pixels
+				case 0:
+					im.Pixels = append(im.Pixels, uint8(60*task+10))
+				case 1:
+					im.Pixels = append(im.Pixels, uint8(10*i))
+				default:
+					im.Pixels = append(im.Pixels, uint8(rng.IntN(256)))
+				}
+			}
+			im.Labels = append(im.Labels, uint8(2*task+i%2))
+		}
+		classes := []int{2 * task, 2*task + 1}
+		b.Tasks = append(b.Tasks, datasets.Task{ID: task, Name: fmt.Sprint("task ", task), Classes: classes, Train: im})
+		for _, c := range classes {
+			b.ClassNames = append(b.ClassNames, fmt.Sprint("class ", c))
+		}
+	}
+	return b
+}
+
+// Features stands in for a classifier: the mean of each quarter of an image and of the whole.
+func Features(im *datasets.Images) (*mat.Dense, error) {
+	m := mat.NewDense(im.N, 5, nil)
+	for i := range im.N {
+		for p, v := range im.Image(i) {
+			quarter := p/(side*side/2)*2 + p%side/(side/2)
+			m.Set(i, quarter, m.At(i, quarter)+float64(v))
+			m.Set(i, 4, m.At(i, 4)+float64(v))
+		}
+	}
+	return m, nil
+}
+
+// shared are the networks of the process and the file that holds them as they were when new.
+var shared struct {
+	sync.Mutex
+	networks []*diffusion.Network
+	initial  []byte
+}
+
+// NewNetwork returns a class-conditional network for the suite's images with T = 20, dropout and EMA, in its initial
+// state. i is 0 or 1: a second call with the same i returns the same network, reset.
+func NewNetwork(t testing.TB, i int) *diffusion.Network {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.networks == nil {
+		for range 2 {
+			n, err := newNetwork(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shared.networks = append(shared.networks, n)
+		}
+		var err error
+		if shared.initial, err = save(shared.networks[0], t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := shared.networks[i]
+	if err := load(n, t.TempDir(), shared.initial); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func newNetwork(t testing.TB) (*diffusion.Network, error) {
+	p, err := diffusion.New(diffusion.Config{T: 20, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge})
+	if err != nil {
+		return nil, err
+	}
+	u := unet.Config{ImageSize: side, Channels: 1, OutChannels: 1, Base: 8, Mults: []int{1, 2}, ResBlocks: 1, Heads: 1, Groups: 4,
+		Dropout: 0.1, Classes: 2 * tasks}
+	train := diffusion.TrainConfig{LearningRate: 1e-3, WarmUp: 3, ClipNorm: 1, EMA: 0.9}
+	return diffusion.NewNetwork(backendtest.Open(t), p, u, train, 1)
+}
+
+// save returns all of a network's state, bit for bit.
+func save(n *diffusion.Network, dir string) ([]byte, error) {
+	if err := n.Save(dir); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, diffusion.StateFile))
+}
+
+// load replaces all of a network's state.
+func load(n *diffusion.Network, dir string, state []byte) error {
+	if err := os.WriteFile(filepath.Join(dir, diffusion.StateFile), state, 0o600); err != nil {
+		return err
+	}
+	return n.Load(dir)
+}

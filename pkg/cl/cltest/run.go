@@ -1,0 +1,140 @@
+package cltest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
+)
+
+// rig runs strategies on the suite's benchmark.
+type rig struct {
+	bench    *datasets.Benchmark
+	networks [2]*diffusion.Network
+	initial  []byte
+	dir      string
+}
+
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	r := &rig{bench: NewBenchmark(), dir: t.TempDir()}
+	for i := range r.networks {
+		r.networks[i] = NewNetwork(t, i)
+	}
+	r.initial = shared.initial
+	return r
+}
+
+// watch wraps a strategy and shows each step as the strategy leaves it, and what it stores after each task.
+type watch struct {
+	cl.Strategy
+	step    func(s *cl.Step, stored cl.Stored) error
+	endTask func(task int) error
+}
+
+func (w *watch) BeforeStep(s *cl.Step) error {
+	stored := w.Strategy.Stored()
+	if err := w.Strategy.BeforeStep(s); err != nil || w.step == nil {
+		return err
+	}
+	return w.step(s, stored)
+}
+
+func (w *watch) EndTask(task int, train *datasets.Images) error {
+	if err := w.Strategy.EndTask(task, train); err != nil || w.endTask == nil {
+		return err
+	}
+	return w.endTask(task)
+}
+
+// point is a run stopped after a number of events, an event being a step or the end of a phase.
+type point struct {
+	events         int
+	network, state []byte
+	position       []byte
+}
+
+// open prepares a run from its beginning on network i.
+func (r *rig) open(i int, s cl.Strategy, seed uint64) (*cl.Loop, error) {
+	if err := load(r.networks[i], r.dir, r.initial); err != nil {
+		return nil, err
+	}
+	return cl.NewLoop(r.networks[i], r.bench, s, Config(), cl.Setup{Seed: seed, Features: Features})
+}
+
+// finish does what is left of a run that has had the given number of events. It stops after each of the events listed
+// in save, writes a point and goes on. The last point is the end of the run.
+func (r *rig) finish(l *cl.Loop, events int, save ...int) ([]point, error) {
+	var points []point
+	for !l.Done() {
+		if slices.Contains(save, events) {
+			p, err := r.save(l, events)
+			if err != nil {
+				return nil, err
+			}
+			points = append(points, p)
+		}
+		if l.PhaseDone() {
+			if err := l.EndPhase(); err != nil {
+				return nil, err
+			}
+		} else if _, err := l.Step(); err != nil {
+			return nil, err
+		}
+		// A strategy can lead the loop astray by changing its stream.
+		if events++; events > 10*tasks*(1+Config().StepsPerTask) {
+			return nil, fmt.Errorf("the run has not ended after %d events", events)
+		}
+	}
+	end, err := r.save(l, events)
+	return append(points, end), err
+}
+
+// run is a whole run on the first network.
+func (r *rig) run(s cl.Strategy, seed uint64, save ...int) ([]point, error) {
+	l, err := r.open(0, s, seed)
+	if err != nil {
+		return nil, err
+	}
+	return r.finish(l, 0, save...)
+}
+
+// save writes all that a checkpoint holds.
+func (r *rig) save(l *cl.Loop, events int) (p point, err error) {
+	p.events = events
+	if p.network, err = save(l.Network, r.dir); err != nil {
+		return p, err
+	}
+	if p.state, err = l.Strategy.State(); err != nil {
+		return p, err
+	}
+	p.state = slices.Clone(p.state)
+	p.position, err = json.Marshal(l.Position)
+	return p, err
+}
+
+// resume goes on from p with a new strategy and the second network, to the end.
+func (r *rig) resume(s cl.Strategy, seed uint64, p point) (point, error) {
+	l, err := r.open(1, s, seed)
+	if err != nil {
+		return point{}, err
+	}
+	if err := load(l.Network, r.dir, p.network); err != nil {
+		return point{}, err
+	}
+	if err := l.Strategy.Restore(slices.Clone(p.state)); err != nil {
+		return point{}, err
+	}
+	if err := json.Unmarshal(p.position, &l.Position); err != nil {
+		return point{}, err
+	}
+	points, err := r.finish(l, p.events)
+	if err != nil {
+		return point{}, err
+	}
+	return points[len(points)-1], nil
+}

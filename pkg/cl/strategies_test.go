@@ -1,0 +1,34 @@
+package cl_test
+
+import (
+	"testing"
+
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/cl/cltest"
+	"palimpsest/pkg/memory"
+)
+
+func TestFinetuneConforms(t *testing.T) {
+	cltest.Conform(t, func() cl.Strategy { return &cl.Finetune{} }, cltest.Options{})
+}
+
+func TestJointConforms(t *testing.T) {
+	cltest.Conform(t, func() cl.Strategy { return &cl.Joint{} }, cltest.Options{})
+}
+
+func TestCumulativeConforms(t *testing.T) {
+	cltest.Conform(t, func() cl.Strategy { return &cl.Cumulative{} }, cltest.Options{})
+}
+
+func TestERConforms(t *testing.T) {
+	for _, policy := range memory.PolicyNames() {
+		for _, draw := range []string{cl.DrawUniform, cl.DrawBalanced} {
+			t.Run(policy+" "+draw, func(t *testing.T) {
+				er := func(lambda float64) func() cl.Strategy {
+					return func() cl.Strategy { return &cl.ER{Lambda: lambda, Buffer: 11, Policy: policy, Draw: draw} }
+				}
+				cltest.Conform(t, er(0.3), cltest.Options{ZeroWeight: er(0), MaxImages: 11})
+			})
+		}
+	}
+}
