@@ -3,7 +3,7 @@
 //
 // # Conventions
 //
-// Runs with the same strategy label and different seeds form a [Group]; a number of a group is a [Stat], the mean
+// Runs with the same strategy label and different seeds form a [Method]; a number of a method is a [Stat], the mean
 // over the seeds that measured it and the sample standard deviation (n-1) where there are at least two. A number
 // that was not measured is NaN in Go and "–" on paper, never 0.
 //

@@ -9,13 +9,13 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// Notes says how the numbers of the groups were measured and what the rows have in common: data, N, reference
+// Notes says how the numbers of the methods were measured and what the rows have in common: data, N, reference
 // split, extractor, sampler, rows and steps, seeds, and how ±, joint and the copies are to be read.
-func Notes(groups []Group) []string {
-	if len(groups) == 0 {
+func Notes(methods []Method) []string {
+	if len(methods) == 0 {
 		return nil
 	}
-	first := groups[0].Runs[0]
+	first := methods[0].Runs[0]
 	b, p := first.Benchmark, first.Protocol
 	notes := []string{
 		fmt.Sprintf("Data: %s, %s, %d tasks learned one after another, %d×%d pixels (%s).",
@@ -24,10 +24,10 @@ func Notes(groups []Group) []string {
 			p.SamplesPerTask, countImages(p.ReferenceImages), p.ReferenceSplit, p.Extractor, checksum(p.ExtractorSHA256), p.FeatureDim),
 		fmt.Sprintf("Samples: %s with %d steps, guidance %g, %s weights.",
 			p.Sampler, p.SamplerSteps, p.Guidance, map[bool]string{true: "averaged (EMA)", false: "plain"}[p.EMA]),
-		trainingNote(groups),
-		seedsNote(groups),
+		trainingNote(methods),
+		seedsNote(methods),
 	}
-	if _, ok := find(groups, Joint); ok {
+	if _, ok := find(methods, Joint); ok {
 		notes = append(notes, "joint learns all tasks at once, from scratch: it is the reference. It has no order of tasks, so it has no forgetting.")
 	}
 	return append(notes, fmt.Sprintf("Copies qualify FID: a sample copies an image if it is nearer to it than %s times its distance to the second nearest; "+
@@ -48,23 +48,23 @@ func checksum(sum string) string {
 	return " (SHA-256 " + sum[:min(8, len(sum))] + "…)"
 }
 
-// trainingNote says how many steps of how many rows all groups had, or that they differ.
-func trainingNote(groups []Group) string {
-	steps := distinct(groups, func(r *results.Run) string { return strconv.Itoa(r.Cost.Steps) })
-	rows := distinct(groups, func(r *results.Run) string { return strconv.Itoa(r.Cost.FreshRows + r.Cost.ReplayRows) })
+// trainingNote says how many steps of how many rows all methods had, or that they differ.
+func trainingNote(methods []Method) string {
+	steps := distinct(methods, func(r *results.Run) string { return strconv.Itoa(r.Cost.Steps) })
+	rows := distinct(methods, func(r *results.Run) string { return strconv.Itoa(r.Cost.FreshRows + r.Cost.ReplayRows) })
 	if len(steps) == 1 && len(rows) == 1 {
-		c := groups[0].Runs[0].Cost
+		c := methods[0].Runs[0].Cost
 		return fmt.Sprintf("All rows: %d optimiser steps of %d images (%d fresh and %d for rehearsal; a strategy that rehearses nothing gives the latter no weight or fills them with fresh images).",
 			c.Steps, c.FreshRows+c.ReplayRows, c.FreshRows, c.ReplayRows)
 	}
 	return fmt.Sprintf("Training differs between rows: %s optimiser steps, %s images a step.", strings.Join(steps, ", "), strings.Join(rows, ", "))
 }
 
-// seedsNote says which seeds the groups have and what ± is.
-func seedsNote(groups []Group) string {
-	lists := make([]string, len(groups))
+// seedsNote says which seeds the methods have and what ± is.
+func seedsNote(methods []Method) string {
+	lists := make([]string, len(methods))
 	most := 0
-	for i, g := range groups {
+	for i, g := range methods {
 		var s []string
 		for _, r := range g.Runs {
 			s = append(s, strconv.FormatUint(r.Seed, 10))
@@ -75,7 +75,7 @@ func seedsNote(groups []Group) string {
 	text := "Seeds: " + lists[0]
 	if len(slices.Compact(slices.Sorted(slices.Values(lists)))) > 1 {
 		text = "Seeds"
-		for i, g := range groups {
+		for i, g := range methods {
 			text += map[bool]string{true: ": ", false: "; "}[i == 0] + g.Label + " " + lists[i]
 		}
 	}
@@ -85,14 +85,16 @@ func seedsNote(groups []Group) string {
 	return text + ". ± is the sample standard deviation over seeds."
 }
 
-// Warnings lists what forbids comparing the groups' numbers: differences in data, protocol or training.
-func Warnings(groups []Group) []string {
+// Warnings lists what forbids comparing the methods' numbers: differences in data, protocol or training.
+func Warnings(methods []Method) []string {
 	var out []string
 	for _, c := range []struct {
 		what string
 		of   func(*results.Run) string
 	}{
-		{"the data", func(r *results.Run) string { return r.Benchmark.Dataset + " (" + r.Benchmark.Scenario + ", " + r.Benchmark.Prep + ")" }},
+		{"the data", func(r *results.Run) string {
+			return r.Benchmark.Dataset + " (" + r.Benchmark.Scenario + ", " + r.Benchmark.Prep + ")"
+		}},
 		{"the number of tasks", func(r *results.Run) string { return strconv.Itoa(len(r.Benchmark.Tasks)) }},
 		{"N, generated images a task,", func(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }},
 		{"the reference split", func(r *results.Run) string { return r.Protocol.ReferenceSplit }},
@@ -107,26 +109,26 @@ func Warnings(groups []Group) []string {
 		{"the number of images a step", func(r *results.Run) string { return strconv.Itoa(r.Cost.FreshRows + r.Cost.ReplayRows) }},
 		{"the number of parameters", func(r *results.Run) string { return strconv.Itoa(r.Cost.Parameters) }},
 	} {
-		if found := distinct(groups, c.of); len(found) > 1 {
+		if found := distinct(methods, c.of); len(found) > 1 {
 			out = append(out, c.what+" differs between rows: "+strings.Join(found, "; ")+".")
 		}
 	}
 	// The order of classes may depend on the seed, but all rows must have met the same orders.
-	orders := func(g Group) []string {
-		return slices.Sorted(slices.Values(distinct([]Group{g}, func(r *results.Run) string { return fmt.Sprint(classes(r)) })))
+	orders := func(g Method) []string {
+		return slices.Sorted(slices.Values(distinct([]Method{g}, func(r *results.Run) string { return fmt.Sprint(classes(r)) })))
 	}
-	for _, g := range groups[min(1, len(groups)):] {
-		if !slices.Equal(orders(g), orders(groups[0])) {
-			out = append(out, "the classes of the tasks differ between "+groups[0].Label+" and "+g.Label+".")
+	for _, g := range methods[min(1, len(methods)):] {
+		if !slices.Equal(orders(g), orders(methods[0])) {
+			out = append(out, "the classes of the tasks differ between "+methods[0].Label+" and "+g.Label+".")
 		}
 	}
 	return out
 }
 
 // distinct lists what the runs answer, each answer once, in order of appearance.
-func distinct(groups []Group, of func(*results.Run) string) []string {
+func distinct(methods []Method, of func(*results.Run) string) []string {
 	var found []string
-	for _, g := range groups {
+	for _, g := range methods {
 		for _, r := range g.Runs {
 			if s := of(r); !slices.Contains(found, s) {
 				found = append(found, s)

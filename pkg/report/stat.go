@@ -8,7 +8,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Stat is a number of a group of runs: mean and sample standard deviation over N seeds.
+// Stat is a number of a method: mean and sample standard deviation over N seeds.
 type Stat struct {
 	Mean float64 // NaN if no seed measured it
 	Std  float64 // NaN for fewer than two seeds
@@ -89,7 +89,7 @@ func decimalsFor(values []Stat, least, most int) int {
 	return min(max(1-int(math.Floor(math.Log10(smallest))), least), most)
 }
 
-// Difference is what separates two groups in one number.
+// Difference is what separates two methods in one number.
 type Difference struct {
 	Value  float64 // first minus second; NaN if one was not measured
 	Spread float64 // sqrt(s₁² + s₂²), the standard deviation between one run of each; NaN if one has a single seed

@@ -6,7 +6,7 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// Summary holds a group's numbers for the table. "Final" is after the last task, averaged over all tasks; a
+// Summary holds a method's numbers for the table. "Final" is after the last task, averaged over all tasks; a
 // number is missing as soon as one of the cells of R it needs was not measured.
 type Summary struct {
 	FID                Stat // final average
@@ -31,8 +31,8 @@ type Summary struct {
 	PeakRSS            Stat // bytes
 }
 
-// Summary computes the group's numbers.
-func (g Group) Summary() Summary {
+// Summary computes the method's numbers.
+func (g Method) Summary() Summary {
 	final := func(m Metric) Stat {
 		return g.Over(func(r *results.Run) float64 { return Matrix(r, m).Final() })
 	}
@@ -83,6 +83,11 @@ func (g Group) Summary() Summary {
 		StoredBytes:      cost(func(c *results.Cost) float64 { return float64(c.StoredBytes) }),
 		TrainSeconds:     cost(func(c *results.Cost) float64 { return c.TrainSeconds }),
 		ExtraEvaluations: cost(func(c *results.Cost) float64 { return float64(c.ExtraEvaluations) }),
-		PeakRSS:          cost(func(c *results.Cost) float64 { return float64(c.PeakRSS) }),
+		PeakRSS: cost(func(c *results.Cost) float64 {
+			if c.PeakRSS == 0 { // the system does not tell
+				return math.NaN()
+			}
+			return float64(c.PeakRSS)
+		}),
 	}
 }

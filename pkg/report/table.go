@@ -8,7 +8,7 @@ import (
 // Table is the comparison of strategies: sections of columns over the same rows, and the notes that make its
 // numbers readable. [Table.Text], [Table.Markdown] and [Table.HTML] write it.
 type Table struct {
-	Rows     []string // labels of the groups
+	Rows     []string // labels of the methods
 	Sections []Section
 	Notes    []string // how the numbers were measured
 	Warnings []string // why rows must not be compared, if so
@@ -42,16 +42,16 @@ func (c Column) Title() string {
 	return c.Head + ", " + c.Unit
 }
 
-// NewTable compares groups.
-func NewTable(groups []Group) *Table {
-	t := &Table{Notes: Notes(groups), Warnings: Warnings(groups)}
-	summaries := make([]Summary, len(groups))
-	for i, g := range groups {
+// NewTable compares methods.
+func NewTable(methods []Method) *Table {
+	t := &Table{Notes: Notes(methods), Warnings: Warnings(methods)}
+	summaries := make([]Summary, len(methods))
+	for i, g := range methods {
 		t.Rows = append(t.Rows, g.Label)
 		summaries[i] = g.Summary()
 	}
 	column := func(head, unit, long string, least, most int, scale float64, f func(*Summary) Stat) Column {
-		values := make([]Stat, len(groups))
+		values := make([]Stat, len(methods))
 		for i := range summaries {
 			values[i] = f(&summaries[i]).Times(scale)
 		}
@@ -59,7 +59,7 @@ func NewTable(groups []Group) *Table {
 		decimals := decimalsFor(values, least, most)
 		for i, s := range values {
 			text := s.Format(decimals)
-			if s.Known() && s.N < len(groups[i].Runs) {
+			if s.Known() && s.N < len(methods[i].Runs) {
 				text += " (" + seeds(s.N) + ")" // not all seeds measured it
 			}
 			c.Cells = append(c.Cells, Cell{Text: text, Sort: s.Mean})

@@ -9,25 +9,25 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// Verdict answers in plain sentences, computed from the groups' numbers alone: does finetune forget, which
+// Verdict answers in plain sentences, computed from the methods' numbers alone: does finetune forget, which
 // strategies forget less and by how much compared with the spread over seeds, what that costs on the newest task,
 // who comes level with joint training and whether copying may be why, and what remembering cost.
 //
-// Two groups are told apart by [Difference.Grade]: within the spread they count as level. With one seed the spread
+// Two methods are told apart by [Difference.Grade]: within the spread they count as level. With one seed the spread
 // is unknown, which the sentences say.
-func Verdict(groups []Group) []string {
-	if len(groups) == 0 {
+func Verdict(methods []Method) []string {
+	if len(methods) == 0 {
 		return nil
 	}
 	var out []string
-	if w := Warnings(groups); len(w) > 0 {
+	if w := Warnings(methods); len(w) > 0 {
 		out = append(out, "Read with care, the rows are not strictly comparable: "+strings.Join(w, " "))
 	}
-	summaries := make(map[string]Summary, len(groups))
-	for _, g := range groups {
+	summaries := make(map[string]Summary, len(methods))
+	for _, g := range methods {
 		summaries[g.Label] = g.Summary()
 	}
-	v := verdict{groups, summaries}
+	v := verdict{methods, summaries}
 	for _, sentences := range [][]string{v.finetune(), v.forgetting(), v.settings(), v.reference(), v.costs()} {
 		out = append(out, sentences...)
 	}
@@ -36,7 +36,7 @@ func Verdict(groups []Group) []string {
 
 // verdict holds what the sentences are about.
 type verdict struct {
-	groups    []Group
+	methods   []Method
 	summaries map[string]Summary
 }
 
@@ -47,7 +47,7 @@ func size(v float64) string { return number(math.Abs(v), 1) }
 
 // finetune says whether training without any measure forgets.
 func (v verdict) finetune() []string {
-	g, ok := find(v.groups, Finetune)
+	g, ok := find(v.methods, Finetune)
 	if !ok {
 		return []string{"There is no finetune run, so there is no floor that the others could be held against."}
 	}
@@ -89,13 +89,13 @@ func (s Stat) abs() Stat { return Stat{math.Abs(s.Mean), math.Abs(s.Std), s.N} }
 
 // forgetting compares every strategy's forgetting with finetune's.
 func (v verdict) forgetting() []string {
-	base, ok := find(v.groups, Finetune)
+	base, ok := find(v.methods, Finetune)
 	if !ok {
 		return nil
 	}
 	floor := v.summaries[base.Label]
 	var out []string
-	for _, g := range v.groups {
+	for _, g := range v.methods {
 		s := v.summaries[g.Label]
 		if g.Name() == Finetune || !s.FIDForgetting.Known() || !floor.FIDForgetting.Known() {
 			continue
@@ -129,14 +129,14 @@ func (v verdict) forgetting() []string {
 func (v verdict) settings() []string {
 	var out []string
 	var done []string
-	for _, g := range v.groups {
+	for _, g := range v.methods {
 		name := g.Name()
 		if slices.Contains(done, name) {
 			continue
 		}
 		done = append(done, name)
 		var labels []string
-		for _, other := range v.groups {
+		for _, other := range v.methods {
 			if other.Name() == name {
 				labels = append(labels, other.Label)
 			}
@@ -192,7 +192,7 @@ func (v verdict) best(labels []string, of func(Summary) Stat) string {
 
 // reference compares all with joint training, and asks the copies where joint is reached.
 func (v verdict) reference() []string {
-	g, ok := find(v.groups, Joint)
+	g, ok := find(v.methods, Joint)
 	if !ok {
 		return []string{"There is no joint run, so there is no reference."}
 	}
@@ -201,14 +201,14 @@ func (v verdict) reference() []string {
 		return []string{g.Label + " is the reference, but its FID was not measured for every task."}
 	}
 	budget := ""
-	if len(distinct(v.groups, func(r *results.Run) string {
+	if len(distinct(v.methods, func(r *results.Run) string {
 		return fmt.Sprint(r.Cost.Steps, r.Cost.FreshRows+r.Cost.ReplayRows)
 	})) == 1 {
 		budget = " with as many steps of as many images"
 	}
 	out := []string{fmt.Sprintf("%s, which learns all tasks at once%s, is the reference: its FID over all tasks is %s.", g.Label, budget, fid(joint.FID))}
 	var behind []string
-	for _, other := range v.groups {
+	for _, other := range v.methods {
 		s := v.summaries[other.Label]
 		if other.Name() == Joint || !s.FID.Known() {
 			continue
@@ -263,9 +263,9 @@ func copies(s, joint Summary, reference string) string {
 
 // costs says what remembering took.
 func (v verdict) costs() []string {
-	base, hasBase := find(v.groups, Finetune)
+	base, hasBase := find(v.methods, Finetune)
 	var parts []string
-	for _, g := range v.groups {
+	for _, g := range v.methods {
 		if g.Name() == Finetune || g.Name() == Joint {
 			continue
 		}

@@ -1,0 +1,174 @@
+package report
+
+import (
+	"math"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// CostQuality sets quality beside its price: a row a method, a panel a number, a dot the mean over seeds with a bar
+// of ± one standard deviation, [cleveland].
+func CostQuality(methods []Method) Figure {
+	summaries := make([]Summary, len(methods))
+	most := 0.0
+	for i, g := range methods {
+		summaries[i] = g.Summary()
+		most = math.Max(most, summaries[i].StoredBytes.Mean)
+	}
+	unit, bytes := byteUnit(most)
+	columns := []struct {
+		title string
+		of    func(Summary) Stat
+	}{
+		{"final FID", func(s Summary) Stat { return s.FID }},
+		{"FID forgetting", func(s Summary) Stat { return s.FIDForgetting }},
+		{"stored images", func(s Summary) Stat { return s.StoredImages }},
+		{"stored, " + unit, func(s Summary) Stat { return s.StoredBytes.Times(1 / bytes) }},
+		{"training, s", func(s Summary) Stat { return s.TrainSeconds }},
+	}
+	l := looks(methods)
+	panels := make([]*plot.Plot, len(columns))
+	for k, column := range columns {
+		p := newPanel(column.title, "", "")
+		low, high := 0.0, 0.0
+		for i := range methods {
+			s := column.of(summaries[i])
+			y := float64(len(methods) - 1 - i)
+			if !s.Known() {
+				continue
+			}
+			end := s.Mean
+			if s.HasSpread() {
+				end += s.Std
+				p.Add(&plotter.Line{XYs: plotter.XYs{{X: s.Mean - s.Std, Y: y}, {X: s.Mean + s.Std, Y: y}}, LineStyle: draw.LineStyle{Color: l[i].colour, Width: 2}})
+				low = math.Min(low, s.Mean-s.Std)
+			}
+			low, high = math.Min(low, s.Mean), math.Max(high, end)
+			p.Add(&plotter.Scatter{XYs: plotter.XYs{{X: s.Mean, Y: y}}, GlyphStyle: l[i].marker(4)})
+		}
+		if high == low {
+			high = low + 1
+		}
+		room := 0.06 * (high - low)
+		p.X.Min, p.X.Max = low-room, high+room
+		p.Y.Min, p.Y.Max = -0.5, float64(len(methods))-0.5
+		p.X.Tick.Marker = fewTicks{}
+		p.Y.Tick.Marker = rowTicks{methods, k == 0}
+		p.Y.LineStyle.Width, p.Y.Tick.Length = 0, 0
+		panels[k] = p
+	}
+	f := Figure{
+		Title:   "Quality and its price",
+		Caption: "Mean over seeds; bars: ± one standard deviation. FID over all tasks after the last one, and by how much it rose since each was learned; lower is better.",
+		Width:   720, Height: 62 + 24*float64(len(methods)),
+	}
+	f.paint = func(c draw.Canvas) {
+		t := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 14, PadLeft: 2, PadRight: 6}
+		for i, canvas := range plot.Align([][]*plot.Plot{panels}, t, c)[0] {
+			panels[i].Draw(canvas)
+		}
+	}
+	return f
+}
+
+// rowTicks names the methods from top to bottom, or only rules their lines.
+type rowTicks struct {
+	methods []Method
+	named   bool
+}
+
+// Ticks implements [plot.Ticker].
+func (t rowTicks) Ticks(low, high float64) []plot.Tick {
+	out := make([]plot.Tick, len(t.methods))
+	label := style(tickSize, false, ink, 0, 0)
+	for i, g := range t.methods {
+		out[i].Value = float64(len(t.methods) - 1 - i)
+		out[i].Label = " " // an empty label is a minor tick, without a grid line
+		if t.named {
+			out[i].Label = shorten(label, g.Label, 130)
+		}
+	}
+	return out
+}
+
+// fewTicks labels two or three round numbers: for narrow panels.
+type fewTicks struct{}
+
+// Ticks implements [plot.Ticker].
+func (fewTicks) Ticks(low, high float64) []plot.Tick {
+	step := math.Pow(10, math.Floor(math.Log10(high-low)))
+	for (high-low)/step < 1.9 {
+		step /= 2
+	}
+	for (high-low)/step > 3.2 {
+		step *= 2
+	}
+	var out []plot.Tick
+	for k := math.Ceil(low / step); k*step <= high; k++ {
+		out = append(out, plot.Tick{Value: k * step, Label: shortNumber(k * step)})
+	}
+	return out
+}
+
+// CopiesScatter sets the share of copies against FID over all tasks at the end: who is low and far to the right has
+// bought its FID by copying. One panel for copies of training images, and one for copies of buffer images where any
+// method has a buffer.
+func CopiesScatter(methods []Method) Figure {
+	l := looks(methods)
+	summaries := make([]Summary, len(methods))
+	var fids []curve
+	for i, g := range methods {
+		summaries[i] = g.Summary()
+		fids = append(fids, curve{y: []Stat{summaries[i].FID}})
+	}
+	title := "Copies and FID"
+	low, high, ok := extent(fids)
+	if !ok {
+		return absent(title, "FID was not measured.")
+	}
+	var row []*plot.Plot
+	for _, c := range []struct {
+		title string
+		of    func(Summary) Stat
+	}{
+		{"copies of training images, %", func(s Summary) Stat { return s.MemorisedTrain.Times(100) }},
+		{"copies of buffer images, %", func(s Summary) Stat { return s.MemorisedBuffer.Times(100) }},
+	} {
+		y := ""
+		if len(row) == 0 {
+			y = "final FID (lower is better)"
+		}
+		p := newPanel("", c.title, y)
+		setRange(p, low, high)
+		right, any := 1.0, false
+		for i := range methods {
+			x, f := c.of(summaries[i]), summaries[i].FID
+			if !x.Known() || !f.Known() {
+				continue
+			}
+			any = true
+			bar := draw.LineStyle{Color: l[i].colour, Width: 1.2}
+			right = math.Max(right, x.Mean)
+			if x.HasSpread() {
+				right = math.Max(right, x.Mean+x.Std)
+				p.Add(&plotter.Line{XYs: plotter.XYs{{X: math.Max(0, x.Mean-x.Std), Y: f.Mean}, {X: x.Mean + x.Std, Y: f.Mean}}, LineStyle: bar})
+			}
+			if f.HasSpread() {
+				p.Add(&plotter.Line{XYs: plotter.XYs{{X: x.Mean, Y: math.Max(f.Mean-f.Std, p.Y.Min)}, {X: x.Mean, Y: f.Mean + f.Std}}, LineStyle: bar})
+			}
+			p.Add(&plotter.Scatter{XYs: plotter.XYs{{X: x.Mean, Y: f.Mean}}, GlyphStyle: l[i].marker(5)})
+		}
+		if !any {
+			continue
+		}
+		p.X.Min, p.X.Max = -0.03*right, 1.05*right
+		row = append(row, p)
+	}
+	if len(row) == 0 {
+		return absent(title, "Copies were not measured.")
+	}
+	return chart(title, "A sample copies an image that is much nearer to it than any other. Bars: ± one standard deviation over seeds.",
+		60+310*float64(len(row)), 290, entries(methods, l), [][]*plot.Plot{row})
+}

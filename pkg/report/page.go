@@ -1,0 +1,230 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/results"
+)
+
+var (
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageCSS string
+	//go:embed page.js
+	pageJS string
+
+	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+)
+
+// page is what the template shows.
+type page struct {
+	Title, Question, Gridless, Benchmark string
+	CSS                                  template.CSS
+	JS                                   template.JS
+	Verdict, Machines                    []string
+	Table, Glossary                      template.HTML
+	Matrices                             []pageMatrix
+	Curves, Costs                        []template.HTML
+	Strips                               []pageStrip
+	Tasks                                []pageTask
+	Strategies                           []results.Strategy
+	Runs                                 []pageRun
+	Configs                              []pageConfig
+}
+
+type pageMatrix struct {
+	Name, Caption string
+	Maps          []template.HTML
+}
+
+type pageStrip struct {
+	Label, Run    string
+	Image         template.URL
+	Width, Height int
+}
+
+type pageTask struct {
+	Number      int
+	Classes     string
+	Train, Test int
+}
+
+type pageRun struct {
+	Name, Commit, Started, Train, Eval, Compile, Command string
+	Seed                                                 uint64
+}
+
+type pageConfig struct{ Label, Run, JSON string }
+
+// WriteHTML writes [HTML] to a file, whole or not at all.
+func WriteHTML(path string, s Study) error {
+	var b bytes.Buffer
+	if err := HTML(&b, s); err != nil {
+		return err
+	}
+	return results.WriteFile(path, b.Bytes())
+}
+
+// HTML writes the study as one page that needs nothing else: figures are inline SVG, sample sheets are PNG in data
+// URLs, styles and the small script are inside. It follows the reader's light or dark setting and fits a phone. It is
+// an error if the study has no runs or a stored grid cannot be read.
+func HTML(w io.Writer, s Study) error {
+	if len(s.Runs) == 0 {
+		return errors.New("report.HTML: the study has no runs; need at least one")
+	}
+	methods := s.Group()
+	table := NewTable(methods)
+	p := page{
+		Title: s.title(), Question: question(methods), Benchmark: benchmark(methods),
+		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
+		Verdict: Verdict(methods), Machines: machines(s.Runs),
+		Table: template.HTML(table.HTML()), Glossary: template.HTML(table.Glossary()),
+	}
+	for _, m := range Metrics() {
+		if !measured(methods, m) {
+			continue
+		}
+		matrix := pageMatrix{Name: m.Label(), Caption: heatmapCaption(methods, m)}
+		for _, f := range Heatmaps(methods, m) {
+			matrix.Maps = append(matrix.Maps, template.HTML("<figure>"+f.inline()+"</figure>\n")) // one caption below all
+		}
+		p.Matrices = append(p.Matrices, matrix)
+	}
+	p.Curves = []template.HTML{template.HTML(ForgettingCurves(methods, FID).HTML())}
+	if measured(methods, ClassAccuracy) {
+		f := ForgettingCurves(methods, ClassAccuracy)
+		f.Title = "The same in class accuracy"
+		p.Curves = append(p.Curves, template.HTML(f.HTML()))
+	}
+	p.Curves = append(p.Curves, template.HTML(AverageCurve(methods, FID).HTML()), template.HTML(LossCurve(methods).HTML()))
+	p.Costs = []template.HTML{template.HTML(CostQuality(methods).HTML()), template.HTML(CopiesScatter(methods).HTML())}
+	if err := p.addStrips(&s, methods); err != nil {
+		return err
+	}
+	if err := p.addRuns(methods); err != nil {
+		return err
+	}
+	var b bytes.Buffer // so that nothing is written if the template fails
+	if err := pageTemplate.Execute(&b, p); err != nil {
+		return errors.Wrap(err, "report.HTML")
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// addStrips adds one sample sheet a method, of its first seed with grids on disk.
+func (p *page) addStrips(s *Study, methods []Method) error {
+	var without []string
+	for _, m := range methods {
+		found := false
+		for _, r := range m.Runs {
+			dir := s.folder(r)
+			if dir == "" {
+				continue
+			}
+			img, err := Strips(r, dir)
+			if errors.Is(err, ErrNoGrids) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			data, err := PNG(img)
+			if err != nil {
+				return err
+			}
+			size := img.Bounds().Size()
+			p.Strips = append(p.Strips, pageStrip{Label: m.Label, Run: r.Name, Width: size.X, Height: size.Y,
+				Image: template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(data))})
+			found = true
+			break
+		}
+		if !found {
+			without = append(without, m.Label)
+		}
+	}
+	switch {
+	case len(p.Strips) == 0:
+		p.Gridless = "No sample grids are stored with these runs; making a run again with its command writes them."
+	case len(without) > 0:
+		p.Gridless = "No sample grids are stored of " + strings.Join(without, ", ") + "."
+	}
+	return nil
+}
+
+// addRuns adds where every number came from.
+func (p *page) addRuns(methods []Method) error {
+	for i, t := range methods[0].Runs[0].Benchmark.Tasks {
+		p.Tasks = append(p.Tasks, pageTask{Number: i + 1, Classes: t.Name, Train: t.Train, Test: t.Test})
+	}
+	for _, m := range methods {
+		strategy := m.Runs[0].Strategy
+		p.Strategies = append(p.Strategies, strategy)
+		config, err := json.MarshalIndent(m.Runs[0].Config, "", "  ")
+		if err != nil {
+			return errors.Wrapf(err, "settings of run %s", m.Runs[0].Name)
+		}
+		p.Configs = append(p.Configs, pageConfig{m.Label, m.Runs[0].Name, string(config)})
+		for _, r := range m.Runs {
+			v := r.Provenance
+			commit := v.Commit[:min(10, len(v.Commit))]
+			if v.Dirty {
+				commit += " (changed)"
+			}
+			p.Runs = append(p.Runs, pageRun{Name: r.Name, Seed: r.Seed, Commit: commit, Started: v.Started.UTC().Format(time.DateTime),
+				Train: secondsText(r.Cost.TrainSeconds), Eval: secondsText(r.Cost.EvalSeconds), Compile: secondsText(r.Cost.CompileSeconds), Command: v.Command})
+		}
+	}
+	return nil
+}
+
+// secondsText writes a duration for people.
+func secondsText(s float64) string {
+	if s < 60 {
+		return number(s, 1) + " s"
+	}
+	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+}
+
+// question says what the page answers.
+func question(methods []Method) string {
+	b := methods[0].Runs[0].Benchmark
+	return fmt.Sprintf("A diffusion model learns %s, one task after another (%d tasks, %s). How much of the earlier tasks does each strategy forget, and what does remembering cost?",
+		b.Dataset, len(b.Tasks), b.Scenario)
+}
+
+// benchmark describes data and model.
+func benchmark(methods []Method) string {
+	r := methods[0].Runs[0]
+	b := r.Benchmark
+	return fmt.Sprintf("%s, %s, images of %d×%d pixels with %d channel%s (%s); the network has %s parameters.", b.Dataset, b.Scenario,
+		b.ImageSize, b.ImageSize, b.Channels, map[bool]string{true: "", false: "s"}[b.Channels == 1], b.Prep, shortNumber(float64(r.Cost.Parameters)))
+}
+
+// machines describes every computer once.
+func machines(runs []*results.Run) []string {
+	var out []string
+	for _, r := range runs {
+		m := r.Provenance.Machine
+		text := fmt.Sprintf("Machine: %s, %d cores, %s GiB memory, %s, %s; %s.", m.CPU, m.Cores, number(float64(m.Memory)/(1<<30), 1), m.OS, m.Go, m.Backend)
+		if m.GPU != "" {
+			text = strings.Replace(text, " GiB memory,", " GiB memory, "+m.GPU+",", 1)
+		}
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
+}

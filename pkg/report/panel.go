@@ -1,0 +1,209 @@
+package report
+
+import (
+	"image/color"
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Sizes of text in figures, in pixels.
+const (
+	titleSize = 12.5
+	labelSize = 12
+	tickSize  = 11
+)
+
+// newPanel is an empty plot in the report's style with faint horizontal lines.
+func newPanel(title, x, y string) *plot.Plot {
+	p := plot.New()
+	p.BackgroundColor = color.Transparent
+	p.Title.Text, p.Title.Padding = title, 5
+	p.Title.TextStyle = style(titleSize, true, ink, -0.5, -1)
+	for _, a := range []*plot.Axis{&p.X, &p.Y} {
+		a.Label.TextStyle = style(labelSize, false, ink, -0.5, -1)
+		a.Label.Padding = 3
+		a.LineStyle = draw.LineStyle{Color: faint(0.55), Width: 0.8}
+		a.Tick.LineStyle = a.LineStyle
+		a.Tick.Length = 4
+		a.Padding = 3
+	}
+	p.X.Label.Text, p.Y.Label.Text = x, y
+	p.Y.Label.TextStyle.YAlign = draw.YBottom
+	p.X.Tick.Label = style(tickSize, false, ink, -0.5, -1)
+	p.Y.Tick.Label = style(tickSize, false, ink, -1, -0.3)
+	p.Y.Tick.Marker, p.X.Tick.Marker = linearTicks{}, linearTicks{}
+	grid := plotter.NewGrid()
+	grid.Vertical.Width = 0
+	grid.Horizontal = draw.LineStyle{Color: faint(0.12), Width: 0.8}
+	p.Add(grid)
+	return p
+}
+
+// linearTicks labels about five round numbers, written as short as they can be.
+type linearTicks struct{}
+
+// Ticks implements [plot.Ticker].
+func (linearTicks) Ticks(low, high float64) []plot.Tick {
+	step := math.Pow(10, math.Floor(math.Log10((high-low)/3)))
+	for _, factor := range []float64{5, 2} {
+		if (high-low)/(step*factor) >= 2.5 {
+			step *= factor
+			break
+		}
+	}
+	var out []plot.Tick
+	for k := math.Ceil(low/step - 1e-9); k*step <= high+1e-9*step; k++ {
+		out = append(out, plot.Tick{Value: k * step, Label: shortNumber(k * step)})
+	}
+	return out
+}
+
+// logTicks labels 1, 2 and 5 times powers of ten.
+type logTicks struct{}
+
+// Ticks implements [plot.Ticker].
+func (logTicks) Ticks(low, high float64) []plot.Tick {
+	multiples := []float64{1, 2, 5}
+	if high/low > 300 {
+		multiples = []float64{1}
+	}
+	var out []plot.Tick
+	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
+		for _, m := range multiples {
+			if v := m * math.Pow(10, e); v >= low*(1-1e-9) && v <= high*(1+1e-9) {
+				out = append(out, plot.Tick{Value: v, Label: shortNumber(v)})
+			}
+		}
+	}
+	return out
+}
+
+// wholeTicks labels 1 .. N, thinned out where there are many.
+type wholeTicks int
+
+// Ticks implements [plot.Ticker].
+func (n wholeTicks) Ticks(low, high float64) []plot.Tick {
+	every := (int(n) + 9) / 10
+	var out []plot.Tick
+	for k := 1; k <= int(n); k += every {
+		out = append(out, plot.Tick{Value: float64(k), Label: strconv.Itoa(k)})
+	}
+	return out
+}
+
+// shortNumber writes v with at most five digits; thousands get a thin gap.
+func shortNumber(v float64) string {
+	v = math.Round(v*1e9) / 1e9
+	text := strconv.FormatFloat(math.Abs(v), 'g', 5, 64)
+	if math.Abs(v) >= 1e4 && math.Abs(v) < 1e9 && v == math.Trunc(v) {
+		text = strconv.FormatFloat(math.Abs(v), 'f', 0, 64)
+		for at := len(text) - 3; at > 0; at -= 3 {
+			text = text[:at] + "\u00a0" + text[at:]
+		}
+	}
+	if v < 0 {
+		return "−" + text
+	}
+	return text
+}
+
+// setRange gives a panel's y axis room for values from low to high, logarithmic where they span more than a factor
+// of 20. It reports whether the axis is logarithmic.
+func setRange(p *plot.Plot, low, high float64) bool {
+	switch {
+	case low > 0 && high > 20*low:
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, logTicks{}
+		p.Y.Min, p.Y.Max = low/1.15, high*1.15
+		return true
+	case low == high:
+		room := math.Max(math.Abs(low)*0.1, 0.5)
+		p.Y.Min, p.Y.Max = low-room, high+room
+	default:
+		if low > 0 && low < 0.6*high { // near enough to zero to show it
+			low = 0
+		}
+		room := 0.05 * (high - low)
+		p.Y.Max = high + room
+		p.Y.Min = low
+		if low != 0 {
+			p.Y.Min -= room
+		}
+	}
+	return false
+}
+
+// entry is one line of a legend.
+type entry struct {
+	label string
+	look  look
+}
+
+// entries names every method.
+func entries(methods []Method, l []look) []entry {
+	out := make([]entry, len(methods))
+	for i, g := range methods {
+		out[i] = entry{g.Label, l[i]}
+	}
+	return out
+}
+
+const (
+	legendLine   = 18 // height of a line
+	legendSample = 26 // width of a line sample
+)
+
+// place finds where each legend entry goes in the given width: lines from the top, offsets from the left.
+func place(items []entry, width vg.Length) (x []vg.Length, line []int, lines int) {
+	s := style(labelSize, false, ink, 0, -0.5)
+	at, n := vg.Length(0), 0
+	for _, e := range items {
+		w := legendSample + 5 + s.Width(e.label) + 18
+		if at > 0 && at+w-18 > width {
+			at, n = 0, n+1
+		}
+		x, line = append(x, at), append(line, n)
+		at += w
+	}
+	return x, line, n + 1
+}
+
+// drawLegend draws entries into the top of c and returns the rest of c.
+func drawLegend(c draw.Canvas, items []entry) draw.Canvas {
+	x, line, lines := place(items, c.Max.X-c.Min.X)
+	for i, e := range items {
+		left, y := c.Min.X+x[i], c.Max.Y-vg.Length(legendLine*line[i])-legendLine/2
+		c.StrokeLine2(e.look.line(2), left, y, left+legendSample, y)
+		c.DrawGlyph(e.look.marker(3.6), vg.Point{X: left + legendSample/2, Y: y})
+		c.FillText(style(labelSize, false, ink, 0, -0.5), vg.Point{X: left + legendSample + 5, Y: y}, e.label)
+	}
+	return draw.Crop(c, 0, 0, 0, -vg.Length(legendLine*lines+6))
+}
+
+// legendHeight is what drawLegend takes.
+func legendHeight(items []entry, width float64) float64 {
+	_, _, lines := place(items, vg.Length(width))
+	return float64(legendLine*lines + 6)
+}
+
+// chart is a figure of panels in rows, all of one size, below a common legend. Missing panels at the end of the
+// last row are nil.
+func chart(title, caption string, width, rowHeight float64, items []entry, panels [][]*plot.Plot) Figure {
+	f := Figure{Title: title, Caption: caption, Width: width, Height: legendHeight(items, width-8) + rowHeight*float64(len(panels))}
+	f.paint = func(c draw.Canvas) {
+		c = drawLegend(draw.Crop(c, 4, -4, 0, 0), items)
+		t := draw.Tiles{Rows: len(panels), Cols: len(panels[0]), PadX: 12, PadY: 10, PadRight: 6}
+		for j, row := range plot.Align(panels, t, c) {
+			for i, canvas := range row {
+				if panels[j][i] != nil {
+					panels[j][i].Draw(canvas)
+				}
+			}
+		}
+	}
+	return f
+}

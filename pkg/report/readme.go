@@ -1,0 +1,70 @@
+package report
+
+import (
+	"os"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/results"
+)
+
+// TextTable is the table of the methods for a terminal of 110 columns.
+func TextTable(methods []Method) string { return NewTable(methods).String() }
+
+// MarkdownTable is the table of the methods in Markdown.
+func MarkdownTable(methods []Method) string { return NewTable(methods).Markdown() }
+
+// HTMLTable is the table of the methods as an HTML fragment.
+func HTMLTable(methods []Method) string { return NewTable(methods).HTML() }
+
+// WriteTable replaces what stands between the lines <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file
+// by the table of the runs. It is an error if the file does not have the two lines once each, in this order.
+func WriteTable(path, name string, runs []*results.Run) error {
+	old, updated, err := withTable(path, name, runs)
+	if err != nil || old == updated {
+		return err
+	}
+	return results.WriteFile(path, []byte(updated))
+}
+
+// CheckTable returns an error if the table NAME in a Markdown file is not what [WriteTable] would write.
+func CheckTable(path, name string, runs []*results.Run) error {
+	old, updated, err := withTable(path, name, runs)
+	if err != nil {
+		return err
+	}
+	if old == updated {
+		return nil
+	}
+	a, b := strings.Split(old, "\n"), strings.Split(updated, "\n")
+	at := 0
+	for at < len(a) && at < len(b) && a[at] == b[at] {
+		at++
+	}
+	line := func(lines []string) string {
+		if at < len(lines) {
+			return lines[at]
+		}
+		return "the end of the file"
+	}
+	return errors.Errorf("%s:%d: table %s is not that of the stored runs:\nfound  %s\nneeded %s\nwrite it anew from the stored runs", path, at+1, name, line(a), line(b))
+}
+
+// withTable returns a Markdown file as it is and with its table renewed.
+func withTable(path, name string, runs []*results.Run) (old, updated string, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", err
+	}
+	if len(runs) == 0 {
+		return "", "", errors.Errorf("%s: no runs to make table %s of", path, name)
+	}
+	old = string(data)
+	begin, end := "<!-- table:"+name+" -->", "<!-- /table:"+name+" -->"
+	i, j := strings.Index(old, begin), strings.Index(old, end)
+	if i < 0 || j < i || strings.Count(old, begin) != 1 || strings.Count(old, end) != 1 {
+		return "", "", errors.Errorf("%s: need the lines %s and %s once each, in this order", path, begin, end)
+	}
+	return old, old[:i+len(begin)] + "\n\n" + MarkdownTable(Group(runs)) + "\n" + old[j:], nil
+}

@@ -1,0 +1,222 @@
+package report
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pkg/errors"
+	"golang.org/x/image/font"
+	"gonum.org/v1/plot"
+	plotfont "gonum.org/v1/plot/font"
+
+	"golang.org/x/image/font/opentype"
+	"golang.org/x/image/math/fixed"
+
+	"palimpsest/pkg/results"
+)
+
+// ErrNoGrids says that a run has no sample grids on disk; stored studies keep few.
+var ErrNoGrids = errors.New("no sample grids are stored with this run")
+
+// Strips shows what a run could draw after each task: a row for every evaluation whose grid is on disk, and in it
+// the first few samples of every class, in task order. The blocks of the task just learned are framed; classes of
+// tasks to come are faded. dir is the folder of the run's JSON file, which grid paths are relative to. A stored grid
+// has a row a class in task order, as [Grid] makes it or with a few pixels between the images.
+//
+// Without any grid it returns [ErrNoGrids].
+func Strips(run *results.Run, dir string) (image.Image, error) {
+	var order []int  // classes in task order
+	var taskOf []int // of each place in order
+	for i, t := range run.Benchmark.Tasks {
+		for _, c := range t.Classes {
+			order, taskOf = append(order, c), append(taskOf, i)
+		}
+	}
+	if len(order) == 0 {
+		return nil, errors.Errorf("run %s names no classes, so the rows of its grids have no meaning", run.Name)
+	}
+	type row struct {
+		after int
+		grid  image.Image
+	}
+	var rows []row
+	var cells lattice
+	for _, e := range run.Evaluations {
+		if e.Grid == "" {
+			continue
+		}
+		path := filepath.Join(dir, filepath.FromSlash(e.Grid))
+		grid, err := readPNG(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		l, ok := cellsOf(grid.Bounds().Size(), len(order), run.Benchmark.ImageSize)
+		if !ok || len(rows) > 0 && (l.pixels != cells.pixels || l.pitch != cells.pitch) {
+			return nil, errors.Errorf("%s is %v pixels, which is not a grid of %d rows, one a class, of square images of %d pixels (and the same in all grids of run %s)",
+				path, grid.Bounds().Size(), len(order), run.Benchmark.ImageSize, run.Name)
+		}
+		if len(rows) > 0 {
+			l.columns = min(l.columns, cells.columns)
+		}
+		cells = l
+		rows = append(rows, row{e.AfterTask, grid})
+	}
+	if len(rows) == 0 {
+		return nil, ErrNoGrids
+	}
+
+	columns, cell := min(cells.columns, max(1, 30/len(order))), cells.pixels
+	scale := max(1, 32/cell)
+	const left, top, gap, line, between = 92, 36, 6, 6, 12
+	block := columns * cell * scale
+	x := make([]int, len(order)) // left edge of each class; tasks stand apart
+	at := left
+	for k := range order {
+		if k > 0 {
+			at += gap
+			if taskOf[k] != taskOf[k-1] {
+				at += between
+			}
+		}
+		x[k] = at
+		at += block
+	}
+	out := image.NewRGBA(image.Rect(0, 0, at+gap, top+len(rows)*(cell*scale+line)+gap))
+	draw.Draw(out, out.Rect, image.White, image.Point{}, draw.Src)
+	face, err := labelFace(12)
+	if err != nil {
+		return nil, err
+	}
+	defer face.Close()
+	for k, class := range order {
+		first, second := twoLines(face, className(run, class), block+gap)
+		write(out, face, first, x[k], 14)
+		write(out, face, second, x[k], 28)
+	}
+	for i, r := range rows {
+		y := top + i*(cell*scale+line)
+		words := fmt.Sprintf("after task %d", r.after+1)
+		if run.Strategy.Name == Joint {
+			words = "all tasks"
+		}
+		write(out, face, words, 2, y+cell*scale/2+4)
+		for k := range order {
+			to := image.Rect(x[k], y, x[k]+block, y+cell*scale)
+			toCome := taskOf[k] > r.after
+			for j := range columns {
+				from := r.grid.Bounds().Min.Add(image.Pt(j*cells.pitch, k*cells.pitch))
+				enlarge(out, image.Rect(x[k]+j*cell*scale, y, x[k]+(j+1)*cell*scale, to.Max.Y), r.grid, from, scale, toCome)
+			}
+			if taskOf[k] == r.after && run.Strategy.Name != Joint {
+				frame(out, to, color.RGBA{vermilion.R, vermilion.G, vermilion.B, 0xff})
+			}
+		}
+	}
+	return out, nil
+}
+
+// lattice is how images lie in a stored grid: squares of so many pixels, their corners pitch pixels apart.
+type lattice struct{ pixels, pitch, columns int }
+
+// cellsOf finds the lattice of a grid of the given size with rows of images of side pixels, or a multiple of it, and
+// up to four pixels between them.
+func cellsOf(size image.Point, rows, side int) (lattice, bool) {
+	for gap := range 5 {
+		if (size.Y+gap)%rows != 0 {
+			continue
+		}
+		l := lattice{pitch: (size.Y + gap) / rows}
+		l.pixels, l.columns = l.pitch-gap, (size.X+gap)/l.pitch
+		if l.pixels > 0 && l.pixels%max(side, 1) == 0 && (size.X+gap)%l.pitch == 0 {
+			return l, true
+		}
+	}
+	return lattice{}, false
+}
+
+// readPNG decodes a file.
+func readPNG(path string) (image.Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	return img, errors.Wrapf(err, "%s", path)
+}
+
+// enlarge copies pixels from from on into to, each scale × scale dots, faded towards white if asked.
+func enlarge(out *image.RGBA, to image.Rectangle, img image.Image, from image.Point, scale int, fade bool) {
+	for y := range to.Dy() {
+		for x := range to.Dx() {
+			c := color.RGBAModel.Convert(img.At(from.X+x/scale, from.Y+y/scale)).(color.RGBA)
+			if fade {
+				c.R, c.G, c.B = c.R/3+170, c.G/3+170, c.B/3+170
+			}
+			out.SetRGBA(to.Min.X+x, to.Min.Y+y, c)
+		}
+	}
+}
+
+// frame draws a border of two dots around r.
+func frame(out *image.RGBA, r image.Rectangle, c color.Color) {
+	outer := r.Inset(-2)
+	for _, side := range []image.Rectangle{
+		{outer.Min, image.Pt(outer.Max.X, r.Min.Y)}, {image.Pt(outer.Min.X, r.Max.Y), outer.Max},
+		{outer.Min, image.Pt(r.Min.X, outer.Max.Y)}, {image.Pt(r.Max.X, outer.Min.Y), outer.Max},
+	} {
+		draw.Draw(out, side, image.NewUniform(c), image.Point{}, draw.Src)
+	}
+}
+
+// labelFace is the figures' font in the given size.
+func labelFace(size float64) (font.Face, error) {
+	sans := plotfont.DefaultCache.Lookup(plotfont.Font{Typeface: plot.DefaultFont.Typeface, Variant: "Sans"}, 12)
+	face, err := opentype.NewFace(sans.Face, &opentype.FaceOptions{Size: size, DPI: 72, Hinting: font.HintingFull})
+	return face, errors.Wrap(err, "report: the label font")
+}
+
+// write draws words with the baseline at y.
+func write(out *image.RGBA, face font.Face, words string, x, y int) {
+	d := font.Drawer{Dst: out, Src: image.NewUniform(color.RGBA{0x1c, 0x1b, 0x1a, 0xff}), Face: face, Dot: fixed.P(x, y)}
+	d.DrawString(words)
+}
+
+// twoLines breaks a name at a blank or slash into lines of at most width dots, cutting what does not fit.
+func twoLines(face font.Face, name string, width int) (first, second string) {
+	fits := func(s string) bool { return font.MeasureString(face, s).Ceil() <= width }
+	if fits(name) {
+		return "", name // one line stands nearer to its images
+	}
+	if i := strings.LastIndexAny(name[:len(name)-1], " /"); i > 0 {
+		first, second = strings.TrimSpace(name[:i+1]), name[i+1:]
+	} else {
+		second = name
+	}
+	cut := func(s string) string {
+		r := []rune(s)
+		for len(r) > 1 && !fits(string(r)) {
+			r = r[:len(r)-1]
+		}
+		return string(r)
+	}
+	return cut(first), cut(second)
+}
+
+// className names a class, by its number where the benchmark has no names.
+func className(run *results.Run, class int) string {
+	if class >= 0 && class < len(run.Benchmark.ClassNames) {
+		return run.Benchmark.ClassNames[class]
+	}
+	return fmt.Sprintf("class %d", class)
+}
