@@ -27,7 +27,7 @@ func PresetNames() []string { return []string{"tiny", "small", "ddpm"} }
 
 // Preset returns the U-Net of the given size for square images:
 //
-//   - tiny: 0.2 million parameters, minutes on two cores;
+//   - tiny: 0.6 million parameters, minutes on two cores;
 //   - small: 4 million, hours on two cores, minutes on a GPU;
 //   - ddpm: the CIFAR-10 network of [ddpm] appendix B, 35.7 million at 3 channels without labels.
 //
@@ -61,8 +61,8 @@ func (c Config) Validate() error {
 	if step := 1 << (len(c.Mults) - 1); c.ImageSize%step != 0 {
 		return errors.Errorf("unet: image_size %d cannot be halved %d times; use a multiple of %d or fewer mults", c.ImageSize, len(c.Mults)-1, step)
 	}
-	if c.Base%2 != 0 {
-		return errors.Errorf("unet: base is %d; the sinusoidal time embedding needs an even number", c.Base)
+	if c.Base%2 != 0 || c.Base < 4 {
+		return errors.Errorf("unet: base is %d; the sinusoidal time embedding needs an even number from 4 on", c.Base)
 	}
 	for _, m := range c.Mults {
 		if width := m * c.Base; m <= 0 || width%c.Groups != 0 || width%c.Heads != 0 {

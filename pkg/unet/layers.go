@@ -79,12 +79,17 @@ func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *No
 	return Reshape(y, append(append([]int{}, dims[:len(dims)-1]...), out)...)
 }
 
-// conv is a k×k convolution with zero padding "same": [B, H, W, in] to [B, H/stride, W/stride, out].
-func (b *builder) conv(scope *model.Scope, x *Node, out, kernel, stride int, scale float64) *Node {
+// conv is a 3×3 convolution: [B, H, W, in] to [B, H/stride, W/stride, out]. Zeros are put around the image at stride 1,
+// below and to the right of it at stride 2, as in [ddpm] (GoMLX's PadSame would put them above and to the left there).
+func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float64) *Node {
 	in := x.Shape().Dimensions[3]
-	w := b.variable(scope, "weights", kernel*kernel*in, kernel*kernel*out, scale, kernel, kernel, in, out).NodeValue(x)
+	w := b.variable(scope, "weights", 9*in, 9*out, scale, 3, 3, in, out).NodeValue(x)
 	bias := b.constant(scope, "biases", 0, out).NodeValue(x)
-	y := Convolve(x, w).Strides(stride).PadSame().Done()
+	pad := [2]int{1, 1}
+	if stride == 2 {
+		pad[0] = 0
+	}
+	y := Convolve(x, w).Strides(stride).PaddingPerDim([][2]int{pad, pad}).Done()
 	return Add(y, BroadcastToShape(Reshape(bias, 1, 1, 1, out), y.Shape()))
 }
 

@@ -65,7 +65,7 @@ func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out,
 	emb = silu(emb)
 
 	attend := func(x *Node) bool { return slices.Contains(c.Attention, x.Shape().Dimensions[1]) }
-	h := b.conv(scope.At("in"), in.X, c.Base, 3, 1, 1)
+	h := b.conv(scope.At("in"), in.X, c.Base, 1, 1)
 	skips := []*Node{h}
 	for level, mult := range c.Mults {
 		for i := range c.ResBlocks {
@@ -77,7 +77,7 @@ func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out,
 			skips = append(skips, h)
 		}
 		if level < len(c.Mults)-1 {
-			h = b.conv(scope.At("%s", fmt.Sprintf("down%d_pool", level)), h, c.Base*mult, 3, 2, 1)
+			h = b.conv(scope.At("%s", fmt.Sprintf("down%d_pool", level)), h, c.Base*mult, 2, 1)
 			skips = append(skips, h)
 		}
 	}
@@ -100,22 +100,22 @@ func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out,
 			}
 		}
 		if level > 0 {
-			h = b.conv(scope.At("%s", fmt.Sprintf("up%d_grow", level)), upsample(h), c.Base*mult, 3, 1, 1)
+			h = b.conv(scope.At("%s", fmt.Sprintf("up%d_grow", level)), upsample(h), c.Base*mult, 1, 1)
 		}
 	}
 	h = silu(b.groupNorm(scope.At("out_norm"), h))
-	return b.conv(scope.At("out"), h, c.OutChannels, 3, 1, 0), mid
+	return b.conv(scope.At("out"), h, c.OutChannels, 1, 0), mid
 }
 
 // residual is one residual block: norm, SiLU, convolution, plus embedding, norm, SiLU, dropout, convolution (zero at
 // the start), added to x or, where the channels change, to its 1×1 projection. x is [B, H, W, in], emb [B, 4·Base].
 func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
 	batch, _, _, in := dims4(x)
-	h := b.conv(scope.At("conv0"), silu(b.groupNorm(scope.At("norm0"), x)), out, 3, 1, 1)
+	h := b.conv(scope.At("conv0"), silu(b.groupNorm(scope.At("norm0"), x)), out, 1, 1)
 	e := b.dense(scope.At("embed"), emb, out, 1)
 	h = Add(h, BroadcastToShape(Reshape(e, batch, 1, 1, out), h.Shape()))
 	h = b.drop(silu(b.groupNorm(scope.At("norm1"), h)))
-	h = b.conv(scope.At("conv1"), h, out, 3, 1, 0)
+	h = b.conv(scope.At("conv1"), h, out, 1, 0)
 	if in != out {
 		x = b.dense(scope.At("skip"), x, out, 1)
 	}

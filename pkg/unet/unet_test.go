@@ -1,0 +1,353 @@
+package unet
+
+import (
+	"encoding/json"
+	"hash/crc32"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"palimpsest/pkg/backend/backendtest"
+)
+
+// reference is testdata/reference.json, made there by
+//
+//	python3 reference.py > reference.json
+type reference struct {
+	Output     []float64
+	Parameters int
+	CIFAR10    int
+}
+
+func loadReference(t *testing.T) (r reference) {
+	t.Helper()
+	content, err := os.ReadFile("testdata/reference.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(content, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// referenceConfig is the network testdata/reference.py computes.
+func referenceConfig() Config {
+	return Config{ImageSize: 4, Channels: 2, OutChannels: 4, Base: 4, Mults: []int{1, 2}, ResBlocks: 1, Attention: []int{2},
+		MidAttn: true, Heads: 2, Groups: 2, Classes: 3}
+}
+
+// buildOnly creates the weights of c in a new store, without compiling.
+func buildOnly(t *testing.T, c Config, seed uint64) *model.Store {
+	t.Helper()
+	store := model.NewStore()
+	g := NewGraph(backendtest.Open(t), "weights")
+	defer g.Finalize()
+	model.SetStore(g, store)
+	c.Forward(store.RootScope().At("net"), seed, Inputs{
+		X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, c.ImageSize, c.ImageSize, c.Channels)),
+		T: Parameter(g, "t", shapes.Make(dtypes.Int32, 1)), Y: Parameter(g, "y", shapes.Make(dtypes.Int32, 1))})
+	return store
+}
+
+// call runs fn once and returns the flat float32 result.
+func call[F model.ExecGraphFnOneOutput](t *testing.T, store *model.Store, fn F, args ...any) []float32 {
+	t.Helper()
+	out, err := model.CallOnce(backendtest.Open(t), store, fn, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tensors.MustCopyFlatData[float32](out)
+}
+
+// setWeights gives every weight the value testdata/reference.py gives it.
+func setWeights(t *testing.T, store *model.Store) {
+	t.Helper()
+	for v := range store.IterVariables() {
+		name := strings.TrimPrefix(v.Path(), "/net/")
+		phase := float64(crc32.ChecksumIEEE([]byte(name)) % 1000)
+		values := make([]float32, v.Shape().Size())
+		for i := range values {
+			x := 0.4 * math.Sin(0.37*float64(i)+phase)
+			if strings.HasSuffix(name, "gain") {
+				x++
+			}
+			values[i] = float32(x)
+		}
+		if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func forward(c Config) func(*model.Scope, *Node, *Node, *Node) *Node {
+	return func(scope *model.Scope, x, t, y *Node) *Node {
+		return c.Forward(scope.At("net"), 0, Inputs{X: x, T: t, Y: y})
+	}
+}
+
+func inputs(c Config, rows int) *tensors.Tensor {
+	values := make([]float32, rows*c.ImageSize*c.ImageSize*c.Channels)
+	for i := range values {
+		values[i] = float32(math.Sin(0.9 * float64(i)))
+	}
+	return tensors.FromFlatDataAndDimensions(values, rows, c.ImageSize, c.ImageSize, c.Channels)
+}
+
+func TestForwardAgainstNumPy(t *testing.T) {
+	want, c := loadReference(t), referenceConfig()
+	store := buildOnly(t, c, 0)
+	if got := store.NumParameters(); got != want.Parameters {
+		t.Errorf("%d weights, the reference made %d", got, want.Parameters)
+	}
+	setWeights(t, store)
+	got := call(t, store, forward(c), inputs(c, 2), []int32{3, 917}, []int32{1, 3})
+	if len(got) != len(want.Output) {
+		t.Fatalf("%d outputs, want %d", len(got), len(want.Output))
+	}
+	for i, x := range got {
+		// Float32 through some thirty layers: 1e-7 relative each.
+		if math.Abs(float64(x)-want.Output[i]) > 2e-5 {
+			t.Errorf("output %d is %.7f, the reference %.7f", i, x, want.Output[i])
+		}
+	}
+}
+
+// The CIFAR-10 network of [ddpm] has 35,746,307 weights in its published form (google/ddpm-cifar10-32), and so by the
+// arithmetic in testdata/reference.py.
+func TestParameterCounts(t *testing.T) {
+	c, err := Preset("ddpm", 32, 3, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const published = 35_746_307
+	if r := loadReference(t); r.CIFAR10 != published {
+		t.Fatalf("the reference counts %d", r.CIFAR10)
+	}
+	if got := buildOnly(t, c, 0).NumParameters(); got != published {
+		t.Errorf("ddpm at 32×32×3 has %d weights, want %d", got, published)
+	}
+	for name, want := range map[string][2]int{"tiny": {500_000, 700_000}, "small": {2_000_000, 6_000_000}} {
+		c, err := Preset(name, 16, 1, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := buildOnly(t, c, 0).NumParameters(); got < want[0] || got > want[1] {
+			t.Errorf("%s has %d weights, want %d to %d", name, got, want[0], want[1])
+		}
+	}
+}
+
+func TestInitialisation(t *testing.T) {
+	c := referenceConfig()
+	values := func(seed uint64) map[string][]float32 {
+		out := map[string][]float32{}
+		for v := range buildOnly(t, c, seed).IterVariables() {
+			out[strings.TrimPrefix(v.Path(), "/net/")] = tensors.MustCopyFlatData[float32](v.MustValue())
+		}
+		return out
+	}
+	a, again, b := values(1), values(1), values(2)
+	for name, w := range a {
+		if !slices.Equal(w, again[name]) {
+			t.Errorf("%s: two draws of one seed differ", name)
+		}
+		kind := name[strings.LastIndex(name, "/")+1:]
+		zero := kind == "biases" || kind == "offset" || strings.HasSuffix(name, "conv1/weights") ||
+			strings.HasSuffix(name, "project/weights") || name == "out/weights"
+		switch {
+		case zero || kind == "gain":
+			want := float32(0)
+			if kind == "gain" {
+				want = 1
+			}
+			if slices.ContainsFunc(w, func(x float32) bool { return x != want }) {
+				t.Errorf("%s is not %g throughout", name, want)
+			}
+		case slices.Equal(w, b[name]):
+			t.Errorf("%s: draws of two seeds are equal", name)
+		}
+	}
+	if slices.Equal(a["down0_0/conv0/weights"], a["mid1/conv0/weights"][:len(a["down0_0/conv0/weights"])]) {
+		t.Error("two layers share their draw")
+	}
+	// Uniform with variance 2/(fanIn+fanOut): the widest layer has 3·3·16·8 = 1152 weights, so the standard error of the
+	// variance is sqrt(0.8/1152) = 2.6 % of it (a uniform's kurtosis is 1.8).
+	w := a["up1_0/conv0/weights"]
+	variance, limit := 0.0, math.Sqrt(3*2/(9.*16+9*8))
+	for _, x := range w {
+		variance += float64(x*x) / float64(len(w))
+		if math.Abs(float64(x)) > limit {
+			t.Fatalf("weight %g is beyond the uniform's limit %g", x, limit)
+		}
+	}
+	if want := 2 / (9.*16 + 9*8); len(w) != 1152 || math.Abs(variance/want-1) > 0.1 {
+		t.Errorf("%d weights of variance %g, want 1152 of %g", len(w), variance, want)
+	}
+
+	out := call(t, buildOnly(t, c, 1), forward(c), inputs(c, 2), []int32{3, 917}, []int32{1, 3})
+	if slices.ContainsFunc(out, func(x float32) bool { return x != 0 }) {
+		t.Errorf("an untrained network's output is %v, want zeros", out)
+	}
+}
+
+func TestGroupNorm(t *testing.T) {
+	const h, w, c, groups = 2, 3, 4, 2
+	x := make([]float32, 2*h*w*c)
+	for i := range x {
+		x[i] = float32(i%7)*1.5 + float32(i)/10 + 100 // a large offset: the variance must not cancel
+	}
+	store := model.NewStore()
+	got := call(t, store, func(scope *model.Scope, x *Node) *Node {
+		return (&builder{groups: groups}).groupNorm(scope.At("norm"), x)
+	}, tensors.FromFlatDataAndDimensions(x, 2, h, w, c))
+	for b := range 2 {
+		for group := range groups {
+			var index []int
+			for p := range h * w {
+				for ch := range c / groups {
+					index = append(index, (b*h*w+p)*c+group*c/groups+ch)
+				}
+			}
+			var mean, variance float64
+			for _, i := range index {
+				mean += float64(x[i]) / float64(len(index))
+			}
+			for _, i := range index {
+				variance += math.Pow(float64(x[i])-mean, 2) / float64(len(index))
+			}
+			for _, i := range index {
+				want := (float64(x[i]) - mean) / math.Sqrt(variance+1e-6)
+				if math.Abs(float64(got[i])-want) > 1e-4 { // 100 in float32 is good to 4e-6
+					t.Errorf("image %d, group %d: value %d is %.6f, want %.6f", b, group, i, got[i], want)
+				}
+			}
+		}
+	}
+}
+
+// Timestep 0 gives sines 0 and cosines 1; the slowest pair turns by 1/10000 a step, the fastest by 1.
+func TestTimeEmbedding(t *testing.T) {
+	got := call(t, model.NewStore(), func(_ *model.Scope, x *Node) *Node { return timeEmbedding(x, 8) }, []int32{0, 1, 500})
+	for row, step := range []float64{0, 1, 500} {
+		for i := range 4 {
+			angle := step * math.Pow(10000, -float64(i)/3)
+			// float32 angles up to 500 are good to 3e-5.
+			if s, c := float64(got[row*8+i]), float64(got[row*8+4+i]); math.Abs(s-math.Sin(angle)) > 5e-5 || math.Abs(c-math.Cos(angle)) > 5e-5 {
+				t.Errorf("t=%g, pair %d: (%.5f, %.5f), want (%.5f, %.5f)", step, i, s, c, math.Sin(angle), math.Cos(angle))
+			}
+		}
+	}
+}
+
+// Attention knows no places: permuting the pixels permutes its result.
+func TestAttentionCommutesWithPermutation(t *testing.T) {
+	const n, c = 9, 4
+	order := []int{4, 2, 8, 0, 1, 7, 3, 6, 5}
+	store := model.NewStore()
+	attention := func(scope *model.Scope, x *Node) *Node {
+		return (&builder{groups: 2, heads: 2, seed: 1}).attention(scope.At("net"), x)
+	}
+	x, permuted := make([]float32, n*c), make([]float32, n*c)
+	for i := range x {
+		x[i] = float32(math.Cos(float64(i * i)))
+	}
+	for i, from := range order {
+		copy(permuted[i*c:(i+1)*c], x[from*c:(from+1)*c])
+	}
+	// Once for the weights, whose last projection must not stay zero.
+	call(t, store, attention, tensors.FromFlatDataAndDimensions(x, 1, 3, 3, c))
+	setWeights(t, store)
+	a := call(t, store, attention, tensors.FromFlatDataAndDimensions(x, 1, 3, 3, c))
+	b := call(t, store, attention, tensors.FromFlatDataAndDimensions(permuted, 1, 3, 3, c))
+	if slices.Equal(a, x) {
+		t.Fatal("attention does nothing")
+	}
+	for i, from := range order {
+		for ch := range c {
+			if got, want := b[i*c+ch], a[from*c+ch]; math.Abs(float64(got-want)) > 1e-5 {
+				t.Errorf("pixel %d, channel %d: %.6f, want %.6f", i, ch, got, want)
+			}
+		}
+	}
+}
+
+// Dropout keeps a share 1-rate of values, scaled by 1/(1-rate), and is absent without a random state.
+func TestDropout(t *testing.T) {
+	const n = 1 << 14
+	ones := slices.Repeat([]float32{1}, n)
+	state, err := RNGStateFromSeed(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drop := func(train bool) []float32 {
+		return call(t, model.NewStore(), func(_ *model.Scope, x *Node) *Node {
+			b := &builder{dropout: 0.25}
+			if train {
+				b.rng = Const(x.Graph(), state)
+			}
+			return b.drop(x)
+		}, ones)
+	}
+	if !slices.Equal(drop(false), ones) {
+		t.Error("dropout acts outside training")
+	}
+	kept := 0
+	for _, x := range drop(true) {
+		if x != 0 {
+			kept++
+			if math.Abs(float64(x)-1/0.75) > 1e-6 {
+				t.Fatalf("a kept value is %g, want 4/3", x)
+			}
+		}
+	}
+	// Standard error sqrt(0.25·0.75/n) = 0.34 %.
+	if share := float64(kept) / n; math.Abs(share-0.75) > 0.014 {
+		t.Errorf("%.4f of values kept, want 0.75", share)
+	}
+}
+
+func TestUpsample(t *testing.T) {
+	got := call(t, model.NewStore(), func(_ *model.Scope, x *Node) *Node { return upsample(x) }, [][][][]float32{{{{1, 2}, {3, 4}}}})
+	if want := []float32{1, 2, 1, 2, 3, 4, 3, 4, 1, 2, 1, 2, 3, 4, 3, 4}; !slices.Equal(got, want) {
+		t.Errorf("upsampled to %v, want %v", got, want)
+	}
+}
+
+func TestConfigValidate(t *testing.T) {
+	for _, name := range PresetNames() {
+		if _, err := Preset(name, 32, 3, 10); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := Preset("huge", 32, 3, 10); err == nil {
+		t.Error("an unknown preset is accepted")
+	}
+	for want, spoil := range map[string]func(*Config){
+		"out_channels is 3": func(c *Config) { c.OutChannels = 3 },
+		"image_size 5":      func(c *Config) { c.ImageSize = 5 },
+		"base is 2":         func(c *Config) { c.Base = 2 },
+		"base is 9":         func(c *Config) { c.Base = 9 },
+		"mult 3":            func(c *Config) { c.Mults, c.Groups, c.Heads = []int{2, 3}, 8, 1 },
+		"groups (3)":        func(c *Config) { c.Groups = 3 },
+		"heads (3)":         func(c *Config) { c.Heads, c.Groups = 3, 1 },
+		"attention at 3":    func(c *Config) { c.Attention = []int{3} },
+		"dropout is 1":      func(c *Config) { c.Dropout = 1 },
+		"classes is -1":     func(c *Config) { c.Classes = -1 },
+		"must be positive":  func(c *Config) { c.Mults = nil },
+	} {
+		c := referenceConfig()
+		spoil(&c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error with %q, have %v", want, err)
+		}
+	}
+}
