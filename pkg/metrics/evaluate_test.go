@@ -151,7 +151,7 @@ func TestEvaluateNotMeasured(t *testing.T) {
 		t.Errorf("JSON %s, want null for what was not measured", text)
 	}
 	// After task 0 the union is of task 0 alone.
-	if _, union, err = e.Evaluate(0, []*Samples{s, nil}, CopySets{}); err != nil || *union.FID > 1e-12 || union.N != 40 {
+	if _, union, err = e.Evaluate(0, []*Samples{s, samplesOf(tasks[1].Test)}, CopySets{}); err != nil || *union.FID > 1e-12 || union.N != 40 {
 		t.Errorf("union after task 0: %+v, error %v", union, err)
 	}
 	// An unconditional model has no wanted labels.

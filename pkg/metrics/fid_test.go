@@ -45,6 +45,22 @@ func TestFrechetOfGaussians(t *testing.T) {
 	}
 }
 
+func TestFIDIsNotNegative(t *testing.T) {
+	// Of equal sets about half would come out below 0 by rounding.
+	rng := rand.New(rand.NewPCG(9, 9))
+	for range 20 {
+		m := mat.NewDense(30, 6, nil)
+		m.Apply(func(int, int, float64) float64 { return 100 * rng.NormFloat64() }, m)
+		got, err := FID(m, m, FIDOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got < 0 || got > 1e-9 {
+			t.Fatalf("FID of a set with itself is %g", got)
+		}
+	}
+}
+
 func TestFIDIsInvariantUnderRotation(t *testing.T) {
 	// Turning both sets by one angle changes neither means' distance nor the traces.
 	r := loadReference(t)

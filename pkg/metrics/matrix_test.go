@@ -47,6 +47,14 @@ func TestMatrixHigherIsBetter(t *testing.T) {
 	near(t, "backward transfer of accuracy", acc.BackwardTransfer(), -0.7, 1e-12)
 }
 
+func TestForgettingCountsFromLearning(t *testing.T) {
+	// Task 1 stood at 1 by luck before it was learned: what was not learned cannot be forgotten.
+	m := &Matrix{R: Grid{{10, 1, nan}, {10, 12, nan}, {10, 13, 9}}}
+	if f := m.TaskForgetting(1); f.SinceBest != 1 || f.SinceLearned != 1 {
+		t.Errorf("forgetting %+v, want 1 and 1", f)
+	}
+}
+
 func TestMatrixImprovement(t *testing.T) {
 	// Task 0 gets better later on: negative forgetting since learned, positive transfer.
 	m := &Matrix{R: Grid{{10, nan}, {4, 5}}}

@@ -29,11 +29,16 @@ type TrainConfig struct {
 	Flip         bool    `json:"flip"`          // half of the images are mirrored left to right
 }
 
-// DefaultTrainConfig returns the settings of the shipped weights for a dataset at a size. Digits
-// are not mirrored.
+// DefaultTrainConfig returns the settings of the shipped weights for a dataset at a size; they were
+// chosen by validation accuracy. Digits are not mirrored, and only photographs are shifted: clothes
+// and digits are centred already.
 func DefaultTrainConfig(dataset string, size int) TrainConfig {
-	return TrainConfig{Seed: 0, Epochs: 12, BatchSize: 128, LearningRate: 3e-3, WeightDecay: 1e-3, ValFraction: 0.05,
-		Shift: size / 16, Flip: !strings.HasPrefix(dataset, "mnist")}
+	cfg := TrainConfig{Seed: 0, Epochs: 12, BatchSize: 64, LearningRate: 2e-3, WeightDecay: 1e-3, ValFraction: 0.05,
+		Flip: !strings.Contains(dataset, "mnist") || dataset == "fashion-mnist"}
+	if strings.HasPrefix(dataset, "cifar") {
+		cfg.Shift = size / 16
+	}
+	return cfg
 }
 
 // Validate returns an error that names the first setting out of range.

@@ -35,23 +35,23 @@ func Shipped() []string {
 }
 
 // LoadClassifier returns the shipped classifier for images of the dataset, prepared by prep. A
-// sample of a dataset is judged by the classifier of the full set: "fashion-mnist-sample" by
-// that of "fashion-mnist". The error for a pair that is not shipped names those that are and the
+// part of a dataset is judged by the classifier of the whole: "fashion-mnist-sample" by that of
+// "fashion-mnist", and "mnist" and "mnist-10k" by one. Sets joined as by [JoinDatasets],
+// "fashion-mnist+mnist", have a classifier of their own. The error for a pair that is not shipped names those that are and the
 // command that trains others.
 func LoadClassifier(backend compute.Backend, dataset string, prep datasets.Prep) (*Classifier, error) {
 	prep = canonicalPrep(prep)
-	for _, candidate := range []string{dataset, strings.TrimSuffix(dataset, "-sample"), strings.TrimSuffix(dataset, "-10k"), dataset + "-10k"} {
-		if name := weightsName(candidate, prep); slices.Contains(Shipped(), name) {
-			weights, err := fs.Sub(shipped, "weights")
-			if err != nil {
-				return nil, err
-			}
-			return ReadClassifier(backend, weights, name)
+	name := weightsName(dataset, prep)
+	if slices.Contains(Shipped(), name) {
+		weights, err := fs.Sub(shipped, "weights")
+		if err != nil {
+			return nil, err
 		}
+		return ReadClassifier(backend, weights, name)
 	}
 	return nil, errors.Errorf("metrics.LoadClassifier: no weights for %s; shipped are %s; train others with: "+
-		"go run . data train-classifier %s --size %d --method %s", weightsName(dataset, prep), strings.Join(Shipped(), ", "),
-		dataset, prep.Size, prep.Method)
+		"go run . data train-classifier %s --size %d --method %s", name, strings.Join(Shipped(), ", "),
+		wholeSets(dataset), prep.Size, prep.Method)
 }
 
 // ReadClassifier reads NAME.safetensors and NAME.json, as [Classifier.Save] wrote them, from a
@@ -143,7 +143,16 @@ func canonicalPrep(p datasets.Prep) datasets.Prep {
 
 // weightsName names a classifier by its data: "fashion-mnist-pad32".
 func weightsName(dataset string, p datasets.Prep) string {
-	return fmt.Sprintf("%s-%s%d", dataset, p.Method, p.Size)
+	return fmt.Sprintf("%s-%s%d", wholeSets(dataset), p.Method, p.Size)
+}
+
+// wholeSets names the sets of which the given ones, joined by +, are parts.
+func wholeSets(dataset string) string {
+	parts := strings.Split(dataset, "+")
+	for i, p := range parts {
+		parts[i] = strings.TrimSuffix(strings.TrimSuffix(p, "-sample"), "-10k")
+	}
+	return strings.Join(parts, "+")
 }
 
 func sha256Hex(b []byte) string {

@@ -1,0 +1,44 @@
+package metrics
+
+import (
+	"strings"
+
+	"palimpsest/datasets"
+
+	"github.com/pkg/errors"
+)
+
+// JoinDatasets makes one dataset of several, to train the classifier of a domain-incremental
+// benchmark on: names and hashes are joined by +, and the labels of each set follow those of the
+// one before. It returns an error if the images differ in size or the labels do not fit in 8 bits.
+func JoinDatasets(sets ...*datasets.Dataset) (*datasets.Dataset, error) {
+	var names, hashes []string
+	var train, test []*datasets.Images
+	out := new(datasets.Dataset)
+	for _, d := range sets {
+		offset := len(out.Classes)
+		if offset+len(d.Classes) > 256 {
+			return nil, errors.Errorf("metrics.JoinDatasets: %d classes with %s; labels hold 256", offset+len(d.Classes), d.Name)
+		}
+		for _, c := range d.Classes {
+			out.Classes = append(out.Classes, d.Name+": "+c)
+		}
+		relabelled := func(im *datasets.Images) *datasets.Images {
+			moved := *im
+			moved.Labels = make([]uint8, im.N)
+			for i, l := range im.Labels {
+				moved.Labels[i] = l + uint8(offset)
+			}
+			return &moved
+		}
+		train, test = append(train, relabelled(d.Train)), append(test, relabelled(d.Test))
+		names, hashes = append(names, d.Name), append(hashes, d.Hash)
+	}
+	out.Name, out.Hash = strings.Join(names, "+"), strings.Join(hashes, "+")
+	var err error
+	if out.Train, err = datasets.Concat(train...); err != nil {
+		return nil, err
+	}
+	out.Test, err = datasets.Concat(test...)
+	return out, err
+}

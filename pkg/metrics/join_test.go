@@ -1,0 +1,36 @@
+package metrics
+
+import (
+	"slices"
+	"testing"
+
+	"palimpsest/datasets"
+)
+
+func TestJoinDatasets(t *testing.T) {
+	set := func(name string, h int, classes ...string) *datasets.Dataset {
+		im := &datasets.Images{N: 2, H: h, W: 1, C: 1, Pixels: make([]uint8, 2*h), Labels: []uint8{0, 1}}
+		return &datasets.Dataset{Name: name, Hash: "h-" + name, Classes: classes, Train: im, Test: im}
+	}
+	a, b := set("clothes", 1, "shoe", "shirt"), set("digits-10k", 1, "0", "1")
+	got, err := JoinDatasets(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Name != "clothes+digits-10k" || got.Hash != "h-clothes+h-digits-10k" || !slices.Equal(got.Train.Labels, []uint8{0, 1, 2, 3}) ||
+		!slices.Equal(got.Classes, []string{"clothes: shoe", "clothes: shirt", "digits-10k: 0", "digits-10k: 1"}) || got.Test.N != 4 {
+		t.Errorf("joined %+v", got)
+	}
+	if a.Train.Labels[1] != 1 || b.Train.Labels[1] != 1 {
+		t.Error("joining changed the sets' own labels")
+	}
+	if name := weightsName(got.Name, canonicalPrep(datasets.Prep{})); name != "clothes+digits-pad32" {
+		t.Errorf("weights of parts of sets are called %s", name)
+	}
+	if _, err := JoinDatasets(a, set("tall", 2, "x")); err == nil {
+		t.Error("images of two sizes gave no error")
+	}
+	if _, err := JoinDatasets(a, set("many", 1, make([]string, 255)...)); err == nil {
+		t.Error("257 classes gave no error")
+	}
+}
