@@ -9,10 +9,10 @@ import (
 // boundTerm builds the term of the variational bound that belongs to each row's timestep, in bits per dimension, [R]:
 // KL(q(x_{t-1}|x_t,x_0) ‖ p(x_{t-1}|x_t)) for t > 0 and the decoder's -ln p(x_0|x_1) at t = 0 ([iddpm] eq. 3 to 6).
 // variance is the network's second half of channels, in [-1, 1] once trained.
-func (n *Network) boundTerm(x0, xt, pred, variance *Node, perRow func(int) *Node) *Node {
+func (p *Process) boundTerm(x0, xt, pred, variance *Node, perRow func(int) *Node) *Node {
 	signal, sigma := perRow(colSignal), perRow(colSigma)
 	var estimate *Node
-	switch n.Process.Prediction {
+	switch p.Prediction {
 	case PredictNoise:
 		estimate = Div(Sub(xt, Mul(sigma, pred)), signal)
 	case PredictImage:

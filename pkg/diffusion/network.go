@@ -123,6 +123,24 @@ const (
 	numCols
 )
 
+// coefficients returns what the step graph needs to know of each row's timestep and weight, [R, numCols].
+func (p *Process) coefficients(t []int32, w []float32) ([]float32, error) {
+	coef := make([]float32, len(t)*numCols)
+	for i, t := range t {
+		if t < 0 || int(t) >= p.T {
+			return nil, errors.Errorf("diffusion: timestep %d of row %d is outside 0 .. %d", t, i, p.T-1)
+		}
+		c := coef[i*numCols:]
+		c[colSignal], c[colSigma], c[colWeight] = float32(p.SqrtAlphaBar[t]), float32(p.SqrtOneMinAlphaBar[t]), w[i]
+		c[colMeanX0], c[colMeanXt] = float32(p.PosteriorMeanX0[t]), float32(p.PosteriorMeanXt[t])
+		c[colLogPosterior], c[colLogBeta] = float32(p.PosteriorLogVar[t]), float32(math.Log(p.Beta[t]))
+		if t == 0 {
+			c[colFirst] = 1
+		}
+	}
+	return coef, nil
+}
+
 // Step does one optimiser step on b. index counts the steps since the optimiser started (from 0) and sets the
 // warm-up and the EMA's decay; the noise and dropout masks are a function of noiseSeed and the batch's shape alone,
 // so a step can be repeated exactly.
@@ -138,19 +156,9 @@ func (n *Network) Step(b Batch, index int, noiseSeed uint64) (StepResult, error)
 	if err := n.build(); err != nil {
 		return StepResult{}, err
 	}
-	s := n.Process
-	coef := make([]float32, rows*numCols)
-	for i, t := range b.T {
-		if t < 0 || int(t) >= s.T {
-			return StepResult{}, errors.Errorf("diffusion: timestep %d of row %d is outside 0 .. %d", t, i, s.T-1)
-		}
-		c := coef[i*numCols:]
-		c[colSignal], c[colSigma], c[colWeight] = float32(s.SqrtAlphaBar[t]), float32(s.SqrtOneMinAlphaBar[t]), b.W[i]
-		c[colMeanX0], c[colMeanXt] = float32(s.PosteriorMeanX0[t]), float32(s.PosteriorMeanXt[t])
-		c[colLogPosterior], c[colLogBeta] = float32(s.PosteriorLogVar[t]), float32(math.Log(s.Beta[t]))
-		if t == 0 {
-			c[colFirst] = 1
-		}
+	coef, err := n.Process.coefficients(b.T, b.W)
+	if err != nil {
+		return StepResult{}, err
 	}
 	lr := n.Train.LearningRate
 	if index < n.Train.WarmUp {
@@ -187,10 +195,8 @@ func (n *Network) stepGraph(_ *model.Scope, x0, t, y, coef, settings, rng *Node)
 	column := func(i int) *Node { return Slice(coef, AxisRange(), AxisElem(i)) } // [R, 1]
 	perRow := func(i int) *Node { return Reshape(column(i), x0.Shape().Dimensions[0], 1, 1, 1) }
 
-	rng, noise := RandomNormal(rng, x0.Shape())
-	noise = StopGradient(noise)
 	signal, sigma := perRow(colSignal), perRow(colSigma)
-	xt := Add(Mul(signal, x0), Mul(sigma, noise))
+	rng, noise, xt := addNoise(rng, x0, signal, sigma)
 	in := unet.Inputs{X: xt, T: t, Y: y}
 	if n.UNet.Dropout > 0 {
 		in.Dropout = rng
@@ -214,7 +220,7 @@ func (n *Network) stepGraph(_ *model.Scope, x0, t, y, coef, settings, rng *Node)
 	rows := ReduceMean(Square(Sub(pred, target)), 1, 2, 3) // [R]
 	if variance != nil && n.Train.VLBWeight > 0 {
 		// The mean is held fixed: the bound trains the variance only, [iddpm] section 3.1.
-		bound := n.boundTerm(x0, xt, StopGradient(pred), variance, perRow)
+		bound := n.Process.boundTerm(x0, xt, StopGradient(pred), variance, perRow)
 		rows = Add(rows, MulScalar(bound, n.Train.VLBWeight*float64(n.Process.T)))
 	}
 	loss := ReduceAllSum(Mul(rows, Reshape(column(colWeight), -1)))
@@ -239,6 +245,14 @@ func (n *Network) stepGraph(_ *model.Scope, x0, t, y, coef, settings, rng *Node)
 
 	n.averageWeights(g, Reshape(Slice(settings, AxisElem(1))))
 	return []*Node{Concatenate([]*Node{Reshape(loss, 1), Reshape(norm, 1)}, 0), rows}
+}
+
+// addNoise draws noise like x0 and returns it with x_t = signal·x0 + sigma·noise, [ddpm] eq. 4, and the next random
+// state.
+func addNoise(rng, x0, signal, sigma *Node) (next, noise, xt *Node) {
+	next, noise = RandomNormal(rng, x0.Shape())
+	noise = StopGradient(noise)
+	return next, noise, Add(Mul(signal, x0), Mul(sigma, noise))
 }
 
 // averageWeights adds the update ema = decay·ema + (1-decay)·weights. The averages are not trainable, so the

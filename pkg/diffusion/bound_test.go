@@ -1,0 +1,185 @@
+package diffusion
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"palimpsest/pkg/backend/backendtest"
+)
+
+// run executes a graph function once.
+func run[F ExecGraphFn](t *testing.T, fn F, args ...any) []*tensors.Tensor {
+	t.Helper()
+	out, err := CallOnceN(backendtest.Open(t), fn, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// In the graph, x_t has the moments of q(x_t|x_0): with n = 16,384 draws standard errors σ/128 and σ/181 (deviation),
+// tolerances five of them.
+func TestNoiseInTheGraph(t *testing.T) {
+	const n, value = 1 << 14, 0.8
+	p := newProcess(t, Config{T: 1000, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge})
+	draw := func(seed uint64) (noise, xt [][]float32) {
+		ts := []int32{0, 250, 999}
+		coef, err := p.coefficients(ts, make([]float32, len(ts)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x0 := tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{value}, len(ts)*n), len(ts), n)
+		out := run(t, func(x0, coef, rng *Node) (noise, xt *Node) {
+			_, noise, xt = addNoise(rng, x0, Slice(coef, AxisRange(), AxisElem(colSignal)), Slice(coef, AxisRange(), AxisElem(colSigma)))
+			return noise, xt
+		}, x0, tensors.FromFlatDataAndDimensions(coef, len(ts), numCols), rngState(seed))
+		for i := range ts {
+			noise = append(noise, tensors.MustCopyFlatData[float32](out[0])[i*n:(i+1)*n])
+			xt = append(xt, tensors.MustCopyFlatData[float32](out[1])[i*n:(i+1)*n])
+		}
+		return noise, xt
+	}
+	noise, xt := draw(1)
+	for i, step := range []int{0, 250, 999} {
+		mean, sd := moments(xt[i])
+		sigma := p.SqrtOneMinAlphaBar[step]
+		if want := p.SqrtAlphaBar[step] * value; math.Abs(mean-want) > 5*sigma/128 || math.Abs(sd/sigma-1) > 5./181 {
+			t.Errorf("t=%d: mean %g, sd %g; want %g, %g", step, mean, sd, want, sigma)
+		}
+		for j := range 100 {
+			want := p.SqrtAlphaBar[step]*value + sigma*float64(noise[i][j])
+			if math.Abs(float64(xt[i][j])-want) > 1e-6 {
+				t.Fatalf("t=%d: x_t is %g, its noise says %g", step, xt[i][j], want)
+			}
+		}
+	}
+	again, _ := draw(1)
+	other, _ := draw(2)
+	if !slices.Equal(again[0], noise[0]) {
+		t.Error("one seed gives two noises")
+	}
+	if slices.Equal(other[0], noise[0]) || slices.Equal(noise[0], noise[1]) {
+		t.Error("two seeds, or two rows, share their noise")
+	}
+}
+
+// boundByHand is the bound's term of one row in float64, in bits per dimension, from the definitions: the divergence of
+// two Gaussians, and the normal distribution function over an 8-bit bin.
+func boundByHand(p *Process, x0, xt, pred, v []float32, t int) float64 {
+	total := 0.0
+	for i := range x0 {
+		estimate := p.X0(float64(xt[i]), float64(pred[i]), t)
+		logVar := p.ReverseLogVar(t, float64(v[i]))
+		mean := p.PosteriorMean(estimate, float64(xt[i]), t)
+		if t > 0 {
+			q, model := p.PosteriorVar[t], math.Exp(logVar)
+			difference := p.PosteriorMean(float64(x0[i]), float64(xt[i]), t) - mean
+			total += 0.5 * (math.Log(model/q) + (q+difference*difference)/model - 1)
+			continue
+		}
+		cdf := func(x float64) float64 { return 0.5 * math.Erfc(-(x-mean)/math.Exp(logVar/2)/math.Sqrt2) }
+		low, high := cdf(float64(x0[i])-1./255), cdf(float64(x0[i])+1./255)
+		if x0[i] == -1 {
+			low = 0
+		}
+		if x0[i] == 1 {
+			high = 1
+		}
+		total -= math.Log(high - low)
+	}
+	return total / float64(len(x0)) / math.Ln2
+}
+
+func TestBoundAgainstFloat64(t *testing.T) {
+	ts := []int32{0, 0, 1, 7, 49}
+	const d = 6
+	levels := []float32{0, 37, 128, 200, 254, 255}
+	for _, prediction := range []string{PredictNoise, PredictImage, PredictVelocity} {
+		p := newProcess(t, Config{T: 50, Schedule: "linear", Prediction: prediction, Variance: LearnedRange})
+		var x0, xt, pred, v []float32
+		for r, step := range ts {
+			for i, level := range levels {
+				x := float64(level/127.5 - 1)
+				eps := math.Sin(float64(5*r + 3*i))
+				noisy := p.SqrtAlphaBar[step]*x + p.SqrtOneMinAlphaBar[step]*eps
+				wrong := x + 0.05*math.Cos(float64(r+7*i)) // an estimate of x_0 that is a little off
+				x0, xt = append(x0, float32(x)), append(xt, float32(noisy))
+				pred = append(pred, float32(p.Target(wrong, p.Noise(noisy, wrong, int(step)), int(step))))
+				v = append(v, float32(math.Sin(float64(r*i))))
+			}
+		}
+		coef, err := p.coefficients(ts, make([]float32, len(ts)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		image := func(x []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(x, len(ts), 1, d, 1) }
+		out := run(t, func(x0, xt, pred, v, coef *Node) *Node {
+			return p.boundTerm(x0, xt, pred, v, func(i int) *Node {
+				return Reshape(Slice(coef, AxisRange(), AxisElem(i)), len(ts), 1, 1, 1)
+			})
+		}, image(x0), image(xt), image(pred), image(v), tensors.FromFlatDataAndDimensions(coef, len(ts), numCols))
+		for r, got := range tensors.MustCopyFlatData[float32](out[0]) {
+			part := func(x []float32) []float32 { return x[r*d : (r+1)*d] }
+			want := boundByHand(p, part(x0), part(xt), part(pred), part(v), int(ts[r]))
+			// The divergence is a difference of terms near 1: float32 leaves 1e-6 of them, in bits 2e-6.
+			if math.Abs(float64(got)-want) > 1e-3*math.Abs(want)+5e-6 {
+				t.Errorf("%s, t=%d: %g bits per dimension, by hand %g", prediction, ts[r], got, want)
+			}
+		}
+	}
+}
+
+// The bound trains the variance and leaves the mean alone; without it the variance stays where it starts.
+func TestLearnedVarianceTrains(t *testing.T) {
+	p := newProcess(t, Config{T: 20, Schedule: "cosine", Prediction: PredictNoise, Variance: LearnedRange})
+	u := plain()
+	u.OutChannels = 2
+	// Adam's first moments of the last convolution, [3, 3, Base, 2], after one step: a tenth of its gradient.
+	gradients := func(weight float64) (mean, variance []float32, n *Network) {
+		n = newNetwork(t, p, u, TrainConfig{LearningRate: 1e-3, VLBWeight: weight}, 4)
+		step(t, n, exampleBatch(n, 5), 0, 9)
+		after, _ := state(t, n)
+		for path, m := range after {
+			if strings.HasSuffix(path, "/out/weights_1st_moment") {
+				for i := range m {
+					if i%2 == 0 {
+						mean = append(mean, m[i])
+					} else {
+						variance = append(variance, m[i])
+					}
+				}
+			}
+		}
+		return mean, variance, n
+	}
+	mean, variance, n := gradients(0.001)
+	plainMean, plainVariance, _ := gradients(0)
+	if len(mean) != 9*4 {
+		t.Fatalf("%d gradients of the mean's channel, want 36", len(mean))
+	}
+	for i := range mean {
+		if math.Abs(float64(mean[i]-plainMean[i])) > 1e-6 {
+			t.Errorf("gradient %d of the mean is %g with the bound, %g without", i, mean[i], plainMean[i])
+		}
+	}
+	zero := func(x float32) bool { return x == 0 }
+	if slices.ContainsFunc(variance, zero) || slices.ContainsFunc(plainVariance, func(x float32) bool { return x != 0 }) {
+		t.Errorf("gradients of the variance with the bound: %v, without: %v", variance, plainVariance)
+	}
+	b := exampleBatch(n, 5)
+	out, err := n.Denoiser(false).Output(b.X, b.T, b.Y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) != 2*len(b.X) {
+		t.Fatalf("%d outputs for %d values, want twice as many", len(out), len(b.X))
+	}
+	if _, v := p.split(out, 1, 3); v == 0 {
+		t.Error("the variance output has not moved")
+	}
+}
