@@ -12,6 +12,10 @@
 // Two tags of a cell change that: "raises-exception" for a cell that must fail, and
 // "skip-test" for one that waits for a reader, such as a slider.
 //
+// What a cell displays just before its program ends GoNB may lose: it closes the pipe to
+// the program without emptying it. A cell that displays anything ends with gonbui.Sync(),
+// which waits until GoNB has read everything.
+//
 // References:
 //
 //	[jupyter]   Messaging in Jupyter, protocol 5.3. https://jupyter-client.readthedocs.io/en/stable/messaging.html

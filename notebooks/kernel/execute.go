@@ -11,17 +11,18 @@ import (
 // grace is how long an interrupted cell may take to end.
 const grace = 5 * time.Second
 
-// execute runs code as a cell and gathers its outputs in out. It returns when the kernel
-// has answered and gone idle. When ctx ends, the cell is interrupted and the error is
-// ctx's; the kernel may then be unusable.
-func (p *Process) execute(ctx context.Context, code string, out *outputs) error {
-	id, err := p.send(p.shell, "execute_request", map[string]any{
+// execute runs code as a cell and gathers its outputs, and late ones of earlier cells, in
+// out. It returns the request's id, when the kernel has answered and gone idle. When ctx
+// ends, the cell is interrupted and the error is ctx's; the kernel may then be unusable.
+func (p *Process) execute(ctx context.Context, code string, out *outputs) (id string, err error) {
+	id, err = p.send(p.shell, "execute_request", map[string]any{
 		"code": code, "silent": false, "store_history": true, "user_expressions": struct{}{},
 		"allow_stdin": false, "stop_on_error": true,
 	})
 	if err != nil {
-		return err
+		return id, err
 	}
+	out.cells[id] = &gathered{}
 	done := ctx.Done()
 	var deadline <-chan time.Time
 	for answered, idle := false, false; !answered || !idle; {
@@ -29,27 +30,38 @@ func (p *Process) execute(ctx context.Context, code string, out *outputs) error 
 		case m := <-p.replies:
 			answered = answered || m.Parent.ID == id && m.Header.Type == "execute_reply"
 		case m := <-p.events:
-			if m.Parent.ID != id {
-				continue // an earlier request's
-			}
 			if err := out.add(m); err != nil {
-				return err
+				return id, err
 			}
-			idle = idle || m.Header.Type == "status" && state(m) == "idle"
+			idle = idle || m.Parent.ID == id && m.Header.Type == "status" && state(m) == "idle"
 		case err := <-p.errs:
-			return err
+			return id, err
 		case <-p.ended:
-			return errors.Errorf("the kernel's process ended%s", p.log)
+			return id, errors.Errorf("the kernel's process ended%s", p.log)
 		case <-done:
 			if _, err := p.send(p.control, "interrupt_request", struct{}{}); err != nil {
-				return err
+				return id, err
 			}
 			done, deadline = nil, time.After(grace)
 		case <-deadline:
-			return ctx.Err()
+			return id, ctx.Err()
 		}
 	}
-	return ctx.Err()
+	return id, ctx.Err()
+}
+
+// drain gathers outputs that come late, until none has come for a while.
+func (p *Process) drain(out *outputs) error {
+	for {
+		select {
+		case m := <-p.events:
+			if err := out.add(m); err != nil {
+				return err
+			}
+		case <-time.After(100 * time.Millisecond):
+			return nil
+		}
+	}
 }
 
 // state returns the kernel state a status message tells.

@@ -17,15 +17,23 @@ type Output struct {
 	Value    string         // of an error
 	Data     map[string]any // of a display: MIME type to string, or any JSON for JSON types
 	Metadata map[string]any // of a display
-
-	display string // the display's id, if it can be updated
 }
 
-// outputs gathers the outputs of a notebook's cells as a front end shows them.
+// outputs gathers the outputs of a notebook's cells as a front end shows them. GoNB may
+// send one after it has said that the cell is done, so they go by request.
 type outputs struct {
-	cell     []*Output            // of the cell under way
-	displays map[string][]*Output // by id, of all cells
-	clear    bool                 // clear the cell's at its next output
+	cells    map[string]*gathered // by the id of the request that ran the cell
+	displays map[string][]*Output // by the display's id, of all cells
+}
+
+// gathered is the output of one cell.
+type gathered struct {
+	list  []*Output
+	clear bool // clear the list at the next output
+}
+
+func newOutputs() *outputs {
+	return &outputs{cells: map[string]*gathered{}, displays: map[string][]*Output{}}
 }
 
 // content is the union of the contents of the messages that make outputs.
@@ -43,8 +51,13 @@ type content struct {
 	Wait       bool     `json:"wait"`
 }
 
-// add applies a message; those of other types change nothing.
+// add applies a message. Those of other types, and those that answer none of the cells'
+// requests, change nothing.
 func (o *outputs) add(m message) error {
+	cell := o.cells[m.Parent.ID]
+	if cell == nil {
+		return nil
+	}
 	var c content
 	switch m.Header.Type {
 	case "stream", "display_data", "execute_result", "update_display_data", "error", "clear_output":
@@ -52,59 +65,56 @@ func (o *outputs) add(m message) error {
 			return errors.Wrapf(err, "a %s message came malformed", m.Header.Type)
 		}
 	}
-	if c.Metadata == nil {
-		c.Metadata = map[string]any{}
-	}
 	switch m.Header.Type {
 	case "stream":
-		o.empty()
-		// Consecutive texts of one stream are one output.
-		if n := len(o.cell); n > 0 && o.cell[n-1].Type == "stream" && o.cell[n-1].Stream == c.Name {
-			o.cell[n-1].Text += c.Text
-		} else {
-			o.cell = append(o.cell, &Output{Type: "stream", Stream: c.Name, Text: c.Text})
-		}
+		cell.add(&Output{Type: "stream", Stream: c.Name, Text: c.Text})
 	case "display_data", "execute_result":
-		o.empty()
-		out := &Output{Type: m.Header.Type, Data: c.Data, Metadata: c.Metadata, display: c.Transient.Display}
-		o.cell = append(o.cell, out)
-		if out.display != "" {
-			o.displays[out.display] = append(o.displays[out.display], out)
+		out := &Output{Type: m.Header.Type, Data: c.Data, Metadata: c.Metadata}
+		cell.add(out)
+		if id := c.Transient.Display; id != "" {
+			o.displays[id] = append(o.displays[id], out)
 		}
 	case "update_display_data":
 		for _, out := range o.displays[c.Transient.Display] {
 			out.Data, out.Metadata = c.Data, c.Metadata
 		}
 	case "error":
-		o.empty()
 		trace := strings.TrimSpace(ansi.ReplaceAllString(strings.Join(c.Traceback, "\n"), ""))
-		o.cell = append(o.cell, &Output{Type: "error", Name: c.ErrorName, Value: c.ErrorValue, Text: trace})
+		cell.add(&Output{Type: "error", Name: c.ErrorName, Value: c.ErrorValue, Text: trace})
 	case "clear_output":
-		if o.clear = true; !c.Wait {
-			o.empty()
+		if cell.clear = true; !c.Wait {
+			cell.list, cell.clear = nil, false
 		}
 	}
 	return nil
 }
 
-// empty carries out a clear_output.
-func (o *outputs) empty() {
-	if o.clear {
-		o.cell, o.clear = nil, false
+// add appends an output; consecutive texts of one stream are one output.
+func (g *gathered) add(out *Output) {
+	if g.clear {
+		g.list, g.clear = nil, false
 	}
+	if n := len(g.list); n > 0 && out.Type == "stream" && g.list[n-1].Type == "stream" && g.list[n-1].Stream == out.Stream {
+		g.list[n-1].Text += out.Text
+		return
+	}
+	g.list = append(g.list, out)
 }
 
-// finish returns the cell's outputs, streams as a terminal would leave them, and starts
-// the next cell.
-func (o *outputs) finish() []*Output {
-	cell := o.cell
-	for _, out := range cell {
+// settled returns the outputs with streams as a terminal would leave them.
+func (g *gathered) settled() []*Output {
+	var all []*Output
+	for _, out := range g.list {
 		if out.Type == "stream" {
-			out.Text = settle(out.Text)
+			final := *out
+			if final.Text = settle(out.Text); final.Text == "" {
+				continue
+			}
+			out = &final
 		}
+		all = append(all, out)
 	}
-	o.cell, o.clear = nil, false
-	return cell
+	return all
 }
 
 // ansi matches the escape sequences that move the cursor or colour text.

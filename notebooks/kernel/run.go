@@ -43,8 +43,13 @@ func (nb *Notebook) Run(ctx context.Context, p *Process, o RunOptions) (*Noteboo
 		bare.Count, bare.Outputs = 0, nil
 		done.Cells = append(done.Cells, &bare)
 	}
-	out := &outputs{displays: map[string][]*Output{}}
-	count := 0
+	out := newOutputs()
+	requests := map[string]*Cell{}
+	collect := func() {
+		for id, cell := range requests {
+			cell.Outputs = out.cells[id].settled()
+		}
+	}
 	for i, cell := range done.Cells {
 		if cell.Type != "code" || cell.Tagged(TagSkip) || strings.TrimSpace(cell.Source) == "" {
 			continue
@@ -53,10 +58,12 @@ func (nb *Notebook) Run(ctx context.Context, p *Process, o RunOptions) (*Noteboo
 			first, _, _ := strings.Cut(strings.TrimSpace(cell.Source), "\n")
 			o.OnCell(i+1, first)
 		}
-		count++
-		cell.Count = count
-		err := runCell(ctx, p, cell, o.CellTimeout, out)
-		cell.Outputs = out.finish()
+		cell.Count = len(requests) + 1
+		id, err := runCell(ctx, p, cell, o.CellTimeout, out)
+		if id != "" {
+			requests[id] = cell
+		}
+		collect()
 		if ctx.Err() != nil {
 			return done, ctx.Err()
 		}
@@ -67,21 +74,23 @@ func (nb *Notebook) Run(ctx context.Context, p *Process, o RunOptions) (*Noteboo
 			return done, &Failure{i + 1, why + shown(cell.Outputs)}
 		}
 	}
-	return done, nil
+	err := p.drain(out)
+	collect()
+	return done, err
 }
 
-func runCell(ctx context.Context, p *Process, cell *Cell, timeout time.Duration, out *outputs) error {
+func runCell(ctx context.Context, p *Process, cell *Cell, timeout time.Duration, out *outputs) (string, error) {
 	limited := ctx
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		limited, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	err := p.execute(limited, cell.Source, out)
+	id, err := p.execute(limited, cell.Source, out)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return errors.Errorf("not done after %s", timeout)
+		return id, errors.Errorf("not done after %s", timeout)
 	}
-	return err
+	return id, err
 }
 
 // complaint matches what GoNB leaves on standard error, and nowhere else, of a shell line
