@@ -21,14 +21,18 @@ func TestCumulativeConforms(t *testing.T) {
 }
 
 func TestERConforms(t *testing.T) {
-	for _, policy := range memory.PolicyNames() {
-		for _, draw := range []string{cl.DrawUniform, cl.DrawBalanced} {
-			t.Run(policy+" "+draw, func(t *testing.T) {
-				er := func(lambda float64) func() cl.Strategy {
-					return func() cl.Strategy { return &cl.ER{Lambda: lambda, Buffer: 11, Policy: policy, Draw: draw} }
+	for _, settings := range []cl.ER{
+		{Policy: memory.NameReservoir, Draw: cl.DrawUniform},
+		{Policy: memory.NameClassBalanced, Draw: cl.DrawBalanced},
+		{Policy: memory.NameHerding, Draw: cl.DrawUniform},
+	} {
+		t.Run(settings.Policy, func(t *testing.T) {
+			er := func(lambda float64) func() cl.Strategy {
+				return func() cl.Strategy {
+					return &cl.ER{Lambda: lambda, Buffer: 11, Policy: settings.Policy, Draw: settings.Draw}
 				}
-				cltest.Conform(t, er(0.3), cltest.Options{ZeroWeight: er(0), MaxImages: 11})
-			})
-		}
+			}
+			cltest.Conform(t, er(0.3), cltest.Options{ZeroWeight: er(0), MaxImages: 11})
+		})
 	}
 }

@@ -81,8 +81,8 @@ func seedsRepeat(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	return nil
 }
 
-// resumes: a run stopped within a task, at the end of a task, after it, and before the last end, and continued by new
-// objects, ends as the uninterrupted one.
+// resumes: a run stopped within a task, at the end of a task, after it, and before the last end, and continued by
+// a new strategy and loop from what was saved, ends as the uninterrupted one.
 func resumes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	n := Config().StepsPerTask
 	points, err := r.run(newStrategy(), seed, 2, n, n+1, n+3, 2*n+4, tasks*(n+1)-1)
@@ -244,7 +244,7 @@ func refusesState(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	}
 	for _, state := range wrong {
 		s := newStrategy()
-		if _, err := r.open(1, s, seed); err != nil {
+		if _, err := r.open(s, seed); err != nil {
 			return err
 		}
 		if s.Restore(state) == nil {

@@ -2,6 +2,6 @@
 // strategy calls: [Conform].
 //
 // The checks train a tiny network on a benchmark of images that can be told apart pixel by pixel, so that each row of
-// each step can be traced to the task it came from. All networks of a test process share two compiled steps; tests
-// that use them must not run in parallel.
+// each step can be traced to the task it came from. All tests of a process share one network and its compiled
+// step, so they must not run in parallel.
 package cltest

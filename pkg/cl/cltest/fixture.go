@@ -70,37 +70,33 @@ func Features(im *datasets.Images) (*mat.Dense, error) {
 	return m, nil
 }
 
-// shared are the networks of the process and the file that holds them as they were when new.
+// shared is the network of the process and the file that holds it as it was when new.
 var shared struct {
 	sync.Mutex
-	networks []*diffusion.Network
-	initial  []byte
+	network *diffusion.Network
+	initial []byte
 }
 
 // NewNetwork returns a class-conditional network for the suite's images with T = 20, dropout and EMA, in its initial
-// state. i is 0 or 1: a second call with the same i returns the same network, reset.
-func NewNetwork(t testing.TB, i int) *diffusion.Network {
+// state. Compiling it takes most of a test's time, so every call in a process returns the same network, reset.
+func NewNetwork(t testing.TB) *diffusion.Network {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
-	if shared.networks == nil {
-		for range 2 {
-			n, err := newNetwork(t)
-			if err != nil {
-				t.Fatal(err)
-			}
-			shared.networks = append(shared.networks, n)
-		}
-		var err error
-		if shared.initial, err = save(shared.networks[0], t.TempDir()); err != nil {
+	if shared.network == nil {
+		n, err := newNetwork(t)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if shared.initial, err = save(n, t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+		shared.network = n
 	}
-	n := shared.networks[i]
-	if err := load(n, t.TempDir(), shared.initial); err != nil {
+	if err := load(shared.network, t.TempDir(), shared.initial); err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return shared.network
 }
 
 func newNetwork(t testing.TB) (*diffusion.Network, error) {
@@ -108,7 +104,7 @@ func newNetwork(t testing.TB) (*diffusion.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := unet.Config{ImageSize: side, Channels: 1, OutChannels: 1, Base: 8, Mults: []int{1, 2}, ResBlocks: 1, Heads: 1, Groups: 4,
+	u := unet.Config{ImageSize: side, Channels: 1, OutChannels: 1, Base: 8, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 4,
 		Dropout: 0.1, Classes: 2 * tasks}
 	train := diffusion.TrainConfig{LearningRate: 1e-3, WarmUp: 3, ClipNorm: 1, EMA: 0.9}
 	return diffusion.NewNetwork(backendtest.Open(t), p, u, train, 1)

@@ -13,20 +13,15 @@ import (
 
 // rig runs strategies on the suite's benchmark.
 type rig struct {
-	bench    *datasets.Benchmark
-	networks [2]*diffusion.Network
-	initial  []byte
-	dir      string
+	bench   *datasets.Benchmark
+	network *diffusion.Network
+	initial []byte
+	dir     string
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{bench: NewBenchmark(), dir: t.TempDir()}
-	for i := range r.networks {
-		r.networks[i] = NewNetwork(t, i)
-	}
-	r.initial = shared.initial
-	return r
+	return &rig{bench: NewBenchmark(), network: NewNetwork(t), initial: shared.initial, dir: t.TempDir()}
 }
 
 // watch wraps a strategy and shows each step as the strategy leaves it, and what it stores after each task.
@@ -58,12 +53,12 @@ type point struct {
 	position       []byte
 }
 
-// open prepares a run from its beginning on network i.
-func (r *rig) open(i int, s cl.Strategy, seed uint64) (*cl.Loop, error) {
-	if err := load(r.networks[i], r.dir, r.initial); err != nil {
+// open prepares a run from its beginning.
+func (r *rig) open(s cl.Strategy, seed uint64) (*cl.Loop, error) {
+	if err := load(r.network, r.dir, r.initial); err != nil {
 		return nil, err
 	}
-	return cl.NewLoop(r.networks[i], r.bench, s, Config(), cl.Setup{Seed: seed, Features: Features})
+	return cl.NewLoop(r.network, r.bench, s, Config(), cl.Setup{Seed: seed, Features: Features})
 }
 
 // finish does what is left of a run that has had the given number of events. It stops after each of the events listed
@@ -94,9 +89,9 @@ func (r *rig) finish(l *cl.Loop, events int, save ...int) ([]point, error) {
 	return append(points, end), err
 }
 
-// run is a whole run on the first network.
+// run is a whole run.
 func (r *rig) run(s cl.Strategy, seed uint64, save ...int) ([]point, error) {
-	l, err := r.open(0, s, seed)
+	l, err := r.open(s, seed)
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +112,9 @@ func (r *rig) save(l *cl.Loop, events int) (p point, err error) {
 	return p, err
 }
 
-// resume goes on from p with a new strategy and the second network, to the end.
+// resume goes on from p, to the end, with a new strategy and a new loop on the network as p's file has it.
 func (r *rig) resume(s cl.Strategy, seed uint64, p point) (point, error) {
-	l, err := r.open(1, s, seed)
+	l, err := r.open(s, seed)
 	if err != nil {
 		return point{}, err
 	}

@@ -1,0 +1,272 @@
+package cltest
+
+import (
+	"strings"
+	"testing"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
+)
+
+// altered is experience replay with some of its methods replaced.
+type altered struct {
+	*cl.ER
+	info       func(cl.Info) cl.Info
+	label      string
+	beforeStep func(*cl.Step) error
+	endTask    func(int, *datasets.Images) error
+	stored     func(cl.Stored) cl.Stored
+	state      func() ([]byte, error)
+	restore    func([]byte) error
+}
+
+func (a *altered) Info() cl.Info {
+	if a.info != nil {
+		return a.info(a.ER.Info())
+	}
+	return a.ER.Info()
+}
+
+func (a *altered) Label() string {
+	if a.label != "" {
+		return a.label
+	}
+	return a.ER.Label()
+}
+
+func (a *altered) BeforeStep(s *cl.Step) error {
+	if err := a.ER.BeforeStep(s); err != nil || a.beforeStep == nil {
+		return err
+	}
+	return a.beforeStep(s)
+}
+
+func (a *altered) EndTask(task int, im *datasets.Images) error {
+	if err := a.ER.EndTask(task, im); err != nil || a.endTask == nil {
+		return err
+	}
+	return a.endTask(task, im)
+}
+
+func (a *altered) Stored() cl.Stored {
+	if a.stored != nil {
+		return a.stored(a.ER.Stored())
+	}
+	return a.ER.Stored()
+}
+
+func (a *altered) State() ([]byte, error) {
+	if a.state != nil {
+		return a.state()
+	}
+	return a.ER.State()
+}
+
+func (a *altered) Restore(state []byte) error {
+	if a.restore != nil {
+		return a.restore(state)
+	}
+	return a.ER.Restore(state)
+}
+
+func sound() *altered {
+	er := cl.NewER()
+	er.Buffer = 11
+	return &altered{ER: er}
+}
+
+// lastWeight adds to the weight of the last row.
+func lastWeight(s *cl.Step, w float32) { s.Batch.W[len(s.Batch.W)-1] += w }
+
+// TestChecksCatch alters a sound strategy so that it breaks one promise at a time, and wants the check of that promise
+// to fail, for the stated reason, after it has passed the sound strategy.
+func TestChecksCatch(t *testing.T) {
+	r := newRig(t)
+	o := Options{MaxImages: 11, ZeroWeight: func() cl.Strategy { a := sound(); a.Lambda = 0; return a }}
+	for _, c := range checks {
+		if err := c.run(r, func() cl.Strategy { return sound() }, o); err != nil {
+			t.Fatalf("%s: the sound strategy fails: %v", c.name, err)
+		}
+	}
+	caught := map[string]bool{}
+	for _, tc := range []struct {
+		check, broken, reason string
+		alter                 func(a *altered)
+	}{
+		{"describes itself", "no equation", "Info.Equation", func(a *altered) {
+			a.info = func(i cl.Info) cl.Info { i.Equation = ""; return i }
+		}},
+		{"describes itself", "two lines", "Info.Stores", func(a *altered) {
+			a.info = func(i cl.Info) cl.Info { i.Stores += "\nmore"; return i }
+		}},
+		{"describes itself", "a label of its own", "does not begin", func(a *altered) { a.label = "best" }},
+		{"describes itself", "info that changes", "Info changed", func(a *altered) {
+			done := false
+			a.endTask = func(int, *datasets.Images) error { done = true; return nil }
+			a.info = func(i cl.Info) cl.Info {
+				if done {
+					i.Stores = "a lot"
+				}
+				return i
+			}
+		}},
+		{"fixed shapes, equal rows and steps", "a row more", "need 8 rows", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error {
+				b := &s.Batch
+				b.X, b.Y = append(b.X, b.X[:side*side]...), append(b.Y, b.Y[0])
+				b.T, b.W = append(b.T, 0), append(b.W, 0)
+				return nil
+			}
+		}},
+		{"fixed shapes, equal rows and steps", "infinite weight", "weighs +Inf", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { s.Batch.W[0] /= 0 * s.Batch.W[0]; return nil }
+		}},
+		{"fixed shapes, equal rows and steps", "another number of steps", "13 steps in a run of 3 tasks of 4", func(a *altered) {
+			steps := 0
+			a.beforeStep = func(*cl.Step) error { steps++; return nil }
+			a.info = func(i cl.Info) cl.Info {
+				if steps == Config().StepsPerTask {
+					i.Stream = cl.AllTasks
+				}
+				return i
+			}
+		}},
+		{"seeds repeat", "Begin does not start over", "the same strategy", func(a *altered) {
+			steps := 0
+			a.beforeStep = func(s *cl.Step) error { steps++; lastWeight(s, float32(steps)/100); return nil }
+		}},
+		{"seeds repeat", "randomness of its own", "a second run", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { ownRandomness++; lastWeight(s, ownRandomness/100); return nil }
+		}},
+		{"resumed equals uninterrupted", "forgets what a step changed", "resumed from", func(a *altered) {
+			inTask := 0
+			a.beforeStep = func(s *cl.Step) error {
+				if s.Index == 0 {
+					inTask = 0
+				}
+				inTask++
+				lastWeight(s, float32(inTask)/100)
+				return nil
+			}
+		}},
+		{"resumed equals uninterrupted", "forgets what a task left", "resumed from", func(a *altered) {
+			tasks := 0
+			a.endTask = func(int, *datasets.Images) error { tasks++; return nil }
+			a.beforeStep = func(s *cl.Step) error { lastWeight(s, float32(tasks)/100); return nil }
+		}},
+		{"resumed equals uninterrupted", "does not restore", "differs", func(a *altered) {
+			a.restore = func([]byte) error { return nil }
+		}},
+		{"zero weight is fine-tuning", "a weight that never vanishes", "differs from fine-tuning", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { lastWeight(s, 1e-3); return nil }
+		}},
+		{"bounded memory", "a larger buffer", "12 images stored, 11 declared", func(a *altered) { a.Buffer = 12 }},
+		{"bounded memory", "stores nothing", "no image stored", func(a *altered) {
+			a.stored = func(cl.Stored) cl.Stored { return cl.Stored{} }
+		}},
+		{"reports what it stores", "too few bytes", "bytes reported", func(a *altered) {
+			a.stored = func(s cl.Stored) cl.Stored { s.Bytes /= 2; return s }
+		}},
+		{"reports what it stores", "silent about its memory", "are reported", func(a *altered) {
+			a.stored = func(cl.Stored) cl.Stored { return cl.Stored{} }
+		}},
+		{"reports what it stores", "reports other labels", "not one of a finished task", func(a *altered) {
+			a.stored = func(s cl.Stored) cl.Stored {
+				if s.Images != nil && s.Images.N > 0 {
+					all := make([]int, s.Images.N)
+					for i := range all {
+						all[i] = i
+					}
+					s.Images = s.Images.Select(all)
+					s.Images.Labels[0] ^= 1
+				}
+				return s
+			}
+		}},
+		{"sees only what it declares", "replays what it hides", "not reported as stored", func(a *altered) {
+			a.stored = func(cl.Stored) cl.Stored { return cl.Stored{} }
+		}},
+		{"sees only what it declares", "old images in fresh rows", "not reported as stored", func(a *altered) {
+			var old *datasets.Images
+			a.endTask = func(_ int, im *datasets.Images) error { old = im.Select([]int{0, 1, 2, 3, 4, 5, 6, 7}); return nil }
+			a.beforeStep = func(s *cl.Step) error {
+				if old != nil {
+					i := s.RNG.IntN(old.N)
+					s.SetReplay(-1, old.Image(i), old.Labels[i], 0.1) // the last fresh row
+				}
+				return nil
+			}
+		}},
+		{"sees only what it declares", "wrong labels", "its image", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { s.Batch.Y[0] ^= 1; return nil }
+		}},
+		{"sees only what it declares", "images of its own making", "image of no task", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { s.Batch.X[0] = -s.Batch.X[0] / 2; return nil }
+		}},
+		{"leaves the tasks alone", "writes into the images", "changed in the run", func(a *altered) {
+			a.endTask = func(_ int, im *datasets.Images) error { im.Pixels[100] ^= 1; return nil }
+		}},
+		{"leaves the tasks alone", "sorts the labels", "changed in the run", func(a *altered) {
+			a.endTask = func(_ int, im *datasets.Images) error { im.Labels[0] ^= 1; return nil }
+		}},
+		{"refuses a wrong state", "takes anything", "were restored", func(a *altered) {
+			a.restore = func([]byte) error { return nil }
+		}},
+	} {
+		t.Run(tc.check+"/"+tc.broken, func(t *testing.T) {
+			caught[tc.check] = true
+			broken := func() cl.Strategy { a := sound(); tc.alter(a); return a }
+			o := o
+			o.ZeroWeight = func() cl.Strategy { a := sound(); a.Lambda = 0; tc.alter(a); return a }
+			for _, c := range checks {
+				if c.name != tc.check {
+					continue
+				}
+				if err := c.run(r, broken, o); err == nil {
+					t.Error("not caught")
+				} else if !strings.Contains(err.Error(), tc.reason) {
+					t.Errorf("caught for another reason: %v; want %q", err, tc.reason)
+				}
+			}
+		})
+	}
+	for _, c := range checks {
+		if !caught[c.name] {
+			t.Errorf("check %q is not shown to fail on anything", c.name)
+		}
+	}
+}
+
+// ownRandomness stands for a source of randomness that is not the step's.
+var ownRandomness float32
+
+// TestSynthetic: rows of no task pass where the strategy declares them.
+func TestSynthetic(t *testing.T) {
+	r := newRig(t)
+	made := func() cl.Strategy {
+		a := sound()
+		a.beforeStep = func(s *cl.Step) error { s.Batch.X[0] = -s.Batch.X[0] / 2; return nil }
+		return a
+	}
+	if err := seesDeclared(r, made, Options{MaxImages: 11, Synthetic: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNetworkKeepsOneShape: the network itself refuses a batch of another size once its step is compiled, which is
+// what the fixed shapes stand on.
+func TestNetworkKeepsOneShape(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.run(&cl.Finetune{}, seed); err != nil {
+		t.Fatal(err)
+	}
+	c := Config()
+	c.FreshRows++
+	l, err := cl.NewLoop(r.network, r.bench, &cl.Finetune{}, c, cl.Setup{Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Step(); err == nil {
+		t.Error("a batch of 9 rows was accepted after one of 8")
+	}
+}

@@ -1,0 +1,338 @@
+package cl_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/cl/cltest"
+	"palimpsest/pkg/diffusion"
+)
+
+// keeper wraps a strategy and keeps every batch. The loop drops labels and flips in place after BeforeStep, so once a
+// step is done the batch kept is the one that was trained on.
+type keeper struct {
+	cl.Strategy
+	steps []*cl.Step
+	ended []int
+}
+
+func (k *keeper) BeforeStep(s *cl.Step) error {
+	k.steps = append(k.steps, s)
+	return k.Strategy.BeforeStep(s)
+}
+
+func (k *keeper) EndTask(task int, train *datasets.Images) error {
+	k.ended = append(k.ended, task)
+	return k.Strategy.EndTask(task, train)
+}
+
+// run trains a whole run and returns what it kept.
+func run(t *testing.T, s cl.Strategy, b *datasets.Benchmark, c cl.LoopConfig, seed uint64) *keeper {
+	t.Helper()
+	k := &keeper{Strategy: s}
+	l, err := cl.NewLoop(cltest.NewNetwork(t), b, k, c, cl.Setup{Seed: seed, Features: cltest.Features})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !l.Done() {
+		for !l.PhaseDone() {
+			if _, err := l.Step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.EndPhase(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Step(); err == nil {
+		t.Error("a step was done after the last")
+	}
+	if err := l.EndPhase(); err == nil {
+		t.Error("a phase ended after the last")
+	}
+	if want := len(b.Tasks) * c.StepsPerTask; l.Position.Total != want || len(k.steps) != want {
+		t.Fatalf("%d steps counted and %d seen, want %d", l.Position.Total, len(k.steps), want)
+	}
+	return k
+}
+
+// plain is the suite's benchmark and loop without flips and dropped labels.
+func plain() (*datasets.Benchmark, cl.LoopConfig) {
+	b, c := cltest.NewBenchmark(), cltest.Config()
+	b.Prep.Flip, c.LabelDropout = false, 0
+	return b, c
+}
+
+// drawn returns the images, as numbers within all of the benchmark's images, of the first n rows of each step.
+func drawn(t *testing.T, b *datasets.Benchmark, steps []*cl.Step, n int) []int {
+	t.Helper()
+	number := map[string]int{}
+	for _, task := range b.Tasks {
+		for i := range task.Train.N {
+			number[string(task.Train.Image(i))] = len(number)
+		}
+	}
+	var out []int
+	row := make([]uint8, b.H*b.W*b.C)
+	for _, s := range steps {
+		for i := range n {
+			datasets.Unscale(row, s.Batch.X[i*len(row):(i+1)*len(row)])
+			k, ok := number[string(row)]
+			if !ok {
+				t.Fatalf("row %d of step %d of task %d is no image of the benchmark", i, s.Index, s.Task)
+			}
+			if want := b.Tasks[k/24].Train.Labels[k%24]; s.Batch.Y[i] != int32(want) {
+				t.Fatalf("row %d of step %d has label %d, its image %d", i, s.Index, s.Batch.Y[i], want)
+			}
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// TestEpochs: every epoch of a phase is a permutation of the images of its stream, and no two epochs are the same.
+func TestEpochs(t *testing.T) {
+	for _, tc := range []struct {
+		strategy cl.Strategy
+		rows     int      // fresh rows a step
+		phases   [][2]int // first and last image + 1 of each phase's stream, of 24 a task
+	}{
+		{&cl.Finetune{}, 4, [][2]int{{0, 24}, {24, 48}, {48, 72}}},
+		{cl.NewER(), 4, [][2]int{{0, 24}, {24, 48}, {48, 72}}},
+		{&cl.Cumulative{}, 8, [][2]int{{0, 24}, {0, 48}, {0, 72}}},
+		{&cl.Joint{}, 8, [][2]int{{0, 72}}},
+	} {
+		t.Run(tc.strategy.Info().Name, func(t *testing.T) {
+			b, c := plain()
+			c.StepsPerTask = 20
+			k := run(t, tc.strategy, b, c, 3)
+			perPhase := len(k.steps) / len(tc.phases)
+			for phase, stream := range tc.phases {
+				steps := k.steps[phase*perPhase : (phase+1)*perPhase]
+				images := drawn(t, b, steps, tc.rows)
+				var before []int
+				for epoch := range slices.Chunk(images, stream[1]-stream[0]) {
+					sorted := slices.Clone(epoch)
+					slices.Sort(sorted)
+					if len(slices.Compact(sorted)) != len(epoch) || sorted[0] < stream[0] || sorted[len(epoch)-1] >= stream[1] {
+						t.Fatalf("phase %d: an epoch is %v, want each of images %d to %d once", phase, epoch, stream[0], stream[1]-1)
+					}
+					if slices.Equal(epoch, before) || slices.IsSorted(epoch) {
+						t.Errorf("phase %d: two epochs in the same order, or one in the set's own", phase)
+					}
+					before = epoch
+				}
+				for i, s := range steps {
+					if s.Index != i || s.Fresh != tc.rows || s.Fresh+s.Replay != 8 {
+						t.Fatalf("phase %d, step %d: index %d, %d+%d rows", phase, i, s.Index, s.Fresh, s.Replay)
+					}
+					if want := float32(1) / float32(tc.rows); s.Batch.W[0] != want || s.Batch.W[tc.rows-1] != want {
+						t.Fatalf("a fresh row weighs %g, want %g", s.Batch.W[0], want)
+					}
+				}
+			}
+			if tc.strategy.Info().Stream == cl.AllTasks {
+				if len(k.ended) != 0 {
+					t.Errorf("EndTask was called for tasks %v", k.ended)
+				}
+			} else if !slices.Equal(k.ended, []int{0, 1, 2}) {
+				t.Errorf("EndTask was called for tasks %v, want 0, 1 and 2", k.ended)
+			}
+		})
+	}
+}
+
+// TestFairDraws: strategies with the same stream see the same fresh rows and the same timesteps.
+func TestFairDraws(t *testing.T) {
+	b, c := plain()
+	a, er := run(t, &cl.Finetune{}, b, c, 3), run(t, cl.NewER(), b, c, 3)
+	if !slices.Equal(drawn(t, b, a.steps, 4), drawn(t, b, er.steps, 4)) {
+		t.Error("fine-tuning and replay saw other fresh images")
+	}
+	for i := range a.steps {
+		if !slices.Equal(a.steps[i].Batch.T, er.steps[i].Batch.T) {
+			t.Fatalf("step %d has other timesteps", i)
+		}
+	}
+	other := run(t, &cl.Finetune{}, b, c, 4)
+	if slices.Equal(drawn(t, b, a.steps, 4), drawn(t, b, other.steps, 4)) {
+		t.Error("another seed drew the same images")
+	}
+}
+
+// TestReplayRowsRepeat: rows a strategy leaves alone are fresh ones with weight 0.
+func TestReplayRowsRepeat(t *testing.T) {
+	b, c := plain()
+	k := run(t, &cl.Finetune{}, b, c, 3)
+	for _, s := range k.steps {
+		half := len(s.Batch.X) / 2
+		if !slices.Equal(s.Batch.X[:half], s.Batch.X[half:]) || !slices.Equal(s.Batch.Y[:4], s.Batch.Y[4:]) {
+			t.Fatalf("step %d of task %d: replay rows are not the fresh ones", s.Index, s.Task)
+		}
+		if slices.Max(s.Batch.W[4:]) != 0 {
+			t.Fatalf("step %d of task %d: replay rows weigh %v", s.Index, s.Task, s.Batch.W[4:])
+		}
+	}
+}
+
+// TestTimesteps: all 20 are drawn, uniformly: of 8·300 rows each gets 120 ± sqrt(2400·0.05·0.95) = 10.7.
+func TestTimesteps(t *testing.T) {
+	b, c := plain()
+	c.StepsPerTask = 100
+	count := make([]float64, 20)
+	for _, s := range run(t, &cl.Finetune{}, b, c, 3).steps {
+		for _, step := range s.Batch.T {
+			count[step]++
+		}
+	}
+	for step, n := range count {
+		if math.Abs(n-120) > 5*10.7 {
+			t.Errorf("timestep %d was drawn %g times of 2400, want 120 ± 10.7", step, n)
+		}
+	}
+}
+
+// TestDroppedLabels: the share of labels hidden is the one asked for, within five standard deviations of a binomial,
+// in fresh and in replayed rows, and the others are kept.
+func TestDroppedLabels(t *testing.T) {
+	b, c := plain()
+	c.LabelDropout, c.StepsPerTask = 0.3, 100
+	k := run(t, cl.NewER(), b, c, 3)
+	for name, rows := range map[string][2]int{"fresh": {0, 4}, "replayed": {4, 8}} {
+		dropped, n := 0.0, 0.0
+		for _, s := range k.steps {
+			for _, y := range s.Batch.Y[rows[0]:rows[1]] {
+				n++
+				switch {
+				case y == 6: // the number of classes: no label
+					dropped++
+				case y < 0 || y > 6:
+					t.Fatalf("label %d", y)
+				}
+			}
+		}
+		if math.Abs(dropped-0.3*n) > 5*math.Sqrt(0.21*n) {
+			t.Errorf("%g of %g %s labels were dropped, want %g ± %.0f", dropped, n, name, 0.3*n, math.Sqrt(0.21*n))
+		}
+	}
+}
+
+// TestFlips: half of the rows are mirrored, and a mirrored row is the image read backwards in each line.
+func TestFlips(t *testing.T) {
+	b, c := plain()
+	b.Prep.Flip, c.StepsPerTask = true, 40
+	k := run(t, cl.NewER(), b, c, 3)
+	known, mirrored := map[string]bool{}, map[string]bool{}
+	for _, task := range b.Tasks {
+		for i := range task.Train.N {
+			image := slices.Clone(task.Train.Image(i))
+			known[string(image)] = true
+			for y := range b.H {
+				slices.Reverse(image[y*b.W : (y+1)*b.W])
+			}
+			mirrored[string(image)] = true
+		}
+	}
+	flipped, n := 0.0, 0.0
+	row := make([]uint8, b.H*b.W)
+	for _, s := range k.steps {
+		for i := range s.Batch.T {
+			datasets.Unscale(row, s.Batch.X[i*len(row):(i+1)*len(row)])
+			n++
+			switch {
+			case mirrored[string(row)]:
+				flipped++
+			case !known[string(row)]:
+				t.Fatalf("row %d of step %d is neither an image nor its mirror", i, s.Index)
+			}
+		}
+	}
+	if math.Abs(flipped-n/2) > 5*math.Sqrt(n/4) {
+		t.Errorf("%g of %g rows are flipped, want half ± %.0f", flipped, n, math.Sqrt(n/4))
+	}
+}
+
+// TestLoopStored: what a declared stream keeps of other tasks is counted, 24 images of 64 pixels and a label each.
+func TestLoopStored(t *testing.T) {
+	for _, tc := range []struct {
+		strategy cl.Strategy
+		want     []int // images before each phase and at the end
+	}{
+		{&cl.Finetune{}, []int{0, 0, 0, 0}},
+		{&cl.Cumulative{}, []int{0, 24, 48, 72}},
+		{&cl.Joint{}, []int{72, 72}},
+	} {
+		b, c := plain()
+		l, err := cl.NewLoop(cltest.NewNetwork(t), b, tc.strategy, c, cl.Setup{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for phase, want := range tc.want {
+			l.Position = cl.Position{Phase: phase}
+			if s := l.Stored(); s.StreamImages != want || s.Bytes != int64(want*65) {
+				t.Errorf("%s before phase %d: %d images, %d bytes; want %d images", tc.strategy.Info().Name, phase, s.StreamImages, s.Bytes, want)
+			}
+		}
+	}
+}
+
+// TestOptimiserRestarts: with reset_optimizer the optimiser's count starts over with each task, without it goes on.
+func TestOptimiserRestarts(t *testing.T) {
+	for _, reset := range []bool{true, false} {
+		b, c := plain()
+		c.ResetOptimizer = reset
+		l, err := cl.NewLoop(cltest.NewNetwork(t), b, &cl.Finetune{}, c, cl.Setup{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.EndPhase(); err == nil {
+			t.Error("a phase ended before its steps were done")
+		}
+		for !l.PhaseDone() {
+			if _, err := l.Step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.EndPhase(); err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int{true: 0, false: 4}[reset]; l.Position.Optimiser != want {
+			t.Errorf("reset %v: the optimiser has had %d steps after a task, want %d", reset, l.Position.Optimiser, want)
+		}
+	}
+}
+
+func TestNewLoopRefuses(t *testing.T) {
+	n := cltest.NewNetwork(t)
+	for name, change := range map[string]func(b *datasets.Benchmark, c *cl.LoopConfig, er *cl.ER){
+		"no fresh rows":        func(_ *datasets.Benchmark, c *cl.LoopConfig, _ *cl.ER) { c.FreshRows = 0 },
+		"no steps":             func(_ *datasets.Benchmark, c *cl.LoopConfig, _ *cl.ER) { c.StepsPerTask = 0 },
+		"negative replay rows": func(_ *datasets.Benchmark, c *cl.LoopConfig, _ *cl.ER) { c.ReplayRows = -1 },
+		"dropout of 1":         func(_ *datasets.Benchmark, c *cl.LoopConfig, _ *cl.ER) { c.LabelDropout = 1 },
+		"no tasks":             func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) { b.Tasks = nil },
+		"an empty task":        func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) { b.Tasks[1].Train = &datasets.Images{} },
+		"another image size":   func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) { b.H, b.W = 16, 16 },
+		"too many classes": func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) {
+			b.ClassNames = append(b.ClassNames, "seventh")
+		},
+		"replay without rows":   func(_ *datasets.Benchmark, c *cl.LoopConfig, _ *cl.ER) { c.ReplayRows = 0 },
+		"a strategy's settings": func(_ *datasets.Benchmark, _ *cl.LoopConfig, er *cl.ER) { er.Lambda = -1 },
+	} {
+		b, c := plain()
+		er := cl.NewER()
+		change(b, &c, er)
+		if _, err := cl.NewLoop(n, b, er, c, cl.Setup{}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	unconditional := n.UNet
+	unconditional.Classes = 0
+	b, c := plain()
+	c.LabelDropout = 0.1
+	if _, err := cl.NewLoop(&diffusion.Network{UNet: unconditional, Process: n.Process}, b, cl.NewER(), c, cl.Setup{}); err == nil {
+		t.Error("label dropout without labels: accepted")
+	}
+}
