@@ -26,28 +26,23 @@ const (
 	featureMean, featureStd       = "standard/mean", "standard/std" // not trained: see Classifier
 )
 
-// parameters lists a classifier's trained tensors and their shapes.
-func parameters(channels, classes int) map[string][]int {
+// classifierShapes lists a classifier's tensors and their shapes.
+func classifierShapes(channels, classes int) map[string][]int {
 	return map[string][]int{
 		conv1Weights: {3, 3, channels, 32}, conv1Biases: {32},
 		conv2Weights: {3, 3, 32, 64}, conv2Biases: {64},
 		conv3Weights: {3, 3, 64, 64}, conv3Biases: {64},
 		featureWeights: {2 * 2 * 64, FeatureDim}, featureBiases: {FeatureDim},
 		logitWeights: {FeatureDim, classes}, logitBiases: {classes},
+		featureMean: {FeatureDim}, featureStd: {FeatureDim},
 	}
 }
 
-// allTensors lists the trained tensors and those of the standardisation.
-func allTensors(channels, classes int) map[string][]int {
-	all := parameters(channels, classes)
-	all[featureMean], all[featureStd] = []int{FeatureDim}, []int{FeatureDim}
-	return all
-}
-
-// initialise draws He-normal weights, variance 2/fan-in, and zero biases.
+// initialise draws He-normal weights, variance 2/fan-in, and zero biases. Features are not yet
+// shifted or scaled.
 func initialise(channels, classes int, seed uint64) map[string]*tensors.Tensor {
 	out := make(map[string]*tensors.Tensor)
-	for name, dims := range parameters(channels, classes) {
+	for name, dims := range classifierShapes(channels, classes) {
 		values := make([]float32, product(dims))
 		if len(dims) > 1 {
 			fanIn := product(dims[:len(dims)-1])
@@ -55,6 +50,10 @@ func initialise(channels, classes int, seed uint64) map[string]*tensors.Tensor {
 			rng := rand.New(rand.NewPCG(seed, streamOf(name)))
 			for i := range values {
 				values[i] = float32(rng.NormFloat64() * math.Sqrt(2/float64(fanIn)))
+			}
+		} else if name == featureStd {
+			for i := range values {
+				values[i] = 1
 			}
 		}
 		out[name] = tensors.FromFlatDataAndDimensions(values, dims...)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"time"
 
@@ -92,16 +93,21 @@ func TrainClassifier(ctx context.Context, backend compute.Backend, data *dataset
 	}
 	info := ClassifierInfo{Dataset: data.Name, DataSHA256: data.Hash, Prep: prep, Size: train.H, Channels: train.C,
 		Classes: data.Classes, FeatureDim: FeatureDim, Config: cfg, TrainN: train.N, ValN: val.N, TestN: test.N,
-		Backend: backend.Description()}
-	t := &trainer{backend: backend, info: info, train: train, val: val, out: out}
-	values, err := t.run(ctx)
+		Backend: fmt.Sprintf("%s on %s/%s", backend.Name(), runtime.GOOS, runtime.GOARCH)}
+	t := &trainer{info: info, train: train, val: val, out: out}
+	values, err := t.run(ctx, backend)
 	if err != nil {
 		return nil, err
 	}
-	c, err := t.finish(values)
+	c, err := newClassifier(backend, info, values)
 	if err != nil {
 		return nil, err
 	}
+	content, err := encodeSafetensors(values)
+	if err != nil {
+		return nil, err
+	}
+	c.Info.SHA256 = sha256Hex(content)
 	if c.Info.ValAccuracy, err = c.Accuracy(val); err != nil {
 		return nil, err
 	}
@@ -114,25 +120,30 @@ func TrainClassifier(ctx context.Context, backend compute.Backend, data *dataset
 
 // trainer is one training.
 type trainer struct {
-	backend    compute.Backend
 	info       ClassifierInfo
 	train, val *datasets.Images
 	out        io.Writer
 }
 
-// run takes all steps and returns the trained tensors.
-func (t *trainer) run(ctx context.Context) (map[string]*tensors.Tensor, error) {
+// run takes all steps and returns the tensors of the classifier.
+func (t *trainer) run(ctx context.Context, backend compute.Backend) (map[string]*tensors.Tensor, error) {
 	cfg := t.info.Config
 	store, err := newStore(initialise(t.info.Channels, len(t.info.Classes), cfg.Seed))
 	if err != nil {
 		return nil, err
 	}
 	defer store.Finalize()
-	step, err := model.NewExec(t.backend, store, trainStepGraph(cfg.WeightDecay))
+	step, err := model.NewExec(backend, store, trainStepGraph(cfg.WeightDecay))
 	if err != nil {
 		return nil, errors.Wrap(err, "metrics.TrainClassifier")
 	}
 	defer step.Finalize()
+	// The classifier as it is between the steps, its features not yet standardised.
+	now := &Classifier{Info: t.info}
+	if now.exec, err = model.NewExec(backend, store, standardGraph); err != nil {
+		return nil, errors.Wrap(err, "metrics.TrainClassifier")
+	}
+	defer now.exec.Finalize()
 	perEpoch := t.train.N / cfg.BatchSize // an incomplete last batch is left out: another one each epoch
 	total, start := perEpoch*cfg.Epochs, time.Now()
 	flat, labels := make([]float32, cfg.BatchSize*t.train.ImageSize()), make([]int32, cfg.BatchSize)
@@ -161,25 +172,19 @@ func (t *trainer) run(ctx context.Context) (map[string]*tensors.Tensor, error) {
 			return nil, errors.Errorf("metrics.TrainClassifier: the loss is %g after epoch %d; lower the learning rate, now %g",
 				loss, epoch+1, cfg.LearningRate)
 		}
-		if err := t.report(store, epoch, loss, start); err != nil {
+		if err := t.report(now, epoch, loss, start); err != nil {
 			return nil, err
 		}
 	}
-	return trainedValues(store, t.info)
+	if err := t.standardise(now, store); err != nil {
+		return nil, err
+	}
+	return valuesOf(store, t.info)
 }
 
 // report writes a line of progress with the validation accuracy so far.
-func (t *trainer) report(store *model.Store, epoch int, loss float64, start time.Time) error {
-	values, err := trainedValues(store, t.info)
-	if err != nil {
-		return err
-	}
-	c, err := newClassifier(t.backend, t.info, plain(values))
-	if err != nil {
-		return err
-	}
-	defer c.exec.Finalize()
-	acc, err := c.Accuracy(t.val)
+func (t *trainer) report(now *Classifier, epoch int, loss float64, start time.Time) error {
+	acc, err := now.Accuracy(t.val)
 	if err != nil {
 		return err
 	}
@@ -190,43 +195,30 @@ func (t *trainer) report(store *model.Store, epoch int, loss float64, start time
 	return nil
 }
 
-// finish measures the standardisation of the features over the training images, without
-// augmentation, and makes the classifier with the SHA-256 of its weights.
-func (t *trainer) finish(values map[string]*tensors.Tensor) (*Classifier, error) {
-	raw, err := newClassifier(t.backend, t.info, plain(values))
-	if err != nil {
-		return nil, err
-	}
-	defer raw.exec.Finalize()
+// standardise sets the shift and scale of the features to those of the training images, without
+// augmentation.
+func (t *trainer) standardise(now *Classifier, store *model.Store) error {
 	pixels := make([]float32, len(t.train.Pixels))
 	datasets.Scale(pixels, t.train.Pixels)
-	h, err := raw.Features(pixels, t.train.N)
+	h, err := now.Features(pixels, t.train.N)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s, err := NewStats(h)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	mean, std := make([]float32, FeatureDim), make([]float32, FeatureDim)
 	for j := range FeatureDim {
 		mean[j], std[j] = float32(s.Mean[j]), float32(math.Sqrt(s.Cov.At(j, j)))
 		if std[j] < 1e-6 {
-			return nil, errors.Errorf("metrics.TrainClassifier: feature %d is the same for all training images; train with another seed", j)
+			return errors.Errorf("metrics.TrainClassifier: feature %d is the same for all training images; train with another seed", j)
 		}
 	}
-	values[featureMean] = tensors.FromFlatDataAndDimensions(mean, FeatureDim)
-	values[featureStd] = tensors.FromFlatDataAndDimensions(std, FeatureDim)
-	c, err := newClassifier(t.backend, t.info, values)
-	if err != nil {
-		return nil, err
+	if err := store.GetVariable("/" + featureMean).SetValue(tensors.FromFlatDataAndDimensions(mean, FeatureDim)); err != nil {
+		return err
 	}
-	content, err := encodeSafetensors(values)
-	if err != nil {
-		return nil, err
-	}
-	c.Info.SHA256 = sha256Hex(content)
-	return c, nil
+	return store.GetVariable("/" + featureStd).SetValue(tensors.FromFlatDataAndDimensions(std, FeatureDim))
 }
 
 // fillBatch writes the images of the given numbers, augmented, and their labels. What it draws
@@ -265,10 +257,10 @@ func learningRate(highest float64, step, total int) float64 {
 	return highest * (1 + math.Cos(math.Pi*float64(step-warm)/float64(max(1, total-warm)))) / 2
 }
 
-// trainedValues copies a classifier's trained tensors out of a store.
-func trainedValues(store *model.Store, info ClassifierInfo) (map[string]*tensors.Tensor, error) {
+// valuesOf copies a classifier's tensors out of a store.
+func valuesOf(store *model.Store, info ClassifierInfo) (map[string]*tensors.Tensor, error) {
 	out := make(map[string]*tensors.Tensor)
-	for name := range parameters(info.Channels, len(info.Classes)) {
+	for name := range classifierShapes(info.Channels, len(info.Classes)) {
 		value, err := store.GetVariable("/" + name).Value()
 		if err != nil {
 			return nil, err
@@ -278,18 +270,4 @@ func trainedValues(store *model.Store, info ClassifierInfo) (map[string]*tensors
 		}
 	}
 	return out, nil
-}
-
-// plain adds a standardisation that changes nothing.
-func plain(values map[string]*tensors.Tensor) map[string]*tensors.Tensor {
-	out := map[string]*tensors.Tensor{featureMean: tensors.FromFlatDataAndDimensions(make([]float32, FeatureDim), FeatureDim)}
-	ones := make([]float32, FeatureDim)
-	for i := range ones {
-		ones[i] = 1
-	}
-	out[featureStd] = tensors.FromFlatDataAndDimensions(ones, FeatureDim)
-	for name, v := range values {
-		out[name] = v
-	}
-	return out
 }

@@ -79,7 +79,7 @@ func ReadClassifier(backend compute.Backend, folder fs.FS, name string) (*Classi
 		return nil, errors.Errorf("metrics.ReadClassifier: %s has SHA-256 %s but %s.json states %s; "+
 			"restore both from one training", weights, sum, name, info.SHA256)
 	}
-	values, err := decodeSafetensors(weights, content, allTensors(info.Channels, len(info.Classes)))
+	values, err := decodeSafetensors(weights, content, classifierShapes(info.Channels, len(info.Classes)))
 	if err != nil {
 		return nil, errors.WithMessage(err, "metrics.ReadClassifier")
 	}
