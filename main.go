@@ -295,6 +295,9 @@ func studyDisplay(out *os.File) func(experiment.StudyProgress) {
 	}
 }
 
+// studyTitle heads the reports.
+const studyTitle = "What each strategy forgets"
+
 // printStudy prints table and verdict and writes the report of the runs in dir.
 func printStudy(dir string, runs []*results.Run) (string, error) {
 	groups := report.Group(runs)
@@ -303,7 +306,7 @@ func printStudy(dir string, runs []*results.Run) (string, error) {
 		fmt.Println("- " + line)
 	}
 	path := filepath.Join(dir, "report.html")
-	return path, report.WriteHTML(path, report.Study{Title: "What each strategy forgets", Dir: dir, Runs: runs})
+	return path, report.WriteHTML(path, report.Study{Title: studyTitle, Dir: dir, Runs: runs})
 }
 
 func runCommand() *cobra.Command {
@@ -420,20 +423,16 @@ func reportCommand() *cobra.Command {
 		Use: "report DIR…", Short: "Compare finished runs: table and HTML report", Args: cobra.MinimumNArgs(1),
 		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html",
 		RunE: func(_ *cobra.Command, args []string) error {
-			var runs []*results.Run
-			for _, dir := range args {
-				some, err := results.LoadAll(dir)
-				if err != nil {
-					return err
-				}
-				runs = append(runs, some...)
+			study, err := report.Open(args...)
+			if err != nil {
+				return err
 			}
-			groups := report.Group(runs)
-			fmt.Println(report.TextTable(groups))
+			fmt.Println(report.TextTable(study.Group()))
 			if output == "" {
 				output = filepath.Join(args[0], "report.html")
 			}
-			if err := report.WriteHTML(output, report.Study{Title: "What each strategy forgets", Dir: args[0], Runs: runs}); err != nil {
+			study.Title = studyTitle
+			if err := report.WriteHTML(output, *study); err != nil {
 				return err
 			}
 			fmt.Printf("\nReport: %s\n", output)
@@ -514,7 +513,11 @@ func trainClassifier(ctx context.Context, name string, prep datasets.Prep, seed 
 	if err != nil {
 		return err
 	}
-	return classifier.Save(output)
+	stored, err := classifier.Save(output)
+	if err == nil {
+		fmt.Fprintf(out, "stored %s\n", filepath.Join(output, stored+".safetensors"))
+	}
+	return err
 }
 
 func strategiesCommand() *cobra.Command {

@@ -44,7 +44,7 @@ func TestConfigErrors(t *testing.T) {
 		{"misspelt strategy", "strategy: {name: finetun}", []string{`"finetun"`, `did you mean "finetune"?`}},
 		{"misspelt strategy setting", "strategy: {name: er, lamda: 0.3}", []string{`"lamda"`, `did you mean "lambda"?`}},
 		{"misspelt set", "benchmark: {datasets: [fashion-mnst]}", []string{`"fashion-mnst"`, "did you mean"}},
-		{"wrong type", "loop: {fresh_rows: many}", []string{"x.yaml", "fresh_rows", "int"}},
+		{"wrong type", "loop: {fresh_rows: many}", []string{"x.yaml", "line 1", "many", "int"}},
 		{"section as a number", "loop: 3", []string{"loop", "must be a mapping"}},
 		{"not YAML", "loop: [", []string{"x.yaml", "YAML"}},
 		{"no rows", "loop: {fresh_rows: 0}", []string{"fresh_rows 0"}},

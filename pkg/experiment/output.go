@@ -28,17 +28,13 @@ func (r *run) result() (*results.Run, error) {
 	if err := yaml.Unmarshal(text, &config); err != nil {
 		return nil, err
 	}
-	parameters, err := r.loop.Network.Parameters()
-	if err != nil {
-		return nil, err
-	}
 	started, err := time.Parse(time.RFC3339, r.state.Started)
 	if err != nil {
 		return nil, err
 	}
 	cost := r.state.Cost
 	cost.Steps, cost.FreshRows, cost.ReplayRows = r.loop.TotalSteps(), r.config.Loop.FreshRows, r.config.Loop.ReplayRows
-	cost.Parameters = parameters
+	cost.Parameters = r.loop.Network.Parameters()
 	info := r.loop.Strategy.Info()
 	hash, dirty := commit()
 	return &results.Run{

@@ -115,7 +115,7 @@ func TestKilledRunResumesBitForBit(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		signal, after := os.Signal(syscall.SIGKILL), rng.IntN(14)
+		signal, after := os.Signal(syscall.SIGKILL), rng.IntN(5)
 		if attempt%3 == 2 {
 			signal = os.Interrupt
 		}

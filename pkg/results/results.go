@@ -173,30 +173,6 @@ func Load(path string) (*Run, error) {
 	return r, nil
 }
 
-// LoadAll reads the runs of a folder: every result.json below it and every *.json directly in it, by name.
-func LoadAll(dir string) ([]*Run, error) {
-	direct, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil {
-		return nil, err
-	}
-	nested, err := filepath.Glob(filepath.Join(dir, "*", "result.json"))
-	if err != nil {
-		return nil, err
-	}
-	var runs []*Run
-	for _, path := range append(direct, nested...) {
-		r, err := Load(path)
-		if err != nil {
-			return nil, err
-		}
-		runs = append(runs, r)
-	}
-	if len(runs) == 0 {
-		return nil, errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run` leave them", dir)
-	}
-	return runs, nil
-}
-
 // Save writes r to path through a temporary file, so that no half-written file is ever seen.
 func (r *Run) Save(path string) error {
 	data, err := json.MarshalIndent(r, "", " ")
