@@ -68,7 +68,7 @@ func newClassifier(backend compute.Backend, info ClassifierInfo, values map[stri
 }
 
 // Name implements [Extractor].
-func (c *Classifier) Name() string { return "classifier " + weightsName(c.Info.Dataset, c.Info.Prep) }
+func (c *Classifier) Name() string { return "classifier " + c.FileName() }
 
 // Identity implements [Extractor].
 func (c *Classifier) Identity() string { return c.Info.SHA256 }

@@ -18,6 +18,10 @@ type EvaluatorOptions struct {
 	// Labeller names the classes of images where the extractor cannot, as with Inception. Without
 	// one, class accuracy and the label measures are not measured.
 	Labeller Labeller
+	// SharedClasses is the number of classes of each domain where the domains of a benchmark share
+	// their labels but the labeller numbers the classes of one domain after those of the other: its
+	// labels then count modulo this number. 0 is for all other benchmarks.
+	SharedClasses int
 }
 
 // Evaluator measures generated images against the test images of each task. The features, labels
@@ -69,9 +73,9 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 				j, task.Test.ImageSize(), e.size)
 		}
 		for _, c := range task.Classes {
-			if l := opt.Labeller; l != nil && (c < 0 || c >= l.Classes()) {
+			if l := opt.Labeller; l != nil && (c < 0 || c >= e.classes()) {
 				return nil, errors.Errorf("metrics.NewEvaluator: task %d has class %d but %s knows %d classes; "+
-					"take a labeller trained on all classes of the benchmark", j, c, l.Name(), l.Classes())
+					"take a labeller trained on all classes of the benchmark", j, c, l.Name(), e.classes())
 			}
 		}
 		pixels := make([]float32, len(task.Test.Pixels))
@@ -89,6 +93,14 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 	return e, nil
 }
 
+// classes returns the number of labels there are; the evaluator has a labeller.
+func (e *Evaluator) classes() int {
+	if e.opt.SharedClasses > 0 {
+		return e.opt.SharedClasses
+	}
+	return e.opt.Labeller.Classes()
+}
+
 // look returns features and, with a labeller, labels.
 func (e *Evaluator) look(pixels []float32, n int) (*mat.Dense, []int, error) {
 	l := e.opt.Labeller
@@ -97,10 +109,17 @@ func (e *Evaluator) look(pixels []float32, n int) (*mat.Dense, []int, error) {
 		return features, nil, err
 	}
 	features, labels, err := l.Judge(pixels, n)
-	if err != nil || l.Identity() == e.extractor.Identity() {
-		return features, labels, err
+	if err != nil {
+		return nil, nil, err
 	}
-	features, err = e.extractor.Features(pixels, n)
+	if e.opt.SharedClasses > 0 {
+		for i := range labels {
+			labels[i] %= e.opt.SharedClasses
+		}
+	}
+	if l.Identity() != e.extractor.Identity() {
+		features, err = e.extractor.Features(pixels, n)
+	}
 	return features, labels, err
 }
 
@@ -272,11 +291,11 @@ func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, e
 	for _, t := range e.tasks[:tasks] {
 		refLabels = append(refLabels, t.labels...)
 	}
-	p, err := LabelHistogram(refLabels, e.opt.Labeller.Classes())
+	p, err := LabelHistogram(refLabels, e.classes())
 	if err != nil {
 		return m, err
 	}
-	q, err := LabelHistogram(labels, e.opt.Labeller.Classes())
+	q, err := LabelHistogram(labels, e.classes())
 	if err != nil {
 		return m, err
 	}

@@ -165,6 +165,79 @@ func TestEvaluateNotMeasured(t *testing.T) {
 	}
 }
 
+func TestEvaluateSharedLabels(t *testing.T) {
+	// Two domains share the label 0; the labeller calls it 0 in one and 1 in the other.
+	rng := rand.New(rand.NewPCG(5, 5))
+	second := threeClasses(rng, 20, 1)
+	clear(second.Labels)
+	tasks := []datasets.Task{{Classes: []int{0}, Test: threeClasses(rng, 20, 0)}, {ID: 1, Classes: []int{0}, Test: second}}
+	for shared, want := range map[int]float64{0: 0, 1: 1} {
+		e, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{SharedClasses: shared})
+		if err != nil {
+			t.Fatal(err)
+		}
+		judged, err := e.Judge(*samplesOf(second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := e.Task(1, judged, CopySets{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *m.ClassAccuracy != want {
+			t.Errorf("SharedClasses %d: class accuracy %g, want %g", shared, *m.ClassAccuracy, want)
+		}
+	}
+}
+
+// features2 is an extractor with a feature of its own, the last pixel.
+type features2 struct{ thirds }
+
+func (*features2) Identity() string { return "2" }
+func (*features2) Features(images []float32, n int) (*mat.Dense, error) {
+	f := mat.NewDense(n, 1, nil)
+	for i := range n {
+		f.Set(i, 0, float64(images[4*i+3]))
+	}
+	return f, nil
+}
+
+// onlyExtractor hides that a Labeller is one.
+type onlyExtractor struct{ Extractor }
+
+func TestEvaluateWithLabellerBesideExtractor(t *testing.T) {
+	tasks := testTasks()
+	ext := onlyExtractor{new(features2)}
+	s := samplesOf(tasks[0].Test)
+	for _, tc := range []struct {
+		labeller Labeller
+		labelled bool
+	}{{nil, false}, {new(thirds), true}} {
+		e, err := NewEvaluator(ext, tasks, EvaluatorOptions{Labeller: tc.labeller})
+		if err != nil {
+			t.Fatal(err)
+		}
+		judged, err := e.Judge(*s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, d := judged.features.Dims(); d != 1 {
+			t.Errorf("%d features, want the extractor's one", d)
+		}
+		m, err := e.Task(0, judged, CopySets{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := e.Union([]*Judged{judged}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (m.ClassAccuracy != nil) != tc.labelled || (u.LabelKL != nil) != tc.labelled || u.FID == nil {
+			t.Errorf("labeller %v: task %+v, union %+v", tc.labeller, m, u)
+		}
+	}
+}
+
 func TestEvaluateQuantises(t *testing.T) {
 	// Within half a level of a real image a sample is that image; beyond [-1, 1] it is clamped.
 	tasks := testTasks()

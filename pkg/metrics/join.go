@@ -42,3 +42,20 @@ func JoinDatasets(sets ...*datasets.Dataset) (*datasets.Dataset, error) {
 	out.Test, err = datasets.Concat(test...)
 	return out, err
 }
+
+// LoadJoined loads the sets whose names are joined by + in name, each as datasets.Load does, and
+// joins them; a single name is that set alone.
+func LoadJoined(name string) (*datasets.Dataset, error) {
+	var sets []*datasets.Dataset
+	for _, part := range strings.Split(name, "+") {
+		d, err := datasets.Load(part)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, d)
+	}
+	if len(sets) == 1 {
+		return sets[0], nil
+	}
+	return JoinDatasets(sets...)
+}

@@ -34,3 +34,17 @@ func TestJoinDatasets(t *testing.T) {
 		t.Error("257 classes gave no error")
 	}
 }
+
+func TestLoadJoined(t *testing.T) {
+	one, err := LoadJoined("fashion-mnist-sample")
+	if err != nil || one.Name != "fashion-mnist-sample" || len(one.Classes) != 10 {
+		t.Fatalf("one set: %v, error %v", one, err)
+	}
+	two, err := LoadJoined("fashion-mnist-sample+fashion-mnist-sample")
+	if err != nil || len(two.Classes) != 20 || two.Train.N != 2*one.Train.N || two.Train.Labels[one.Train.N] != one.Train.Labels[0]+10 {
+		t.Errorf("two sets: error %v", err)
+	}
+	if _, err := LoadJoined("fashion-mnist-sample+nothing"); err == nil {
+		t.Error("a set that is not there gave no error")
+	}
+}

@@ -86,25 +86,29 @@ func ReadClassifier(backend compute.Backend, folder fs.FS, name string) (*Classi
 	return newClassifier(backend, info, values)
 }
 
-// Save writes the weights and the description, NAME.safetensors and NAME.json, to a folder that
-// it makes if need be, and returns NAME.
-func (c *Classifier) Save(dir string) (string, error) {
+// FileName is the name, without ending, of the files that [Classifier.Save] writes, such as
+// "fashion-mnist-pad32".
+func (c *Classifier) FileName() string { return weightsName(c.Info.Dataset, c.Info.Prep) }
+
+// Save writes the weights and the description, [Classifier.FileName] with .safetensors and .json,
+// to a folder that it makes if need be.
+func (c *Classifier) Save(dir string) error {
 	content, err := encodeSafetensors(c.values)
 	if err != nil {
-		return "", err
+		return err
 	}
 	text, err := json.MarshalIndent(c.Info, "", "  ")
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
+		return err
 	}
-	name := weightsName(c.Info.Dataset, c.Info.Prep)
+	name := c.FileName()
 	if err := writeFile(filepath.Join(dir, name+".safetensors"), content); err != nil {
-		return "", err
+		return err
 	}
-	return name, writeFile(filepath.Join(dir, name+".json"), append(text, '\n'))
+	return writeFile(filepath.Join(dir, name+".json"), append(text, '\n'))
 }
 
 // writeFile writes to a temporary name in the same folder and renames.
