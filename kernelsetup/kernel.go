@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"palimpsest/notebooks/kernel"
+
 	"github.com/pkg/errors"
 	"golang.org/x/sync/errgroup"
 )
@@ -46,6 +48,9 @@ func ensureKernel(ctx context.Context, p *progress) (Kernel, error) {
 	if err := group.Wait(); err != nil {
 		return Kernel{}, err
 	}
+	if err := ensurePackages(ctx, p, repo, goBin, goVersion); err != nil {
+		return Kernel{}, err
+	}
 	path := dirs[:]
 	// Completion is there if it was built before.
 	if t, err := gopls.tree(goBin, goVersion); err == nil && t.finished() {
@@ -65,8 +70,9 @@ func newKernel(repo, program string, path []string) Kernel {
 			// -mod=mod and the like break every cell in workspace mode; GOWORK=off would hide
 			// the workspace that -go_work makes.
 			"GOFLAGS": "", "GOWORK": "",
-			// Cells use the versions of the checkout's go.mod, all cached when this program
-			// was built; asking a proxy for newer ones would cost each cell time and need a network.
+			// Cells use the versions of the checkout's go.mod, which ensurePackages has fetched;
+			// asking a proxy for newer ones would cost each cell time and need a network. A cell
+			// that wants another package begins with %env GOPROXY=direct
 			"GOPROXY": "off",
 		},
 	}
@@ -80,6 +86,18 @@ func (k Kernel) Command(connectionFile string, rawError bool) []string {
 		raw = "-raw_error=true"
 	}
 	return []string{k.Gonb, "--kernel", connectionFile, "-logtostderr=true", raw, "-go_work=" + k.Repo}
+}
+
+// Options returns how to start the kernel in a folder, for a program that reads its errors.
+func (k Kernel) Options(dir string) kernel.Options {
+	var env []string
+	for name, value := range k.Env {
+		env = append(env, name+"="+value)
+	}
+	return kernel.Options{
+		Command: func(connectionFile string) []string { return k.Command(connectionFile, true) },
+		Env:     env, Dir: dir,
+	}
 }
 
 // SpecFile returns the path of the kernel spec. Its folder has the name notebooks ask for.

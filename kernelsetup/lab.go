@@ -17,7 +17,7 @@ import (
 
 // LabOptions says how [Lab] opens JupyterLab.
 type LabOptions struct {
-	Notebook     string    // the notebook to open, relative to the checkout; "" is the first there is
+	Notebook     string    // the notebook to open, by its name in the folder notebooks or its path; "" is the first
 	Port         int       // 0 leaves it to JupyterLab: 8888 or the next free
 	NoBrowser    bool      // print the address only; so too where there is no display
 	NoCompletion bool      // do without gopls, the longest to build
@@ -29,7 +29,7 @@ type LabOptions struct {
 // checkout's own, in its folder .jupyter.
 func Lab(ctx context.Context, o LabOptions) error {
 	p := newProgress(o.Out)
-	if err := setup(ctx, p, Options{Lab: true, Completion: !o.NoCompletion}); err != nil {
+	if err := setup(ctx, p, SetupOptions{Lab: true, Completion: !o.NoCompletion}); err != nil {
 		return err
 	}
 	// All of it is there now: this looks it up and writes the spec.
@@ -59,27 +59,15 @@ func Lab(ctx context.Context, o LabOptions) error {
 
 // labCommand returns JupyterLab's command line.
 func labCommand(jupyter string, k Kernel, o LabOptions, root, display bool) ([]string, error) {
-	open := o.Notebook
-	if open == "" {
-		open = "notebooks"
-		if all := notebooks(k.Repo); len(all) > 0 {
-			open = "notebooks/" + filepath.Base(all[0])
-		}
-	}
-	if filepath.IsAbs(open) {
-		relative, err := filepath.Rel(k.Repo, open)
-		if err != nil || strings.HasPrefix(relative, "..") {
-			return nil, errors.Errorf("%s is outside the checkout %s, which is all that JupyterLab shows", open, k.Repo)
-		}
-		open = relative
-	}
-	if _, err := os.Stat(filepath.Join(k.Repo, open)); err != nil {
-		return nil, errors.Errorf("there is no %s in %s; its folder notebooks holds them", open, k.Repo)
+	open, err := findNotebook(k.Repo, o.Notebook)
+	if err != nil {
+		return nil, err
 	}
 	address := url.URL{Path: "/lab/tree/" + filepath.ToSlash(open)}
 	argv := []string{
 		filepath.Join(jupyter, "bin", "jupyter"), "lab",
 		"--ServerApp.root_dir=" + k.Repo, "--LabApp.default_url=" + address.EscapedPath(),
+		"--MultiKernelManager.default_kernel_name=gonb",
 	}
 	if o.NoBrowser || !display {
 		argv = append(argv, "--no-browser")
@@ -91,6 +79,41 @@ func labCommand(jupyter string, k Kernel, o LabOptions, root, display bool) ([]s
 		argv = append(argv, "--ServerApp.port="+strconv.Itoa(o.Port))
 	}
 	return argv, nil
+}
+
+// findNotebook returns the path, relative to the checkout, of a notebook given by its name
+// in the folder notebooks or by a path. "" is the first notebook, or the folder if it has none.
+func findNotebook(repo, name string) (string, error) {
+	if name == "" {
+		name = "notebooks"
+		if all := notebooks(repo); len(all) > 0 {
+			name = filepath.Base(all[0])
+		}
+	}
+	candidates := []string{filepath.Join(repo, "notebooks", name), filepath.Join(repo, name)}
+	if filepath.IsAbs(name) {
+		candidates = []string{name}
+	}
+	for _, path := range candidates {
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		relative, err := filepath.Rel(repo, path)
+		if err != nil || strings.HasPrefix(relative, "..") {
+			return "", errors.Errorf("%s is outside the checkout %s, which is all that JupyterLab shows", path, repo)
+		}
+		return relative, nil
+	}
+	return "", errors.Errorf("there is no notebook %s; the folder %s holds %s", name, filepath.Join(repo, "notebooks"),
+		strings.Join(baseNames(notebooks(repo)), ", "))
+}
+
+func baseNames(paths []string) []string {
+	var names []string
+	for _, path := range paths {
+		names = append(names, filepath.Base(path))
+	}
+	return names
 }
 
 // labEnv returns env with Jupyter's folders set to the checkout's own, and none of the

@@ -9,18 +9,27 @@ import (
 
 	"palimpsest/pkg/backend"
 
+	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 )
 
-// EnsurePlugin installs the XLA CPU plugin unless it is there. Where no plugin exists for
-// the machine it says so on out and returns nil: pure Go takes over.
+// EnsurePlugin installs the XLA CPU plugin unless it is there or of no use: GOMLX_BACKEND
+// names another backend, XLA is not compiled in, or no plugin exists for the machine.
 func EnsurePlugin(ctx context.Context, out io.Writer) error {
+	switch os.Getenv(compute.ConfigEnvVar) {
+	case "", "xla", "xla:cpu":
+	default:
+		return nil
+	}
+	if !backend.XLABuilt || !backend.CPU.Supported() {
+		return nil
+	}
 	return ensurePlugin(ctx, newProgress(out), backend.CPU)
 }
 
 func ensurePlugin(ctx context.Context, p *progress, plugin backend.Plugin) error {
 	if !plugin.Supported() {
-		p.line("%s: has no build for %s/%s, pure Go is used", plugin.Title, runtime.GOOS, runtime.GOARCH)
+		p.line("%s: none for %s/%s, pure Go is used", plugin.Title, runtime.GOOS, runtime.GOARCH)
 		return nil
 	}
 	t, err := pluginTree(plugin)

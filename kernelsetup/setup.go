@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Options says what [Setup] installs beside the kernel and the XLA CPU plugin.
-type Options struct {
+// SetupOptions says what [Setup] installs beside the kernel and the XLA CPU plugin.
+type SetupOptions struct {
 	Lab        bool      // JupyterLab
 	Completion bool      // gopls, the longest to build
 	CUDA       bool      // the CUDA plugin that suits the driver
@@ -20,7 +20,7 @@ type Options struct {
 
 // Setup installs everything o asks for that is not there. It can be interrupted at any
 // moment and run again.
-func Setup(ctx context.Context, o Options) error {
+func Setup(ctx context.Context, o SetupOptions) error {
 	start := time.Now()
 	p := newProgress(o.Out)
 	if err := setup(ctx, p, o); err != nil {
@@ -30,7 +30,7 @@ func Setup(ctx context.Context, o Options) error {
 	return nil
 }
 
-func setup(ctx context.Context, p *progress, o Options) error {
+func setup(ctx context.Context, p *progress, o SetupOptions) error {
 	// What depends on the machine is found out before anything large is fetched.
 	var cuda backend.Plugin
 	if o.CUDA {

@@ -62,7 +62,7 @@ type probes struct {
 // machine returns the probes of the machine the program runs on.
 func machine() probes {
 	return probes{
-		user: os.Getenv(compute.ConfigEnvVar), xla: xlaBuilt, simd: simdMissing,
+		user: os.Getenv(compute.ConfigEnvVar), xla: XLABuilt, simd: simdMissing,
 		devices: NVIDIADevices(), cpu: CPUPluginPath, cuda: CUDAPluginPath,
 		newBackend: newBackend,
 	}

@@ -2,9 +2,9 @@
 
 package backend
 
-// xlaBuilt says whether XLA is compiled into this program: here it is not, because cgo is
+// XLABuilt says whether XLA is compiled into this program: here it is not, because cgo is
 // off (no C compiler was found, or CGO_ENABLED=0) or no plugin exists for this system.
-const xlaBuilt = false
+const XLABuilt = false
 
 // preload does nothing: without XLA there is nothing to load for.
 func preload(string) {}

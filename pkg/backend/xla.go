@@ -13,8 +13,8 @@ import (
 	"github.com/gomlx/go-xla/compute/xla"
 )
 
-// xlaBuilt says whether XLA is compiled into this program.
-const xlaBuilt = true
+// XLABuilt says whether XLA is compiled into this program.
+const XLABuilt = true
 
 // Plugins come from kernelsetup, pinned by hash; go-xla's own download is switched off even
 // where another package links it.

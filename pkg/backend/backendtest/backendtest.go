@@ -18,10 +18,8 @@ import (
 var open = sync.OnceValues(func() (compute.Backend, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if os.Getenv(compute.ConfigEnvVar) == "" {
-		if err := kernelsetup.EnsurePlugin(ctx, os.Stderr); err != nil {
-			return nil, errors.WithMessage(err, "set "+compute.ConfigEnvVar+"=go to test in pure Go, slowly")
-		}
+	if err := kernelsetup.EnsurePlugin(ctx, os.Stderr); err != nil {
+		return nil, errors.WithMessage(err, "set "+compute.ConfigEnvVar+"=go to test in pure Go, slowly")
 	}
 	b, _, err := backend.Open()
 	return b, err

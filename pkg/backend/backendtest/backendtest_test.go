@@ -33,7 +33,7 @@ func TestOpenMultiplies(t *testing.T) {
 
 // TestOpenUsesThePlugin makes sure that tests do not fall to pure Go unnoticed.
 func TestOpenUsesThePlugin(t *testing.T) {
-	if !backend.CPU.Supported() || os.Getenv(compute.ConfigEnvVar) != "" {
+	if !backend.XLABuilt || !backend.CPU.Supported() || os.Getenv(compute.ConfigEnvVar) != "" {
 		t.Skip("no XLA plugin for this machine, or another backend asked for")
 	}
 	Open(t)
