@@ -70,12 +70,9 @@ func TestTrainSaveAndRead(t *testing.T) {
 		t.Errorf("one seed gave weights %s and %s", c.Identity(), again.Identity())
 	}
 	dir := filepath.Join(t.TempDir(), "new")
-	if err := c.Save(dir); err != nil {
-		t.Fatal(err)
-	}
-	name := c.FileName()
-	if name != "bars-none16" {
-		t.Errorf("saved as %q", name)
+	name, err := c.Save(dir)
+	if err != nil || name != "bars-none16" || name != c.FileName() {
+		t.Fatalf("saved as %q, error %v", name, err)
 	}
 	back, err := ReadClassifier(backend, os.DirFS(dir), name)
 	if err != nil {

@@ -91,24 +91,24 @@ func ReadClassifier(backend compute.Backend, folder fs.FS, name string) (*Classi
 func (c *Classifier) FileName() string { return weightsName(c.Info.Dataset, c.Info.Prep) }
 
 // Save writes the weights and the description, [Classifier.FileName] with .safetensors and .json,
-// to a folder that it makes if need be.
-func (c *Classifier) Save(dir string) error {
+// to a folder that it makes if need be, and returns that name.
+func (c *Classifier) Save(dir string) (string, error) {
 	content, err := encodeSafetensors(c.values)
 	if err != nil {
-		return err
+		return "", err
 	}
 	text, err := json.MarshalIndent(c.Info, "", "  ")
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return "", err
 	}
 	name := c.FileName()
 	if err := writeFile(filepath.Join(dir, name+".safetensors"), content); err != nil {
-		return err
+		return "", err
 	}
-	return writeFile(filepath.Join(dir, name+".json"), append(text, '\n'))
+	return name, writeFile(filepath.Join(dir, name+".json"), append(text, '\n'))
 }
 
 // writeFile writes to a temporary name in the same folder and renames.
