@@ -12,8 +12,14 @@ import (
 	"github.com/pkg/errors"
 )
 
+// driverEnv tells the driver's version where it does not show, as while an image is built.
+const driverEnv = "PALIMPSEST_NVIDIA_DRIVER"
+
 // nvidiaDriver returns the version of the NVIDIA driver, "580.65.06", or "" if there is none.
 func nvidiaDriver() string {
+	if told := os.Getenv(driverEnv); told != "" {
+		return told
+	}
 	if text, err := os.ReadFile("/proc/driver/nvidia/version"); err == nil {
 		if v := driverVersion(string(text)); v != "" {
 			return v
@@ -48,7 +54,7 @@ func cudaPlugin(driver string) (backend.Plugin, error) {
 	switch {
 	case driver == "":
 		return backend.Plugin{}, errors.New("no NVIDIA driver found (neither /proc/driver/nvidia/version nor nvidia-smi); " +
-			"install one, or run setup without --cuda")
+			"install one, or set " + driverEnv + " to the version of the machine this is for")
 	case err != nil || number < driverForCUDA12:
 		return backend.Plugin{}, errors.Errorf("NVIDIA driver %s found, CUDA 12 needs %d or later; update the driver, or run setup without --cuda",
 			driver, driverForCUDA12)

@@ -44,7 +44,7 @@ func findPip(ctx context.Context, dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := command(ctx, "", pipEnv, python, "-m", "pip", "--version"); err == nil {
+	if _, err := command(ctx, "", pipEnv, python, "-c", "import pip"); err == nil {
 		return []string{python, "-m", "pip"}, nil
 	}
 	env := filepath.Join(dir, ".pip")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,15 +57,20 @@ func (t tree) ensure(ctx context.Context, p *progress) error {
 
 // make fills the tree; the caller holds its lock.
 func (t tree) make(ctx context.Context) error {
-	work := t.dir + ".tmp"
-	if t.inPlace {
-		work = t.dir
-	}
 	// What an interrupted run left.
-	for _, dir := range []string{work, t.dir} {
+	left, err := filepath.Glob(t.dir + ".tmp-*")
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	for _, dir := range append(left, t.dir) {
 		if err := os.RemoveAll(dir); err != nil {
 			return errors.Wrapf(err, "cannot remove the unfinished %s; remove it by hand", dir)
 		}
+	}
+	// A new name each time: a child of a killed run may still be writing to its folder.
+	work := fmt.Sprintf("%s.tmp-%d", t.dir, os.Getpid())
+	if t.inPlace {
+		work = t.dir
 	}
 	if err := os.Mkdir(work, 0o755); err != nil {
 		return errors.WithStack(err)
