@@ -81,19 +81,23 @@ func samePoints(a, b plotter.XYs) bool {
 	return true
 }
 
-// ForgettingCurves shows metric m of every task after every task from its own on, a panel a task and a line a
-// method; a flat line forgets nothing. Joint training, which has no order, is a dashed line at its final value.
+// ForgettingCurves shows metric m of every task but the last after every task from its own on, a panel a task and a
+// line a method; a flat line forgets nothing. Joint training, which has no order, is a dashed line at its final value.
 func ForgettingCurves(methods []Method, m Metric) Figure {
+	const title = "Forgetting of each task"
 	tasks := 0
 	for _, g := range methods {
 		tasks = max(tasks, g.Tasks())
 	}
+	if tasks < 2 {
+		return absent(title, "There is one task, which nothing follows.")
+	}
 	l := looks(methods)
-	all := make([][]curve, tasks)
+	all := make([][]curve, tasks-1)
 	var every []curve
 	for k, g := range methods {
 		r := g.Matrix(m)
-		for j := range r {
+		for j := range len(r) - 1 {
 			c := curve{look: l[k]}
 			for i := j; i < len(r); i++ {
 				c.x, c.y = append(c.x, float64(i+1)), append(c.y, r[i][j].Times(m.factor()))
@@ -108,17 +112,18 @@ func ForgettingCurves(methods []Method, m Metric) Figure {
 	}
 	low, high, ok := extent(every)
 	if !ok {
-		return absent("Forgetting of each task", m.Name+" was not measured.")
+		return absent(title, m.Name+" was not measured.")
 	}
-	columns := min(3, tasks)
+	columns := min(3, len(all))
+	if len(all) == 4 {
+		columns = 2
+	}
 	var panels [][]*plot.Plot
-	for j := range tasks {
-		if j%columns == 0 {
-			panels = append(panels, make([]*plot.Plot, columns))
-		}
+	for j := range all {
 		y := ""
 		if j%columns == 0 {
-			y = m.Label()
+			panels = append(panels, make([]*plot.Plot, columns))
+			y = m.title()
 		}
 		p := newPanel(taskTitle(j), "tasks learned", y)
 		setRange(p, low, high)
@@ -128,10 +133,10 @@ func ForgettingCurves(methods []Method, m Metric) Figure {
 		}
 		panels[len(panels)-1][j%columns] = p
 	}
-	caption := fmt.Sprintf("%s of each task's samples from the moment it was learned; %s. Band: ± one standard deviation over seeds. %s",
-		upperFirst(m.Name), m.Direction, taskKey(methods))
-	width := 40 + 215*float64(columns)
-	return chart("Forgetting of each task", caption, width, 210, entries(methods, l), panels)
+	caption := fmt.Sprintf("%s of each task's samples from the moment it was learned; %s. %s%s",
+		upperFirst(m.Name), m.Direction, bandNote(methods), taskKey(methods))
+	width := map[int]float64{1: 400, 2: 640, 3: 700}[columns]
+	return chart(title, caption, width, 220, entries(methods, l), panels)
 }
 
 // ForgettingCurve is the panel of one task of [ForgettingCurves], larger.
@@ -159,8 +164,8 @@ func ForgettingCurve(methods []Method, m Metric, task int) Figure {
 	for _, c := range curves {
 		addCurve(p, c, 2, 4)
 	}
-	caption := fmt.Sprintf("%s of the samples of %s after each learned task; %s. Band: ± one standard deviation over seeds.",
-		upperFirst(m.Name), taskTitle(task), m.Direction)
+	caption := fmt.Sprintf("%s of the samples of %s after each learned task; %s. %s",
+		upperFirst(m.Name), taskTitle(task), m.Direction, bandNote(methods))
 	return chart(title, caption, 520, 300, entries(methods, l), [][]*plot.Plot{{p}})
 }
 
@@ -198,8 +203,8 @@ func AverageCurve(methods []Method, m Metric) Figure {
 		addCurve(p, c, 2, 4)
 	}
 	p.X.Max *= 1.03
-	caption := fmt.Sprintf("%s averaged over the tasks seen so far; %s. Band: ± one standard deviation over seeds. A strategy measured only at the end is a single marker.",
-		upperFirst(m.Name), m.Direction)
+	caption := fmt.Sprintf("%s averaged over the tasks seen so far; %s. %sA strategy measured only at the end is a single marker.",
+		upperFirst(m.Name), m.Direction, bandNote(methods))
 	return chart(title, caption, 520, 300, entries(methods, l), [][]*plot.Plot{{p}})
 }
 
@@ -262,6 +267,16 @@ func stepAfter(r *results.Run, i int) float64 {
 		}
 	}
 	return math.NaN()
+}
+
+// bandNote says what bands and bars are, and ends with a blank.
+func bandNote(methods []Method) string {
+	for _, m := range methods {
+		if len(m.Runs) > 1 {
+			return "Bands and bars: ± one standard deviation over seeds. "
+		}
+	}
+	return "One seed. "
 }
 
 // taskTitle names task j, from 1.

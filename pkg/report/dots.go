@@ -5,6 +5,7 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
@@ -55,40 +56,45 @@ func CostQuality(methods []Method) Figure {
 		p.X.Min, p.X.Max = low-room, high+room
 		p.Y.Min, p.Y.Max = -0.5, float64(len(methods))-0.5
 		p.X.Tick.Marker = fewTicks{}
-		p.Y.Tick.Marker = rowTicks{methods, k == 0}
+		p.Y.Tick.Marker = rowTicks(len(methods))
 		p.Y.LineStyle.Width, p.Y.Tick.Length = 0, 0
 		panels[k] = p
 	}
+	label := style(tickSize, false, ink, -1, -0.5)
+	left := vg.Length(0)
+	names := make([]string, len(methods))
+	for i, g := range methods {
+		names[i] = shorten(label, g.Label, 150)
+		left = max(left, label.Width(names[i]))
+	}
 	f := Figure{
 		Title:   "Quality and its price",
-		Caption: "Mean over seeds; bars: ± one standard deviation. FID over all tasks after the last one, and by how much it rose since each was learned; lower is better.",
-		Width:   720, Height: 62 + 24*float64(len(methods)),
+		Caption: bandNote(methods) + "FID over all tasks after the last one, and by how much it rose since each was learned; lower is better.",
+		Width:   580 + float64(left), Height: 62 + 24*float64(len(methods)),
 	}
 	f.paint = func(c draw.Canvas) {
-		t := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 14, PadLeft: 2, PadRight: 6}
-		for i, canvas := range plot.Align([][]*plot.Plot{panels}, t, c)[0] {
-			panels[i].Draw(canvas)
+		t := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 16, PadRight: 8}
+		canvases := plot.Align([][]*plot.Plot{panels}, t, draw.Crop(c, left+4, 0, 0, 0))[0]
+		for k, canvas := range canvases {
+			panels[k].Draw(canvas)
+		}
+		rows := panels[0].DataCanvas(canvases[0])
+		for i, name := range names {
+			y := rows.Y((float64(len(names)-1-i) + 0.5) / float64(len(names)))
+			c.FillText(label, vg.Point{X: c.Min.X + left, Y: y}, name)
 		}
 	}
 	return f
 }
 
-// rowTicks names the methods from top to bottom, or only rules their lines.
-type rowTicks struct {
-	methods []Method
-	named   bool
-}
+// rowTicks rules a line for each of so many rows.
+type rowTicks int
 
 // Ticks implements [plot.Ticker].
-func (t rowTicks) Ticks(low, high float64) []plot.Tick {
-	out := make([]plot.Tick, len(t.methods))
-	label := style(tickSize, false, ink, 0, 0)
-	for i, g := range t.methods {
-		out[i].Value = float64(len(t.methods) - 1 - i)
-		out[i].Label = " " // an empty label is a minor tick, without a grid line
-		if t.named {
-			out[i].Label = shorten(label, g.Label, 130)
-		}
+func (n rowTicks) Ticks(low, high float64) []plot.Tick {
+	out := make([]plot.Tick, n)
+	for i := range out {
+		out[i] = plot.Tick{Value: float64(i), Label: " "} // an empty label is a minor tick, without a grid line
 	}
 	return out
 }
@@ -169,6 +175,6 @@ func CopiesScatter(methods []Method) Figure {
 	if len(row) == 0 {
 		return absent(title, "Copies were not measured.")
 	}
-	return chart(title, "A sample copies an image that is much nearer to it than any other. Bars: ± one standard deviation over seeds.",
+	return chart(title, "A sample copies an image that is much nearer to it than any other. "+bandNote(methods),
 		60+310*float64(len(row)), 290, entries(methods, l), [][]*plot.Plot{row})
 }

@@ -70,7 +70,7 @@ func newShade(methods []Method, m Metric) shade {
 	if m.Unit == "%" {
 		s.low, s.high = 0, 100
 	}
-	s.logarithmic = s.low > 0 && s.high > 20*s.low
+	s.logarithmic = s.low > 0 && s.high > 8*s.low
 	return s
 }
 

@@ -44,14 +44,18 @@ func Metrics() []Metric {
 
 // Label names the metric with its unit and which way is better: an axis title.
 func (m Metric) Label() string {
-	text := m.Name
-	if m.Unit != "" {
-		text += ", " + m.Unit
-	}
 	if m.Qualifies {
-		return text
+		return m.title()
 	}
-	return text + " (" + m.Direction.String() + ")"
+	return m.title() + " (" + m.Direction.String() + ")"
+}
+
+// title names the metric with its unit.
+func (m Metric) title() string {
+	if m.Unit == "" {
+		return m.Name
+	}
+	return m.Name + ", " + m.Unit
 }
 
 // factor turns a stored value into the shown one.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,8 +31,25 @@ func Notes(methods []Method) []string {
 	if _, ok := find(methods, Joint); ok {
 		notes = append(notes, "joint learns all tasks at once, from scratch: it is the reference. It has no order of tasks, so it has no forgetting.")
 	}
-	return append(notes, fmt.Sprintf("Copies qualify FID: a sample copies an image if it is nearer to it than %s times its distance to the second nearest; "+
-		"a small buffer can buy a good FID by copying.", strconv.FormatFloat(p.MemorisedRatio, 'g', 3, 64)))
+	var rereads []string // references that keep all data at hand
+	for _, m := range methods {
+		if m.rank() >= 2 && m.Runs[0].Cost.StoredImages == 0 {
+			rereads = append(rereads, m.Label)
+		}
+	}
+	if len(rereads) > 0 {
+		notes = append(notes, "Stored images are those of a rehearsal buffer; "+list(rereads)+" instead read the data of other tasks again.")
+	}
+	return append(notes, fmt.Sprintf("Copies qualify FID: a sample copies an image if its distance to it is less than %s its distance to the second nearest; "+
+		"a small buffer can buy a good FID by copying.", fraction(p.MemorisedRatio)))
+}
+
+// fraction writes a ratio in words where it has them.
+func fraction(v float64) string {
+	if math.Abs(v-1.0/3) < 1e-3 {
+		return "a third of"
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64) + " times"
 }
 
 func countImages(n int) string {
@@ -54,7 +72,7 @@ func trainingNote(methods []Method) string {
 	rows := distinct(methods, func(r *results.Run) string { return strconv.Itoa(r.Cost.FreshRows + r.Cost.ReplayRows) })
 	if len(steps) == 1 && len(rows) == 1 {
 		c := methods[0].Runs[0].Cost
-		return fmt.Sprintf("All rows: %d optimiser steps of %d images (%d fresh and %d for rehearsal; a strategy that rehearses nothing gives the latter no weight or fills them with fresh images).",
+		return fmt.Sprintf("Every strategy: %d optimiser steps of %d images (%d fresh and %d for rehearsal; one that rehearses nothing gives the latter no weight or fills them with fresh images).",
 			c.Steps, c.FreshRows+c.ReplayRows, c.FreshRows, c.ReplayRows)
 	}
 	return fmt.Sprintf("Training differs between rows: %s optimiser steps, %s images a step.", strings.Join(steps, ", "), strings.Join(rows, ", "))

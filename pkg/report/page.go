@@ -89,7 +89,7 @@ func HTML(w io.Writer, s Study) error {
 	p := page{
 		Title: s.title(), Question: question(methods), Benchmark: benchmark(methods),
 		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
-		Verdict: Verdict(methods), Machines: machines(s.Runs),
+		Verdict: unbroken(Verdict(methods)), Machines: machines(s.Runs),
 		Table: template.HTML(table.HTML()), Glossary: template.HTML(table.Glossary()),
 	}
 	for _, m := range Metrics() {
@@ -172,11 +172,14 @@ func (p *page) addRuns(methods []Method) error {
 	for _, m := range methods {
 		strategy := m.Runs[0].Strategy
 		p.Strategies = append(p.Strategies, strategy)
-		config, err := json.MarshalIndent(m.Runs[0].Config, "", "  ")
-		if err != nil {
+		var config strings.Builder
+		encoder := json.NewEncoder(&config)
+		encoder.SetEscapeHTML(false) // the template escapes
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(m.Runs[0].Config); err != nil {
 			return errors.Wrapf(err, "settings of run %s", m.Runs[0].Name)
 		}
-		p.Configs = append(p.Configs, pageConfig{m.Label, m.Runs[0].Name, string(config)})
+		p.Configs = append(p.Configs, pageConfig{m.Label, m.Runs[0].Name, config.String()})
 		for _, r := range m.Runs {
 			v := r.Provenance
 			commit := v.Commit[:min(10, len(v.Commit))]
@@ -188,6 +191,16 @@ func (p *page) addRuns(methods []Method) error {
 		}
 	}
 	return nil
+}
+
+// unbroken keeps numbers, their deviations and their units on one line.
+func unbroken(sentences []string) []string {
+	join := strings.NewReplacer(" ± ", "\u00a0±\u00a0", " %", "\u00a0%")
+	out := make([]string, len(sentences))
+	for i, s := range sentences {
+		out[i] = join.Replace(s)
+	}
+	return out
 }
 
 // secondsText writes a duration for people.

@@ -25,7 +25,7 @@ func newPanel(title, x, y string) *plot.Plot {
 	p.Title.Text, p.Title.Padding = title, 5
 	p.Title.TextStyle = style(titleSize, true, ink, -0.5, -1)
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		a.Label.TextStyle = style(labelSize, false, ink, -0.5, -1)
+		a.Label.TextStyle = style(labelSize, false, ink, -0.5, 0)
 		a.Label.Padding = 3
 		a.LineStyle = draw.LineStyle{Color: faint(0.55), Width: 0.8}
 		a.Tick.LineStyle = a.LineStyle
@@ -33,9 +33,8 @@ func newPanel(title, x, y string) *plot.Plot {
 		a.Padding = 3
 	}
 	p.X.Label.Text, p.Y.Label.Text = x, y
-	p.Y.Label.TextStyle.YAlign = draw.YBottom
 	p.X.Tick.Label = style(tickSize, false, ink, -0.5, -1)
-	p.Y.Tick.Label = style(tickSize, false, ink, -1, -0.3)
+	p.Y.Tick.Label = style(tickSize, false, ink, -1, -0.5)
 	p.Y.Tick.Marker, p.X.Tick.Marker = linearTicks{}, linearTicks{}
 	grid := plotter.NewGrid()
 	grid.Vertical.Width = 0
@@ -113,10 +112,10 @@ func shortNumber(v float64) string {
 }
 
 // setRange gives a panel's y axis room for values from low to high, logarithmic where they span more than a factor
-// of 20. It reports whether the axis is logarithmic.
+// of 8. It reports whether the axis is logarithmic.
 func setRange(p *plot.Plot, low, high float64) bool {
 	switch {
-	case low > 0 && high > 20*low:
+	case low > 0 && high > 8*low:
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, logTicks{}
 		p.Y.Min, p.Y.Max = low/1.15, high*1.15
 		return true

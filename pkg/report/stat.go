@@ -36,8 +36,8 @@ func NewStat(values []float64) Stat {
 // Known says whether any seed measured the number.
 func (s Stat) Known() bool { return s.N > 0 }
 
-// HasSpread says whether there are enough seeds for a standard deviation.
-func (s Stat) HasSpread() bool { return s.N > 1 }
+// HasSpread says whether there is a standard deviation.
+func (s Stat) HasSpread() bool { return !math.IsNaN(s.Std) }
 
 // Times returns s in another unit: both mean and deviation multiplied by factor, which must be positive.
 func (s Stat) Times(factor float64) Stat {
@@ -113,8 +113,8 @@ func Compare(a, b Stat) Difference {
 	return d
 }
 
-// Level says whether the difference is within the spread. It is false where the spread is unknown.
-func (d Difference) Level() bool { return math.Abs(d.Value) <= d.Spread }
+// Level says whether the difference is none or within the spread. Where the spread is unknown any difference counts.
+func (d Difference) Level() bool { return d.Value == 0 || math.Abs(d.Value) <= d.Spread }
 
 // Grade says in words how the difference compares with the spread over seeds.
 func (d Difference) Grade(decimals int) string {

@@ -75,10 +75,14 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		return nil, ErrNoGrids
 	}
 
-	columns, cell := min(cells.columns, max(1, 30/len(order))), cells.pixels
+	// Two lines of samples a block show more in the width of a page.
+	across := min((cells.columns+1)/2, max(1, 20/len(order)))
+	down := min(2, cells.columns/across)
+	cell := cells.pixels
 	scale := max(1, 32/cell)
-	const left, top, gap, line, between = 92, 36, 6, 6, 12
-	block := columns * cell * scale
+	high := down * cell * scale
+	const left, top, gap, line, between = 92, 36, 6, 10, 10
+	block := across * cell * scale
 	x := make([]int, len(order)) // left edge of each class; tasks stand apart
 	at := left
 	for k := range order {
@@ -91,7 +95,7 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		x[k] = at
 		at += block
 	}
-	out := image.NewRGBA(image.Rect(0, 0, at+gap, top+len(rows)*(cell*scale+line)+gap))
+	out := image.NewRGBA(image.Rect(0, 0, at+gap, top+len(rows)*(high+line)+gap))
 	draw.Draw(out, out.Rect, image.White, image.Point{}, draw.Src)
 	face, err := labelFace(12)
 	if err != nil {
@@ -104,18 +108,19 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		write(out, face, second, x[k], 28)
 	}
 	for i, r := range rows {
-		y := top + i*(cell*scale+line)
+		y := top + i*(high+line)
 		words := fmt.Sprintf("after task %d", r.after+1)
 		if run.Strategy.Name == Joint {
 			words = "all tasks"
 		}
-		write(out, face, words, 2, y+cell*scale/2+4)
+		write(out, face, words, 2, y+high/2+4)
 		for k := range order {
-			to := image.Rect(x[k], y, x[k]+block, y+cell*scale)
+			to := image.Rect(x[k], y, x[k]+block, y+high)
 			toCome := taskOf[k] > r.after
-			for j := range columns {
+			for j := range across * down {
 				from := r.grid.Bounds().Min.Add(image.Pt(j*cells.pitch, k*cells.pitch))
-				enlarge(out, image.Rect(x[k]+j*cell*scale, y, x[k]+(j+1)*cell*scale, to.Max.Y), r.grid, from, scale, toCome)
+				corner := image.Pt(x[k]+j%across*cell*scale, y+j/across*cell*scale)
+				enlarge(out, image.Rectangle{corner, corner.Add(image.Pt(cell*scale, cell*scale))}, r.grid, from, scale, toCome)
 			}
 			if taskOf[k] == r.after && run.Strategy.Name != Joint {
 				frame(out, to, color.RGBA{vermilion.R, vermilion.G, vermilion.B, 0xff})

@@ -31,7 +31,7 @@ func madeUp(seeds int) []*results.Run {
 				}
 				e := results.Evaluation{AfterTask: after, Step: 100 * (after + 1), Grid: fmt.Sprintf("samples/after_task_%d.png", after)}
 				for j := range 3 {
-					fid := 40 + wobble(k+j)
+					fid := 40 + wobble(k+j+2*after)
 					switch {
 					case j > after:
 						fid = 600 + 10*wobble(j+k+after)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"image/color"
+	"math"
 
 	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
@@ -27,7 +28,7 @@ var (
 		{0xcc, 0x79, 0xa7, 0xff}, // reddish purple
 		{0x56, 0xb4, 0xe9, 0xff}, // sky blue
 	}
-	otherGlyphs = []draw.GlyphDrawer{draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}, draw.RingGlyph{}, draw.PlusGlyph{}}
+	otherGlyphs = []draw.GlyphDrawer{draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}, ring{}, cross{upright: true}}
 	otherDashes = [][]vg.Length{nil, {8, 3}, {8, 3, 2, 3}, {2, 3}}
 )
 
@@ -38,7 +39,7 @@ func looks(methods []Method) []look {
 	for i, g := range methods {
 		switch g.Name() {
 		case Finetune:
-			out[i] = look{vermilion, nil, draw.CrossGlyph{}}
+			out[i] = look{vermilion, nil, cross{}}
 		case Joint:
 			out[i] = look{ink, []vg.Length{5, 4}, draw.CircleGlyph{}}
 		default:
@@ -82,6 +83,34 @@ func (diamond) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, p vg.Point) {
 	path.Line(vg.Point{X: p.X, Y: p.Y - r})
 	path.Close()
 	c.Fill(path)
+}
+
+// ring is a circle in strong strokes, hollow.
+type ring struct{}
+
+// DrawGlyph implements [draw.GlyphDrawer].
+func (ring) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, p vg.Point) {
+	var path vg.Path
+	path.Move(vg.Point{X: p.X + s.Radius, Y: p.Y})
+	path.Arc(p, s.Radius, 0, 2*math.Pi)
+	path.Close()
+	c.SetLineStyle(draw.LineStyle{Color: s.Color, Width: 2})
+	c.Stroke(path)
+}
+
+// cross is two strong strokes, diagonal or upright.
+type cross struct{ upright bool }
+
+// DrawGlyph implements [draw.GlyphDrawer].
+func (x cross) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, p vg.Point) {
+	r := s.Radius
+	a, b := vg.Point{X: r, Y: r}, vg.Point{X: r, Y: -r}
+	if x.upright {
+		a, b = vg.Point{X: r * 1.3}, vg.Point{Y: r * 1.3}
+	}
+	l := draw.LineStyle{Color: s.Color, Width: 2.2}
+	c.StrokeLine2(l, p.X-a.X, p.Y-a.Y, p.X+a.X, p.Y+a.Y)
+	c.StrokeLine2(l, p.X-b.X, p.Y-b.Y, p.X+b.X, p.Y+b.Y)
 }
 
 // style is text of the given size. x and y are 0, -0.5 or -1: the point it is drawn at is at its left or bottom,

@@ -22,8 +22,9 @@ type Section struct {
 
 // Column is one number for every row.
 type Column struct {
-	Head  string // "FID ↓"; ↓ lower is better, ↑ higher is better
+	Head  string // "FID"
 	Unit  string // "", "%", "MiB"
+	Arrow string // "↓" lower is better, "↑" higher is better, "" neither
 	Long  string // what it means, one sentence
 	Cells []Cell
 }
@@ -34,12 +35,16 @@ type Cell struct {
 	Sort float64
 }
 
-// Title is the column's head with its unit.
+// Title is the column's head with its unit and arrow, "class accuracy, % ↑".
 func (c Column) Title() string {
-	if c.Unit == "" {
-		return c.Head
+	text := c.Head
+	if c.Unit != "" {
+		text += ", " + c.Unit
 	}
-	return c.Head + ", " + c.Unit
+	if c.Arrow != "" {
+		text += "\u00a0" + c.Arrow // never alone on a line
+	}
+	return text
 }
 
 // NewTable compares methods.
@@ -56,6 +61,11 @@ func NewTable(methods []Method) *Table {
 			values[i] = f(&summaries[i]).Times(scale)
 		}
 		c := Column{Head: head, Unit: unit, Long: long}
+		for _, arrow := range []string{"↓", "↑"} {
+			if short, found := strings.CutSuffix(head, " "+arrow); found {
+				c.Head, c.Arrow = short, arrow
+			}
+		}
 		decimals := decimalsFor(values, least, most)
 		for i, s := range values {
 			text := s.Format(decimals)
@@ -75,6 +85,16 @@ func NewTable(methods []Method) *Table {
 		}
 		return most
 	}
+	// A count that no seed changes needs no deviation.
+	count := func(f func(*Summary) Stat) func(*Summary) Stat {
+		return func(s *Summary) Stat {
+			v := f(s)
+			if v.Std == 0 {
+				v.Std = math.NaN()
+			}
+			return v
+		}
+	}
 	bytes := func(head, long string, f func(*Summary) Stat) Column {
 		unit, size := byteUnit(biggest(f))
 		return column(head, unit, long, 0, 2, 1/size, f)
@@ -82,13 +102,13 @@ func NewTable(methods []Method) *Table {
 
 	t.Sections = []Section{
 		{"Quality and forgetting", []Column{
-			column("FID ↓", "", "FID after the last task, averaged over all tasks.", 1, 4, 1,
+			column("FID ↓", "", "FID after the last task, averaged over all tasks.", 1, 1, 1,
 				func(s *Summary) Stat { return s.FID }),
-			column("FID forgetting ↓", "", "By how much the FID of a task has risen at the end since it was learned, averaged over all tasks but the last.", 1, 4, 1,
+			column("FID forgetting ↓", "", "By how much the FID of a task has risen at the end since it was learned, averaged over all tasks but the last.", 1, 1, 1,
 				func(s *Summary) Stat { return s.FIDForgetting }),
-			column("last task FID ↓", "", "FID of the task learned last, after learning it: plasticity.", 1, 4, 1,
+			column("last task FID ↓", "", "FID of the task learned last, after learning it: plasticity.", 1, 1, 1,
 				func(s *Summary) Stat { return s.LastTaskFID }),
-			column("avg. incr. FID ↓", "", "FID averaged over the tasks seen so far, and that averaged over all moments of evaluation.", 1, 4, 1,
+			column("avg. incr. FID ↓", "", "FID averaged over the tasks seen so far, and that averaged over all moments of evaluation.", 1, 1, 1,
 				func(s *Summary) Stat { return s.IncrementalFID }),
 			column("KID ↓", "", "KID after the last task, averaged over all tasks.", 2, 5, 1,
 				func(s *Summary) Stat { return s.KID }),
@@ -110,19 +130,19 @@ func NewTable(methods []Method) *Table {
 				func(s *Summary) Stat { return s.LabelKL }),
 			column("label ARD ↓", "", "Absolute difference of the two label histograms.", 3, 4, 1,
 				func(s *Summary) Stat { return s.LabelARD }),
-			column("copies: buffer", "%", "Share of samples that copy an image of the rehearsal buffer.", 1, 2, 100,
+			column("buffer copies", "%", "Share of samples that copy an image of the rehearsal buffer.", 1, 1, 100,
 				func(s *Summary) Stat { return s.MemorisedBuffer }),
-			column("copies: train", "%", "Share of samples that copy a training image.", 1, 2, 100,
+			column("train copies", "%", "Share of samples that copy a training image.", 1, 1, 100,
 				func(s *Summary) Stat { return s.MemorisedTrain }),
 		}},
 		{"What it cost", []Column{
 			column("stored images", "", "Most images held at any time between tasks.", 0, 0, 1,
-				func(s *Summary) Stat { return s.StoredImages }),
-			bytes("stored", "Size of everything the strategy keeps.", func(s *Summary) Stat { return s.StoredBytes }),
+				count(func(s *Summary) Stat { return s.StoredImages })),
+			bytes("stored", "Size of everything the strategy keeps.", count(func(s *Summary) Stat { return s.StoredBytes })),
 			column("training", "s", "Seconds in training steps, compilation left out.", 0, 1, 1,
 				func(s *Summary) Stat { return s.TrainSeconds }),
 			column("extra evaluations", "", "Rows the strategy ran through a network beside the training step.", 0, 0, 1,
-				func(s *Summary) Stat { return s.ExtraEvaluations }),
+				count(func(s *Summary) Stat { return s.ExtraEvaluations })),
 			bytes("peak memory", "Most memory the process held.", func(s *Summary) Stat { return s.PeakRSS }),
 		}},
 	}

@@ -32,6 +32,7 @@ func (t *Table) Text(width int) string {
 			b.WriteString(strings.Repeat("─", total) + "\n")
 			line(&b, "strategy", labels, widths, func(k int) string { return shown[k].head(0) })
 			line(&b, "", labels, widths, func(k int) string { return shown[k].head(1) })
+			b.WriteString(strings.Repeat("─", total) + "\n")
 			for i, r := range t.Rows {
 				line(&b, r, labels, widths, func(k int) string { return shown[k].Cells[i].Text })
 			}
@@ -73,7 +74,7 @@ func (c Column) head(k int) string {
 	if first == "" { // one line: stands in the first
 		first, second = second, ""
 	}
-	return [2]string{first, second}[k]
+	return strings.ReplaceAll([2]string{first, second}[k], "\u00a0", " ")
 }
 
 // width is that of the column's widest cell.

@@ -41,7 +41,7 @@ type verdict struct {
 }
 
 // fid and percent write numbers inside sentences.
-func fid(s Stat) string     { return s.Format(decimalsFor([]Stat{s}, 1, 3)) }
+func fid(s Stat) string     { return s.Format(1) }
 func percent(s Stat) string { return s.Times(100).Format(1) + " %" }
 func size(v float64) string { return number(math.Abs(v), 1) }
 
@@ -185,9 +185,17 @@ func (v verdict) best(labels []string, of func(Summary) Stat) string {
 	}
 	text := fmt.Sprintf("%s (%s)", winner, fid(top))
 	if len(level) > 0 {
-		text += ", not told apart from " + strings.Join(level, " and ") + " by these seeds"
+		text += ", not told apart from " + list(level) + " by these seeds"
 	}
 	return text
+}
+
+// list joins names with commas and "and".
+func list(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
 // reference compares all with joint training, and asks the copies where joint is reached.
@@ -271,12 +279,19 @@ func (v verdict) costs() []string {
 		}
 		s := v.summaries[g.Label]
 		unit, bytes := byteUnit(s.StoredBytes.Mean)
-		text := fmt.Sprintf("%s keeps %s images (%s %s)", g.Label, number(s.StoredImages.Mean, 0), number(s.StoredBytes.Mean/bytes, 1), unit)
+		kept := number(s.StoredBytes.Mean/bytes, 1) + " " + unit
+		switch {
+		case s.StoredBytes.Mean == 0:
+			kept = "nothing"
+		case s.StoredImages.Mean > 0:
+			kept = number(s.StoredImages.Mean, 0) + " images (" + kept + ")"
+		}
+		text := g.Label + " keeps " + kept
 		if t := v.summaries[base.Label].TrainSeconds.Mean; hasBase && t > 0 {
-			text += fmt.Sprintf(", trains %s times as long as %s", number(s.TrainSeconds.Mean/t, 2), base.Label)
+			text += fmt.Sprintf(", takes %s times %s's training time", number(s.TrainSeconds.Mean/t, 2), base.Label)
 		}
 		if e := s.ExtraEvaluations.Mean; e > 0 {
-			text += fmt.Sprintf(", and runs %s rows more through a network", number(e, 0))
+			text += fmt.Sprintf(", runs %s extra rows through a network", number(e, 0))
 		}
 		parts = append(parts, text)
 	}

@@ -1,0 +1,172 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// onDisk stores a made-up study, with grids for all runs of seed 0 but er λ=0.3's.
+func onDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, r := range madeUp(2) {
+		own := filepath.Join(dir, r.Name)
+		if err := os.MkdirAll(filepath.Join(own, "samples"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Save(filepath.Join(own, "result.json")); err != nil {
+			t.Fatal(err)
+		}
+		if r.Seed > 0 || r.Strategy.Label == "er λ=0.3" {
+			continue
+		}
+		for _, e := range r.Evaluations {
+			grid, err := Grid(noise(6*4*16), 6, 4, 4, 4, 1, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := PNG(grid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(own, e.Grid), data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+func TestPageIsSelfContained(t *testing.T) {
+	study, err := Open(onDisk(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := HTML(&b, *study); err != nil {
+		t.Fatal(err)
+	}
+	loads := regexp.MustCompile(`(?i)url\(|@import|fetch\(|XMLHttpRequest|import\(|\bsrc *=`)
+	d := xml.NewDecoder(&b) // the page is written as XHTML, so that a strict parser reads all of it
+	d.Entity = xml.HTMLEntity
+	var text strings.Builder
+	images, ids, targets, open := 0, map[string]bool{}, []string(nil), []string(nil)
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			open = append(open, e.Name.Local)
+			switch e.Name.Local {
+			case "link", "iframe", "object", "embed", "video", "audio", "base", "form":
+				t.Errorf("<%s> may load something", e.Name.Local)
+			}
+			for _, a := range e.Attr {
+				switch a.Name.Local {
+				case "src":
+					images++
+					if !strings.HasPrefix(a.Value, "data:image/png;base64,") {
+						t.Errorf("<%s src=%.40q> is not inside the page", e.Name.Local, a.Value)
+					}
+				case "href":
+					if !strings.HasPrefix(a.Value, "#") {
+						t.Errorf("<%s href=%.40q> leads out of the page", e.Name.Local, a.Value)
+					}
+					targets = append(targets, a.Value[1:])
+				case "id":
+					ids[a.Value] = true
+				case "srcset", "poster", "action", "background":
+					t.Errorf("<%s %s> may load something", e.Name.Local, a.Name.Local)
+				case "style":
+					if loads.MatchString(a.Value) {
+						t.Errorf("style %q may load something", a.Value)
+					}
+				}
+			}
+		case xml.EndElement:
+			open = open[:len(open)-1]
+		case xml.CharData:
+			if in := open[max(0, len(open)-1):]; len(in) > 0 && (in[0] == "style" || in[0] == "script") {
+				if found := loads.Find(e); found != nil {
+					t.Errorf("<%s> has %q, which may load something", in[0], found)
+				}
+				continue
+			}
+			text.Write(e)
+			text.WriteByte('\n')
+		}
+	}
+	if images != 3 { // finetune, er λ=1, joint
+		t.Errorf("%d sample sheets, want 3", images)
+	}
+	for _, id := range targets {
+		if !ids[id] {
+			t.Errorf("#%s leads nowhere", id)
+		}
+	}
+	words := text.String()
+	table := NewTable(study.Group())
+	for _, s := range table.Sections {
+		for _, c := range s.Columns {
+			for i, cell := range c.Cells {
+				if !strings.Contains(words, "\n"+cell.Text+"\n") {
+					t.Errorf("%s of %s, %s, is not on the page", c.Title(), table.Rows[i], cell.Text)
+				}
+			}
+		}
+	}
+	for _, want := range append(append([]string{"No sample grids are stored of er λ=0.3.", "go run . bench", "0123456789", "a processor", `"name": "<made up> & small"`,
+		"er λ=1-seed1", "T-shirt/top + Trouser"}, table.Notes...), unbroken(Verdict(study.Group()))...) {
+		if !strings.Contains(words, want) {
+			t.Errorf("%q is not on the page", want)
+		}
+	}
+}
+
+func TestPageOfNothing(t *testing.T) {
+	if err := HTML(io.Discard, Study{}); err == nil {
+		t.Error("a study without runs should be refused")
+	}
+	path := filepath.Join(t.TempDir(), "report.html")
+	if err := WriteHTML(path, Study{Runs: madeUp(1)[:1]}); err != nil { // one run, no grids
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || !bytes.Contains(data, []byte("No sample grids are stored with these runs")) {
+		t.Errorf("the page does not say that there are no grids (%v)", err)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	dir := onDisk(t)
+	one := filepath.Join(dir, "joint-seed0")
+	for _, tc := range []struct {
+		dirs []string
+		want int
+	}{{[]string{dir}, 8}, {[]string{one}, 1}, {[]string{one, dir}, 8}} {
+		s, err := Open(tc.dirs...)
+		if err != nil || len(s.Runs) != tc.want || len(s.Dirs) != tc.want {
+			t.Errorf("%v: %v, %d runs, want %d", tc.dirs, err, len(s.Runs), tc.want)
+		}
+	}
+	if _, err := Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no stored run") {
+		t.Errorf("an empty folder gives %v", err)
+	}
+	// Without Dirs the folder of a run is found by its name.
+	s := Study{Dir: dir, Runs: madeUp(1)}
+	if got := s.folder(s.Runs[0]); got != filepath.Join(dir, "finetune-seed0") {
+		t.Errorf("folder %q", got)
+	}
+}

@@ -1,0 +1,144 @@
+package report
+
+import (
+	"math"
+	"testing"
+
+	"palimpsest/pkg/results"
+)
+
+// twoSeeds is one method on two tasks with the matrices of FID (lower is better) and class accuracy below.
+func twoSeeds() Method {
+	make := func(seed uint64, fid, accuracy [3]float64, buffer float64) *results.Run { // R[0][0], R[1][0], R[1][1]
+		r := newRun("er", "er", seed, 2)
+		r.Evaluations = []results.Evaluation{
+			{AfterTask: 0, Step: 10, Tasks: []results.TaskMetrics{{Task: 0, FID: p(fid[0]), ClassAccuracy: p(accuracy[0])}}},
+			{AfterTask: 1, Step: 20, Tasks: []results.TaskMetrics{
+				{Task: 0, FID: p(fid[1]), ClassAccuracy: p(accuracy[1]), MemorisedBuffer: p(buffer)},
+				{Task: 1, FID: p(fid[2]), ClassAccuracy: p(accuracy[2])},
+			}, Union: results.UnionMetrics{LabelKL: p(float64(seed))}},
+		}
+		return r
+	}
+	return Group([]*results.Run{
+		make(1, [3]float64{12, 36, 28}, [3]float64{0.8, 0.2, 0.9}, 0.3),
+		make(0, [3]float64{10, 30, 20}, [3]float64{0.9, 0.4, 0.8}, 0.5),
+	})[0]
+}
+
+// near compares a Stat with a mean and the difference of two seeds, whose sample deviation is |a-b|/sqrt(2).
+func near(t *testing.T, name string, s Stat, a, b float64) {
+	t.Helper()
+	mean, std := (a+b)/2, math.Abs(a-b)/math.Sqrt2
+	if s.N != 2 || math.Abs(s.Mean-mean) > 1e-12 || math.Abs(s.Std-std) > 1e-12 {
+		t.Errorf("%s is %g ± %g over %d seeds, want %g ± %g over 2", name, s.Mean, s.Std, s.N, mean, std)
+	}
+}
+
+func TestSummaryByHand(t *testing.T) {
+	s := twoSeeds().Summary()
+	near(t, "final FID", s.FID, (30+20)/2.0, (36+28)/2.0)
+	near(t, "FID forgetting", s.FIDForgetting, 30-10, 36-12)
+	near(t, "FID of the last task", s.LastTaskFID, 20, 28)
+	near(t, "average incremental FID", s.IncrementalFID, (10+25)/2.0, (12+32)/2.0)
+	near(t, "class accuracy", s.ClassAccuracy, 0.6, 0.55)
+	near(t, "class accuracy forgotten", s.AccuracyForgetting, 0.9-0.4, 0.8-0.2) // positive: higher is better and it fell
+	near(t, "buffer copies over the tasks in the buffer", s.MemorisedBuffer, 0.5, 0.3)
+	near(t, "label KL", s.LabelKL, 0, 1)
+	if s.KID.Known() || !math.IsNaN(s.KID.Mean) {
+		t.Errorf("KID is %+v although no run measured it", s.KID)
+	}
+}
+
+func TestSummaryOfMissingCells(t *testing.T) {
+	m := twoSeeds()
+	m.Runs[1].Evaluations[1].Tasks[0].FID = nil
+	s := m.Summary()
+	if s.FID.N != 1 || s.FID.Mean != 25 || s.FID.HasSpread() {
+		t.Errorf("final FID is %+v, want the one complete seed's 25", s.FID)
+	}
+	if s.LastTaskFID.N != 2 {
+		t.Errorf("FID of the last task is over %d seeds, want 2: its cell is there", s.LastTaskFID.N)
+	}
+	cells := NewTable([]Method{m}).Sections[0].Columns
+	if got := cells[0].Cells[0].Text; got != "25.0 (1 seed)" {
+		t.Errorf("the table shows %q, want it to say that one seed of two measured it", got)
+	}
+	if got := cells[4].Cells[0].Text; got != "–" {
+		t.Errorf("KID shows as %q, want –", got)
+	}
+}
+
+func TestJointHasNoForgetting(t *testing.T) {
+	m := twoSeeds()
+	for _, r := range m.Runs {
+		r.Evaluations = r.Evaluations[1:]
+	}
+	s := m.Summary()
+	if s.FIDForgetting.Known() || s.IncrementalFID.Known() || s.FID.N != 2 {
+		t.Errorf("measured at the end only: forgetting %+v, average incremental %+v, final %+v", s.FIDForgetting, s.IncrementalFID, s.FID)
+	}
+}
+
+func TestStatFormat(t *testing.T) {
+	for _, tc := range []struct {
+		values []float64
+		want   string
+	}{
+		{nil, "–"},
+		{[]float64{math.NaN()}, "–"},
+		{[]float64{2.25}, "2.2"},
+		{[]float64{1, 3}, "2.0 ± 1.4"},
+		{[]float64{-1, -3, math.NaN()}, "−2.0 ± 1.4"},
+		{[]float64{-0.01}, "0.0"}, // no "−0.0"
+	} {
+		if got := NewStat(tc.values).Format(1); got != tc.want {
+			t.Errorf("%v shows as %q, want %q", tc.values, got, tc.want)
+		}
+	}
+}
+
+func TestGroupOrder(t *testing.T) {
+	var runs []*results.Run
+	for _, m := range [][2]string{{"joint", "joint"}, {"er", "er λ=10"}, {"er", "er λ=0.3"}, {"cumulative", "cumulative"}, {"er", "er λ=1"}, {"finetune", "finetune"}, {"er", "er λ=1"}} {
+		runs = append(runs, newRun(m[0], m[1], uint64(10-len(runs)), 2))
+	}
+	methods := Group(runs)
+	want := []string{"finetune", "er λ=0.3", "er λ=1", "er λ=10", "cumulative", "joint"}
+	if len(methods) != len(want) {
+		t.Fatalf("%d methods, want %d", len(methods), len(want))
+	}
+	for i, m := range methods {
+		if m.Label != want[i] {
+			t.Errorf("method %d is %q, want %q", i, m.Label, want[i])
+		}
+	}
+	if two := methods[2].Runs; len(two) != 2 || two[0].Seed > two[1].Seed {
+		t.Errorf("er λ=1 should have its two runs in the order of their seeds")
+	}
+}
+
+func TestDifferenceGrade(t *testing.T) {
+	seeds := func(values ...float64) Stat { return NewStat(values) }
+	// {m-1, m, m+1} has deviation 1, so two of them have the spread sqrt(2) = 1.4.
+	around := func(m float64) Stat { return seeds(m-1, m, m+1) }
+	for _, tc := range []struct {
+		a, b  Stat
+		want  string
+		level bool
+	}{
+		{around(5), around(0), "more than twice the spread over 3 seeds (1.4)", false},
+		{around(0), around(2), "more than the spread over 3 seeds (1.4) but less than twice it", false},
+		{around(1), around(0), "within the spread over 3 seeds (1.4)", true},
+		{seeds(0, 2), around(9), "more than twice the spread over 2 and 3 seeds (1.7)", false},
+		{seeds(5), seeds(0), "one seed each, so its spread is unknown", false},
+		{seeds(5), seeds(5), "one seed each, so its spread is unknown", true},
+		{seeds(5), around(0), "1 and 3 seeds, so its spread is unknown", false},
+		{seeds(), around(0), "not measured", false},
+	} {
+		d := Compare(tc.a, tc.b)
+		if got := d.Grade(1); got != tc.want || d.Level() != tc.level {
+			t.Errorf("%+v against %+v: %q, level %t; want %q, %t", tc.a, tc.b, got, d.Level(), tc.want, tc.level)
+		}
+	}
+}

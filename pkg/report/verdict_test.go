@@ -1,0 +1,117 @@
+package report
+
+import (
+	"strings"
+	"testing"
+
+	"palimpsest/pkg/results"
+)
+
+// invented makes a method of two tasks whose numbers differ between seeds by spread.
+func invented(name string, seeds int, learned, final, lastTask, spread float64, copies *float64) []*results.Run {
+	var runs []*results.Run
+	for seed := range seeds {
+		d := spread * float64(seed)
+		r := newRun(name, name, uint64(seed), 2)
+		end := results.Evaluation{AfterTask: 1, Step: 20, Tasks: []results.TaskMetrics{
+			{Task: 0, FID: p(final + d), MemorisedTrain: copies}, {Task: 1, FID: p(lastTask + d), MemorisedTrain: copies}}}
+		if name == Joint {
+			r.Evaluations = []results.Evaluation{end}
+		} else {
+			r.Evaluations = []results.Evaluation{{AfterTask: 0, Step: 10, Tasks: []results.TaskMetrics{{Task: 0, FID: p(learned)}}}, end}
+		}
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+func TestVerdict(t *testing.T) {
+	few, many := p(0.01), p(0.4)
+	for _, tc := range []struct {
+		name string
+		runs [][]*results.Run
+		want []string // parts of sentences
+		not  []string
+	}{
+		{"finetune forgets, er forgets less and stays behind joint", [][]*results.Run{
+			invented("finetune", 3, 20, 220, 30, 2, few), invented("er", 3, 20, 60, 30, 2, few), invented("joint", 3, 0, 25, 25, 2, few)},
+			[]string{"finetune forgets: at the end the FID of the earlier task is on average 202.0 ± 2.0 higher", // 200, 202, 204
+				"er forgets less: its FID forgetting is 42.0 ± 2.0, 160.0 lower than finetune's; that is more than twice the spread over 3 seeds (2.8).",
+				"to a FID of 32.0 ± 2.0, level with finetune's 32.0 ± 2.0", "is the reference: its FID over all tasks is 27.0 ± 2.0",
+				"Behind joint at the end: finetune (127.0 ± 2.0), er (47.0 ± 2.0)."},
+			[]string{"comes level", "passes"}},
+		{"finetune does not forget", [][]*results.Run{invented("finetune", 2, 20, 10, 30, 2, nil)},
+			[]string{"finetune does not forget here: at the end the FID of the earlier task is on average 9.0 ± 1.4 lower", "There is no joint run"}, []string{"finetune forgets"}},
+		{"forgetting within the spread", [][]*results.Run{invented("finetune", 2, 20, 19, 30, 8, nil)},
+			[]string{"finetune shows no forgetting beyond the spread"}, []string{"finetune forgets"}},
+		{"er forgets more", [][]*results.Run{invented("finetune", 2, 20, 100, 30, 1, nil), invented("er", 2, 20, 150, 30, 1, nil)},
+			[]string{"er forgets more: its FID forgetting is 130.5 ± 0.7, 50.0 higher than finetune's"}, []string{"er forgets less"}},
+		{"er level in forgetting", [][]*results.Run{invented("finetune", 3, 20, 100, 30, 10, nil), invented("er", 3, 20, 95, 30, 10, nil)},
+			[]string{"er forgets about as much", "5.0 lower than finetune's; that is within the spread over 3 seeds (14.1)"}, []string{"er forgets less"}},
+		{"one seed", [][]*results.Run{invented("finetune", 1, 20, 220, 30, 0, nil), invented("er", 1, 20, 60, 45, 0, nil)},
+			[]string{"higher than just after each was learned (one seed)", "one seed each, so its spread is unknown", "45.0, worse than finetune's 30.0"}, []string{"±"}},
+		{"er passes joint by copying", [][]*results.Run{
+			invented("finetune", 3, 20, 220, 30, 1, few), invented("er", 3, 20, 20, 20, 1, many), invented("joint", 3, 0, 60, 60, 1, few)},
+			[]string{"er passes joint: FID 21.0 ± 1.0 against 61.0 ± 1.0, a difference of 40.0, more than twice the spread",
+				"40.0 ± 0.0 % of its samples copy a training image; of joint's, 1.0 ± 0.0 % copy", "39.0 points more, beyond the spread over seeds: part of this FID may be bought by copying"},
+			[]string{"does not explain"}},
+		{"er comes level with joint without copying", [][]*results.Run{
+			invented("finetune", 3, 20, 220, 30, 5, few), invented("er", 3, 20, 21, 21, 5, few), invented("joint", 3, 0, 20, 20, 5, few)},
+			[]string{"er comes level with joint", "copying does not explain it"}, []string{"bought"}},
+		{"er passes joint, copies unmeasured", [][]*results.Run{
+			invented("finetune", 1, 20, 220, 30, 0, nil), invented("er", 1, 20, 20, 20, 0, nil), invented("joint", 1, 0, 60, 60, 0, nil)},
+			[]string{"er passes joint", "Copies were not measured, so whether copying is why cannot be said"}, []string{"bought", "does not explain"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var runs []*results.Run
+			for _, r := range tc.runs {
+				runs = append(runs, r...)
+			}
+			text := strings.Join(Verdict(Group(runs)), "\n")
+			for _, want := range tc.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("missing %q in:\n%s", want, text)
+				}
+			}
+			for _, not := range tc.not {
+				if strings.Contains(text, not) {
+					t.Errorf("%q must not be in:\n%s", not, text)
+				}
+			}
+		})
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	runs := madeUp(2)
+	if w := Warnings(Group(runs)); len(w) > 0 {
+		t.Errorf("equal protocols give %q", w)
+	}
+	runs[0].Protocol.SamplesPerTask = 99
+	runs[1].Cost.ReplayRows = 0
+	text := strings.Join(Warnings(Group(runs)), "\n")
+	for _, want := range []string{"N, generated images a task, differs between rows: 99; 200.", "the number of images a step differs between rows: 32; 16."} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing %q in:\n%s", want, text)
+		}
+	}
+	if table := TextTable(Group(runs)); !strings.Contains(table, "NOT COMPARABLE") {
+		t.Error("the table does not say that its rows do not compare")
+	}
+}
+
+func TestWarnsOfDifferentTasks(t *testing.T) {
+	runs := madeUp(2)
+	for _, r := range runs { // the order depends on the seed, alike for all: comparable
+		if r.Seed == 1 {
+			r.Benchmark.Tasks[0].Classes = []int{1, 0}
+		}
+	}
+	if w := Warnings(Group(runs)); len(w) > 0 {
+		t.Errorf("the same orders for all methods give %q", w)
+	}
+	runs[0].Benchmark.Tasks[0].Classes = []int{8, 9}
+	if w := Warnings(Group(runs)); len(w) == 0 {
+		t.Error("other classes for one method give no warning")
+	}
+}
