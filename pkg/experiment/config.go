@@ -261,8 +261,8 @@ func (c Config) RunName() string {
 	return fmt.Sprintf("%s-seed%d", name, c.Seed)
 }
 
-// buildBenchmark loads the images and splits them into tasks.
-func (c Config) buildBenchmark() (*datasets.Benchmark, error) {
+// LoadBenchmark loads the images and splits them into tasks, as a run of c sees them.
+func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 	b := c.Benchmark
 	var sets []*datasets.Dataset
 	for _, name := range b.Datasets {

@@ -15,6 +15,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
 )
 
@@ -192,22 +193,27 @@ func (m *measurer) unconditional(after int, samples []*metrics.Samples, copies m
 	return tasks, union, err
 }
 
-// grid draws samples as a PNG: a row a class in task order, gridColumns images a row; of an unconditional network the
-// rows are of no class.
+// grid draws samples as a PNG: a row a class in task order; of an unconditional network the rows are of no class.
 func (m *measurer) grid(samples []*metrics.Samples) ([]byte, error) {
-	b := m.bench
-	dim := b.H * b.W * b.C
-	var rows [][][]float32
+	b, n := m.bench, m.config.Evaluate.SamplesPerTask
+	dim, rows, columns := b.H*b.W*b.C, 0, gridColumns
+	for _, t := range b.Tasks {
+		rows, columns = rows+len(t.Classes), min(columns, max(1, n/len(t.Classes)))
+	}
+	var images []float32
 	for j, t := range b.Tasks {
 		for k := range t.Classes {
-			var row [][]float32
-			for i := k; i < m.config.Evaluate.SamplesPerTask && len(row) < gridColumns; i += len(t.Classes) {
-				row = append(row, samples[j].Images[i*dim:(i+1)*dim])
+			for column := range columns {
+				i := (k + column*len(t.Classes)) % n
+				images = append(images, samples[j].Images[i*dim:(i+1)*dim]...)
 			}
-			rows = append(rows, row)
 		}
 	}
-	return drawGrid(rows, b.H, b.W, b.C)
+	sheet, err := report.Grid(images, rows, columns, b.H, b.W, b.C, 1)
+	if err != nil {
+		return nil, err
+	}
+	return report.PNG(sheet)
 }
 
 // protocol says how the numbers were measured.

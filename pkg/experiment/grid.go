@@ -1,45 +1,14 @@
 package experiment
 
 import (
-	"bytes"
 	"context"
-	"image"
-	"image/color"
-	"image/png"
 
 	"github.com/pkg/errors"
 
-	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
 )
-
-// drawGrid arranges images, each [h, w, c] in [-1, 1], as a PNG with a pixel between them. rows holds the images of
-// each row; rows may differ in length.
-func drawGrid(rows [][][]float32, h, w, c int) ([]byte, error) {
-	const gap = 1
-	columns := 0
-	for _, row := range rows {
-		columns = max(columns, len(row))
-	}
-	picture := image.NewRGBA(image.Rect(0, 0, columns*(w+gap)-gap, len(rows)*(h+gap)-gap))
-	levels := make([]uint8, h*w*c)
-	for y, row := range rows {
-		for x, im := range row {
-			datasets.Unscale(levels, im)
-			for p := range h * w {
-				red, green, blue := levels[p*c], levels[p*c], levels[p*c]
-				if c == 3 {
-					green, blue = levels[p*c+1], levels[p*c+2]
-				}
-				picture.SetRGBA(x*(w+gap)+p%w, y*(h+gap)+p/w, color.RGBA{red, green, blue, 255})
-			}
-		}
-	}
-	var out bytes.Buffer
-	err := png.Encode(&out, picture)
-	return out.Bytes(), err
-}
 
 // Draw samples count images of each class and returns them flat, [len(classes)·count, H, W, C] in [-1, 1], class by
 // class. Without classes it draws all of the benchmark's. An unconditional network is drawn from once a class asked for.
@@ -75,16 +44,11 @@ func (t *Trained) DrawGrid(ctx context.Context, path string, classes []int, coun
 		return err
 	}
 	b := t.Benchmark
-	dim := b.H * b.W * b.C
-	var rows [][][]float32
-	for start := 0; start < len(images); start += count * dim {
-		var row [][]float32
-		for i := range count {
-			row = append(row, images[start+i*dim:start+(i+1)*dim])
-		}
-		rows = append(rows, row)
+	sheet, err := report.Grid(images, len(images)/(count*b.H*b.W*b.C), count, b.H, b.W, b.C, 2)
+	if err != nil {
+		return err
 	}
-	picture, err := drawGrid(rows, b.H, b.W, b.C)
+	picture, err := report.PNG(sheet)
 	if err != nil {
 		return err
 	}

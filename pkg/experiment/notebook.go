@@ -1,11 +1,17 @@
 package experiment
 
 import (
+	"context"
 	"fmt"
 	"html"
+	"os"
+	"os/signal"
+	"path/filepath"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
+
+	"palimpsest/pkg/results"
 )
 
 // NotebookProgress returns a progress callback that keeps one bar up to date below the running cell: stage, step,
@@ -39,4 +45,13 @@ func (p Progress) String() string {
 		s += ", " + p.ETA.Round(time.Second).String() + " left"
 	}
 	return s
+}
+
+// InNotebook makes the run c describes from a notebook cell, in a folder named after the run below root, and shows its
+// progress. Interrupting the cell saves a checkpoint; running the cell again goes on from it, and a cell whose run is
+// finished only reads it.
+func InNotebook(c Config, root string) (*results.Run, error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return Run(ctx, c, filepath.Join(root, c.RunName()), Options{Progress: NotebookProgress(), Command: "a cell of a notebook"})
 }

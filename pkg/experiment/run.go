@@ -184,7 +184,7 @@ func (r *run) prepare() error {
 // build makes benchmark, network, strategy, loop and measurer as the configuration says, at their beginning.
 func (r *run) build(back compute.Backend) error {
 	c := r.config
-	bench, err := c.buildBenchmark()
+	bench, err := c.LoadBenchmark()
 	if err != nil {
 		return err
 	}
