@@ -80,6 +80,62 @@ func TestUnmarshalRefuses(t *testing.T) {
 	}
 }
 
+// TestUnmarshalInconsistent: contents that contradict themselves are refused though their digest is right. Offsets
+// follow the layout: magic, name, header (capacity, seed, offered, classes, N, H, W, C), then (class, count) pairs,
+// labels, tasks, numbers, pixels.
+func TestUnmarshalInconsistent(t *testing.T) {
+	b := newBuffer(t, 5, ClassBalanced{}, 1)
+	add(t, b, 0, stream(0, 1, 2, 3, 1, 2, 3))
+	good := marshal(t, b)
+	good = good[:len(good)-sha256.Size]
+	header := len(magic) + 1 + len(NameClassBalanced)
+	pairs := header + 3*8 + 5*4
+	labels := pairs + 3*9
+	numbers := labels + 5*(1+4)
+	refused := func(content []byte) bool {
+		sum := sha256.Sum256(content)
+		return newBuffer(t, 5, ClassBalanced{}, 1).UnmarshalBinary(append(slices.Clone(content), sum[:]...)) != nil
+	}
+	if refused(good) {
+		t.Fatal("the sound contents are refused: the test's layout is wrong")
+	}
+	for name, change := range map[string]func(c []byte) []byte{
+		"a byte too many":      func(c []byte) []byte { return append(c, 0) },
+		"a byte too few":       func(c []byte) []byte { return c[:len(c)-1] },
+		"more images than fit": func(c []byte) []byte { c[header+28] = 6; return c },
+		"other pixels":         func(c []byte) []byte { c[header+32], c[header+36] = 1, 1; return c },
+		"no pixels":            func(c []byte) []byte { c[header+32], c[header+28], c[header+24] = 0, 0, 0; return c[:pairs] },
+		"giant images":         func(c []byte) []byte { copy(c[header+32:header+44], slices.Repeat([]byte{255}, 12)); return c },
+		"a class twice": func(c []byte) []byte {
+			c[pairs+9] = c[pairs]
+			copy(c[labels:], []byte{1, 1, 1, 1, 3})
+			return c
+		},
+		"a class counted 0":         func(c []byte) []byte { c[pairs+1] = 0; return c },
+		"a class counted too high":  func(c []byte) []byte { c[pairs+1] = 3; return c },
+		"more offered than counted": func(c []byte) []byte { c[header+16]++; return c },
+		"a label never offered":     func(c []byte) []byte { c[labels] = 9; return c },
+		"an image twice":            func(c []byte) []byte { copy(c[numbers:numbers+8], c[numbers+8:numbers+16]); return c },
+		"an image of the future":    func(c []byte) []byte { c[numbers] = 6; return c },
+	} {
+		if !refused(change(slices.Clone(good))) {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	large := newBuffer(t, 6, ClassBalanced{}, 1)
+	add(t, large, 0, stream(0, 1, 2, 3, 1, 2, 3))
+	full := marshal(t, large)
+	full[header] = 5
+	if !refused(full[:len(full)-sha256.Size]) {
+		t.Error("six images at capacity 5: accepted")
+	}
+	empty := marshal(t, newBuffer(t, 5, ClassBalanced{}, 1))
+	copy(empty[header+32:], []byte{1, 0, 0, 0, 1, 0, 0, 0, 1})
+	if !refused(empty[:len(empty)-sha256.Size]) {
+		t.Error("a size of images before any was offered: accepted")
+	}
+}
+
 // FuzzUnmarshal: no bytes may crash the reader, and what it accepts it must write back as it was. The digest is put
 // right, so that the checks behind it are reached.
 func FuzzUnmarshal(f *testing.F) {
