@@ -15,24 +15,32 @@ import (
 
 // ensurePackages downloads and builds what the checkout's notebooks import: cells run
 // without a network. It does nothing if neither the notebooks' imports nor go.mod
-// changed since. A failure is reported and left to the cells.
+// changed since; the stamp lies in the module cache and goes with it. A failure is
+// reported and left to the cells.
 func ensurePackages(ctx context.Context, p *progress, repo, goBin, goVersion string) error {
 	imports, err := notebookImports(repo)
-	if err != nil || len(imports) == 0 {
+	if err != nil {
 		return err
 	}
 	mod, err := os.ReadFile(filepath.Join(repo, "go.mod"))
 	if err != nil {
 		return errors.WithStack(err)
 	}
-	want := hashOf(append(imports, string(mod), goVersion)...)
-	stamp := filepath.Join(repo, ".jupyter", "packages")
-	if have, err := os.ReadFile(stamp); err == nil && string(have) == want {
+	goCommand, env := filepath.Join(goBin, "go"), []string{"GOWORK=off", "GOFLAGS=-buildvcs=false"}
+	modules, err := command(ctx, repo, env, goCommand, "env", "GOMODCACHE")
+	if err != nil {
+		return err
+	}
+	stamp := filepath.Join(strings.TrimSpace(modules), "cache", "palimpsest-"+hashOf(append(imports, string(mod), goVersion)...))
+	if _, err := os.Stat(stamp); err == nil {
 		return nil
 	}
 	err = p.step("packages the notebooks import", func() error {
-		_, err := command(ctx, repo, []string{"GOWORK=off", "GOFLAGS=-buildvcs=false"},
-			append([]string{filepath.Join(goBin, "go"), "build"}, imports...)...)
+		// GoNB's "go get" in a workspace reads the go.mod of every module there is.
+		if _, err := command(ctx, repo, env, goCommand, "list", "-m", "all"); err != nil || len(imports) == 0 {
+			return err
+		}
+		_, err := command(ctx, repo, env, append([]string{goCommand, "build"}, imports...)...)
 		return err
 	})
 	if ctx.Err() != nil {
@@ -42,7 +50,9 @@ func ensurePackages(ctx context.Context, p *progress, repo, goBin, goVersion str
 		p.line("cells that import them may fail: %v", err)
 		return nil
 	}
-	return writeFile(stamp, []byte(want))
+	// A module cache that cannot be written to costs this step on every start, no more.
+	_ = writeFile(stamp, nil)
+	return nil
 }
 
 // importLine matches an import in a cell: a line of a block, or one on its own.
