@@ -83,6 +83,38 @@ func TestShippedClassifier(t *testing.T) {
 	}
 }
 
+func TestShippedDescriptions(t *testing.T) {
+	backend := backendtest.Open(t)
+	want := map[string]int{"fashion-mnist-pad32": 10, "fashion-mnist-area16": 10, "mnist-pad32": 10, "mnist-area16": 10, "cifar-10-pad32": 10}
+	for _, name := range Shipped() {
+		c, err := ReadClassifier(backend, os.DirFS("weights"), name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		i := c.Info
+		if c.FileName() != name || i.Config != DefaultTrainConfig(i.Dataset, i.Size) || i.TestAccuracy < 0.7 || i.TestN < 1000 || i.TrainN < 18*i.ValN {
+			t.Errorf("%s: %+v; want the weights of the default settings under their own name", name, i)
+		}
+		if classes, listed := want[name]; listed && len(i.Classes) != classes {
+			t.Errorf("%s knows %d classes, want %d", name, len(i.Classes), classes)
+		}
+		delete(want, name)
+		if strings.Contains(i.Backend, "/root") || strings.Contains(i.Backend, "cache") {
+			t.Errorf("%s names a path: %q", name, i.Backend)
+		}
+	}
+	for name := range want {
+		t.Errorf("%s is not shipped", name)
+	}
+	// A part of a set is judged by the classifier of the whole.
+	for _, dataset := range []string{"fashion-mnist", "fashion-mnist-sample", "mnist", "mnist-10k", "cifar-10"} {
+		if _, err := LoadClassifier(backend, dataset, datasets.Prep{Flip: true}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestClassifierAgainstNumPy(t *testing.T) {
 	data, err := os.ReadFile("testdata/classifier.json")
 	if err != nil {

@@ -37,8 +37,13 @@ func Shipped() []string {
 // LoadClassifier returns the shipped classifier for images of the dataset, prepared by prep. A
 // part of a dataset is judged by the classifier of the whole: "fashion-mnist-sample" by that of
 // "fashion-mnist", and "mnist" and "mnist-10k" by one. Sets joined as by [JoinDatasets],
-// "fashion-mnist+mnist", have a classifier of their own. The error for a pair that is not shipped names those that are and the
-// command that trains others.
+// "fashion-mnist+mnist", have a classifier of their own. The error for a pair that is not shipped
+// names those that are and the command that trains others.
+//
+// The classifiers of "mnist" were trained on mnist-10k, whose split is not the official one: the
+// official test images may be among the 8,000 they learned from, so train another by the same
+// command to judge the official MNIST. That of "cifar-10" is a weak judge, right for seven images
+// in ten: for colour images prefer [LoadInception].
 func LoadClassifier(backend compute.Backend, dataset string, prep datasets.Prep) (*Classifier, error) {
 	prep = canonicalPrep(prep)
 	name := weightsName(dataset, prep)
