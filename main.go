@@ -312,10 +312,24 @@ func printStudy(dir string, runs []*results.Run) (string, error) {
 func runCommand() *cobra.Command {
 	var dir string
 	var set []string
+	var defaults bool
 	c := &cobra.Command{
-		Use: "run CONFIG", Short: "Make the run a YAML file describes", Args: cobra.ExactArgs(1),
-		Example: "  go run . run my.yaml\n  go run . run my.yaml --set seed=1 --set strategy.lambda=0.3 --dir runs/second",
+		Use: "run CONFIG", Short: "Make the run a YAML file describes",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if defaults {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
+		Example: "  go run . run --defaults > my.yaml\n  go run . run my.yaml\n  go run . run my.yaml --set seed=1 --set strategy.lambda=0.3 --dir runs/second",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if defaults {
+				text, err := yaml.Marshal(experiment.DefaultConfig())
+				if err == nil {
+					_, err = os.Stdout.Write(text)
+				}
+				return err
+			}
 			config, err := experiment.LoadConfig(args[0], set...)
 			if err != nil {
 				return err
@@ -333,6 +347,7 @@ func runCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&defaults, "defaults", false, "print the settings of the quick benchmark as YAML, to start a file from")
 	c.Flags().StringVar(&dir, "dir", "", "run folder; default: runs/NAME")
 	c.Flags().StringArrayVar(&set, "set", nil, "one setting, KEY=VALUE, over the file's; may be repeated")
 	return c
@@ -418,16 +433,21 @@ func sampleCommand() *cobra.Command {
 }
 
 func reportCommand() *cobra.Command {
-	var output string
+	var output, table string
 	c := &cobra.Command{
 		Use: "report DIR…", Short: "Compare finished runs: table and HTML report", Args: cobra.MinimumNArgs(1),
-		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html",
+		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --table README.md:quick",
 		RunE: func(_ *cobra.Command, args []string) error {
 			study, err := report.Open(args...)
 			if err != nil {
 				return err
 			}
 			fmt.Println(report.TextTable(study.Group()))
+			if file, name, found := strings.Cut(table, ":"); found {
+				return report.WriteTable(file, name, study.Runs)
+			} else if table != "" {
+				return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:quick", table)
+			}
 			if output == "" {
 				output = filepath.Join(args[0], "report.html")
 			}
@@ -440,6 +460,7 @@ func reportCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")
+	c.Flags().StringVar(&table, "table", "", "FILE:NAME: instead of a page, renew the table between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file")
 	return c
 }
 
@@ -538,6 +559,25 @@ func doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Say what is installed, which backend runs, what is missing and what mends it", Args: cobra.NoArgs,
 		Example: "  go run . doctor",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return kernelsetup.Doctor(cmd.Context(), os.Stdout) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return kernelsetup.Doctor(cmd.Context(), os.Stdout, datasetChecks)
+		},
 	}
+}
+
+// datasetChecks says which image sets are here.
+func datasetChecks(context.Context) []kernelsetup.Check {
+	sets, err := datasets.List()
+	if err != nil {
+		return []kernelsetup.Check{{Name: "image sets", Found: err.Error(), Missing: true}}
+	}
+	var checks []kernelsetup.Check
+	for _, s := range sets {
+		c := kernelsetup.Check{Name: "images " + s.Name, Found: s.Where}
+		if !s.OnDisk() {
+			c.Found, c.Missing, c.Optional, c.Fix = "not here", true, true, "go run . data get "+s.Name
+		}
+		checks = append(checks, c)
+	}
+	return checks
 }

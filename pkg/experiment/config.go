@@ -68,7 +68,8 @@ type EvaluateConfig struct {
 }
 
 // DefaultConfig is one run of the quick benchmark: five tasks of two classes from the embedded Fashion-MNIST sample at
-// 16×16, a tiny class-conditional DDPM.
+// 16×16, a tiny class-conditional DDPM. It predicts the velocity on a cosine schedule: after the same few hundred steps
+// of joint training, noise prediction on the linear schedule leaves a FID two to three times as high.
 func DefaultConfig() Config {
 	return Config{
 		Benchmark: BenchmarkConfig{
@@ -76,9 +77,9 @@ func DefaultConfig() Config {
 			ClassOrder: "natural", Prep: datasets.Prep{Method: "area", Size: 16},
 		},
 		Network:   NetworkConfig{Size: "tiny", Conditional: true},
-		Diffusion: diffusion.DefaultConfig(),
+		Diffusion: diffusion.Config{T: 1000, Schedule: "cosine", Prediction: diffusion.PredictVelocity, Variance: diffusion.FixedLarge},
 		Train:     diffusion.TrainConfig{LearningRate: 1e-3, ClipNorm: 1, EMA: 0.99, WarmUp: 20},
-		Loop:      cl.LoopConfig{FreshRows: 16, ReplayRows: 16, StepsPerTask: 200},
+		Loop:      cl.LoopConfig{FreshRows: 16, ReplayRows: 16, StepsPerTask: 150},
 		Strategy:  cl.Spec{Name: "finetune"},
 		Evaluate: EvaluateConfig{
 			SamplesPerTask: 100, Reference: "test", EMA: true, Batch: 100, Extractor: "auto",

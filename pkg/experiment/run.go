@@ -286,8 +286,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	start := time.Now()
 	r.report("measure", true)
 	l := r.loop
-	stored := l.Strategy.Stored()
-	r.keepCost(stored)
+	r.keepCost(l.Stored())
 	done := 0
 	e, grid, err := r.measure.evaluate(ctx, l, func(rows int, seconds float64) {
 		done += rows
@@ -313,9 +312,11 @@ func (r *run) evaluate(ctx context.Context) error {
 // keepCost folds what a strategy holds now into the run's cost.
 func (r *run) keepCost(s cl.Stored) {
 	c := &r.state.Cost
+	images := s.StreamImages
 	if s.Images != nil {
-		c.StoredImages = max(c.StoredImages, s.Images.N)
+		images += s.Images.N
 	}
+	c.StoredImages = max(c.StoredImages, images)
 	c.StoredBytes = max(c.StoredBytes, s.Bytes)
 	c.StoredParameters = max(c.StoredParameters, s.Parameters)
 	c.ExtraEvaluations = s.ExtraEvaluations
@@ -324,7 +325,7 @@ func (r *run) keepCost(s cl.Stored) {
 
 // finish stores the result.
 func (r *run) finish() (*results.Run, error) {
-	r.keepCost(r.loop.Strategy.Stored())
+	r.state.Cost.PeakRSS = max(r.state.Cost.PeakRSS, peakRSS())
 	out, err := r.result()
 	if err != nil {
 		return nil, err

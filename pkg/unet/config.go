@@ -36,7 +36,7 @@ func Preset(name string, imageSize, channels, classes int) (Config, error) {
 	c := Config{ImageSize: imageSize, Channels: channels, OutChannels: channels, Classes: classes, Heads: 1}
 	switch name {
 	case "tiny":
-		c.Base, c.Mults, c.ResBlocks, c.Groups = 32, []int{1, 2}, 1, 8
+		c.Base, c.Mults, c.ResBlocks, c.Groups = 16, []int{1, 2, 4}, 1, 8
 	case "small":
 		c.Base, c.Mults, c.ResBlocks, c.Groups = 64, []int{1, 2, 2}, 1, 16
 		c.Attention, c.MidAttn, c.Heads, c.Dropout = []int{imageSize / 4}, true, 4, 0.1

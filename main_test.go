@@ -1,0 +1,95 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"palimpsest/pkg/report"
+)
+
+// The README's table is the one its command makes from the stored study.
+func TestREADMETableIsThatOfTheStoredStudy(t *testing.T) {
+	study, err := report.Open("notebooks/results/quick")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := report.CheckTable("README.md", "quick", study.Runs); err != nil {
+		t.Errorf("%v: run `go run . report notebooks/results/quick --table README.md:quick`", err)
+	}
+}
+
+// The stored study is the quick benchmark as it stands: a change of its settings asks for new runs.
+func TestStoredStudyHasTodaysSettings(t *testing.T) {
+	study, err := report.Open("notebooks/results/quick")
+	if err != nil {
+		t.Fatal(err)
+	}
+	configs, err := grid("quick", nil, nil, []string{"finetune", "er", "joint"}, []string{"lambda=1,0.3,0.1"}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, have []string
+	for _, c := range configs {
+		want = append(want, c.RunName())
+	}
+	for _, r := range study.Runs {
+		have = append(have, r.Name)
+		if r.Cost.FreshRows != configs[0].Loop.FreshRows || r.Cost.ReplayRows != configs[0].Loop.ReplayRows ||
+			r.Cost.Steps != configs[0].Loop.StepsPerTask*len(r.Benchmark.Tasks) || r.Protocol.SamplesPerTask != configs[0].Evaluate.SamplesPerTask {
+			t.Errorf("%s was run with %d steps of %d+%d rows and %d samples a task; the quick benchmark has other settings now",
+				r.Name, r.Cost.Steps, r.Cost.FreshRows, r.Cost.ReplayRows, r.Protocol.SamplesPerTask)
+		}
+		if r.Provenance.Commit == "unknown" || r.Provenance.Machine.CPU == "" || r.Provenance.Command == "" {
+			t.Errorf("%s does not say its commit, machine and command: %+v", r.Name, r.Provenance)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(have)
+	if !slices.Equal(want, have) {
+		t.Errorf("the stored runs are\n%v, the quick benchmark with three seeds is\n%v", have, want)
+	}
+}
+
+func TestGrid(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		names, sweeps []string
+		seeds         int
+		want          []string
+		err           string
+	}{
+		{name: "a sweep touches strategies that have the setting", names: []string{"finetune", "er"}, sweeps: []string{"lambda=1,0.1"}, seeds: 1,
+			want: []string{"finetune-seed0", "er-lambda1-seed0", "er-lambda0.1-seed0"}},
+		{name: "two sweeps multiply", names: []string{"er"}, sweeps: []string{"lambda=1,2", "buffer=10,20"}, seeds: 1,
+			want: []string{"er-buffer10-lambda1-seed0", "er-buffer20-lambda1-seed0", "er-buffer10-lambda2-seed0", "er-buffer20-lambda2-seed0"}},
+		{name: "seeds come together", names: []string{"finetune", "joint"}, seeds: 2,
+			want: []string{"finetune-seed0", "joint-seed0", "finetune-seed1", "joint-seed1"}},
+		{name: "unknown strategy", names: []string{"jont"}, seeds: 1, err: "joint"},
+		{name: "sweep without values", names: []string{"er"}, sweeps: []string{"lambda"}, seeds: 1, err: "SETTING=VALUE"},
+		{name: "no seeds", names: []string{"er"}, seeds: 0, err: "at least 1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			configs, err := grid("test", nil, nil, tc.names, tc.sweeps, tc.seeds)
+			if tc.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.err) {
+					t.Fatalf("got %v; want an error that says %q", err, tc.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var have []string
+			for _, c := range configs {
+				have = append(have, c.RunName())
+			}
+			slices.Sort(have)
+			want := slices.Clone(tc.want)
+			slices.Sort(want)
+			if !slices.Equal(have, want) {
+				t.Errorf("got %v, want %v", have, want)
+			}
+		})
+	}
+}

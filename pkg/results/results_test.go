@@ -1,0 +1,102 @@
+package results
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSaveLoad(t *testing.T) {
+	fid := 12.5
+	r := &Run{Schema: Schema, Name: "a", Evaluations: []Evaluation{{Tasks: []TaskMetrics{{N: 3, FID: &fid}}}}}
+	path := filepath.Join(t.TempDir(), "result.json")
+	if err := r.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := back.Evaluations[0].Tasks[0]
+	if m.FID == nil || *m.FID != fid || m.KID != nil || m.N != 3 {
+		t.Errorf("read back as %+v; want FID %g and KID missing", m, fid)
+	}
+}
+
+// Files of another schema and files that are no runs are told apart.
+func TestLoadErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"schema": 99, "provenance": {"command": "go run . bench"}}`: "go run . bench",
+		`not json`: "not a stored run",
+	} {
+		path := filepath.Join(t.TempDir(), "x.json")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s gives %v; want an error that names the file and says %q", text, err, want)
+		}
+	}
+}
+
+// WriteFile replaces a file whole: where it cannot, the old one stays and nothing else is left.
+func TestWriteFileLeavesNothingHalf(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "result.json")
+	if err := WriteFile(path, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if data, _ := os.ReadFile(path); string(data) != "new" {
+		t.Errorf("the file holds %q", data)
+	}
+	blocked := filepath.Join(dir, "folder")
+	if err := os.MkdirAll(filepath.Join(blocked, "inside"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(blocked, []byte("x")); err == nil {
+		t.Error("a folder was replaced by a file")
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
+		t.Errorf("temporary files are left: %v", entries)
+	}
+}
+
+// Store keeps the grids of one run of each label and leaves the runs it was given alone.
+func TestStore(t *testing.T) {
+	dir, to := t.TempDir(), t.TempDir()
+	var runs []*Run
+	for _, name := range []string{"er-seed0", "er-seed1"} {
+		if err := os.MkdirAll(filepath.Join(dir, name, "samples"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "samples", "after_task_0.png"), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, &Run{Schema: Schema, Name: name, Strategy: Strategy{Label: "er"},
+			Evaluations: []Evaluation{{Grid: "samples/after_task_0.png"}}})
+	}
+	if err := Store(dir, to, runs); err != nil {
+		t.Fatal(err)
+	}
+	first, err := Load(filepath.Join(to, "er-seed0.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(filepath.Join(to, first.Evaluations[0].Grid)); err != nil || string(data) != "er-seed0" {
+		t.Errorf("the first run's grid is %q, %v", data, err)
+	}
+	second, err := Load(filepath.Join(to, "er-seed1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.Evaluations[0].Grid != "" {
+		t.Errorf("the second run of the label keeps the grid %s", second.Evaluations[0].Grid)
+	}
+	if runs[1].Evaluations[0].Grid == "" {
+		t.Error("Store changed the run it was given")
+	}
+}
