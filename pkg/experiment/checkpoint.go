@@ -25,6 +25,8 @@ type state struct {
 	Cost        results.Cost         `json:"cost"` // so far
 	Command     string               `json:"command"`
 	Started     string               `json:"started"` // RFC 3339
+	Commit      string               `json:"commit"`  // of the checkout when the run began
+	Dirty       bool                 `json:"dirty"`   // it had changes then, or was another one when the run went on
 }
 
 // kept is how many checkpoints a run folder holds: the newest and one to fall back to.

@@ -36,13 +36,12 @@ func (r *run) result() (*results.Run, error) {
 	cost.Steps, cost.FreshRows, cost.ReplayRows = r.loop.TotalSteps(), r.config.Loop.FreshRows, r.config.Loop.ReplayRows
 	cost.Parameters = r.loop.Network.Parameters()
 	info := r.loop.Strategy.Info()
-	hash, dirty := commit()
 	return &results.Run{
 		Schema: results.Schema, Name: r.config.RunName(), Seed: r.config.Seed, Config: config,
 		Strategy:    results.Strategy{Name: info.Name, Label: r.loop.Strategy.Label(), Paper: info.Paper, Stores: info.Stores, Settings: settings},
 		Benchmark:   r.benchmark(),
 		Protocol:    r.measure.protocol(),
-		Provenance:  results.Provenance{Command: r.state.Command, Commit: hash, Dirty: dirty, Machine: machine(r.choice), Started: started, Finished: time.Now().UTC().Truncate(time.Second)},
+		Provenance:  results.Provenance{Command: r.state.Command, Commit: r.state.Commit, Dirty: r.state.Dirty, Machine: machine(r.choice), Started: started, Finished: time.Now().UTC().Truncate(time.Second)},
 		Evaluations: r.state.Evaluations, Losses: r.state.Losses, Cost: cost,
 	}, nil
 }

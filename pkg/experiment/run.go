@@ -165,11 +165,13 @@ func (r *run) prepare() error {
 	if err := r.build(back); err != nil {
 		return err
 	}
-	r.state = state{Command: r.opt.Command, Started: time.Now().UTC().Format(time.RFC3339)}
+	hash, dirty := commit()
+	r.state = state{Command: r.opt.Command, Started: time.Now().UTC().Format(time.RFC3339), Commit: hash, Dirty: dirty}
 	resumed, err := r.restore()
 	if err != nil {
 		return err
 	}
+	r.state.Dirty = r.state.Dirty || dirty || r.state.Commit != hash
 	p := r.loop.Position
 	if resumed {
 		r.say("going on after step %d of %d", p.Total, r.loop.TotalSteps())
