@@ -315,6 +315,68 @@ func TestDropout(t *testing.T) {
 	}
 }
 
+// A convolution without bias is linear in x and in its kernel, so for f = Σ conv(x)·c the gradient with respect to
+// either, taken at one point, times any other point is f there.
+func TestConvolutionGradients(t *testing.T) {
+	const size, in, out = 6, 2, 3
+	wave := func(n int, frequency float64) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(math.Sin(frequency * float64(i+1)))
+		}
+		return x
+	}
+	dot := func(a, b []float32) (sum float64) {
+		for i := range a {
+			sum += float64(a[i] * b[i])
+		}
+		return sum
+	}
+	for name, layer := range map[string]func(b *builder, scope *model.Scope, x *Node) *Node{
+		"stride 1": func(b *builder, scope *model.Scope, x *Node) *Node { return b.conv(scope, x, out, 1, 1) },
+		"stride 2": func(b *builder, scope *model.Scope, x *Node) *Node { return b.conv(scope, x, out, 2, 1) },
+		"upsampled": func(b *builder, scope *model.Scope, x *Node) *Node {
+			return b.conv(scope, upsample(x), out, 1, 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := model.NewStore()
+			exec, err := model.NewExec(backendtest.Open(t), store, func(scope *model.Scope, x *Node) []*Node {
+				y := layer(&builder{seed: 1}, scope.At("net"), x)
+				cells := y.Shape().Size()
+				c := Reshape(Const(x.Graph(), wave(cells, 0.71)), y.Shape().Dimensions...)
+				f := ReduceAllSum(Mul(y, c))
+				w := store.GetVariable("/net/weights").NodeValue(x)
+				return append([]*Node{f}, Gradient(f, x, w)...)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			evaluate := func(x []float32) (f float64, byX, byKernel []float32) {
+				r, err := exec.Call(tensors.FromFlatDataAndDimensions(x, 2, size, size, in))
+				if err != nil {
+					t.Fatal(err)
+				}
+				flat := func(i int) []float32 { return tensors.MustCopyFlatData[float32](r[i]) }
+				return float64(flat(0)[0]), flat(1), flat(2)
+			}
+			a, d := wave(2*size*size*in, 0.37), wave(2*size*size*in, 1.9)
+			_, byX, _ := evaluate(a)
+			f, _, byKernel := evaluate(d)
+			kernel := tensors.MustCopyFlatData[float32](store.GetVariable("/net/weights").MustValue())
+			if math.Abs(f) < 0.1 {
+				t.Fatalf("f = %g is too small to tell", f)
+			}
+			if got := dot(byX, d); math.Abs(got-f) > 1e-4 {
+				t.Errorf("by x: gradient times point is %.6f, f is %.6f", got, f)
+			}
+			if got := dot(byKernel, kernel); math.Abs(got-f) > 1e-4 {
+				t.Errorf("by the kernel: gradient times point is %.6f, f is %.6f", got, f)
+			}
+		})
+	}
+}
+
 func TestUpsample(t *testing.T) {
 	got := call(t, model.NewStore(), func(_ *model.Scope, x *Node) *Node { return upsample(x) }, [][][][]float32{{{{1, 2}, {3, 4}}}})
 	if want := []float32{1, 2, 1, 2, 3, 4, 3, 4, 1, 2, 1, 2, 3, 4, 3, 4}; !slices.Equal(got, want) {
