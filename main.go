@@ -524,7 +524,7 @@ func trainClassifier(ctx context.Context, name string, prep datasets.Prep, seed 
 		return err
 	}
 	fmt.Fprintln(out, choice)
-	data, err := datasets.Load(name)
+	data, err := metrics.LoadJoined(name)
 	if err != nil {
 		return err
 	}

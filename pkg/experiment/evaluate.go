@@ -46,7 +46,11 @@ func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*me
 			tasks[i].Test = t.Val
 		}
 	}
-	if m.evaluator, err = metrics.NewEvaluator(m.extractor, tasks, metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN}); err != nil {
+	options := metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN}
+	if c.Benchmark.SharedLabels {
+		options.SharedClasses = len(bench.ClassNames)
+	}
+	if m.evaluator, err = metrics.NewEvaluator(m.extractor, tasks, options); err != nil {
 		return nil, err
 	}
 	var sets []*datasets.Images

@@ -125,12 +125,12 @@ type TaskMetrics struct {
 	MemorisedTrain  *float64 `json:"memorised_train"`
 }
 
-// UnionMetrics are the numbers over the samples of all tasks together.
+// UnionMetrics are the numbers over the samples of all tasks seen so far together.
 type UnionMetrics struct {
 	N             int      `json:"n"`
 	FID           *float64 `json:"fid"`
 	ClassAccuracy *float64 `json:"class_accuracy"`
-	LabelKL       *float64 `json:"label_kl"` // KL(classifier's label histogram of the samples ‖ that of the test images), nats
+	LabelKL       *float64 `json:"label_kl"` // KL(classifier's label histogram of the test images ‖ that of the samples), nats
 	LabelARD      *float64 `json:"label_ard"`
 }
 
