@@ -114,9 +114,6 @@ func (b *Buffer) Len() int { return len(b.items) }
 // Capacity is the largest number of images the buffer keeps.
 func (b *Buffer) Capacity() int { return b.capacity }
 
-// Policy is what chooses them.
-func (b *Buffer) Policy() Policy { return b.policy }
-
 // Images are the images kept, nil before any was offered. They must not be changed, and are those of this moment: Add
 // makes a new set.
 func (b *Buffer) Images() *datasets.Images { return b.images }

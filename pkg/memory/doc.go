@@ -15,6 +15,5 @@
 //
 //	[vitter]    Vitter. Random Sampling with a Reservoir. ACM TOMS 11(1), 1985, algorithm R
 //	[icarl]     Rebuffi, Kolesnikov, Sperl, Lampert. iCaRL: Incremental Classifier and Representation Learning. arXiv:1611.07725
-//	[er]        Chaudhry et al. On Tiny Episodic Memories in Continual Learning. arXiv:1902.10486
 //	[bottom-k]  Cohen, Kaplan. Summarizing Data using Bottom-k Sketches. PODC 2007
 package memory
