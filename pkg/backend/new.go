@@ -2,10 +2,12 @@ package backend
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
+	"k8s.io/klog/v2"
 )
 
 // newBackend opens config through GoMLX. Whatever panics inside becomes an error: GoMLX
@@ -17,14 +19,23 @@ func newBackend(config string) (backend compute.Backend, err error) {
 		}
 	}()
 	if plugin, found := strings.CutPrefix(config, "xla:"); found {
-		plugin, _, _ = strings.Cut(plugin, ",")
-		if strings.Contains(plugin, "cuda") {
+		plugin, options, _ := strings.Cut(plugin, ",")
+		if namesCUDA(filepath.Base(plugin)) {
 			if err := prepareCUDA(plugin); err != nil {
 				return nil, err
 			}
+		} else if filepath.IsAbs(plugin) && namesCUDA(plugin) {
+			link, err := linkTo(plugin)
+			if err != nil {
+				return nil, err
+			}
+			defer os.RemoveAll(filepath.Dir(link)) // the library stays loaded
+			if config = "xla:" + link; options != "" {
+				config += "," + options
+			}
 		}
 	}
-	defer quietStdout()()
+	defer quiet()()
 	backend, err = compute.NewWithConfig(config)
 	if err != nil {
 		return nil, err // XLA returns a typed nil beside its error
@@ -32,17 +43,39 @@ func newBackend(config string) (backend compute.Backend, err error) {
 	return backend, nil
 }
 
-// quietStdout points os.Stdout at nothing until the returned function is called: pure Go
-// prints its number of workers, which is no part of any command's output.
-func quietStdout() (restore func()) {
+// namesCUDA says whether go-xla would take a plugin of this name for one of CUDA's.
+func namesCUDA(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "cuda") || strings.Contains(name, "nvidia")
+}
+
+// linkTo returns a link to plugin in a temporary folder of its own. go-xla looks for "cuda"
+// in the whole path and passes options that a plugin for the processor refuses, so that a
+// home folder of that name would keep XLA from opening.
+func linkTo(plugin string) (string, error) {
+	dir, err := os.MkdirTemp("", "xla-cpu-")
+	if err != nil {
+		return "", errors.WithStack(err)
+	}
+	link := filepath.Join(dir, filepath.Base(plugin))
+	return link, errors.WithStack(os.Symlink(plugin, link))
+}
+
+// quiet silences what GoMLX itself writes until the returned function is called: pure Go
+// prints its number of workers on standard output, XLA logs an error that it returns as well.
+func quiet() (restore func()) {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return func() {}
 	}
 	stdout := os.Stdout
 	os.Stdout = null
+	klog.LogToStderr(false)
+	klog.SetOutput(null)
 	return func() {
 		os.Stdout = stdout
+		klog.SetOutput(os.Stderr)
+		klog.LogToStderr(true)
 		null.Close()
 	}
 }

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"palimpsest/pkg/backend"
@@ -39,5 +40,27 @@ func TestOpenUsesThePlugin(t *testing.T) {
 	Open(t)
 	if _, err := backend.CPUPluginPath(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOpenInFolderNamedCUDA opens the plugin under a path that go-xla takes for CUDA's.
+func TestOpenInFolderNamedCUDA(t *testing.T) {
+	Open(t)
+	library, err := backend.CPUPluginPath()
+	if err != nil {
+		t.Skip("no XLA plugin here")
+	}
+	dir := filepath.Join(t.TempDir(), "nvidia-cuda")
+	if err := os.Symlink(filepath.Dir(library), dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(compute.ConfigEnvVar, "xla:"+filepath.Join(dir, filepath.Base(library)))
+	b, choice, err := backend.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Finalize()
+	if choice.Name != "user" || len(choice.Failed) > 0 {
+		t.Errorf("opened %s after %q", choice.Name, choice.Failed)
 	}
 }
