@@ -29,7 +29,7 @@ func TestNoiseInTheGraph(t *testing.T) {
 	p := newProcess(t, Config{T: 1000, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge})
 	draw := func(seed uint64) (noise, xt [][]float32) {
 		ts := []int32{0, 250, 999}
-		coef, err := p.coefficients(ts, make([]float32, len(ts)))
+		coef, err := p.coefficients(ts, make([]float32, len(ts)), make([]float64, p.T))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestBoundAgainstFloat64(t *testing.T) {
 				v = append(v, float32(math.Sin(float64(r*i))))
 			}
 		}
-		coef, err := p.coefficients(ts, make([]float32, len(ts)))
+		coef, err := p.coefficients(ts, make([]float32, len(ts)), make([]float64, p.T))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,45 +134,40 @@ func TestBoundAgainstFloat64(t *testing.T) {
 	}
 }
 
-// The bound trains the variance and leaves the mean alone; without it the variance stays where it starts.
-func TestLearnedVarianceTrains(t *testing.T) {
+// The bound trains the variance and leaves the mean alone; without it the variance stays where it starts. AdamW takes
+// rate·decay·w off every weight beside Adam's step. One test, for each setting is one more compilation.
+func TestBoundAndDecayInTraining(t *testing.T) {
+	const rate, decay = 1e-2, 0.2
 	p := newProcess(t, Config{T: 20, Schedule: "cosine", Prediction: PredictNoise, Variance: LearnedRange})
 	u := plain()
 	u.OutChannels = 2
-	// Adam's first moments of the last convolution, [3, 3, Base, 2], after one step: a tenth of its gradient.
-	gradients := func(weight float64) (mean, variance []float32, n *Network) {
-		n = newNetwork(t, p, u, TrainConfig{LearningRate: 1e-3, VLBWeight: weight}, 4)
+	oneStep := func(c TrainConfig) (n *Network, before, after map[string][]float32) {
+		n = newNetwork(t, p, u, c, 4)
+		before, _ = state(t, n)
 		step(t, n, exampleBatch(n, 5), 0, 9)
-		after, _ := state(t, n)
-		for path, m := range after {
-			if strings.HasSuffix(path, "/out/weights_1st_moment") {
-				for i := range m {
-					if i%2 == 0 {
-						mean = append(mean, m[i])
-					} else {
-						variance = append(variance, m[i])
-					}
-				}
-			}
-		}
-		return mean, variance, n
+		after, _ = state(t, n)
+		return n, before, after
 	}
-	mean, variance, n := gradients(0.001)
-	plainMean, plainVariance, _ := gradients(0)
-	if len(mean) != 9*4 {
-		t.Fatalf("%d gradients of the mean's channel, want 36", len(mean))
+	bounded, _, withBound := oneStep(TrainConfig{LearningRate: rate, VLBWeight: 0.001})
+	_, _, without := oneStep(TrainConfig{LearningRate: rate})
+	_, before, decayed := oneStep(TrainConfig{LearningRate: rate, WeightDecay: decay})
+
+	// Adam's first moments of the last convolution, [3, 3, Base, 2], are a tenth of its gradient.
+	const moments = "/AdamOptimizer/model/out/weights_1st_moment"
+	if len(without[moments]) != 9*4*2 {
+		t.Fatalf("%d moments, want 72", len(without[moments]))
 	}
-	for i := range mean {
-		if math.Abs(float64(mean[i]-plainMean[i])) > 1e-6 {
-			t.Errorf("gradient %d of the mean is %g with the bound, %g without", i, mean[i], plainMean[i])
+	for i, plain := range without[moments] {
+		with := withBound[moments][i]
+		switch {
+		case i%2 == 0 && math.Abs(float64(with-plain)) > 1e-6:
+			t.Errorf("gradient %d, of the mean, is %g with the bound, %g without", i, with, plain)
+		case i%2 == 1 && (with == 0 || plain != 0):
+			t.Errorf("gradient %d, of the variance, is %g with the bound, %g without", i, with, plain)
 		}
 	}
-	zero := func(x float32) bool { return x == 0 }
-	if slices.ContainsFunc(variance, zero) || slices.ContainsFunc(plainVariance, func(x float32) bool { return x != 0 }) {
-		t.Errorf("gradients of the variance with the bound: %v, without: %v", variance, plainVariance)
-	}
-	b := exampleBatch(n, 5)
-	out, err := n.Denoiser(false).Output(b.X, b.T, b.Y)
+	b := exampleBatch(bounded, 5)
+	out, err := bounded.Denoiser(false).Output(b.X, b.T, b.Y)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,5 +176,22 @@ func TestLearnedVarianceTrains(t *testing.T) {
 	}
 	if _, v := p.split(out, 1, 3); v == 0 {
 		t.Error("the variance output has not moved")
+	}
+
+	largest := 0.0
+	for path, w := range before {
+		if !strings.HasPrefix(path, "/"+scopeModel) {
+			continue
+		}
+		for i := range w {
+			want := rate * decay * float64(w[i])
+			largest = max(largest, want)
+			if got := float64(without[path][i]) - float64(decayed[path][i]); math.Abs(got-want) > 3e-7 {
+				t.Fatalf("%s[%d] = %g: decay took %g, want %g", path, i, w[i], got, want)
+			}
+		}
+	}
+	if largest < 1e-4 {
+		t.Fatalf("weights too small to see a decay: %g", largest)
 	}
 }

@@ -18,5 +18,6 @@
 //	[ddim]        Song, Meng, Ermon. Denoising Diffusion Implicit Models. arXiv:2010.02502
 //	[dpm++]       Lu et al. DPM-Solver++: Fast Solver for Guided Sampling. arXiv:2211.01095
 //	[progressive] Salimans, Ho. Progressive Distillation for Fast Sampling. arXiv:2202.00512
+//	[minsnr]      Hang et al. Efficient Diffusion Training via Min-SNR Weighting Strategy. arXiv:2303.09556
 //	[cfg]         Ho, Salimans. Classifier-Free Diffusion Guidance. arXiv:2207.12598
 package diffusion

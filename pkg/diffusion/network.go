@@ -30,6 +30,7 @@ type TrainConfig struct {
 	WeightDecay  float64 `yaml:"weight_decay" json:"weight_decay"` // above 0: AdamW
 	ClipNorm     float64 `yaml:"clip_norm" json:"clip_norm"`       // largest norm of the whole gradient; 0: no clipping
 	EMA          float64 `yaml:"ema" json:"ema"`                   // decay of the averaged weights, reached as min(EMA, (1+n)/(10+n)) at step n
+	LossWeight   string  `yaml:"loss_weight" json:"loss_weight"`   // weight of L_simple by timestep, as [Process.LossWeights] names it; "": uniform
 	VLBWeight    float64 `yaml:"vlb_weight" json:"vlb_weight"`     // weight of the variational bound beside L_simple, for learned variances ([iddpm]: 0.001)
 }
 
@@ -57,6 +58,7 @@ type Network struct {
 	backend compute.Backend
 	store   *model.Store
 	seed    uint64
+	weights []float64 // of the loss, by timestep
 	step    *model.Exec
 	outputs [2]*model.Exec // raw, EMA
 
@@ -76,8 +78,11 @@ func NewNetwork(backend compute.Backend, p *Process, u unet.Config, c TrainConfi
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Network{Process: p, UNet: u, Train: c, backend: backend, store: model.NewStore(), seed: seed}
-	var err error
+	weights, err := p.LossWeights(c.LossWeight)
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{Process: p, UNet: u, Train: c, backend: backend, store: model.NewStore(), seed: seed, weights: weights}
 	if n.step, err = model.NewExec(backend, n.store, n.stepGraph); err != nil {
 		return nil, err
 	}
@@ -100,12 +105,12 @@ type Batch struct {
 	X []float32 // [R, H, W, C] images in [-1, 1]
 	Y []int32   // [R] labels; ignored by an unconditional network
 	T []int32   // [R] timesteps
-	W []float32 // [R] weight of each row in the loss; the loss is Σ W_i·l_i
+	W []float32 // [R] weight of each row in the loss, beside its timestep's own ([TrainConfig.LossWeight])
 }
 
 // StepResult tells what one step did.
 type StepResult struct {
-	Loss     float64   // Σ W_i·l_i before the update
+	Loss     float64   // Σ W_i·w(t_i)·l_i before the update, w being the timestep's own weight
 	Rows     []float32 // [R] l_i, each the mean over a row's dimensions
 	GradNorm float64   // norm of the gradient before clipping
 }
@@ -123,15 +128,16 @@ const (
 	numCols
 )
 
-// coefficients returns what the step graph needs to know of each row's timestep and weight, [R, numCols].
-func (p *Process) coefficients(t []int32, w []float32) ([]float32, error) {
+// coefficients returns what the step graph needs to know of each row's timestep t [R] and weight w [R], [R, numCols];
+// weights [T] are those of the timesteps.
+func (p *Process) coefficients(t []int32, w []float32, weights []float64) ([]float32, error) {
 	coef := make([]float32, len(t)*numCols)
 	for i, t := range t {
 		if t < 0 || int(t) >= p.T {
 			return nil, errors.Errorf("diffusion: timestep %d of row %d is outside 0 .. %d", t, i, p.T-1)
 		}
 		c := coef[i*numCols:]
-		c[colSignal], c[colSigma], c[colWeight] = float32(p.SqrtAlphaBar[t]), float32(p.SqrtOneMinAlphaBar[t]), w[i]
+		c[colSignal], c[colSigma], c[colWeight] = float32(p.SqrtAlphaBar[t]), float32(p.SqrtOneMinAlphaBar[t]), w[i]*float32(weights[t])
 		c[colMeanX0], c[colMeanXt] = float32(p.PosteriorMeanX0[t]), float32(p.PosteriorMeanXt[t])
 		c[colLogPosterior], c[colLogBeta] = float32(p.PosteriorLogVar[t]), float32(math.Log(p.Beta[t]))
 		if t == 0 {
@@ -156,7 +162,7 @@ func (n *Network) Step(b Batch, index int, noiseSeed uint64) (StepResult, error)
 	if err := n.build(); err != nil {
 		return StepResult{}, err
 	}
-	coef, err := n.Process.coefficients(b.T, b.W)
+	coef, err := n.Process.coefficients(b.T, b.W, n.weights)
 	if err != nil {
 		return StepResult{}, err
 	}

@@ -142,6 +142,30 @@ func (n *Network) Load(dir string) error {
 	return nil
 }
 
+// Reset makes the network what [NewNetwork] makes of seed, but keeps what is compiled: several runs of one configuration
+// then compile once. The optimiser and the count of predictions start anew too.
+func (n *Network) Reset(seed uint64) error {
+	if err := n.build(); err != nil {
+		return err
+	}
+	other := &Network{Process: n.Process, UNet: n.UNet, Train: n.Train, backend: n.backend, store: model.NewStore(), seed: seed}
+	if err := other.build(); err != nil {
+		return err
+	}
+	for v := range n.store.IterVariables() {
+		value, err := other.store.GetVariable(v.Path()).Value()
+		if err != nil {
+			return err
+		}
+		if err := v.SetValue(value); err != nil {
+			return err
+		}
+	}
+	n.seed = seed
+	n.predicted.Store(0)
+	return nil
+}
+
 // ResetOptimizer forgets the optimiser's moments and counters; weights and averages stay. The caller's index of
 // [Network.Step] starts at 0 again for the warm-up to be repeated.
 func (n *Network) ResetOptimizer() error {

@@ -1,0 +1,43 @@
+package diffusion
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/pkg/errors"
+)
+
+// LossWeights returns a weight for every timestep of L_simple, by name:
+//
+//   - "" or "uniform": 1, [ddpm] eq. 14;
+//   - "min-snr:γ": min(SNR_t, γ) on the error of x_0, divided by what the squared error of this prediction weighs it
+//     with already: SNR_t for noise, SNR_t+1 for velocity, 1 for x_0 itself ([minsnr] section 3.4; γ = 5 there).
+//
+// It is an error if the name is neither, or γ is not positive.
+func (p *Process) LossWeights(name string) ([]float64, error) {
+	weights := make([]float64, p.T)
+	gamma := 0.0
+	if text, found := strings.CutPrefix(name, "min-snr:"); found {
+		var err error
+		if gamma, err = strconv.ParseFloat(text, 64); err != nil || !(gamma > 0) || math.IsInf(gamma, 0) {
+			return nil, errors.Errorf("diffusion: loss weight %q; need a positive number after \"min-snr:\", for instance \"min-snr:5\"", name)
+		}
+	} else if name != "" && name != "uniform" {
+		return nil, errors.Errorf("diffusion: no loss weight is named %q; choose \"uniform\" or \"min-snr:5\"", name)
+	}
+	for t := range weights {
+		snr := math.Exp(p.LogSNR(t))
+		switch {
+		case gamma == 0:
+			weights[t] = 1
+		case p.Prediction == PredictNoise:
+			weights[t] = min(snr, gamma) / snr
+		case p.Prediction == PredictVelocity:
+			weights[t] = min(snr, gamma) / (snr + 1)
+		default:
+			weights[t] = min(snr, gamma)
+		}
+	}
+	return weights, nil
+}
