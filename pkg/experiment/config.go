@@ -238,10 +238,14 @@ func (c Config) Validate() error {
 	if err := e.Sampler.Validate(); err != nil {
 		return err
 	}
-	if _, err := diffusion.New(c.Diffusion); err != nil {
+	p, err := diffusion.New(c.Diffusion)
+	if err != nil {
 		return err
 	}
-	_, err := cl.New(c.Strategy)
+	if _, err := p.LossWeights(c.Train.LossWeight); err != nil {
+		return err
+	}
+	_, err = cl.New(c.Strategy)
 	return err
 }
 

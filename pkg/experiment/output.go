@@ -3,11 +3,13 @@ package experiment
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/cl"
@@ -61,8 +63,15 @@ func (r *run) benchmark() results.Benchmark {
 	return out
 }
 
-// writeTables rewrites metrics.csv and losses.csv.
+// writeTables rewrites metrics.csv, losses.csv and metrics.json.
 func (r *run) writeTables() error {
+	text, err := json.MarshalIndent(r.state.Evaluations, "", " ")
+	if err != nil {
+		return errors.Wrap(err, "measurements")
+	}
+	if err := results.WriteFile(filepath.Join(r.dir, "metrics.json"), append(text, '\n')); err != nil {
+		return err
+	}
 	metrics := [][]string{{"after_task", "step", "task", "n", "fid", "kid", "precision", "recall", "density", "coverage",
 		"class_accuracy", "memorised_buffer", "memorised_train"}}
 	for _, e := range r.state.Evaluations {

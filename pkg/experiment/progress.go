@@ -23,6 +23,7 @@ type clock struct {
 	stepsLeft               int
 	rowsLeft                int
 	spent                   float64
+	sampled                 bool // the first call, which compiles, is over
 }
 
 func (c *clock) step(seconds float64) {
@@ -32,7 +33,10 @@ func (c *clock) step(seconds float64) {
 }
 
 func (c *clock) rows(n int, seconds float64) {
-	c.rowSeconds = average(c.rowSeconds, seconds/float64(n), 0.2)
+	if c.sampled {
+		c.rowSeconds = average(c.rowSeconds, seconds/float64(n), 0.2)
+	}
+	c.sampled = true
 	c.rowsLeft -= n
 	c.spent += seconds
 }

@@ -20,13 +20,16 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// childEnv holds the run folder where this test binary is to be a run's process.
+// childEnv holds the run folder where this test binary is to be a run's process; "last argument": the folder is that.
 const childEnv = "PALIMPSEST_TEST_RUN"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
+		if dir == "last argument" {
+			dir = os.Args[len(os.Args)-1]
+		}
 		lines := json.NewEncoder(os.Stdout)
 		if _, err := Resume(ctx, dir, Options{Progress: func(p Progress) { _ = lines.Encode(p) }, Command: "test"}); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -1,0 +1,92 @@
+package experiment
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"palimpsest/pkg/cl"
+)
+
+// smallStudy is two runs of a second or two each.
+func smallStudy(dir string) Study {
+	c := smallConfig()
+	c.Benchmark.Classes, c.Loop.StepsPerTask, c.CheckpointEvery = []int{7, 9, 0, 3}, 6, 3
+	other := c
+	other.Strategy = cl.Spec{Name: "finetune"}
+	return Study{Dir: dir, Runs: []Config{c, other}}
+}
+
+// A study runs in processes of its own, tries a run that died once more, gives the results in order, and does not
+// repeat what is finished.
+func TestStudyInProcesses(t *testing.T) {
+	t.Setenv(childEnv, "last argument")
+	s := smallStudy(t.TempDir())
+	var log bytes.Buffer
+	var spawned, died atomic.Int32
+	processes := Processes(2, os.Args[0])
+	opt := StudyOptions{Workers: 2, Log: &log, Command: "test", Spawn: func(ctx context.Context, dir string, w int, out io.Writer) error {
+		if spawned.Add(1); strings.Contains(dir, "finetune") && died.Add(1) == 1 {
+			return errors.New("struck by lightning")
+		}
+		return processes(ctx, dir, w, out)
+	}}
+	last := StudyProgress{}
+	opt.Progress = func(p StudyProgress) { last = p }
+	runs, err := s.Do(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(runs) != 2 || runs[0].Strategy.Name != "er" || runs[1].Strategy.Name != "finetune" {
+		t.Fatalf("got %d runs in another order than asked for", len(runs))
+	}
+	if n := spawned.Load(); n != 3 {
+		t.Errorf("%d processes for two runs one of which died once; want 3", n)
+	}
+	if !strings.Contains(log.String(), "struck by lightning") {
+		t.Errorf("the log does not tell of the death: %s", log.String())
+	}
+	if last.Done != 2 || last.Fraction != 1 {
+		t.Errorf("the last progress is %+v; want 2 runs done", last)
+	}
+	for _, e := range runs[0].Evaluations {
+		if _, err := os.Stat(filepath.Join(s.Dir, runs[0].Name, e.Grid)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.Do(t.Context(), opt); err != nil {
+		t.Fatal(err)
+	}
+	if n := spawned.Load(); n != 3 {
+		t.Errorf("a finished study started %d more processes", n-3)
+	}
+}
+
+// A run that fails twice ends the study with the reason its process gave.
+func TestStudyTellsWhyARunFailed(t *testing.T) {
+	t.Setenv(childEnv, "last argument")
+	s := smallStudy(t.TempDir())
+	folder := filepath.Join(s.Dir, s.Runs[0].RunName(), "checkpoints", "phase00-step000003")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.Runs = s.Runs[:1]
+	_, err := s.Do(t.Context(), StudyOptions{Workers: 1, Spawn: Processes(1, os.Args[0])})
+	if err == nil || !strings.Contains(err.Error(), s.Runs[0].RunName()) || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("got %v; want an error that names the run and the damaged checkpoint", err)
+	}
+}
+
+func TestStudyRefusesTwoRunsOfOneName(t *testing.T) {
+	s := smallStudy(t.TempDir())
+	s.Runs[1] = s.Runs[0]
+	if _, err := s.Do(t.Context(), StudyOptions{}); err == nil || !strings.Contains(err.Error(), "two runs are named") {
+		t.Errorf("got %v", err)
+	}
+}
