@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"palimpsest/notebooks/kernel"
+
 	"github.com/pkg/errors"
 )
 
@@ -19,8 +21,7 @@ func command(ctx context.Context, dir string, env []string, argv ...string) (str
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
-	// A group of its own, so that the compilers and linkers below it die with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = kernel.Group() // the compilers and linkers below it die with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	var stdout, all bytes.Buffer

@@ -88,8 +88,7 @@ func (p *Process) start(ctx context.Context, o Options) error {
 	p.cmd.Dir = o.Dir
 	p.cmd.Env = append(append(os.Environ(), o.Env...), "TMPDIR="+tmp)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	// A group of its own: cells, compilers and gopls end with it.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = Group() // cells, compilers and gopls end with it
 	if err := p.cmd.Start(); err != nil {
 		return errors.WithStack(err)
 	}

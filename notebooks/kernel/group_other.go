@@ -1,0 +1,11 @@
+//go:build !linux
+
+package kernel
+
+import "syscall"
+
+// Group returns the attributes of a process with a group of its own, so that it can be ended
+// with all its children.
+func Group() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}
