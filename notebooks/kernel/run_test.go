@@ -68,8 +68,8 @@ func TestRunGood(t *testing.T) {
 	if got := text(cell(3), "stdout"); got != "42\n" {
 		t.Errorf("a declaration of an earlier cell gives %q, want 42", got)
 	}
-	if got := text(cell(4), "stdout"); got != "10 <nil>\n" {
-		t.Errorf("a package of this checkout, in the notebook's folder, gives %q, want 10 cells", got)
+	if got := text(cell(4), "stdout"); got != "11 <nil>\n" {
+		t.Errorf("a package of this checkout, in the notebook's folder, gives %q, want 11 cells", got)
 	}
 	html := []string{}
 	for _, out := range cell(5).Outputs {
@@ -84,7 +84,7 @@ func TestRunGood(t *testing.T) {
 	if got := text(cell(7), "stdout"); got != "progress 3/3\n" {
 		t.Errorf("a progress bar settles to %q, want its last state", got)
 	}
-	if got := text(cell(7), "stderr"); got != "a harmless note from the test\n" {
+	if got := text(cell(11), "stderr"); got != "a harmless note from the test\n" {
 		t.Errorf("standard error and environment give %q", got)
 	}
 	if cell(8).Count != 0 || cell(8).Outputs != nil || cell(9).Count != 7 {
