@@ -348,6 +348,36 @@ func TestSampleCallsTheNetworkOnOneTimestepAndOneSize(t *testing.T) {
 	}
 }
 
+// zeros is a network that takes every image for zero, and records what it is shown.
+type zeros map[int32][]float32
+
+func (z zeros) Output(x []float32, t, _ []int32) ([]float32, error) {
+	z[t[0]] = slices.Clone(x)
+	return make([]float32, len(x)), nil
+}
+
+// The noise an image meets at a timestep is the same whichever timesteps were visited before.
+func TestNoiseIsAFunctionOfTheTimestep(t *testing.T) {
+	p := newProcess(t, Config{T: 7, Schedule: "linear", Prediction: PredictImage, Variance: FixedSmall})
+	noiseAt4 := func(kept []int) float64 {
+		z := zeros{}
+		o := SamplerConfig{Name: Ancestral, Steps: len(kept)}
+		if _, err := Sample(t.Context(), p, z, 1, 1, []int32{0}, o, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		k := slices.Index(kept, 4)
+		s, err := p.Respace(kept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return (float64(z[int32(kept[k-1])][0]) - s.PosteriorMeanXt[k]*float64(z[4][0])) / math.Sqrt(s.PosteriorVar[k])
+	}
+	all, some := noiseAt4([]int{0, 1, 2, 3, 4, 5, 6}), noiseAt4([]int{0, 2, 4, 6})
+	if math.Abs(all-some) > 1e-5 {
+		t.Errorf("noise at t=4 is %g after t=6 and 5, %g after t=6", all, some)
+	}
+}
+
 func TestSampleStopsWithItsContext(t *testing.T) {
 	p := newProcess(t, Config{T: 10, Schedule: "cosine", Prediction: PredictNoise, Variance: FixedLarge})
 	ctx, cancel := context.WithCancel(t.Context())
