@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"palimpsest/notebooks/kernel"
+	"palimpsest/pkg/atomicfile"
 
 	"github.com/pkg/errors"
 	"golang.org/x/sync/errgroup"
@@ -125,24 +126,10 @@ func (k Kernel) writeSpec() error {
 	return writeFile(k.SpecFile(), append(text, '\n'))
 }
 
-// writeFile writes a file under a temporary name beside it and renames that.
+// writeFile writes a file whole or not at all, and its folder if need be.
 func writeFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return errors.WithStack(err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return errors.WithStack(err)
-	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
-	if _, err = f.Write(data); err == nil {
-		err = f.Chmod(0o644)
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return errors.WithStack(err)
+	return atomicfile.Write(path, data)
 }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // Write stores the notebook in the form Jupyter itself writes: keys in alphabetical order,
@@ -29,7 +29,7 @@ func (nb *Notebook) Write(path string) error {
 	if err != nil {
 		return errors.WithStack(err)
 	}
-	return replace(path, text.Bytes())
+	return atomicfile.Write(path, text.Bytes())
 }
 
 // stored returns the cell at a place, counted from 0, as [nbformat] has it.
@@ -95,23 +95,4 @@ func orEmpty(m map[string]any) map[string]any {
 		return map[string]any{}
 	}
 	return m
-}
-
-// replace writes a file under a temporary name beside it and renames that.
-func replace(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return errors.WithStack(err)
-	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
-	if _, err = f.Write(data); err == nil {
-		err = f.Chmod(0o644)
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return errors.WithStack(err)
 }

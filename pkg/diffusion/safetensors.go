@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // The safetensors format: the header's length as 8 bytes, the header in JSON (name to type, shape and place of every
@@ -39,7 +40,7 @@ const (
 )
 
 // writeSafetensors writes the tensors in the given order to path, by way of a temporary file beside it.
-func writeSafetensors(path string, all []namedTensor) (err error) {
+func writeSafetensors(path string, all []namedTensor) error {
 	header := map[string]any{metadataKey: map[string]string{"format": "pt"}}
 	var end int64
 	for _, t := range all {
@@ -58,42 +59,25 @@ func writeSafetensors(path string, all []namedTensor) (err error) {
 	for len(text)%8 != 0 {
 		text = append(text, ' ')
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return errors.WithStack(err)
-	}
-	defer func() {
-		if err != nil {
-			file.Close()
-			os.Remove(file.Name())
+	return atomicfile.WriteFrom(path, func(out io.Writer) error {
+		w := bufio.NewWriterSize(out, 1<<20)
+		if err := binary.Write(w, binary.LittleEndian, uint64(len(text))); err != nil {
+			return err
 		}
-	}()
-	w := bufio.NewWriterSize(file, 1<<20)
-	err = binary.Write(w, binary.LittleEndian, uint64(len(text)))
-	if err == nil {
-		_, err = w.Write(text)
-	}
-	for _, t := range all {
-		if err != nil {
-			break
+		if _, err := w.Write(text); err != nil {
+			return err
 		}
-		if accessErr := t.value.ConstBytes(func(data []byte) { _, err = w.Write(data) }); accessErr != nil {
-			err = accessErr
+		for _, t := range all {
+			var err error
+			if accessErr := t.value.ConstBytes(func(data []byte) { _, err = w.Write(data) }); accessErr != nil {
+				return accessErr
+			}
+			if err != nil {
+				return err
+			}
 		}
-	}
-	if err == nil {
-		err = w.Flush()
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if err == nil {
-		err = file.Close()
-	}
-	if err != nil {
-		return errors.Wrapf(err, "diffusion: writing %s", path)
-	}
-	return errors.WithStack(os.Rename(file.Name(), path))
+		return w.Flush()
+	})
 }
 
 // readSafetensors reads the tensors of path, which must have exactly the wanted names, types and shapes, lie without

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/results"
 )
@@ -63,7 +64,7 @@ func (r *run) saveCheckpoint() error {
 	if err := r.loop.Network.Save(temporary); err != nil {
 		return errors.WithMessage(err, "checkpoint")
 	}
-	if err := results.WriteFile(filepath.Join(temporary, "state.json"), text); err != nil {
+	if err := atomicfile.Write(filepath.Join(temporary, "state.json"), text); err != nil {
 		return err
 	}
 	if err := os.Chmod(temporary, 0o755); err != nil {

@@ -5,9 +5,9 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/report"
-	"palimpsest/pkg/results"
 )
 
 // Draw samples count images of each class and returns them flat, [len(classes)·count, H, W, C] in [-1, 1], class by
@@ -52,5 +52,5 @@ func (t *Trained) DrawGrid(ctx context.Context, path string, classes []int, coun
 	if err != nil {
 		return err
 	}
-	return results.WriteFile(path, picture)
+	return atomicfile.Write(path, picture)
 }

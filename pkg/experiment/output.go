@@ -12,6 +12,7 @@ import (
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/results"
 )
@@ -69,7 +70,7 @@ func (r *run) writeTables() error {
 	if err != nil {
 		return errors.Wrap(err, "measurements")
 	}
-	if err := results.WriteFile(filepath.Join(r.dir, "metrics.json"), append(text, '\n')); err != nil {
+	if err := atomicfile.Write(filepath.Join(r.dir, "metrics.json"), append(text, '\n')); err != nil {
 		return err
 	}
 	metrics := [][]string{{"after_task", "step", "task", "n", "fid", "kid", "precision", "recall", "density", "coverage",
@@ -91,7 +92,7 @@ func (r *run) writeTables() error {
 		if err := w.WriteAll(rows); err != nil {
 			return err
 		}
-		if err := results.WriteFile(filepath.Join(r.dir, name), out.Bytes()); err != nil {
+		if err := atomicfile.Write(filepath.Join(r.dir, name), out.Bytes()); err != nil {
 			return err
 		}
 	}

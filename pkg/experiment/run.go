@@ -14,6 +14,7 @@ import (
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
@@ -117,7 +118,7 @@ func claim(c Config, dir string) error {
 	path := filepath.Join(dir, "config.yaml")
 	have, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
-		return results.WriteFile(path, text)
+		return atomicfile.Write(path, text)
 	}
 	if err != nil {
 		return err
@@ -302,7 +303,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Join(r.dir, "samples"), 0o755); err != nil {
 		return err
 	}
-	if err := results.WriteFile(filepath.Join(r.dir, e.Grid), grid); err != nil {
+	if err := atomicfile.Write(filepath.Join(r.dir, e.Grid), grid); err != nil {
 		return err
 	}
 	r.state.Evaluations = append(r.state.Evaluations, e)

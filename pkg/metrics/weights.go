@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/atomicfile"
 
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
@@ -110,31 +111,10 @@ func (c *Classifier) Save(dir string) (string, error) {
 		return "", err
 	}
 	name := c.FileName()
-	if err := writeFile(filepath.Join(dir, name+".safetensors"), content); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, name+".safetensors"), content); err != nil {
 		return "", err
 	}
-	return name, writeFile(filepath.Join(dir, name+".json"), append(text, '\n'))
-}
-
-// writeFile writes to a temporary name in the same folder and renames.
-func writeFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
-	if _, err := f.Write(content); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return name, atomicfile.Write(filepath.Join(dir, name+".json"), append(text, '\n'))
 }
 
 // canonicalPrep fills in the defaults, so that one preparation has one name. Flips are no matter

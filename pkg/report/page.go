@@ -14,6 +14,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/results"
 )
 
@@ -74,7 +75,7 @@ func WriteHTML(path string, s Study) error {
 	if err := HTML(&b, s); err != nil {
 		return err
 	}
-	return results.WriteFile(path, b.Bytes())
+	return atomicfile.Write(path, b.Bytes())
 }
 
 // HTML writes the study as one page that needs nothing else: figures are inline SVG, sample sheets are PNG in data

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/results"
 )
 
@@ -25,7 +26,7 @@ func WriteTable(path, name string, runs []*results.Run) error {
 	if err != nil || old == updated {
 		return err
 	}
-	return results.WriteFile(path, []byte(updated))
+	return atomicfile.Write(path, []byte(updated))
 }
 
 // CheckTable returns an error if the table NAME in a Markdown file is not what [WriteTable] would write.

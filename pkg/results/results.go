@@ -12,10 +12,11 @@ package results
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // Schema is the version of the stored form; files of another version are refused.
@@ -179,28 +180,5 @@ func (r *Run) Save(path string) error {
 	if err != nil {
 		return errors.Wrapf(err, "run %s", r.Name)
 	}
-	return WriteFile(path, append(data, '\n'))
-}
-
-// WriteFile writes data to path atomically: to a temporary name in the same folder, synced, then renamed.
-func WriteFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return errors.Wrapf(err, "writing %s", path)
-	}
-	return os.Rename(f.Name(), path)
+	return atomicfile.Write(path, append(data, '\n'))
 }

@@ -40,31 +40,6 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// WriteFile replaces a file whole: where it cannot, the old one stays and nothing else is left.
-func TestWriteFileLeavesNothingHalf(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "result.json")
-	if err := WriteFile(path, []byte("old")); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteFile(path, []byte("new")); err != nil {
-		t.Fatal(err)
-	}
-	if data, _ := os.ReadFile(path); string(data) != "new" {
-		t.Errorf("the file holds %q", data)
-	}
-	blocked := filepath.Join(dir, "folder")
-	if err := os.MkdirAll(filepath.Join(blocked, "inside"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteFile(blocked, []byte("x")); err == nil {
-		t.Error("a folder was replaced by a file")
-	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
-		t.Errorf("temporary files are left: %v", entries)
-	}
-}
-
 // Store keeps the grids of one run of each label and leaves the runs it was given alone.
 func TestStore(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // Store keeps runs as a study small enough to be committed: from the run folders below dir it writes NAME.json of
@@ -30,7 +32,7 @@ func Store(dir, to string, runs []*Run) error {
 				return errors.Wrapf(err, "run %s", r.Name)
 			}
 			e.Grid = filepath.Join("samples", fmt.Sprintf("%s_after_task_%d.png", r.Name, e.AfterTask))
-			if err := WriteFile(filepath.Join(to, e.Grid), picture); err != nil {
+			if err := atomicfile.Write(filepath.Join(to, e.Grid), picture); err != nil {
 				return err
 			}
 		}
