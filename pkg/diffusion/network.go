@@ -98,6 +98,15 @@ func NewNetwork(backend compute.Backend, p *Process, u unet.Config, c TrainConfi
 	return n, nil
 }
 
+// Close frees the compiled graphs and the weights. The network must not be used afterwards.
+func (n *Network) Close() {
+	n.step.Finalize()
+	for _, exec := range n.outputs {
+		exec.Finalize()
+	}
+	n.store.Finalize()
+}
+
 func (n *Network) scope(name string) *model.Scope { return n.store.RootScope().At("%s", name) }
 
 // Batch is one training step's input of R rows; R is the same at every step of a run, so the step compiles once.

@@ -80,6 +80,7 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	}
 	defer logFile.Close()
 	r := &run{config: c, dir: dir, opt: opt, log: logFile}
+	defer r.close()
 	if err := r.prepare(); err != nil {
 		r.say("stopped: %v", err)
 		return nil, err
@@ -139,6 +140,13 @@ func firstDifference(have, want string) string {
 		}
 	}
 	return "one has more settings than the other"
+}
+
+// close frees what the run holds on its backend, which the next run of this process may need.
+func (r *run) close() {
+	if r.loop != nil {
+		r.loop.Network.Close()
+	}
 }
 
 // say writes a line to the log and to the user.
