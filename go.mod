@@ -3,6 +3,7 @@ module palimpsest
 go 1.26.5
 
 require (
+	github.com/HugoSmits86/nativewebp v1.2.1
 	github.com/go-zeromq/zmq4 v0.17.0
 	github.com/gofrs/flock v0.13.0
 	github.com/gomlx/go-huggingface v0.4.3

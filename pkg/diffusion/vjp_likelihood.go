@@ -1,0 +1,71 @@
+package diffusion
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/unet"
+)
+
+// DifferentiableDenoiser is a network's [Denoiser] with products of its Jacobian, for the likelihood by the
+// probability-flow ODE.
+type DifferentiableDenoiser struct {
+	networkDenoiser
+	exec *model.Exec
+}
+
+// Differentiable returns the network's trained weights, or their moving average, with vector-Jacobian products. Keep
+// what it returns: each compiles anew, once for a batch size.
+func (n *Network) Differentiable(ema bool) (*DifferentiableDenoiser, error) {
+	name := scopeModel
+	if ema {
+		name = scopeEMA
+	}
+	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, x, t, y, probe *Node) []*Node {
+		out := n.UNet.Forward(n.scope(name), n.seed, unet.Inputs{X: x, T: t, Y: y})
+		prediction := Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, n.UNet.Channels))
+		return []*Node{prediction, Gradient(ReduceAllSum(Mul(prediction, probe)), x)[0]}
+	})
+	if err != nil {
+		return nil, err
+	}
+	exec.SetMaxCache(4)
+	return &DifferentiableDenoiser{networkDenoiser{n, ema}, exec}, nil
+}
+
+// OutputVJP evaluates the network on B images x, [B, D] flat, at timesteps t [B] with labels y [B], and returns its
+// predictions (without variances) and probe·∂prediction/∂x, the gradient of Σ probe·prediction, both [B, D]. probe is
+// [B, D].
+func (v *DifferentiableDenoiser) OutputVJP(x []float32, t, y []int32, probe []float32) (prediction, product []float32, err error) {
+	u, rows := v.UNet, len(t)
+	if need := rows * u.ImageSize * u.ImageSize * u.Channels; rows == 0 || len(x) != need || len(probe) != need || len(y) != rows {
+		return nil, nil, errors.Errorf("diffusion: %d timesteps, %d labels, %d pixels and a probe of %d; need one label a timestep and %d pixels and probe",
+			rows, len(y), len(x), len(probe), need)
+	}
+	if err := v.labelsInRange(y); err != nil {
+		return nil, nil, err
+	}
+	if err := v.build(); err != nil {
+		return nil, nil, err
+	}
+	v.predicted.Add(int64(rows))
+	image := func(values []float32) *tensors.Tensor {
+		return tensors.FromFlatDataAndDimensions(values, rows, u.ImageSize, u.ImageSize, u.Channels)
+	}
+	out, err := v.exec.Call(image(x), tensors.FromFlatDataAndDimensions(t, rows), tensors.FromFlatDataAndDimensions(y, rows), image(probe))
+	if err != nil {
+		return nil, nil, errors.WithMessage(err, "diffusion: vector-Jacobian product")
+	}
+	defer func() {
+		for _, o := range out {
+			o.MustFinalizeAll()
+		}
+	}()
+	if prediction, err = tensors.CopyFlatData[float32](out[0]); err != nil {
+		return nil, nil, err
+	}
+	product, err = tensors.CopyFlatData[float32](out[1])
+	return prediction, product, err
+}
