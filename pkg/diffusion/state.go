@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/unet"
 )
 
@@ -109,15 +110,17 @@ func (n *Network) Save(dir string) error {
 	if err := n.build(); err != nil {
 		return err
 	}
-	var all []namedTensor
+	var all []safetensors.Tensor
 	for v := range n.store.IterVariables() {
 		value, err := v.Value()
 		if err != nil {
 			return err
 		}
-		all = append(all, namedTensor{strings.TrimPrefix(v.Path(), "/"), value})
+		all = append(all, safetensors.Tensor{Name: strings.TrimPrefix(v.Path(), "/"), Value: value})
 	}
-	return writeSafetensors(filepath.Join(dir, StateFile), all)
+	// PyTorch's reader wants to see its own name.
+	err := safetensors.WriteFile(filepath.Join(dir, StateFile), map[string]string{"format": "pt"}, all)
+	return errors.WithMessage(err, "diffusion")
 }
 
 // Load replaces weights, averages and optimiser state by those saved in dir. A file that lacks a tensor of this
@@ -130,9 +133,9 @@ func (n *Network) Load(dir string) error {
 	for v := range n.store.IterVariables() {
 		want[strings.TrimPrefix(v.Path(), "/")] = v.Shape()
 	}
-	values, err := readSafetensors(filepath.Join(dir, StateFile), want)
+	values, err := safetensors.ReadFile(filepath.Join(dir, StateFile), want)
 	if err != nil {
-		return err
+		return errors.WithMessage(err, "diffusion")
 	}
 	for v := range n.store.IterVariables() {
 		if err := v.SetValue(values[strings.TrimPrefix(v.Path(), "/")]); err != nil {

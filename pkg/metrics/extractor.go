@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/mat"
 )
@@ -51,4 +53,18 @@ func forBatches(images []float32, n, size, batch int, run func(flat []float32, s
 		}
 	}
 	return nil
+}
+
+// floatsOf copies a float32 tensor's values to float64.
+func floatsOf(t *tensors.Tensor) ([]float64, error) {
+	if t.DType() != dtypes.Float32 {
+		return nil, errors.Errorf("metrics: a tensor of %s; need float32", t.Shape())
+	}
+	out := make([]float64, t.Size())
+	err := tensors.ConstFlatData(t, func(flat []float32) {
+		for i, v := range flat {
+			out[i] = float64(v)
+		}
+	})
+	return out, err
 }

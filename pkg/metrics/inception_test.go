@@ -109,7 +109,7 @@ func TestLoadInceptionRefusals(t *testing.T) {
 		}
 	}
 	// torchvision's ImageNet weights have the same names and an auxiliary classifier.
-	content, err := encodeSafetensors(map[string]*tensors.Tensor{"AuxLogits.fc.weight": tensors.FromFlatDataAndDimensions([]float32{1}, 1, 1)})
+	content, err := encodeWeights(map[string]*tensors.Tensor{"AuxLogits.fc.weight": tensors.FromFlatDataAndDimensions([]float32{1}, 1, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func TrainClassifier(ctx context.Context, backend compute.Backend, data *dataset
 	if err != nil {
 		return nil, err
 	}
-	content, err := encodeSafetensors(values)
+	content, err := encodeWeights(values)
 	if err != nil {
 		return nil, err
 	}

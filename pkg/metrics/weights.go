@@ -1,12 +1,15 @@
 package metrics
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,8 +17,12 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/safetensors"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 )
 
@@ -85,9 +92,9 @@ func ReadClassifier(backend compute.Backend, folder fs.FS, name string) (*Classi
 		return nil, errors.Errorf("metrics.ReadClassifier: %s has SHA-256 %s but %s.json states %s; "+
 			"restore both from one training", weights, sum, name, info.SHA256)
 	}
-	values, err := decodeSafetensors(weights, content, classifierShapes(info.Channels, len(info.Classes)))
+	values, err := decodeWeights(content, classifierShapes(info.Channels, len(info.Classes)))
 	if err != nil {
-		return nil, errors.WithMessage(err, "metrics.ReadClassifier")
+		return nil, errors.WithMessagef(err, "metrics.ReadClassifier: %s", weights)
 	}
 	return newClassifier(backend, info, values)
 }
@@ -99,7 +106,7 @@ func (c *Classifier) FileName() string { return weightsName(c.Info.Dataset, c.In
 // Save writes the weights and the description, [Classifier.FileName] with .safetensors and .json,
 // to a folder that it makes if need be, and returns that name.
 func (c *Classifier) Save(dir string) (string, error) {
-	content, err := encodeSafetensors(c.values)
+	content, err := encodeWeights(c.values)
 	if err != nil {
 		return "", err
 	}
@@ -115,6 +122,40 @@ func (c *Classifier) Save(dir string) (string, error) {
 		return "", err
 	}
 	return name, atomicfile.Write(filepath.Join(dir, name+".json"), append(text, '\n'))
+}
+
+// encodeWeights makes a safetensors file of tensors in the order of their names, so that equal weights are equal bytes
+// and have one SHA-256.
+func encodeWeights(values map[string]*tensors.Tensor) ([]byte, error) {
+	var all []safetensors.Tensor
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		all = append(all, safetensors.Tensor{Name: name, Value: values[name]})
+	}
+	var content bytes.Buffer
+	err := safetensors.Write(&content, nil, all)
+	return content.Bytes(), err
+}
+
+// decodeWeights reads float32 tensors of exactly the given names and shapes, all of whose values must be finite.
+func decodeWeights(content []byte, dims map[string][]int) (map[string]*tensors.Tensor, error) {
+	want := make(map[string]shapes.Shape, len(dims))
+	for name, d := range dims {
+		want[name] = shapes.Make(dtypes.Float32, d...)
+	}
+	values, err := safetensors.Read(bytes.NewReader(content), int64(len(content)), want)
+	if err != nil {
+		return nil, err
+	}
+	for name, t := range values {
+		flat, err := floatsOf(t)
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(flat, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }); i >= 0 {
+			return nil, errors.Errorf("value %d of tensor %s is %g; need finite weights", i, name, flat[i])
+		}
+	}
+	return values, nil
 }
 
 // canonicalPrep fills in the defaults, so that one preparation has one name. Flips are no matter

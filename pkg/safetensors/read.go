@@ -1,0 +1,166 @@
+package safetensors
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/pkg/errors"
+)
+
+// ReadFile reads the tensors of the file path as [Read] does; its errors name the file.
+func ReadFile(path string, want map[string]shapes.Shape) (map[string]*tensors.Tensor, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	values, err := Read(file, info.Size(), want)
+	return values, errors.WithMessage(err, path)
+}
+
+// Read reads the tensors of the size bytes of r. They must have exactly the wanted names, types and shapes, in any
+// order, lie without gaps and fill r; whatever else there is gives an error. Metadata is not returned. Memory is taken
+// for no more values than r holds.
+func Read(r io.ReaderAt, size int64, want map[string]shapes.Shape) (map[string]*tensors.Tensor, error) {
+	in := io.NewSectionReader(r, 0, size)
+	entries, err := readHeader(in)
+	if err != nil {
+		return nil, errors.WithMessage(err, "safetensors")
+	}
+	start, err := in.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, errors.Wrap(err, "safetensors")
+	}
+	order, err := match(entries, want, size-start)
+	if err != nil {
+		return nil, errors.WithMessage(err, "safetensors")
+	}
+	values := make(map[string]*tensors.Tensor, len(order))
+	for _, name := range order {
+		value := tensors.FromShape(want[name])
+		values[name] = value
+		if want[name].ByteSize() == 0 {
+			continue
+		}
+		var readErr error
+		if err := value.MutableBytes(func(data []byte) { _, readErr = io.ReadFull(in, data) }); err != nil {
+			return nil, errors.WithMessagef(err, "safetensors: tensor %s", name)
+		}
+		if readErr != nil {
+			return nil, errors.Wrapf(readErr, "safetensors: tensor %s", name)
+		}
+	}
+	return values, nil
+}
+
+// readHeader returns the header's entries and leaves r where the values start.
+func readHeader(r *io.SectionReader) (map[string]entry, error) {
+	if r.Size() < 8 {
+		return nil, errors.Errorf("%d bytes are no safetensors file", r.Size())
+	}
+	var length uint64
+	if err := binary.Read(r, binary.LittleEndian, &length); err != nil {
+		return nil, errors.Wrap(err, "header")
+	}
+	if length > maxHeader || int64(length) > r.Size()-8 {
+		return nil, errors.Errorf("a header of %d bytes in a file of %d: truncated, or no safetensors file", length, r.Size())
+	}
+	text := make([]byte, length)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return nil, errors.Wrap(err, "header")
+	}
+	entries, err := parseHeader(text)
+	return entries, errors.WithMessage(err, "header")
+}
+
+// parseHeader reads the JSON key by key, since a map would hide a name that is there twice.
+func parseHeader(text []byte) (map[string]entry, error) {
+	in := json.NewDecoder(bytes.NewReader(text))
+	if open, err := in.Token(); err != nil || open != json.Delim('{') {
+		return nil, errors.Errorf("it does not start a JSON object (%v)", err)
+	}
+	entries := make(map[string]entry)
+	seen := make(map[string]bool)
+	for in.More() {
+		key, err := in.Token()
+		if err != nil {
+			return nil, errors.WithStack(err)
+		}
+		name, _ := key.(string) // the decoder lets no other key pass
+		if seen[name] {
+			return nil, errors.Errorf("%s is there twice", name)
+		}
+		seen[name] = true
+		if name == metadataKey {
+			err = in.Decode(new(map[string]string))
+		} else {
+			var e entry
+			err = in.Decode(&e)
+			entries[name] = e
+		}
+		if err != nil {
+			return nil, errors.Wrap(err, name)
+		}
+	}
+	if _, err := in.Token(); err != nil { // the closing brace
+		return nil, errors.WithStack(err)
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return nil, errors.New("more than a JSON object")
+	}
+	return entries, nil
+}
+
+// match compares a header with what is wanted of it, and with the size of the values in bytes, and returns the names in
+// the order of their values.
+func match(entries map[string]entry, want map[string]shapes.Shape, size int64) ([]string, error) {
+	for name, shape := range want {
+		dtype, ok := dtypeNames[shape.DType]
+		if !ok {
+			return nil, errors.Errorf("tensor %s is wanted as %s; only float32 and int64 can be read", name, shape)
+		}
+		e, ok := entries[name]
+		if !ok {
+			return nil, errors.Errorf("no tensor %s among %d; need %s: saved with another configuration?", name, len(entries), shape)
+		}
+		if e.DType != dtype || !slices.Equal(e.Shape, shape.Dimensions) {
+			return nil, errors.Errorf("tensor %s is %s %v; need %s %v: saved with another configuration?",
+				name, e.DType, e.Shape, dtype, shape.Dimensions)
+		}
+	}
+	order := make([]string, 0, len(entries))
+	for name := range entries {
+		if _, ok := want[name]; !ok {
+			return nil, errors.Errorf("unknown tensor %s; need %d others: saved with another configuration?", name, len(want))
+		}
+		order = append(order, name)
+	}
+	slices.SortFunc(order, func(a, b string) int {
+		x, y := entries[a].Offsets, entries[b].Offsets
+		return cmp.Or(cmp.Compare(x[0], y[0]), cmp.Compare(x[1], y[1])) // a tensor without values stands before its neighbour
+	})
+	var end int64
+	for _, name := range order {
+		e := entries[name]
+		next := end + want[name].ByteSize()
+		if e.Offsets != [2]int64{end, next} {
+			return nil, errors.Errorf("tensor %s is at bytes %d to %d; need %d to %d", name, e.Offsets[0], e.Offsets[1], end, next)
+		}
+		end = next
+	}
+	if end != size {
+		return nil, errors.Errorf("%d bytes of values; the header tells of %d: truncated?", size, end)
+	}
+	return order, nil
+}
