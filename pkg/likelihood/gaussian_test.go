@@ -57,7 +57,7 @@ func (g *gaussian) exactV(t int) float64 {
 }
 
 // meanTermBPD is the expectation of L_t over noise, x_0 having the given mean square, and its variance for one value.
-func (g *gaussian) meanTermBPD(t int, logVar, square, fourth float64) (mean, variance float64) {
+func (g *gaussian) meanTermBPD(t int, logVar, square float64) (mean, variance float64) {
 	c := 1 - g.shrinks(t)*g.p.SqrtAlphaBar[t]
 	d := g.shrinks(t) * g.p.SqrtOneMinAlphaBar[t]
 	w := g.p.PosteriorMeanX0[t]
