@@ -96,6 +96,7 @@ func labCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return kernelsetup.Lab(cmd.Context(), o) },
 	}
 	c.Flags().BoolVar(&o.NoBrowser, "no-browser", false, "print the address instead of opening a browser")
+	c.Flags().BoolVar(&o.NoCompletion, "no-completion", false, "do without gopls, which completes names in cells and takes longest to build")
 	c.Flags().IntVar(&o.Port, "port", 0, "port of the server; 0: JupyterLab's own choice")
 	c.Flags().StringVar(&o.Notebook, "notebook", "00_tour.ipynb", "notebook to open")
 	return c

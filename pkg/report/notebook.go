@@ -6,6 +6,8 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 )
 
+// Each function waits until the kernel has what it was sent: what a program displays just before its end is lost otherwise.
+
 // Show displays a figure below the running cell: as PNG, which every viewer of notebooks shows, and its words in
 // Markdown. Outside a notebook it does nothing.
 func Show(f Figure) error {
@@ -18,11 +20,15 @@ func Show(f Figure) error {
 	}
 	gonbui.DisplayPng(data)
 	gonbui.DisplayMarkdown("**" + f.Title + ".** " + f.Caption)
+	gonbui.Sync()
 	return nil
 }
 
 // ShowTable displays the table of the methods. Outside a notebook it does nothing.
-func ShowTable(methods []Method) { gonbui.DisplayMarkdown(MarkdownTable(methods)) }
+func ShowTable(methods []Method) {
+	gonbui.DisplayMarkdown(MarkdownTable(methods))
+	gonbui.Sync()
+}
 
 // ShowVerdict displays the sentences of [Verdict] as a list. Outside a notebook it does nothing.
 func ShowVerdict(methods []Method) {
@@ -31,6 +37,7 @@ func ShowVerdict(methods []Method) {
 		text += "- " + s + "\n"
 	}
 	gonbui.DisplayMarkdown(text)
+	gonbui.Sync()
 }
 
 // ShowImage displays an image, such as one of [Grid] or [Strips]. Outside a notebook it does nothing.
@@ -43,5 +50,6 @@ func ShowImage(img image.Image) error {
 		return err
 	}
 	gonbui.DisplayPng(data)
+	gonbui.Sync()
 	return nil
 }
