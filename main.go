@@ -52,7 +52,7 @@ func main() {
 	}
 	usage = true // until a command's own work begins, an error is one of usage
 	root.AddCommand(setupCommand(), labCommand(), benchCommand(), runCommand(), resumeCommand(), sampleCommand(),
-		reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
+		bpdCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return
@@ -430,6 +430,57 @@ func sampleCommand() *cobra.Command {
 	c.Flags().IntVar(&sampler.Steps, "steps", sampler.Steps, "timesteps visited")
 	c.Flags().Float64Var(&sampler.Eta, "eta", 0, "noise of ddim, 0 to 1")
 	c.Flags().Uint64Var(&sampler.Seed, "seed", 0, "seed of the noise")
+	return c
+}
+
+func bpdCommand() *cobra.Command {
+	o := experiment.BPDOptions{Batch: 256}
+	c := &cobra.Command{
+		Use: "bpd DIR", Short: "Measure the bits per dimension of every task's test images under a run's network", Args: cobra.ExactArgs(1),
+		Long: "Bpd bounds the negative log-likelihood of test images, in bits per dimension, by the variational bound. By default it\n" +
+			"estimates it from some timesteps of each image; --terms 0 computes the whole bound with its parts (prior, diffusion\n" +
+			"terms, decoder) and stores all terms in DIR/likelihood. Lower is better, but it says little about samples: compare\n" +
+			"it within one protocol only.",
+		Example: "  go run . bpd runs/bench/joint-seed0\n  go run . bpd runs/bench/finetune-seed0 --images 16 --terms 0",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+				return err
+			}
+			back, choice, err := backend.Open()
+			if err != nil {
+				return err
+			}
+			fmt.Println(choice)
+			trained, err := experiment.OpenTrained(back, args[0])
+			if err != nil {
+				return err
+			}
+			bar := progressbar.NewOptions(len(trained.Benchmark.Tasks)*1000, progressbar.OptionSetWriter(os.Stderr),
+				progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
+			o.Progress = func(task, done, total int) { _ = bar.Set(task*1000 + 1000*done/total) }
+			tasks, err := trained.BPD(cmd.Context(), args[0], o)
+			_ = bar.Finish()
+			if err != nil {
+				return err
+			}
+			for _, t := range tasks {
+				fmt.Printf("task %d  %.3f ± %.3f bits/dim over %d test images", t.Task+1, t.BPD, t.SE, t.Images)
+				if p := t.Parts; p != nil {
+					fmt.Printf(" = prior %.5f + diffusion %.3f + decoder %.3f", p.PriorBPD, p.DiffuseBPD, p.DecoderBPD)
+				}
+				fmt.Printf("  (%s)\n", t.Name)
+			}
+			if o.Terms > 0 {
+				fmt.Printf("estimated from %d of %d timesteps an image; ± is the standard error against all of them\n", o.Terms, trained.Network.Process.T)
+			} else {
+				fmt.Printf("± is the standard error over images; all terms are in %s\n", filepath.Join(args[0], "likelihood"))
+			}
+			return nil
+		},
+	}
+	c.Flags().IntVar(&o.Images, "images", 32, "test images of each task")
+	c.Flags().IntVar(&o.Terms, "terms", 81, "timesteps an image, odd; 0: all of them")
+	c.Flags().Uint64Var(&o.Seed, "seed", 0, "seed of the noise")
 	return c
 }
 

@@ -1,4 +1,3 @@
-// Package notebooks tests that every notebook of this folder runs from top to bottom.
 package notebooks
 
 import (

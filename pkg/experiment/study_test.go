@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/likelihood"
 )
 
 // smallStudy is two runs of a second or two each.
@@ -65,6 +69,61 @@ func TestStudyInProcesses(t *testing.T) {
 	}
 	if n := spawned.Load(); n != 3 {
 		t.Errorf("a finished study started %d more processes", n-3)
+	}
+}
+
+// The network of a finished run draws images and measures likelihoods, and the estimate of a bound agrees with the whole.
+func TestTrained(t *testing.T) {
+	t.Setenv(childEnv, "")
+	s := smallStudy(t.TempDir())
+	back := backendtest.Open(t)
+	dir := filepath.Join(s.Dir, s.Runs[0].RunName())
+	if _, err := OpenTrained(back, dir); err == nil || !strings.Contains(err.Error(), "no run folder") {
+		t.Errorf("a folder without a run gives %v", err)
+	}
+	if _, err := Run(t.Context(), s.Runs[0], dir, Options{Backend: back}); err != nil {
+		t.Fatal(err)
+	}
+	trained, err := OpenTrained(back, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sampler := s.Runs[0].Evaluate.Sampler
+	a, err := trained.Draw(t.Context(), []int{9, 7}, 3, sampler, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 2 * 3 * 16 * 16; len(a) != want {
+		t.Errorf("%d values for six images of 16×16, want %d", len(a), want)
+	}
+	for _, bad := range []func() error{
+		func() error { _, err := trained.Draw(t.Context(), []int{10}, 1, sampler, 0); return err },
+		func() error { _, err := trained.Draw(t.Context(), nil, 0, sampler, 0); return err },
+		func() error { _, err := trained.Draw(t.Context(), nil, 1, sampler, 2); return err },
+	} {
+		if bad() == nil {
+			t.Error("a class, a number or a guidance out of range is taken")
+		}
+	}
+	whole, err := trained.BPD(t.Context(), dir, BPDOptions{Images: 6, Batch: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	estimate, err := trained.BPD(t.Context(), "", BPDOptions{Images: 6, Batch: 64, Terms: 25})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, w := range whole {
+		// Half of the 50 terms, stratified: 5 standard errors hold but for one run in a million.
+		if diff := math.Abs(w.BPD - estimate[k].BPD); !(diff <= 5*estimate[k].SE) || !(w.BPD > 0) {
+			t.Errorf("task %d: the whole bound is %g bits, its estimate %g ± %g", k, w.BPD, estimate[k].BPD, estimate[k].SE)
+		}
+		if sum := w.Parts.PriorBPD + w.Parts.DiffuseBPD + w.Parts.DecoderBPD; math.Abs(sum-w.BPD) > 1e-9*w.BPD {
+			t.Errorf("task %d: the parts sum to %g, the bound is %g", k, sum, w.BPD)
+		}
+		if _, err := likelihood.Load(filepath.Join(dir, "likelihood", fmt.Sprintf("task_%d.safetensors", k))); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
