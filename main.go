@@ -455,11 +455,12 @@ func bpdCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			bar := progressbar.NewOptions(len(trained.Benchmark.Tasks)*1000, progressbar.OptionSetWriter(os.Stderr),
-				progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
-			o.Progress = func(task, done, total int) { _ = bar.Set(task*1000 + 1000*done/total) }
+			if term.IsTerminal(int(os.Stderr.Fd())) {
+				bar := progressbar.NewOptions(len(trained.Benchmark.Tasks)*1000, progressbar.OptionSetWriter(os.Stderr),
+					progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
+				o.Progress = func(task, done, total int) { _ = bar.Set(task*1000 + 1000*done/total) }
+			}
 			tasks, err := trained.BPD(cmd.Context(), args[0], o)
-			_ = bar.Finish()
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,7 @@ type measurer struct {
 func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*measurer, error) {
 	m := &measurer{config: c, bench: bench}
 	var err error
-	if m.extractor, err = openExtractor(back, c); err != nil {
+	if m.extractor, err = openExtractor(back, c, bench); err != nil {
 		return nil, err
 	}
 	tasks := bench.Tasks
@@ -66,14 +66,18 @@ func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*me
 }
 
 // openExtractor returns the network whose features the metrics compare.
-func openExtractor(back compute.Backend, c Config) (metrics.Extractor, error) {
+func openExtractor(back compute.Backend, c Config, bench *datasets.Benchmark) (metrics.Extractor, error) {
 	if name := c.Evaluate.Extractor; name != "auto" {
 		if _, err := os.Stat(name); err != nil {
 			return nil, errors.Errorf("evaluate.extractor is %q; need \"auto\" or the file of an Inception network: %v", name, err)
 		}
 		return metrics.LoadInception(back, name)
 	}
-	return metrics.LoadClassifier(back, strings.Join(c.Benchmark.Datasets, "+"), c.Benchmark.Prep)
+	prep := c.Benchmark.Prep
+	if prep.Method == "none" {
+		prep = datasets.Prep{Method: "pad", Size: bench.H} // images left as they are have been padded to their own size
+	}
+	return metrics.LoadClassifier(back, strings.Join(c.Benchmark.Datasets, "+"), prep)
 }
 
 // imageSet is images as a set to look for copies in.
