@@ -1,0 +1,246 @@
+package dynamics
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/likelihood"
+)
+
+// Task is a task's images that a probe looks at; every task of a probe has as many, at least two.
+type Task struct {
+	Name string
+	Data *likelihood.Data
+}
+
+// Options say where and how a probe measures.
+type Options struct {
+	Timesteps []int  // ascending; [Strata] or [diffusion.Schedule.LogSNRTimesteps] choose some
+	Batch     int    // rows of every network call, the last filled up, so that a network compiles once
+	Seed      uint64 // of the noise
+}
+
+// Probe measures networks on the same noisy images again and again.
+type Probe struct {
+	Grid
+	process *diffusion.Process
+	tasks   []Task
+	batch   int
+	seed    uint64
+}
+
+// NewProbe prepares measurements on the tasks' images. It keeps them; they must not change.
+func NewProbe(p *diffusion.Process, tasks []Task, o Options) (*Probe, error) {
+	probe := &Probe{process: p, tasks: slices.Clone(tasks), batch: o.Batch, seed: o.Seed}
+	g := &probe.Grid
+	g.Timesteps, g.Prediction = slices.Clone(o.Timesteps), p.Prediction
+	if o.Batch < 1 {
+		return nil, errors.Errorf("dynamics: batch is %d; need at least 1", o.Batch)
+	}
+	for i, t := range tasks {
+		if err := t.Data.Validate(); err != nil {
+			return nil, errors.WithMessagef(err, "dynamics: task %d (%s)", i, t.Name)
+		}
+		first := tasks[0].Data
+		if t.Data.N != first.N || t.Data.Dim != first.Dim || t.Data.Channels != first.Channels {
+			return nil, errors.Errorf("dynamics: task %d (%s) has %d images of %d values, task 0 %d of %d; need as many of one size",
+				i, t.Name, t.Data.N, t.Data.Dim, first.N, first.Dim)
+		}
+		g.Tasks, g.Images = append(g.Tasks, t.Name), t.Data.N
+	}
+	for _, t := range g.Timesteps {
+		if t < 0 || t >= p.T {
+			return nil, errors.Errorf("dynamics: timestep %d; need 0 .. %d", t, p.T-1)
+		}
+		g.LogSNR = append(g.LogSNR, p.LogSNR(t))
+	}
+	if err := g.validate(); err != nil {
+		return nil, err
+	}
+	g.Probe = probe.identity()
+	return probe, nil
+}
+
+// identity is a hash of all that sets the noisy images and the labels beside them.
+func (p *Probe) identity() string {
+	h := sha256.New()
+	fmt.Fprintln(h, "palimpsest-probe-1", p.seed, p.Prediction, p.Timesteps, p.LogSNR)
+	for _, t := range p.tasks {
+		fmt.Fprintln(h, t.Data.N, t.Data.Dim, t.Data.Channels, t.Data.Labels)
+		for i := range t.Data.N {
+			fmt.Fprintln(h, imageID(t.Data, i))
+		}
+		h.Write(t.Data.Pixels)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// Snapshot is one network's losses.
+type Snapshot struct {
+	Grid
+	Rows []float64 // [task, t, image] mean square error, over an image's values, of what the network predicts
+}
+
+// Mean is the loss in what ("eps", "x0" or "v") averaged over images, [task, t], with its standard error over images.
+func (s *Snapshot) Mean(what string) (mean, se []float64, err error) {
+	mean, se = meanSE(s.Rows, s.Images)
+	if mean, err = s.Convert(mean, what); err != nil {
+		return nil, nil, err
+	}
+	se, err = s.Convert(se, what)
+	return mean, se, err
+}
+
+// Increase is how much higher than before a snapshot's loss is, [task, t], with the standard error over images of the
+// paired differences: noise and images being the same, it is far below that of either loss.
+func (s *Snapshot) Increase(before *Snapshot, what string) (increase, se []float64, err error) {
+	if !s.Grid.Equal(before.Grid) {
+		return nil, nil, errors.New("dynamics: the snapshots are of different probes; measure both with one")
+	}
+	difference := Snapshot{s.Grid, make([]float64, len(s.Rows))}
+	for i := range s.Rows {
+		difference.Rows[i] = s.Rows[i] - before.Rows[i]
+	}
+	return difference.Mean(what)
+}
+
+// meanSE averages every n values and gives the standard error of the mean.
+func meanSE(rows []float64, n int) (mean, se []float64) {
+	for group := range slices.Chunk(rows, n) {
+		m, square := 0.0, 0.0
+		for _, v := range group {
+			m += v / float64(n)
+		}
+		for _, v := range group {
+			square += (v - m) * (v - m)
+		}
+		mean, se = append(mean, m), append(se, math.Sqrt(square/float64(n-1)/float64(n)))
+	}
+	return mean, se
+}
+
+// Measure returns a network's losses. It fails on an error of d, an answer of the wrong size or that is not finite, or
+// when ctx ends.
+func (p *Probe) Measure(ctx context.Context, d diffusion.Denoiser) (*Snapshot, error) {
+	s := &Snapshot{p.Grid, make([]float64, len(p.Tasks)*len(p.Timesteps)*p.Images)}
+	channels := p.tasks[0].Data.Channels
+	outChannels := p.process.OutChannels(channels)
+	err := p.run(ctx, d.Output, func(b *rows, out []float32) error {
+		pixels := b.dim / channels
+		if len(out) != len(b.t)*pixels*outChannels {
+			return errors.Errorf("dynamics: the network returned %d values for %d images; variance %q needs %d an image",
+				len(out), len(b.t), p.process.Variance, pixels*outChannels)
+		}
+		each(b.n, func(r int) {
+			data, i, t := p.row(b.first + r)
+			noise := p.noise(data, i, t)
+			square := 0.0
+			for j, level := range image(data, i) {
+				k := (r*pixels+j/channels)*outChannels + j%channels
+				e := float64(out[k]) - p.process.Target(value(level), noise[j], t)
+				square += e * e
+			}
+			s.Rows[b.first+r] = square / float64(b.dim)
+		})
+		for r := range b.n {
+			if v := s.Rows[b.first+r]; math.IsNaN(v) || math.IsInf(v, 0) {
+				return errors.Errorf("dynamics: the loss at timestep %d is %g; has training diverged?", b.t[r], v)
+			}
+		}
+		return nil
+	})
+	return s, err
+}
+
+// rows is one batch: rows first, first+1, ... of [task, t, image], n of them wanted, the rest repeating the last.
+type rows struct {
+	first, n, dim int
+	x             []float32
+	t, y          []int32
+}
+
+// run shows every noisy image to network, batch by batch, and what it answers to keep.
+func (p *Probe) run(ctx context.Context, network func(x []float32, t, y []int32) ([]float32, error), keep func(b *rows, out []float32) error) error {
+	total, dim := len(p.Tasks)*len(p.Timesteps)*p.Images, p.tasks[0].Data.Dim
+	b := &rows{dim: dim, x: make([]float32, p.batch*dim), t: make([]int32, p.batch), y: make([]int32, p.batch)}
+	for b.first = 0; b.first < total; b.first += p.batch {
+		if err := ctx.Err(); err != nil {
+			return errors.WithMessagef(err, "dynamics: stopped after %d of %d rows", b.first, total)
+		}
+		b.n = min(p.batch, total-b.first)
+		each(p.batch, func(r int) {
+			data, i, t := p.row(b.first + min(r, b.n-1))
+			b.t[r], b.y[r] = int32(t), data.Labels[i]
+			signal, sigma := p.process.SqrtAlphaBar[t], p.process.SqrtOneMinAlphaBar[t]
+			noise := p.noise(data, i, t)
+			for j, level := range image(data, i) {
+				b.x[r*dim+j] = float32(signal*value(level) + sigma*noise[j]) // [ddpm] eq. 4
+			}
+		})
+		out, err := network(b.x, b.t, b.y)
+		if err != nil {
+			return err
+		}
+		if err := keep(b, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row tells the image and the timestep of a row of [task, t, image].
+func (p *Probe) row(k int) (data *likelihood.Data, i, t int) {
+	return p.tasks[k/p.Images/len(p.Timesteps)].Data, k % p.Images, p.Timesteps[k/p.Images%len(p.Timesteps)]
+}
+
+// noise is the noise of an image at a timestep, [dim].
+func (p *Probe) noise(data *likelihood.Data, i, t int) []float64 {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[0:], p.seed)
+	binary.LittleEndian.PutUint64(key[8:], uint64(imageID(data, i)))
+	binary.LittleEndian.PutUint64(key[16:], uint64(t))
+	copy(key[24:], "probe")
+	draw := rand.New(rand.NewChaCha8(key))
+	noise := make([]float64, data.Dim)
+	for j := range noise {
+		noise[j] = draw.NormFloat64()
+	}
+	return noise
+}
+
+func imageID(data *likelihood.Data, i int) int {
+	if data.IDs == nil {
+		return i
+	}
+	return data.IDs[i]
+}
+
+func image(data *likelihood.Data, i int) []uint8 { return data.Pixels[i*data.Dim : (i+1)*data.Dim] }
+
+// value is an 8-bit level on [-1, 1].
+func value(level uint8) float64 { return float64(level)/127.5 - 1 }
+
+// each calls f for 0 .. n-1 on all processors.
+func each(n int, f func(i int)) {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	var wait sync.WaitGroup
+	for w := range workers {
+		wait.Go(func() {
+			for i := w; i < n; i += workers {
+				f(i)
+			}
+		})
+	}
+	wait.Wait()
+}

@@ -1,0 +1,154 @@
+package dynamics
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"math"
+	"os"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// seriesFormat is the version that a stored series names.
+const seriesFormat = "palimpsest-dynamics-1"
+
+// Checkpoint says when along training losses were measured.
+type Checkpoint struct {
+	Step int `json:"step"` // optimiser steps done in all
+	Task int `json:"task"` // index of the task being learned, or just learned
+}
+
+// Series is the losses of one network along its training.
+type Series struct {
+	Grid
+	Checkpoints []Checkpoint `json:"checkpoints"` // of ascending steps and tasks
+	Loss        []float32    `json:"loss"`        // [checkpoint, task, t] mean over images, in what the network predicts
+	SE          []float32    `json:"se"`          // its standard error over images
+}
+
+// NewSeries starts an empty series of measurements by p.
+func NewSeries(p *Probe) *Series { return &Series{Grid: p.Grid} }
+
+// Append adds a snapshot taken after step optimiser steps while task was learned, or when it ended. Steps must ascend
+// and tasks must not fall.
+func (s *Series) Append(c Checkpoint, snapshot *Snapshot) error {
+	if !s.Grid.Equal(snapshot.Grid) {
+		return errors.Errorf("dynamics: a snapshot of probe %s in a series of probe %s; use one probe along a series", snapshot.Probe, s.Probe)
+	}
+	mean, se := meanSE(snapshot.Rows, s.Images)
+	grown := Series{s.Grid, append(s.Checkpoints[:len(s.Checkpoints):len(s.Checkpoints)], c), s.Loss, s.SE}
+	for i := range mean {
+		grown.Loss, grown.SE = append(grown.Loss, float32(mean[i])), append(grown.SE, float32(se[i]))
+	}
+	if err := grown.Validate(); err != nil {
+		return err
+	}
+	*s = grown
+	return nil
+}
+
+// Truncate drops the checkpoints after step, as resuming from there needs.
+func (s *Series) Truncate(step int) {
+	n := len(s.Checkpoints)
+	for n > 0 && s.Checkpoints[n-1].Step > step {
+		n--
+	}
+	size := n * s.size()
+	s.Checkpoints, s.Loss, s.SE = s.Checkpoints[:n], s.Loss[:size], s.SE[:size]
+}
+
+// Validate reports arrays that do not fit, checkpoints out of order, and losses that are no losses.
+func (s *Series) Validate() error {
+	if err := s.Grid.validate(); err != nil {
+		return err
+	}
+	if need := len(s.Checkpoints) * s.size(); len(s.Loss) != need || len(s.SE) != need {
+		return errors.Errorf("dynamics: %d losses and %d errors; %d checkpoints of %d tasks at %d timesteps need %d",
+			len(s.Loss), len(s.SE), len(s.Checkpoints), len(s.Tasks), len(s.Timesteps), need)
+	}
+	before := Checkpoint{Step: -1}
+	for i, c := range s.Checkpoints {
+		if c.Step <= before.Step || c.Task < before.Task || c.Task >= len(s.Tasks) {
+			return errors.Errorf("dynamics: checkpoint %d is at step %d of task %d, after step %d of task %d; need ascending steps and tasks 0 .. %d",
+				i, c.Step, c.Task, before.Step, before.Task, len(s.Tasks)-1)
+		}
+		before = c
+	}
+	for i := range s.Loss {
+		for _, v := range []float64{float64(s.Loss[i]), float64(s.SE[i])} {
+			if !(v >= 0 && v <= math.MaxFloat32) {
+				return errors.Errorf("dynamics: loss %g ± %g at place %d; need finite values >= 0", s.Loss[i], s.SE[i], i)
+			}
+		}
+	}
+	return nil
+}
+
+// size is the number of losses of one checkpoint.
+func (s *Series) size() int { return len(s.Tasks) * len(s.Timesteps) }
+
+// Mean is the loss in what ("eps", "x0" or "v"), [checkpoint, task, t], with its standard error over images.
+func (s *Series) Mean(what string) (mean, se []float64, err error) {
+	mean, se = make([]float64, len(s.Loss)), make([]float64, len(s.SE))
+	for i := range s.Loss {
+		mean[i], se[i] = float64(s.Loss[i]), float64(s.SE[i])
+	}
+	if mean, err = s.Convert(mean, what); err != nil {
+		return nil, nil, err
+	}
+	se, err = s.Convert(se, what)
+	return mean, se, err
+}
+
+// LearnedAt is the last checkpoint at which a task was being learned, or -1 where there is none.
+func (s *Series) LearnedAt(task int) int {
+	for i := len(s.Checkpoints) - 1; i >= 0; i-- {
+		if s.Checkpoints[i].Task == task {
+			return i
+		}
+	}
+	return -1
+}
+
+// storedSeries is a series with its format, as a file holds it.
+type storedSeries struct {
+	Format string `json:"format"`
+	*Series
+}
+
+// Save writes the series to path as one JSON object, whole or not at all.
+func (s *Series) Save(path string) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	text, err := json.Marshal(storedSeries{seriesFormat, s})
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	return errors.WithMessage(atomicfile.Write(path, append(text, '\n')), "dynamics")
+}
+
+// LoadSeries reads what [Series.Save] wrote. Another format, unknown fields, arrays that do not fit and anything after
+// the object are refused.
+func LoadSeries(path string) (*Series, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	stored := storedSeries{Series: &Series{}}
+	in := json.NewDecoder(bytes.NewReader(text))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&stored); err != nil {
+		return nil, errors.Wrapf(err, "dynamics: %s holds no stored losses", path)
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return nil, errors.Errorf("dynamics: %s has more than one JSON object", path)
+	}
+	if stored.Format != seriesFormat {
+		return nil, errors.Errorf("dynamics: %s has format %q; need %q: measure anew", path, stored.Format, seriesFormat)
+	}
+	return stored.Series, errors.WithMessage(stored.Series.Validate(), path)
+}
