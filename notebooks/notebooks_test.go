@@ -53,7 +53,7 @@ func TestNotebooks(t *testing.T) {
 			defer process.Close()
 			start := time.Now()
 			done, err := committed.Run(t.Context(), process, kernel.RunOptions{
-				CellTimeout: 5 * time.Minute,
+				CellTimeout: 15 * time.Minute,
 				OnCell: func(number int, first string) {
 					t.Logf("%6.1f s  cell %d: %s", time.Since(start).Seconds(), number, first)
 				},
