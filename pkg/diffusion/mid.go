@@ -1,0 +1,60 @@
+package diffusion
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/unet"
+)
+
+// MidBlock gives the activations after a network's middle block, for measures of representation drift.
+type MidBlock struct {
+	network *Network
+	exec    *model.Exec
+}
+
+// MidBlock returns the middle block of the network's trained weights, or of their moving average. Keep what it returns:
+// each compiles anew, once for a batch size. Close frees it.
+func (n *Network) MidBlock(ema bool) (*MidBlock, error) {
+	name := scopeModel
+	if ema {
+		name = scopeEMA
+	}
+	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, x, t, y *Node) *Node {
+		_, mid := n.UNet.ForwardWithMid(n.scope(name), n.seed, unet.Inputs{X: x, T: t, Y: y})
+		return mid
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &MidBlock{n, exec}, nil
+}
+
+// Close frees the compiled graphs. The network stays.
+func (m *MidBlock) Close() { m.exec.Finalize() }
+
+// Output evaluates the network up to its middle block on B noisy images x, [B, D] flat, at timesteps t [B] with labels
+// y [B], and returns the activations, [B, H/2^k·W/2^k·channels] flat with k = len(Mults)-1. They do not count as
+// predictions.
+func (m *MidBlock) Output(x []float32, t, y []int32) ([]float32, error) {
+	u, rows := m.network.UNet, len(t)
+	if need := rows * u.ImageSize * u.ImageSize * u.Channels; rows == 0 || len(x) != need || len(y) != rows {
+		return nil, errors.Errorf("diffusion: %d timesteps, %d labels and %d pixels; need %d pixels and one label a timestep",
+			rows, len(y), len(x), need)
+	}
+	if err := m.network.labelsInRange(y); err != nil {
+		return nil, err
+	}
+	if err := m.network.build(); err != nil {
+		return nil, err
+	}
+	out, err := m.exec.Call1(tensors.FromFlatDataAndDimensions(x, rows, u.ImageSize, u.ImageSize, u.Channels),
+		tensors.FromFlatDataAndDimensions(t, rows), tensors.FromFlatDataAndDimensions(y, rows))
+	if err != nil {
+		return nil, errors.WithMessage(err, "diffusion: middle block")
+	}
+	defer out.MustFinalizeAll()
+	return tensors.CopyFlatData[float32](out)
+}

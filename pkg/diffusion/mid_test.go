@@ -1,0 +1,68 @@
+package diffusion
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// With all weights zero but the first convolution's centre, w_c for channel c, residual blocks add nothing and the
+// middle block holds w_c·x. The moving average keeps the first draw of the weights.
+func TestMidBlockByHand(t *testing.T) {
+	p := newProcess(t, Config{T: 50, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge})
+	u := plain()
+	u.Classes = 3
+	n := newNetwork(t, p, u, TrainConfig{LearningRate: 1e-3}, 1)
+	defer n.Close()
+	if err := n.build(); err != nil {
+		t.Fatal(err)
+	}
+	for v := range n.scope(scopeModel).IterVariables() {
+		values := make([]float32, v.Shape().Size())
+		if strings.HasSuffix(v.Path(), "/in/weights") {
+			for c := range u.Base {
+				values[4*u.Base+c] = float32(c + 1) // [3, 3, 1, Base]
+			}
+		}
+		if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := exampleBatch(n, 3)
+	outputs := make(map[bool][]float32)
+	for _, ema := range []bool{false, true} {
+		m, err := n.MidBlock(ema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if outputs[ema], err = m.Output(b.X, b.T, b.Y); err != nil {
+			t.Fatal(err)
+		}
+		if len(outputs[ema]) != 3*4*4*u.Base {
+			t.Fatalf("%d activations of 3 images of 16 pixels and %d channels", len(outputs[ema]), u.Base)
+		}
+		if _, err := m.Output(b.X[1:], b.T, b.Y); err == nil {
+			t.Error("a pixel too few passes")
+		}
+		if _, err := m.Output(b.X, b.T, []int32{0, 0, 4}); err == nil {
+			t.Error("label 4 of 3 classes passes")
+		}
+	}
+	moved := 0.0
+	for i, got := range outputs[false] {
+		want := float64(b.X[i/u.Base]) * float64(i%u.Base+1)
+		if math.Abs(float64(got)-want) > 1e-5 {
+			t.Errorf("activation %d is %g, want %g", i, got, want)
+		}
+		moved += math.Abs(float64(outputs[true][i]) - want)
+	}
+	if moved < 1 {
+		t.Error("the moving average has the trained weights")
+	}
+	if calls := n.PredictionCalls(); calls != 0 {
+		t.Errorf("%d predictions counted; want none", calls)
+	}
+}
