@@ -3,10 +3,12 @@ package cl
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 
 	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
 	"palimpsest/datasets"
@@ -27,14 +29,31 @@ const (
 // and never changes how many images are drawn), 0 is fine-tuning bit for bit. How many old images a step looks at is
 // the loop's replay_rows. A finished task's images are offered to the buffer once, at the task's end; during the first
 // task the buffer is empty and the replay rows weigh 0.
+//
+// Replay rows can look at chosen timesteps, "timestep-targeted rehearsal": with p = [ER.TimestepProbabilities] each
+// draws its timestep from p, independently, and still weighs Lambda/Replay, so that in expectation
+//
+//	L = E_uniform[loss_fresh] + Lambda·E_p[loss_replay]
+//
+// The images replayed are the same whatever p is. Weighing uniform rows by T·p(t) instead has the same expectation, but
+// spends rows that count for nothing where p is 0; weighing them by an unnormalised w(t) <= 1 also makes the replay loss
+// smaller as a whole, which here is left to Lambda. Nor is this importance sampling, which would divide by T·p(t) and
+// leave the expectation as it was. The loss weight that training gives each timestep multiplies all rows as ever.
 type ER struct {
 	Lambda float64 `yaml:"lambda"` // rehearsal coefficient, >= 0; default 1
 	Buffer int     `yaml:"buffer"` // images kept, >= 1; default 200
 	Policy string  `yaml:"policy"` // which are kept: see memory.NewPolicy; default "class-balanced"
 	Draw   string  `yaml:"draw"`   // which are replayed: DrawUniform (default) or DrawBalanced
 
+	// Timesteps says at which timesteps, by a formula such as "low:0.25"; default "", as the fresh rows, uniformly.
+	Timesteps string `yaml:"timesteps"`
+	// TimestepWeights say so by any number of values of a weight function, for instance a measured one; default none.
+	// Only one of the two is given.
+	TimestepWeights []float64 `yaml:"timestep_weights"`
+
 	memory    *memory.Buffer
-	evaluated int64 // images whose features herding asked for
+	evaluated int64           // images whose features herding asked for
+	timesteps timestepSampler // nil: replay rows keep the loop's
 }
 
 // NewER returns experience replay with its default settings.
@@ -63,6 +82,16 @@ func (e *ER) Label() string {
 	if e.Draw != usual.Draw {
 		label += " draw=" + e.Draw
 	}
+	if len(e.TimestepWeights) > 0 {
+		// Too many to list, so a hash tells one list from another.
+		hash := fnv.New32a()
+		for _, w := range e.TimestepWeights {
+			hash.Write(binary.LittleEndian.AppendUint64(nil, math.Float64bits(w)))
+		}
+		label += fmt.Sprintf(" t=weights:%08x", hash.Sum32())
+	} else if e.targeted() {
+		label += " t=" + e.Timesteps
+	}
 	return label
 }
 
@@ -77,7 +106,10 @@ func (e *ER) Validate() error {
 	if err := oneOf("er: policy", e.Policy, memory.PolicyNames()); err != nil {
 		return err
 	}
-	return oneOf("er: draw", e.Draw, []string{DrawUniform, DrawBalanced})
+	if err := oneOf("er: draw", e.Draw, []string{DrawUniform, DrawBalanced}); err != nil {
+		return err
+	}
+	return e.validateTimesteps()
 }
 
 // Begin implements [Strategy]. It returns an error for settings out of range, a loop without replay rows, and herding
@@ -100,7 +132,14 @@ func (e *ER) Begin(s Setup) error {
 	if err != nil {
 		return err
 	}
-	e.evaluated = 0
+	e.evaluated, e.timesteps = 0, nil
+	if e.targeted() {
+		p, err := e.TimestepProbabilities(s.Timesteps)
+		if err != nil {
+			return err
+		}
+		e.timesteps = floats.CumSum(p, p)
+	}
 	e.memory, err = memory.New(e.Buffer, policy, rand.New(rand.NewPCG(s.Seed, drawMemory)).Uint64())
 	return err
 }
@@ -117,6 +156,12 @@ func (e *ER) BeforeStep(s *Step) error {
 	images, weight := e.memory.Images(), e.Lambda/float64(s.Replay)
 	for row, i := range draw(s.RNG, s.Replay) {
 		s.SetReplay(row, images.Image(i), images.Labels[i], weight)
+	}
+	if e.timesteps != nil {
+		// After the images, so that they are the ones that replay at all timesteps draws.
+		for row := range s.Replay {
+			s.Batch.T[s.Fresh+row] = e.timesteps.draw(s.RNG)
+		}
 	}
 	return nil
 }

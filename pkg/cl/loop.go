@@ -91,6 +91,7 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	}
 	setup.Tasks, setup.FreshRows, setup.ReplayRows = len(b.Tasks), c.FreshRows, c.ReplayRows
 	setup.H, setup.W, setup.C, setup.Classes = b.H, b.W, b.C, len(b.ClassNames)
+	setup.Timesteps = n.Process.T
 	if err := s.Begin(setup); err != nil {
 		return nil, err
 	}

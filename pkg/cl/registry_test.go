@@ -1,7 +1,7 @@
 package cl_test
 
 import (
-	"maps"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -32,7 +32,7 @@ func TestRegistry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := cl.Settings(again); err != nil || !maps.Equal(got, settings) || again.Label() != s.Label() {
+		if got, err := cl.Settings(again); err != nil || !reflect.DeepEqual(got, settings) || again.Label() != s.Label() {
 			t.Errorf("%s: settings %v come back as %v (%v), label %q as %q", info.Name, settings, got, err, s.Label(), again.Label())
 		}
 	}

@@ -36,3 +36,22 @@ func TestERConforms(t *testing.T) {
 		})
 	}
 }
+
+func TestTargetedERConforms(t *testing.T) {
+	for name, set := range map[string]func(*cl.ER){
+		"formula": func(e *cl.ER) { e.Timesteps = "low:0.25" },
+		"weights": func(e *cl.ER) { e.TimestepWeights = []float64{0, 1, 5} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			er := func(lambda float64) func() cl.Strategy {
+				return func() cl.Strategy {
+					er := cl.NewER()
+					er.Lambda, er.Buffer = lambda, 11
+					set(er)
+					return er
+				}
+			}
+			cltest.Conform(t, er(0.3), cltest.Options{ZeroWeight: er(0), MaxImages: 11})
+		})
+	}
+}

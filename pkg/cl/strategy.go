@@ -36,6 +36,7 @@ type Setup struct {
 	FreshRows, ReplayRows int
 	H, W, C               int
 	Classes               int
+	Timesteps             int // T of the diffusion process
 
 	// Features maps prepared images to classifier features, a row an image, for herding. It is nil where the run
 	// has no extractor.
