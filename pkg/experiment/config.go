@@ -3,9 +3,11 @@ package experiment
 import (
 	"bytes"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
@@ -261,9 +263,24 @@ func (c Config) RunName() string {
 	slices.Sort(keys)
 	name := c.Strategy.Name
 	for _, k := range keys {
-		name += fmt.Sprintf("-%s%v", k, c.Strategy.Settings[k])
+		name += "-" + k + folderName(fmt.Sprint(c.Strategy.Settings[k]))
 	}
 	return fmt.Sprintf("%s-seed%d", name, c.Seed)
+}
+
+// folderName is a setting's value as part of a folder's name on any system: other characters than letters, digits and
+// ".+-" are left out, and what is long is told apart by a checksum.
+func folderName(value string) string {
+	name := strings.Map(func(r rune) rune {
+		if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".+-", r)) {
+			return r
+		}
+		return -1
+	}, value)
+	if len(name) > 24 {
+		return fmt.Sprintf("%.12s-%08x", name, crc32.ChecksumIEEE([]byte(value)))
+	}
+	return name
 }
 
 // LoadBenchmark loads the images and splits them into tasks, as a run of c sees them.

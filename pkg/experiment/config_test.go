@@ -68,6 +68,28 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+// Folder names are legal on every system and differ where the settings do.
+func TestRunNames(t *testing.T) {
+	name := func(settings map[string]any) string {
+		c := DefaultConfig()
+		c.Strategy.Name, c.Strategy.Settings = "er", settings
+		return c.RunName()
+	}
+	if got, want := name(map[string]any{"timesteps": "low:0.25", "lambda": 0.3}), "er-lambda0.3-timestepslow0.25-seed0"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	long := make([]any, 100)
+	for i := range long {
+		long[i] = 0.125
+	}
+	a := name(map[string]any{"timestep_weights": long})
+	long[99] = 0.25
+	b := name(map[string]any{"timestep_weights": long})
+	if a == b || len(a) > 64 || strings.ContainsAny(a, ":/\\ []") {
+		t.Errorf("two lists of weights give the names %q and %q", a, b)
+	}
+}
+
 func TestOverrides(t *testing.T) {
 	c, err := OverrideConfig("x", []byte("seed: 3\nloop: {fresh_rows: 4}"), []string{"loop.steps_per_task=9", "strategy.name=er", "strategy.lambda=0.25"})
 	if err != nil {
