@@ -28,7 +28,10 @@ func (p *Probe) Activations(ctx context.Context, r Representation) (*Activations
 		if len(out) == 0 || len(out)%len(b.t) != 0 || (b.first > 0 && len(out) != a.Features*len(b.t)) {
 			return errors.Errorf("dynamics: %d activations of %d images; need as many of each", len(out), len(b.t))
 		}
-		a.Features = len(out) / len(b.t)
+		if b.first == 0 {
+			a.Features = len(out) / len(b.t)
+			a.Values = make([]float32, 0, len(p.Tasks)*len(p.Timesteps)*p.Images*a.Features)
+		}
 		a.Values = append(a.Values, out[:b.n*a.Features]...)
 		return nil
 	})

@@ -33,7 +33,7 @@ func (f feature) Output(x []float32, t, y []int32) ([]float32, error) {
 	return out, nil
 }
 
-// A representation that is turned and scaled everywhere, but made of another pixel for label 1 at timestep 40, has
+// A representation that is turned and scaled everywhere, but made of another pixel for label 1 at timestep 20, has
 // drifted there alone.
 func TestDriftIsWhereItIs(t *testing.T) {
 	p := newProcess(t, 50, diffusion.PredictNoise, diffusion.FixedLarge)
@@ -41,7 +41,7 @@ func TestDriftIsWhereItIs(t *testing.T) {
 	probe := newProbe(t, p, tasks, Options{Timesteps: []int{20, 40}, Batch: 7, Seed: 1})
 	before := activations(t, probe, feature(func(x []float32, _, _ int32) []float32 { return x[:2] }))
 	after := activations(t, probe, feature(func(x []float32, t, y int32) []float32 {
-		if t == 40 && y == 1 {
+		if t == 20 && y == 1 {
 			return []float32{x[2], x[3], 0}
 		}
 		return []float32{-2 * x[1], 5, 2 * x[0]}
@@ -55,7 +55,7 @@ func TestDriftIsWhereItIs(t *testing.T) {
 	}
 	for i := range 4 {
 		same := math.Abs(d.CKA[i]-1) < 1e-9 && math.Abs(d.Unbiased[i]-1) < 1e-9
-		if same == (i == 3) || (i == 3 && d.CKA[i] > 0.7) {
+		if same == (i == 2) || (i == 2 && d.CKA[i] > 0.7) {
 			t.Errorf("task %d at timestep %d: CKA %g, unbiased %g", i/2, probe.Timesteps[i%2], d.CKA[i], d.Unbiased[i])
 		}
 	}
@@ -69,6 +69,28 @@ func TestDriftIsWhereItIs(t *testing.T) {
 	}
 	if _, err := probe.Activations(context.Background(), feature(func([]float32, int32, int32) []float32 { return nil })); err == nil {
 		t.Error("no activations pass")
+	}
+}
+
+// An untrained network predicts no noise at all: its loss is the noise's variance, 1 ± sqrt(2/16/images).
+func TestUntrainedNetworkLosesTheNoise(t *testing.T) {
+	p := newProcess(t, 50, diffusion.PredictNoise, diffusion.FixedLarge)
+	u := unet.Config{ImageSize: 4, Channels: 1, OutChannels: 1, Base: 4, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 2}
+	n, err := diffusion.NewNetwork(backendtest.Open(t), p, u, diffusion.TrainConfig{LearningRate: 1e-3}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	const images = 200
+	probe := newProbe(t, p, []Task{gaussianTask(images, 16, 0.3)}, Options{Timesteps: []int{5, 45}, Batch: 128})
+	mean, se, err := measure(t, probe, n.Denoiser(false)).Mean(diffusion.PredictNoise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range mean {
+		if ratio := se[k] / math.Sqrt(2./16/images); math.Abs(mean[k]-1) > 4*se[k] || ratio < 0.8 || ratio > 1.2 {
+			t.Errorf("timestep %d: %g ± %g (%g of its theory), want 1", probe.Timesteps[k], mean[k], se[k], ratio)
+		}
 	}
 }
 
