@@ -41,7 +41,7 @@ func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD,
 	}
 	var out []TaskBPD
 	for k, task := range t.Benchmark.Tasks {
-		data := testData(task, o.Images)
+		data := firstImages(task.Test, task.Classes, o.Images)
 		settings := likelihood.DefaultOptions()
 		settings.Batch, settings.Seed = o.Batch, o.Seed
 		if o.Progress != nil {
@@ -82,21 +82,21 @@ func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD,
 	return out, nil
 }
 
-// testData are the first test images of a task, evenly over its classes.
-func testData(task datasets.Task, n int) *likelihood.Data {
+// firstImages are the first n of a task's images, evenly over its classes.
+func firstImages(from *datasets.Images, classes []int, n int) *likelihood.Data {
 	var byClass [][]int
-	for _, class := range task.Classes {
-		byClass = append(byClass, task.Test.IndicesOf(class))
+	for _, class := range classes {
+		byClass = append(byClass, from.IndicesOf(class))
 	}
 	var chosen []int
-	for round := 0; len(chosen) < min(n, task.Test.N); round++ {
+	for round := 0; len(chosen) < min(n, from.N); round++ {
 		for _, of := range byClass {
 			if round < len(of) && len(chosen) < n {
 				chosen = append(chosen, of[round])
 			}
 		}
 	}
-	images := task.Test.Select(chosen)
+	images := from.Select(chosen)
 	data := &likelihood.Data{N: images.N, Dim: images.ImageSize(), Channels: images.C, Pixels: images.Pixels, IDs: chosen}
 	for _, label := range images.Labels {
 		data.Labels = append(data.Labels, int32(label))

@@ -29,6 +29,7 @@ type Config struct {
 	Loop      cl.LoopConfig         `yaml:"loop"`
 	Strategy  cl.Spec               `yaml:"strategy"`
 	Evaluate  EvaluateConfig        `yaml:"evaluate"`
+	Probe     ProbeConfig           `yaml:"probe"`
 
 	CheckpointEvery int `yaml:"checkpoint_every"` // optimiser steps between checkpoints; 0: only at the end of each task
 }
@@ -87,6 +88,7 @@ func DefaultConfig() Config {
 			SamplesPerTask: 100, Reference: "test", EMA: true, Batch: 100, Extractor: "auto",
 			Sampler: diffusion.SamplerConfig{Name: "dpm++2m", Steps: 10, Clip: true},
 		},
+		Probe:           ProbeConfig{Images: 8, Timesteps: 20},
 		CheckpointEvery: 100,
 	}
 }
@@ -245,6 +247,9 @@ func (c Config) Validate() error {
 		return err
 	}
 	if _, err := p.LossWeights(c.Train.LossWeight); err != nil {
+		return err
+	}
+	if err := c.Probe.validate(p.T); err != nil {
 		return err
 	}
 	_, err = cl.New(c.Strategy)

@@ -50,6 +50,7 @@ func TestConfigErrors(t *testing.T) {
 		{"no rows", "loop: {fresh_rows: 0}", []string{"fresh_rows 0"}},
 		{"guidance without label dropout", "evaluate: {guidance: 2}", []string{"label_dropout"}},
 		{"validation without a split", "evaluate: {reference: validation}", []string{"val_fraction"}},
+		{"probe of one image", "probe: {every: 5, images: 1}", []string{"probe.images 1"}},
 		{"unknown schedule", "diffusion: {schedule: quadratic}", []string{`"quadratic"`, `"linear"`}},
 		{"unknown sampler", "evaluate: {sampler: {name: euler}}", []string{`"euler"`}},
 		{"two sets for class-incremental", "benchmark: {datasets: [mnist, cifar-10]}", []string{"2 sets", "needs one"}},

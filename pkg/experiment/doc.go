@@ -10,6 +10,7 @@
 //	samples/after_task_K.png a row a class, in task order
 //	metrics.csv, losses.csv  the measurements as tables, rewritten whole after each of them
 //	metrics.json             the same measurements so far in their stored form
+//	dynamics.json            where a probe is asked for: the loss of every task at many timesteps, along training
 //	result.json              the stored form of the finished run (pkg/results); written last
 //
 // Configurations are YAML; a key that does not exist is an error. Paths are relative to the working directory.

@@ -54,6 +54,7 @@ func smallConfig() Config {
 	c.Strategy.Name, c.Strategy.Settings = "er", map[string]any{"lambda": 0.5, "buffer": 12, "policy": "reservoir"}
 	c.Evaluate.SamplesPerTask, c.Evaluate.Batch, c.Evaluate.Sampler.Steps = 64, 64, 2
 	c.CheckpointEvery = 5
+	c.Probe = ProbeConfig{Every: 10, Images: 2, Timesteps: 4}
 	return c
 }
 
@@ -89,7 +90,7 @@ func outcome(t *testing.T, dir string) (r *results.Run, weights []byte, pictures
 	if err != nil || len(files) != 3 {
 		t.Fatalf("%d grids of samples, want 3 (%v)", len(files), err)
 	}
-	for _, f := range append(files, filepath.Join(dir, "metrics.csv"), filepath.Join(dir, "losses.csv")) {
+	for _, f := range append(files, filepath.Join(dir, "metrics.csv"), filepath.Join(dir, "losses.csv"), filepath.Join(dir, results.DynamicsFile)) {
 		data, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/results"
 )
 
@@ -41,6 +42,8 @@ type run struct {
 	log     io.Writer
 	loop    *cl.Loop
 	measure *measurer
+	probe   *dynamics.Probe // nil: none
+	series  *dynamics.Series
 	state   state
 	clock   clock
 	shown   time.Time
@@ -187,8 +190,11 @@ func (r *run) prepare() error {
 	} else {
 		r.say("%d steps of %d+%d rows, %d tasks of %s", r.loop.TotalSteps(), c.Loop.FreshRows, c.Loop.ReplayRows, len(r.loop.Benchmark.Tasks), r.loop.Benchmark.Name)
 	}
+	if err := r.openProbe(); err != nil {
+		return err
+	}
 	r.clock = clock{stepsLeft: r.loop.TotalSteps() - p.Total,
-		rowsLeft: (r.loop.Phases() - len(r.state.Evaluations)) * r.measure.rows(), spent: r.state.Cost.TrainSeconds + r.state.Cost.EvalSeconds}
+		rowsLeft: (r.loop.Phases()-len(r.state.Evaluations))*r.measure.rows() + r.probesLeft()*r.probeRows(), spent: r.state.Cost.TrainSeconds + r.state.Cost.EvalSeconds}
 	return nil
 }
 
@@ -281,6 +287,9 @@ func (r *run) trainPhase(ctx context.Context) error {
 			r.state.Losses = append(r.state.Losses, results.LossPoint{Step: l.Position.Total, Task: l.LastTask(),
 				Loss: r.state.LossSum / float64(r.state.LossCount)})
 			r.state.LossSum, r.state.LossCount = 0, 0
+		}
+		if err := r.measureDynamics(ctx); err != nil {
+			return err
 		}
 		r.report("train", false)
 		if every := r.config.CheckpointEvery; every > 0 && l.Position.Total%every == 0 && !l.PhaseDone() {

@@ -51,6 +51,9 @@ func TestStore(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name, "samples", "after_task_0.png"), []byte(name), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.WriteFile(filepath.Join(dir, name, DynamicsFile), []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 		runs = append(runs, &Run{Schema: Schema, Name: name, Strategy: Strategy{Label: "er"},
 			Evaluations: []Evaluation{{Grid: "samples/after_task_0.png"}}})
 	}
@@ -63,6 +66,9 @@ func TestStore(t *testing.T) {
 	}
 	if data, err := os.ReadFile(filepath.Join(to, first.Evaluations[0].Grid)); err != nil || string(data) != "er-seed0" {
 		t.Errorf("the first run's grid is %q, %v", data, err)
+	}
+	if _, err := os.Stat(filepath.Join(to, "dynamics", "er-seed1.json")); err != nil {
+		t.Error(err)
 	}
 	second, err := Load(filepath.Join(to, "er-seed1.json"))
 	if err != nil {

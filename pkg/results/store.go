@@ -10,8 +10,12 @@ import (
 	"palimpsest/pkg/atomicfile"
 )
 
+// DynamicsFile is where a run folder keeps what a probe measured along training (pkg/dynamics).
+const DynamicsFile = "dynamics.json"
+
 // Store keeps runs as a study small enough to be committed: from the run folders below dir it writes NAME.json of
-// each run to the folder to, and the sample grids of the first run of each strategy label beside them.
+// each run to the folder to, the sample grids of the first run of each strategy label to its samples, and what runs
+// measured along training to its dynamics.
 func Store(dir, to string, runs []*Run) error {
 	if err := os.MkdirAll(filepath.Join(to, "samples"), 0o755); err != nil {
 		return err
@@ -37,6 +41,16 @@ func Store(dir, to string, runs []*Run) error {
 			}
 		}
 		shown[r.Strategy.Label] = true
+		if series, err := os.ReadFile(filepath.Join(dir, r.Name, DynamicsFile)); err == nil {
+			if err := os.MkdirAll(filepath.Join(to, "dynamics"), 0o755); err != nil {
+				return err
+			}
+			if err := atomicfile.Write(filepath.Join(to, "dynamics", r.Name+".json"), series); err != nil {
+				return err
+			}
+		} else if !os.IsNotExist(err) {
+			return err
+		}
 		if err := copied.Save(filepath.Join(to, r.Name+".json")); err != nil {
 			return err
 		}

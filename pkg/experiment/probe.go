@@ -1,0 +1,116 @@
+package experiment
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/results"
+)
+
+// ProbeConfig says how often the loss of every task is measured at many timesteps along training.
+type ProbeConfig struct {
+	Every     int `yaml:"every"`     // optimiser steps between measurements; each task's end has one too; 0: none at all
+	Images    int `yaml:"images"`    // test images (or validation ones, as evaluate.reference says) of each task
+	Timesteps int `yaml:"timesteps"` // middles of as many equal strata of the timesteps
+}
+
+// validate reports settings no probe can be made from; total is the number of timesteps.
+func (c ProbeConfig) validate(total int) error {
+	switch {
+	case c.Every < 0:
+		return errors.Errorf("probe.every is %d; need 0 (no probe) or more", c.Every)
+	case c.Every > 0 && (c.Images < 2 || c.Timesteps < 1 || c.Timesteps > total):
+		return errors.Errorf("probe.images %d, timesteps %d; need at least 2, and 1 to %d", c.Images, c.Timesteps, total)
+	}
+	return nil
+}
+
+// openProbe prepares the probe and, where the run goes on, reads what it had measured by then.
+func (r *run) openProbe() error {
+	c := r.config
+	if c.Probe.Every == 0 {
+		return nil
+	}
+	timesteps, err := dynamics.Strata(c.Diffusion.T, c.Probe.Timesteps)
+	if err != nil {
+		return err
+	}
+	var tasks []dynamics.Task
+	for _, t := range r.loop.Benchmark.Tasks {
+		images := t.Test
+		if c.Evaluate.Reference == "validation" {
+			images = t.Val
+		}
+		tasks = append(tasks, dynamics.Task{Name: t.Name, Data: firstImages(images, t.Classes, c.Probe.Images)})
+	}
+	// The batch is the sampler's, so that one compiled network serves both.
+	r.probe, err = dynamics.NewProbe(r.loop.Network.Process, tasks, dynamics.Options{Timesteps: timesteps,
+		Batch: min(c.Evaluate.Batch, c.Evaluate.SamplesPerTask), Seed: c.Seed})
+	if err != nil {
+		return err
+	}
+	r.series = dynamics.NewSeries(r.probe)
+	if r.loop.Position.Total == 0 {
+		return nil
+	}
+	path := filepath.Join(r.dir, results.DynamicsFile)
+	s, err := dynamics.LoadSeries(path)
+	if err != nil && !os.IsNotExist(errors.Cause(err)) {
+		return err
+	}
+	if err == nil {
+		if !s.Grid.Equal(r.probe.Grid) {
+			return errors.Errorf("%s was measured by another probe; remove the run folder to start again", path)
+		}
+		s.Truncate(r.loop.Position.Total)
+		r.series = s
+	}
+	return nil
+}
+
+// probeRows is how many rows one measurement of the probe runs through the network.
+func (r *run) probeRows() int {
+	c := r.config.Probe
+	return len(r.loop.Benchmark.Tasks) * c.Images * c.Timesteps
+}
+
+// probesLeft is how many measurements of the probe are still to come.
+func (r *run) probesLeft() int {
+	every := r.config.Probe.Every
+	if every == 0 {
+		return 0
+	}
+	n := 0
+	for step := r.loop.Position.Total + 1; step <= r.loop.TotalSteps(); step++ {
+		if step%every == 0 || step%r.loop.PhaseSteps() == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// measureDynamics adds a measurement of the probe where the step just done asks for one.
+func (r *run) measureDynamics(ctx context.Context) error {
+	l := r.loop
+	if r.probe == nil || (l.Position.Total%r.config.Probe.Every != 0 && !l.PhaseDone()) {
+		return nil
+	}
+	start := time.Now()
+	snapshot, err := r.probe.Measure(ctx, l.Network.Denoiser(r.config.Evaluate.EMA))
+	if err != nil {
+		return err
+	}
+	if err := r.series.Append(dynamics.Checkpoint{Step: l.Position.Total, Task: l.LastTask()}, snapshot); err != nil {
+		return err
+	}
+	seconds := time.Since(start).Seconds()
+	r.state.Cost.EvalSeconds += seconds
+	r.clock.rows(r.probeRows(), seconds)
+	// Saved before the checkpoint that counts on it; what a killed run measured beyond its checkpoint is dropped.
+	return r.series.Save(filepath.Join(r.dir, results.DynamicsFile))
+}
