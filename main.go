@@ -52,7 +52,7 @@ func main() {
 	}
 	usage = true // until a command's own work begins, an error is one of usage
 	root.AddCommand(setupCommand(), labCommand(), benchCommand(), runCommand(), resumeCommand(), sampleCommand(),
-		bpdCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
+		bpdCommand(), dynamicsCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return
@@ -482,6 +482,25 @@ func bpdCommand() *cobra.Command {
 	c.Flags().IntVar(&o.Images, "images", 32, "test images of each task")
 	c.Flags().IntVar(&o.Terms, "terms", 81, "timesteps an image, odd; 0: all of them")
 	c.Flags().Uint64Var(&o.Seed, "seed", 0, "seed of the noise")
+	return c
+}
+
+func dynamicsCommand() *cobra.Command {
+	bins := 5
+	c := &cobra.Command{
+		Use: "dynamics DIR", Short: "Show which timesteps a study's strategies forget", Args: cobra.ExactArgs(1),
+		Long: "Dynamics reads what the probe of runs measured along training (--set probe.every=50) and prints, by range of timesteps,\n" +
+			"how much higher the loss of old tasks is at the end than just after each was learned, as a share of the latter.",
+		Example: "  go run . bench --strategies finetune,er --sweep lambda=1 --set probe.every=50 --dir runs/dynamics\n  go run . dynamics runs/dynamics",
+		RunE: func(_ *cobra.Command, args []string) error {
+			table, err := experiment.ForgettingByTimestep(args[0], bins)
+			if err == nil {
+				fmt.Print(table.Markdown())
+			}
+			return err
+		},
+	}
+	c.Flags().IntVar(&bins, "bins", bins, "ranges of timesteps")
 	return c
 }
 

@@ -1,0 +1,166 @@
+package experiment
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/results"
+)
+
+// DynamicsRow is the forgetting of one strategy in one range of timesteps, over all tasks but the last and all seeds.
+type DynamicsRow struct {
+	Label    string
+	Seeds    int
+	Relative []float64 // increase of the noise-prediction loss at the end over its level just learned, a share of that level, by bin
+	Std      []float64 // over seeds; NaN with one
+}
+
+// DynamicsTable compares how the strategies of stored runs forget by timestep.
+type DynamicsTable struct {
+	Edges  []float64 // of the bins, in timesteps
+	LogSNR []float64 // mean of each bin, nats
+	Rows   []DynamicsRow
+}
+
+// ForgettingByTimestep reads the probes' series of the runs stored in the folder dir, or of a study's run folders, and
+// bins the forgetting of each strategy by timestep: for each run the mean over the old tasks of the loss at the end of
+// training less the loss just after the task was learned, divided by the latter.
+func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
+	var paths []string
+	for _, pattern := range []string{"*.json", "*/result.json", "result.json"} {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, found...)
+	}
+	table := &DynamicsTable{}
+	var order []string
+	bySeed := map[string][][]float64{}
+	var probe string
+	for _, path := range paths {
+		if filepath.Base(path) == results.DynamicsFile || filepath.Base(path) == "metrics.json" {
+			continue
+		}
+		r, err := results.Load(path)
+		if err != nil {
+			return nil, err
+		}
+		s, err := loadSeries(path, r.Name)
+		if os.IsNotExist(errors.Cause(err)) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		// Seeds differ in the probe's noise as in all else; what must agree is where it looks.
+		where := fmt.Sprint(s.Tasks, s.Timesteps, s.Prediction)
+		if probe == "" {
+			probe = where
+		} else if where != probe {
+			return nil, errors.Errorf("%s was probed at other tasks or timesteps than the runs before; compare runs of one study", path)
+		}
+		relative, edges, logSNR, err := binnedForgetting(s, bins)
+		if err != nil {
+			return nil, errors.WithMessage(err, path)
+		}
+		table.Edges, table.LogSNR = edges, logSNR
+		if _, ok := bySeed[r.Strategy.Label]; !ok {
+			order = append(order, r.Strategy.Label)
+		}
+		bySeed[r.Strategy.Label] = append(bySeed[r.Strategy.Label], relative)
+	}
+	if len(order) == 0 {
+		return nil, errors.Errorf("no run in %s has a %s; run with --set probe.every=50", dir, results.DynamicsFile)
+	}
+	for _, label := range order {
+		row := DynamicsRow{Label: label, Seeds: len(bySeed[label])}
+		for bin := range bins {
+			var sum, squares float64
+			for _, run := range bySeed[label] {
+				sum += run[bin]
+			}
+			mean := sum / float64(row.Seeds)
+			for _, run := range bySeed[label] {
+				squares += (run[bin] - mean) * (run[bin] - mean)
+			}
+			row.Relative = append(row.Relative, mean)
+			row.Std = append(row.Std, math.Sqrt(squares/float64(row.Seeds-1)))
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return table, nil
+}
+
+// loadSeries reads the series that belongs to a result: beside it in a run folder, or in dynamics/ of a stored study.
+func loadSeries(result, name string) (*dynamics.Series, error) {
+	if filepath.Base(result) == "result.json" {
+		return dynamics.LoadSeries(filepath.Join(filepath.Dir(result), results.DynamicsFile))
+	}
+	return dynamics.LoadSeries(filepath.Join(filepath.Dir(result), "dynamics", name+".json"))
+}
+
+// binnedForgetting is the relative increase at a series' last checkpoint, averaged over old tasks, by bin of timesteps.
+func binnedForgetting(s *dynamics.Series, bins int) (relative, edges, logSNR []float64, err error) {
+	m, err := s.Map(diffusion.PredictNoise, len(s.Checkpoints)-1)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if len(m.Old) == 0 {
+		return nil, nil, nil, errors.New("there is one task only; nothing could be forgotten")
+	}
+	b, err := s.EvenBins(dynamics.AxisT, bins)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	byTask, count, err := s.Bin(m.Relative, b)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	for bin, n := range count {
+		if n == 0 {
+			return nil, nil, nil, errors.Errorf("bin %d of %d holds none of the %d probed timesteps; ask for fewer bins", bin, bins, len(s.Timesteps))
+		}
+	}
+	relative = make([]float64, bins)
+	for task := range m.Old {
+		for bin := range bins {
+			relative[bin] += byTask[task*bins+bin] / float64(len(m.Old))
+		}
+	}
+	logSNR, _, err = s.Bin(s.LogSNR, b)
+	return relative, b.Edges, logSNR, err
+}
+
+// Markdown is the table in Markdown, a column a range of timesteps.
+func (d *DynamicsTable) Markdown() string {
+	var b strings.Builder
+	b.WriteString("| strategy |")
+	for i := range d.LogSNR {
+		fmt.Fprintf(&b, " t %.0f–%.0f |", d.Edges[i], d.Edges[i+1])
+	}
+	b.WriteString("\n|---|" + strings.Repeat("--:|", len(d.LogSNR)) + "\n| *log-SNR, nats* |")
+	for _, v := range d.LogSNR {
+		fmt.Fprintf(&b, " *%.1f* |", v)
+	}
+	b.WriteString("\n")
+	for _, r := range d.Rows {
+		fmt.Fprintf(&b, "| %s |", r.Label)
+		for i, v := range r.Relative {
+			fmt.Fprintf(&b, " %+.0f %%", 100*v)
+			if !math.IsNaN(r.Std[i]) {
+				fmt.Fprintf(&b, " ± %.0f", 100*r.Std[i])
+			}
+			b.WriteString(" |")
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
