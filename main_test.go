@@ -1,21 +1,36 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/report"
 )
 
-// The README's table is the one its command makes from the stored study.
-func TestREADMETableIsThatOfTheStoredStudy(t *testing.T) {
-	study, err := report.Open("notebooks/results/quick")
+// The README's tables are those its commands make from the stored studies.
+func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
+	for _, name := range []string{"quick", "timesteps"} {
+		study, err := report.Open("notebooks/results/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := report.CheckTable("README.md", name, study.Runs); err != nil {
+			t.Errorf("%v: run `go run . report notebooks/results/%s --table README.md:%s`", err, name, name)
+		}
+	}
+	table, err := experiment.ForgettingByTimestep("notebooks/results/dynamics", 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := report.CheckTable("README.md", "quick", study.Runs); err != nil {
-		t.Errorf("%v: run `go run . report notebooks/results/quick --table README.md:quick`", err)
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), table.Markdown()) {
+		t.Errorf("README.md lacks the table that `go run . dynamics notebooks/results/dynamics` prints:\n%s", table.Markdown())
 	}
 }
 
