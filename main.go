@@ -218,7 +218,7 @@ func grid(label string, text []byte, set, names, sweeps []string, seeds int) ([]
 			}
 		}
 	}
-	// The longest runs last would leave a core idle at the end; seeds together let a first comparison be seen early.
+	// Seed by seed: the first comparison is whole before the second begins.
 	slices.SortStableFunc(configs, func(a, b experiment.Config) int { return int(a.Seed) - int(b.Seed) })
 	return configs, nil
 }
