@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -395,6 +396,18 @@ func runDisplay(out *os.File) func(experiment.Progress) {
 	}
 }
 
+// openBackend installs the plugin unless it is there, opens a backend and says which.
+func openBackend(ctx context.Context, out io.Writer) (compute.Backend, error) {
+	if err := kernelsetup.EnsurePlugin(ctx, out); err != nil {
+		return nil, err
+	}
+	back, choice, err := backend.Open()
+	if err == nil {
+		fmt.Fprintln(out, choice)
+	}
+	return back, err
+}
+
 func sampleCommand() *cobra.Command {
 	var (
 		classes  []int
@@ -407,14 +420,10 @@ func sampleCommand() *cobra.Command {
 		Use: "sample DIR", Short: "Draw images from the network of a run", Args: cobra.ExactArgs(1),
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
-				return err
-			}
-			back, choice, err := backend.Open()
+			back, err := openBackend(cmd.Context(), os.Stdout)
 			if err != nil {
 				return err
 			}
-			fmt.Println(choice)
 			trained, err := experiment.OpenTrained(back, args[0])
 			if err != nil {
 				return err
@@ -443,14 +452,10 @@ func bpdCommand() *cobra.Command {
 			"it within one protocol only.",
 		Example: "  go run . bpd runs/bench/joint-seed0\n  go run . bpd runs/bench/finetune-seed0 --images 16 --terms 0",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
-				return err
-			}
-			back, choice, err := backend.Open()
+			back, err := openBackend(cmd.Context(), os.Stdout)
 			if err != nil {
 				return err
 			}
-			fmt.Println(choice)
 			trained, err := experiment.OpenTrained(back, args[0])
 			if err != nil {
 				return err
@@ -588,14 +593,10 @@ func trainClassifierCommand() *cobra.Command {
 
 // trainClassifier trains and stores one classifier.
 func trainClassifier(ctx context.Context, name string, prep datasets.Prep, seed uint64, output string, out io.Writer) error {
-	if err := kernelsetup.EnsurePlugin(ctx, out); err != nil {
-		return err
-	}
-	back, choice, err := backend.Open()
+	back, err := openBackend(ctx, out)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(out, choice)
 	data, err := metrics.LoadJoined(name)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
 )
 
@@ -33,27 +34,16 @@ type DynamicsTable struct {
 // bins the forgetting of each strategy by timestep: for each run the mean over the old tasks of the loss at the end of
 // training less the loss just after the task was learned, divided by the latter.
 func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
-	var paths []string
-	for _, pattern := range []string{"*.json", "*/result.json", "result.json"} {
-		found, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, found...)
+	study, err := report.Open(dir)
+	if err != nil {
+		return nil, errors.WithMessage(err, "reading a study made with --set probe.every=50")
 	}
 	table := &DynamicsTable{}
 	var order []string
 	bySeed := map[string][][]float64{}
 	var probe string
-	for _, path := range paths {
-		if filepath.Base(path) == results.DynamicsFile || filepath.Base(path) == "metrics.json" {
-			continue
-		}
-		r, err := results.Load(path)
-		if err != nil {
-			return nil, err
-		}
-		s, err := loadSeries(path, r.Name)
+	for i, r := range study.Runs {
+		s, err := loadSeries(study.Dirs[i], r.Name)
 		if os.IsNotExist(errors.Cause(err)) {
 			continue
 		}
@@ -65,11 +55,11 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		if probe == "" {
 			probe = where
 		} else if where != probe {
-			return nil, errors.Errorf("%s was probed at other tasks or timesteps than the runs before; compare runs of one study", path)
+			return nil, errors.Errorf("run %s was probed at other tasks or timesteps than the runs before; compare runs of one study", r.Name)
 		}
 		relative, edges, logSNR, err := binnedForgetting(s, bins)
 		if err != nil {
-			return nil, errors.WithMessage(err, path)
+			return nil, errors.WithMessagef(err, "run %s", r.Name)
 		}
 		table.Edges, table.LogSNR = edges, logSNR
 		if _, ok := bySeed[r.Strategy.Label]; !ok {
@@ -83,28 +73,25 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 	for _, label := range order {
 		row := DynamicsRow{Label: label, Seeds: len(bySeed[label])}
 		for bin := range bins {
-			var sum, squares float64
+			var values []float64
 			for _, run := range bySeed[label] {
-				sum += run[bin]
+				values = append(values, run[bin])
 			}
-			mean := sum / float64(row.Seeds)
-			for _, run := range bySeed[label] {
-				squares += (run[bin] - mean) * (run[bin] - mean)
-			}
-			row.Relative = append(row.Relative, mean)
-			row.Std = append(row.Std, math.Sqrt(squares/float64(row.Seeds-1)))
+			over := report.NewStat(values)
+			row.Relative, row.Std = append(row.Relative, over.Mean), append(row.Std, over.Std)
 		}
 		table.Rows = append(table.Rows, row)
 	}
 	return table, nil
 }
 
-// loadSeries reads the series that belongs to a result: beside it in a run folder, or in dynamics/ of a stored study.
-func loadSeries(result, name string) (*dynamics.Series, error) {
-	if filepath.Base(result) == "result.json" {
-		return dynamics.LoadSeries(filepath.Join(filepath.Dir(result), results.DynamicsFile))
+// loadSeries reads the series of the run whose result is in the folder dir: a run folder, or a stored study with its
+// series in dynamics/.
+func loadSeries(dir, name string) (*dynamics.Series, error) {
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+		return dynamics.LoadSeries(filepath.Join(dir, results.DynamicsFile))
 	}
-	return dynamics.LoadSeries(filepath.Join(filepath.Dir(result), "dynamics", name+".json"))
+	return dynamics.LoadSeries(filepath.Join(dir, "dynamics", name+".json"))
 }
 
 // binnedForgetting is the relative increase at a series' last checkpoint, averaged over old tasks, by bin of timesteps.

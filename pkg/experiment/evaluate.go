@@ -82,16 +82,19 @@ func openExtractor(back compute.Backend, c Config, bench *datasets.Benchmark) (m
 
 // imageSet is images as a set to look for copies in.
 func imageSet(im *datasets.Images) (*metrics.ImageSet, error) {
-	pixels := make([]float32, len(im.Pixels))
-	datasets.Scale(pixels, im.Pixels)
-	return metrics.NewImageSet(pixels, im.ImageSize())
+	return metrics.NewImageSet(scaled(im), im.ImageSize())
 }
 
 // imageFeatures maps prepared images to features, a row an image.
 func (m *measurer) imageFeatures(im *datasets.Images) (*mat.Dense, error) {
+	return m.extractor.Features(scaled(im), im.N)
+}
+
+// scaled are all pixels of im in [-1, 1].
+func scaled(im *datasets.Images) []float32 {
 	pixels := make([]float32, len(im.Pixels))
 	datasets.Scale(pixels, im.Pixels)
-	return m.extractor.Features(pixels, im.N)
+	return pixels
 }
 
 // rows is how many rows one evaluation runs through the network.
