@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/likelihood"
+	"palimpsest/pkg/parallel"
 )
 
 // Task is a task's images that a probe looks at; every task of a probe has as many, at least two.
@@ -142,7 +141,7 @@ func (p *Probe) Measure(ctx context.Context, d diffusion.Denoiser) (*Snapshot, e
 			return errors.Errorf("dynamics: the network returned %d values for %d images; variance %q needs %d an image",
 				len(out), len(b.t), p.process.Variance, pixels*outChannels)
 		}
-		each(b.n, func(r int) {
+		parallel.For(b.n, func(r int) {
 			data, i, t := p.row(b.first + r)
 			noise := p.noise(data, i, t)
 			square := 0.0
@@ -179,7 +178,7 @@ func (p *Probe) run(ctx context.Context, network func(x []float32, t, y []int32)
 			return errors.WithMessagef(err, "dynamics: stopped after %d of %d rows", b.first, total)
 		}
 		b.n = min(p.batch, total-b.first)
-		each(p.batch, func(r int) {
+		parallel.For(p.batch, func(r int) {
 			data, i, t := p.row(b.first + min(r, b.n-1))
 			b.t[r], b.y[r] = int32(t), data.Labels[i]
 			signal, sigma := p.process.SqrtAlphaBar[t], p.process.SqrtOneMinAlphaBar[t]
@@ -230,17 +229,3 @@ func image(data *likelihood.Data, i int) []uint8 { return data.Pixels[i*data.Dim
 
 // value is an 8-bit level on [-1, 1].
 func value(level uint8) float64 { return float64(level)/127.5 - 1 }
-
-// each calls f for 0 .. n-1 on all processors.
-func each(n int, f func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n)
-	var wait sync.WaitGroup
-	for w := range workers {
-		wait.Go(func() {
-			for i := w; i < n; i += workers {
-				f(i)
-			}
-		})
-	}
-	wait.Wait()
-}

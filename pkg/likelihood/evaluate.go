@@ -3,13 +3,12 @@ package likelihood
 import (
 	"context"
 	"math"
-	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/parallel"
 )
 
 // Options say how terms of the bound are computed. Start from [DefaultOptions].
@@ -75,7 +74,7 @@ func (e *evaluator) run(ctx context.Context, n int, pair func(k int) (image, t i
 	}
 	fill := func(s *slot, first int) {
 		s.first, s.rows = first, min(batch, n-first)
-		parallel(batch, func(r int) {
+		parallel.For(batch, func(r int) {
 			k := first
 			if r < s.rows {
 				k += r
@@ -108,7 +107,7 @@ func (e *evaluator) run(ctx context.Context, n int, pair func(k int) (image, t i
 		}
 		scoring.Wait()
 		scoring.Go(func() {
-			parallel(s.rows, func(r int) {
+			parallel.For(s.rows, func(r int) {
 				keep(s.first+r, e.score(s.image[r], int(s.t[r]), s.x[r*dim:(r+1)*dim], out[r*width:(r+1)*width]))
 			})
 		})
@@ -189,29 +188,4 @@ func priorBPD(s *diffusion.Schedule, image []uint8) float64 {
 	}
 	nats := 0.5 * (ab*square - float64(len(image))*(ab+math.Log1p(-ab)))
 	return bitsPerDim(nats, len(image))
-}
-
-// parallel calls f for 0 .. n-1 on all processors.
-func parallel(n int, f func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n)
-	if workers == 1 {
-		for i := range n {
-			f(i)
-		}
-		return
-	}
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range workers {
-		wait.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				f(i)
-			}
-		})
-	}
-	wait.Wait()
 }

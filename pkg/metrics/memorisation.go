@@ -7,6 +7,8 @@ import (
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
+
+	"palimpsest/pkg/parallel"
 )
 
 // DefaultCopyRatio is the usual bound on the distance ratio below which a sample is a copy,
@@ -95,7 +97,7 @@ func (s *ImageSet) Nearest(samples []float32) ([]Neighbour, error) {
 		blas32.Gemm(blas.NoTrans, blas.Trans, 1,
 			blas32.General{Rows: rows, Cols: s.size, Stride: s.size, Data: batch}, set,
 			0, blas32.General{Rows: rows, Cols: m, Stride: m, Data: dots[:rows*m]})
-		parallelRows(rows, func(i int) {
+		parallel.For(rows, func(i int) {
 			out[start+i] = s.nearestOf(batch[i*s.size:(i+1)*s.size], dots[i*m:(i+1)*m])
 		})
 	}

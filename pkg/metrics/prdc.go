@@ -2,13 +2,14 @@ package metrics
 
 import (
 	"math"
-	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
+
+	"palimpsest/pkg/parallel"
 )
 
 // DefaultK is the number of neighbours that [prdc] uses.
@@ -51,7 +52,7 @@ func PRDC(real, generated *mat.Dense, k int) (PRDCResult, error) {
 	inGen := make([]bool, n)   // is real image i in a generated ball
 	covered := make([]bool, n) // has real image i a generated image in its ball
 	var mu sync.Mutex
-	parallelRows(n, func(i int) {
+	parallel.For(n, func(i int) {
 		var hits []int
 		for j := range m {
 			d := floats.Distance(real.RawRowView(i), generated.RawRowView(j), 2)
@@ -95,7 +96,7 @@ func PRDC(real, generated *mat.Dense, k int) (PRDCResult, error) {
 func kthDistances(x *mat.Dense, k int) []float64 {
 	n, _ := x.Dims()
 	radius := make([]float64, n)
-	parallelRows(n, func(i int) {
+	parallel.For(n, func(i int) {
 		dist := make([]float64, 0, n-1)
 		for j := range n {
 			if j != i {
@@ -106,18 +107,4 @@ func kthDistances(x *mat.Dense, k int) []float64 {
 		radius[i] = dist[k-1]
 	})
 	return radius
-}
-
-// parallelRows calls work(i) for i in [0, n), on as many goroutines as there are processors.
-func parallelRows(n int, work func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < n; i += workers {
-				work(i)
-			}
-		})
-	}
-	wg.Wait()
 }
