@@ -35,6 +35,11 @@ type Run struct {
 	Evaluations []Evaluation   `json:"evaluations"`
 	Losses      []LossPoint    `json:"losses"`
 	Cost        Cost           `json:"cost"`
+
+	// Sensitivity is the likelihood of every task's images under the final network, computed in other ways, and
+	// Outside that of images of other sets; both only where the run was asked to.
+	Sensitivity []BPDVariant `json:"sensitivity,omitempty"`
+	Outside     []OutsideBPD `json:"outside,omitempty"`
 }
 
 // Strategy says which method ran and with which settings.
@@ -79,6 +84,49 @@ type Protocol struct {
 	EMA             bool    `json:"ema"` // samples come from the averaged weights
 	NearestK        int     `json:"nearest_k"`
 	MemorisedRatio  float64 `json:"memorised_ratio"`
+
+	BPD *BPDProtocol `json:"bpd,omitempty"` // null where likelihoods were not measured
+}
+
+// BPDProtocol says how the likelihoods of a run were measured.
+type BPDProtocol struct {
+	Images   int       `json:"images"`   // of every task
+	Terms    int       `json:"terms"`    // timesteps an image, of T
+	T        int       `json:"t"`        // timesteps of the process
+	Variance string    `json:"variance"` // of the reverse process
+	Clip     bool      `json:"clip"`     // whether estimates of x_0 are clipped to [-1, 1]
+	Edges    []int     `json:"edges"`    // bin i of [BPD.Bins] holds the timesteps Edges[i] <= t < Edges[i+1]; t = 0 is the decoder's
+	LogSNR   []float64 `json:"log_snr"`  // nats, mean of each bin's timesteps
+}
+
+// BPD is the variational bound on the negative log-likelihood of images, in bits per dimension: Prior + the sum of Bins +
+// Decoder = Mean.
+type BPD struct {
+	Mean    float64   `json:"mean"`
+	SE      float64   `json:"se"` // standard error of the estimate from few timesteps against all, images and noise being the same
+	Prior   float64   `json:"prior"`
+	Decoder float64   `json:"decoder"`
+	Bins    []float64 `json:"bins"` // the terms of each bin's timesteps, summed
+}
+
+// BPDVariant is the likelihood by one way of computing it, the network being the same.
+type BPDVariant struct {
+	Name     string    `json:"name"` // "fixed-small, clipped"
+	Variance string    `json:"variance"`
+	Clip     bool      `json:"clip"`
+	CDF      string    `json:"cdf"`   // the decoder's: "exact" or "tanh"
+	Tasks    []float64 `json:"tasks"` // bits per dimension of each task's images
+	SE       []float64 `json:"se"`
+}
+
+// OutsideBPD is the likelihood of images of a set the network was not trained on (or, to compare, was) by an
+// unconditional network.
+type OutsideBPD struct {
+	Dataset string    `json:"dataset"`
+	Images  int       `json:"images"`
+	Mean    float64   `json:"mean"`
+	SE      float64   `json:"se"`       // as [BPD.SE]
+	ByImage []float64 `json:"by_image"` // bits per dimension of each image
 }
 
 // Provenance says where the run came from.
@@ -124,6 +172,8 @@ type TaskMetrics struct {
 	ClassAccuracy   *float64 `json:"class_accuracy"`
 	MemorisedBuffer *float64 `json:"memorised_buffer"` // null where the strategy keeps no images
 	MemorisedTrain  *float64 `json:"memorised_train"`
+
+	BPD *BPD `json:"bpd,omitempty"` // null where it was not measured
 }
 
 // UnionMetrics are the numbers over the samples of all tasks seen so far together.

@@ -4,18 +4,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
 )
 
-// DynamicsFile is where a run folder keeps what a probe measured along training (pkg/dynamics).
-const DynamicsFile = "dynamics.json"
+// Files of pkg/dynamics in a run folder.
+const (
+	DynamicsFile = "dynamics.json" // what a probe measured along training
+	AutopsyFile  = "autopsy.json"  // what the networks kept after each task tell of forgetting
+)
 
 // Store keeps runs as a study small enough to be committed: from the run folders below dir it writes NAME.json of
-// each run to the folder to, the sample grids of the first run of each strategy label to its samples, and what runs
-// measured along training to its dynamics.
+// each run to the folder to, the sample grids of the first run of each strategy label to its samples, what runs
+// measured along training to its dynamics, and their autopsies to its autopsy.
 func Store(dir, to string, runs []*Run) error {
 	if err := os.MkdirAll(filepath.Join(to, "samples"), 0o755); err != nil {
 		return err
@@ -41,19 +45,29 @@ func Store(dir, to string, runs []*Run) error {
 			}
 		}
 		shown[r.Strategy.Label] = true
-		if series, err := os.ReadFile(filepath.Join(dir, r.Name, DynamicsFile)); err == nil {
-			if err := os.MkdirAll(filepath.Join(to, "dynamics"), 0o755); err != nil {
+		for _, file := range []string{DynamicsFile, AutopsyFile} {
+			if err := keep(filepath.Join(dir, r.Name, file), filepath.Join(to, strings.TrimSuffix(file, ".json")), r.Name); err != nil {
 				return err
 			}
-			if err := atomicfile.Write(filepath.Join(to, "dynamics", r.Name+".json"), series); err != nil {
-				return err
-			}
-		} else if !os.IsNotExist(err) {
-			return err
 		}
 		if err := copied.Save(filepath.Join(to, r.Name+".json")); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keep copies a file of the run name, if it has one, into the folder to.
+func keep(file, to, name string) error {
+	data, err := os.ReadFile(file)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(to, name+".json"), data)
 }

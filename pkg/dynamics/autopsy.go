@@ -1,0 +1,116 @@
+package dynamics
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// Autopsy is what the networks a run kept after each of its tasks tell of forgetting, once training is over.
+type Autopsy struct {
+	Tasks     []string  `json:"tasks"`
+	T         int       `json:"t"`         // timesteps of the process
+	Timesteps []int     `json:"timesteps"` // where drift and gradients were measured, ascending
+	LogSNR    []float64 `json:"log_snr"`   // of Timesteps, nats
+
+	Stitches     []Stitching    `json:"stitches"`     // one for each old task
+	Drifts       []TaskDrift    `json:"drifts"`       // one for each old task
+	Interference []Interference `json:"interference"` // one for each task after the first
+}
+
+// Stitching is the quality of an old task's samples drawn half by the network just after the task was learned, half by
+// the final one, against the timestep at which they change over.
+type Stitching struct {
+	Task       int   `json:"task"`
+	Samples    int   `json:"samples"`    // at each threshold
+	Thresholds []int `json:"thresholds"` // τ, ascending from 0 to T
+
+	OldHigh StitchCurve `json:"old_high"` // the network before forgetting at t >= τ, the final one below: τ = 0 is before alone
+	OldLow  StitchCurve `json:"old_low"`  // the final network at t >= τ, the one before forgetting below: τ = 0 is final alone
+}
+
+// StitchCurve is one direction of stitching, by threshold.
+type StitchCurve struct {
+	FID           []float64 `json:"fid"`
+	ClassAccuracy []float64 `json:"class_accuracy"` // share of samples that show the class asked for
+}
+
+// TaskDrift is how alike the middle block's activations on an old task's noisy images are just after the task was
+// learned and at the end ([Drift]), by timestep.
+type TaskDrift struct {
+	Task     int       `json:"task"`
+	CKA      []float64 `json:"cka"`
+	Unbiased []float64 `json:"unbiased"` // by [UnbiasedCKA]
+}
+
+// Interference is the cosine of the loss gradients of a task about to be learned and of all tasks before it, at the
+// network that has learned the latter, by timestep. Below 0, a step for the new task undoes the old ones. Halves are
+// cosines between two halves of the same images: what noise alone leaves of a cosine of 1.
+type Interference struct {
+	Task      int       `json:"task"` // the new one
+	Cosine    []float64 `json:"cosine"`
+	HalvesOld []float64 `json:"halves_old"`
+	HalvesNew []float64 `json:"halves_new"`
+}
+
+// LoadAutopsy reads what [Autopsy.Save] wrote. Another format, unknown fields and arrays that do not fit are refused.
+func LoadAutopsy(path string) (*Autopsy, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	a := new(Autopsy)
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(a); err != nil {
+		return nil, errors.Wrapf(err, "%s is no stored autopsy", path)
+	}
+	return a, errors.WithMessage(a.Validate(), path)
+}
+
+// Save writes the autopsy to path as one JSON object, whole or not at all.
+func (a *Autopsy) Save(path string) error {
+	if err := a.Validate(); err != nil {
+		return err
+	}
+	data, err := json.Marshal(a)
+	if err != nil {
+		return errors.Wrap(err, "dynamics: autopsy")
+	}
+	return atomicfile.Write(path, append(data, '\n'))
+}
+
+// Validate reports arrays that do not fit each other.
+func (a *Autopsy) Validate() error {
+	n := len(a.Timesteps)
+	if len(a.LogSNR) != n {
+		return errors.Errorf("dynamics: %d timesteps with %d log-SNR; need one each", n, len(a.LogSNR))
+	}
+	for _, s := range a.Stitches {
+		k := len(s.Thresholds)
+		for _, c := range []StitchCurve{s.OldHigh, s.OldLow} {
+			if len(c.FID) != k || len(c.ClassAccuracy) != k {
+				return errors.Errorf("dynamics: %d thresholds with %d FIDs and %d accuracies; need one each", k, len(c.FID), len(c.ClassAccuracy))
+			}
+		}
+		if s.Task < 0 || s.Task >= len(a.Tasks) {
+			return errors.Errorf("dynamics: task %d of %d was stitched", s.Task, len(a.Tasks))
+		}
+	}
+	for _, d := range a.Drifts {
+		if len(d.CKA) != n || len(d.Unbiased) != n || d.Task < 0 || d.Task >= len(a.Tasks) {
+			return errors.Errorf("dynamics: drift of task %d of %d has %d and %d values; need %d", d.Task, len(a.Tasks), len(d.CKA), len(d.Unbiased), n)
+		}
+	}
+	for _, g := range a.Interference {
+		if len(g.Cosine) != n || len(g.HalvesOld) != n || len(g.HalvesNew) != n || g.Task < 1 || g.Task >= len(a.Tasks) {
+			return errors.Errorf("dynamics: interference of task %d of %d has %d, %d and %d values; need %d",
+				g.Task, len(a.Tasks), len(g.Cosine), len(g.HalvesOld), len(g.HalvesNew), n)
+		}
+	}
+	return nil
+}
