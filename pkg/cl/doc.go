@@ -6,7 +6,8 @@
 // A training step sees a fixed number of rows: first FreshRows images of the task at hand, then ReplayRows rows that
 // belong to the strategy. Each row has a weight and the loss is Σ weight·row loss, so a strategy changes weights and
 // contents, never shapes: the step compiles once. Rows a strategy leaves alone repeat the fresh ones with weight 0.
-// All strategies therefore get the same rows a step and the same number of steps. Timesteps are drawn uniformly from
+// All strategies therefore get the same rows a step and the same number of steps, but for one that asks for other
+// replay rows ([Rower]), which is another cost and is reported as such. Timesteps are drawn uniformly from
 // 0 .. T-1 for every row; a strategy may set those of its own rows.
 //
 // Tasks and steps count from 0. Whatever is random is a function of the seed, the task and the step alone, so a

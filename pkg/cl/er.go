@@ -27,7 +27,7 @@ const (
 //
 // Lambda 1 is plain replay, between 0 and 1 the reduced rehearsal of [zajac23] (our definition: Lambda weighs the loss
 // and never changes how many images are drawn), 0 is fine-tuning bit for bit. How many old images a step looks at is
-// the loop's replay_rows. A finished task's images are offered to the buffer once, at the task's end; during the first
+// Rows or, where that is 0, the loop's replay_rows: fewer make a step cheaper at the same Lambda. A finished task's images are offered to the buffer once, at the task's end; during the first
 // task the buffer is empty and the replay rows weigh 0.
 //
 // Replay rows can look at chosen timesteps, "timestep-targeted rehearsal": with p = [ER.TimestepProbabilities] each
@@ -42,13 +42,14 @@ const (
 type ER struct {
 	Lambda float64 `yaml:"lambda"` // rehearsal coefficient, >= 0; default 1
 	Buffer int     `yaml:"buffer"` // images kept, >= 1; default 200
+	Rows   int     `yaml:"rows"`   // images replayed a step, >= 0; default 0, the loop's replay_rows
 	Policy string  `yaml:"policy"` // which are kept: see memory.NewPolicy; default "class-balanced"
 	Draw   string  `yaml:"draw"`   // which are replayed: DrawUniform (default) or DrawBalanced
 
 	// Timesteps says at which timesteps, by a formula such as "low:0.25"; default "", as the fresh rows, uniformly.
 	Timesteps string `yaml:"timesteps"`
 	// TimestepWeights say so by any number of values of a weight function, for instance a measured one; default none.
-	// Only one of the two is given.
+	// Only one of the two is given, but for Timesteps "measured", which names weights that come from a forgetting map.
 	TimestepWeights []float64 `yaml:"timestep_weights"`
 
 	memory    *memory.Buffer
@@ -76,13 +77,16 @@ func (e *ER) Label() string {
 	if e.Buffer != usual.Buffer {
 		label += fmt.Sprintf(" buffer=%d", e.Buffer)
 	}
+	if e.Rows != usual.Rows {
+		label += fmt.Sprintf(" rows=%d", e.Rows)
+	}
 	if e.Policy != usual.Policy {
 		label += " policy=" + e.Policy
 	}
 	if e.Draw != usual.Draw {
 		label += " draw=" + e.Draw
 	}
-	if len(e.TimestepWeights) > 0 {
+	if len(e.TimestepWeights) > 0 && e.Timesteps != TimestepsMeasured {
 		// Too many to list, so a hash tells one list from another.
 		hash := fnv.New32a()
 		for _, w := range e.TimestepWeights {
@@ -102,6 +106,8 @@ func (e *ER) Validate() error {
 		return errors.Errorf("cl: er: lambda is %g; need a finite number >= 0", e.Lambda)
 	case e.Buffer < 1:
 		return errors.Errorf("cl: er: buffer is %d images; need at least 1 (\"finetune\" keeps none)", e.Buffer)
+	case e.Rows < 0:
+		return errors.Errorf("cl: er: rows is %d images a step; need 1 or more, or 0 for the loop's replay_rows", e.Rows)
 	}
 	if err := oneOf("er: policy", e.Policy, memory.PolicyNames()); err != nil {
 		return err
@@ -112,6 +118,14 @@ func (e *ER) Validate() error {
 	return e.validateTimesteps()
 }
 
+// ReplayRows implements [Rower].
+func (e *ER) ReplayRows(loop int) int {
+	if e.Rows == 0 {
+		return loop
+	}
+	return e.Rows
+}
+
 // Begin implements [Strategy]. It returns an error for settings out of range, a loop without replay rows, and herding
 // without features.
 func (e *ER) Begin(s Setup) error {
@@ -119,7 +133,7 @@ func (e *ER) Begin(s Setup) error {
 		return err
 	}
 	if s.ReplayRows < 1 {
-		return errors.Errorf("cl: er replays old images in the loop's replay rows, but replay_rows is %d; set it to 1 or more", s.ReplayRows)
+		return errors.Errorf("cl: er replays old images in the loop's replay rows, but there are %d; set replay_rows, or the strategy's rows, to 1 or more", s.ReplayRows)
 	}
 	features := s.Features
 	if features != nil {

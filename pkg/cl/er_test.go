@@ -106,6 +106,7 @@ func TestERLabel(t *testing.T) {
 		"er λ=1":                              *cl.NewER(),
 		"er λ=0.3":                            {Lambda: 0.3, Buffer: 200, Policy: "class-balanced", Draw: "uniform"},
 		"er λ=0 buffer=50":                    {Lambda: 0, Buffer: 50, Policy: "class-balanced", Draw: "uniform"},
+		"er λ=0.3 rows=4":                     {Lambda: 0.3, Buffer: 200, Rows: 4, Policy: "class-balanced", Draw: "uniform"},
 		"er λ=1 policy=herding draw=balanced": {Lambda: 1, Buffer: 200, Policy: "herding", Draw: "balanced"},
 	} {
 		if got := er.Label(); got != want {
@@ -120,6 +121,7 @@ func TestERRefuses(t *testing.T) {
 		"λ not a number":           func(e *cl.ER, _ *cl.Setup) { e.Lambda = math.NaN() },
 		"infinite λ":               func(e *cl.ER, _ *cl.Setup) { e.Lambda = math.Inf(1) },
 		"no buffer":                func(e *cl.ER, _ *cl.Setup) { e.Buffer = 0 },
+		"negative rows":            func(e *cl.ER, _ *cl.Setup) { e.Rows = -1 },
 		"unknown policy":           func(e *cl.ER, _ *cl.Setup) { e.Policy = "newest" },
 		"unknown draw":             func(e *cl.ER, _ *cl.Setup) { e.Draw = "" },
 		"no replay rows":           func(_ *cl.ER, s *cl.Setup) { s.ReplayRows = 0 },

@@ -91,6 +91,7 @@ func TestTimestepProbabilities(t *testing.T) {
 		"all of it":           {cl.ER{Timesteps: "high:1"}, []float64{1, 1, 1}},
 		"middle":              {cl.ER{Timesteps: "range:0.2-0.8"}, []float64{0, 1, 1, 1, 0}},
 		"one timestep":        {cl.ER{Timesteps: "range:0.07-0.08"}, slices.Concat(make([]float64, 7), []float64{1}, make([]float64, 92))},
+		"measured weights":    {cl.ER{Timesteps: "measured", TimestepWeights: []float64{0, 1, 2, 3}}, []float64{0, 1, 2, 3}},
 		"a weight for each":   {cl.ER{TimestepWeights: []float64{0, 1, 2, 3}}, []float64{0, 1, 2, 3}},
 		"fewer weights":       {cl.ER{TimestepWeights: []float64{0, 1, 0}}, []float64{0, 0.5, 1, 0.5, 0}},
 		"uneven":              {cl.ER{TimestepWeights: []float64{3, 0, 6}}, []float64{3, 1, 2, 6}},
@@ -202,7 +203,7 @@ func TestDrawnTimesteps(t *testing.T) {
 }
 
 func TestERRefusesTimesteps(t *testing.T) {
-	known := `"uniform" "low:F" "high:F" "range:A-B"`
+	known := `"uniform" "low:F" "high:F" "range:A-B" "measured"`
 	for _, tc := range []struct {
 		timesteps string
 		weights   []float64
@@ -232,6 +233,13 @@ func TestERRefusesTimesteps(t *testing.T) {
 		{"", []float64{1, math.Inf(1)}, "is +Inf"},
 		{"", []float64{0, 0, 0}, "all 3 timestep weights are 0"},
 		{"low:0.5", []float64{1}, "give one of them"},
+		{"uniform", []float64{1}, "give one of them"},
+		{"measured", nil, "--sweep timesteps=measured:DIR"},
+		{"measured", []float64{}, "--sweep timesteps=measured:DIR"},
+		{"measured:results/study", nil, "--sweep timesteps=measured:DIR"},
+		{"measured:results/study", []float64{1}, "give one of them"},
+		{"measure", nil, `did you mean "measured"?`},
+		{"measured", []float64{1, -1}, "timestep weight 1 of 2 is -1"},
 	} {
 		er := cl.NewER()
 		er.Timesteps, er.TimestepWeights = tc.timesteps, tc.weights
@@ -274,6 +282,7 @@ func TestERTimestepsFromConfiguration(t *testing.T) {
 		{map[string]any{"lambda": 0.3, "timesteps": "low:0.25"}, "er λ=0.3 t=low:0.25"},
 		{map[string]any{"draw": "balanced", "timesteps": "range:0.2-0.5"}, "er λ=1 draw=balanced t=range:0.2-0.5"},
 		{map[string]any{"timesteps": "uniform"}, "er λ=1"},
+		{map[string]any{"timesteps": "measured", "timestep_weights": []any{0, 1.5, 0}}, "er λ=1 t=measured"},
 		{map[string]any{"timestep_weights": []any{0, 1.5, 0}}, "er λ=1 t=weights:"},
 		{map[string]any{"timestep_weights": []float64{0, 1, 1}}, "er λ=1 t=weights:"},
 	} {

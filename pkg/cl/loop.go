@@ -12,7 +12,7 @@ import (
 // LoopConfig holds what is the same for every strategy of a comparison.
 type LoopConfig struct {
 	FreshRows      int     `yaml:"fresh_rows" json:"fresh_rows"`           // rows of the task at hand a step
-	ReplayRows     int     `yaml:"replay_rows" json:"replay_rows"`         // rows of the strategy's own a step
+	ReplayRows     int     `yaml:"replay_rows" json:"replay_rows"`         // rows of the strategy's own a step, unless it is a [Rower]
 	StepsPerTask   int     `yaml:"steps_per_task" json:"steps_per_task"`   // optimiser steps
 	ResetOptimizer bool    `yaml:"reset_optimizer" json:"reset_optimizer"` // forget Adam's moments, the warm-up and the EMA's count at each task
 	LabelDropout   float64 `yaml:"label_dropout" json:"label_dropout"`     // share of rows trained without their label, for guidance
@@ -49,6 +49,7 @@ type Loop struct {
 	Seed      uint64
 	Position  Position
 
+	replayRows  int
 	stream      *datasets.Images // what fresh rows of streamPhase are drawn from
 	streamPhase int
 	order       []int // permutation of the stream in orderEpoch
@@ -90,12 +91,17 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 		}
 	}
 	setup.Tasks, setup.FreshRows, setup.ReplayRows = len(b.Tasks), c.FreshRows, c.ReplayRows
+	if r, ok := s.(Rower); ok {
+		if setup.ReplayRows = r.ReplayRows(c.ReplayRows); setup.ReplayRows < 0 {
+			return nil, errors.Errorf("cl: strategy %s asks for %d replay rows a step; need 0 or more", s.Info().Name, setup.ReplayRows)
+		}
+	}
 	setup.H, setup.W, setup.C, setup.Classes = b.H, b.W, b.C, len(b.ClassNames)
 	setup.Timesteps = n.Process.T
 	if err := s.Begin(setup); err != nil {
 		return nil, err
 	}
-	return &Loop{Network: n, Benchmark: b, Strategy: s, Config: c, Seed: setup.Seed, streamPhase: -1}, nil
+	return &Loop{Network: n, Benchmark: b, Strategy: s, Config: c, Seed: setup.Seed, replayRows: setup.ReplayRows, streamPhase: -1}, nil
 }
 
 // Phases is the number of training phases: one a task, or a single one where the strategy learns all tasks at once.
@@ -105,6 +111,10 @@ func (l *Loop) Phases() int {
 	}
 	return len(l.Benchmark.Tasks)
 }
+
+// ReplayRows is the number of rows a step has beside Config.FreshRows: those of the strategy, or Config.ReplayRows where
+// it does not choose them. Where a strategy learns from more than the task at hand, they are fresh rows too.
+func (l *Loop) ReplayRows() int { return l.replayRows }
 
 // PhaseSteps is the number of steps of each phase.
 func (l *Loop) PhaseSteps() int { return l.TotalSteps() / l.Phases() }
@@ -215,7 +225,7 @@ func (l *Loop) prepare() (*Step, error) {
 	if err := l.openStream(); err != nil {
 		return nil, err
 	}
-	c, rows, dim := l.Config, l.Config.FreshRows+l.Config.ReplayRows, l.stream.ImageSize()
+	c, rows, dim := l.Config, l.Config.FreshRows+l.replayRows, l.stream.ImageSize()
 	fresh := c.FreshRows
 	if l.Strategy.Info().Stream != CurrentTask {
 		fresh = rows

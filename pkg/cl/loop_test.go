@@ -19,6 +19,14 @@ type keeper struct {
 	ended []int
 }
 
+// ReplayRows hands on what the interface inside hides.
+func (k *keeper) ReplayRows(loop int) int {
+	if r, ok := k.Strategy.(cl.Rower); ok {
+		return r.ReplayRows(loop)
+	}
+	return loop
+}
+
 func (k *keeper) BeforeStep(s *cl.Step) error {
 	k.steps = append(k.steps, s)
 	return k.Strategy.BeforeStep(s)
@@ -33,7 +41,8 @@ func (k *keeper) EndTask(task int, train *datasets.Images) error {
 func run(t *testing.T, s cl.Strategy, b *datasets.Benchmark, c cl.LoopConfig, seed uint64) *keeper {
 	t.Helper()
 	k := &keeper{Strategy: s}
-	l, err := cl.NewLoop(cltest.NewNetwork(t), b, k, c, cl.Setup{Seed: seed, Features: cltest.Features})
+	network := cltest.NewNetworkOf(t, c.FreshRows+k.ReplayRows(c.ReplayRows))
+	l, err := cl.NewLoop(network, b, k, c, cl.Setup{Seed: seed, Features: cltest.Features})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,6 +313,56 @@ func TestOptimiserRestarts(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnReplayRows: a strategy's number of replay rows holds for its steps whatever the loop's is, its fresh rows are
+// those of fine-tuning, and each replay row weighs λ/rows.
+func TestOwnReplayRows(t *testing.T) {
+	b, c := plain()
+	want := run(t, &cl.Finetune{}, b, c, 3).steps
+	for _, loop := range []int{0, 4} {
+		c.ReplayRows = loop
+		er := cl.NewER()
+		er.Rows, er.Lambda = 2, 0.5
+		for i, s := range run(t, er, b, c, 3).steps {
+			if s.Fresh != 4 || s.Replay != 2 || len(s.Batch.T) != 6 {
+				t.Fatalf("replay_rows %d: a step of %d+%d rows, %d timesteps; want 4+2", loop, s.Fresh, s.Replay, len(s.Batch.T))
+			}
+			fresh := want[i].Batch
+			if !slices.Equal(s.Batch.X[:4*64], fresh.X[:4*64]) || !slices.Equal(s.Batch.T[:4], fresh.T[:4]) || !slices.Equal(s.Batch.W[:4], fresh.W[:4]) {
+				t.Fatalf("replay_rows %d: step %d of task %d has other fresh rows than fine-tuning", loop, s.Index, s.Task)
+			}
+			weight := float32(0.25)
+			if s.Task == 0 {
+				weight = 0
+			}
+			if s.Batch.W[4] != weight || s.Batch.W[5] != weight {
+				t.Fatalf("replay_rows %d: in task %d replay rows weigh %v, want %g", loop, s.Task, s.Batch.W[4:], weight)
+			}
+		}
+	}
+	for rows, want := range map[int]int{0: 4, 2: 2, 9: 9} {
+		er := cl.NewER()
+		er.Rows = rows
+		l, err := cl.NewLoop(cltest.NewNetwork(t), b, er, c, cl.Setup{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.ReplayRows(); got != want {
+			t.Errorf("rows %d with replay_rows 4: the loop has %d replay rows, want %d", rows, got, want)
+		}
+	}
+	if l, err := cl.NewLoop(cltest.NewNetwork(t), b, &cl.Joint{}, c, cl.Setup{}); err != nil || l.ReplayRows() != 4 {
+		t.Errorf("joint training with replay_rows 4 has other rows, or %v", err)
+	}
+	if _, err := cl.NewLoop(cltest.NewNetwork(t), b, negative{&cl.Finetune{}}, c, cl.Setup{}); err == nil {
+		t.Error("a strategy with -1 replay rows: accepted")
+	}
+}
+
+// negative asks for a number of rows that no step has.
+type negative struct{ *cl.Finetune }
+
+func (negative) ReplayRows(int) int { return -1 }
 
 func TestNewLoopRefuses(t *testing.T) {
 	n := cltest.NewNetwork(t)

@@ -37,6 +37,17 @@ func TestERConforms(t *testing.T) {
 	}
 }
 
+func TestERWithRowsConforms(t *testing.T) {
+	er := func(lambda float64) func() cl.Strategy {
+		return func() cl.Strategy {
+			er := cl.NewER()
+			er.Lambda, er.Buffer, er.Rows = lambda, 11, 2
+			return er
+		}
+	}
+	cltest.Conform(t, er(0.3), cltest.Options{ZeroWeight: er(0), MaxImages: 11})
+}
+
 func TestTargetedERConforms(t *testing.T) {
 	for name, set := range map[string]func(*cl.ER){
 		"formula": func(e *cl.ER) { e.Timesteps = "low:0.25" },

@@ -78,6 +78,13 @@ type Validator interface {
 	Validate() error
 }
 
+// Rower is what a strategy that chooses its number of replay rows also is. [NewLoop] asks it once, before Begin, with the
+// loop's replay_rows; the answer, 0 or more, holds for the whole run and comes back in [Setup]. The fresh rows stay as
+// they are, so a strategy that asks for fewer replay rows makes its steps cheaper.
+type Rower interface {
+	ReplayRows(loop int) int
+}
+
 // Step is one training step before it is done.
 type Step struct {
 	Task, Index int             // Index counts the steps of this task

@@ -12,11 +12,13 @@ import (
 	"gonum.org/v1/gonum/floats"
 )
 
-// TimestepsUniform is the formula of timesteps drawn evenly, as the loop draws them.
-const TimestepsUniform = "uniform"
+const (
+	TimestepsUniform  = "uniform"  // timesteps drawn evenly, as the loop draws them
+	TimestepsMeasured = "measured" // timesteps drawn by weights that were measured, given beside the name
+)
 
 // timestepForms lists what a formula may be.
-var timestepForms = []string{TimestepsUniform, "low:F", "high:F", "range:A-B"}
+var timestepForms = []string{TimestepsUniform, "low:F", "high:F", "range:A-B", TimestepsMeasured}
 
 // timestepRange reads a formula, as [ER.TimestepProbabilities] explains them, into the fractions of all timesteps
 // between which w is 1.
@@ -36,9 +38,12 @@ func timestepRange(formula string) (from, to float64, err error) {
 		a, b, _ := strings.Cut(argument, "-")
 		from, low = strconv.ParseFloat(a, 64)
 		to, high = strconv.ParseFloat(b, 64)
+	case form == TimestepsMeasured:
+		return 0, 0, errors.Errorf("cl: er: timesteps are %q without timestep_weights; the weights come from a study's forgetting map: use --sweep timesteps=measured:DIR with that study's folder",
+			formula)
 	default:
 		return 0, 0, errors.Errorf("cl: er: timesteps are %q%s; choose one of %q, for instance \"low:0.25\"", formula,
-			DidYouMean(form, []string{TimestepsUniform, "low", "high", "range"}), timestepForms)
+			DidYouMean(form, []string{TimestepsUniform, "low", "high", "range", TimestepsMeasured}), timestepForms)
 	}
 	if low != nil || high != nil || !(0 <= from && from < to && to <= 1) {
 		return 0, 0, errors.Errorf("cl: er: timesteps are %q; need fractions with 0 < F <= 1 in \"low:F\" and \"high:F\" and 0 <= A < B <= 1 in \"range:A-B\", as plain decimals",
@@ -56,12 +61,13 @@ func timestepRange(formula string) (from, to float64, err error) {
 //	"range:A-B"      1 from fraction A of all timesteps up to fraction B, else 0; 0 <= A < B <= 1
 //
 // or by the values TimestepWeights, of which the first is w(0), the last w(T-1), and the others lie evenly between
-// them with w linear from one to the next; T values are w itself, of more some are read nowhere.
+// them with w linear from one to the next; T values are w itself, of more some are read nowhere. Timesteps "measured" is
+// the name of such values and needs them.
 //
 // Fractions are plain decimals, rounded to whole timesteps: "range:A-B" is t = round(A·T) .. round(B·T)-1, so ranges
 // that meet share no timestep; "low:F" is "range:0-F" and "high:F" is "range:(1-F)-1". It is an error if T is not
 // positive, if Timesteps is none of these or leaves no timestep, if TimestepWeights has a negative or infinite number
-// or none that is positive, or if both are given.
+// or none that is positive, if there are values and a Timesteps other than "measured", or "measured" without values.
 func (e *ER) TimestepProbabilities(T int) ([]float64, error) {
 	if T < 1 {
 		return nil, errors.Errorf("cl: er: a process of %d timesteps; need at least 1", T)
@@ -94,8 +100,8 @@ func (e *ER) validateTimesteps() error {
 		_, _, err := timestepRange(e.Timesteps)
 		return err
 	}
-	if e.Timesteps != "" {
-		return errors.Errorf("cl: er: timesteps are %q and there are %d timestep_weights too; give one of them", e.Timesteps, len(e.TimestepWeights))
+	if e.Timesteps != "" && e.Timesteps != TimestepsMeasured {
+		return errors.Errorf("cl: er: timesteps are %q and there are %d timestep_weights too; give one of them, or name the weights \"measured\"", e.Timesteps, len(e.TimestepWeights))
 	}
 	return checkWeights(e.TimestepWeights)
 }

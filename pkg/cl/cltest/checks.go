@@ -34,11 +34,11 @@ func describesItself(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	return nil
 }
 
-// fixedShapes: each step has the configured rows, all weights are finite, and the run has as many steps as any other
+// fixedShapes: each step has the configured rows, or those the strategy asked for, all weights are finite, and the run has as many steps as any other
 // strategy's. The network itself accepts one shape only, since its step keeps one compiled graph.
 func fixedShapes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	c := Config()
-	rows, steps := c.FreshRows+c.ReplayRows, 0
+	rows, steps := r.rows, 0
 	w := &watch{Strategy: newStrategy(), step: func(s *cl.Step, _ cl.Stored) error {
 		b := s.Batch
 		steps++
@@ -108,6 +108,10 @@ func zeroWeight(r *rig, _ func() cl.Strategy, o Options) error {
 	if err != nil {
 		return err
 	}
+	// As many rows a step, since the noise is a function of their number.
+	usual := r.config
+	defer func() { r.config = usual }()
+	r.config.ReplayRows = r.rows - r.config.FreshRows
 	finetune, err := r.run(&cl.Finetune{}, seed)
 	if err != nil {
 		return err

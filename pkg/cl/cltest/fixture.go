@@ -70,33 +70,43 @@ func Features(im *datasets.Images) (*mat.Dense, error) {
 	return m, nil
 }
 
-// shared is the network of the process and the file that holds it as it was when new.
+// shared are the networks of the process, by the rows of their steps, and the file that holds each as it was when new.
 var shared struct {
 	sync.Mutex
-	network *diffusion.Network
-	initial []byte
+	networks map[int]*diffusion.Network
+	initial  []byte
 }
 
 // NewNetwork returns a class-conditional network for the suite's images with T = 20, dropout and EMA, in its initial
-// state. Compiling it takes most of a test's time, so every call in a process returns the same network, reset.
+// state. It is for steps of the rows of [Config]: see [NewNetworkOf].
 func NewNetwork(t testing.TB) *diffusion.Network {
+	t.Helper()
+	return NewNetworkOf(t, Config().FreshRows+Config().ReplayRows)
+}
+
+// NewNetworkOf is [NewNetwork] for steps of another number of rows. Compiling takes most of a test's time and a network
+// compiles for one number of rows, so every call in a process with the same number returns the same network, reset.
+func NewNetworkOf(t testing.TB, rows int) *diffusion.Network {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
-	if shared.network == nil {
+	if shared.networks[rows] == nil {
 		n, err := newNetwork(t)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if shared.initial, err = save(n, t.TempDir()); err != nil {
-			t.Fatal(err)
+		if shared.networks == nil {
+			shared.networks = map[int]*diffusion.Network{}
+			if shared.initial, err = save(n, t.TempDir()); err != nil {
+				t.Fatal(err)
+			}
 		}
-		shared.network = n
+		shared.networks[rows] = n
 	}
-	if err := load(shared.network, t.TempDir(), shared.initial); err != nil {
+	if err := load(shared.networks[rows], t.TempDir(), shared.initial); err != nil {
 		t.Fatal(err)
 	}
-	return shared.network
+	return shared.networks[rows]
 }
 
 func newNetwork(t testing.TB) (*diffusion.Network, error) {

@@ -11,17 +11,31 @@ import (
 	"palimpsest/pkg/diffusion"
 )
 
-// rig runs strategies on the suite's benchmark.
+// rig runs strategies of one number of replay rows on the suite's benchmark.
 type rig struct {
 	bench   *datasets.Benchmark
+	config  cl.LoopConfig
+	rows    int // of a step
 	network *diffusion.Network
 	initial []byte
 	dir     string
 }
 
-func newRig(t testing.TB) *rig {
+// newRig is for strategies with as many replay rows as s.
+func newRig(t testing.TB, s cl.Strategy) *rig {
 	t.Helper()
-	return &rig{bench: NewBenchmark(), network: NewNetwork(t), initial: shared.initial, dir: t.TempDir()}
+	r := &rig{bench: NewBenchmark(), config: Config(), dir: t.TempDir()}
+	r.rows = r.config.FreshRows + replayRows(s, r.config.ReplayRows)
+	r.network, r.initial = NewNetworkOf(t, r.rows), shared.initial
+	return r
+}
+
+// replayRows is the number of replay rows that s has in a loop of the given number.
+func replayRows(s cl.Strategy, loop int) int {
+	if r, ok := s.(cl.Rower); ok {
+		return r.ReplayRows(loop)
+	}
+	return loop
 }
 
 // watch wraps a strategy and shows each step as the strategy leaves it, and what it stores after each task.
@@ -30,6 +44,9 @@ type watch struct {
 	step    func(s *cl.Step, stored cl.Stored) error
 	endTask func(task int) error
 }
+
+// ReplayRows hands on what the interface inside hides.
+func (w *watch) ReplayRows(loop int) int { return replayRows(w.Strategy, loop) }
 
 func (w *watch) BeforeStep(s *cl.Step) error {
 	stored := w.Strategy.Stored()
@@ -58,7 +75,7 @@ func (r *rig) open(s cl.Strategy, seed uint64) (*cl.Loop, error) {
 	if err := load(r.network, r.dir, r.initial); err != nil {
 		return nil, err
 	}
-	return cl.NewLoop(r.network, r.bench, s, Config(), cl.Setup{Seed: seed, Features: Features})
+	return cl.NewLoop(r.network, r.bench, s, r.config, cl.Setup{Seed: seed, Features: Features})
 }
 
 // finish does what is left of a run that has had the given number of events. It stops after each of the events listed
