@@ -11,7 +11,7 @@ import (
 type Metric struct {
 	Key       string // as in the stored form, "class_accuracy"
 	Name      string // as readers see it, "class accuracy"
-	Unit      string // "" or "%"
+	Unit      string // "", "%" or "bits/dim"
 	Direction metrics.Direction
 	Qualifies bool // neither better nor worse by itself: it qualifies the other metrics
 	of        func(*results.TaskMetrics) *float64
@@ -31,6 +31,12 @@ var (
 		of: func(t *results.TaskMetrics) *float64 { return t.Density }}
 	Coverage = Metric{Key: "coverage", Name: "coverage", Direction: metrics.HigherIsBetter,
 		of: func(t *results.TaskMetrics) *float64 { return t.Coverage }}
+	BPD = Metric{Key: "bpd", Name: "BPD", Unit: "bits/dim", of: func(t *results.TaskMetrics) *float64 {
+		if t.BPD == nil {
+			return nil
+		}
+		return &t.BPD.Mean
+	}}
 	MemorisedBuffer = Metric{Key: "memorised_buffer", Name: "copies of buffer images", Unit: "%", Qualifies: true,
 		of: func(t *results.TaskMetrics) *float64 { return t.MemorisedBuffer }}
 	MemorisedTrain = Metric{Key: "memorised_train", Name: "copies of training images", Unit: "%", Qualifies: true,
@@ -39,7 +45,7 @@ var (
 
 // Metrics returns all metrics of a task, in the order a report shows them.
 func Metrics() []Metric {
-	return []Metric{FID, ClassAccuracy, KID, Precision, Recall, Density, Coverage, MemorisedBuffer, MemorisedTrain}
+	return []Metric{FID, ClassAccuracy, KID, Precision, Recall, Density, Coverage, BPD, MemorisedBuffer, MemorisedTrain}
 }
 
 // Label names the metric with its unit and which way is better: an axis title.

@@ -22,6 +22,8 @@ type Summary struct {
 	AccuracyForgetting Stat // class accuracy lost since learned, average over all tasks but the last
 	LabelKL            Stat // over all final samples together, nats
 	LabelARD           Stat // over all final samples together
+	BPD                Stat // final average, bits per dimension
+	BPDForgetting      Stat // final BPD minus BPD just after learning, average over all tasks but the last
 	MemorisedBuffer    Stat // share of final samples that copy a buffer image, average over the tasks with a buffer
 	MemorisedTrain     Stat // share of final samples that copy a training image, average over tasks
 	StoredImages       Stat
@@ -70,6 +72,8 @@ func (g Method) Summary() Summary {
 		AccuracyForgetting: forgetting(ClassAccuracy),
 		LabelKL:            union(func(u *results.UnionMetrics) *float64 { return u.LabelKL }),
 		LabelARD:           union(func(u *results.UnionMetrics) *float64 { return u.LabelARD }),
+		BPD:                final(BPD),
+		BPDForgetting:      forgetting(BPD),
 		// A buffer need not hold every task, so this share is over the tasks it was measured for.
 		MemorisedBuffer: g.Over(func(r *results.Run) float64 {
 			m := Matrix(r, MemorisedBuffer).R

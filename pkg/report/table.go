@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"math"
 	"strings"
 )
@@ -8,6 +9,7 @@ import (
 // Table is the comparison of strategies: sections of columns over the same rows, and the notes that make its
 // numbers readable. [Table.Text], [Table.Markdown] and [Table.HTML] write it.
 type Table struct {
+	Head     string   // what the rows are; "" for "strategy"
 	Rows     []string // labels of the methods
 	Sections []Section
 	Notes    []string // how the numbers were measured
@@ -135,17 +137,26 @@ func NewTable(methods []Method) *Table {
 			column("train copies", "%", "Share of samples that copy a training image.", 1, 1, 100,
 				func(s *Summary) Stat { return s.MemorisedTrain }),
 		}},
-		{"What it cost", []Column{
-			column("stored images", "", "Most images held at any time between tasks.", 0, 0, 1,
-				count(func(s *Summary) Stat { return s.StoredImages })),
-			bytes("stored", "Size of everything the strategy keeps.", count(func(s *Summary) Stat { return s.StoredBytes })),
-			column("training", "s", "Seconds in training steps, compilation left out.", 0, 1, 1,
-				func(s *Summary) Stat { return s.TrainSeconds }),
-			column("extra evaluations", "", "Rows the strategy ran through a network beside the training step.", 0, 0, 1,
-				count(func(s *Summary) Stat { return s.ExtraEvaluations })),
-			bytes("peak memory", "Most memory the process held.", func(s *Summary) Stat { return s.PeakRSS }),
-		}},
 	}
+	if measured(methods, BPD) {
+		t.Notes, t.Warnings = append(t.Notes, bpdNotes(methods)...), append(t.Warnings, bpdWarnings(methods)...)
+		t.Sections = append(t.Sections, Section{"Likelihood", []Column{
+			column("BPD ↓", "bits/dim", "Bits per dimension of test images after the last task, by the variational bound, averaged over all tasks.", 3, 3, 1,
+				func(s *Summary) Stat { return s.BPD }),
+			column("BPD forgetting ↓", "bits/dim", "By how much the bits per dimension of a task have risen at the end since it was learned, averaged over all tasks but the last.", 3, 4, 1,
+				func(s *Summary) Stat { return s.BPDForgetting }),
+		}})
+	}
+	t.Sections = append(t.Sections, Section{"What it cost", []Column{
+		column("stored images", "", "Most images held at any time between tasks.", 0, 0, 1,
+			count(func(s *Summary) Stat { return s.StoredImages })),
+		bytes("stored", "Size of everything the strategy keeps.", count(func(s *Summary) Stat { return s.StoredBytes })),
+		column("training", "s", "Seconds in training steps, compilation left out.", 0, 1, 1,
+			func(s *Summary) Stat { return s.TrainSeconds }),
+		column("extra evaluations", "", "Rows the strategy ran through a network beside the training step.", 0, 0, 1,
+			count(func(s *Summary) Stat { return s.ExtraEvaluations })),
+		bytes("peak memory", "Most memory the process held.", func(s *Summary) Stat { return s.PeakRSS }),
+	}})
 	return t
 }
 
@@ -162,8 +173,18 @@ func byteUnit(v float64) (name string, size float64) {
 	return "bytes", 1
 }
 
-// legend says what the arrows of the heads mean.
-const legend = "↓ lower is better, ↑ higher is better, – not measured or does not apply."
+// legend says what the arrows of the heads mean, if there are any.
+func (t *Table) legend() string {
+	const dash = "– not measured or does not apply."
+	for _, s := range t.Sections {
+		for _, c := range s.Columns {
+			if c.Arrow != "" {
+				return "↓ lower is better, ↑ higher is better, " + dash
+			}
+		}
+	}
+	return dash
+}
 
 // notes are the table's warnings, legend and notes, as they stand under every rendering.
 func (t *Table) notes() []string {
@@ -171,8 +192,11 @@ func (t *Table) notes() []string {
 	for _, w := range t.Warnings {
 		out = append(out, "NOT COMPARABLE: "+w)
 	}
-	return append(append(out, legend), t.Notes...)
+	return append(append(out, t.legend()), t.Notes...)
 }
+
+// head is the title of the rows' labels.
+func (t *Table) head() string { return cmp.Or(t.Head, "strategy") }
 
 // String is the table for a terminal of 110 columns.
 func (t *Table) String() string { return strings.TrimRight(t.Text(110), "\n") }

@@ -12,8 +12,8 @@ import (
 func (t *Table) HTML() string {
 	var b strings.Builder
 	for _, section := range t.Sections {
-		fmt.Fprintf(&b, "<div class=\"wide\"><table class=\"numbers\"><caption>%s</caption>\n<thead><tr><th scope=\"col\">strategy</th>",
-			html.EscapeString(section.Title))
+		fmt.Fprintf(&b, "<div class=\"wide\"><table class=\"numbers\"><caption>%s</caption>\n<thead><tr><th scope=\"col\">%s</th>",
+			html.EscapeString(section.Title), html.EscapeString(t.head()))
 		for _, c := range section.Columns {
 			fmt.Fprintf(&b, "<th scope=\"col\" title=\"%s\">%s</th>", html.EscapeString(c.Long), html.EscapeString(c.Title()))
 		}
@@ -35,7 +35,7 @@ func (t *Table) HTML() string {
 	for _, w := range t.Warnings {
 		fmt.Fprintf(&b, "<li class=\"warning\"><strong>Not comparable:</strong> %s</li>\n", html.EscapeString(w))
 	}
-	for _, n := range append([]string{legend}, t.Notes...) {
+	for _, n := range append([]string{t.legend()}, t.Notes...) {
 		fmt.Fprintf(&b, "<li>%s</li>\n", html.EscapeString(n))
 	}
 	b.WriteString("</ul>\n")

@@ -8,7 +8,7 @@ import (
 func (t *Table) Markdown() string {
 	var b strings.Builder
 	for _, section := range t.Sections {
-		b.WriteString("**" + section.Title + "**\n\n| strategy |")
+		b.WriteString("**" + section.Title + "**\n\n| " + cell(t.head()) + " |")
 		for _, c := range section.Columns {
 			b.WriteString(" " + cell(c.Title()) + " |")
 		}

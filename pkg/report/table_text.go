@@ -9,7 +9,7 @@ import (
 // not fit are continued below, with the labels again.
 func (t *Table) Text(width int) string {
 	const gap = "  "
-	labels := utf8.RuneCountInString("strategy")
+	labels := utf8.RuneCountInString(t.head())
 	for _, r := range t.Rows {
 		labels = max(labels, utf8.RuneCountInString(r))
 	}
@@ -30,7 +30,7 @@ func (t *Table) Text(width int) string {
 			shown := columns[:len(widths)]
 			columns = columns[len(widths):]
 			b.WriteString(strings.Repeat("─", total) + "\n")
-			line(&b, "strategy", labels, widths, func(k int) string { return shown[k].head(0) })
+			line(&b, t.head(), labels, widths, func(k int) string { return shown[k].head(0) })
 			line(&b, "", labels, widths, func(k int) string { return shown[k].head(1) })
 			b.WriteString(strings.Repeat("─", total) + "\n")
 			for i, r := range t.Rows {
