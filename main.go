@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -106,8 +105,8 @@ func labCommand() *cobra.Command {
 func benchCommand() *cobra.Command {
 	var (
 		dir, configPath, store string
-		names, sweeps, set     []string
-		seeds, workers         int
+		g                      experiment.Grid
+		workers                int
 		dryRun                 bool
 	)
 	c := &cobra.Command{
@@ -116,6 +115,8 @@ func benchCommand() *cobra.Command {
 			"after each, prints the table and writes a report. Interrupted, the same command goes on where it stopped.",
 		Example: "  go run . bench\n  go run . bench --seeds 3 --dir runs/three\n" +
 			"  go run . bench --strategies finetune,er,joint --sweep lambda=0.03,0.1,0.3,1,3\n" +
+			"  go run . bench --strategies er --sweep rows=4,16 --sweep benchmark.class_order=natural,seeded --dir runs/rows\n" +
+			"  go run . bench --strategies joint --variant 'T=100: diffusion.timesteps=100' --dir runs/t\n" +
 			"  go run . bench --set loop.steps_per_task=1000 --set benchmark.prep.size=32 --set benchmark.prep.method=pad --dir runs/long\n" +
 			"  go run . bench --dry-run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -128,7 +129,7 @@ func benchCommand() *cobra.Command {
 				}
 				label = configPath
 			}
-			configs, err := grid(label, text, set, names, sweeps, seeds)
+			configs, err := g.Configs(label, text)
 			if err != nil {
 				return err
 			}
@@ -157,71 +158,15 @@ func benchCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&dir, "dir", filepath.Join("runs", "bench"), "folder of the run folders")
 	c.Flags().StringVar(&configPath, "config", "", "YAML file with the settings all runs share; default: the quick benchmark")
-	c.Flags().StringArrayVar(&set, "set", nil, "one setting, KEY=VALUE, over the configuration; may be repeated")
-	c.Flags().StringSliceVar(&names, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare; see `go run . strategies`")
-	c.Flags().StringArrayVar(&sweeps, "sweep", []string{"lambda=1,0.3,0.1"}, "setting=value,value,…: one run a value for strategies that have the setting")
-	c.Flags().IntVar(&seeds, "seeds", 1, "runs of each, with seeds 0, 1, …")
+	c.Flags().StringArrayVar(&g.Set, "set", nil, "one setting, KEY=VALUE, over the configuration; may be repeated")
+	c.Flags().StringSliceVar(&g.Strategies, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare; see `go run . strategies`")
+	c.Flags().StringArrayVar(&g.Sweeps, "sweep", []string{"lambda=1,0.3,0.1"}, "SETTING=VALUE,VALUE,…: one run a value for strategies that have the setting; a setting with a dot is the configuration's, for all")
+	c.Flags().StringArrayVar(&g.Variants, "variant", nil, "\"NAME: KEY=VALUE KEY=VALUE …\": every run once more under these settings, called so; may be repeated")
+	c.Flags().IntVar(&g.Seeds, "seeds", 1, "runs of each, with seeds 0, 1, …")
 	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and stop")
 	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
 	return c
-}
-
-// grid lists the runs of a benchmark: every strategy, once or once a swept value, with every seed.
-func grid(label string, text []byte, set, names, sweeps []string, seeds int) ([]experiment.Config, error) {
-	if seeds < 1 {
-		return nil, errors.Errorf("--seeds is %d; need at least 1", seeds)
-	}
-	base, err := experiment.OverrideConfig(label, text, set)
-	if err != nil {
-		return nil, err
-	}
-	var configs []experiment.Config
-	for _, name := range names {
-		specs := []cl.Spec{{Name: name}}
-		strategy, err := cl.New(specs[0])
-		if err != nil {
-			return nil, err
-		}
-		known, err := cl.Settings(strategy)
-		if err != nil {
-			return nil, err
-		}
-		for _, sweep := range sweeps {
-			key, values, found := strings.Cut(sweep, "=")
-			if !found || values == "" {
-				return nil, errors.Errorf("--sweep %q; need SETTING=VALUE,VALUE,…", sweep)
-			}
-			if _, ok := known[key]; !ok {
-				continue
-			}
-			var more []cl.Spec
-			for _, spec := range specs {
-				for value := range strings.SplitSeq(values, ",") {
-					var parsed any
-					if err := yaml.Unmarshal([]byte(value), &parsed); err != nil {
-						return nil, errors.Wrapf(err, "--sweep %q", sweep)
-					}
-					settings := map[string]any{key: parsed}
-					for k, v := range spec.Settings {
-						settings[k] = v
-					}
-					more = append(more, cl.Spec{Name: name, Settings: settings})
-				}
-			}
-			specs = more
-		}
-		for _, spec := range specs {
-			for seed := range seeds {
-				c := base
-				c.Strategy, c.Seed = spec, base.Seed+uint64(seed)
-				configs = append(configs, c)
-			}
-		}
-	}
-	// Seed by seed: the first comparison is whole before the second begins.
-	slices.SortStableFunc(configs, func(a, b experiment.Config) int { return int(a.Seed) - int(b.Seed) })
-	return configs, nil
 }
 
 // listRuns prints what a benchmark would do.
@@ -230,8 +175,12 @@ func listRuns(configs []experiment.Config) error {
 		if err := c.Validate(); err != nil {
 			return err
 		}
+		replayed, err := c.ReplayRows()
+		if err != nil {
+			return err
+		}
 		fmt.Printf("%-32s %d steps a task of %d+%d rows, %d samples a task after each\n", c.RunName(), c.Loop.StepsPerTask,
-			c.Loop.FreshRows, c.Loop.ReplayRows, c.Evaluate.SamplesPerTask)
+			c.Loop.FreshRows, replayed, c.Evaluate.SamplesPerTask)
 	}
 	fmt.Printf("%d runs\n", len(configs))
 	return nil

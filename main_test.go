@@ -40,7 +40,8 @@ func TestStoredStudyHasTodaysSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	configs, err := grid("quick", nil, nil, []string{"finetune", "er", "joint"}, []string{"lambda=1,0.3,0.1"}, 3)
+	quick := experiment.Grid{Strategies: []string{"finetune", "er", "joint"}, Sweeps: []string{"lambda=1,0.3,0.1"}, Seeds: 3}
+	configs, err := quick.Configs("quick", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,48 +64,5 @@ func TestStoredStudyHasTodaysSettings(t *testing.T) {
 	slices.Sort(have)
 	if !slices.Equal(want, have) {
 		t.Errorf("the stored runs are\n%v, the quick benchmark with three seeds is\n%v", have, want)
-	}
-}
-
-func TestGrid(t *testing.T) {
-	for _, tc := range []struct {
-		name          string
-		names, sweeps []string
-		seeds         int
-		want          []string
-		err           string
-	}{
-		{name: "a sweep touches strategies that have the setting", names: []string{"finetune", "er"}, sweeps: []string{"lambda=1,0.1"}, seeds: 1,
-			want: []string{"finetune-seed0", "er-lambda1-seed0", "er-lambda0.1-seed0"}},
-		{name: "two sweeps multiply", names: []string{"er"}, sweeps: []string{"lambda=1,2", "buffer=10,20"}, seeds: 1,
-			want: []string{"er-buffer10-lambda1-seed0", "er-buffer20-lambda1-seed0", "er-buffer10-lambda2-seed0", "er-buffer20-lambda2-seed0"}},
-		{name: "seeds come together", names: []string{"finetune", "joint"}, seeds: 2,
-			want: []string{"finetune-seed0", "joint-seed0", "finetune-seed1", "joint-seed1"}},
-		{name: "unknown strategy", names: []string{"jont"}, seeds: 1, err: "joint"},
-		{name: "sweep without values", names: []string{"er"}, sweeps: []string{"lambda"}, seeds: 1, err: "SETTING=VALUE"},
-		{name: "no seeds", names: []string{"er"}, seeds: 0, err: "at least 1"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			configs, err := grid("test", nil, nil, tc.names, tc.sweeps, tc.seeds)
-			if tc.err != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.err) {
-					t.Fatalf("got %v; want an error that says %q", err, tc.err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var have []string
-			for _, c := range configs {
-				have = append(have, c.RunName())
-			}
-			slices.Sort(have)
-			want := slices.Clone(tc.want)
-			slices.Sort(want)
-			if !slices.Equal(have, want) {
-				t.Errorf("got %v, want %v", have, want)
-			}
-		})
 	}
 }

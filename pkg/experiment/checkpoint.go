@@ -24,6 +24,9 @@ type state struct {
 	LossSum     float64              `json:"loss_sum"` // since the last loss point
 	LossCount   int                  `json:"loss_count"`
 	Cost        results.Cost         `json:"cost"` // so far
+	BPD         *results.BPDProtocol `json:"bpd,omitempty"`
+	Sensitivity []results.BPDVariant `json:"sensitivity,omitempty"`
+	Outside     []results.OutsideBPD `json:"outside,omitempty"`
 	Command     string               `json:"command"`
 	Started     string               `json:"started"` // RFC 3339
 	Commit      string               `json:"commit"`  // of the checkout when the run began

@@ -30,6 +30,11 @@ type Config struct {
 	Strategy  cl.Spec               `yaml:"strategy"`
 	Evaluate  EvaluateConfig        `yaml:"evaluate"`
 	Probe     ProbeConfig           `yaml:"probe"`
+	BPD       BPDConfig             `yaml:"bpd"`
+	Autopsy   AutopsyConfig         `yaml:"autopsy"`
+
+	// Variant tells runs of one strategy under different settings apart: it is added to label and folder name.
+	Variant string `yaml:"variant"`
 
 	CheckpointEvery int `yaml:"checkpoint_every"` // optimiser steps between checkpoints; 0: only at the end of each task
 }
@@ -89,6 +94,8 @@ func DefaultConfig() Config {
 			Sampler: diffusion.SamplerConfig{Name: "dpm++2m", Steps: 10, Clip: true},
 		},
 		Probe:           ProbeConfig{Images: 8, Timesteps: 20},
+		BPD:             BPDConfig{Terms: 41},
+		Autopsy:         AutopsyConfig{Timesteps: 10, Thresholds: 11},
 		CheckpointEvery: 100,
 	}
 }
@@ -222,8 +229,8 @@ func (c Config) Validate() error {
 		return errors.New("evaluate.guidance needs network.conditional and a loop.label_dropout above 0, for instance 0.1")
 	case c.CheckpointEvery < 0:
 		return errors.Errorf("checkpoint_every is %d; need 0 or more", c.CheckpointEvery)
-	case strings.ContainsAny(c.Name, "/\\"):
-		return errors.Errorf("name %q; it becomes a folder's name, so leave out slashes", c.Name)
+	case strings.ContainsAny(c.Name+c.Variant, "/\\"):
+		return errors.Errorf("name %q, variant %q; they become a folder's name, so leave out slashes", c.Name, c.Variant)
 	}
 	for _, name := range b.Datasets {
 		if known := datasets.Names(); !slices.Contains(known, name) {
@@ -252,11 +259,22 @@ func (c Config) Validate() error {
 	if err := c.Probe.validate(p.T); err != nil {
 		return err
 	}
+	if err := c.BPD.validate(p.T, c.Network.Conditional); err != nil {
+		return err
+	}
+	if err := c.Autopsy.validate(p.T, c.Network.Conditional); err != nil {
+		return err
+	}
+	for _, name := range c.BPD.Outside {
+		if known := datasets.Names(); !slices.Contains(known, name) {
+			return errors.Errorf("bpd.outside: no set is named %q%s; known are %v", name, cl.DidYouMean(name, known), known)
+		}
+	}
 	_, err = cl.New(c.Strategy)
 	return err
 }
 
-// RunName is the folder of a run: its own name, or strategy, settings and seed.
+// RunName is the folder of a run: its own name, or strategy, settings, variant and seed.
 func (c Config) RunName() string {
 	if c.Name != "" {
 		return c.Name
@@ -269,6 +287,9 @@ func (c Config) RunName() string {
 	name := c.Strategy.Name
 	for _, k := range keys {
 		name += "-" + k + folderName(fmt.Sprint(c.Strategy.Settings[k]))
+	}
+	if c.Variant != "" {
+		name += "-" + folderName(c.Variant)
 	}
 	return fmt.Sprintf("%s-seed%d", name, c.Seed)
 }

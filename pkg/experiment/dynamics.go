@@ -5,9 +5,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/interp"
 
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
@@ -150,4 +152,65 @@ func (d *DynamicsTable) Markdown() string {
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// measuredKnots is how many values a measured weight function has.
+const measuredKnots = 21
+
+// MeasuredTimesteps is the forgetting map of the fine-tuning runs stored in the folder dir as a weight function over
+// timesteps for rehearsal: the relative rise of the noise-prediction loss of old tasks since they were learned, 0 where
+// it fell, averaged over tasks and seeds, at evenly spaced timesteps from 0 to T-1 and with 1 as its largest value.
+// Measure it on validation images (evaluate.reference=validation) if the runs that use it are judged on test images.
+func MeasuredTimesteps(dir string) ([]float64, error) {
+	study, err := report.Open(dir)
+	if err != nil {
+		return nil, errors.WithMessage(err, "reading the study whose forgetting says where to rehearse")
+	}
+	var place, rise []float64
+	last, runs := 0.0, 0
+	for i, r := range study.Runs {
+		if r.Strategy.Name != report.Finetune {
+			continue
+		}
+		s, err := loadSeries(study.Dirs[i], r.Name)
+		if err != nil {
+			return nil, errors.WithMessagef(err, "run %s; make it with --set probe.every=50", r.Name)
+		}
+		m, err := s.Map(diffusion.PredictNoise, len(s.Checkpoints)-1)
+		if err != nil {
+			return nil, err
+		}
+		if place == nil {
+			rise = make([]float64, len(s.Timesteps))
+			for _, t := range s.Timesteps {
+				place = append(place, float64(t))
+			}
+			// Strata are as wide as their middles are apart, so the process ends half a stratum after the last one.
+			last = place[len(place)-1] + place[0] - 1
+		}
+		if len(s.Timesteps) != len(place) || len(m.Old) == 0 || len(place) < 2 {
+			return nil, errors.Errorf("run %s was probed at %d timesteps with %d old tasks; need one probe of at least 2 timesteps for all runs, and an old task",
+				r.Name, len(s.Timesteps), len(m.Old))
+		}
+		for k, v := range m.Relative {
+			rise[k%len(place)] += math.Max(v, 0) / float64(len(m.Old))
+		}
+		runs++
+	}
+	if runs == 0 {
+		return nil, errors.Errorf("no fine-tuning run in %s; make one with `go run . bench --strategies finetune --set probe.every=50 --store %s`", dir, dir)
+	}
+	var line interp.PiecewiseLinear
+	if err := line.Fit(place, rise); err != nil {
+		return nil, errors.Wrap(err, "forgetting map")
+	}
+	highest := slices.Max(rise)
+	if !(highest > 0) {
+		return nil, errors.Errorf("fine-tuning in %s forgot at no timestep; there is nothing to aim rehearsal at", dir)
+	}
+	weights := make([]float64, measuredKnots)
+	for k := range weights {
+		weights[k] = math.Round(1000*line.Predict(last*float64(k)/(measuredKnots-1))/highest) / 1000
+	}
+	return weights, nil
 }

@@ -151,15 +151,27 @@ func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows 
 
 // sample draws the samples of task j. Every evaluation of a run starts from the same noise.
 func (m *measurer) sample(ctx context.Context, n *diffusion.Network, j int, progress func(rows int, seconds float64)) (*metrics.Samples, error) {
+	return m.sampleFrom(ctx, n, m.guided(n, n.Denoiser(m.config.Evaluate.EMA)), j, progress)
+}
+
+// guided is a denoiser with the run's guidance.
+func (m *measurer) guided(n *diffusion.Network, d diffusion.Denoiser) diffusion.Denoiser {
+	scale := m.config.Evaluate.Guidance
+	if scale == 0 {
+		return d
+	}
+	return diffusion.Guided{Denoiser: d, Scale: scale, NoLabel: int32(n.UNet.Classes), Channels: n.UNet.Channels, OutChannels: n.UNet.OutChannels}
+}
+
+// sampleFrom draws the samples of task j from a denoiser made of networks like n.
+func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoiser diffusion.Denoiser, j int, progress func(rows int, seconds float64)) (*metrics.Samples, error) {
 	c := m.config.Evaluate
 	labels := m.labels(j)
 	sampler := c.Sampler
 	sampler.Seed += m.config.Seed<<16 + uint64(j)
-	denoiser := n.Denoiser(c.EMA)
 	calls := 1
 	if c.Guidance > 0 {
-		denoiser, calls = diffusion.Guided{Denoiser: denoiser, Scale: c.Guidance, NoLabel: int32(n.UNet.Classes),
-			Channels: n.UNet.Channels, OutChannels: n.UNet.OutChannels}, 2
+		calls = 2
 	}
 	last := time.Now()
 	images, err := diffusion.Sample(ctx, n.Process, denoiser, m.bench.C, m.bench.H*m.bench.W*m.bench.C, labels, sampler,

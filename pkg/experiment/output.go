@@ -36,16 +36,22 @@ func (r *run) result() (*results.Run, error) {
 		return nil, err
 	}
 	cost := r.state.Cost
-	cost.Steps, cost.FreshRows, cost.ReplayRows = r.loop.TotalSteps(), r.config.Loop.FreshRows, r.config.Loop.ReplayRows
+	cost.Steps, cost.FreshRows, cost.ReplayRows = r.loop.TotalSteps(), r.config.Loop.FreshRows, r.loop.ReplayRows()
 	cost.Parameters = r.loop.Network.Parameters()
-	info := r.loop.Strategy.Info()
+	info, label := r.loop.Strategy.Info(), r.loop.Strategy.Label()
+	if v := r.config.Variant; v != "" {
+		label += " " + v
+	}
+	protocol := r.measure.protocol()
+	protocol.BPD = r.state.BPD
 	return &results.Run{
 		Schema: results.Schema, Name: r.config.RunName(), Seed: r.config.Seed, Config: config,
-		Strategy:    results.Strategy{Name: info.Name, Label: r.loop.Strategy.Label(), Paper: info.Paper, Stores: info.Stores, Settings: settings},
+		Strategy:    results.Strategy{Name: info.Name, Label: label, Paper: info.Paper, Stores: info.Stores, Settings: settings},
 		Benchmark:   r.benchmark(),
-		Protocol:    r.measure.protocol(),
+		Protocol:    protocol,
 		Provenance:  results.Provenance{Command: r.state.Command, Commit: r.state.Commit, Dirty: r.state.Dirty, Machine: machine(r.choice), Started: started, Finished: time.Now().UTC().Truncate(time.Second)},
 		Evaluations: r.state.Evaluations, Losses: r.state.Losses, Cost: cost,
+		Sensitivity: r.state.Sensitivity, Outside: r.state.Outside,
 	}, nil
 }
 
@@ -74,12 +80,16 @@ func (r *run) writeTables() error {
 		return err
 	}
 	metrics := [][]string{{"after_task", "step", "task", "n", "fid", "kid", "precision", "recall", "density", "coverage",
-		"class_accuracy", "memorised_buffer", "memorised_train"}}
+		"class_accuracy", "memorised_buffer", "memorised_train", "bpd"}}
 	for _, e := range r.state.Evaluations {
 		for _, t := range e.Tasks {
+			var bpd *float64
+			if t.BPD != nil {
+				bpd = &t.BPD.Mean
+			}
 			metrics = append(metrics, []string{strconv.Itoa(e.AfterTask), strconv.Itoa(e.Step), strconv.Itoa(t.Task), strconv.Itoa(t.N),
 				exact(t.FID), exact(t.KID), exact(t.Precision), exact(t.Recall), exact(t.Density), exact(t.Coverage),
-				exact(t.ClassAccuracy), exact(t.MemorisedBuffer), exact(t.MemorisedTrain)})
+				exact(t.ClassAccuracy), exact(t.MemorisedBuffer), exact(t.MemorisedTrain), exact(bpd)})
 		}
 	}
 	losses := [][]string{{"step", "task", "loss"}}

@@ -5,7 +5,7 @@ import "time"
 // Progress is how far a run has come.
 type Progress struct {
 	Run             string        `json:"run"`
-	Stage           string        `json:"stage"` // "prepare", "compile", "train", "measure", "done"
+	Stage           string        `json:"stage"` // "prepare", "compile", "train", "measure", "autopsy", "done"
 	Task            int           `json:"task"`  // the newest task being learned
 	Tasks           int           `json:"tasks"`
 	Step            int           `json:"step"` // optimiser steps done in all

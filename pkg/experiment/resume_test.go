@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"palimpsest/kernelsetup"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/results"
 )
 
@@ -55,6 +58,8 @@ func smallConfig() Config {
 	c.Evaluate.SamplesPerTask, c.Evaluate.Batch, c.Evaluate.Sampler.Steps = 64, 64, 2
 	c.CheckpointEvery = 5
 	c.Probe = ProbeConfig{Every: 10, Images: 2, Timesteps: 4}
+	c.BPD = BPDConfig{Images: 4, Terms: 5, Variants: true}
+	c.Autopsy = AutopsyConfig{Images: 4, Timesteps: 2, Thresholds: 3}
 	return c
 }
 
@@ -90,7 +95,7 @@ func outcome(t *testing.T, dir string) (r *results.Run, weights []byte, pictures
 	if err != nil || len(files) != 3 {
 		t.Fatalf("%d grids of samples, want 3 (%v)", len(files), err)
 	}
-	for _, f := range append(files, filepath.Join(dir, "metrics.csv"), filepath.Join(dir, "losses.csv"), filepath.Join(dir, results.DynamicsFile)) {
+	for _, f := range append(files, filepath.Join(dir, "metrics.csv"), filepath.Join(dir, "losses.csv"), filepath.Join(dir, results.DynamicsFile), filepath.Join(dir, results.AutopsyFile)) {
 		data, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
@@ -155,14 +160,66 @@ func TestKilledRunResumesBitForBit(t *testing.T) {
 	if !bytes.Equal(filesA, filesB) {
 		t.Error("sample grids or tables differ")
 	}
-	evaluationsA, _ := json.Marshal([]any{a.Evaluations, a.Losses})
-	evaluationsB, _ := json.Marshal([]any{b.Evaluations, b.Losses})
+	evaluationsA, _ := json.Marshal([]any{a.Evaluations, a.Losses, a.Sensitivity})
+	evaluationsB, _ := json.Marshal([]any{b.Evaluations, b.Losses, b.Sensitivity})
 	if !bytes.Equal(evaluationsA, evaluationsB) {
 		t.Errorf("measurements differ:\n%s\n%s", evaluationsA, evaluationsB)
 	}
-	leftovers, _ := filepath.Glob(filepath.Join(broken, "checkpoints", ".writing-*"))
+	leftovers, _ := filepath.Glob(filepath.Join(broken, "*", ".writing-*"))
 	if len(leftovers) > 0 {
 		t.Errorf("half-written checkpoints are left: %v", leftovers)
+	}
+}
+
+// The pure ends of a stitch are networks that were measured before: just after the task was learned, and at the end. The
+// parts of a likelihood add up, and the first way of computing it is the usual one.
+func TestAutopsyAndLikelihoodsAgreeWithTheEvaluations(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Run(t.Context(), smallConfig(), dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := dynamics.LoadAutopsy(filepath.Join(dir, results.AutopsyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Stitches) != 2 || len(a.Drifts) != 2 || len(a.Interference) != 2 {
+		t.Fatalf("%d stitches, %d drifts, %d interferences for 3 tasks; want 2 each", len(a.Stitches), len(a.Drifts), len(a.Interference))
+	}
+	for _, s := range a.Stitches {
+		last := len(s.Thresholds) - 1
+		before, final := *r.Evaluations[s.Task].Tasks[s.Task].FID, *r.Evaluations[2].Tasks[s.Task].FID
+		if s.OldHigh.FID[0] != before || s.OldHigh.FID[last] != final || s.OldLow.FID[0] != final || s.OldLow.FID[last] != before || before == final {
+			t.Errorf("task %d: FID was %g and is %g; stitched ends are %g %g and %g %g", s.Task, before, final,
+				s.OldHigh.FID[0], s.OldHigh.FID[last], s.OldLow.FID[0], s.OldLow.FID[last])
+		}
+	}
+	for _, e := range r.Evaluations {
+		for j, task := range e.Tasks {
+			sum := task.BPD.Prior + task.BPD.Decoder
+			for _, b := range task.BPD.Bins {
+				sum += b
+			}
+			if math.Abs(sum-task.BPD.Mean) > 1e-9*sum || len(task.BPD.Bins) != len(r.Protocol.BPD.Edges)-1 {
+				t.Errorf("after task %d, task %d: parts add up to %g of %g bits per dimension in %d bins", e.AfterTask, j, sum, task.BPD.Mean, len(task.BPD.Bins))
+			}
+		}
+	}
+	if len(r.Sensitivity) != 5 || r.Sensitivity[0].Tasks[1] != r.Evaluations[2].Tasks[1].BPD.Mean || r.Sensitivity[0].Tasks[1] == r.Sensitivity[2].Tasks[1] {
+		t.Errorf("sensitivity %+v beside %g bits per dimension", r.Sensitivity, r.Evaluations[2].Tasks[1].BPD.Mean)
+	}
+	// What is there is not made again, and a snapshot that cannot be read is named.
+	if err := os.Remove(filepath.Join(dir, results.AutopsyFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "result.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(snapshotFolder(dir, 0), diffusion.StateFile), []byte("broken"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), smallConfig(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "kept after task 1") {
+		t.Errorf("a damaged snapshot gives %v", err)
 	}
 }
 

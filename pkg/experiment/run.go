@@ -188,13 +188,15 @@ func (r *run) prepare() error {
 	if resumed {
 		r.say("going on after step %d of %d", p.Total, r.loop.TotalSteps())
 	} else {
-		r.say("%d steps of %d+%d rows, %d tasks of %s", r.loop.TotalSteps(), c.Loop.FreshRows, c.Loop.ReplayRows, len(r.loop.Benchmark.Tasks), r.loop.Benchmark.Name)
+		r.say("%d steps of %d+%d rows, %d tasks of %s", r.loop.TotalSteps(), c.Loop.FreshRows, r.loop.ReplayRows(), len(r.loop.Benchmark.Tasks), r.loop.Benchmark.Name)
 	}
 	if err := r.openProbe(); err != nil {
 		return err
 	}
+	phasesLeft, tasks := r.loop.Phases()-len(r.state.Evaluations), len(r.loop.Benchmark.Tasks)
 	r.clock = clock{stepsLeft: r.loop.TotalSteps() - p.Total,
-		rowsLeft: (r.loop.Phases()-len(r.state.Evaluations))*r.measure.rows() + r.probesLeft()*r.probeRows(), spent: r.state.Cost.TrainSeconds + r.state.Cost.EvalSeconds}
+		rowsLeft: phasesLeft*(r.measure.rows()+c.BPD.rows(tasks)) + r.probesLeft()*r.probeRows() +
+			c.BPD.extraRows(tasks, len(bpdWays(c.Diffusion.Variance))) + r.autopsyRows(), spent: r.state.Cost.TrainSeconds + r.state.Cost.EvalSeconds}
 	return nil
 }
 
@@ -240,6 +242,9 @@ func (r *run) train(ctx context.Context) error {
 		if err := r.saveCheckpoint(); err != nil {
 			return err
 		}
+		if err := r.keepSnapshot(); err != nil {
+			return err
+		}
 		if err := r.evaluate(ctx); err != nil {
 			return err
 		}
@@ -250,7 +255,19 @@ func (r *run) train(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return r.examine(ctx)
+}
+
+// examine measures what is asked of the final network alone. Interrupted, it is done anew.
+func (r *run) examine(ctx context.Context) error {
+	start := time.Now()
+	for _, measure := range []func(context.Context) error{r.measureSensitivity, r.measureOutside} {
+		if err := measure(ctx); err != nil {
+			return err
+		}
+	}
+	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
+	return r.autopsy(ctx)
 }
 
 // trainPhase does the steps left in the phase at hand.
@@ -316,6 +333,9 @@ func (r *run) evaluate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.measureBPD(ctx, &e); err != nil {
+		return err
+	}
 	e.Grid = fmt.Sprintf("samples/after_task_%d.png", e.AfterTask)
 	if err := os.MkdirAll(filepath.Join(r.dir, "samples"), 0o755); err != nil {
 		return err
@@ -366,7 +386,7 @@ func (r *run) report(stage string, always bool) {
 	r.shown, r.stage = time.Now(), stage
 	p := Progress{Run: r.config.RunName(), Stage: stage, Loss: r.loss}
 	if l := r.loop; l != nil {
-		rows := r.config.Loop.FreshRows + r.config.Loop.ReplayRows
+		rows := l.Config.FreshRows + l.ReplayRows()
 		p.Task, p.Tasks, p.Step, p.Steps = l.LastTask(), len(l.Benchmark.Tasks), l.Position.Total, l.TotalSteps()
 		if r.clock.stepSeconds > 0 {
 			left := r.clock.remaining(rows)

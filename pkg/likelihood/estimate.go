@@ -32,6 +32,12 @@ type Estimate struct {
 	SE  []float64 // [N] standard error against the full sum of the same image and noise, bits per dimension
 	// Rows is how many images the network saw.
 	Rows int
+
+	PriorBPD, DecoderBPD float64 // L_T and L_0, means over images
+	// StrideBPD, for "stratified", is the mean over images of the sum of the terms in each stride, that is of the
+	// timesteps Edges[s] <= t < Edges[s+1]. With the two numbers above it adds up to the mean of BPD.
+	Edges     []int
+	StrideBPD []float64
 }
 
 // MeanBPD is the mean over images and its standard error against the mean of the full sums of the same images: the
@@ -93,6 +99,7 @@ func EstimateOf(b *Terms, q EstimateOptions) (*Estimate, error) {
 type plan struct {
 	terms  int
 	t      []int     // [N·terms]
+	edges  []int     // stratified: of the strides
 	size   []float64 // stratified: timesteps of each stride
 	weight []float64 // importance: probability of each of t, 0 at t = 0
 }
@@ -106,6 +113,7 @@ func (q EstimateOptions) plan(T, n int, id func(int) int) (*plan, error) {
 			return nil, errors.Errorf("likelihood: %d terms of %d; \"stratified\" needs an odd number from 3 to %d", q.Terms, T, (T-1)/2*2+1)
 		}
 		edges := strideEdges(T, strides)
+		pl.edges = edges
 		for s := range strides {
 			pl.size = append(pl.size, float64(edges[s+1]-edges[s]))
 		}
@@ -161,15 +169,20 @@ func strideEdges(T, strides int) []int {
 
 // combine turns the terms at the plan's timesteps, [N, terms], into estimates.
 func (pl *plan) combine(prior, values []float64) *Estimate {
-	e := &Estimate{BPD: make([]float64, len(prior)), SE: make([]float64, len(prior)), Rows: len(values)}
+	n := float64(len(prior))
+	e := &Estimate{BPD: make([]float64, len(prior)), SE: make([]float64, len(prior)), Rows: len(values),
+		Edges: pl.edges, StrideBPD: make([]float64, len(pl.size))}
 	for i := range prior {
 		row := values[i*pl.terms : (i+1)*pl.terms]
 		total, variance := prior[i]+row[0], 0.0
+		e.PriorBPD += prior[i] / n
+		e.DecoderBPD += row[0] / n
 		if pl.weight == nil {
 			// Two of size without replacement: variance size²·(1 - 2/size)·s²/2, with s² = (a-b)²/2.
 			for s, size := range pl.size {
 				a, b := row[1+2*s], row[2+2*s]
 				total += size * (a + b) / 2
+				e.StrideBPD[s] += size * (a + b) / 2 / n
 				variance += size * (size - 2) * (a - b) * (a - b) / 4
 			}
 		} else {

@@ -1,0 +1,300 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/results"
+)
+
+// AutopsyConfig says what is asked, after the last task, of the networks that a run then keeps after each of its tasks:
+// which timesteps carry the forgetting that samples show, how far representations have drifted, and how the tasks'
+// gradients agree.
+type AutopsyConfig struct {
+	Images     int `yaml:"images"`     // of each task, for drift and gradients; 0: no autopsy
+	Timesteps  int `yaml:"timesteps"`  // middles of as many equal strata, for drift and gradients
+	Thresholds int `yaml:"thresholds"` // timesteps at which stitched samples change over, from 0 to T
+}
+
+// validate reports settings no autopsy can be made with.
+func (c AutopsyConfig) validate(timesteps int, conditional bool) error {
+	switch {
+	case c.Images < 0:
+		return errors.Errorf("autopsy.images is %d; need 0 (no autopsy) or more", c.Images)
+	case c.Images == 0:
+		return nil
+	case c.Images < 4:
+		return errors.Errorf("autopsy.images is %d; need at least 4 to compare representations", c.Images)
+	case c.Timesteps < 1 || c.Timesteps > timesteps || c.Thresholds < 2 || c.Thresholds > timesteps+1:
+		return errors.Errorf("autopsy.timesteps %d, thresholds %d; need 1 to %d and 2 to %d", c.Timesteps, c.Thresholds, timesteps, timesteps+1)
+	case !conditional:
+		return errors.New("autopsy asks for samples of single tasks; it needs network.conditional=true")
+	}
+	return nil
+}
+
+// snapshotFolder holds the network as it was after a task.
+func snapshotFolder(dir string, task int) string {
+	return filepath.Join(dir, "snapshots", fmt.Sprintf("after_task_%d", task))
+}
+
+// keepSnapshot keeps the network after the phase that has just ended, where an autopsy will ask for it.
+func (r *run) keepSnapshot() error {
+	if !r.hasAutopsy() {
+		return nil
+	}
+	final := snapshotFolder(r.dir, r.loop.LastTask())
+	if _, err := os.Stat(final); err == nil {
+		return nil // kept before the run was interrupted; the network is the same bit for bit
+	}
+	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
+		return err
+	}
+	unfinished, err := filepath.Glob(filepath.Join(filepath.Dir(final), ".writing-*"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range unfinished { // of a process that was killed
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
+	}
+	temporary, err := os.MkdirTemp(filepath.Dir(final), ".writing-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temporary)
+	if err := r.loop.Network.Save(temporary); err != nil {
+		return errors.WithMessage(err, "snapshot")
+	}
+	if err := os.Chmod(temporary, 0o755); err != nil {
+		return err
+	}
+	return errors.Wrap(os.Rename(temporary, final), "snapshot")
+}
+
+// hasAutopsy says whether there will be one: joint training has no moment before forgetting.
+func (r *run) hasAutopsy() bool {
+	return r.config.Autopsy.Images > 0 && r.loop.Strategy.Info().Stream != cl.AllTasks && len(r.loop.Benchmark.Tasks) > 1
+}
+
+// autopsyRows is about how many rows the autopsy runs through the network, a gradient counting as three.
+func (r *run) autopsyRows() int {
+	if !r.hasAutopsy() {
+		return 0
+	}
+	c, e := r.config.Autopsy, r.config.Evaluate
+	old := len(r.loop.Benchmark.Tasks) - 1
+	return old * (2*c.Thresholds*e.SamplesPerTask*e.Sampler.Steps + (2+2*3)*c.Images*c.Timesteps)
+}
+
+// snapshots is one compiled network that takes the weights of any of a run's tasks.
+type snapshots struct {
+	network *diffusion.Network
+	dir     string
+	loaded  int // the task whose weights it has; -1: unknown
+}
+
+// use loads the weights kept after a task, unless they are there.
+func (s *snapshots) use(task int) error {
+	if s.loaded == task {
+		return nil
+	}
+	s.loaded = -1
+	if err := s.network.Load(snapshotFolder(s.dir, task)); err != nil {
+		return errors.WithMessagef(err, "the network kept after task %d; remove the run folder to start again", task+1)
+	}
+	s.loaded = task
+	return nil
+}
+
+// after is the network after a task as samplers see it.
+type after struct {
+	*snapshots
+	task int
+	ema  bool
+}
+
+// Output implements [diffusion.Denoiser].
+func (a after) Output(x []float32, t, y []int32) ([]float32, error) {
+	if err := a.use(a.task); err != nil {
+		return nil, err
+	}
+	return a.network.Denoiser(a.ema).Output(x, t, y)
+}
+
+// autopsy makes the run's autopsy and stores it, unless it is there.
+func (r *run) autopsy(ctx context.Context) error {
+	path := filepath.Join(r.dir, results.AutopsyFile)
+	if !r.hasAutopsy() {
+		return nil
+	}
+	if _, err := dynamics.LoadAutopsy(path); err == nil || !os.IsNotExist(errors.Cause(err)) {
+		return err
+	}
+	start := time.Now()
+	c, b, process := r.config, r.loop.Benchmark, r.loop.Network.Process
+	timesteps, err := dynamics.Strata(process.T, c.Autopsy.Timesteps)
+	if err != nil {
+		return err
+	}
+	a := &dynamics.Autopsy{T: process.T, Timesteps: timesteps}
+	for _, t := range b.Tasks {
+		a.Tasks = append(a.Tasks, t.Name)
+	}
+	for _, t := range timesteps {
+		a.LogSNR = append(a.LogSNR, process.LogSNR(t))
+	}
+	nets := &snapshots{network: r.loop.Network, dir: r.dir, loaded: -1}
+	last := len(b.Tasks) - 1
+	for task := range last {
+		s, err := r.stitch(ctx, nets, task, last)
+		if err != nil {
+			return err
+		}
+		a.Stitches = append(a.Stitches, *s)
+	}
+	if a.Drifts, err = r.drift(ctx, nets, timesteps); err != nil {
+		return err
+	}
+	if a.Interference, err = r.interference(ctx, nets, timesteps); err != nil {
+		return err
+	}
+	if err := nets.use(last); err != nil {
+		return err
+	}
+	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
+	return a.Save(path)
+}
+
+// stitch samples an old task with the network just after it and the final one, stitched both ways.
+func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dynamics.Stitching, error) {
+	c, m := r.config, r.measure
+	s := &dynamics.Stitching{Task: task, Samples: c.Evaluate.SamplesPerTask}
+	for i := range c.Autopsy.Thresholds {
+		s.Thresholds = append(s.Thresholds, i*c.Diffusion.T/(c.Autopsy.Thresholds-1))
+	}
+	before, final := after{nets, task, c.Evaluate.EMA}, after{nets, last, c.Evaluate.EMA}
+	for _, way := range []struct {
+		high, low after
+		curve     *dynamics.StitchCurve
+	}{{before, final, &s.OldHigh}, {final, before, &s.OldLow}} {
+		for _, threshold := range s.Thresholds {
+			samples, err := m.sampleFrom(ctx, r.loop.Network, m.guided(r.loop.Network, dynamics.Stitch{High: way.high, Low: way.low, Threshold: threshold}),
+				task, r.rowsDone)
+			if err != nil {
+				return nil, err
+			}
+			judged, err := m.evaluator.Judge(*samples)
+			if err != nil {
+				return nil, err
+			}
+			numbers, err := m.evaluator.Task(task, judged, metrics.CopySets{})
+			if err != nil {
+				return nil, err
+			}
+			if numbers.FID == nil || numbers.ClassAccuracy == nil {
+				return nil, errors.New("autopsy: FID or class accuracy of stitched samples is not known; evaluate with a classifier and enough samples (evaluate.samples_per_task)")
+			}
+			way.curve.FID = append(way.curve.FID, *numbers.FID)
+			way.curve.ClassAccuracy = append(way.curve.ClassAccuracy, *numbers.ClassAccuracy)
+		}
+	}
+	return s, nil
+}
+
+// rowsDone tells the clock and the user of rows that went through the network.
+func (r *run) rowsDone(rows int, seconds float64) {
+	r.clock.rows(rows, seconds)
+	r.report("autopsy", false)
+}
+
+// drift compares each old task's representation just after it was learned with the final one.
+func (r *run) drift(ctx context.Context, nets *snapshots, timesteps []int) ([]dynamics.TaskDrift, error) {
+	c, b := r.config, r.loop.Benchmark
+	mid, err := nets.network.MidBlock(c.Evaluate.EMA)
+	if err != nil {
+		return nil, err
+	}
+	defer mid.Close()
+	last := len(b.Tasks) - 1
+	var all []dynamics.TaskDrift
+	for task, t := range b.Tasks[:last] {
+		images := t.Test
+		if c.Evaluate.Reference == "validation" {
+			images = t.Val
+		}
+		probe, err := dynamics.NewProbe(nets.network.Process, []dynamics.Task{{Name: t.Name, Data: firstImages(images, t.Classes, c.Autopsy.Images)}},
+			dynamics.Options{Timesteps: timesteps, Batch: min(c.Evaluate.Batch, c.Evaluate.SamplesPerTask), Seed: c.Seed})
+		if err != nil {
+			return nil, err
+		}
+		var at [2]*dynamics.Activations
+		for i, of := range []int{task, last} {
+			if err := nets.use(of); err != nil {
+				return nil, err
+			}
+			start := time.Now()
+			if at[i], err = probe.Activations(ctx, mid); err != nil {
+				return nil, err
+			}
+			r.rowsDone(c.Autopsy.Images*len(timesteps), time.Since(start).Seconds())
+		}
+		d, err := at[1].Drift(at[0])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, dynamics.TaskDrift{Task: task, CKA: d.CKA, Unbiased: d.Unbiased})
+	}
+	return all, nil
+}
+
+// interference compares the gradients of each new task with those of the tasks before it, on training images, at the
+// weights that the new task's training started from.
+func (r *run) interference(ctx context.Context, nets *snapshots, timesteps []int) ([]dynamics.Interference, error) {
+	c, b := r.config, r.loop.Benchmark
+	gradient, err := nets.network.LossGradient(false, max(1, c.Autopsy.Images/2))
+	if err != nil {
+		return nil, err
+	}
+	defer gradient.Close()
+	var all []dynamics.Interference
+	for task := 1; task < len(b.Tasks); task++ {
+		if err := nets.use(task - 1); err != nil {
+			return nil, err
+		}
+		var old []*datasets.Images
+		var classes []int
+		for _, t := range b.Tasks[:task] {
+			old, classes = append(old, t.Train), append(classes, t.Classes...)
+		}
+		before, err := datasets.Concat(old...)
+		if err != nil {
+			return nil, err
+		}
+		oldImages, newImages := firstImages(before, classes, c.Autopsy.Images), firstImages(b.Tasks[task].Train, b.Tasks[task].Classes, c.Autopsy.Images)
+		for i := range newImages.IDs {
+			newImages.IDs[i] += before.N // an image's noise goes by its ID: no two images may share theirs
+		}
+		start := time.Now()
+		g := dynamics.Interference{Task: task}
+		g.Cosine, g.HalvesOld, g.HalvesNew, err = dynamics.MeasureInterference(ctx, nets.network.Process, gradient,
+			oldImages, newImages, timesteps, c.Seed)
+		if err != nil {
+			return nil, err
+		}
+		r.rowsDone(2*3*c.Autopsy.Images*len(timesteps), time.Since(start).Seconds())
+		all = append(all, g)
+	}
+	return all, nil
+}

@@ -1,0 +1,169 @@
+package experiment
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/cl"
+)
+
+// Grid is a set of runs to compare: strategies × swept settings × variants × seeds.
+type Grid struct {
+	Set        []string // KEY=VALUE settings of all runs, over the configuration
+	Strategies []string
+	// Sweeps are "SETTING=VALUE,VALUE,…", and multiply. A strategy that lacks the setting runs once. A setting with a dot,
+	// such as loop.replay_rows, is the configuration's and holds for every strategy. The value "measured:DIR" of the
+	// setting timesteps stands for the forgetting map of the study in the folder DIR ([MeasuredTimesteps]).
+	Sweeps   []string
+	Variants []string // "NAME: KEY=VALUE KEY=VALUE …": the same runs under other settings, beside the plain ones
+	Seeds    int      // of each: the configuration's seed and those after it
+}
+
+// variant is a name for settings that differ from the grid's.
+type variant struct {
+	name string
+	set  []string
+}
+
+// Configs lists the runs, seed by seed so that the first comparison is whole before the second begins, over the YAML
+// configuration text; label names that in errors.
+func (g Grid) Configs(label string, text []byte) ([]Config, error) {
+	if g.Seeds < 1 {
+		return nil, errors.Errorf("--seeds is %d; need at least 1", g.Seeds)
+	}
+	variants, err := g.variants()
+	if err != nil {
+		return nil, err
+	}
+	var configs []Config
+	for _, v := range variants {
+		base, err := OverrideConfig(label, text, append(slices.Clone(g.Set), v.set...))
+		if err != nil {
+			return nil, errors.WithMessagef(err, "variant %q", v.name)
+		}
+		base.Variant = strings.TrimSpace(base.Variant + " " + v.name)
+		for _, name := range g.Strategies {
+			specs, err := g.specs(name, base)
+			if err != nil {
+				return nil, err
+			}
+			for _, spec := range specs {
+				for seed := range g.Seeds {
+					c := base
+					c.Strategy, c.Seed = spec, base.Seed+uint64(seed)
+					configs = append(configs, c)
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(configs, func(a, b Config) int { return int(a.Seed) - int(b.Seed) })
+	return configs, nil
+}
+
+// variants are the plain settings, the named variants, and each of them once a value of every swept setting of the
+// configuration.
+func (g Grid) variants() ([]variant, error) {
+	all := []variant{{}}
+	for _, text := range g.Variants {
+		name, settings, found := strings.Cut(text, ": ")
+		if name = strings.TrimSpace(name); !found || name == "" || len(strings.Fields(settings)) == 0 {
+			return nil, errors.Errorf("--variant %q; need \"NAME: KEY=VALUE KEY=VALUE …\"", text)
+		}
+		all = append(all, variant{name, strings.Fields(settings)})
+	}
+	for _, sweep := range g.Sweeps {
+		key, values, err := cutSweep(sweep)
+		if err != nil {
+			return nil, err
+		}
+		if !strings.Contains(key, ".") {
+			continue
+		}
+		var more []variant
+		for _, v := range all {
+			for _, value := range values {
+				name := strings.TrimSpace(v.name + " " + key[strings.LastIndex(key, ".")+1:] + "=" + value)
+				more = append(more, variant{name, append(slices.Clone(v.set), key+"="+value)})
+			}
+		}
+		all = more
+	}
+	return all, nil
+}
+
+// specs is a strategy with every combination of swept settings that it has, over the settings that base's strategy
+// has if it is the same.
+func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
+	spec := cl.Spec{Name: name}
+	if base.Strategy.Name == name {
+		spec.Settings = base.Strategy.Settings
+	}
+	strategy, err := cl.New(cl.Spec{Name: name})
+	if err != nil {
+		return nil, err
+	}
+	known, err := cl.Settings(strategy)
+	if err != nil {
+		return nil, err
+	}
+	specs := []cl.Spec{spec}
+	for _, sweep := range g.Sweeps {
+		key, values, err := cutSweep(sweep)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := known[key]; !ok {
+			continue
+		}
+		var more []cl.Spec
+		for _, spec := range specs {
+			for _, value := range values {
+				settings := maps.Clone(spec.Settings)
+				if settings == nil {
+					settings = map[string]any{}
+				}
+				if dir, measured := strings.CutPrefix(value, "measured:"); measured && key == "timesteps" {
+					weights, err := MeasuredTimesteps(dir)
+					if err != nil {
+						return nil, err
+					}
+					settings["timesteps"], settings["timestep_weights"] = "measured", weights
+				} else {
+					var parsed any
+					if err := yaml.Unmarshal([]byte(value), &parsed); err != nil {
+						return nil, errors.Wrapf(err, "--sweep %q", sweep)
+					}
+					settings[key] = parsed
+				}
+				more = append(more, cl.Spec{Name: name, Settings: settings})
+			}
+		}
+		specs = more
+	}
+	return specs, nil
+}
+
+// cutSweep reads "SETTING=VALUE,VALUE,…".
+func cutSweep(sweep string) (key string, values []string, err error) {
+	key, list, found := strings.Cut(sweep, "=")
+	if !found || list == "" {
+		return "", nil, errors.Errorf("--sweep %q; need SETTING=VALUE,VALUE,…", sweep)
+	}
+	return key, strings.Split(list, ","), nil
+}
+
+// ReplayRows is how many rows a step of the run replays: the loop's, or the strategy's own.
+func (c Config) ReplayRows() (int, error) {
+	s, err := cl.New(c.Strategy)
+	if err != nil {
+		return 0, err
+	}
+	if r, ok := s.(cl.Rower); ok {
+		return r.ReplayRows(c.Loop.ReplayRows), nil
+	}
+	return c.Loop.ReplayRows, nil
+}

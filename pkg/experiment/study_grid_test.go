@@ -1,0 +1,117 @@
+package experiment
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/results"
+)
+
+func TestGrid(t *testing.T) {
+	for _, tc := range []struct {
+		name                    string
+		names, sweeps, variants []string
+		seeds                   int
+		want                    []string
+		err                     string
+	}{
+		{name: "a sweep touches strategies that have the setting", names: []string{"finetune", "er"}, sweeps: []string{"lambda=1,0.1"}, seeds: 1,
+			want: []string{"finetune-seed0", "er-lambda1-seed0", "er-lambda0.1-seed0"}},
+		{name: "two sweeps multiply", names: []string{"er"}, sweeps: []string{"lambda=1,2", "buffer=10,20"}, seeds: 1,
+			want: []string{"er-buffer10-lambda1-seed0", "er-buffer20-lambda1-seed0", "er-buffer10-lambda2-seed0", "er-buffer20-lambda2-seed0"}},
+		{name: "seeds come together", names: []string{"finetune", "joint"}, seeds: 2,
+			want: []string{"finetune-seed0", "joint-seed0", "finetune-seed1", "joint-seed1"}},
+		{name: "a sweep over the configuration holds for all", names: []string{"finetune", "er"}, sweeps: []string{"loop.replay_rows=4,8", "lambda=2"}, seeds: 1,
+			want: []string{"finetune-replayrows4-seed0", "finetune-replayrows8-seed0", "er-lambda2-replayrows4-seed0", "er-lambda2-replayrows8-seed0"}},
+		{name: "variants come beside the plain runs", names: []string{"joint"}, variants: []string{"T=50: diffusion.timesteps=50 evaluate.batch=10"}, seeds: 1,
+			want: []string{"joint-seed0", "joint-T50-seed0"}},
+		{name: "variant without settings", names: []string{"joint"}, variants: []string{"T=50"}, seeds: 1, err: "NAME: KEY=VALUE"},
+		{name: "variant with an unknown setting", names: []string{"joint"}, variants: []string{"x: diffusion.steps=50"}, seeds: 1, err: "diffusion.steps"},
+		{name: "a study that is not there", names: []string{"er"}, sweeps: []string{"timesteps=measured:nowhere"}, seeds: 1, err: "nowhere"},
+		{name: "unknown strategy", names: []string{"jont"}, seeds: 1, err: "joint"},
+		{name: "sweep without values", names: []string{"er"}, sweeps: []string{"lambda"}, seeds: 1, err: "SETTING=VALUE"},
+		{name: "no seeds", names: []string{"er"}, seeds: 0, err: "at least 1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			configs, err := Grid{Strategies: tc.names, Sweeps: tc.sweeps, Variants: tc.variants, Seeds: tc.seeds}.Configs("test", nil)
+			if tc.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.err) {
+					t.Fatalf("got %v; want an error that says %q", err, tc.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var have []string
+			for _, c := range configs {
+				have = append(have, c.RunName())
+			}
+			slices.Sort(have)
+			want := slices.Clone(tc.want)
+			slices.Sort(want)
+			if !slices.Equal(have, want) {
+				t.Errorf("got %v, want %v", have, want)
+			}
+		})
+	}
+}
+
+func TestVariantsChangeTheirSettingsOnly(t *testing.T) {
+	configs, err := Grid{Strategies: []string{"joint"}, Variants: []string{"short: diffusion.timesteps=50"}, Sweeps: []string{"evaluate.batch=10"}, Seeds: 1}.Configs("test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(configs) != 2 || configs[0].Diffusion.T != 1000 || configs[1].Diffusion.T != 50 || configs[0].Evaluate.Batch != 10 || configs[1].Evaluate.Batch != 10 ||
+		configs[0].Variant != "batch=10" || configs[1].Variant != "short batch=10" {
+		t.Errorf("got %+v", configs)
+	}
+}
+
+// The measured weights are the mean relative rise over old tasks, 0 where the loss fell, scaled to a largest value of 1
+// and interpolated between the middles of the strata; at both ends the outermost value holds.
+func TestMeasuredTimesteps(t *testing.T) {
+	dir := t.TempDir()
+	// Two tasks and, with v-prediction at these log-SNR, equal relative rises in any loss: -50 %, 0, +100 %, +200 %.
+	series := dynamics.Series{Grid: dynamics.Grid{Tasks: []string{"a", "b"}, Images: 2, Timesteps: []int{12, 37, 62, 87}, LogSNR: []float64{3, 1, -1, -3},
+		Prediction: diffusion.PredictVelocity, Probe: "test"},
+		Checkpoints: []dynamics.Checkpoint{{Step: 1, Task: 0}, {Step: 2, Task: 1}},
+		Loss:        []float32{2, 2, 2, 2, 1, 1, 1, 1, 1, 2, 4, 6, 1, 1, 1, 1}, SE: make([]float32, 16)}
+	if err := os.MkdirAll(filepath.Join(dir, "dynamics"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := series.Save(filepath.Join(dir, "dynamics", "finetune-seed0.json")); err != nil {
+		t.Fatal(err)
+	}
+	run := results.Run{Schema: results.Schema, Name: "finetune-seed0", Strategy: results.Strategy{Name: "finetune", Label: "finetune"}}
+	if err := run.Save(filepath.Join(dir, "finetune-seed0.json")); err != nil {
+		t.Fatal(err)
+	}
+	weights, err := MeasuredTimesteps(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(weights) != 21 || weights[0] != 0 || weights[20] != 1 || weights[19] != 1 {
+		t.Errorf("ends: %v", weights)
+	}
+	// The process has 87+12 = 99 as its last timestep: knot 10 lies at 49.4, between 37 (0) and 62 (half of the largest).
+	if want := (49.0 - 37) / 25 / 2; math.Abs(weights[10]-want) > 0.011 {
+		t.Errorf("the middle is %g, want %g", weights[10], want)
+	}
+	if _, err := MeasuredTimesteps(t.TempDir()); err == nil {
+		t.Error("an empty folder passes")
+	}
+	configs, err := Grid{Strategies: []string{"er"}, Sweeps: []string{"timesteps=measured:" + dir}, Seeds: 1}.Configs("test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := configs[0].Validate(); err != nil {
+		t.Error(err)
+	}
+}
