@@ -7,8 +7,8 @@
 // belong to the strategy. Each row has a weight and the loss is Σ weight·row loss, so a strategy changes weights and
 // contents, never shapes: the step compiles once. Rows a strategy leaves alone repeat the fresh ones with weight 0.
 // All strategies therefore get the same rows a step and the same number of steps, but for one that asks for other
-// replay rows ([Rower]), which is another cost and is reported as such. Timesteps are drawn uniformly from
-// 0 .. T-1 for every row; a strategy may set those of its own rows.
+// replay rows ([Rower]), which is another cost and is reported as such. Timesteps are drawn from 0 .. T-1 for every
+// row, uniformly unless [LoopConfig].TimestepSampler says otherwise; a strategy may choose those of its own rows.
 //
 // Tasks and steps count from 0. Whatever is random is a function of the seed, the task and the step alone, so a
 // resumed run is the uninterrupted one. A strategy sees images of other tasks only through what it stored itself,
@@ -18,5 +18,6 @@
 //
 //	[zajac23]  Zajac et al. Exploring Continual Learning of Diffusion Models. arXiv:2303.15342
 //	[er]       Chaudhry et al. On Tiny Episodic Memories in Continual Learning. arXiv:1902.10486
+//	[iddpm]    Nichol, Dhariwal. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672
 //	[avalanche] Lomonaco et al. Avalanche: an End-to-End Library for Continual Learning. arXiv:2104.00405
 package cl

@@ -174,7 +174,7 @@ func (e *ER) BeforeStep(s *Step) error {
 	if e.timesteps != nil {
 		// After the images, so that they are the ones that replay at all timesteps draws.
 		for row := range s.Replay {
-			s.Batch.T[s.Fresh+row] = e.timesteps.draw(s.RNG)
+			s.SetTimestep(row, e.timesteps.draw(s.RNG))
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/likelihood"
 )
 
 // LoopConfig holds what is the same for every strategy of a comparison.
@@ -16,6 +17,10 @@ type LoopConfig struct {
 	StepsPerTask   int     `yaml:"steps_per_task" json:"steps_per_task"`   // optimiser steps
 	ResetOptimizer bool    `yaml:"reset_optimizer" json:"reset_optimizer"` // forget Adam's moments, the warm-up and the EMA's count at each task
 	LabelDropout   float64 `yaml:"label_dropout" json:"label_dropout"`     // share of rows trained without their label, for guidance
+
+	// TimestepSampler says how the timesteps of a step's rows are drawn: SampleUniform ("" is the same) or
+	// SampleImportance.
+	TimestepSampler string `yaml:"timestep_sampler" json:"timestep_sampler"`
 }
 
 // Validate reports the first setting no loop can run with.
@@ -27,12 +32,14 @@ func (c LoopConfig) Validate() error {
 		return errors.Errorf("cl: replay_rows is %d; need 0 or more", c.ReplayRows)
 	case c.LabelDropout < 0 || c.LabelDropout >= 1:
 		return errors.Errorf("cl: label_dropout is %g; need 0 <= label_dropout < 1", c.LabelDropout)
+	case c.TimestepSampler != "":
+		return oneOf("timestep_sampler", c.TimestepSampler, []string{SampleUniform, SampleImportance})
 	}
 	return nil
 }
 
-// Position says how far a loop has come; it is what a checkpoint must hold beside the network's and the strategy's
-// own state.
+// Position says how far a loop has come; it is what a checkpoint must hold beside the states of the network, the strategy
+// and the loop's sampler of timesteps.
 type Position struct {
 	Phase     int `json:"phase"`     // the phase at hand: a task, or 0 where all tasks are learned at once
 	Step      int `json:"step"`      // steps done in it
@@ -50,7 +57,9 @@ type Loop struct {
 	Position  Position
 
 	replayRows  int
-	stream      *datasets.Images // what fresh rows of streamPhase are drawn from
+	sampler     *likelihood.Importance // nil: timesteps are uniform
+	lossWeights []float64              // of training, by timestep; for the sampler
+	stream      *datasets.Images       // what fresh rows of streamPhase are drawn from
 	streamPhase int
 	order       []int // permutation of the stream in orderEpoch
 	orderEpoch  int
@@ -101,7 +110,8 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	if err := s.Begin(setup); err != nil {
 		return nil, err
 	}
-	return &Loop{Network: n, Benchmark: b, Strategy: s, Config: c, Seed: setup.Seed, replayRows: setup.ReplayRows, streamPhase: -1}, nil
+	l := &Loop{Network: n, Benchmark: b, Strategy: s, Config: c, Seed: setup.Seed, replayRows: setup.ReplayRows, streamPhase: -1}
+	return l, l.openSampler()
 }
 
 // Phases is the number of training phases: one a task, or a single one where the strategy learns all tasks at once.
@@ -147,6 +157,9 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	}
 	res, err := l.Network.Step(s.Batch, l.Position.Optimiser, l.rng(drawNoise).Uint64())
 	if err != nil {
+		return res, err
+	}
+	if err := l.learnTimesteps(s, res.Rows); err != nil {
 		return res, err
 	}
 	l.Position.Step++
@@ -198,8 +211,8 @@ func (l *Loop) rng(kind uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(l.Seed, uint64(l.Position.Phase)<<48^uint64(l.Position.Step)<<8^kind))
 }
 
-// batch is the step as the network gets it: fresh rows, then what the strategy makes of them, then labels dropped and
-// rows flipped.
+// batch is the step as the network gets it: fresh rows, then what the strategy makes of them, then weights that make up
+// for the timesteps drawn, labels dropped and rows flipped.
 func (l *Loop) batch() (*Step, error) {
 	s, err := l.prepare()
 	if err != nil {
@@ -214,6 +227,9 @@ func (l *Loop) batch() (*Step, error) {
 	if len(b.X) != pixels || len(b.Y) != rows || len(b.T) != rows || len(b.W) != rows {
 		return nil, errors.Errorf("cl: strategy %s left %d pixels, %d labels, %d timesteps and %d weights of a batch of %d rows and %d pixels; it must change contents, never shapes",
 			l.Strategy.Info().Name, len(b.X), len(b.Y), len(b.T), len(b.W), rows, pixels)
+	}
+	if err := s.weighTimesteps(); err != nil {
+		return nil, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)
 	}
 	l.dropLabels(s)
 	l.flip(s)
@@ -232,9 +248,8 @@ func (l *Loop) prepare() (*Step, error) {
 	}
 	s := &Step{Task: l.LastTask(), Index: l.Position.Step, Fresh: fresh, Replay: rows - fresh, RNG: l.rng(drawStrategy)}
 	s.Batch = diffusion.Batch{X: make([]float32, rows*dim), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
-	times := l.rng(drawTimesteps)
+	l.sampleTimesteps(s)
 	for i := range rows {
-		s.Batch.T[i] = times.Int32N(int32(l.Network.Process.T))
 		if i < fresh {
 			j := l.draw(l.Position.Step*fresh + i)
 			datasets.Scale(s.Batch.X[i*dim:(i+1)*dim], l.stream.Image(j))

@@ -60,7 +60,7 @@ type Strategy interface {
 	Label() string
 	// Begin checks the settings and prepares for a run.
 	Begin(Setup) error
-	// BeforeStep may fill the replay rows of s and change weights and timesteps of any row.
+	// BeforeStep may fill the replay rows of s, change the weights of any row and choose timesteps of replay rows.
 	BeforeStep(s *Step) error
 	// EndTask is given the finished task's training images, once.
 	EndTask(task int, train *datasets.Images) error
@@ -92,13 +92,28 @@ type Step struct {
 	Fresh       int
 	Replay      int
 	RNG         *rand.Rand // for the strategy alone; a function of seed, task and index
+
+	drawn  []int32   // timesteps of all rows as the loop or SetTimestep chose them
+	chosen []bool    // rows whose timestep is the strategy's
+	factor []float64 // by which drawn rows make up for their timestep's probability; nil: it is uniform
 }
 
-// SetReplay puts an image into replay row i (0 .. Replay-1) with a weight in the loss. The row keeps its timestep.
+// SetReplay puts an image into replay row i (0 .. Replay-1) with a weight in the loss. The row keeps its timestep, and
+// the weight is that of a uniform one: see [SampleImportance].
 func (s *Step) SetReplay(i int, pixels []uint8, label uint8, weight float64) {
 	row, dim := s.Fresh+i, len(pixels)
 	datasets.Scale(s.Batch.X[row*dim:(row+1)*dim], pixels)
 	s.Batch.Y[row], s.Batch.W[row] = int32(label), float32(weight)
+}
+
+// SetTimestep gives replay row i (0 .. Replay-1) a timestep of the strategy's own choice, 0 .. T-1. The row's weight then
+// stands as it is, since only the strategy knows with what probability it chose. Timesteps are changed by this alone.
+func (s *Step) SetTimestep(i int, t int32) {
+	row := s.Fresh + i
+	s.Batch.T[row] = t
+	if s.drawn != nil { // not a step made by hand
+		s.drawn[row], s.chosen[row] = t, true
+	}
 }
 
 // Stateless gives a strategy that stores nothing the methods it has no use for. Embed it with the tag `yaml:"-"`, as

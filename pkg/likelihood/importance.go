@@ -1,6 +1,9 @@
 package likelihood
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 
@@ -85,6 +88,77 @@ func (m *Importance) Draw(random *rand.Rand, n int) (t []int32, factor []float64
 		t[i], factor[i] = int32(k), 1/(float64(len(w))*w[k])
 	}
 	return t, factor
+}
+
+// importanceMagic begins the stored form of an [Importance]; a form that reads otherwise gets another number.
+const importanceMagic = "palimpsest importance 1\n"
+
+// MarshalBinary returns all that is remembered, little-endian: timesteps and memory as uint32, for each timestep the
+// number of losses seen as uint64 and then those remembered as float64 in the order of their places, and a SHA-256 of it
+// all. Equal histories give equal bytes.
+func (m *Importance) MarshalBinary() ([]byte, error) {
+	out := []byte(importanceMagic)
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(m.history)))
+	out = binary.LittleEndian.AppendUint32(out, uint32(m.memory))
+	for t, losses := range m.history {
+		out = binary.LittleEndian.AppendUint64(out, uint64(m.seen[t]))
+		for _, l := range losses {
+			out = binary.LittleEndian.AppendUint64(out, math.Float64bits(l))
+		}
+	}
+	sum := sha256.Sum256(out)
+	return append(out, sum[:]...), nil
+}
+
+// UnmarshalBinary replaces what is remembered by what MarshalBinary wrote for as many timesteps and as long a memory.
+// Anything else is an error and changes nothing. The receiver must come from [NewImportance].
+func (m *Importance) UnmarshalBinary(data []byte) error {
+	const header = len(importanceMagic) + 8
+	if len(data) < header+sha256.Size || !bytes.HasPrefix(data, []byte(importanceMagic)) {
+		return errors.Errorf("likelihood: %d bytes that do not begin with %q are not the stored losses of timesteps", len(data), importanceMagic)
+	}
+	content := data[:len(data)-sha256.Size]
+	if sum := sha256.Sum256(content); !bytes.Equal(sum[:], data[len(content):]) {
+		return errors.New("likelihood: the stored losses of timesteps are damaged: their SHA-256 does not match; restore an earlier checkpoint")
+	}
+	T, memory := binary.LittleEndian.Uint32(content[header-8:]), binary.LittleEndian.Uint32(content[header-4:])
+	if int(T) != len(m.history) || int(memory) != m.memory {
+		return errors.Errorf("likelihood: the stored losses are %d each of %d timesteps; this run keeps %d each of %d", memory, T, m.memory, len(m.history))
+	}
+	restored, err := NewImportance(int(T), int(memory))
+	if err != nil {
+		return err
+	}
+	words := content[header:]
+	word := func() (uint64, bool) {
+		if len(words) < 8 {
+			return 0, false
+		}
+		w := binary.LittleEndian.Uint64(words)
+		words = words[8:]
+		return w, true
+	}
+	for t := range restored.history {
+		seen, ok := word()
+		if !ok || seen > math.MaxInt64 {
+			return errors.Errorf("likelihood: the stored losses of timestep %d of %d cannot be read", t, T)
+		}
+		for range min(seen, uint64(memory)) {
+			bits, ok := word()
+			if !ok {
+				return errors.Errorf("likelihood: the stored losses end within timestep %d of %d", t, T)
+			}
+			if err := restored.Update(t, math.Float64frombits(bits)); err != nil {
+				return err
+			}
+		}
+		restored.seen[t] = int(seen)
+	}
+	if len(words) > 0 {
+		return errors.Errorf("likelihood: %d bytes follow the stored losses of %d timesteps", len(words), T)
+	}
+	*m = *restored
+	return nil
 }
 
 // WeightsOf are probabilities in proportion to the root mean square over images of a whole bound's terms, [T], mixed
