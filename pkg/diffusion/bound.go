@@ -8,42 +8,70 @@ import (
 
 // boundTerm builds the term of the variational bound that belongs to each row's timestep, in bits per dimension, [R]:
 // KL(q(x_{t-1}|x_t,x_0) ‖ p(x_{t-1}|x_t)) for t > 0 and the decoder's -ln p(x_0|x_1) at t = 0 ([iddpm] eq. 3 to 6).
-// variance is the network's second half of channels, in [-1, 1] once trained.
-func (p *Process) boundTerm(x0, xt, pred, variance *Node, perRow func(int) *Node) *Node {
-	signal, sigma := perRow(colSignal), perRow(colSigma)
-	var estimate *Node
+// target is what pred should be; variance is the network's second half of channels, in [-1, 1] once trained, or nil
+// where the process fixes the variance.
+func (p *Process) boundTerm(x0, pred, target, variance *Node, perRow func(int) *Node) *Node {
+	// x_0 less its estimate, from the prediction's error: the difference of the two itself would lose the digits of a
+	// good estimate.
+	missing := Sub(pred, target)
 	switch p.Prediction {
 	case PredictNoise:
-		estimate = Div(Sub(xt, Mul(sigma, pred)), signal)
+		missing = Mul(Div(perRow(colSigma), perRow(colSignal)), missing)
 	case PredictImage:
-		estimate = pred
+		missing = Neg(missing)
 	default:
-		estimate = Sub(Mul(signal, xt), Mul(sigma, pred))
+		missing = Mul(perRow(colSigma), missing)
 	}
-	meanX0, meanXt, logPosterior := perRow(colMeanX0), perRow(colMeanXt), perRow(colLogPosterior)
-	posterior := Add(Mul(meanX0, x0), Mul(meanXt, xt))
-	mean := Add(Mul(meanX0, estimate), Mul(meanXt, xt))
-	frac := MulScalar(AddScalar(variance, 1), 0.5)
-	logVar := Add(Mul(frac, perRow(colLogBeta)), Mul(OneMinus(frac), logPosterior))
+	// The posterior's mean less the model's; at t = 0 that of the posterior is x_0.
+	difference := Mul(perRow(colMeanX0), missing)
+	logPosterior, logVar := perRow(colLogPosterior), perRow(colLogVar)
+	if variance != nil {
+		frac := MulScalar(AddScalar(variance, 1), 0.5)
+		logVar = Add(Mul(frac, logVar), Mul(OneMinus(frac), logPosterior))
+	}
+	logVar = BroadcastToShape(logVar, x0.Shape())
 
-	difference := Sub(logPosterior, logVar)
-	kl := MulScalar(Sub(Add(Exp(difference), Mul(Square(Sub(posterior, mean)), Exp(Neg(logVar)))), AddScalar(difference, 1)), 0.5)
-	nll := Neg(decoderLogLikelihood(x0, mean, MulScalar(logVar, 0.5)))
+	ratio := Sub(logPosterior, logVar)
+	kl := MulScalar(Sub(Add(Exp(ratio), Mul(Square(difference), Exp(Neg(logVar)))), AddScalar(ratio, 1)), 0.5)
+	nll := Neg(logBin(x0, difference, MulScalar(logVar, 0.5)))
 	term := Where(GreaterThan(BroadcastToShape(perRow(colFirst), kl.Shape()), ScalarZero(kl.Graph(), kl.DType())), nll, kl)
 	return MulScalar(ReduceMean(term, 1, 2, 3), 1/math.Ln2)
 }
 
-// decoderLogLikelihood is the log-probability, per value and in nats, that a Gaussian with the given mean and log
-// standard deviation puts on the 1/127.5-wide bin around each 8-bit value x, the outermost bins being open
-// ([ddpm] eq. 13).
-func decoderLogLikelihood(x, mean, logScale *Node) *Node {
+// logBin is the log-probability, per value and in nats, that a Gaussian with the given log standard deviation and mean
+// x - centred puts on the 2/255-wide bin around each 8-bit value x, the outermost bins being open ([ddpm] eq. 13). It
+// keeps its digits, and its gradient, in the tails, where the difference of two distribution functions would be zero.
+func logBin(x, centred, logScale *Node) *Node {
 	inverse := MulScalar(Exp(Neg(logScale)), 1/math.Sqrt2)
-	centred := Sub(x, mean)
-	const half = 1.0 / 255
-	upper := MulScalar(AddScalar(Erf(Mul(inverse, AddScalar(centred, half))), 1), 0.5)
-	lower := MulScalar(AddScalar(Erf(Mul(inverse, AddScalar(centred, -half))), 1), 0.5)
-	one, zero := OnesLike(x), ZerosLike(x)
-	upper = Where(GreaterThan(x, MulScalar(one, 0.999)), one, upper)
-	lower = Where(LessThan(x, MulScalar(one, -0.999)), zero, lower)
-	return Log(MaxScalar(Sub(upper, lower), 1e-12))
+	half := MulScalar(inverse, 1.0/255)
+	centred = Mul(centred, inverse)
+
+	// Mirrored to one side, the bin reaches from near to far, far > |near|: P = (erfc(near) - erfc(far))/2.
+	distance := Abs(centred)
+	near, far := Sub(distance, half), Add(distance, half)
+	outside := MaxScalar(near, 0)
+	logFar, logNear := logErfc(far), logErfc(outside)
+	tail := Add(logNear, Log(MaxScalar(OneMinus(Exp(Sub(logFar, logNear))), 1e-30)))
+	// Around the mean the two error functions have opposite signs.
+	middle := Log(MaxScalar(Sub(Erf(far), Erf(MinScalar(near, 0))), 1e-30))
+	zero := ZerosLike(x)
+	closed := Where(LessThan(near, zero), middle, tail)
+
+	// Open bins are all of one side of their inner edge: P = erfc(edge)/2.
+	edge := Sub(Where(LessThan(x, zero), Neg(centred), centred), half)
+	above := logErfc(MaxScalar(edge, 0))
+	below := Log(AddScalar(Neg(Exp(logErfc(MaxScalar(Neg(edge), 0)))), 2))
+	open := Where(LessThan(edge, zero), below, above)
+	return AddScalar(Where(GreaterThan(Abs(x), MulScalar(OnesLike(x), 0.999)), open, closed), -math.Ln2)
+}
+
+// logErfc is the logarithm of the complementary error function for z >= 0, with a fractional error of erfc below 1.2e-7
+// everywhere: the Chebyshev fit erfcc of Press et al., Numerical Recipes, section 6.2.
+func logErfc(z *Node) *Node {
+	t := Reciprocal(AddScalar(MulScalar(z, 0.5), 1))
+	sum := MulScalar(t, 0.17087277)
+	for _, c := range []float64{-0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368} {
+		sum = Mul(t, AddScalar(sum, c))
+	}
+	return Add(Log(t), AddScalar(Sub(sum, Square(z)), -1.26551223))
 }

@@ -82,15 +82,18 @@ func boundByHand(p *Process, x0, xt, pred, v []float32, t int) float64 {
 			total += 0.5 * (math.Log(model/q) + (q+difference*difference)/model - 1)
 			continue
 		}
-		cdf := func(x float64) float64 { return 0.5 * math.Erfc(-(x-mean)/math.Exp(logVar/2)/math.Sqrt2) }
-		low, high := cdf(float64(x0[i])-1./255), cdf(float64(x0[i])+1./255)
-		if x0[i] == -1 {
-			low = 0
+		above := func(x float64) float64 { return 0.5 * math.Erfc(x/math.Exp(logVar/2)/math.Sqrt2) }
+		low, high := float64(x0[i])-mean-1./255, float64(x0[i])-mean+1./255
+		switch {
+		case x0[i] == -1:
+			total -= math.Log(above(-high))
+		case x0[i] == 1:
+			total -= math.Log(above(low))
+		case low+high < 0: // mirrored, for what is above the bin to be small
+			total -= math.Log(above(-high) - above(-low))
+		default:
+			total -= math.Log(above(low) - above(high))
 		}
-		if x0[i] == 1 {
-			high = 1
-		}
-		total -= math.Log(high - low)
 	}
 	return total / float64(len(x0)) / math.Ln2
 }
@@ -99,9 +102,12 @@ func TestBoundAgainstFloat64(t *testing.T) {
 	ts := []int32{0, 0, 1, 7, 49}
 	const d = 6
 	levels := []float32{0, 37, 128, 200, 254, 255}
-	for _, prediction := range []string{PredictNoise, PredictImage, PredictVelocity} {
-		p := newProcess(t, Config{T: 50, Schedule: "linear", Prediction: prediction, Variance: LearnedRange})
-		var x0, xt, pred, v []float32
+	for _, c := range []Config{
+		{50, "linear", PredictNoise, LearnedRange}, {50, "linear", PredictImage, LearnedRange}, {50, "linear", PredictVelocity, LearnedRange},
+		{1000, "linear", PredictNoise, FixedLarge}, {1000, "cosine", PredictVelocity, FixedSmall},
+	} {
+		p := newProcess(t, c)
+		var x0, xt, pred, target, v []float32
 		for r, step := range ts {
 			for i, level := range levels {
 				x := float64(level/127.5 - 1)
@@ -110,6 +116,7 @@ func TestBoundAgainstFloat64(t *testing.T) {
 				wrong := x + 0.05*math.Cos(float64(r+7*i)) // an estimate of x_0 that is a little off
 				x0, xt = append(x0, float32(x)), append(xt, float32(noisy))
 				pred = append(pred, float32(p.Target(wrong, p.Noise(noisy, wrong, int(step)), int(step))))
+				target = append(target, float32(p.Target(x, eps, int(step))))
 				v = append(v, float32(math.Sin(float64(r*i))))
 			}
 		}
@@ -118,17 +125,20 @@ func TestBoundAgainstFloat64(t *testing.T) {
 			t.Fatal(err)
 		}
 		image := func(x []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(x, len(ts), 1, d, 1) }
-		out := run(t, func(x0, xt, pred, v, coef *Node) *Node {
-			return p.boundTerm(x0, xt, pred, v, func(i int) *Node {
+		out := run(t, func(x0, pred, target, v, coef *Node) *Node {
+			if c.Variance != LearnedRange {
+				v = nil
+			}
+			return p.boundTerm(x0, pred, target, v, func(i int) *Node {
 				return Reshape(Slice(coef, AxisRange(), AxisElem(i)), len(ts), 1, 1, 1)
 			})
-		}, image(x0), image(xt), image(pred), image(v), tensors.FromFlatDataAndDimensions(coef, len(ts), numCols))
+		}, image(x0), image(pred), image(target), image(v), tensors.FromFlatDataAndDimensions(coef, len(ts), numCols))
 		for r, got := range tensors.MustCopyFlatData[float32](out[0]) {
 			part := func(x []float32) []float32 { return x[r*d : (r+1)*d] }
 			want := boundByHand(p, part(x0), part(xt), part(pred), part(v), int(ts[r]))
 			// The divergence is a difference of terms near 1: float32 leaves 1e-6 of them, in bits 2e-6.
 			if math.Abs(float64(got)-want) > 1e-3*math.Abs(want)+5e-6 {
-				t.Errorf("%s, t=%d: %g bits per dimension, by hand %g", prediction, ts[r], got, want)
+				t.Errorf("%+v, t=%d: %g bits per dimension, by hand %g", c, ts[r], got, want)
 			}
 		}
 	}

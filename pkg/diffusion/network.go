@@ -32,7 +32,18 @@ type TrainConfig struct {
 	EMA          float64 `yaml:"ema" json:"ema"`                   // decay of the averaged weights, reached as min(EMA, (1+n)/(10+n)) at step n
 	LossWeight   string  `yaml:"loss_weight" json:"loss_weight"`   // weight of L_simple by timestep, as [Process.LossWeights] names it; "": uniform
 	VLBWeight    float64 `yaml:"vlb_weight" json:"vlb_weight"`     // weight of the variational bound beside L_simple, for learned variances ([iddpm]: 0.001)
+
+	// Objective is what a row's loss is: "simple" (or nothing), the mean squared error of the prediction, or "vlb", T
+	// times the term of the variational bound at the row's timestep in bits per dimension, mean and variance trained by
+	// it alike: averaged over uniform timesteps, the bound itself but for its prior ([iddpm]'s L_vlb).
+	Objective string `yaml:"objective,omitempty" json:"objective,omitempty"`
 }
+
+// What a row's loss is.
+const (
+	ObjectiveSimple = "simple" // L_simple, [ddpm] eq. 14, with the bound beside it where vlb_weight is above 0
+	ObjectiveVLB    = "vlb"    // T·L_t in bits per dimension, [iddpm] section 3.3
+)
 
 // Validate reports the first setting that makes no sense.
 func (c TrainConfig) Validate() error {
@@ -44,6 +55,14 @@ func (c TrainConfig) Validate() error {
 			c.WarmUp, c.WeightDecay, c.ClipNorm, c.VLBWeight)
 	case c.EMA < 0 || c.EMA >= 1:
 		return errors.Errorf("diffusion: ema is %g; need 0 <= ema < 1", c.EMA)
+	case c.Objective != "" && c.Objective != ObjectiveSimple && c.Objective != ObjectiveVLB:
+		return errors.Errorf("diffusion: objective is %q; choose \"simple\" or \"vlb\"", c.Objective)
+	case c.Objective == ObjectiveVLB && c.VLBWeight > 0:
+		return errors.Errorf("diffusion: objective \"vlb\" with vlb_weight %g; vlb_weight adds the bound to \"simple\", so set it to 0 or choose \"simple\"",
+			c.VLBWeight)
+	case c.Objective == ObjectiveVLB && c.LossWeight != "" && c.LossWeight != "uniform":
+		return errors.Errorf("diffusion: objective \"vlb\" with loss_weight %q; the bound weighs timesteps itself, so leave loss_weight empty or choose \"simple\"",
+			c.LossWeight)
 	}
 	return nil
 }
@@ -132,8 +151,8 @@ const (
 	colMeanX0        // posterior mean's weight of x_0
 	colMeanXt        // posterior mean's weight of x_t
 	colLogPosterior
-	colLogBeta
-	colFirst // 1 at t = 0
+	colLogVar // ln of the reverse step's variance; the largest where it is learned
+	colFirst  // 1 at t = 0
 	numCols
 )
 
@@ -148,7 +167,7 @@ func (p *Process) coefficients(t []int32, w []float32, weights []float64) ([]flo
 		c := coef[i*numCols:]
 		c[colSignal], c[colSigma], c[colWeight] = float32(p.SqrtAlphaBar[t]), float32(p.SqrtOneMinAlphaBar[t]), w[i]*float32(weights[t])
 		c[colMeanX0], c[colMeanXt] = float32(p.PosteriorMeanX0[t]), float32(p.PosteriorMeanXt[t])
-		c[colLogPosterior], c[colLogBeta] = float32(p.PosteriorLogVar[t]), float32(math.Log(p.Beta[t]))
+		c[colLogPosterior], c[colLogVar] = float32(p.PosteriorLogVar[t]), float32(p.ReverseLogVar(int(t), 1))
 		if t == 0 {
 			c[colFirst] = 1
 		}
@@ -232,12 +251,7 @@ func (n *Network) stepGraph(_ *model.Scope, x0, t, y, coef, settings, rng *Node)
 	default:
 		target = Sub(Mul(signal, noise), Mul(sigma, x0))
 	}
-	rows := ReduceMean(Square(Sub(pred, target)), 1, 2, 3) // [R]
-	if variance != nil && n.Train.VLBWeight > 0 {
-		// The mean is held fixed: the bound trains the variance only, [iddpm] section 3.1.
-		bound := n.Process.boundTerm(x0, xt, StopGradient(pred), variance, perRow)
-		rows = Add(rows, MulScalar(bound, n.Train.VLBWeight*float64(n.Process.T)))
-	}
+	rows := n.rowLosses(x0, pred, target, variance, perRow)
 	loss := ReduceAllSum(Mul(rows, Reshape(column(colWeight), -1)))
 
 	grads := root.BuildTrainableVariablesGradientsGraph(loss)
@@ -260,6 +274,21 @@ func (n *Network) stepGraph(_ *model.Scope, x0, t, y, coef, settings, rng *Node)
 
 	n.averageWeights(g, Reshape(Slice(settings, AxisElem(1))))
 	return []*Node{Concatenate([]*Node{Reshape(loss, 1), Reshape(norm, 1)}, 0), rows}
+}
+
+// rowLosses builds the loss of each row, [R], that [TrainConfig.Objective] names.
+func (n *Network) rowLosses(x0, pred, target, variance *Node, perRow func(int) *Node) *Node {
+	T := float64(n.Process.T)
+	if n.Train.Objective == ObjectiveVLB {
+		return MulScalar(n.Process.boundTerm(x0, pred, target, variance, perRow), T)
+	}
+	rows := ReduceMean(Square(Sub(pred, target)), 1, 2, 3)
+	if variance != nil && n.Train.VLBWeight > 0 {
+		// The mean is held fixed: the bound trains the variance only, [iddpm] section 3.1.
+		bound := n.Process.boundTerm(x0, StopGradient(pred), target, variance, perRow)
+		rows = Add(rows, MulScalar(bound, n.Train.VLBWeight*T))
+	}
+	return rows
 }
 
 // addNoise draws noise like x0 and returns it with x_t = signal·x0 + sigma·noise, [ddpm] eq. 4, and the next random
