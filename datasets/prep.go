@@ -17,7 +17,15 @@ type Prep struct {
 	// Flip asks for random left-right flips of training images when batches are made
 	// (see Flips and FlipRow). Apply does not flip, so evaluation never sees a flip.
 	Flip bool `json:"flip" yaml:"flip"`
+	// Border is how many black pixels are added on each of the four sides after all else:
+	// images become Size+2·Border pixels high and wide. It makes a known, constant part of
+	// an image; CropRows takes it off samples again. 0, the default, is left out when
+	// settings are stored.
+	Border int `json:"border,omitempty" yaml:"border,omitempty"`
 }
+
+// maxSide is the largest side of prepared images, in pixels.
+const maxSide = 1024
 
 // normal fills in the defaults.
 func (p Prep) normal() Prep {
@@ -38,8 +46,15 @@ func (p Prep) Validate() error {
 	default:
 		return errors.Errorf("datasets.Prep: method %q; need \"pad\", \"area\" or \"none\"", p.Method)
 	}
-	if q.Size < 1 || q.Size > 1024 {
-		return errors.Errorf("datasets.Prep: size %d; need 1 to 1024 pixels (0 for 32)", p.Size)
+	if q.Size < 1 || q.Size > maxSide {
+		return errors.Errorf("datasets.Prep: size %d; need 1 to %d pixels (0 for 32)", p.Size, maxSide)
+	}
+	inside := q.Size
+	if q.Method == "none" {
+		inside = 1 // at least; Apply will see
+	}
+	if widest := (maxSide - inside) / 2; q.Border < 0 || q.Border > widest {
+		return errors.Errorf("datasets.Prep: border %d; need 0 to %d, so that images have at most %d pixels a side", p.Border, widest, maxSide)
 	}
 	return nil
 }
@@ -55,12 +70,26 @@ func (p Prep) Apply(im *Images) (*Images, error) {
 		return nil, err
 	}
 	p = p.normal()
+	out, err := p.resize(im)
+	if err != nil || p.Border == 0 {
+		return out, err
+	}
+	h, w := out.H+2*p.Border, out.W+2*p.Border
+	if max(h, w) > maxSide { // images left at their own size
+		return nil, errors.Errorf("datasets.Prep: a border of %d around %dx%d pixels; images have at most %d pixels a side",
+			p.Border, out.H, out.W, maxSide)
+	}
+	return centre(out, h, w), nil
+}
+
+// resize returns the images at p's size without its border, or im itself if that is theirs.
+func (p Prep) resize(im *Images) (*Images, error) {
 	if p.Method == "none" || (im.H == p.Size && im.W == p.Size) {
 		return im, nil
 	}
-	out := &Images{N: im.N, H: p.Size, W: p.Size, C: im.C, Labels: im.Labels,
-		Pixels: make([]uint8, im.N*p.Size*p.Size*im.C)}
 	if p.Method == "area" {
+		out := &Images{N: im.N, H: p.Size, W: p.Size, C: im.C, Labels: im.Labels,
+			Pixels: make([]uint8, im.N*p.Size*p.Size*im.C)}
 		rows, cols := areaWeights(im.H, p.Size), areaWeights(im.W, p.Size)
 		for i := range im.N {
 			areaResize(out.Image(i), im.Image(i), im.H, im.W, im.C, rows, cols)
@@ -71,15 +100,21 @@ func (p Prep) Apply(im *Images) (*Images, error) {
 		return nil, errors.Errorf("datasets.Prep: cannot pad %dx%d images to %dx%d; take a larger size or the method \"area\"",
 			im.H, im.W, p.Size, p.Size)
 	}
+	return centre(im, p.Size, p.Size), nil
+}
+
+// centre puts the images in the middle of black ones of h by w pixels, which are no smaller.
+func centre(im *Images, h, w int) *Images {
+	out := &Images{N: im.N, H: h, W: w, C: im.C, Labels: im.Labels, Pixels: make([]uint8, im.N*h*w*im.C)}
 	// An odd border puts the larger half below and to the right.
-	top, left := (p.Size-im.H)/2, (p.Size-im.W)/2
+	top, left := (h-im.H)/2, (w-im.W)/2
 	for i := range im.N {
 		src, dst := im.Image(i), out.Image(i)
 		for y := range im.H {
-			copy(dst[((y+top)*p.Size+left)*im.C:], src[y*im.W*im.C:(y+1)*im.W*im.C])
+			copy(dst[((y+top)*w+left)*im.C:], src[y*im.W*im.C:(y+1)*im.W*im.C])
 		}
 	}
-	return out, nil
+	return out
 }
 
 // span is the input pixels that an output pixel covers along one axis: first, first+1, ...

@@ -1,0 +1,49 @@
+package datasets
+
+import (
+	"github.com/pkg/errors"
+)
+
+// Crop takes border pixels off each of the four sides, as Prep.Border adds them: new pixels
+// and the same labels, or im itself for a border of 0, so treat the result as read-only. It
+// returns an error for a negative border and for one that leaves no pixel.
+func (im *Images) Crop(border int) (*Images, error) {
+	if err := im.Validate(); err != nil {
+		return nil, err
+	}
+	pixels, err := CropRows(im.Pixels, im.H, im.W, im.C, border)
+	if err != nil {
+		return nil, err
+	}
+	if border == 0 {
+		return im, nil
+	}
+	return &Images{N: im.N, H: im.H - 2*border, W: im.W - 2*border, C: im.C, Pixels: pixels, Labels: im.Labels}, nil
+}
+
+// CropRows takes border pixels off each of the four sides of images [N,H,W,C], bytes or
+// numbers, whose N follows from the length, and returns them as
+// [N, H-2·border, W-2·border, C]; for a border of 0 images itself, so treat the result as
+// read-only. It returns an error for a negative border, for one that leaves no pixel, and if
+// images does not hold a whole number of H, W, C.
+func CropRows[T uint8 | float32](images []T, h, w, c, border int) ([]T, error) {
+	if h < 1 || w < 1 || c < 1 || len(images)%(h*w*c) != 0 {
+		return nil, errors.Errorf("datasets.CropRows: %d values of images of shape [%d,%d,%d]; need a whole number of images",
+			len(images), h, w, c)
+	}
+	if widest := (min(h, w) - 1) / 2; border < 0 || border > widest {
+		return nil, errors.Errorf("datasets.CropRows: a border of %d on images of %dx%d pixels; need 0 to %d", border, h, w, widest)
+	}
+	if border == 0 {
+		return images, nil
+	}
+	size, line := h*w*c, (w-2*border)*c
+	out := make([]T, 0, len(images)/size*(h-2*border)*line)
+	for i := 0; i < len(images); i += size {
+		for y := border; y < h-border; y++ {
+			from := i + (y*w+border)*c
+			out = append(out, images[from:from+line]...)
+		}
+	}
+	return out, nil
+}
