@@ -19,9 +19,8 @@ type Prep struct {
 	Flip bool `json:"flip" yaml:"flip"`
 	// Border is how many black pixels are added on each of the four sides after all else:
 	// images become Size+2·Border pixels high and wide. It makes a known, constant part of
-	// an image; CropRows takes it off samples again. 0, the default, is left out when
-	// settings are stored.
-	Border int `json:"border,omitempty" yaml:"border,omitempty"`
+	// an image; CropRows takes it off samples again.
+	Border int `json:"border,omitempty" yaml:"border"`
 }
 
 // maxSide is the largest side of prepared images, in pixels.

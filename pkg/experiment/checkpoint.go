@@ -18,8 +18,9 @@ import (
 // state is everything a checkpoint holds beside the network's own file.
 type state struct {
 	Position    cl.Position          `json:"position"`
-	Strategy    []byte               `json:"strategy"`    // the strategy's own form
-	Evaluations []results.Evaluation `json:"evaluations"` // so far
+	Strategy    []byte               `json:"strategy"`          // the strategy's own form
+	Sampler     []byte               `json:"sampler,omitempty"` // of timesteps, the loop's own form
+	Evaluations []results.Evaluation `json:"evaluations"`       // so far
 	Losses      []results.LossPoint  `json:"losses"`
 	LossSum     float64              `json:"loss_sum"` // since the last loss point
 	LossCount   int                  `json:"loss_count"`
@@ -43,7 +44,11 @@ func (r *run) saveCheckpoint() error {
 	if err != nil {
 		return errors.WithMessagef(err, "state of strategy %s", r.loop.Strategy.Info().Name)
 	}
-	r.state.Position, r.state.Strategy = r.loop.Position, stored
+	sampler, err := r.loop.SamplerState()
+	if err != nil {
+		return errors.WithMessage(err, "state of the sampler of timesteps")
+	}
+	r.state.Position, r.state.Strategy, r.state.Sampler = r.loop.Position, stored, sampler
 	text, err := json.Marshal(&r.state)
 	if err != nil {
 		return errors.Wrap(err, "checkpoint")
@@ -134,6 +139,9 @@ func (r *run) restore() (bool, error) {
 		return false, errors.WithMessage(err, advice)
 	}
 	if err := r.loop.Strategy.Restore(s.Strategy); err != nil {
+		return false, errors.WithMessage(err, advice)
+	}
+	if err := r.loop.RestoreSampler(s.Sampler); err != nil {
 		return false, errors.WithMessage(err, advice)
 	}
 	r.loop.Position, r.state = s.Position, s

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -286,7 +287,12 @@ func (c Config) RunName() string {
 	slices.Sort(keys)
 	name := c.Strategy.Name
 	for _, k := range keys {
-		name += "-" + k + folderName(fmt.Sprint(c.Strategy.Settings[k]))
+		value := c.Strategy.Settings[k]
+		text := folderName(fmt.Sprint(value))
+		if reflect.ValueOf(value).Kind() == reflect.Slice {
+			text = fmt.Sprintf("-%08x", crc32.ChecksumIEEE([]byte(fmt.Sprint(value)))) // too many numbers to read
+		}
+		name += "-" + k + text
 	}
 	if c.Variant != "" {
 		name += "-" + folderName(c.Variant)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ const gridColumns = 10
 // measurer measures the network of one run.
 type measurer struct {
 	config    Config
-	bench     *datasets.Benchmark
+	bench     *datasets.Benchmark // without the border that the preparation adds
 	extractor metrics.Extractor
 	evaluator *metrics.Evaluator
 	train     *metrics.ImageSet
@@ -33,8 +34,11 @@ type measurer struct {
 
 // newMeasurer loads the extractor and prepares the reference images of every task.
 func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*measurer, error) {
+	bench, err := inside(bench)
+	if err != nil {
+		return nil, err
+	}
 	m := &measurer{config: c, bench: bench}
-	var err error
 	if m.extractor, err = openExtractor(back, c, bench); err != nil {
 		return nil, err
 	}
@@ -65,6 +69,32 @@ func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*me
 	return m, err
 }
 
+// inside is a benchmark without the border that its preparation adds: metrics look at what is inside, so that they
+// compare with those of other borders.
+func inside(bench *datasets.Benchmark) (*datasets.Benchmark, error) {
+	border := bench.Prep.Border
+	if border == 0 {
+		return bench, nil
+	}
+	b := *bench
+	b.H, b.W, b.Prep.Border = b.H-2*border, b.W-2*border, 0
+	b.Tasks = slices.Clone(b.Tasks)
+	for i := range b.Tasks {
+		t := &b.Tasks[i]
+		for _, split := range []**datasets.Images{&t.Train, &t.Val, &t.Test} {
+			if *split == nil {
+				continue
+			}
+			cropped, err := (*split).Crop(border)
+			if err != nil {
+				return nil, err
+			}
+			*split = cropped
+		}
+	}
+	return &b, nil
+}
+
 // openExtractor returns the network whose features the metrics compare.
 func openExtractor(back compute.Backend, c Config, bench *datasets.Benchmark) (metrics.Extractor, error) {
 	if name := c.Evaluate.Extractor; name != "auto" {
@@ -74,6 +104,7 @@ func openExtractor(back compute.Backend, c Config, bench *datasets.Benchmark) (m
 		return metrics.LoadInception(back, name)
 	}
 	prep := c.Benchmark.Prep
+	prep.Border = 0
 	if prep.Method == "none" {
 		prep = datasets.Prep{Method: "pad", Size: bench.H} // images left as they are have been padded to their own size
 	}
@@ -87,6 +118,10 @@ func imageSet(im *datasets.Images) (*metrics.ImageSet, error) {
 
 // imageFeatures maps prepared images to features, a row an image.
 func (m *measurer) imageFeatures(im *datasets.Images) (*mat.Dense, error) {
+	im, err := im.Crop((im.H - m.bench.H) / 2)
+	if err != nil {
+		return nil, err
+	}
 	return m.extractor.Features(scaled(im), im.N)
 }
 
@@ -132,6 +167,9 @@ func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows 
 	copies := metrics.CopySets{Train: m.train}
 	if stored := l.Strategy.Stored().Images; stored != nil && stored.N > 0 {
 		var err error
+		if stored, err = stored.Crop(m.config.Benchmark.Prep.Border); err != nil {
+			return e, nil, err
+		}
 		if copies.Buffer, err = imageSet(stored); err != nil {
 			return e, nil, err
 		}
@@ -174,12 +212,16 @@ func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoise
 		calls = 2
 	}
 	last := time.Now()
-	images, err := diffusion.Sample(ctx, n.Process, denoiser, m.bench.C, m.bench.H*m.bench.W*m.bench.C, labels, sampler,
+	side, channels := n.UNet.ImageSize, n.UNet.Channels
+	images, err := diffusion.Sample(ctx, n.Process, denoiser, channels, side*side*channels, labels, sampler,
 		min(c.Batch, len(labels)), func(done, total int) {
 			progress(len(labels)*sampler.Steps*calls/total, time.Since(last).Seconds())
 			last = time.Now()
 		})
 	if err != nil {
+		return nil, err
+	}
+	if images, err = datasets.CropRows(images, side, side, channels, m.config.Benchmark.Prep.Border); err != nil {
 		return nil, err
 	}
 	s := &metrics.Samples{Images: images}

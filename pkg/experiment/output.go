@@ -59,7 +59,10 @@ func (r *run) result() (*results.Run, error) {
 func (r *run) benchmark() results.Benchmark {
 	b, c := r.loop.Benchmark, r.config.Benchmark
 	out := results.Benchmark{Dataset: b.Name, Scenario: c.Scenario, ClassNames: b.ClassNames, ImageSize: b.H, Channels: b.C,
-		Prep: fmt.Sprintf("%s %d", b.Prep.Method, b.H)}
+		Prep: fmt.Sprintf("%s %d", b.Prep.Method, b.H-2*b.Prep.Border)}
+	if b.Prep.Border > 0 {
+		out.Prep += fmt.Sprintf(" border %d", b.Prep.Border)
+	}
 	for _, t := range b.Tasks {
 		test := t.Test
 		if r.config.Evaluate.Reference == "validation" {
