@@ -19,5 +19,6 @@
 //	[zajac23]  Zajac et al. Exploring Continual Learning of Diffusion Models. arXiv:2303.15342
 //	[er]       Chaudhry et al. On Tiny Episodic Memories in Continual Learning. arXiv:1902.10486
 //	[iddpm]    Nichol, Dhariwal. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672
+//	[gendistill] Masip et al. Continual Learning of Diffusion Models with Generative Distillation. arXiv:2311.14028
 //	[avalanche] Lomonaco et al. Avalanche: an End-to-End Library for Continual Learning. arXiv:2104.00405
 package cl

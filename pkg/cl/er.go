@@ -27,7 +27,8 @@ const (
 //
 // Lambda 1 is plain replay, between 0 and 1 the reduced rehearsal of [zajac23] (our definition: Lambda weighs the loss
 // and never changes how many images are drawn), 0 is fine-tuning bit for bit. How many old images a step looks at is
-// Rows or, where that is 0, the loop's replay_rows: fewer make a step cheaper at the same Lambda. A finished task's images are offered to the buffer once, at the task's end; during the first
+// Rows or, where that is 0, the loop's replay_rows: fewer make a step cheaper at the same Lambda. Schedule can make the
+// coefficient change from task to task. A finished task's images are offered to the buffer once, at the task's end; during the first
 // task the buffer is empty and the replay rows weigh 0.
 //
 // Replay rows can look at chosen timesteps, "timestep-targeted rehearsal": with p = [ER.TimestepProbabilities] each
@@ -52,9 +53,13 @@ type ER struct {
 	// Only one of the two is given, but for Timesteps "measured", which names weights that come from a forgetting map.
 	TimestepWeights []float64 `yaml:"timestep_weights"`
 
+	// Schedule says how Lambda goes from task to task: see ScheduleConstant and the others; default "", constant.
+	Schedule string `yaml:"schedule"`
+
 	memory    *memory.Buffer
 	evaluated int64           // images whose features herding asked for
 	timesteps timestepSampler // nil: replay rows keep the loop's
+	balance   balance         // of the adaptive schedule
 }
 
 // NewER returns experience replay with its default settings.
@@ -96,6 +101,9 @@ func (e *ER) Label() string {
 	} else if e.targeted() {
 		label += " t=" + e.Timesteps
 	}
+	if e.Schedule != "" && e.Schedule != ScheduleConstant {
+		label += " schedule=" + e.Schedule
+	}
 	return label
 }
 
@@ -115,7 +123,10 @@ func (e *ER) Validate() error {
 	if err := oneOf("er: draw", e.Draw, []string{DrawUniform, DrawBalanced}); err != nil {
 		return err
 	}
-	return e.validateTimesteps()
+	if err := e.validateTimesteps(); err != nil {
+		return err
+	}
+	return e.validateSchedule()
 }
 
 // ReplayRows implements [Rower].
@@ -146,7 +157,7 @@ func (e *ER) Begin(s Setup) error {
 	if err != nil {
 		return err
 	}
-	e.evaluated, e.timesteps = 0, nil
+	e.evaluated, e.timesteps, e.balance = 0, nil, balance{}
 	if e.targeted() {
 		p, err := e.TimestepProbabilities(s.Timesteps)
 		if err != nil {
@@ -167,7 +178,11 @@ func (e *ER) BeforeStep(s *Step) error {
 	if e.Draw == DrawBalanced {
 		draw = e.memory.DrawBalanced
 	}
-	images, weight := e.memory.Images(), e.Lambda/float64(s.Replay)
+	fresh, replay := e.coefficients(s)
+	for row := range s.Fresh {
+		s.Batch.W[row] = float32(fresh * float64(s.Batch.W[row]))
+	}
+	images, weight := e.memory.Images(), replay/float64(s.Replay)
 	for row, i := range draw(s.RNG, s.Replay) {
 		s.SetReplay(row, images.Image(i), images.Labels[i], weight)
 	}
@@ -181,7 +196,10 @@ func (e *ER) BeforeStep(s *Step) error {
 }
 
 // EndTask implements [Strategy]: it offers the task's images to the buffer.
-func (e *ER) EndTask(task int, train *datasets.Images) error { return e.memory.Add(task, train) }
+func (e *ER) EndTask(task int, train *datasets.Images) error {
+	e.balance = balance{}
+	return e.memory.Add(task, train)
+}
 
 // Stored implements [Strategy]. The extra evaluations are herding's.
 func (e *ER) Stored() Stored {
@@ -200,7 +218,11 @@ func (e *ER) State() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(binary.LittleEndian.AppendUint64(nil, uint64(e.evaluated)), kept...), nil
+	state := binary.LittleEndian.AppendUint64(nil, uint64(e.evaluated))
+	if e.Schedule == ScheduleAdaptive {
+		state = e.balance.append(state)
+	}
+	return append(state, kept...), nil
 }
 
 // Restore implements [Strategy].
@@ -215,9 +237,18 @@ func (e *ER) Restore(state []byte) error {
 	if evaluated > math.MaxInt64 {
 		return errors.Errorf("cl: er: the stored state counts %d evaluations; that is impossible", evaluated)
 	}
-	if err := e.memory.UnmarshalBinary(state[8:]); err != nil {
+	state = state[8:]
+	var losses balance
+	if e.Schedule == ScheduleAdaptive {
+		var err error
+		if losses, err = readBalance(state); err != nil {
+			return err
+		}
+		state = state[balanceBytes:]
+	}
+	if err := e.memory.UnmarshalBinary(state); err != nil {
 		return err
 	}
-	e.evaluated = int64(evaluated)
+	e.evaluated, e.balance = int64(evaluated), losses
 	return nil
 }

@@ -162,6 +162,11 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	if err := l.learnTimesteps(s, res.Rows); err != nil {
 		return res, err
 	}
+	if f, ok := l.Strategy.(Follower); ok {
+		if err := f.AfterStep(s, res); err != nil {
+			return res, errors.WithMessagef(err, "strategy %s after step %d of task %d", l.Strategy.Info().Name, s.Index, s.Task)
+		}
+	}
 	l.Position.Step++
 	l.Position.Total++
 	l.Position.Optimiser++
@@ -246,7 +251,8 @@ func (l *Loop) prepare() (*Step, error) {
 	if l.Strategy.Info().Stream != CurrentTask {
 		fresh = rows
 	}
-	s := &Step{Task: l.LastTask(), Index: l.Position.Step, Fresh: fresh, Replay: rows - fresh, RNG: l.rng(drawStrategy)}
+	s := &Step{Task: l.LastTask(), Index: l.Position.Step, Fresh: fresh, Replay: rows - fresh,
+		StreamImages: l.stream.N, RNG: l.rng(drawStrategy)}
 	s.Batch = diffusion.Batch{X: make([]float32, rows*dim), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
 	l.sampleTimesteps(s)
 	for i := range rows {

@@ -15,8 +15,9 @@ import (
 // step is done the batch kept is the one that was trained on.
 type keeper struct {
 	cl.Strategy
-	steps []*cl.Step
-	ended []int
+	steps  []*cl.Step
+	losses [][]float32 // of the rows of each step
+	ended  []int
 }
 
 // ReplayRows hands on what the interface inside hides.
@@ -25,6 +26,15 @@ func (k *keeper) ReplayRows(loop int) int {
 		return r.ReplayRows(loop)
 	}
 	return loop
+}
+
+// AfterStep hands on what the interface inside hides.
+func (k *keeper) AfterStep(s *cl.Step, r diffusion.StepResult) error {
+	k.losses = append(k.losses, r.Rows)
+	if f, ok := k.Strategy.(cl.Follower); ok {
+		return f.AfterStep(s, r)
+	}
+	return nil
 }
 
 func (k *keeper) BeforeStep(s *cl.Step) error {

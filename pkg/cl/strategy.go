@@ -85,13 +85,21 @@ type Rower interface {
 	ReplayRows(loop int) int
 }
 
+// Follower is what a strategy that learns from a step's outcome also is. The loop calls AfterStep once the network has
+// done the step: s is the step as it was trained on, its weights times what makes up for the timesteps drawn
+// ([SampleImportance]), and r tells the loss of each row before the update. What AfterStep changes is part of State.
+type Follower interface {
+	AfterStep(s *Step, r diffusion.StepResult) error
+}
+
 // Step is one training step before it is done.
 type Step struct {
-	Task, Index int             // Index counts the steps of this task
-	Batch       diffusion.Batch // rows 0 .. Fresh-1 are fresh, the other Replay ones repeat them with weight 0
-	Fresh       int
-	Replay      int
-	RNG         *rand.Rand // for the strategy alone; a function of seed, task and index
+	Task, Index  int             // Index counts the steps of this task
+	Batch        diffusion.Batch // rows 0 .. Fresh-1 are fresh, the other Replay ones repeat them with weight 0
+	Fresh        int
+	Replay       int
+	StreamImages int        // how many images the fresh rows are drawn from
+	RNG          *rand.Rand // for the strategy alone; a function of seed, task and index
 
 	drawn  []int32   // timesteps of all rows as the loop or SetTimestep chose them
 	chosen []bool    // rows whose timestep is the strategy's

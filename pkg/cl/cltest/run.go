@@ -48,6 +48,14 @@ type watch struct {
 // ReplayRows hands on what the interface inside hides.
 func (w *watch) ReplayRows(loop int) int { return replayRows(w.Strategy, loop) }
 
+// AfterStep hands on what the interface inside hides.
+func (w *watch) AfterStep(s *cl.Step, r diffusion.StepResult) error {
+	if f, ok := w.Strategy.(cl.Follower); ok {
+		return f.AfterStep(s, r)
+	}
+	return nil
+}
+
 func (w *watch) BeforeStep(s *cl.Step) error {
 	stored := w.Strategy.Stored()
 	if err := w.Strategy.BeforeStep(s); err != nil || w.step == nil {
