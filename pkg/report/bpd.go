@@ -35,8 +35,8 @@ func withBPD(runs []*results.Run) ([]*results.Run, error) {
 	return kept, nil
 }
 
-// all lists the runs of methods.
-func all(methods []Method) []*results.Run {
+// allRuns lists the runs of methods.
+func allRuns(methods []Method) []*results.Run {
 	var runs []*results.Run
 	for _, g := range methods {
 		runs = append(runs, g.Runs...)
@@ -46,7 +46,7 @@ func all(methods []Method) []*results.Run {
 
 // bpdNotes says how the methods' likelihoods were measured, by the first run that has them.
 func bpdNotes(methods []Method) []string {
-	for _, r := range all(methods) {
+	for _, r := range allRuns(methods) {
 		if p := r.Protocol.BPD; p != nil {
 			clip := "not clipped"
 			if p.Clip {
@@ -64,7 +64,7 @@ func bpdNotes(methods []Method) []string {
 func bpdWarnings(methods []Method) []string {
 	var out []string
 	measured := Method{}
-	for _, r := range all(methods) {
+	for _, r := range allRuns(methods) {
 		if r.Protocol.BPD != nil {
 			measured.Runs = append(measured.Runs, r)
 		}

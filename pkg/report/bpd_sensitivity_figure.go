@@ -1,0 +1,96 @@
+package report
+
+import (
+	"math"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Figure shows the table as dots, [cleveland]: a row a way, bits per dimension in the first panel and FID in the second, each dot
+// the mean over seeds with a bar of ± one standard deviation; the dotted line is the base.
+func (s *Sensitivity) Figure() Figure {
+	columns := []dotColumn{{title: "BPD, bits/dim"}, {title: "FID"}}
+	var names []string
+	var colours []look
+	for i, r := range s.Rows {
+		l := look{colour: others[0], glyph: draw.CircleGlyph{}}
+		switch {
+		case i == 0:
+			l = look{colour: ink, glyph: draw.BoxGlyph{}}
+		case !r.Measured:
+			l = look{colour: vermilion, glyph: draw.PyramidGlyph{}}
+		}
+		fid := r.FID
+		if !r.DFID.Known() && !r.Measured && i > 0 {
+			fid = NewStat(nil)
+		}
+		names, colours = append(names, r.Name), append(colours, l)
+		columns[0].values, columns[1].values = append(columns[0].values, r.BPD), append(columns[1].values, fid)
+	}
+	return dots("How far bits move while samples do not",
+		"Square: the base, "+s.Base.Label+". Circles: its networks and samples, measured in other ways. Triangles: trained in other ways. Dotted: the base's level. "+
+			bandNote([]Method{s.Base}), names, colours, columns)
+}
+
+// dotColumn is one panel of dots: a value a row.
+type dotColumn struct {
+	title  string
+	values []Stat
+}
+
+// dots draws columns of dots over common rows, with a dotted line at the level of the first row.
+func dots(title, caption string, names []string, looks []look, columns []dotColumn) Figure {
+	panels := make([]*plot.Plot, len(columns))
+	for k, column := range columns {
+		p := newPanel(column.title, "", "")
+		low, high, ok := extent([]curve{{y: column.values}})
+		if !ok {
+			low, high = 0, 1
+		}
+		if column.values[0].Known() {
+			x := column.values[0].Mean
+			p.Add(&plotter.Line{XYs: plotter.XYs{{X: x, Y: -0.5}, {X: x, Y: float64(len(names)) - 0.5}}, LineStyle: look{colour: faint(0.5), dash: []vg.Length{1.5, 3}}.line(1)})
+		}
+		for i, s := range column.values {
+			if !s.Known() {
+				continue
+			}
+			y := float64(len(names) - 1 - i)
+			if s.HasSpread() {
+				p.Add(&plotter.Line{XYs: plotter.XYs{{X: s.Mean - s.Std, Y: y}, {X: s.Mean + s.Std, Y: y}}, LineStyle: draw.LineStyle{Color: looks[i].colour, Width: 2}})
+				low = math.Min(low, s.Mean-s.Std)
+			}
+			p.Add(&plotter.Scatter{XYs: plotter.XYs{{X: s.Mean, Y: y}}, GlyphStyle: looks[i].marker(4)})
+		}
+		room := math.Max(0.06*(high-low), 1e-6)
+		p.X.Min, p.X.Max = low-room, high+room
+		p.Y.Min, p.Y.Max = -0.5, float64(len(names))-0.5
+		p.X.Tick.Marker, p.Y.Tick.Marker = fewTicks{}, rowTicks(len(names))
+		p.Y.LineStyle.Width, p.Y.Tick.Length = 0, 0
+		panels[k] = p
+	}
+	label := style(tickSize, false, ink, -1, -0.5)
+	left := vg.Length(0)
+	shown := make([]string, len(names))
+	for i, name := range names {
+		shown[i] = shorten(label, name, 220)
+		left = max(left, label.Width(shown[i]))
+	}
+	f := Figure{Title: title, Caption: caption, Width: 60 + 230*float64(len(columns)) + float64(left), Height: 62 + 24*float64(len(names))}
+	f.paint = func(c draw.Canvas) {
+		t := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 24, PadRight: 14}
+		canvases := plot.Align([][]*plot.Plot{panels}, t, draw.Crop(c, left+4, 0, 0, 0))[0]
+		for k, canvas := range canvases {
+			panels[k].Draw(canvas)
+		}
+		rows := panels[0].DataCanvas(canvases[0])
+		for i, name := range shown {
+			y := rows.Y((float64(len(names)-1-i) + 0.5) / float64(len(names)))
+			c.FillText(label, vg.Point{X: c.Min.X + left, Y: y}, name)
+		}
+	}
+	return f
+}

@@ -1,0 +1,203 @@
+package report
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"palimpsest/pkg/results"
+)
+
+// likely is [madeUp] with likelihoods: T = 100 in four bins, of which the two noisiest hold little. Forgetting raises the
+// bins in proportion to what it does to FID, the noisier the more. With wrong, er λ=1 has more bits than er λ=0.3,
+// against its FID.
+func likely(seeds int, wrong bool) []*results.Run {
+	runs := madeUp(seeds)
+	for _, r := range runs {
+		r.Protocol.BPD = &results.BPDProtocol{Images: 40, Terms: 9, T: 100, Variance: "fixed-large", Clip: true,
+			Edges: []int{1, 10, 30, 60, 100}, LogSNR: []float64{3, 1, -2, -5}}
+		for i := range r.Evaluations {
+			for k := range r.Evaluations[i].Tasks {
+				t := &r.Evaluations[i].Tasks[k]
+				rise := (*t.FID - 40) / 100
+				b := &results.BPD{SE: 0.002, Prior: 0.001, Decoder: 0.5, Bins: []float64{2 + 0.01*rise, 0.6 + 0.03*rise, 0.1 + 0.05*rise, 0.02 + 0.02*rise}}
+				if wrong && r.Strategy.Label == "er λ=1" {
+					b.Bins[0] += 1
+				}
+				for _, v := range append([]float64{b.Prior, b.Decoder}, b.Bins...) {
+					b.Mean += v
+				}
+				t.BPD = b
+			}
+		}
+	}
+	return runs
+}
+
+func TestBPDIsAColumnOnlyWhereMeasured(t *testing.T) {
+	if text := TextTable(Group(madeUp(2))); strings.Contains(text, "BPD") {
+		t.Error("the table speaks of BPD, which no run measured")
+	}
+	runs := likely(2, false)
+	table := NewTable(Group(runs))
+	text := table.Text(110)
+	for _, want := range []string{"Likelihood", "BPD forgetting,\n", "T = 100", "reverse variance\n  fixed-large"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing %q in:\n%s", want, text)
+		}
+	}
+	if len(table.Warnings) > 0 {
+		t.Errorf("equal protocols give %q", table.Warnings)
+	}
+	runs[0].Protocol.BPD = &results.BPDProtocol{Images: 40, Terms: 9, T: 100, Variance: "fixed-small", Clip: true, Edges: []int{1, 10, 30, 60, 100}}
+	if w := strings.Join(NewTable(Group(runs)).Warnings, "\n"); !strings.Contains(w, "the reverse variance differs between rows: fixed-small; fixed-large") {
+		t.Errorf("another variance gives %q", w)
+	}
+}
+
+func TestResultsWithoutBPDSayHowToMeasure(t *testing.T) {
+	runs := madeUp(3)
+	methods := Group(runs)
+	for name, call := range map[string]func() error{
+		"Agreement":           func() error { _, err := Agreement(runs, FinalOf(BPD), FinalOf(FID)); return err },
+		"NewBPDRanks":         func() error { _, err := NewBPDRanks(runs); return err },
+		"Disagreements":       func() error { _, err := Disagreements(runs, FinalOf(BPD), FinalOf(FID)); return err },
+		"AgreementScatter":    func() error { _, err := AgreementScatter(runs, FinalOf(BPD), FinalOf(FID)); return err },
+		"NewBits":             func() error { _, err := NewBits(methods[0]); return err },
+		"BitsFigure":          func() error { _, err := BitsFigure(methods); return err },
+		"BitsSentences":       func() error { _, err := BitsSentences(methods); return err },
+		"LostButKept":         func() error { _, err := LostButKept(runs); return err },
+		"LostSentence":        func() error { _, err := LostSentence(runs); return err },
+		"LostTable":           func() error { _, err := LostTable(runs, 5); return err },
+		"NewSensitivity":      func() error { _, err := NewSensitivity(methods[0].Runs); return err },
+		"NewOutside":          func() error { _, err := NewOutside(runs); return err },
+		"YardstickTable":      func() error { _, err := YardstickTable(nil, methods); return err },
+		"YardstickFigure":     func() error { _, err := YardstickFigure(nil, methods); return err },
+		"YardstickSentence":   func() error { _, err := YardstickSentence(nil, methods); return err },
+		"Sensitivity variant": func() error { _, err := NewSensitivity(Group(likely(1, false))[0].Runs, Variation{"T = 100", runs}); return err },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), "go run . bench --set bpd.images=40") {
+			t.Errorf("%s gives %v; want an error that names the command", name, err)
+		}
+	}
+	text := NewScorecard(methods).Markdown()
+	if !strings.Contains(text, "Likelihoods were not measured: `go run . bench --set bpd.images=40`") || strings.Contains(text, "NaN") {
+		t.Errorf("the scorecard without likelihoods is\n%s", text)
+	}
+}
+
+// byHand is one run of two tasks; R[0][0] and R[1][0], R[1][1] have the given decoder, one bin below and one above log-SNR 0,
+// and prior.
+func byHand(name string, seed uint64, learned, final, newest [4]float64) *results.Run {
+	r := newRun(name, name, seed, 2)
+	r.Protocol.BPD = &results.BPDProtocol{Images: 2, Terms: 5, T: 10, Variance: "fixed-small", Edges: []int{1, 5, 10}, LogSNR: []float64{1, -1}}
+	of := func(v [4]float64) *results.BPD {
+		return &results.BPD{Decoder: v[0], Bins: []float64{v[1], v[2]}, Prior: v[3], Mean: v[0] + v[1] + v[2] + v[3], SE: 0.03}
+	}
+	r.Evaluations = []results.Evaluation{
+		{AfterTask: 0, Tasks: []results.TaskMetrics{{Task: 0, FID: p(10), ClassAccuracy: p(0.9), BPD: of(learned)}}},
+		{AfterTask: 1, Tasks: []results.TaskMetrics{{Task: 0, FID: p(90), ClassAccuracy: p(0.01), BPD: of(final)}, {Task: 1, FID: p(11), ClassAccuracy: p(0.9), BPD: of(newest)}}},
+	}
+	return r
+}
+
+func TestBitsByHand(t *testing.T) {
+	g := Group([]*results.Run{
+		byHand("er", 0, [4]float64{1, 2, 0.8, 0.2}, [4]float64{1, 2.2, 1.6, 0.2}, [4]float64{1, 1, 1, 1}), // 4 and 5 in all
+		byHand("er", 1, [4]float64{1, 2, 0.4, 0.6}, [4]float64{1, 2, 1.2, 0.6}, [4]float64{1, 1, 1, 1}),   // 4 and 4.8
+	})[0]
+	b, err := NewBits(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "bits just learned", b.Total.Learned, 4, 4)
+	near(t, "bits at the end", b.Total.Final, 5, 4.8)
+	near(t, "the total's rise", b.Total.Rise, 5.0/4, 4.8/4)
+	high := b.Between(b.Half(), b.T)
+	if b.Half() != 5 || high.Name != "5 ≤ t < 10" {
+		t.Errorf("the upper half is %s from %d", high.Name, b.Half())
+	}
+	near(t, "share of t >= 5", high.Share, 0.8/4, 0.4/4)
+	near(t, "rise of t >= 5", high.Rise, 2, 3)
+	near(t, "what t >= 5 moves", high.Moves, 0.8/4, 0.8/4)
+	near(t, "share below", b.Between(0, 5).Share, 3.0/4, 3.0/4)
+	near(t, "prior's share", b.Parts[3].Share, 0.2/4, 0.6/4)
+	shares := 0.0
+	for _, p := range b.Parts {
+		shares += p.Share.Mean
+	}
+	if math.Abs(shares-1) > 1e-12 {
+		t.Errorf("the shares sum to %g", shares)
+	}
+	sentences, err := BitsSentences([]Method{g})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(sentences, "\n")
+	for _, want := range []string{"Timesteps t ≥ 5 of 10 hold 15.0 ± 7.1 % of the bits of er", "the largest part, 1 ≤ t < 5, holds 50.0 ± 0.0 %",
+		"er: the loss of old tasks at t ≥ 5 rises 2.50 ± 0.71-fold by the end, which moves their BPD by 20.0 ± 0.0 %", "from 4.000 ± 0.000 to 4.900 ± 0.141"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing %q in:\n%s", want, text)
+		}
+	}
+	g.Runs[1].Protocol.BPD = &results.BPDProtocol{T: 10, Edges: []int{1, 10}}
+	if _, err := NewBits(g); err == nil || !strings.Contains(err.Error(), "divide the timesteps differently") {
+		t.Errorf("different bins give %v", err)
+	}
+}
+
+// Joint training has an end but nothing before it: shares, and no rise.
+func TestBitsOfJoint(t *testing.T) {
+	r := byHand("joint", 0, [4]float64{}, [4]float64{1, 2, 0.5, 0.5}, [4]float64{3, 2, 0.5, 0.5})
+	r.Evaluations = r.Evaluations[1:]
+	b, err := NewBits(Group([]*results.Run{r})[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Total.Final.Mean != 5 || b.Parts[0].Share.Mean != 2.0/5 || b.Total.Rise.Known() || b.Total.Learned.Known() {
+		t.Errorf("joint has %+v and the decoder's share %g; want 5 bits and 0.4, nothing forgotten", b.Total, b.Parts[0].Share.Mean)
+	}
+}
+
+func TestLostButKept(t *testing.T) {
+	lost := byHand("er", 0, [4]float64{1, 2, 0.5, 0.5}, [4]float64{1, 2.4, 0.5, 0.5}, [4]float64{1, 1, 1, 1})         // +0.4, 10 %
+	bettered := byHand("finetune", 0, [4]float64{1, 2, 0.5, 0.5}, [4]float64{1, 1.8, 0.5, 0.5}, [4]float64{1, 1, 1, 1}) // −0.2, −5 %
+	never := byHand("er", 2, [4]float64{1, 2, 0.5, 0.5}, [4]float64{1, 1, 0.5, 0.5}, [4]float64{1, 1, 1, 1})
+	never.Evaluations[0].Tasks[0].ClassAccuracy = p(0.3) // was hardly learned: not lost
+	list, err := LostButKept([]*results.Run{lost, never, bettered})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 2 || list[0].Run != bettered || !list[0].Kept() || list[1].Run != lost || list[1].Kept() {
+		t.Fatalf("lost: %+v; want finetune's, which kept its bits, then er's", list)
+	}
+	if c := list[1]; math.Abs(c.Change-0.4) > 1e-12 || math.Abs(c.Relative-0.1) > 1e-12 || math.Abs(c.SE-0.03*math.Sqrt2) > 1e-12 {
+		t.Errorf("er's bits change by %g ± %g (%g); want 0.4 ± 0.042 (0.1)", c.Change, c.SE, c.Relative)
+	}
+	for _, tc := range []struct {
+		runs []*results.Run
+		want []string
+	}{
+		{[]*results.Run{lost, bettered}, []string{"2 of 2 old tasks are lost entirely (class accuracy under 5 %, from 50 % or more); of these 1 bettered their bits",
+			"task 1 (T-shirt/top + Trouser) of finetune, seed 0, class accuracy from 90.0 to 1.0 %, FID from 10.0 to 90.0, while its bits fall from 4.000 to 3.800 bits/dim (−5.0 %)"}},
+		{[]*results.Run{lost}, []string{"1 of 1 old tasks are lost", "none of them kept its bits per dimension within 1 %. The nearest: task 1", "rise from 4.000 to 4.400 bits/dim (10.0 %)"}},
+		{[]*results.Run{never}, []string{"No run has lost an old task entirely", "The lowest at the end is task 1", "of er, seed 2"}},
+	} {
+		got, err := LostSentence(tc.runs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("missing %q in:\n%s", want, got)
+			}
+		}
+	}
+	table, err := LostTable([]*results.Run{lost, never, bettered}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(table.Rows) != 1 || !strings.Contains(table.Markdown(), "| finetune, seed 0 | 1: T-shirt/top + Trouser | 90.0 | 1.0 | 10.0 | 90.0 | 4.000 | 3.800 | −0.200 ± 0.042 | −5.0 |") {
+		t.Errorf("the table is\n%s", table.Markdown())
+	}
+}

@@ -1,0 +1,74 @@
+package report
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+
+	"palimpsest/pkg/results"
+)
+
+// AgreementScatter sets number a against number b: a point a run, in its method's look. Were the two of one mind, all
+// points would climb from the best corner to the worst. Dotted lines join the means of two methods that the numbers
+// order differently by more than the spread over seeds ([Disagreements]).
+func AgreementScatter(runs []*results.Run, a, b Number) (Figure, error) {
+	methods := Group(runs)
+	l := looks(methods)
+	var points []plotter.XYs
+	var xs, ys []curve
+	for _, g := range methods {
+		var own plotter.XYs
+		for _, r := range g.Runs {
+			if x, y := b.Of(r), a.Of(r); !math.IsNaN(x) && !math.IsNaN(y) {
+				own = append(own, plotter.XY{X: x, Y: y})
+				xs, ys = append(xs, curve{y: []Stat{NewStat([]float64{x})}}), append(ys, curve{y: []Stat{NewStat([]float64{y})}})
+			}
+		}
+		points = append(points, own)
+	}
+	lowX, highX, ok := extent(xs)
+	if !ok {
+		return Figure{}, errors.Errorf("report: no run has both %s and %s for every task; runs of %s measure likelihoods", a.Name(), b.Name(), bpdCommand)
+	}
+	p := newPanel("", b.axis(), a.axis())
+	// The horizontal range comes by way of a vertical one, which knows when to be logarithmic.
+	helper := newPanel("", "", "")
+	setRange(helper, lowX, highX)
+	p.X.Min, p.X.Max, p.X.Scale, p.X.Tick.Marker = helper.Y.Min, helper.Y.Max, helper.Y.Scale, helper.Y.Tick.Marker
+	lowY, highY, _ := extent(ys)
+	room := math.Max(0.08*(highY-lowY), 1e-9)
+	p.Y.Min, p.Y.Max = lowY-room, highY+room // bits never begin at zero
+	crossed := 0
+	if list, err := Disagreements(runs, a, b); err == nil {
+		crossed = len(list)
+		for _, d := range list {
+			p.Add(&plotter.Line{XYs: plotter.XYs{{X: d.BOfByA.Mean, Y: d.AOfByA.Mean}, {X: d.BOfByB.Mean, Y: d.AOfByB.Mean}},
+				LineStyle: look{colour: faint(0.55), dash: []vg.Length{1.5, 3}}.line(1.3)})
+		}
+	}
+	for i, own := range points {
+		if len(own) > 0 {
+			p.Add(&plotter.Scatter{XYs: own, GlyphStyle: l[i].marker(4.5)})
+		}
+	}
+	caption := fmt.Sprintf("A point is a run: %s against %s, %s. ", a.Name(), b.Name(), a.What)
+	if a.forgetting() {
+		caption = fmt.Sprintf("A point is a run: %s against %s. ", a.Name(), b.Name())
+	}
+	switch crossed {
+	case 0:
+		caption += "No two methods are ordered differently by more than the spread over seeds."
+	case 1:
+		caption += "The dotted line joins the two methods (means) that the numbers order differently by more than the spread over seeds."
+	default:
+		caption += fmt.Sprintf("Dotted lines join the %d pairs of methods (means) that the numbers order differently by more than the spread over seeds.", crossed)
+	}
+	if ranks, err := Agreement(runs, a, b); err == nil {
+		caption += " " + ranks.Sentence()
+	}
+	return chart(a.Name()+" against "+b.Name(), caption, 560, 330, entries(methods, l), [][]*plot.Plot{{p}}), nil
+}
