@@ -1,0 +1,196 @@
+package report
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/plot"
+
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dynamics"
+)
+
+// LossByTimestep shows the loss of one task's images at each timestep, just after the strategy had learned the task and
+// after each later task. The axis is [dynamics.AxisT] or [dynamics.AxisLogSNR].
+func (d *Dynamics) LossByTimestep(strategy string, task int, axis string) (Figure, error) {
+	runs, err := d.seriesOf(strategy)
+	if err != nil {
+		return Figure{}, err
+	}
+	first := runs[0]
+	if task < 0 || task >= len(first.Tasks) {
+		return Figure{}, d.old(task + len(first.Tasks))
+	}
+	x, err := newTimeAxis(axis, first.Timesteps, first.LogSNR)
+	if err != nil {
+		return Figure{}, err
+	}
+	var curves []curve
+	var items []entry
+	later := graded(len(first.Tasks) - 1 - task)
+	for after := task; after < len(first.Tasks); after++ {
+		y, err := overSeeds(runs, func(s *dynamics.Series) ([]float64, error) { return lossAfter(s, after, task) })
+		if err != nil {
+			return Figure{}, err
+		}
+		c := curve{look: look{ink, otherDashes[1], noGlyph{}}, x: x.x, y: y, level: true}
+		label := "just learned"
+		if after > task {
+			c.look, c.level, label = later[after-task-1], false, "after "+taskTitle(after)
+		}
+		curves, items = append(curves, c), append(items, entry{label, c.look})
+	}
+	p := newPanel("", x.label, "loss") // gonum reserves room above a logarithmic axis for a longer label
+	low, high, _ := extent(curves)
+	setRange(p, low, high)
+	x.apply(p)
+	for _, c := range curves {
+		addCurve(p, c, 1.8, 2.6)
+	}
+	return chart(fmt.Sprintf("%s: noise-prediction loss of %s", strategy, d.title(task)),
+		"Mean square error of the predicted noise on the task's images, the same images and noise at every moment. "+seedsBand(len(runs)),
+		560, 300, items, [][]*plot.Plot{{p}}), nil
+}
+
+// lossAfter is the noise loss of a task, by timestep, when task after had been learned.
+func lossAfter(s *dynamics.Series, after, task int) ([]float64, error) {
+	if _, err := mapAfter(s, after); err != nil {
+		return nil, err
+	}
+	mean, _, err := s.Mean(diffusion.PredictNoise)
+	if err != nil {
+		return nil, err
+	}
+	n := len(s.Timesteps)
+	at := (s.LearnedAt(after)*len(s.Tasks) + task) * n
+	return mean[at : at+n], nil
+}
+
+// relative is the increase over the level just learned of a task or [AllOld] at the end of training, as a share of that
+// level, by timestep.
+func (d *Dynamics) relative(strategy string, task int) ([]Stat, int, error) {
+	if err := d.old(task); err != nil {
+		return nil, 0, err
+	}
+	runs, err := d.seriesOf(strategy)
+	if err != nil {
+		return nil, 0, err
+	}
+	y, err := overSeeds(runs, func(s *dynamics.Series) ([]float64, error) {
+		m, err := finalMap(s)
+		if err != nil {
+			return nil, err
+		}
+		return ofTask(m.Relative, task, len(s.Timesteps)), nil
+	})
+	return y, len(runs), err
+}
+
+// ForgettingByTimestep compares the strategies: by how much the loss of a task, or of the old tasks on average
+// ([AllOld]), lies above its level just learned at the end of training, by timestep, a line a strategy.
+func (d *Dynamics) ForgettingByTimestep(task int, axis string) (Figure, error) {
+	s, err := d.anySeries()
+	if err != nil {
+		return Figure{}, err
+	}
+	x, err := newTimeAxis(axis, s.Timesteps, s.LogSNR)
+	if err != nil {
+		return Figure{}, err
+	}
+	var curves []curve
+	var items []entry
+	most := 0
+	for _, label := range d.Strategies() {
+		y, n, err := d.relative(label, task)
+		if err != nil {
+			return Figure{}, err
+		}
+		most = max(most, n)
+		curves = append(curves, curve{look: d.look(label), x: x.x, y: percentOf(y)})
+		items = append(items, entry{label, d.look(label)})
+	}
+	p := newPanel("", x.label, "loss above its level just learned, %")
+	low, high, _ := extent(curves)
+	setRange(p, math.Min(low, 0), high)
+	x.apply(p)
+	addZero(p)
+	for _, c := range curves {
+		addCurve(p, c, 1.8, 2.6)
+	}
+	return chart("Forgetting by timestep, "+d.title(task),
+		"Increase of the noise-prediction loss from just after a task was learned to the end of training, relative to the former: 0 forgets nothing. "+seedsBand(most),
+		560, 300, items, [][]*plot.Plot{{p}}), nil
+}
+
+// ForgettingFindings says, for each strategy, at which timesteps the loss of the old tasks rose most and least.
+func (d *Dynamics) ForgettingFindings() ([]string, error) {
+	s, err := d.anySeries()
+	if err != nil {
+		return nil, err
+	}
+	ranges := thirds(s.Timesteps)
+	var out []string
+	for _, label := range d.Strategies() {
+		runs, err := d.seriesOf(label)
+		if err != nil {
+			return nil, err
+		}
+		by, err := overSeeds(runs, func(s *dynamics.Series) ([]float64, error) {
+			m, err := finalMap(s)
+			if err != nil {
+				return nil, err
+			}
+			return averages(ofTask(m.Relative, AllOld, len(s.Timesteps)), ranges), nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		worst, least := 0, 0
+		for i := range by {
+			if by[i].Mean > by[worst].Mean {
+				worst = i
+			}
+			if by[i].Mean < by[least].Mean {
+				least = i
+			}
+		}
+		text := fmt.Sprintf("%s: against its level just learned, the loss of the old tasks ends at %s for %s, the most, and at %s for %s, the least",
+			label, signed(by[worst]), ranges[worst].name, signed(by[least]), ranges[least].name)
+		difference := Compare(by[worst].Times(100), by[least].Times(100))
+		out = append(out, fmt.Sprintf("%s; the difference of %s points is %s.", text, number(difference.Value, 0), difference.Grade(0)))
+	}
+	return out, nil
+}
+
+// span is a range of the timesteps measured, by index.
+type span struct {
+	from, to int // to is not in it
+	name     string
+}
+
+// thirds splits the timesteps into three ranges, as evenly as can be, or fewer where there are fewer timesteps.
+func thirds(timesteps []int) []span { return split(timesteps, 3) }
+
+// split makes n ranges of the timesteps, as evenly as can be.
+func split(timesteps []int, n int) []span {
+	n = min(n, len(timesteps))
+	out := make([]span, n)
+	for i := range out {
+		from, to := i*len(timesteps)/n, (i+1)*len(timesteps)/n
+		name := fmt.Sprintf("t = %d–%d", timesteps[from], timesteps[to-1])
+		if to == from+1 {
+			name = fmt.Sprintf("t = %d", timesteps[from])
+		}
+		out[i] = span{from, to, name}
+	}
+	return out
+}
+
+// averages are the means of values within each range, of what is known.
+func averages(values []float64, ranges []span) []float64 {
+	out := make([]float64, len(ranges))
+	for i, r := range ranges {
+		out[i] = meanOfKnown(values[r.from:r.to])
+	}
+	return out
+}

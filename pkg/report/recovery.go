@@ -1,0 +1,208 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/plot"
+
+	"palimpsest/pkg/dynamics"
+)
+
+// sureness is how many standard errors fine-tuning's forgetting must be above 0 for a share of it to be given.
+const sureness = 2
+
+// pair is a run's series and that of fine-tuning with the same seed.
+type pair struct{ run, finetune *dynamics.Series }
+
+// pairs are the runs of a strategy beside fine-tuning of the same seed, which had the same probe.
+func (d *Dynamics) pairs(label string) ([]pair, error) {
+	base, ok := find(d.Methods, Finetune)
+	if !ok {
+		return nil, errors.Errorf("no finetune run in %s, whose forgetting the others' is a share of; add finetune to --strategies", d.from)
+	}
+	if _, err := d.seriesOf(base.Label); err != nil {
+		return nil, err
+	}
+	if _, err := d.seriesOf(label); err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(d.Methods, func(g Method) bool { return g.Label == label })
+	var out []pair
+	for _, r := range d.Methods[i].Runs {
+		for _, b := range base.Runs {
+			if b.Seed == r.Seed && d.series[r] != nil && d.series[b] != nil {
+				out = append(out, pair{d.series[r], d.series[b]})
+				break
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.Errorf("no seed of %s in %s has a finetune run with losses measured along training; run both with the same seeds", label, d.from)
+	}
+	return out, nil
+}
+
+// rehearsing are the strategies that are set against fine-tuning.
+func (d *Dynamics) rehearsing() ([]string, error) {
+	var out []string
+	for _, g := range d.Methods {
+		if g.Name() != Finetune && g.Name() != Joint && slices.Contains(d.Strategies(), g.Label) {
+			out = append(out, g.Label)
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.Errorf("no strategy but finetune in %s has losses measured along training; add one to --strategies", d.from)
+	}
+	return out, nil
+}
+
+// sparedOf is the share of fine-tuning's forgetting that a run does without ([dynamics.Map.Spared]), of a task or of the
+// old tasks' average increase, by timestep.
+func sparedOf(p pair, task int) ([]float64, error) {
+	m, err := finalMap(p.run)
+	if err != nil {
+		return nil, err
+	}
+	reference, err := finalMap(p.finetune)
+	if err != nil {
+		return nil, err
+	}
+	n := len(m.Timesteps)
+	if task == AllOld {
+		// Averaged before the ratio is taken: a task with next to nothing to forget would else weigh as much as any.
+		m, reference = averageMap(m), averageMap(reference)
+		task = 0
+	}
+	spared, err := m.Spared(reference, sureness)
+	if err != nil {
+		return nil, err
+	}
+	return ofTask(spared, task, n), nil
+}
+
+// averageMap is a map of one task: the mean of all.
+func averageMap(m *dynamics.Map) *dynamics.Map {
+	n, tasks := len(m.Timesteps), float64(len(m.Old))
+	out := *m
+	out.Old, out.Increase, out.IncreaseSE = []int{AllOld}, make([]float64, n), make([]float64, n)
+	for i := range m.Increase {
+		out.Increase[i%n] += m.Increase[i] / tasks
+		out.IncreaseSE[i%n] = math.Hypot(out.IncreaseSE[i%n], m.IncreaseSE[i]/tasks)
+	}
+	return &out
+}
+
+// Recovery shows which timesteps recover under rehearsal: the share of fine-tuning's forgetting, with the same seed, that
+// each strategy does without at the end of training, of a task or of the old tasks on average ([AllOld]), a line a
+// strategy. Where fine-tuning's own increase is not above 2 of its standard errors there is nothing to recover, and no
+// point.
+func (d *Dynamics) Recovery(task int, axis string) (Figure, error) {
+	if err := d.old(task); err != nil {
+		return Figure{}, err
+	}
+	labels, err := d.rehearsing()
+	if err != nil {
+		return Figure{}, err
+	}
+	first, err := d.anySeries()
+	if err != nil {
+		return Figure{}, err
+	}
+	x, err := newTimeAxis(axis, first.Timesteps, first.LogSNR)
+	if err != nil {
+		return Figure{}, err
+	}
+	var curves []curve
+	var items []entry
+	most := 0
+	for _, label := range labels {
+		pairs, err := d.pairs(label)
+		if err != nil {
+			return Figure{}, err
+		}
+		y, err := overSeeds(pairs, func(p pair) ([]float64, error) { return sparedOf(p, task) })
+		if err != nil {
+			return Figure{}, err
+		}
+		most = max(most, len(pairs))
+		curves = append(curves, curve{look: d.look(label), x: x.x, y: percentOf(y)})
+		items = append(items, entry{label, d.look(label)})
+	}
+	title := "Forgetting spared by rehearsal, " + d.title(task)
+	low, high, ok := extent(curves)
+	if !ok {
+		return absent(title, "Fine-tuning forgets nothing here beyond its standard errors."), nil
+	}
+	p := newPanel("", x.label, "finetune's forgetting spared, %")
+	setRange(p, math.Max(math.Min(low, 0), -100), math.Min(math.Max(high, 100), 200))
+	x.apply(p)
+	addLevel(p, 0)
+	addLevel(p, 100)
+	low, high = p.Y.Min, p.Y.Max
+	for _, c := range curves {
+		addCurve(p, c, 1.8, 2.6)
+	}
+	p.Y.Min, p.Y.Max = low, high // noise beyond is cut off
+	return chart(title,
+		"Share of the increase of finetune's loss, with the same seed, that a strategy does without: 100 forgets nothing, 0 as much as finetune; above 100 the loss fell. "+
+			"No point where finetune itself forgets less than 2 standard errors. "+seedsBand(most),
+		560, 300, items, [][]*plot.Plot{{p}}), nil
+}
+
+// RecoveryFindings says how much of fine-tuning's forgetting each strategy spares at small, middle and large timesteps,
+// and which of them spare nearly all of it.
+func (d *Dynamics) RecoveryFindings() ([]string, error) {
+	labels, err := d.rehearsing()
+	if err != nil {
+		return nil, err
+	}
+	first, err := d.anySeries()
+	if err != nil {
+		return nil, err
+	}
+	ranges := thirds(first.Timesteps)
+	enough := make([][]string, len(ranges))
+	var out []string
+	for _, label := range labels {
+		pairs, err := d.pairs(label)
+		if err != nil {
+			return nil, err
+		}
+		by, err := overSeeds(pairs, func(p pair) ([]float64, error) {
+			spared, err := sparedOf(p, AllOld)
+			if err != nil {
+				return nil, err
+			}
+			return averages(spared, ranges), nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		text := label + " spares, of what finetune forgets of the old tasks,"
+		for i, s := range by {
+			if i > 0 {
+				text += ","
+			}
+			text += fmt.Sprintf(" %s at %s", map[bool]string{true: percent0(s), false: "nothing measurable"}[s.Known()], ranges[i].name)
+			if s.Known() && s.Mean >= 0.9 {
+				enough[i] = append(enough[i], label)
+			}
+		}
+		out = append(out, text+".")
+	}
+	var parts []string
+	for i, who := range enough {
+		if len(who) == 0 {
+			who = []string{"none of them"}
+		}
+		parts = append(parts, fmt.Sprintf("%s at %s", list(who), ranges[i].name))
+	}
+	return append(out, "At least nine tenths of it are spared by "+strings.Join(parts, "; by ")+"."), nil
+}
+
+// percent0 writes a share in whole per cent.
+func percent0(s Stat) string { return s.Times(100).Format(0) + " %" }
