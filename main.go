@@ -52,7 +52,7 @@ func main() {
 	}
 	usage = true // until a command's own work begins, an error is one of usage
 	root.AddCommand(setupCommand(), labCommand(), benchCommand(), runCommand(), resumeCommand(), sampleCommand(),
-		bpdCommand(), dynamicsCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
+		bpdCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return
@@ -456,6 +456,30 @@ func dynamicsCommand() *cobra.Command {
 	}
 	c.Flags().IntVar(&bins, "bins", bins, "ranges of timesteps")
 	return c
+}
+
+func autopsyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "autopsy RUN…", Short: "Make the autopsy of finished runs anew from the networks they kept after each task", Args: cobra.MinimumNArgs(1),
+		Long: "A run with --set autopsy.images=32 keeps its network after each task and ends with an autopsy: which timesteps carry\n" +
+			"the forgetting that samples show (old and final network stitched), how far representations drifted, how gradients of\n" +
+			"old and new tasks agree. Autopsy makes it again, without training; the figures are those of notebook 02.",
+		Example: "  go run . autopsy runs/bench/finetune-seed0",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			back, err := openBackend(cmd.Context(), os.Stdout)
+			if err != nil {
+				return err
+			}
+			for _, dir := range args {
+				o := experiment.Options{Log: os.Stdout, Progress: runDisplay(os.Stderr), Command: commandLine(), Backend: back}
+				if err := experiment.Autopsy(cmd.Context(), dir, o); err != nil {
+					return err
+				}
+				fmt.Printf("\nAutopsy: %s\n", filepath.Join(dir, results.AutopsyFile))
+			}
+			return nil
+		},
+	}
 }
 
 func reportCommand() *cobra.Command {

@@ -16,6 +16,9 @@ type Autopsy struct {
 	T         int       `json:"t"`         // timesteps of the process
 	Timesteps []int     `json:"timesteps"` // where drift and gradients were measured, ascending
 	LogSNR    []float64 `json:"log_snr"`   // of Timesteps, nats
+	Command   string    `json:"command"`   // what made it
+	Commit    string    `json:"commit"`    // of the checkout then
+	Dirty     bool      `json:"dirty"`     // whether that had changes
 
 	Stitches     []Stitching    `json:"stitches"`     // one for each old task
 	Drifts       []TaskDrift    `json:"drifts"`       // one for each old task
@@ -27,7 +30,7 @@ type Autopsy struct {
 type Stitching struct {
 	Task       int   `json:"task"`
 	Samples    int   `json:"samples"`    // at each threshold
-	Thresholds []int `json:"thresholds"` // τ, ascending from 0 to T
+	Thresholds []int `json:"thresholds"` // τ, ascending from 0 to T, at timesteps that the sampler visits
 
 	OldHigh StitchCurve `json:"old_high"` // the network before forgetting at t >= τ, the final one below: τ = 0 is before alone
 	OldLow  StitchCurve `json:"old_low"`  // the final network at t >= τ, the one before forgetting below: τ = 0 is final alone

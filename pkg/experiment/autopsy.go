@@ -3,8 +3,10 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pkg/errors"
@@ -23,7 +25,7 @@ import (
 type AutopsyConfig struct {
 	Images     int `yaml:"images"`     // of each task, for drift and gradients; 0: no autopsy
 	Timesteps  int `yaml:"timesteps"`  // middles of as many equal strata, for drift and gradients
-	Thresholds int `yaml:"thresholds"` // timesteps at which stitched samples change over, from 0 to T
+	Thresholds int `yaml:"thresholds"` // at most so many timesteps at which stitched samples change over, of those the sampler visits
 }
 
 // validate reports settings no autopsy can be made with.
@@ -35,8 +37,8 @@ func (c AutopsyConfig) validate(timesteps int, conditional bool) error {
 		return nil
 	case c.Images < 4:
 		return errors.Errorf("autopsy.images is %d; need at least 4 to compare representations", c.Images)
-	case c.Timesteps < 1 || c.Timesteps > timesteps || c.Thresholds < 2 || c.Thresholds > timesteps+1:
-		return errors.Errorf("autopsy.timesteps %d, thresholds %d; need 1 to %d and 2 to %d", c.Timesteps, c.Thresholds, timesteps, timesteps+1)
+	case c.Timesteps < 1 || c.Timesteps > timesteps || c.Thresholds < 2:
+		return errors.Errorf("autopsy.timesteps %d, thresholds %d; need 1 to %d, and 2 or more", c.Timesteps, c.Thresholds, timesteps)
 	case !conditional:
 		return errors.New("autopsy asks for samples of single tasks; it needs network.conditional=true")
 	}
@@ -133,22 +135,55 @@ func (a after) Output(x []float32, t, y []int32) ([]float32, error) {
 	return a.network.Denoiser(a.ema).Output(x, t, y)
 }
 
+// Autopsy makes the autopsy of the finished run in the folder dir anew, from the networks kept after each of its tasks.
+// The run's own result stays as it is.
+func Autopsy(ctx context.Context, dir string, opt Options) error {
+	c, err := StoredConfig(dir)
+	if err != nil {
+		return err
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err != nil {
+		return errors.Errorf("the run in %s is not finished; `go run . resume %s` goes on with it", dir, dir)
+	}
+	r := &run{config: c, dir: dir, opt: opt, log: io.Discard}
+	defer r.close()
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	if !r.hasAutopsy() {
+		return errors.Errorf("the run in %s kept no networks of its tasks; make it with --set autopsy.images=32", dir)
+	}
+	r.clock.rowsLeft = r.autopsyRows()
+	r.state.Command = opt.Command
+	return r.makeAutopsy(ctx)
+}
+
 // autopsy makes the run's autopsy and stores it, unless it is there.
 func (r *run) autopsy(ctx context.Context) error {
-	path := filepath.Join(r.dir, results.AutopsyFile)
 	if !r.hasAutopsy() {
 		return nil
 	}
-	if _, err := dynamics.LoadAutopsy(path); err == nil || !os.IsNotExist(errors.Cause(err)) {
+	if _, err := dynamics.LoadAutopsy(filepath.Join(r.dir, results.AutopsyFile)); err == nil || !os.IsNotExist(errors.Cause(err)) {
 		return err
 	}
+	return r.makeAutopsy(ctx)
+}
+
+// makeAutopsy makes the run's autopsy and stores it. The network ends with the weights it has after the last task.
+func (r *run) makeAutopsy(ctx context.Context) error {
 	start := time.Now()
 	c, b, process := r.config, r.loop.Benchmark, r.loop.Network.Process
 	timesteps, err := dynamics.Strata(process.T, c.Autopsy.Timesteps)
 	if err != nil {
 		return err
 	}
-	a := &dynamics.Autopsy{T: process.T, Timesteps: timesteps}
+	a := &dynamics.Autopsy{T: process.T, Timesteps: timesteps, Command: r.state.Command}
+	a.Commit, a.Dirty = commit()
 	for _, t := range b.Tasks {
 		a.Tasks = append(a.Tasks, t.Name)
 	}
@@ -174,15 +209,35 @@ func (r *run) autopsy(ctx context.Context) error {
 		return err
 	}
 	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
-	return a.Save(path)
+	return a.Save(filepath.Join(r.dir, results.AutopsyFile))
+}
+
+// thresholds are at most n timesteps at which it makes a difference which network answers: those the sampler visits, and
+// T, where the second network answers alone.
+func thresholds(sampler diffusion.SamplerConfig, s *diffusion.Schedule, n int) ([]int, error) {
+	visited, err := sampler.Timesteps(s)
+	if err != nil {
+		return nil, err
+	}
+	all := append(slices.Clone(visited), s.T)
+	all[0] = 0 // the same as the lowest visited one
+	if len(all) <= n {
+		return all, nil
+	}
+	some := make([]int, n)
+	for i := range some {
+		some[i] = all[i*(len(all)-1)/(n-1)]
+	}
+	return some, nil
 }
 
 // stitch samples an old task with the network just after it and the final one, stitched both ways.
 func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dynamics.Stitching, error) {
 	c, m := r.config, r.measure
 	s := &dynamics.Stitching{Task: task, Samples: c.Evaluate.SamplesPerTask}
-	for i := range c.Autopsy.Thresholds {
-		s.Thresholds = append(s.Thresholds, i*c.Diffusion.T/(c.Autopsy.Thresholds-1))
+	var err error
+	if s.Thresholds, err = thresholds(c.Evaluate.Sampler, r.loop.Network.Process.Schedule, c.Autopsy.Thresholds); err != nil {
+		return nil, err
 	}
 	before, final := after{nets, task, c.Evaluate.EMA}, after{nets, last, c.Evaluate.EMA}
 	for _, way := range []struct {

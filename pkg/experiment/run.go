@@ -62,11 +62,9 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(dir, ".lock"))
-	if ok, err := lock.TryLock(); err != nil {
-		return nil, errors.Wrapf(err, "locking %s", dir)
-	} else if !ok {
-		return nil, errors.Errorf("another process is at work in %s; wait for it, or name another folder", dir)
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
 	}
 	defer lock.Unlock()
 	if err := claim(c, dir); err != nil {
@@ -93,6 +91,17 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 		return nil, err
 	}
 	return r.finish()
+}
+
+// lockFolder keeps other processes out of a run folder.
+func lockFolder(dir string) (*flock.Flock, error) {
+	lock := flock.New(filepath.Join(dir, ".lock"))
+	if ok, err := lock.TryLock(); err != nil {
+		return nil, errors.Wrapf(err, "locking %s", dir)
+	} else if !ok {
+		return nil, errors.Errorf("another process is at work in %s; wait for it, or name another folder", dir)
+	}
+	return lock, nil
 }
 
 // Resume goes on with the run in the folder dir from its stored configuration.
