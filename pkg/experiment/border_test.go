@@ -17,7 +17,7 @@ func TestMetricsLookInsideTheBorder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Benchmark.Prep.Border = 1
+	c.Benchmark.Prep.Border = 2
 	bordered, err := c.LoadBenchmark()
 	if err != nil {
 		t.Fatal(err)
@@ -26,8 +26,8 @@ func TestMetricsLookInsideTheBorder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bordered.H != 18 || cropped.H != 16 || cropped.W != 16 || cropped.Prep != plain.Prep {
-		t.Errorf("sides %d and %d, prepared %+v; want 18, 16 and %+v", bordered.H, cropped.H, cropped.Prep, plain.Prep)
+	if bordered.H != 20 || cropped.H != 16 || cropped.W != 16 || cropped.Prep != plain.Prep {
+		t.Errorf("sides %d and %d, prepared %+v; want 20, 16 and %+v", bordered.H, cropped.H, cropped.Prep, plain.Prep)
 	}
 	for j, task := range plain.Tasks {
 		for _, pair := range [][2]*datasets.Images{{task.Train, cropped.Tasks[j].Train}, {task.Test, cropped.Tasks[j].Test}} {
@@ -40,7 +40,7 @@ func TestMetricsLookInsideTheBorder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Benchmark.ImageSize != 18 || r.Benchmark.Prep != "area 16 border 1" || r.Evaluations[2].Tasks[0].FID == nil || r.Evaluations[2].Tasks[0].MemorisedBuffer == nil {
+	if r.Benchmark.ImageSize != 20 || r.Benchmark.Prep != "area 16 border 2" || r.Evaluations[2].Tasks[0].FID == nil || r.Evaluations[2].Tasks[0].MemorisedBuffer == nil {
 		t.Errorf("%+v measured %+v", r.Benchmark, r.Evaluations[2].Tasks[0])
 	}
 }
