@@ -110,11 +110,7 @@ func ParseConfig(name string, text []byte) (Config, error) {
 		return c, errors.Wrapf(err, "%s is not YAML", name)
 	}
 	if len(doc.Content) > 0 {
-		defaults, err := configTree(c)
-		if err != nil {
-			return c, err
-		}
-		if err := checkKeys(name, doc.Content[0], defaults, nil); err != nil {
+		if err := checkKeys(name, doc.Content[0], settingNames(reflect.TypeFor[Config]()), nil); err != nil {
 			return c, err
 		}
 		decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -169,14 +165,21 @@ func OverrideConfig(name string, text []byte, settings []string) (Config, error)
 	return ParseConfig(name, merged)
 }
 
-// configTree is c as nested maps by YAML names.
-func configTree(c Config) (map[string]any, error) {
-	text, err := yaml.Marshal(c)
-	if err != nil {
-		return nil, errors.Wrap(err, "configuration")
+// settingNames are the settings of a struct by their YAML names; a setting that is a struct has its own below it.
+func settingNames(t reflect.Type) map[string]any {
+	names := map[string]any{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		names[name] = nil
+		if f.Type.Kind() == reflect.Struct {
+			names[name] = settingNames(f.Type)
+		}
 	}
-	tree := map[string]any{}
-	return tree, errors.Wrap(yaml.Unmarshal(text, &tree), "configuration")
+	return names
 }
 
 // checkKeys reports the first key of node that known lacks. The strategy's own settings are checked by pkg/cl.
