@@ -73,6 +73,7 @@ func BitsFigure(methods []Method) (Figure, error) {
 	if low, high, ok := extent(rises); ok {
 		rise := timestepPanel("", "loss, end / learned", base.T)
 		setRange(rise, math.Min(low, 1), high)
+		rise.Add(&plotter.Line{XYs: plotter.XYs{{X: 0, Y: 1}, {X: float64(base.T), Y: 1}}, LineStyle: look{colour: faint(0.5), dash: []vg.Length{1.5, 3}}.line(1)})
 		for _, c := range rises {
 			addCurve(rise, c, 1.8, 3)
 		}
@@ -84,7 +85,7 @@ func BitsFigure(methods []Method) (Figure, error) {
 			addCurve(move, c, 1.8, 3)
 		}
 		panels = append(panels, []*plot.Plot{rise}, []*plot.Plot{move})
-		caption += "Middle: how many-fold the loss of old tasks is at the end, weighted as the bound weighs it. Bottom: by how much that moves their bits per dimension. " + bandNote(measured)
+		caption += "Middle: how many-fold the loss of old tasks is at the end, weighted as the bound weighs it; dotted: unchanged. Bottom: by how much that moves their bits per dimension. " + bandNote(measured)
 	} else {
 		shares.X.Label.Text = "timestep t"
 		caption = "Bars are the share of the bits of " + base.Method.Label + ", the line their sum from t = 0 up. "

@@ -212,7 +212,11 @@ func (s *Sensitivity) Sentences(methods ...Method) []string {
 	var out []string
 	most := 0.0
 	if n, low, high := span(true); n > 0 {
-		text := fmt.Sprintf("The same networks of %s, with the same samples, measured in %d other ways: their %s bits/dim move by %s (%s)", s.Base.Label, n,
+		ways := "one other way"
+		if n > 1 {
+			ways = fmt.Sprintf("%d other ways", n)
+		}
+		text := fmt.Sprintf("The same networks of %s, with the same samples, measured in %s: their %s bits/dim move by %s (%s)", s.Base.Label, ways,
 			s.Rows[0].BPD.Format(3), low.DBPD.signed(3), low.Name)
 		if n > 1 {
 			text = fmt.Sprintf("%s to %s (%s)", text, high.DBPD.signed(3), high.Name)

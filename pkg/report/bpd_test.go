@@ -59,22 +59,25 @@ func TestResultsWithoutBPDSayHowToMeasure(t *testing.T) {
 	runs := madeUp(3)
 	methods := Group(runs)
 	for name, call := range map[string]func() error{
-		"Agreement":           func() error { _, err := Agreement(runs, FinalOf(BPD), FinalOf(FID)); return err },
-		"NewBPDRanks":         func() error { _, err := NewBPDRanks(runs); return err },
-		"Disagreements":       func() error { _, err := Disagreements(runs, FinalOf(BPD), FinalOf(FID)); return err },
-		"AgreementScatter":    func() error { _, err := AgreementScatter(runs, FinalOf(BPD), FinalOf(FID)); return err },
-		"NewBits":             func() error { _, err := NewBits(methods[0]); return err },
-		"BitsFigure":          func() error { _, err := BitsFigure(methods); return err },
-		"BitsSentences":       func() error { _, err := BitsSentences(methods); return err },
-		"LostButKept":         func() error { _, err := LostButKept(runs); return err },
-		"LostSentence":        func() error { _, err := LostSentence(runs); return err },
-		"LostTable":           func() error { _, err := LostTable(runs, 5); return err },
-		"NewSensitivity":      func() error { _, err := NewSensitivity(methods[0].Runs); return err },
-		"NewOutside":          func() error { _, err := NewOutside(runs); return err },
-		"YardstickTable":      func() error { _, err := YardstickTable(nil, methods); return err },
-		"YardstickFigure":     func() error { _, err := YardstickFigure(nil, methods); return err },
-		"YardstickSentence":   func() error { _, err := YardstickSentence(nil, methods); return err },
-		"Sensitivity variant": func() error { _, err := NewSensitivity(Group(likely(1, false))[0].Runs, Variation{"T = 100", runs}); return err },
+		"Agreement":         func() error { _, err := Agreement(runs, FinalOf(BPD), FinalOf(FID)); return err },
+		"NewBPDRanks":       func() error { _, err := NewBPDRanks(runs); return err },
+		"Disagreements":     func() error { _, err := Disagreements(runs, FinalOf(BPD), FinalOf(FID)); return err },
+		"AgreementScatter":  func() error { _, err := AgreementScatter(runs, FinalOf(BPD), FinalOf(FID)); return err },
+		"NewBits":           func() error { _, err := NewBits(methods[0]); return err },
+		"BitsFigure":        func() error { _, err := BitsFigure(methods); return err },
+		"BitsSentences":     func() error { _, err := BitsSentences(methods); return err },
+		"LostButKept":       func() error { _, err := LostButKept(runs); return err },
+		"LostSentence":      func() error { _, err := LostSentence(runs); return err },
+		"LostTable":         func() error { _, err := LostTable(runs, 5); return err },
+		"NewSensitivity":    func() error { _, err := NewSensitivity(methods[0].Runs); return err },
+		"NewOutside":        func() error { _, err := NewOutside(runs); return err },
+		"YardstickTable":    func() error { _, err := YardstickTable(nil, methods); return err },
+		"YardstickFigure":   func() error { _, err := YardstickFigure(nil, methods); return err },
+		"YardstickSentence": func() error { _, err := YardstickSentence(nil, methods); return err },
+		"Sensitivity variant": func() error {
+			_, err := NewSensitivity(Group(likely(1, false))[0].Runs, Variation{"T = 100", runs})
+			return err
+		},
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), "go run . bench --set bpd.images=40") {
 			t.Errorf("%s gives %v; want an error that names the command", name, err)
@@ -160,7 +163,7 @@ func TestBitsOfJoint(t *testing.T) {
 }
 
 func TestLostButKept(t *testing.T) {
-	lost := byHand("er", 0, [4]float64{1, 2, 0.5, 0.5}, [4]float64{1, 2.4, 0.5, 0.5}, [4]float64{1, 1, 1, 1})         // +0.4, 10 %
+	lost := byHand("er", 0, [4]float64{1, 2, 0.5, 0.5}, [4]float64{1, 2.4, 0.5, 0.5}, [4]float64{1, 1, 1, 1})           // +0.4, 10 %
 	bettered := byHand("finetune", 0, [4]float64{1, 2, 0.5, 0.5}, [4]float64{1, 1.8, 0.5, 0.5}, [4]float64{1, 1, 1, 1}) // −0.2, −5 %
 	never := byHand("er", 2, [4]float64{1, 2, 0.5, 0.5}, [4]float64{1, 1, 0.5, 0.5}, [4]float64{1, 1, 1, 1})
 	never.Evaluations[0].Tasks[0].ClassAccuracy = p(0.3) // was hardly learned: not lost

@@ -9,8 +9,8 @@ import (
 // NewScorecard is what to report of a continually trained diffusion model instead of bits per dimension alone: what
 // the samples of all tasks are worth and what was forgotten, variety, copies, price, and the bits split in two by
 // log-SNR. Bits of detail are those of timesteps at which the image outweighs the noise (log-SNR ≥ 0) and of the
-// decoder; bits of content are those at which noise outweighs the image, and of the prior. Detail is most of the total
-// and hardly tells which image it is; content is where classes are decided, and is forgotten.
+// decoder; bits of content are those at which noise outweighs the image, so that only its coarse content is left to
+// decide, and of the prior. The two are forgotten at different rates, which their sum hides.
 //
 // Columns that no run measured are left out; without likelihoods a note says how to measure them.
 func NewScorecard(methods []Method) *Table {
