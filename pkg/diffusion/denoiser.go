@@ -14,11 +14,16 @@ type Denoiser interface {
 
 // Denoiser returns the network's trained weights, or their moving average, as a [Denoiser]. Each batch size compiles
 // once: keep it fixed.
-func (n *Network) Denoiser(ema bool) Denoiser { return networkDenoiser{n, ema} }
+func (n *Network) Denoiser(ema bool) Denoiser {
+	if ema {
+		return networkDenoiser{n, 1}
+	}
+	return networkDenoiser{n, 0}
+}
 
 type networkDenoiser struct {
 	*Network
-	ema bool
+	which int // of Network.outputs
 }
 
 func (d networkDenoiser) Output(x []float32, t, y []int32) ([]float32, error) {
@@ -34,11 +39,7 @@ func (d networkDenoiser) Output(x []float32, t, y []int32) ([]float32, error) {
 		return nil, err
 	}
 	d.predicted.Add(int64(rows))
-	exec := d.outputs[0]
-	if d.ema {
-		exec = d.outputs[1]
-	}
-	out, err := exec.Call1(tensors.FromFlatDataAndDimensions(x, rows, u.ImageSize, u.ImageSize, u.Channels),
+	out, err := d.outputs[d.which].Call1(tensors.FromFlatDataAndDimensions(x, rows, u.ImageSize, u.ImageSize, u.Channels),
 		tensors.FromFlatDataAndDimensions(t, rows), tensors.FromFlatDataAndDimensions(y, rows))
 	if err != nil {
 		return nil, errors.WithMessage(err, "diffusion: network call")

@@ -20,4 +20,9 @@
 //	[progressive] Salimans, Ho. Progressive Distillation for Fast Sampling. arXiv:2202.00512
 //	[minsnr]      Hang et al. Efficient Diffusion Training via Min-SNR Weighting Strategy. arXiv:2303.09556
 //	[cfg]         Ho, Salimans. Classifier-Free Diffusion Guidance. arXiv:2207.12598
+//	[agem]        Chaudhry et al. Efficient Lifelong Learning with A-GEM. arXiv:1812.00420
+//	[ewc]         Kirkpatrick et al. Overcoming catastrophic forgetting in neural networks. arXiv:1612.00796
+//	[mas]         Aljundi et al. Memory Aware Synapses: Learning what (not) to forget. arXiv:1711.09601
+//	[rank1]       Rank-1 Fisher EWC for continual diffusion models. arXiv:2509.23593
+//	[si]          Zenke, Poole, Ganguli. Continual Learning Through Synaptic Intelligence. arXiv:1703.04200
 package diffusion

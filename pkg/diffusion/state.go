@@ -55,7 +55,7 @@ func (n *Network) build() error {
 		if value, err = value.Clone(); err != nil {
 			return err
 		}
-		if err := n.untrained(averageOf(w), value); err != nil {
+		if err := n.untrained(pathIn(scopeEMA, w), value); err != nil {
 			return err
 		}
 	}
@@ -64,13 +64,11 @@ func (n *Network) build() error {
 			return err
 		}
 	}
+	if err := n.buildExtra(); err != nil {
+		return err
+	}
 	n.built = true
 	return nil
-}
-
-// averageOf is the path of the moving average of a weight.
-func averageOf(w *model.Variable) string {
-	return "/" + scopeEMA + strings.TrimPrefix(w.Path(), "/"+scopeModel)
 }
 
 type pathShape struct {
@@ -104,8 +102,8 @@ func (n *Network) untrained(path string, value *tensors.Tensor) error {
 	return nil
 }
 
-// Save writes weights, averages and optimiser state bit for bit to StateFile in dir, which must exist. Tensors are
-// named model/..., ema/... and so on; any reader of safetensors can open it.
+// Save writes weights, averages, optimiser state and what the network was extended by, bit for bit, to StateFile in dir,
+// which must exist. Tensors are named model/..., ema/... and so on; any reader of safetensors can open it.
 func (n *Network) Save(dir string) error {
 	if err := n.build(); err != nil {
 		return err
@@ -123,7 +121,7 @@ func (n *Network) Save(dir string) error {
 	return errors.WithMessage(err, "diffusion")
 }
 
-// Load replaces weights, averages and optimiser state by those saved in dir. A file that lacks a tensor of this
+// Load replaces all that [Network.Save] wrote by what is saved in dir. A file that lacks a tensor of this
 // network, holds another, or has one of another shape is refused, and then nothing is replaced.
 func (n *Network) Load(dir string) error {
 	if err := n.build(); err != nil {
@@ -151,7 +149,7 @@ func (n *Network) Reset(seed uint64) error {
 	if err := n.build(); err != nil {
 		return err
 	}
-	other := &Network{Process: n.Process, UNet: n.UNet, Train: n.Train, backend: n.backend, store: model.NewStore(), seed: seed}
+	other := &Network{Process: n.Process, UNet: n.UNet, Train: n.Train, extra: n.extra, backend: n.backend, store: model.NewStore(), seed: seed}
 	if err := other.build(); err != nil {
 		return err
 	}

@@ -19,9 +19,9 @@ type DifferentiableDenoiser struct {
 // Differentiable returns the network's trained weights, or their moving average, with vector-Jacobian products. Keep
 // what it returns: each compiles anew, once for a batch size.
 func (n *Network) Differentiable(ema bool) (*DifferentiableDenoiser, error) {
-	name := scopeModel
+	name, which := scopeModel, 0
 	if ema {
-		name = scopeEMA
+		name, which = scopeEMA, 1
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, x, t, y, probe *Node) []*Node {
 		out := n.UNet.Forward(n.scope(name), n.seed, unet.Inputs{X: x, T: t, Y: y})
@@ -32,7 +32,7 @@ func (n *Network) Differentiable(ema bool) (*DifferentiableDenoiser, error) {
 		return nil, err
 	}
 	exec.SetMaxCache(4)
-	return &DifferentiableDenoiser{networkDenoiser{n, ema}, exec}, nil
+	return &DifferentiableDenoiser{networkDenoiser{n, which}, exec}, nil
 }
 
 // OutputVJP evaluates the network on B images x, [B, D] flat, at timesteps t [B] with labels y [B], and returns its

@@ -1,0 +1,160 @@
+package diffusion
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/unet"
+)
+
+// Extra declares what a network's training step can do beside its denoising loss. All of it is part of the one compiled
+// step and is steered from step to step by the [Batch] and between steps by the network's setters, so that nothing
+// compiles twice. The zero value adds nothing, neither to the graph nor to what is stored.
+type Extra struct {
+	Teacher    bool // a frozen copy of the network: [Network.SetTeacher], [Batch.Distil]
+	Given      bool // noise and predictions that are given: [Batch.Noise], [Batch.Target]
+	Penalty    bool // a quadratic penalty on the weights: [Network.SetPenalty]
+	Directions int  // most rank-1 penalties on the weights: [Network.AddDirection]
+	Projection bool // the gradient projected against that of reference rows: [Batch.Reference]
+	Mask       bool // weights held fixed one by one: [Network.SetMask]
+	Path       bool // the loss's path integral along training: [Network.PathIntegral]
+}
+
+// Merge declares what either of two methods needs; rank-1 penalties add up.
+func (e Extra) Merge(o Extra) Extra {
+	return Extra{
+		Teacher: e.Teacher || o.Teacher, Given: e.Given || o.Given, Penalty: e.Penalty || o.Penalty,
+		Directions: e.Directions + o.Directions, Projection: e.Projection || o.Projection, Mask: e.Mask || o.Mask, Path: e.Path || o.Path,
+	}
+}
+
+// any tells whether something is declared.
+func (e Extra) any() bool { return e != Extra{} }
+
+// perWeight lists the variables that e keeps beside each weight, by scope, with the first dimension put before the
+// weight's own (0: none).
+func (e Extra) perWeight() (list []extraScope) {
+	if e.Teacher {
+		list = append(list, extraScope{scopeTeacher, 0, startWeight})
+	}
+	if e.Penalty {
+		list = append(list, extraScope{scopeImportance, 0, startZero}, extraScope{scopeAnchor, 0, startZero})
+	}
+	if e.Directions > 0 {
+		list = append(list, extraScope{scopeDirections, e.Directions, startZero}, extraScope{scopeOrigin, 0, startZero})
+	}
+	if e.Mask {
+		list = append(list, extraScope{scopeMask, 0, startOne})
+	}
+	if e.Path {
+		list = append(list, extraScope{scopePath, 0, startZero}, extraScope{scopePathStart, 0, startWeight})
+	}
+	return list
+}
+
+type extraScope struct {
+	scope   string
+	rows    int
+	initial int // startZero, startOne or startWeight
+}
+
+// Initial values of the variables beside a weight.
+const (
+	startZero = iota
+	startOne
+	startWeight
+)
+
+// Extend declares, once and before the first [Network.Step], what the training step needs beside the denoising loss.
+// What is declared is stored by [Network.Save], and [Network.Load] wants a file of a network extended alike. Extending
+// again by the same changes nothing; it fails for anything else, since the step would compile anew.
+func (n *Network) Extend(e Extra) error {
+	switch {
+	case e.Directions < 0:
+		return errors.Errorf("diffusion: %d rank-1 penalties declared; need 0 or more", e.Directions)
+	case e == n.extra:
+		return nil
+	case n.stepped:
+		return errors.Errorf("diffusion: extending to %+v after the first step; call Extend right after NewNetwork", e)
+	case n.extra.any():
+		return errors.Errorf("diffusion: extended to %+v already, now to %+v; merge what several methods need and call Extend once", n.extra, e)
+	}
+	n.extra = e
+	if n.built {
+		return n.buildExtra()
+	}
+	return nil
+}
+
+// Extra is what the network was extended by.
+func (n *Network) Extra() Extra { return n.extra }
+
+// ExtraParameters is the number of values that [Extra] keeps beside the weights, their averages and the optimiser's
+// state.
+func (n *Network) ExtraParameters() int {
+	perWeight := 0
+	for _, x := range n.extra.perWeight() {
+		perWeight += max(x.rows, 1)
+	}
+	return perWeight * n.Parameters()
+}
+
+// buildExtra creates the variables that the extensions need, after all others.
+func (n *Network) buildExtra() error {
+	weights, err := unet.Weights(n.scope(scopeModel))
+	if err != nil {
+		return err
+	}
+	for _, x := range n.extra.perWeight() {
+		for _, w := range weights {
+			value, err := x.value(w)
+			if err != nil {
+				return err
+			}
+			if err := n.untrained(pathIn(x.scope, w), value); err != nil {
+				return err
+			}
+		}
+	}
+	if n.extra.Directions == 0 {
+		return nil
+	}
+	if err := n.untrained(pathOffsets, tensors.FromShape(shapes.Make(dtypes.Float32, n.extra.Directions))); err != nil {
+		return err
+	}
+	return n.untrained(pathDirectionCount, tensors.FromShape(shapes.Make(dtypes.Int64)))
+}
+
+// value is the initial value of the variable beside weight w.
+func (x extraScope) value(w *model.Variable) (*tensors.Tensor, error) {
+	shape := w.Shape()
+	if x.rows > 0 {
+		shape = shapes.Make(shape.DType, append([]int{x.rows}, shape.Dimensions...)...)
+	}
+	switch x.initial {
+	case startWeight:
+		value, err := w.Value()
+		if err != nil {
+			return nil, err
+		}
+		return value.Clone()
+	case startOne:
+		values := make([]float32, shape.Size())
+		for i := range values {
+			values[i] = 1
+		}
+		return tensors.FromFlatDataAndDimensions(values, shape.Dimensions...), nil
+	}
+	return tensors.FromShape(shape), nil
+}
+
+// needs fails where the network was not extended by what a caller is about to use.
+func needs(declared bool, field, use string) error {
+	if declared {
+		return nil
+	}
+	return errors.Errorf("diffusion: %s needs a network extended by %s; declare it with Network.Extend before the first step", use, field)
+}

@@ -1,0 +1,43 @@
+package diffusion
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/pkg/errors"
+)
+
+// scopeMask holds 1 for weights that train and 0 for those held fixed.
+const scopeMask = "mask"
+
+// SetMask says which weights train, [P] in the order of [Network.Weights]; the others keep their value bit for bit, and
+// neither their gradient nor weight decay counts. At first all train. The moving average goes on averaging what is held.
+// The network must be extended by [Extra.Mask].
+func (n *Network) SetMask(train []bool) error {
+	if err := needs(n.extra.Mask, "Mask", "SetMask"); err != nil {
+		return err
+	}
+	if len(train) != n.Parameters() {
+		return errors.Errorf("diffusion: a mask of %d values for %d weights; need one each", len(train), n.Parameters())
+	}
+	values := make([]float32, len(train))
+	for i, yes := range train {
+		if yes {
+			values[i] = 1
+		}
+	}
+	return n.setFlat(scopeMask, values)
+}
+
+// maskGradient zeroes the gradient of what is held fixed.
+func (x *extraGraph) maskGradient(grads []*Node) {
+	for i := range grads {
+		grads[i] = Mul(grads[i], x.beside(scopeMask, i).NodeValue(x.g))
+	}
+}
+
+// holdMasked undoes the update of what is held fixed: Adam's moments of earlier steps and weight decay would move it.
+func (x *extraGraph) holdMasked() {
+	for i, w := range x.trained {
+		mask := x.beside(scopeMask, i).NodeValue(x.g)
+		w.SetNodeValue(Where(GreaterThan(mask, ZerosLike(mask)), w.NodeValue(x.g), x.before[i]))
+	}
+}

@@ -1,0 +1,183 @@
+package diffusion
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/pkg/errors"
+)
+
+// Batch is one training step's input of R rows; R is the same at every step of a run, so the step compiles once. The
+// fields after W need a network extended by what they name ([Network.Extend]); left nil or 0 they do nothing.
+type Batch struct {
+	X []float32 // [R, H, W, C] images in [-1, 1]
+	Y []int32   // [R] labels; ignored by an unconditional network
+	T []int32   // [R] timesteps
+	W []float32 // [R] weight of each row in the loss, beside its timestep's own ([TrainConfig.LossWeight])
+
+	// Distil [R] weighs, for each row, the mean of (prediction - teacher's prediction)² at the same x_t and t
+	// ([Extra.Teacher]); the teacher sees the labels TeacherY [R] where they are set, Y elsewhere. Variances are not
+	// distilled. Timesteps have no weights of their own here, nor below.
+	Distil   []float32
+	TeacherY []int32
+	// Noise [R, H, W, C] replaces the step's own draw in the rows that GivenNoise [R] marks, and TargetW [R] weighs, for
+	// each row, the mean of (prediction - Target)², Target being [R, H, W, C] ([Extra.Given]).
+	Noise      []float32
+	GivenNoise []bool
+	Target     []float32
+	TargetW    []float32
+	// PureNoise [R] marks rows whose x_t is the noise alone, with no trace of X, whatever t (any [Extra]): pure Gaussian
+	// noise, or, in rows that GivenNoise marks too, an x_t that is given. The denoising loss means nothing there, so W
+	// must be 0.
+	PureNoise []bool
+	// Reference [R] marks the rows whose loss Σ W_i·w(t_i)·l_i is not minimised but must not grow: the gradient of
+	// everything else is projected against theirs ([Extra.Projection]).
+	Reference []bool
+	// Strengths of the quadratic penalty ([Extra.Penalty]) and of the rank-1 penalties ([Extra.Directions]) in the loss.
+	PenaltyStrength   float64
+	DirectionStrength float64
+}
+
+// StepResult tells what one step did.
+type StepResult struct {
+	Loss     float64   // what was minimised, before the update: Denoise, and the four parts after it where there are any
+	Rows     []float32 // [R] l_i, each the mean over a row's dimensions ([TrainConfig.Objective])
+	GradNorm float64   // norm of the gradient of Loss, masked and projected, before clipping
+
+	Denoise    float64 // Σ W_i·w(t_i)·l_i, w being the timestep's own weight, without reference rows
+	Distil     float64 // Σ Distil_i·mean (prediction - teacher's)²
+	Target     float64 // Σ TargetW_i·mean (prediction - Target)²
+	Penalty    float64 // the quadratic penalty times its strength
+	Directions float64 // the rank-1 penalties times theirs
+
+	Reference   float64 // Σ W_i·w(t_i)·l_i of the reference rows
+	Projected   bool    // their gradient opposed that of Loss, which was projected
+	TeacherRows int     // rows the teacher evaluated
+}
+
+// columns of the per-row coefficients the step graph takes.
+const (
+	colSignal = iota // sqrt(ᾱ)
+	colSigma         // sqrt(1-ᾱ)
+	colWeight        // weight of the row
+	colMeanX0        // posterior mean's weight of x_0
+	colMeanXt        // posterior mean's weight of x_t
+	colLogPosterior
+	colLogVar // ln of the reverse step's variance; the largest where it is learned
+	colFirst  // 1 at t = 0
+	numCols
+)
+
+// coefficients returns what the step graph needs to know of each row's timestep t [R] and weight w [R], [R, numCols];
+// weights [T] are those of the timesteps.
+func (p *Process) coefficients(t []int32, w []float32, weights []float64) ([]float32, error) {
+	coef := make([]float32, len(t)*numCols)
+	for i, t := range t {
+		if t < 0 || int(t) >= p.T {
+			return nil, errors.Errorf("diffusion: timestep %d of row %d is outside 0 .. %d", t, i, p.T-1)
+		}
+		c := coef[i*numCols:]
+		c[colSignal], c[colSigma], c[colWeight] = float32(p.SqrtAlphaBar[t]), float32(p.SqrtOneMinAlphaBar[t]), w[i]*float32(weights[t])
+		c[colMeanX0], c[colMeanXt] = float32(p.PosteriorMeanX0[t]), float32(p.PosteriorMeanXt[t])
+		c[colLogPosterior], c[colLogVar] = float32(p.PosteriorLogVar[t]), float32(p.ReverseLogVar(int(t), 1))
+		if t == 0 {
+			c[colFirst] = 1
+		}
+	}
+	return coef, nil
+}
+
+// Step does one optimiser step on b. index counts the steps since the optimiser started (from 0) and sets the
+// warm-up and the EMA's decay; the noise and dropout masks are a function of noiseSeed and the batch's shape alone,
+// so a step can be repeated exactly.
+func (n *Network) Step(b Batch, index int, noiseSeed uint64) (StepResult, error) {
+	rows, dim := len(b.T), n.UNet.ImageSize*n.UNet.ImageSize*n.UNet.Channels
+	if rows == 0 || len(b.X) != rows*dim || len(b.W) != rows || len(b.Y) != rows {
+		return StepResult{}, errors.Errorf("diffusion: a batch of %d timesteps has %d pixels, %d labels and %d weights; need %d, %d and %d",
+			rows, len(b.X), len(b.Y), len(b.W), rows*dim, rows, rows)
+	}
+	if err := n.labelsInRange(b.Y); err != nil {
+		return StepResult{}, err
+	}
+	if err := n.build(); err != nil {
+		return StepResult{}, err
+	}
+	coef, err := n.Process.coefficients(b.T, b.W, n.weights)
+	if err != nil {
+		return StepResult{}, err
+	}
+	extra, err := n.extraInputs(b)
+	if err != nil {
+		return StepResult{}, err
+	}
+	lr := n.Train.LearningRate
+	if index < n.Train.WarmUp {
+		lr *= float64(index+1) / float64(n.Train.WarmUp)
+	}
+	decay := min(n.Train.EMA, float64(1+index)/float64(10+index))
+	u := n.UNet
+	n.stepped = true
+	out, err := n.step.Call(append([]any{
+		tensors.FromFlatDataAndDimensions(b.X, rows, u.ImageSize, u.ImageSize, u.Channels),
+		tensors.FromFlatDataAndDimensions(b.T, rows),
+		tensors.FromFlatDataAndDimensions(b.Y, rows),
+		tensors.FromFlatDataAndDimensions(coef, rows, numCols),
+		tensors.FromFlatDataAndDimensions([]float32{float32(lr), float32(decay)}, 2),
+		rngState(noiseSeed)}, extra...)...)
+	if err != nil {
+		return StepResult{}, errors.WithMessage(err, "diffusion: training step")
+	}
+	res := StepResult{Rows: tensors.MustCopyFlatData[float32](out[1])}
+	res.read(tensors.MustCopyFlatData[float32](out[0]))
+	if n.extra.Teacher {
+		res.TeacherRows = rows
+	}
+	for _, t := range out {
+		t.MustFinalizeAll()
+	}
+	if math.IsNaN(res.Loss) || math.IsInf(res.Loss, 0) {
+		return res, errors.Errorf("diffusion: the loss is %g at step %d; lower learning_rate (now %g) or set clip_norm", res.Loss, index, n.Train.LearningRate)
+	}
+	return res, nil
+}
+
+// scalars the step graph returns; without extensions the first two alone.
+const (
+	outLoss = iota
+	outGradNorm
+	outDenoise
+	outDistil
+	outTarget
+	outPenalty
+	outDirections
+	outReference
+	outProjected
+	numScalars
+)
+
+// read takes over the step's scalars.
+func (r *StepResult) read(scalars []float32) {
+	r.Loss, r.GradNorm = float64(scalars[outLoss]), float64(scalars[outGradNorm])
+	if len(scalars) < numScalars {
+		r.Denoise = r.Loss
+		return
+	}
+	r.Denoise, r.Distil, r.Target = float64(scalars[outDenoise]), float64(scalars[outDistil]), float64(scalars[outTarget])
+	r.Penalty, r.Directions = float64(scalars[outPenalty]), float64(scalars[outDirections])
+	r.Reference, r.Projected = float64(scalars[outReference]), scalars[outProjected] > 0
+}
+
+// rngState spreads a seed over the state of GoMLX's counter-based generator.
+func rngState(seed uint64) *tensors.Tensor {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	src := rand.NewChaCha8(key)
+	state := make([]uint64, RNGStateShape.Size())
+	for i := range state {
+		state[i] = src.Uint64()
+	}
+	return tensors.FromFlatDataAndDimensions(state, RNGStateShape.Dimensions...)
+}

@@ -1,0 +1,137 @@
+package diffusion
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+
+	"palimpsest/pkg/unet"
+)
+
+// stepGraph builds loss, gradient, clipping, Adam and EMA in one graph. Its inputs are x_0, timesteps, labels,
+// coefficients, learning rate with EMA decay, the random state, and those of [extraInputs].
+func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
+	x0, t, y, coef, settings, rng := inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], inputs[5]
+	g := x0.Graph()
+	root := n.store.RootScope()
+	column := func(i int) *Node { return Slice(coef, AxisRange(), AxisElem(i)) } // [R, 1]
+	perRow := func(i int) *Node { return Reshape(column(i), x0.Shape().Dimensions[0], 1, 1, 1) }
+	var x *extraGraph
+	if n.extra.any() {
+		x = n.openExtra(inputs)
+	}
+
+	signal, sigma := perRow(colSignal), perRow(colSigma)
+	rng, noise, xt := addNoise(rng, x0, signal, sigma)
+	if x != nil {
+		noise, xt = x.givenNoise(x0, noise, signal, sigma)
+	}
+	in := unet.Inputs{X: xt, T: t, Y: y}
+	if n.UNet.Dropout > 0 {
+		in.Dropout = rng
+	}
+	pred, variance := n.split(n.UNet.Forward(n.scope(scopeModel), n.seed, in))
+	target := n.Process.target(x0, noise, signal, sigma)
+	rows := n.rowLosses(x0, pred, target, variance, perRow)
+	weighted := Mul(rows, Reshape(column(colWeight), -1))
+
+	var loss *Node
+	var grads []*Node
+	if x == nil {
+		loss = ReduceAllSum(weighted)
+		grads = root.BuildTrainableVariablesGradientsGraph(loss)
+	} else {
+		loss, grads = x.gradient(weighted, pred, xt, t)
+	}
+	norm := Sqrt(squaredNorm(grads))
+	if n.Train.ClipNorm > 0 {
+		scale := MinScalar(DivScalar(Reciprocal(AddScalar(norm, 1e-12)), 1/n.Train.ClipNorm), 1)
+		for i := range grads {
+			grads[i] = Mul(grads[i], scale)
+		}
+	}
+	lr := optimizer.LearningRateVar(root, loss.DType(), n.Train.LearningRate)
+	lr.SetNodeValue(Reshape(Slice(settings, AxisElem(0))))
+	optimizer.Adam().LearningRate(-1).WeightDecay(n.Train.WeightDecay).Done().(interface {
+		UpdateGraphWithGradients(*model.Scope, []*Node, dtypes.DType)
+	}).UpdateGraphWithGradients(root, grads, loss.DType())
+	if x != nil {
+		x.afterUpdate()
+	}
+
+	n.averageWeights(g, Reshape(Slice(settings, AxisElem(1))))
+	scalars := []*Node{Reshape(loss, 1), Reshape(norm, 1)}
+	if x != nil {
+		scalars = append(scalars, x.parts()...)
+	}
+	return []*Node{Concatenate(scalars, 0), rows}
+}
+
+// split takes a network's output [R, H, W, OutChannels] apart into its prediction and, where it is learned (else nil),
+// the variance, both [R, H, W, C].
+func (n *Network) split(out *Node) (pred, variance *Node) {
+	if n.Process.Variance != LearnedRange {
+		return out, nil
+	}
+	c := n.UNet.Channels
+	return Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, c)),
+		Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(c, 2*c))
+}
+
+// target is what the network should predict, [Process.Target].
+func (p *Process) target(x0, noise, signal, sigma *Node) *Node {
+	switch p.Prediction {
+	case PredictNoise:
+		return noise
+	case PredictImage:
+		return x0
+	default:
+		return Sub(Mul(signal, noise), Mul(sigma, x0))
+	}
+}
+
+// rowLosses builds the loss of each row, [R], that [TrainConfig.Objective] names.
+func (n *Network) rowLosses(x0, pred, target, variance *Node, perRow func(int) *Node) *Node {
+	T := float64(n.Process.T)
+	if n.Train.Objective == ObjectiveVLB {
+		return MulScalar(n.Process.boundTerm(x0, pred, target, variance, perRow), T)
+	}
+	rows := ReduceMean(Square(Sub(pred, target)), 1, 2, 3)
+	if variance != nil && n.Train.VLBWeight > 0 {
+		// The mean is held fixed: the bound trains the variance only, [iddpm] section 3.1.
+		bound := n.Process.boundTerm(x0, StopGradient(pred), target, variance, perRow)
+		rows = Add(rows, MulScalar(bound, n.Train.VLBWeight*T))
+	}
+	return rows
+}
+
+// addNoise draws noise like x0 and returns it with x_t = signal·x0 + sigma·noise, [ddpm] eq. 4, and the next random
+// state.
+func addNoise(rng, x0, signal, sigma *Node) (next, noise, xt *Node) {
+	next, noise = RandomNormal(rng, x0.Shape())
+	noise = StopGradient(noise)
+	return next, noise, Add(Mul(signal, x0), Mul(sigma, noise))
+}
+
+// squaredNorm is the sum of the squares of all values.
+func squaredNorm(parts []*Node) *Node {
+	sum := ScalarZero(parts[0].Graph(), parts[0].DType())
+	for _, d := range parts {
+		sum = Add(sum, ReduceAllSum(Square(d)))
+	}
+	return sum
+}
+
+// averageWeights adds the update ema = decay·ema + (1-decay)·weights. The averages are not trainable, so the
+// optimiser neither decays them nor keeps moments for them.
+func (n *Network) averageWeights(g *Graph, decay *Node) {
+	weights, err := unet.Weights(n.scope(scopeModel))
+	if err != nil {
+		panic(err)
+	}
+	for _, w := range weights {
+		avg := n.store.GetVariable(pathIn(scopeEMA, w))
+		avg.SetNodeValue(Add(Mul(decay, avg.NodeValue(g)), Mul(OneMinus(decay), w.NodeValue(g))))
+	}
+}

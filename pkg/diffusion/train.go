@@ -1,0 +1,47 @@
+package diffusion
+
+import "github.com/pkg/errors"
+
+// TrainConfig holds the optimiser's settings.
+type TrainConfig struct {
+	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
+	WarmUp       int     `yaml:"warm_up" json:"warm_up"`           // steps over which the learning rate rises linearly from 0
+	WeightDecay  float64 `yaml:"weight_decay" json:"weight_decay"` // above 0: AdamW
+	ClipNorm     float64 `yaml:"clip_norm" json:"clip_norm"`       // largest norm of the whole gradient; 0: no clipping
+	EMA          float64 `yaml:"ema" json:"ema"`                   // decay of the averaged weights, reached as min(EMA, (1+n)/(10+n)) at step n
+	LossWeight   string  `yaml:"loss_weight" json:"loss_weight"`   // weight of L_simple by timestep, as [Process.LossWeights] names it; "": uniform
+	VLBWeight    float64 `yaml:"vlb_weight" json:"vlb_weight"`     // weight of the variational bound beside L_simple, for learned variances ([iddpm]: 0.001)
+
+	// Objective is what a row's loss is: "simple" (or nothing), the mean squared error of the prediction, or "vlb", T
+	// times the term of the variational bound at the row's timestep in bits per dimension, mean and variance trained by
+	// it alike: averaged over uniform timesteps, the bound itself but for its prior ([iddpm]'s L_vlb).
+	Objective string `yaml:"objective,omitempty" json:"objective,omitempty"`
+}
+
+// What a row's loss is.
+const (
+	ObjectiveSimple = "simple" // L_simple, [ddpm] eq. 14, with the bound beside it where vlb_weight is above 0
+	ObjectiveVLB    = "vlb"    // T·L_t in bits per dimension, [iddpm] section 3.3
+)
+
+// Validate reports the first setting that makes no sense.
+func (c TrainConfig) Validate() error {
+	switch {
+	case !(c.LearningRate > 0):
+		return errors.Errorf("diffusion: learning_rate is %g; need > 0", c.LearningRate)
+	case c.WarmUp < 0 || c.WeightDecay < 0 || c.ClipNorm < 0 || c.VLBWeight < 0:
+		return errors.Errorf("diffusion: warm_up %d, weight_decay %g, clip_norm %g, vlb_weight %g; need >= 0",
+			c.WarmUp, c.WeightDecay, c.ClipNorm, c.VLBWeight)
+	case c.EMA < 0 || c.EMA >= 1:
+		return errors.Errorf("diffusion: ema is %g; need 0 <= ema < 1", c.EMA)
+	case c.Objective != "" && c.Objective != ObjectiveSimple && c.Objective != ObjectiveVLB:
+		return errors.Errorf("diffusion: objective is %q; choose \"simple\" or \"vlb\"", c.Objective)
+	case c.Objective == ObjectiveVLB && c.VLBWeight > 0:
+		return errors.Errorf("diffusion: objective \"vlb\" with vlb_weight %g; vlb_weight adds the bound to \"simple\", so set it to 0 or choose \"simple\"",
+			c.VLBWeight)
+	case c.Objective == ObjectiveVLB && c.LossWeight != "" && c.LossWeight != "uniform":
+		return errors.Errorf("diffusion: objective \"vlb\" with loss_weight %q; the bound weighs timesteps itself, so leave loss_weight empty or choose \"simple\"",
+			c.LossWeight)
+	}
+	return nil
+}
