@@ -21,5 +21,7 @@
 //	[gem]       Lopez-Paz, Ranzato. Gradient Episodic Memory for Continual Learning. arXiv:1706.08840
 //	[okabe]     Okabe, Ito. Color Universal Design: how to make figures and presentations that are friendly to
 //	            colorblind people. 2008
+//	[kendall]   Kendall. The Treatment of Ties in Ranking Problems. Biometrika 33, 1945: τ-b
+//	[efron]     Efron, Tibshirani. An Introduction to the Bootstrap. 1993
 //	[cleveland] Cleveland, McGill. Graphical Perception. JASA 79, 1984: dots on a common scale are read best
 package report
