@@ -158,7 +158,7 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 	if !r.hasAutopsy() {
 		return errors.Errorf("the run in %s kept no networks of its tasks; make it with --set autopsy.images=32", dir)
 	}
-	r.clock.rowsLeft = r.autopsyRows()
+	r.clock = clock{rowsLeft: r.autopsyRows()}
 	r.state.Command = opt.Command
 	return r.makeAutopsy(ctx)
 }

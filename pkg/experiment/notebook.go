@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"html"
+	"strings"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -42,6 +43,8 @@ func (p Progress) String() string {
 		return s + "done"
 	case "measure":
 		s += "measuring, "
+	case "autopsy":
+		return strings.TrimSuffix(fmt.Sprintf("%sautopsy, %s left", s, p.ETA.Round(time.Second)), ", 0s left")
 	}
 	s += fmt.Sprintf("task %d/%d, step %d/%d, loss %.3f, %.0f images/s", p.Task+1, p.Tasks, p.Step, p.Steps, p.Loss, p.ImagesPerSecond)
 	if p.ETA > 0 {

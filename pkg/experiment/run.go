@@ -396,10 +396,12 @@ func (r *run) report(stage string, always bool) {
 	p := Progress{Run: r.config.RunName(), Stage: stage, Loss: r.loss}
 	if l := r.loop; l != nil {
 		rows := l.Config.FreshRows + l.ReplayRows()
-		p.Task, p.Tasks, p.Step, p.Steps = l.LastTask(), len(l.Benchmark.Tasks), l.Position.Total, l.TotalSteps()
+		p.Tasks, p.Step, p.Steps = len(l.Benchmark.Tasks), l.Position.Total, l.TotalSteps()
+		p.Task = min(l.LastTask(), p.Tasks-1)
 		if r.clock.stepSeconds > 0 {
-			left := r.clock.remaining(rows)
 			p.ImagesPerSecond = float64(rows) / r.clock.stepSeconds
+		}
+		if left := r.clock.remaining(rows); left > 0 && (r.clock.stepSeconds > 0 || r.clock.stepsLeft == 0) {
 			p.ETA = time.Duration(left * float64(time.Second))
 			p.Fraction = r.clock.spent / (r.clock.spent + left)
 		}
