@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"html"
-	"strings"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
