@@ -35,7 +35,7 @@ func NewOutside(runs []*results.Run) ([]*Outside, error) {
 	}
 	if len(kept) == 0 {
 		return nil, errors.Errorf("report: none of %d runs measured the bits of images of another set; make them with "+
-			"`go run . bench --set bpd.images=40 --set bpd.outside=[mnist-sample] --set network.conditional=false`", len(runs))
+			"`go run . bench --set bpd.images=40 --set bpd.outside=[mnist] --set network.conditional=false`", len(runs))
 	}
 	var out []*Outside
 	for _, o := range kept[0].Outside[1:] {
