@@ -145,15 +145,7 @@ func (d *Dynamics) ForgettingFindings() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		worst, least := 0, 0
-		for i := range by {
-			if by[i].Mean > by[worst].Mean {
-				worst = i
-			}
-			if by[i].Mean < by[least].Mean {
-				least = i
-			}
-		}
+		least, worst := lowestHighest(by)
 		text := fmt.Sprintf("%s: against its level just learned, the loss of the old tasks ends at %s for %s, the most, and at %s for %s, the least",
 			label, signed(by[worst]), ranges[worst].name, signed(by[least]), ranges[least].name)
 		difference := Compare(by[worst].Times(100), by[least].Times(100))
