@@ -70,8 +70,10 @@ func fresh(t testing.TB) *Network {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.start != "" {
-		os.RemoveAll(shared.start)
+	for _, dir := range []string{shared.start, extended.start} {
+		if dir != "" {
+			os.RemoveAll(dir)
+		}
 	}
 	os.Exit(code)
 }
