@@ -30,6 +30,7 @@ type Autopsy struct {
 type Stitching struct {
 	Task       int   `json:"task"`
 	Samples    int   `json:"samples"`    // at each threshold
+	Steps      int   `json:"steps"`      // of DDIM
 	Thresholds []int `json:"thresholds"` // τ, ascending from 0 to T, at timesteps that the sampler visits
 
 	OldHigh StitchCurve `json:"old_high"` // the network before forgetting at t >= τ, the final one below: τ = 0 is before alone

@@ -25,7 +25,8 @@ import (
 type AutopsyConfig struct {
 	Images     int `yaml:"images"`     // of each task, for drift and gradients; 0: no autopsy
 	Timesteps  int `yaml:"timesteps"`  // middles of as many equal strata, for drift and gradients
-	Thresholds int `yaml:"thresholds"` // at most so many timesteps at which stitched samples change over, of those the sampler visits
+	Steps      int `yaml:"steps"`      // of DDIM, evenly spaced, by which stitched samples are drawn
+	Thresholds int `yaml:"thresholds"` // at most so many timesteps at which stitched samples change over, of those DDIM visits
 }
 
 // validate reports settings no autopsy can be made with.
@@ -37,8 +38,8 @@ func (c AutopsyConfig) validate(timesteps int, conditional bool) error {
 		return nil
 	case c.Images < 4:
 		return errors.Errorf("autopsy.images is %d; need at least 4 to compare representations", c.Images)
-	case c.Timesteps < 1 || c.Timesteps > timesteps || c.Thresholds < 2:
-		return errors.Errorf("autopsy.timesteps %d, thresholds %d; need 1 to %d, and 2 or more", c.Timesteps, c.Thresholds, timesteps)
+	case c.Timesteps < 1 || c.Timesteps > timesteps || c.Thresholds < 2 || c.Steps < 2 || c.Steps > timesteps:
+		return errors.Errorf("autopsy.timesteps %d, steps %d, thresholds %d; need 1 to %d, 2 to %d, and 2 or more", c.Timesteps, c.Steps, c.Thresholds, timesteps, timesteps)
 	case !conditional:
 		return errors.New("autopsy asks for samples of single tasks; it needs network.conditional=true")
 	}
@@ -97,7 +98,7 @@ func (r *run) autopsyRows() int {
 	}
 	c, e := r.config.Autopsy, r.config.Evaluate
 	old := len(r.loop.Benchmark.Tasks) - 1
-	return old * (2*c.Thresholds*e.SamplesPerTask*e.Sampler.Steps + (2+2*3)*c.Images*c.Timesteps)
+	return old * (2*c.Thresholds*e.SamplesPerTask*c.Steps + (2+2*3)*c.Images*c.Timesteps)
 }
 
 // snapshots is one compiled network that takes the weights of any of a run's tasks.
@@ -234,9 +235,12 @@ func thresholds(sampler diffusion.SamplerConfig, s *diffusion.Schedule, n int) (
 // stitch samples an old task with the network just after it and the final one, stitched both ways.
 func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dynamics.Stitching, error) {
 	c, m := r.config, r.measure
-	s := &dynamics.Stitching{Task: task, Samples: c.Evaluate.SamplesPerTask}
+	s := &dynamics.Stitching{Task: task, Samples: c.Evaluate.SamplesPerTask, Steps: c.Autopsy.Steps}
+	// Evenly spaced, because what decides about a class lies where few of the steps of a sampler even in log-SNR are.
+	sampler := c.Evaluate.Sampler
+	sampler.Name, sampler.Steps, sampler.Eta = diffusion.DDIM, c.Autopsy.Steps, 0
 	var err error
-	if s.Thresholds, err = thresholds(c.Evaluate.Sampler, r.loop.Network.Process.Schedule, c.Autopsy.Thresholds); err != nil {
+	if s.Thresholds, err = thresholds(sampler, r.loop.Network.Process.Schedule, c.Autopsy.Thresholds); err != nil {
 		return nil, err
 	}
 	before, final := after{nets, task, c.Evaluate.EMA}, after{nets, last, c.Evaluate.EMA}
@@ -246,7 +250,7 @@ func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dyn
 	}{{before, final, &s.OldHigh}, {final, before, &s.OldLow}} {
 		for _, threshold := range s.Thresholds {
 			samples, err := m.sampleFrom(ctx, r.loop.Network, m.guided(r.loop.Network, dynamics.Stitch{High: way.high, Low: way.low, Threshold: threshold}),
-				task, r.rowsDone)
+				sampler, task, r.rowsDone)
 			if err != nil {
 				return nil, err
 			}

@@ -96,7 +96,7 @@ func DefaultConfig() Config {
 		},
 		Probe:           ProbeConfig{Images: 8, Timesteps: 20},
 		BPD:             BPDConfig{Terms: 41},
-		Autopsy:         AutopsyConfig{Timesteps: 10, Thresholds: 11},
+		Autopsy:         AutopsyConfig{Timesteps: 10, Steps: 10, Thresholds: 11},
 		CheckpointEvery: 100,
 	}
 }

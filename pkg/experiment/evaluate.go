@@ -189,7 +189,7 @@ func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows 
 
 // sample draws the samples of task j. Every evaluation of a run starts from the same noise.
 func (m *measurer) sample(ctx context.Context, n *diffusion.Network, j int, progress func(rows int, seconds float64)) (*metrics.Samples, error) {
-	return m.sampleFrom(ctx, n, m.guided(n, n.Denoiser(m.config.Evaluate.EMA)), j, progress)
+	return m.sampleFrom(ctx, n, m.guided(n, n.Denoiser(m.config.Evaluate.EMA)), m.config.Evaluate.Sampler, j, progress)
 }
 
 // guided is a denoiser with the run's guidance.
@@ -202,10 +202,10 @@ func (m *measurer) guided(n *diffusion.Network, d diffusion.Denoiser) diffusion.
 }
 
 // sampleFrom draws the samples of task j from a denoiser made of networks like n.
-func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoiser diffusion.Denoiser, j int, progress func(rows int, seconds float64)) (*metrics.Samples, error) {
+func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoiser diffusion.Denoiser, sampler diffusion.SamplerConfig,
+	j int, progress func(rows int, seconds float64)) (*metrics.Samples, error) {
 	c := m.config.Evaluate
 	labels := m.labels(j)
-	sampler := c.Sampler
 	sampler.Seed += m.config.Seed<<16 + uint64(j)
 	calls := 1
 	if c.Guidance > 0 {

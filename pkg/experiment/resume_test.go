@@ -59,7 +59,7 @@ func smallConfig() Config {
 	c.CheckpointEvery = 5
 	c.Probe = ProbeConfig{Every: 10, Images: 2, Timesteps: 4}
 	c.BPD = BPDConfig{Images: 4, Terms: 5, Variants: true}
-	c.Autopsy = AutopsyConfig{Images: 4, Timesteps: 2, Thresholds: 3}
+	c.Autopsy = AutopsyConfig{Images: 4, Timesteps: 2, Steps: 2, Thresholds: 3}
 	return c
 }
 
@@ -174,8 +174,9 @@ func TestKilledRunResumesBitForBit(t *testing.T) {
 // The pure ends of a stitch are networks that were measured before: just after the task was learned, and at the end. The
 // parts of a likelihood add up, and the first way of computing it is the usual one.
 func TestAutopsyAndLikelihoodsAgreeWithTheEvaluations(t *testing.T) {
-	dir := t.TempDir()
-	r, err := Run(t.Context(), smallConfig(), dir, Options{})
+	dir, c := t.TempDir(), smallConfig()
+	c.Evaluate.Sampler.Name = diffusion.DDIM // as stitched samples are drawn
+	r, err := Run(t.Context(), c, dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func TestAutopsyAndLikelihoodsAgreeWithTheEvaluations(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(snapshotFolder(dir, 0), diffusion.StateFile), []byte("broken"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), smallConfig(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "kept after task 1") {
+	if _, err := Run(t.Context(), c, dir, Options{}); err == nil || !strings.Contains(err.Error(), "kept after task 1") {
 		t.Errorf("a damaged snapshot gives %v", err)
 	}
 }
