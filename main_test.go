@@ -21,7 +21,7 @@ func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
 			t.Errorf("%v: run `go run . report notebooks/results/%s --table README.md:%s`", err, name, name)
 		}
 	}
-	table, err := experiment.ForgettingByTimestep("notebooks/results/dynamics", 5)
+	table, err := experiment.ForgettingByTimestep("notebooks/results/forgetting", 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(readme), table.Markdown()) {
-		t.Errorf("README.md lacks the table that `go run . dynamics notebooks/results/dynamics` prints:\n%s", table.Markdown())
+		t.Errorf("README.md lacks the table that `go run . dynamics notebooks/results/forgetting` prints:\n%s", table.Markdown())
 	}
 }
 

@@ -41,7 +41,6 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		return nil, errors.WithMessage(err, "reading a study made with --set probe.every=50")
 	}
 	table := &DynamicsTable{}
-	var order []string
 	bySeed := map[string][][]float64{}
 	var probe string
 	for i, r := range study.Runs {
@@ -51,6 +50,9 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if s.LearnedAt(0) < 0 {
+			continue // trained on all tasks at once: there is no moment before forgetting
 		}
 		// Seeds differ in the probe's noise as in all else; what must agree is where it looks.
 		where := fmt.Sprint(s.Tasks, s.Timesteps, s.Prediction)
@@ -64,15 +66,16 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 			return nil, errors.WithMessagef(err, "run %s", r.Name)
 		}
 		table.Edges, table.LogSNR = edges, logSNR
-		if _, ok := bySeed[r.Strategy.Label]; !ok {
-			order = append(order, r.Strategy.Label)
-		}
 		bySeed[r.Strategy.Label] = append(bySeed[r.Strategy.Label], relative)
 	}
-	if len(order) == 0 {
+	if len(bySeed) == 0 {
 		return nil, errors.Errorf("no run in %s has a %s; run with --set probe.every=50", dir, results.DynamicsFile)
 	}
-	for _, label := range order {
+	for _, g := range study.Group() {
+		label := g.Label
+		if bySeed[label] == nil {
+			continue
+		}
 		row := DynamicsRow{Label: label, Seeds: len(bySeed[label])}
 		for bin := range bins {
 			var values []float64
