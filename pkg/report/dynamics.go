@@ -23,7 +23,7 @@ const AllOld = -1
 // Dynamics is a study read for how its runs forgot: with the losses by timestep that a probe measured along training
 // (series), and with what the networks kept after each task tell (autopsies), of the runs that have them.
 //
-// Losses are mean square errors of the noise, as in [ddpm] eq. 14, whatever the networks predict. Figures by timestep
+// Losses are mean square errors of the noise, as in DDPM (arXiv:2006.11239) eq. 14, whatever the networks predict. Figures by timestep
 // run from clean images, at the left, to noise, along [dynamics.AxisT] or [dynamics.AxisLogSNR]. Tasks count from 0;
 // [AllOld] is the mean over the old ones, taken seed by seed.
 type Dynamics struct {
@@ -37,7 +37,7 @@ type Dynamics struct {
 // What makes the files, for errors.
 const (
 	seriesCommand  = "`go run . bench --set probe.every=50`"
-	autopsyCommand = "`go run . bench --set probe.every=50 --set autopsy=true`"
+	autopsyCommand = "`go run . bench --set probe.every=50 --set autopsy.images=32`"
 )
 
 // OpenDynamics reads the runs of folders as [Open] does, stored studies or run folders, each with its series and its
@@ -54,7 +54,10 @@ func OpenDynamics(dirs ...string) (*Dynamics, error) {
 	for i, r := range study.Runs {
 		s, err := dynamics.LoadSeries(besideRun(study.Dirs[i], r.Name, results.DynamicsFile))
 		if err == nil {
-			d.series[r] = s
+			// Training on all tasks at once has no moment before forgetting.
+			if s.LearnedAt(0) >= 0 {
+				d.series[r] = s
+			}
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}

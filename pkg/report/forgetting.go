@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/pkg/errors"
 	"gonum.org/v1/plot"
 
 	"palimpsest/pkg/diffusion"
@@ -19,7 +20,7 @@ func (d *Dynamics) LossByTimestep(strategy string, task int, axis string) (Figur
 	}
 	first := runs[0]
 	if task < 0 || task >= len(first.Tasks) {
-		return Figure{}, d.old(task + len(first.Tasks))
+		return Figure{}, errors.Errorf("task %d (counted from 0) of %d; need 0 .. %d", task, len(first.Tasks), len(first.Tasks)-1)
 	}
 	x, err := newTimeAxis(axis, first.Timesteps, first.LogSNR)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/pkg/errors"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
@@ -22,7 +23,7 @@ func (d *Dynamics) ForgettingMap(strategy string, after int, axis string) (Figur
 	}
 	first := runs[0]
 	if after < 1 || after >= len(first.Tasks) {
-		return Figure{}, d.old(after + len(first.Tasks))
+		return Figure{}, errors.Errorf("a map after task %d (counted from 0) of %d; need 1 .. %d, before which there is an old task", after, len(first.Tasks), len(first.Tasks)-1)
 	}
 	x, err := newTimeAxis(axis, first.Timesteps, first.LogSNR)
 	if err != nil {

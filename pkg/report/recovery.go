@@ -188,7 +188,7 @@ func (d *Dynamics) RecoveryFindings() ([]string, error) {
 				text += ","
 			}
 			text += fmt.Sprintf(" %s at %s", map[bool]string{true: percent0(s), false: "nothing measurable"}[s.Known()], ranges[i].name)
-			if s.Known() && s.Mean >= 0.9 {
+			if s.Known() && s.Mean >= 0.895 { // 90 % as it is written
 				enough[i] = append(enough[i], label)
 			}
 		}

@@ -133,7 +133,7 @@ func stitchPanel(m Metric, ends []float64, curves []curve) *plot.Plot {
 	if m.Unit == "%" {
 		low, high = math.Min(low, 0), math.Max(high, 100)
 	}
-	if high > 8*low { // gonum reserves room above a logarithmic axis for a longer label
+	if low > 0 && high > 8*low { // gonum reserves room above a logarithmic axis for a longer label
 		p.Y.Label.Text = m.title()
 	}
 	setRange(p, low, high)
@@ -258,11 +258,14 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 		}
 		text := fmt.Sprintf("%s: at the end the FID of the old tasks is %s higher than just after each was learned. With the network before forgetting back at t ≥ %d, %s of that rise goes away; with it back at t < %d, %s: %s (%s).",
 			label, fid(gap), thresholds[half], percent0(high), thresholds[half], percent0(low), word, difference.Grade(0))
-		for i := n - 1; i >= 0; i-- {
-			if shares[i].Mean >= 0.8 {
-				text += fmt.Sprintf(" Four fifths of it go away with the old network at t ≥ %d alone.", thresholds[i])
-				break
-			}
+		few := n - 1
+		for few > 0 && !(shares[few].Mean >= 0.8) {
+			few--
+		}
+		if few > 0 {
+			text += fmt.Sprintf(" Four fifths of it go away with the old network at t ≥ %d alone.", thresholds[few])
+		} else {
+			text += fmt.Sprintf(" Four fifths of it need the old network below t = %d too.", thresholds[1])
 		}
 		out = append(out, text)
 	}
