@@ -60,7 +60,7 @@ func (d *Dynamics) Drift(task int, axis string) (Figure, error) {
 	}
 	p := newPanel("", x.label, "CKA, just learned against final")
 	low, high, _ := extent(curves)
-	setRange(p, math.Min(low, 0), math.Max(high, 1))
+	setRange(p, low, math.Max(high, 1))
 	x.apply(p)
 	addZero(p)
 	for _, c := range curves {

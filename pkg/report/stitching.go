@@ -221,7 +221,12 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 		}
 		gap := gaps[0]
 		if gap.Mean <= 0 || gap.HasSpread() && gap.Mean <= gap.Std {
-			out = append(out, fmt.Sprintf("%s: the final network's FID on the old tasks is %s above that of the networks just after each was learned, no rise beyond the spread; there is no forgetting to locate.", label, fid(gap)))
+			where := "above"
+			if gap.Mean < 0 {
+				where = "below"
+			}
+			out = append(out, fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s that just after each was learned, no rise beyond the spread; there is no forgetting to locate.",
+				label, fid(gap.abs()), where))
 			continue
 		}
 		// Shares of each seed's own gap: closed by the old network at t >= τ, and by it below τ.
