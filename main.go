@@ -440,22 +440,72 @@ func bpdCommand() *cobra.Command {
 }
 
 func dynamicsCommand() *cobra.Command {
-	bins := 5
+	bins, findings := 5, false
 	c := &cobra.Command{
 		Use: "dynamics DIR", Short: "Show which timesteps a study's strategies forget", Args: cobra.ExactArgs(1),
 		Long: "Dynamics reads what the probe of runs measured along training (--set probe.every=50) and prints, by range of timesteps,\n" +
-			"how much higher the loss of old tasks is at the end than just after each was learned, as a share of the latter.",
+			"how much higher the loss of old tasks is at the end than just after each was learned, as a share of the latter.\n" +
+			"With --findings it says in sentences what this and all else that the runs measured shows: autopsies, likelihoods.",
 		Example: "  go run . bench --strategies finetune,er --sweep lambda=1 --set probe.every=50 --dir runs/dynamics\n  go run . dynamics runs/dynamics",
 		RunE: func(_ *cobra.Command, args []string) error {
 			table, err := experiment.ForgettingByTimestep(args[0], bins)
-			if err == nil {
-				fmt.Print(table.Markdown())
+			if err != nil {
+				return err
+			}
+			fmt.Print(table.Markdown())
+			if !findings {
+				return nil
+			}
+			sentences, err := studyFindings(args[0])
+			for _, s := range sentences {
+				fmt.Println("- " + s)
 			}
 			return err
 		},
 	}
 	c.Flags().IntVar(&bins, "bins", bins, "ranges of timesteps")
+	c.Flags().BoolVar(&findings, "findings", false, "say in sentences what the runs show")
 	return c
+}
+
+// studyFindings says in sentences what the runs in a folder show of forgetting by timestep and of likelihoods, as far as
+// they measured it.
+func studyFindings(dir string) ([]string, error) {
+	d, err := report.OpenDynamics(dir)
+	if err != nil {
+		return nil, err
+	}
+	parts := []func() ([]string, error){d.ForgettingFindings, d.CourseFindings, d.RecoveryFindings}
+	if len(d.Dissected()) > 0 {
+		parts = append(parts, d.StitchingFindings, d.DriftFindings, d.InterferenceFindings)
+	}
+	study, err := report.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if study.Runs[0].Protocol.BPD != nil {
+		parts = append(parts, func() ([]string, error) { return report.BitsSentences(study.Group()) },
+			func() ([]string, error) {
+				s, err := report.LostSentence(study.Runs)
+				return []string{s}, err
+			},
+			func() ([]string, error) {
+				r, err := report.NewBPDRanks(study.Runs)
+				if err != nil {
+					return nil, err
+				}
+				return r.Sentences(), nil
+			})
+	}
+	var all []string
+	for _, part := range parts {
+		sentences, err := part()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sentences...)
+	}
+	return all, nil
 }
 
 func autopsyCommand() *cobra.Command {
@@ -484,6 +534,7 @@ func autopsyCommand() *cobra.Command {
 
 func reportCommand() *cobra.Command {
 	var output, table string
+	var scorecard bool
 	c := &cobra.Command{
 		Use: "report DIR…", Short: "Compare finished runs: table and HTML report", Args: cobra.MinimumNArgs(1),
 		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --table README.md:quick",
@@ -491,6 +542,10 @@ func reportCommand() *cobra.Command {
 			study, err := report.Open(args...)
 			if err != nil {
 				return err
+			}
+			if scorecard {
+				fmt.Println(report.NewScorecard(study.Group()).Text(110))
+				return nil
 			}
 			fmt.Println(report.TextTable(study.Group()))
 			if file, name, found := strings.Cut(table, ":"); found {
@@ -509,6 +564,7 @@ func reportCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&scorecard, "scorecard", false, "instead of all numbers, print those to report of a continual study, bits per dimension in two parts")
 	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")
 	c.Flags().StringVar(&table, "table", "", "FILE:NAME: instead of a page, renew the table between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file")
 	return c
