@@ -21,6 +21,7 @@ func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
 			t.Errorf("%v: run `go run . report notebooks/results/%s --table README.md:%s`", err, name, name)
 		}
 	}
+	checkFindings(t, "forgetting")
 	table, err := experiment.ForgettingByTimestep("notebooks/results/forgetting", 5)
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +32,30 @@ func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
 	}
 	if !strings.Contains(string(readme), table.Markdown()) {
 		t.Errorf("README.md lacks the table that `go run . dynamics notebooks/results/forgetting` prints:\n%s", table.Markdown())
+	}
+}
+
+// checkFindings wants every sentence between <!-- findings:NAME --> and <!-- /findings:NAME --> of the README to be one that
+// the stored study NAME gives.
+func checkFindings(t *testing.T, name string) {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "<!-- findings:"+name+" -->\n")
+	quoted, _, closed := strings.Cut(rest, "<!-- /findings:"+name+" -->")
+	if !found || !closed || len(strings.Fields(quoted)) == 0 {
+		t.Fatalf("README.md has no findings of %s between its marks", name)
+	}
+	sentences, err := studyFindings("notebooks/results/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(strings.TrimSpace(quoted)) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(sentences, strings.TrimPrefix(line, "- ")) {
+			t.Errorf("README.md quotes %q; the stored runs say no such thing (`go run . dynamics notebooks/results/%s --findings`)", line, name)
+		}
 	}
 }
 
