@@ -233,7 +233,7 @@ func (s *Sensitivity) Sentences(methods ...Method) []string {
 			text += ", FID " + r.DFID.signed(1)
 			switch {
 			case !r.DFID.HasSpread():
-			case math.Abs(r.DFID.Mean) <= r.DFID.Std:
+			case math.Abs(r.DFID.Mean) <= math.Max(r.DFID.Std, 0.05): // less than the digit shown
 				text += ": the samples stay as good within the spread over seeds"
 			case r.DFID.Mean > 0:
 				text += ": the samples get worse"

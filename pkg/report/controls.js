@@ -4,13 +4,17 @@
   const roots = document.querySelectorAll('[data-palimpsest="KEY"]:not([data-ready])');
   if (!roots.length && tries) return void setTimeout(start, 50, tries - 1); // not attached yet
   const controls = CONTROLS, data = "DATA";
+  // A notebook takes arrow keys for its own, where it hears of them.
+  if (!window.palimpsestKeys) {
+    window.palimpsestKeys = true;
+    window.addEventListener("keydown", (e) => e.target.closest?.("[data-palimpsest] label") && e.stopPropagation(), true);
+  }
   for (const root of roots) {
     root.dataset.ready = "1";
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
     new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json().then(({ texts, pictures }) => {
       const form = document.createElement("div"), picture = document.createElement("div"), caption = document.createElement("p");
       form.style.cssText = "display:flex;flex-wrap:wrap;gap:4px 22px;align-items:center;margin:4px 0 8px";
-      form.dataset.lmSuppressShortcuts = "true"; // else a notebook takes arrow keys for its own
       caption.setAttribute("aria-live", "polite");
       caption.style.cssText = "max-width:720px;margin:4px 0";
       const pick = controls.map((c) => c.start);

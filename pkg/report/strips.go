@@ -25,6 +25,14 @@ import (
 // ErrNoGrids says that a run has no sample grids on disk; stored studies keep few.
 var ErrNoGrids = errors.New("no sample grids are stored with this run")
 
+// sampleSide is the side of a run's samples, in pixels: they are shown without the border that the preparation adds.
+func sampleSide(run *results.Run) int {
+	benchmark, _ := run.Config["benchmark"].(map[string]any)
+	prep, _ := benchmark["prep"].(map[string]any)
+	border, _ := prep["border"].(float64)
+	return run.Benchmark.ImageSize - 2*int(border)
+}
+
 // Strips shows what a run could draw after each task: a row for every evaluation whose grid is on disk, and in it
 // the first few samples of every class, in task order. The blocks of the task just learned are framed; classes of
 // tasks to come are faded. dir is the folder of the run's JSON file, which grid paths are relative to. A stored grid
@@ -60,10 +68,10 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		l, ok := cellsOf(grid.Bounds().Size(), len(order), run.Benchmark.ImageSize)
+		l, ok := cellsOf(grid.Bounds().Size(), len(order), sampleSide(run))
 		if !ok || len(rows) > 0 && (l.pixels != cells.pixels || l.pitch != cells.pitch) {
 			return nil, errors.Errorf("%s is %v pixels, which is not a grid of %d rows, one a class, of square images of %d pixels (and the same in all grids of run %s)",
-				path, grid.Bounds().Size(), len(order), run.Benchmark.ImageSize, run.Name)
+				path, grid.Bounds().Size(), len(order), sampleSide(run), run.Name)
 		}
 		if len(rows) > 0 {
 			l.columns = min(l.columns, cells.columns)
