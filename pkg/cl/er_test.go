@@ -48,7 +48,7 @@ func TestERWeights(t *testing.T) {
 				t.Errorf("task %d: the loss is %g, mean(fresh) + 0.3·mean(replay) is %g", s.Task, res.Loss, l)
 			}
 		}
-		if err := l.EndPhase(); err != nil {
+		if err := l.EndPhase(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package cl
 
 import (
+	"context"
 	"math/rand/v2"
 
 	"github.com/pkg/errors"
@@ -74,6 +75,7 @@ const (
 	drawNoise
 	drawFlips
 	drawMemory
+	drawConsolidation
 )
 
 // NewLoop prepares a loop at its beginning and calls the strategy's Begin.
@@ -107,6 +109,14 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	}
 	setup.H, setup.W, setup.C, setup.Classes = b.H, b.W, b.C, len(b.ClassNames)
 	setup.Timesteps = n.Process.T
+	if e, ok := s.(Extender); ok {
+		if needs := e.Needs(setup); needs != (diffusion.Extra{}) {
+			if err := n.Extend(needs); err != nil {
+				return nil, errors.WithMessagef(err, "strategy %s", s.Info().Name)
+			}
+		}
+	}
+	setup.Network = n
 	if err := s.Begin(setup); err != nil {
 		return nil, err
 	}
@@ -173,8 +183,9 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	return res, nil
 }
 
-// EndPhase gives the strategy the finished task's images and moves on to the next phase.
-func (l *Loop) EndPhase() error {
+// EndPhase gives the strategy the finished task's images and moves on to the next phase. Where it fails, or ctx ends, the
+// loop must be made anew from what was saved last.
+func (l *Loop) EndPhase(ctx context.Context) error {
 	if l.Done() || !l.PhaseDone() {
 		return errors.Errorf("cl: phase %d has %d of %d steps; it has not ended", l.Position.Phase, l.Position.Step, l.PhaseSteps())
 	}
@@ -184,9 +195,18 @@ func (l *Loop) EndPhase() error {
 		if err := l.Strategy.EndTask(task, l.Benchmark.Tasks[task].Train); err != nil {
 			return errors.WithMessagef(err, "strategy %s at the end of task %d", l.Strategy.Info().Name, task)
 		}
+		if c, ok := l.Strategy.(Consolidator); ok && task < len(l.Benchmark.Tasks)-1 {
+			if err := c.Consolidate(ctx, task, l.Benchmark.Tasks[task].Train); err != nil {
+				return errors.WithMessagef(err, "strategy %s after task %d", l.Strategy.Info().Name, task)
+			}
+		}
 	}
 	l.Position.Phase++
 	l.Position.Step = 0
+	if _, ok := l.Strategy.(Restarter); ok && !l.Done() {
+		l.Position.Optimiser = 0
+		return l.Network.Reset(l.Seed)
+	}
 	if l.Config.ResetOptimizer && !l.Done() {
 		l.Position.Optimiser = 0
 		return l.Network.ResetOptimizer()
@@ -194,10 +214,18 @@ func (l *Loop) EndPhase() error {
 	return nil
 }
 
-// Stored is what the strategy stores, and with it the images of other tasks that its declared stream needs kept: those
-// of the tasks before the one at hand, or, where all tasks are learned at once, all.
+// Stored is what the strategy stores and has spent. To what it says itself it adds what the network keeps for it, the rows
+// its teacher has evaluated in the steps, and the images of other tasks that its declared stream needs kept: those of the
+// tasks before the one at hand, or, where all tasks are learned at once, all.
 func (l *Loop) Stored() Stored {
 	s, tasks := l.Strategy.Stored(), l.Benchmark.Tasks
+	if extra := l.Network.Extra(); extra != (diffusion.Extra{}) {
+		s.Parameters += l.Network.ExtraParameters()
+		s.Bytes += 4 * int64(l.Network.ExtraParameters())
+		if extra.Teacher { // in the compiled step it evaluates every row
+			s.ExtraEvaluations += int64(l.Position.Total) * int64(l.Config.FreshRows+l.replayRows)
+		}
+	}
 	switch l.Strategy.Info().Stream {
 	case CurrentTask:
 		return s
@@ -304,6 +332,9 @@ func (l *Loop) draw(n int) int {
 	return l.order[n%l.stream.N]
 }
 
+// given says that a row's noise and prediction are given, so that its image and label must stay as they are.
+func (s *Step) given(row int) bool { return s.Batch.GivenNoise != nil && s.Batch.GivenNoise[row] }
+
 // dropLabels hides a share of the labels from the network.
 func (l *Loop) dropLabels(s *Step) {
 	if l.Config.LabelDropout == 0 {
@@ -311,7 +342,7 @@ func (l *Loop) dropLabels(s *Step) {
 	}
 	rng := l.rng(drawLabels)
 	for i := range s.Batch.Y {
-		if rng.Float64() < l.Config.LabelDropout {
+		if rng.Float64() < l.Config.LabelDropout && !s.given(i) {
 			s.Batch.Y[i] = int32(l.Network.UNet.Classes)
 		}
 	}
@@ -324,7 +355,7 @@ func (l *Loop) flip(s *Step) {
 	}
 	b, dim := l.Benchmark, l.stream.ImageSize()
 	for i, yes := range datasets.Flips(l.rng(drawFlips).Uint64(), uint64(l.Position.Total), len(s.Batch.T)) {
-		if yes {
+		if yes && !s.given(i) {
 			datasets.FlipRow(s.Batch.X[i*dim:(i+1)*dim], b.H, b.W, b.C)
 		}
 	}

@@ -62,14 +62,14 @@ func run(t *testing.T, s cl.Strategy, b *datasets.Benchmark, c cl.LoopConfig, se
 				t.Fatal(err)
 			}
 		}
-		if err := l.EndPhase(); err != nil {
+		if err := l.EndPhase(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := l.Step(); err == nil {
 		t.Error("a step was done after the last")
 	}
-	if err := l.EndPhase(); err == nil {
+	if err := l.EndPhase(t.Context()); err == nil {
 		t.Error("a phase ended after the last")
 	}
 	if want := len(b.Tasks) * c.StepsPerTask; l.Position.Total != want || len(k.steps) != want {
@@ -307,7 +307,7 @@ func TestOptimiserRestarts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.EndPhase(); err == nil {
+		if err := l.EndPhase(t.Context()); err == nil {
 			t.Error("a phase ended before its steps were done")
 		}
 		for !l.PhaseDone() {
@@ -315,7 +315,7 @@ func TestOptimiserRestarts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := l.EndPhase(); err != nil {
+		if err := l.EndPhase(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if want := map[bool]int{true: 0, false: 4}[reset]; l.Position.Optimiser != want {

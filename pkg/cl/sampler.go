@@ -78,7 +78,7 @@ func (l *Loop) sampleTimesteps(s *Step) {
 	s.drawn, s.chosen = slices.Clone(t), make([]bool, len(t))
 }
 
-// weighTimesteps multiplies the weights of drawn rows by what makes up for their timesteps' probabilities.
+// weighTimesteps multiplies all weights of drawn rows by what makes up for their timesteps' probabilities.
 func (s *Step) weighTimesteps() error {
 	for i, t := range s.Batch.T {
 		if t != s.drawn[i] {
@@ -86,7 +86,11 @@ func (s *Step) weighTimesteps() error {
 				i, s.drawn[i], t)
 		}
 		if s.factor != nil && !s.chosen[i] {
-			s.Batch.W[i] = float32(float64(s.Batch.W[i]) * s.factor[i])
+			for _, weights := range [][]float32{s.Batch.W, s.Batch.Distil, s.Batch.TargetW} {
+				if weights != nil {
+					weights[i] = float32(float64(weights[i]) * s.factor[i])
+				}
+			}
 		}
 	}
 	return nil

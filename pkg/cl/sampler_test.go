@@ -146,7 +146,7 @@ func play(t *testing.T, l *cl.Loop, events int) {
 	for ; events != 0 && !l.Done(); events-- {
 		var err error
 		if l.PhaseDone() {
-			err = l.EndPhase()
+			err = l.EndPhase(t.Context())
 		} else {
 			_, err = l.Step()
 		}

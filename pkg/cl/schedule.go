@@ -74,12 +74,11 @@ func (e *ER) AfterStep(s *Step, r diffusion.StepResult) error {
 	}
 	// With the weights of the step, since timesteps may have been drawn with unequal probabilities.
 	var fresh, replay float64
-	for i, loss := range r.Rows {
-		if i < s.Fresh {
-			fresh += float64(s.Batch.W[i]) * float64(loss)
-		} else {
-			replay += float64(s.Batch.W[i]) * float64(loss)
-		}
+	for i := range s.Fresh {
+		fresh += float64(s.Batch.W[i]) * float64(r.Rows[i])
+	}
+	for i := range s.Replay {
+		replay += float64(s.Batch.W[s.Row(i)]) * float64(r.Rows[s.Row(i)])
 	}
 	e.balance.add(fresh, replay/(e.Lambda*e.balance.ratio()))
 	return nil

@@ -1,6 +1,7 @@
 package cl
 
 import (
+	"context"
 	"math/rand/v2"
 
 	"github.com/pkg/errors"
@@ -38,6 +39,10 @@ type Setup struct {
 	Classes               int
 	Timesteps             int // T of the diffusion process
 
+	// Network is the network at work, extended by what the strategy [Extender.Needs]. A strategy may change what it was
+	// extended by and read everything; training is the loop's. It is nil where only settings are examined.
+	Network *diffusion.Network
+
 	// Features maps prepared images to classifier features, a row an image, for herding. It is nil where the run
 	// has no extractor.
 	Features func(*datasets.Images) (*mat.Dense, error)
@@ -48,8 +53,8 @@ type Stored struct {
 	Images           *datasets.Images // nil or empty: none
 	StreamImages     int              // images of other tasks kept for the declared stream; filled in by [Loop.Stored]
 	Bytes            int64            // of everything stored
-	Parameters       int              // network weights kept beside the trained ones
-	ExtraEvaluations int64            // rows run through a network beside the training step
+	Parameters       int              // values kept beside the trained weights; [Loop.Stored] adds those of the network's extensions
+	ExtraEvaluations int64            // rows run through a network, forwards or forwards and backwards, beside those of the step; [Loop.Stored] adds the teacher's
 }
 
 // Strategy is one continual-learning method. The loop calls Begin once, then for every task BeforeStep at each step
@@ -92,6 +97,26 @@ type Follower interface {
 	AfterStep(s *Step, r diffusion.StepResult) error
 }
 
+// Extender is what a strategy that needs more of the training step than the denoising loss also is. [NewLoop] asks it
+// before Begin, with all of Setup but Network, and extends the network by the answer. What a strategy keeps in the
+// extended network is saved with the network and is no part of State; [Loop.Stored] counts it. A strategy whose weight is
+// 0 needs nothing, so that the step compiled is fine-tuning's.
+type Extender interface {
+	Needs(Setup) diffusion.Extra
+}
+
+// Consolidator is what a strategy that works with the network at a task's end also is: the loop calls Consolidate after
+// EndTask, with the same images, but not after the last task, which nothing follows. It may take long; when ctx ends it
+// returns an error, and the run goes on from its last checkpoint.
+type Consolidator interface {
+	Consolidate(ctx context.Context, task int, train *datasets.Images) error
+}
+
+// Restarter marks a strategy whose network starts anew, at its initial weights and with a new optimiser, at every task.
+type Restarter interface {
+	Restarts()
+}
+
 // Step is one training step before it is done.
 type Step struct {
 	Task, Index  int             // Index counts the steps of this task
@@ -101,15 +126,19 @@ type Step struct {
 	StreamImages int        // how many images the fresh rows are drawn from
 	RNG          *rand.Rand // for the strategy alone; a function of seed, task and index
 
+	offset int       // of the strategy's replay rows within all: those of a [Composite]'s parts follow one another
 	drawn  []int32   // timesteps of all rows as the loop or SetTimestep chose them
 	chosen []bool    // rows whose timestep is the strategy's
 	factor []float64 // by which drawn rows make up for their timestep's probability; nil: it is uniform
 }
 
+// Row is where replay row i (0 .. Replay-1) lies in the batch.
+func (s *Step) Row(i int) int { return s.Fresh + s.offset + i }
+
 // SetReplay puts an image into replay row i (0 .. Replay-1) with a weight in the loss. The row keeps its timestep, and
 // the weight is that of a uniform one: see [SampleImportance].
 func (s *Step) SetReplay(i int, pixels []uint8, label uint8, weight float64) {
-	row, dim := s.Fresh+i, len(pixels)
+	row, dim := s.Row(i), len(pixels)
 	datasets.Scale(s.Batch.X[row*dim:(row+1)*dim], pixels)
 	s.Batch.Y[row], s.Batch.W[row] = int32(label), float32(weight)
 }
@@ -117,11 +146,52 @@ func (s *Step) SetReplay(i int, pixels []uint8, label uint8, weight float64) {
 // SetTimestep gives replay row i (0 .. Replay-1) a timestep of the strategy's own choice, 0 .. T-1. The row's weight then
 // stands as it is, since only the strategy knows with what probability it chose. Timesteps are changed by this alone.
 func (s *Step) SetTimestep(i int, t int32) {
-	row := s.Fresh + i
+	row := s.Row(i)
 	s.Batch.T[row] = t
 	if s.drawn != nil { // not a step made by hand
 		s.drawn[row], s.chosen[row] = t, true
 	}
+}
+
+// SetDistil weighs, in the given row of the batch, the distance to the teacher's prediction. The network must be extended
+// by diffusion.Extra.Teacher. The weight is that of a uniform timestep, as in SetReplay.
+func (s *Step) SetDistil(row int, weight float64) {
+	if s.Batch.Distil == nil {
+		s.Batch.Distil = make([]float32, len(s.Batch.T))
+	}
+	s.Batch.Distil[row] = float32(weight)
+}
+
+// SetPureNoise makes replay row i pure Gaussian noise under a label, with no image and no weight in the denoising loss.
+func (s *Step) SetPureNoise(i int, label uint8) {
+	if s.Batch.PureNoise == nil {
+		s.Batch.PureNoise = make([]bool, len(s.Batch.T))
+	}
+	row := s.Row(i)
+	s.Batch.PureNoise[row], s.Batch.W[row], s.Batch.Y[row] = true, 0, int32(label)
+}
+
+// SetReference makes replay row i one whose loss must not grow, instead of one that is trained on. The network must be
+// extended by diffusion.Extra.Projection.
+func (s *Step) SetReference(i int) {
+	if s.Batch.Reference == nil {
+		s.Batch.Reference = make([]bool, len(s.Batch.T))
+	}
+	s.Batch.Reference[s.Row(i)] = true
+}
+
+// SetTarget gives replay row i its noise and weighs its distance to a given prediction, both of an image's size. The
+// network must be extended by diffusion.Extra.Given. The row keeps its label and is not mirrored, since the target would
+// not follow; its timestep is the one the prediction was made at ([Step.SetTimestep]).
+func (s *Step) SetTarget(i int, noise, target []float32, weight float64) {
+	b, row, dim := &s.Batch, s.Row(i), len(noise)
+	if b.TargetW == nil {
+		b.Noise, b.GivenNoise = make([]float32, len(b.X)), make([]bool, len(b.T))
+		b.Target, b.TargetW = make([]float32, len(b.X)), make([]float32, len(b.T))
+	}
+	copy(b.Noise[row*dim:(row+1)*dim], noise)
+	copy(b.Target[row*dim:(row+1)*dim], target)
+	b.GivenNoise[row], b.TargetW[row] = true, float32(weight)
 }
 
 // Stateless gives a strategy that stores nothing the methods it has no use for. Embed it with the tag `yaml:"-"`, as

@@ -257,7 +257,7 @@ func (r *run) train(ctx context.Context) error {
 		if err := r.evaluate(ctx); err != nil {
 			return err
 		}
-		if err := l.EndPhase(); err != nil {
+		if err := l.EndPhase(ctx); err != nil {
 			return err
 		}
 		if err := r.saveCheckpoint(); err != nil {

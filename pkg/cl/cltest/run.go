@@ -1,6 +1,7 @@
 package cltest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -99,7 +100,7 @@ func (r *rig) finish(l *cl.Loop, events int, save ...int) ([]point, error) {
 			points = append(points, p)
 		}
 		if l.PhaseDone() {
-			if err := l.EndPhase(); err != nil {
+			if err := l.EndPhase(context.Background()); err != nil {
 				return nil, err
 			}
 		} else if _, err := l.Step(); err != nil {
