@@ -20,5 +20,10 @@
 //	[er]       Chaudhry et al. On Tiny Episodic Memories in Continual Learning. arXiv:1902.10486
 //	[iddpm]    Nichol, Dhariwal. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672
 //	[gendistill] Masip et al. Continual Learning of Diffusion Models with Generative Distillation. arXiv:2311.14028
+//	[ewc]      Kirkpatrick et al. Overcoming catastrophic forgetting in neural networks. arXiv:1612.00796
+//	[progress] Schwarz et al. Progress & Compress: A scalable framework for continual learning. arXiv:1805.06370
+//	[rank1]    Rank-1 Fisher EWC for continual diffusion models. arXiv:2509.23593
+//	[si]       Zenke, Poole, Ganguli. Continual Learning Through Synaptic Intelligence. arXiv:1703.04200
+//	[mas]      Aljundi et al. Memory Aware Synapses: Learning what (not) to forget. arXiv:1711.09601
 //	[avalanche] Lomonaco et al. Avalanche: an End-to-End Library for Continual Learning. arXiv:2104.00405
 package cl

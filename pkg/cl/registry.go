@@ -14,6 +14,12 @@ var registry = []func() Strategy{
 	func() Strategy { return &Joint{} },
 	func() Strategy { return &Cumulative{} },
 	func() Strategy { return NewER() },
+	func() Strategy { return NewL2() },
+	func() Strategy { return NewEWC() },
+	func() Strategy { return NewOnlineEWC() },
+	func() Strategy { return NewRank1EWC() },
+	func() Strategy { return NewSI() },
+	func() Strategy { return NewMAS() },
 }
 
 // Spec names a strategy and its settings, as a configuration file does: {name: er, lambda: 0.3}.

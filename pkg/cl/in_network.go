@@ -1,0 +1,125 @@
+package cl
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
+)
+
+// InNetwork gives a strategy whose memory lies in the extended network the methods that it has no use for. Its state is
+// the number of extra evaluations alone. Embed it with the tag `yaml:"-"`.
+type InNetwork struct {
+	Setup       Setup
+	Evaluations int64 // extra ones so far
+}
+
+// Begin keeps the setup and starts counting anew.
+func (n *InNetwork) Begin(s Setup) error {
+	*n = InNetwork{Setup: s}
+	return nil
+}
+
+// BeforeStep leaves the step as it is.
+func (*InNetwork) BeforeStep(*Step) error { return nil }
+
+// EndTask keeps no image.
+func (*InNetwork) EndTask(int, *datasets.Images) error { return nil }
+
+// Stored reports the extra evaluations; what the network keeps is added by [Loop.Stored].
+func (n *InNetwork) Stored() Stored { return Stored{ExtraEvaluations: n.Evaluations} }
+
+// State is the number of extra evaluations.
+func (n *InNetwork) State() ([]byte, error) {
+	return binary.LittleEndian.AppendUint64(nil, uint64(n.Evaluations)), nil
+}
+
+// Restore reads what State wrote.
+func (n *InNetwork) Restore(state []byte) error {
+	count, rest, err := readCount(state)
+	if err != nil || len(rest) > 0 {
+		return errors.Errorf("cl: %d bytes of state; need the 8 of a number of evaluations", len(state))
+	}
+	n.Evaluations = count
+	return nil
+}
+
+// readCount reads a number that State wrote first, and returns what follows.
+func readCount(state []byte) (count int64, rest []byte, err error) {
+	if len(state) < 8 || binary.LittleEndian.Uint64(state) > math.MaxInt64 {
+		return 0, nil, errors.Errorf("cl: the stored state has %d bytes; need 8 of a number and what follows it", len(state))
+	}
+	return int64(binary.LittleEndian.Uint64(state)), state[8:], nil
+}
+
+// rng is the random sequence of a strategy's work at the end of a task.
+func (s Setup) rng(task int) *rand.Rand {
+	return rand.New(rand.NewPCG(s.Seed, uint64(task)<<48^drawConsolidation))
+}
+
+// rows returns count rows of a task's images, one a batch, for importances of weights, and a seed for their noise. The
+// i-th row has a timestep from the i-th of count equal parts of 0 .. T-1, so that all noise levels count alike, and an
+// image of its own while there are as many.
+func (s Setup) rows(task int, train *datasets.Images, count int) (batches iter.Seq[diffusion.Batch], seed uint64) {
+	rng := s.rng(task)
+	order, seed := rng.Perm(train.N), rng.Uint64()
+	return func(yield func(diffusion.Batch) bool) {
+		for i := range count {
+			image := order[i%train.N]
+			x := make([]float32, train.ImageSize())
+			datasets.Scale(x, train.Image(image))
+			t := int32((float64(i) + rng.Float64()) / float64(count) * float64(s.Timesteps))
+			row := diffusion.Batch{X: x, Y: []int32{int32(train.Labels[image])}, T: []int32{min(t, int32(s.Timesteps-1))}}
+			if !yield(row) {
+				return
+			}
+		}
+	}, seed
+}
+
+// labelOf is the name of a strategy, its lambda where it has one, and its other settings where they are not the usual
+// ones, in the order of their names.
+func labelOf(s, usual Strategy) string {
+	have, err := Settings(s)
+	if err != nil {
+		return s.Info().Name
+	}
+	want, _ := Settings(usual)
+	label := s.Info().Name
+	if lambda, ok := have["lambda"]; ok {
+		label += fmt.Sprintf(" λ=%v", lambda)
+	}
+	for _, key := range slices.Sorted(maps.Keys(have)) {
+		if key != "lambda" && fmt.Sprint(have[key]) != fmt.Sprint(want[key]) {
+			label += fmt.Sprintf(" %s=%v", strings.ReplaceAll(key, "_", " "), have[key])
+		}
+	}
+	return label
+}
+
+// atLeast reports a setting that is less than least or not finite.
+func atLeast(setting string, value, least float64) error {
+	if !(value >= least) || math.IsInf(value, 0) {
+		return errors.Errorf("cl: %s is %g; need a finite number >= %g", setting, value, least)
+	}
+	return nil
+}
+
+// firstError is the first of several errors that is one.
+func firstError(all ...error) error {
+	for _, err := range all {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

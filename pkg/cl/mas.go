@@ -1,0 +1,63 @@
+package cl
+
+import (
+	"context"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
+)
+
+// MAS is memory aware synapses, [mas] eqs. 3 and 4: a weight counts as much as the prediction depends on it.
+//
+//	L = mean(loss_fresh) + Lambda·Σ_i Ω_i·(θ_i - θ*_i)²        Ω_i = Σ_k mean |∂(‖prediction‖²/D)/∂θ_i|
+//
+// The mean runs over MASRows of task k's images at timesteps from all of 0 .. T-1. The division by an image's D values is
+// ours, so that Lambda does not depend on their number.
+type MAS struct {
+	Lambda    float64 `yaml:"lambda"`   // strength, >= 0; default 1, the paper's (CLoG: 5)
+	MASRows   int     `yaml:"mas_rows"` // rows of each task's importance, >= 1; default 500
+	InNetwork `yaml:"-"`
+}
+
+// NewMAS returns memory aware synapses with its default settings.
+func NewMAS() *MAS { return &MAS{Lambda: 1, MASRows: 500} }
+
+// Info implements [Strategy].
+func (*MAS) Info() Info {
+	return Info{Name: "mas", Title: "memory aware synapses",
+		Paper:    "Aljundi et al. 2018, arXiv:1711.09601",
+		Equation: "L = mean(loss_fresh) + λ·Σ_i Ω_i·(θ_i-θ*_i)², Ω_i = Σ_k mean |∂(‖prediction‖²/D)/∂θ_i|",
+		Stores:   "one importance and one anchor a weight",
+		Stream:   CurrentTask}
+}
+
+// Label implements [Strategy].
+func (m *MAS) Label() string { return labelOf(m, NewMAS()) }
+
+// Validate implements [Validator].
+func (m *MAS) Validate() error {
+	return firstError(atLeast("mas: lambda", m.Lambda, 0), atLeast("mas: mas_rows", float64(m.MASRows), 1))
+}
+
+// Needs implements [Extender].
+func (m *MAS) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: m.Lambda > 0} }
+
+// BeforeStep implements [Strategy].
+func (m *MAS) BeforeStep(s *Step) error {
+	s.Batch.PenaltyStrength = 2 * m.Lambda // the network's penalty has a factor 1/2
+	return nil
+}
+
+// Consolidate implements [Consolidator].
+func (m *MAS) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
+	if m.Lambda == 0 {
+		return nil
+	}
+	batches, seed := m.Setup.rows(task, train, m.MASRows)
+	importance, err := m.Setup.Network.MAS(ctx, batches, seed)
+	if err != nil {
+		return err
+	}
+	m.Evaluations += int64(importance.Rows)
+	return addImportance(m.Setup.Network, 1, 1/float64(train.ImageSize()), importance.Absolute)
+}
