@@ -179,9 +179,7 @@ func (e *ER) BeforeStep(s *Step) error {
 		draw = e.memory.DrawBalanced
 	}
 	fresh, replay := e.coefficients(s)
-	for row := range s.Fresh {
-		s.Batch.W[row] = float32(fresh * float64(s.Batch.W[row]))
-	}
+	s.scaleFresh(fresh)
 	images, weight := e.memory.Images(), replay/float64(s.Replay)
 	for row, i := range draw(s.RNG, s.Replay) {
 		s.SetReplay(row, images.Image(i), images.Labels[i], weight)

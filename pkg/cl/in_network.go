@@ -40,7 +40,7 @@ func (n *InNetwork) Stored() Stored { return Stored{ExtraEvaluations: n.Evaluati
 
 // State is the number of extra evaluations.
 func (n *InNetwork) State() ([]byte, error) {
-	return binary.LittleEndian.AppendUint64(nil, uint64(n.Evaluations)), nil
+	return appendCount(nil, n.Evaluations), nil
 }
 
 // Restore reads what State wrote.
@@ -51,6 +51,11 @@ func (n *InNetwork) Restore(state []byte) error {
 	}
 	n.Evaluations = count
 	return nil
+}
+
+// appendCount writes a number that readCount reads.
+func appendCount(state []byte, count int64) []byte {
+	return binary.LittleEndian.AppendUint64(state, uint64(count))
 }
 
 // readCount reads a number that State wrote first, and returns what follows.

@@ -203,7 +203,7 @@ func (l *Loop) EndPhase(ctx context.Context) error {
 	}
 	l.Position.Phase++
 	l.Position.Step = 0
-	if _, ok := l.Strategy.(Restarter); ok && !l.Done() {
+	if r, ok := l.Strategy.(Restarter); ok && r.Restarts() && !l.Done() {
 		l.Position.Optimiser = 0
 		return l.Network.Reset(l.Seed)
 	}

@@ -52,19 +52,14 @@ func (e *ER) validateSchedule() error {
 
 // coefficients are f and r of a step, as the schedules define them.
 func (e *ER) coefficients(s *Step) (fresh, replay float64) {
-	k := float64(s.Task + 1)
 	switch e.Schedule {
-	case ScheduleInverse:
-		return 1, e.Lambda / k
-	case ScheduleComplement:
-		return 1 / k, (1 - 1/k) * e.Lambda
 	case ScheduleShare:
 		kept := float64(e.memory.Len())
 		return 1, e.Lambda * kept / (kept + float64(s.StreamImages))
 	case ScheduleAdaptive:
 		return 1, e.Lambda * e.balance.ratio()
 	}
-	return 1, e.Lambda
+	return byTask(e.Schedule, e.Lambda, s.Task)
 }
 
 // AfterStep implements [Follower]: it follows the losses that the adaptive schedule compares.

@@ -112,9 +112,10 @@ type Consolidator interface {
 	Consolidate(ctx context.Context, task int, train *datasets.Images) error
 }
 
-// Restarter marks a strategy whose network starts anew, at its initial weights and with a new optimiser, at every task.
+// Restarter is what a strategy is whose network starts anew, at its initial weights and with a new optimiser, at every
+// task where Restarts is true.
 type Restarter interface {
-	Restarts()
+	Restarts() bool
 }
 
 // Step is one training step before it is done.

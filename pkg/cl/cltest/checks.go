@@ -103,7 +103,9 @@ func resumes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 }
 
 // zeroWeight: with its own term weighed by 0 the strategy is fine-tuning, bit for bit.
-func zeroWeight(r *rig, _ func() cl.Strategy, o Options) error {
+func zeroWeight(r *rig, newStrategy func() cl.Strategy, o Options) error {
+	defer r.use(newStrategy())
+	r.use(o.ZeroWeight())
 	zero, err := r.run(o.ZeroWeight(), seed)
 	if err != nil {
 		return err
@@ -112,6 +114,7 @@ func zeroWeight(r *rig, _ func() cl.Strategy, o Options) error {
 	usual := r.config
 	defer func() { r.config = usual }()
 	r.config.ReplayRows = r.rows - r.config.FreshRows
+	r.use(&cl.Finetune{})
 	finetune, err := r.run(&cl.Finetune{}, seed)
 	if err != nil {
 		return err
@@ -180,6 +183,27 @@ func reportsStored(r *rig, newStrategy func() cl.Strategy, o Options) error {
 	}
 	_, err := r.run(&watch{Strategy: s, endTask: look}, seed)
 	return err
+}
+
+// reportsCost: what the network keeps for the strategy is reported, and so is every row that a network evaluates beside
+// the steps.
+func reportsCost(r *rig, newStrategy func() cl.Strategy, _ Options) error {
+	l, err := r.open(newStrategy(), seed)
+	if err != nil {
+		return err
+	}
+	before := r.network.PredictionCalls()
+	if _, err := r.finish(l, 0); err != nil {
+		return err
+	}
+	stored, made := l.Stored(), r.network.PredictionCalls()-before
+	if stored.Parameters < r.network.ExtraParameters() || stored.Bytes < 4*int64(stored.Parameters) {
+		return errors.Errorf("%d parameters and %d bytes reported; the network keeps %d parameters beside its own", stored.Parameters, stored.Bytes, r.network.ExtraParameters())
+	}
+	if own := l.Strategy.Stored().ExtraEvaluations; own < made {
+		return errors.Errorf("%d extra evaluations reported by the strategy; the network alone counted %d beside its steps", own, made)
+	}
+	return nil
 }
 
 // seesDeclared: every row that counts holds, with its own label, an image of the declared stream or one that was

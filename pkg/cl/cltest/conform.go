@@ -35,6 +35,7 @@ var checks = []check{
 	{"zero weight is fine-tuning", true, zeroWeight},
 	{"bounded memory", false, boundedMemory},
 	{"reports what it stores", false, reportsStored},
+	{"reports what it costs", false, reportsCost},
 	{"sees only what it declares", false, seesDeclared},
 	{"leaves the tasks alone", false, leavesTasks},
 	{"refuses a wrong state", false, refusesState},

@@ -183,6 +183,15 @@ func TestChecksCatch(t *testing.T) {
 				return s
 			}
 		}},
+		{"reports what it costs", "calls the network in secret", "extra evaluations reported", func(a *altered) {
+			a.endTask = func(_ int, im *datasets.Images) error {
+				_, err := r.network.Denoiser(false).Output(make([]float32, side*side), []int32{0}, []int32{0})
+				return err
+			}
+		}},
+		{"reports what it costs", "negative memory", "parameters and", func(a *altered) {
+			a.stored = func(s cl.Stored) cl.Stored { s.Parameters = -1; return s }
+		}},
 		{"sees only what it declares", "replays what it hides", "not reported as stored", func(a *altered) {
 			a.stored = func(cl.Stored) cl.Stored { return cl.Stored{} }
 		}},

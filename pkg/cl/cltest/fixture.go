@@ -21,6 +21,8 @@ const (
 	side   = 8  // of the images, in pixels
 	images = 24 // of each task
 	tasks  = 3
+
+	timesteps = 20
 )
 
 // Config is the loop that the suite runs: short, with everything random switched on.
@@ -70,11 +72,17 @@ func Features(im *datasets.Images) (*mat.Dense, error) {
 	return m, nil
 }
 
-// shared are the networks of the process, by the rows of their steps, and the file that holds each as it was when new.
+// kind tells networks of the suite apart that cannot share their compiled step.
+type kind struct {
+	rows  int // of a step
+	extra diffusion.Extra
+}
+
+// shared are the networks of the process and, for each, the file that holds it as it was when new.
 var shared struct {
 	sync.Mutex
-	networks map[int]*diffusion.Network
-	initial  []byte
+	networks map[kind]*diffusion.Network
+	initial  map[kind][]byte
 }
 
 // NewNetwork returns a class-conditional network for the suite's images with T = 20, dropout and EMA, in its initial
@@ -88,29 +96,51 @@ func NewNetwork(t testing.TB) *diffusion.Network {
 // compiles for one number of rows, so every call in a process with the same number returns the same network, reset.
 func NewNetworkOf(t testing.TB, rows int) *diffusion.Network {
 	t.Helper()
+	return NewNetworkFor(t, rows, &cl.Finetune{})
+}
+
+// NewNetworkFor is [NewNetworkOf] for a strategy: the network is extended by what s needs in the suite's benchmark. Strategies
+// that need the same share a network.
+func NewNetworkFor(t testing.TB, rows int, s cl.Strategy) *diffusion.Network {
+	t.Helper()
+	k := kindOf(rows, s)
 	shared.Lock()
 	defer shared.Unlock()
-	if shared.networks[rows] == nil {
+	if shared.networks == nil {
+		shared.networks, shared.initial = map[kind]*diffusion.Network{}, map[kind][]byte{}
+	}
+	if shared.networks[k] == nil {
 		n, err := newNetwork(t)
+		if err == nil {
+			err = n.Extend(k.extra)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if shared.networks == nil {
-			shared.networks = map[int]*diffusion.Network{}
-			if shared.initial, err = save(n, t.TempDir()); err != nil {
-				t.Fatal(err)
-			}
+		if shared.initial[k], err = save(n, t.TempDir()); err != nil {
+			t.Fatal(err)
 		}
-		shared.networks[rows] = n
+		shared.networks[k] = n
 	}
-	if err := load(shared.networks[rows], t.TempDir(), shared.initial); err != nil {
+	if err := load(shared.networks[k], t.TempDir(), shared.initial[k]); err != nil {
 		t.Fatal(err)
 	}
-	return shared.networks[rows]
+	return shared.networks[k]
+}
+
+// kindOf is the kind of network that s needs.
+func kindOf(rows int, s cl.Strategy) kind {
+	k := kind{rows: rows}
+	if e, ok := s.(cl.Extender); ok {
+		c := Config()
+		k.extra = e.Needs(cl.Setup{Tasks: tasks, FreshRows: c.FreshRows, ReplayRows: rows - c.FreshRows, H: side, W: side, C: 1,
+			Classes: 2 * tasks, Timesteps: timesteps})
+	}
+	return k
 }
 
 func newNetwork(t testing.TB) (*diffusion.Network, error) {
-	p, err := diffusion.New(diffusion.Config{T: 20, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge})
+	p, err := diffusion.New(diffusion.Config{T: timesteps, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge})
 	if err != nil {
 		return nil, err
 	}

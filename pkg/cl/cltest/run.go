@@ -20,15 +20,21 @@ type rig struct {
 	network *diffusion.Network
 	initial []byte
 	dir     string
+	t       testing.TB
 }
 
 // newRig is for strategies with as many replay rows as s.
 func newRig(t testing.TB, s cl.Strategy) *rig {
 	t.Helper()
-	r := &rig{bench: NewBenchmark(), config: Config(), dir: t.TempDir()}
+	r := &rig{bench: NewBenchmark(), config: Config(), dir: t.TempDir(), t: t}
 	r.rows = r.config.FreshRows + replayRows(s, r.config.ReplayRows)
-	r.network, r.initial = NewNetworkOf(t, r.rows), shared.initial
+	r.use(s)
 	return r
+}
+
+// use takes the network that s needs.
+func (r *rig) use(s cl.Strategy) {
+	r.network, r.initial = NewNetworkFor(r.t, r.rows, s), shared.initial[kindOf(r.rows, s)]
 }
 
 // replayRows is the number of replay rows that s has in a loop of the given number.
@@ -48,6 +54,28 @@ type watch struct {
 
 // ReplayRows hands on what the interface inside hides.
 func (w *watch) ReplayRows(loop int) int { return replayRows(w.Strategy, loop) }
+
+// Needs hands on what the interface inside hides.
+func (w *watch) Needs(s cl.Setup) diffusion.Extra {
+	if e, ok := w.Strategy.(cl.Extender); ok {
+		return e.Needs(s)
+	}
+	return diffusion.Extra{}
+}
+
+// Restarts hands on what the interface inside hides.
+func (w *watch) Restarts() bool {
+	r, ok := w.Strategy.(cl.Restarter)
+	return ok && r.Restarts()
+}
+
+// Consolidate hands on what the interface inside hides.
+func (w *watch) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
+	if c, ok := w.Strategy.(cl.Consolidator); ok {
+		return c.Consolidate(ctx, task, train)
+	}
+	return nil
+}
 
 // AfterStep hands on what the interface inside hides.
 func (w *watch) AfterStep(s *cl.Step, r diffusion.StepResult) error {
@@ -81,6 +109,9 @@ type point struct {
 
 // open prepares a run from its beginning.
 func (r *rig) open(s cl.Strategy, seed uint64) (*cl.Loop, error) {
+	if kindOf(r.rows, s).extra != r.network.Extra() {
+		return nil, fmt.Errorf("the strategy needs %+v of a network that has %+v", kindOf(r.rows, s).extra, r.network.Extra())
+	}
 	if err := load(r.network, r.dir, r.initial); err != nil {
 		return nil, err
 	}

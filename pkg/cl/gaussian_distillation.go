@@ -1,0 +1,68 @@
+package cl
+
+import "github.com/pkg/errors"
+
+// GaussianDistillation asks the teacher about pure noise instead of images, the Gaussian distillation of [gendistill]:
+//
+//	L = f·mean(loss_fresh) + r·mean over replay rows of mean (prediction - teacher's prediction)² at x_t = ε
+//
+// Timesteps are the loop's, so noise without a trace of an image stands at every t; a class-conditional network is asked for
+// the classes of finished tasks, drawn evenly. Both are our reading. f and r follow from Lambda by Schedule.
+type GaussianDistillation struct {
+	Teaching `yaml:",inline"`
+	Rows     int `yaml:"rows"` // rows of noise a step, >= 0; default 0, the loop's replay_rows
+}
+
+// NewGaussianDistillation returns it with its default settings: lambda 8, as [gendistill] chose for CIFAR-10.
+func NewGaussianDistillation() *GaussianDistillation {
+	return &GaussianDistillation{Teaching: Teaching{Lambda: 8, Schedule: ScheduleComplement, Teacher: TeachAverage}}
+}
+
+// Info implements [Strategy].
+func (*GaussianDistillation) Info() Info {
+	return Info{Name: "gaussian_distillation", Title: "distillation on Gaussian noise",
+		Paper:    "Masip et al. 2023, arXiv:2311.14028",
+		Equation: "L = f·mean(loss_fresh) + r·mean(‖prediction-teacher‖²) at x_t = ε",
+		Stores:   "the network after the last task, as teacher",
+		Stream:   CurrentTask}
+}
+
+// Label implements [Strategy].
+func (d *GaussianDistillation) Label() string { return labelOf(d, NewGaussianDistillation()) }
+
+// Validate implements [Validator].
+func (d *GaussianDistillation) Validate() error {
+	return firstError(d.validate("gaussian_distillation"), atLeast("gaussian_distillation: rows", float64(d.Rows), 0))
+}
+
+// ReplayRows implements [Rower].
+func (d *GaussianDistillation) ReplayRows(loop int) int { return orLoop(d.Rows, loop) }
+
+// Begin implements [Strategy].
+func (d *GaussianDistillation) Begin(s Setup) error {
+	if s.ReplayRows < 1 {
+		return errors.Errorf("cl: gaussian_distillation puts noise into the loop's replay rows, but there are %d; set replay_rows, or the strategy's rows, to 1 or more", s.ReplayRows)
+	}
+	return d.Teaching.Begin(s)
+}
+
+// BeforeStep implements [Strategy].
+func (d *GaussianDistillation) BeforeStep(s *Step) error {
+	weight := d.weigh(s) / float64(s.Replay)
+	if weight == 0 {
+		return nil
+	}
+	for i := range s.Replay {
+		s.SetPureNoise(i, d.classes[s.RNG.IntN(len(d.classes))])
+		s.SetDistil(s.Row(i), weight)
+	}
+	return nil
+}
+
+// orLoop is a strategy's own number of replay rows or, where that is 0, the loop's.
+func orLoop(own, loop int) int {
+	if own == 0 {
+		return loop
+	}
+	return own
+}

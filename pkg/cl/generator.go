@@ -1,0 +1,162 @@
+package cl
+
+import (
+	"context"
+	"slices"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
+)
+
+// generatorBatch is how many images a pool is made at a time.
+const generatorBatch = 50
+
+// Generator makes images of the classes of finished tasks with the network as it was after the last task: a pool of them at
+// the task's end, or, with Pool 0, new ones at each step. Embed it with the tag `yaml:",inline"`. Images are kept and
+// replayed with 8 bits a value, as the data are.
+type Generator struct {
+	Teaching `yaml:",inline"`
+	Rows     int    `yaml:"rows"`          // images replayed a step, >= 0; default 0, the loop's replay_rows
+	Pool     int    `yaml:"pool"`          // images made at a task's end, classes evenly, in place of those before; 0: at each step
+	Sampler  string `yaml:"sampler"`       // diffusion.DDIM or another; default DDIM
+	Steps    int    `yaml:"sampler_steps"` // network evaluations an image, >= 1; default 10
+
+	pool *datasets.Images
+}
+
+// newGenerator returns the settings that both methods start from.
+func newGenerator() Generator {
+	return Generator{Teaching: Teaching{Lambda: 1, Schedule: ScheduleComplement, Teacher: TeachAverage},
+		Pool: 200, Sampler: diffusion.DDIM, Steps: 10}
+}
+
+// validate reports the first setting that no run can use.
+func (g *Generator) validate(name string) error {
+	sampler := g.sampler(0)
+	return firstError(g.Teaching.validate(name), atLeast(name+": rows", float64(g.Rows), 0), atLeast(name+": pool", float64(g.Pool), 0),
+		errors.WithMessagef(sampler.Validate(), "cl: %s", name))
+}
+
+// sampler are the settings of one draw.
+func (g *Generator) sampler(seed uint64) diffusion.SamplerConfig {
+	return diffusion.SamplerConfig{Name: g.Sampler, Steps: g.Steps, Clip: true, Seed: seed}
+}
+
+// ReplayRows implements [Rower].
+func (g *Generator) ReplayRows(loop int) int { return orLoop(g.Rows, loop) }
+
+// Begin implements [Strategy].
+func (g *Generator) Begin(s Setup) error {
+	if s.ReplayRows < 1 {
+		return errors.Errorf("cl: generated images go into the loop's replay rows, but there are %d; set replay_rows, or the strategy's rows, to 1 or more", s.ReplayRows)
+	}
+	g.pool = nil
+	return g.Teaching.Begin(s)
+}
+
+// replay fills the replay rows with generated images that have no weight yet.
+func (g *Generator) replay(s *Step) error {
+	var images *datasets.Images
+	if g.Pool == 0 {
+		teacher, err := g.setup.Network.Teacher()
+		if err != nil {
+			return err
+		}
+		labels := make([]uint8, s.Replay)
+		for i := range labels {
+			labels[i] = g.classes[s.RNG.IntN(len(g.classes))]
+		}
+		if images, err = g.generate(context.Background(), teacher, labels, s.RNG.Uint64(), s.Replay); err != nil {
+			return err
+		}
+	} else {
+		images = g.pool
+	}
+	order := s.RNG.Perm(images.N)
+	for i := range s.Replay {
+		j := order[i%images.N]
+		s.SetReplay(i, images.Image(j), images.Labels[j], 0)
+	}
+	return nil
+}
+
+// generate draws one image a label, batch at a time.
+func (g *Generator) generate(ctx context.Context, d diffusion.Denoiser, labels []uint8, seed uint64, batch int) (*datasets.Images, error) {
+	u := g.setup
+	y := make([]int32, len(labels))
+	for i, label := range labels {
+		y[i] = int32(label)
+	}
+	rows := (len(labels) + batch - 1) / batch * batch // the last batch is filled up
+	x, err := diffusion.Sample(ctx, u.Network.Process, d, u.C, u.H*u.W*u.C, y, g.sampler(seed), batch, nil)
+	if err != nil {
+		return nil, errors.WithMessage(err, "cl: generating images of finished tasks")
+	}
+	g.evaluated += int64(rows) * int64(g.Steps)
+	images := &datasets.Images{N: len(labels), H: u.H, W: u.W, C: u.C, Pixels: make([]uint8, len(x)), Labels: labels}
+	datasets.Unscale(images.Pixels, x)
+	return images, nil
+}
+
+// Consolidate implements [Consolidator]: the network as it is becomes the teacher, and makes the pool.
+func (g *Generator) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
+	if g.Lambda == 0 {
+		return nil
+	}
+	if g.setup.Network.Extra().Teacher {
+		if err := g.Teaching.Consolidate(ctx, task, train); err != nil {
+			return err
+		}
+	}
+	if g.Pool == 0 {
+		return nil
+	}
+	labels := make([]uint8, g.Pool)
+	for i := range labels {
+		labels[i] = g.classes[i%len(g.classes)]
+	}
+	var err error
+	denoiser := g.setup.Network.Denoiser(g.Teacher == TeachAverage)
+	g.pool, err = g.generate(ctx, denoiser, labels, g.setup.rng(task).Uint64(), min(generatorBatch, g.Pool))
+	return err
+}
+
+// Stored implements [Strategy].
+func (g *Generator) Stored() Stored {
+	s := g.Teaching.Stored()
+	if g.pool != nil {
+		s.Images, s.Bytes = g.pool, s.Bytes+int64(len(g.pool.Pixels)+len(g.pool.Labels))
+	}
+	return s
+}
+
+// State implements [Strategy].
+func (g *Generator) State() ([]byte, error) {
+	state, err := g.Teaching.State()
+	if err != nil || g.pool == nil {
+		return state, err
+	}
+	return append(append(state, g.pool.Labels...), g.pool.Pixels...), nil
+}
+
+// Restore implements [Strategy].
+func (g *Generator) Restore(state []byte) error {
+	rest, err := g.Teaching.restore(state)
+	if err != nil {
+		return err
+	}
+	g.pool = nil
+	size := g.setup.H * g.setup.W * g.setup.C
+	if len(rest) == 0 && (len(g.classes) == 0 || g.Pool == 0 || g.Lambda == 0) {
+		return nil
+	}
+	if len(rest) != g.Pool*(1+size) || g.Pool == 0 || len(g.classes) == 0 {
+		return errors.Errorf("cl: %d bytes of generated images in the stored state; need %d for %d images of %dx%dx%d",
+			len(rest), g.Pool*(1+size), g.Pool, g.setup.H, g.setup.W, g.setup.C)
+	}
+	g.pool = &datasets.Images{N: g.Pool, H: g.setup.H, W: g.setup.W, C: g.setup.C,
+		Labels: slices.Clone(rest[:g.Pool]), Pixels: slices.Clone(rest[g.Pool:])}
+	return g.pool.Validate()
+}

@@ -1,0 +1,119 @@
+package cl
+
+import (
+	"context"
+	"slices"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
+)
+
+// Which weights after a task become the teacher.
+const (
+	TeachAverage = "ema"     // their moving average, which is what is sampled and measured
+	TeachTrained = "trained" // the trained weights themselves
+)
+
+// Teaching is what methods with a teacher share: the settings that say what it is and how much it counts, and the classes it
+// knows. Embed it with the tag `yaml:",inline"`.
+type Teaching struct {
+	Lambda   float64 `yaml:"lambda"`   // weight of the method's term, >= 0
+	Schedule string  `yaml:"schedule"` // of Lambda: ScheduleConstant, ScheduleInverse or ScheduleComplement
+	Teacher  string  `yaml:"teacher"`  // TeachAverage (default) or TeachTrained
+
+	setup     Setup
+	evaluated int64   // rows beside those of the step
+	classes   []uint8 // of finished tasks, ascending
+}
+
+// validate reports the first setting that no run can use.
+func (g *Teaching) validate(name string) error {
+	return firstError(atLeast(name+": lambda", g.Lambda, 0), oneOf(name+": schedule", g.Schedule, taskSchedules),
+		oneOf(name+": teacher", g.Teacher, []string{TeachAverage, TeachTrained}))
+}
+
+// Begin implements [Strategy].
+func (g *Teaching) Begin(s Setup) error {
+	g.setup, g.evaluated, g.classes = s, 0, nil
+	return nil
+}
+
+// Needs implements [Extender].
+func (g *Teaching) Needs(s Setup) diffusion.Extra {
+	return diffusion.Extra{Teacher: g.Lambda > 0 && s.Tasks > 1}
+}
+
+// teacherSource tells which weights teach; a network has one teacher.
+func (g *Teaching) teacherSource() string { return g.Teacher }
+
+// EndTask implements [Strategy]: it notes the classes of the task, which the teacher knows from now on.
+func (g *Teaching) EndTask(_ int, train *datasets.Images) error {
+	for class, count := range train.CountPerClass(256) {
+		if at, known := slices.BinarySearch(g.classes, uint8(class)); count > 0 && !known {
+			g.classes = slices.Insert(g.classes, at, uint8(class))
+		}
+	}
+	return nil
+}
+
+// Consolidate implements [Consolidator]: the network as it is becomes the teacher.
+func (g *Teaching) Consolidate(context.Context, int, *datasets.Images) error {
+	if g.Lambda == 0 {
+		return nil
+	}
+	return g.setup.Network.SetTeacher(g.Teacher == TeachAverage)
+}
+
+// weigh scales the fresh rows as the schedule has it and returns the weight of the method's own term, 0 in the first task,
+// which has no teacher.
+func (g *Teaching) weigh(s *Step) float64 {
+	fresh, own := byTask(g.Schedule, g.Lambda, s.Task)
+	if s.Task == 0 {
+		return 0
+	}
+	if fresh != 1 {
+		s.scaleFresh(fresh)
+	}
+	return own
+}
+
+// Stored implements [Strategy].
+func (g *Teaching) Stored() Stored {
+	return Stored{Bytes: int64(len(g.classes)), ExtraEvaluations: g.evaluated}
+}
+
+// State implements [Strategy].
+func (g *Teaching) State() ([]byte, error) {
+	state := appendCount(nil, g.evaluated)
+	return append(append(state, byte(len(g.classes))), g.classes...), nil
+}
+
+// Restore implements [Strategy].
+func (g *Teaching) Restore(state []byte) error {
+	rest, err := g.restore(state)
+	if err == nil && len(rest) > 0 {
+		err = errors.Errorf("cl: %d bytes of state after the classes that a teacher knows; need none", len(rest))
+	}
+	return err
+}
+
+// restore reads what State wrote and returns what follows it.
+func (g *Teaching) restore(state []byte) (rest []byte, err error) {
+	count, rest, err := readCount(state)
+	if err != nil {
+		return nil, err
+	}
+	if len(rest) < 1 || len(rest) < 1+int(rest[0]) {
+		return nil, errors.Errorf("cl: %d bytes of state; the list of classes that a teacher knows is cut off", len(state))
+	}
+	classes, rest := rest[1:1+int(rest[0])], rest[1+int(rest[0]):]
+	for i := 1; i < len(classes); i++ {
+		if classes[i] <= classes[i-1] {
+			return nil, errors.Errorf("cl: the stored state lists class %d after %d; need ascending classes", classes[i], classes[i-1])
+		}
+	}
+	g.evaluated, g.classes = count, slices.Clone(classes)
+	return rest, nil
+}
