@@ -25,5 +25,8 @@
 //	[rank1]    Rank-1 Fisher EWC for continual diffusion models. arXiv:2509.23593
 //	[si]       Zenke, Poole, Ganguli. Continual Learning Through Synaptic Intelligence. arXiv:1703.04200
 //	[mas]      Aljundi et al. Memory Aware Synapses: Learning what (not) to forget. arXiv:1711.09601
+//	[lwf]      Li, Hoiem. Learning without Forgetting. arXiv:1606.09282
+//	[gr]       Shin et al. Continual Learning with Deep Generative Replay. arXiv:1705.08690
+//	[agem]     Chaudhry et al. Efficient Lifelong Learning with A-GEM. arXiv:1812.00420
 //	[avalanche] Lomonaco et al. Avalanche: an End-to-End Library for Continual Learning. arXiv:2104.00405
 package cl

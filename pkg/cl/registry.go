@@ -20,6 +20,13 @@ var registry = []func() Strategy{
 	func() Strategy { return NewRank1EWC() },
 	func() Strategy { return NewSI() },
 	func() Strategy { return NewMAS() },
+	func() Strategy { return NewLwF() },
+	func() Strategy { return NewGaussianDistillation() },
+	func() Strategy { return NewGR() },
+	func() Strategy { return NewGenerativeDistillation() },
+	func() Strategy { return NewAGEM() },
+	func() Strategy { return NewBalancedER() },
+	func() Strategy { return &FromScratch{} },
 }
 
 // Spec names a strategy and its settings, as a configuration file does: {name: er, lambda: 0.3}.

@@ -219,8 +219,11 @@ func seesDeclared(r *rig, newStrategy func() cl.Strategy, o Options) error {
 			}
 		}
 		row := make([]uint8, side*side)
-		for i, weight := range step.Batch.W {
-			if weight == 0 {
+		b := step.Batch
+		for i, weight := range b.W {
+			// A row can count by other losses than the denoising one; rows of pure noise show no image.
+			counts := weight != 0 || (b.Distil != nil && b.Distil[i] != 0) || (b.TargetW != nil && b.TargetW[i] != 0)
+			if !counts || (b.PureNoise != nil && b.PureNoise[i]) {
 				continue
 			}
 			datasets.Unscale(row, step.Batch.X[i*len(row):(i+1)*len(row)])

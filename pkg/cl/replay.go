@@ -1,0 +1,92 @@
+package cl
+
+import (
+	"math/rand/v2"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/mat"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/memory"
+)
+
+// Replay is what methods with a buffer of old images share: its settings and its bookkeeping. Embed it with the tag
+// `yaml:",inline"`.
+type Replay struct {
+	Buffer int    `yaml:"buffer"` // images kept, >= 1; default 200
+	Rows   int    `yaml:"rows"`   // images replayed a step, >= 0; default 0, the loop's replay_rows
+	Policy string `yaml:"policy"` // which are kept: see memory.NewPolicy; default "class-balanced"
+
+	memory    *memory.Buffer
+	setup     Setup
+	evaluated int64 // rows beside those of the step
+}
+
+// newReplay returns the default settings.
+func newReplay() Replay { return Replay{Buffer: 200, Policy: memory.NameClassBalanced} }
+
+// validate reports the first setting that no run can use.
+func (r *Replay) validate(name string) error {
+	return firstError(atLeast(name+": buffer", float64(r.Buffer), 1), atLeast(name+": rows", float64(r.Rows), 0),
+		oneOf(name+": policy", r.Policy, memory.PolicyNames()))
+}
+
+// ReplayRows implements [Rower].
+func (r *Replay) ReplayRows(loop int) int { return orLoop(r.Rows, loop) }
+
+// Begin implements [Strategy]: it makes an empty buffer.
+func (r *Replay) Begin(s Setup) error {
+	if s.ReplayRows < 1 {
+		return errors.Errorf("cl: old images are replayed in the loop's replay rows, but there are %d; set replay_rows, or the strategy's rows, to 1 or more", s.ReplayRows)
+	}
+	features := s.Features
+	if features != nil {
+		features = func(im *datasets.Images) (*mat.Dense, error) {
+			r.evaluated += int64(im.N)
+			return s.Features(im)
+		}
+	}
+	policy, err := memory.NewPolicy(r.Policy, features)
+	if err != nil {
+		return err
+	}
+	r.setup, r.evaluated = s, 0
+	r.memory, err = memory.New(r.Buffer, policy, rand.New(rand.NewPCG(s.Seed, drawMemory)).Uint64())
+	return err
+}
+
+// EndTask implements [Strategy]: it offers the task's images to the buffer.
+func (r *Replay) EndTask(task int, train *datasets.Images) error { return r.memory.Add(task, train) }
+
+// Stored implements [Strategy].
+func (r *Replay) Stored() Stored {
+	if r.memory == nil {
+		return Stored{}
+	}
+	return Stored{Images: r.memory.Images(), Bytes: r.memory.Bytes(), ExtraEvaluations: r.evaluated}
+}
+
+// State implements [Strategy].
+func (r *Replay) State() ([]byte, error) {
+	if r.memory == nil {
+		return nil, errors.New("cl: a buffer has no state before Begin")
+	}
+	kept, err := r.memory.MarshalBinary()
+	return append(appendCount(nil, r.evaluated), kept...), err
+}
+
+// Restore implements [Strategy].
+func (r *Replay) Restore(state []byte) error {
+	if r.memory == nil {
+		return errors.New("cl: a buffer is restored after Begin")
+	}
+	count, kept, err := readCount(state)
+	if err != nil {
+		return err
+	}
+	if err := r.memory.UnmarshalBinary(kept); err != nil {
+		return err
+	}
+	r.evaluated = count
+	return nil
+}
