@@ -2,7 +2,9 @@ package cl
 
 import (
 	"bytes"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
@@ -53,36 +55,21 @@ func Names() []string {
 	return names
 }
 
-// New returns the strategy spec names with its settings over the defaults. A name or setting that does not exist is
-// an error that suggests the nearest one; a setting out of range is an error too.
+// New returns the strategy spec names with its settings over the defaults. Names joined by "+" are a [Composite]. A name or
+// setting that does not exist is an error that suggests the nearest one; a setting out of range is an error too.
 func New(spec Spec) (Strategy, error) {
-	i := slices.Index(Names(), spec.Name)
-	if i < 0 {
-		return nil, errors.Errorf("cl: no strategy is named %q%s; known are %v", spec.Name, DidYouMean(spec.Name, Names()), Names())
+	var s Strategy
+	var err error
+	if strings.Contains(spec.Name, "+") {
+		var c *Composite
+		if c, err = newComposite(spec.Name); err == nil {
+			s, err = c, c.set(spec.Settings)
+		}
+	} else if s, err = create(spec.Name); err == nil {
+		err = decode(s, spec.Settings)
 	}
-	s := registry[i]()
-	known, err := Settings(s)
 	if err != nil {
 		return nil, err
-	}
-	for key := range spec.Settings {
-		if _, ok := known[key]; !ok {
-			names := make([]string, 0, len(known))
-			for name := range known {
-				names = append(names, name)
-			}
-			slices.Sort(names)
-			return nil, errors.Errorf("cl: strategy %q has no setting %q%s; it has %v", spec.Name, key, DidYouMean(key, names), names)
-		}
-	}
-	text, err := yaml.Marshal(spec.Settings)
-	if err != nil {
-		return nil, errors.Wrapf(err, "cl: settings of %q", spec.Name)
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(s); err != nil {
-		return nil, errors.Wrapf(err, "cl: settings of %q", spec.Name)
 	}
 	if v, ok := s.(Validator); ok {
 		if err := v.Validate(); err != nil {
@@ -90,6 +77,37 @@ func New(spec Spec) (Strategy, error) {
 		}
 	}
 	return s, nil
+}
+
+// create returns the method of a name with its default settings.
+func create(name string) (Strategy, error) {
+	i := slices.Index(Names(), name)
+	if i < 0 {
+		return nil, errors.Errorf("cl: no strategy is named %q%s; known are %v, and several joined by \"+\"", name, DidYouMean(name, Names()), Names())
+	}
+	return registry[i](), nil
+}
+
+// decode puts settings over those that s has.
+func decode(s Strategy, settings map[string]any) error {
+	known, err := Settings(s)
+	if err != nil {
+		return err
+	}
+	name := s.Info().Name
+	for key := range settings {
+		if _, ok := known[key]; !ok {
+			names := slices.Sorted(maps.Keys(known))
+			return errors.Errorf("cl: strategy %q has no setting %q%s; it has %v", name, key, DidYouMean(key, names), names)
+		}
+	}
+	text, err := yaml.Marshal(settings)
+	if err != nil {
+		return errors.Wrapf(err, "cl: settings of %q", name)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	return errors.Wrapf(decoder.Decode(s), "cl: settings of %q", name)
 }
 
 // Settings returns a strategy's settings by their configuration names.
