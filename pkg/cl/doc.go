@@ -28,5 +28,6 @@
 //	[lwf]      Li, Hoiem. Learning without Forgetting. arXiv:1606.09282
 //	[gr]       Shin et al. Continual Learning with Deep Generative Replay. arXiv:1705.08690
 //	[agem]     Chaudhry et al. Efficient Lifelong Learning with A-GEM. arXiv:1812.00420
+//	[der]      Buzzega et al. Dark Experience for General Continual Learning. arXiv:2004.07211
 //	[avalanche] Lomonaco et al. Avalanche: an End-to-End Library for Continual Learning. arXiv:2104.00405
 package cl

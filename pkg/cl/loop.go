@@ -76,6 +76,7 @@ const (
 	drawFlips
 	drawMemory
 	drawConsolidation
+	drawTargets
 )
 
 // NewLoop prepares a loop at its beginning and calls the strategy's Begin.

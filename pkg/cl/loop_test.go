@@ -1,6 +1,7 @@
 package cl_test
 
 import (
+	"context"
 	"math"
 	"slices"
 	"testing"
@@ -15,9 +16,10 @@ import (
 // step is done the batch kept is the one that was trained on.
 type keeper struct {
 	cl.Strategy
-	steps  []*cl.Step
-	losses [][]float32 // of the rows of each step
-	ended  []int
+	steps   []*cl.Step
+	losses  [][]float32 // of the rows of each step
+	results []diffusion.StepResult
+	ended   []int
 }
 
 // ReplayRows hands on what the interface inside hides.
@@ -28,9 +30,25 @@ func (k *keeper) ReplayRows(loop int) int {
 	return loop
 }
 
+// Needs hands on what the interface inside hides.
+func (k *keeper) Needs(s cl.Setup) diffusion.Extra {
+	if e, ok := k.Strategy.(cl.Extender); ok {
+		return e.Needs(s)
+	}
+	return diffusion.Extra{}
+}
+
+// Consolidate hands on what the interface inside hides.
+func (k *keeper) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
+	if c, ok := k.Strategy.(cl.Consolidator); ok {
+		return c.Consolidate(ctx, task, train)
+	}
+	return nil
+}
+
 // AfterStep hands on what the interface inside hides.
 func (k *keeper) AfterStep(s *cl.Step, r diffusion.StepResult) error {
-	k.losses = append(k.losses, r.Rows)
+	k.losses, k.results = append(k.losses, r.Rows), append(k.results, r)
 	if f, ok := k.Strategy.(cl.Follower); ok {
 		return f.AfterStep(s, r)
 	}

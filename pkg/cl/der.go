@@ -1,0 +1,221 @@
+package cl
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
+)
+
+// DER is dark experience replay, [der], for noise prediction: beside each old image the buffer keeps what the network
+// predicted for it at the end of its task, at Targets noise levels, and replay rows are to predict the same.
+//
+//	L = mean(loss_fresh) + Lambda·mean over replay rows of mean (prediction - kept prediction)² + Beta·mean(loss_replay)
+//
+// With Beta above 0 it is the paper's DER++. Timesteps, noise and predictions in place of logits are our reading. The noise
+// of a target is a function of the seed and the image's number in the stream, so it takes no memory; the timesteps of an
+// image's targets come one from each of Targets equal parts of 0 .. T-1. The class of a replayed row is its image's, and it
+// is not mirrored, since the prediction would not follow.
+type DER struct {
+	Replay  `yaml:",inline"`
+	Lambda  float64 `yaml:"lambda"`  // weight of the kept predictions, α in the paper, >= 0; default 1 (the paper: 0.1 to 1)
+	Beta    float64 `yaml:"beta"`    // weight of the images' own loss, >= 0; default 0 (DER++ in the paper: 0.5 to 1)
+	Targets int     `yaml:"targets"` // predictions kept an image, >= 1; default 2
+	Teacher string  `yaml:"teacher"` // whose predictions: TeachAverage (default) or TeachTrained
+
+	kept map[uint64][]float32 // by the image's number in the stream, [Targets, H, W, C]
+}
+
+// NewDER returns dark experience replay with its default settings.
+func NewDER() *DER { return &DER{Replay: newReplay(), Lambda: 1, Targets: 2, Teacher: TeachAverage} }
+
+// Info implements [Strategy].
+func (*DER) Info() Info {
+	return Info{Name: "der", Title: "dark experience replay",
+		Paper:    "Buzzega et al. 2020, arXiv:2004.07211",
+		Equation: "L = mean(loss_fresh) + λ·mean(‖prediction-kept prediction‖²) + β·mean(loss_replay)",
+		Stores:   "a buffer of old images and predictions for each",
+		Stream:   CurrentTask}
+}
+
+// Label implements [Strategy].
+func (d *DER) Label() string { return labelOf(d, NewDER()) }
+
+// Validate implements [Validator].
+func (d *DER) Validate() error {
+	return firstError(d.validate("der"), atLeast("der: lambda", d.Lambda, 0), atLeast("der: beta", d.Beta, 0),
+		atLeast("der: targets", float64(d.Targets), 1), oneOf("der: teacher", d.Teacher, []string{TeachAverage, TeachTrained}))
+}
+
+// Needs implements [Extender].
+func (d *DER) Needs(s Setup) diffusion.Extra {
+	return diffusion.Extra{Given: d.Lambda > 0 && s.Tasks > 1}
+}
+
+// Begin implements [Strategy].
+func (d *DER) Begin(s Setup) error {
+	d.kept = map[uint64][]float32{}
+	return d.Replay.Begin(s)
+}
+
+// BeforeStep implements [Strategy].
+func (d *DER) BeforeStep(s *Step) error {
+	if d.memory.Len() == 0 || d.Lambda == 0 && d.Beta == 0 {
+		return nil
+	}
+	images, items, size := d.memory.Images(), d.memory.Items(), d.memory.Images().ImageSize()
+	for i, j := range d.memory.Draw(s.RNG, s.Replay) {
+		s.SetReplay(i, images.Image(j), images.Labels[j], d.Beta/float64(s.Replay))
+		if d.Lambda == 0 {
+			continue
+		}
+		k := s.RNG.IntN(d.Targets)
+		t, noise := d.target(items[j].Offer, k, size)
+		s.SetTimestep(i, t)
+		s.SetTarget(i, noise, d.kept[items[j].Offer][k*size:(k+1)*size], d.Lambda/float64(s.Replay))
+	}
+	return nil
+}
+
+// target returns the timestep and the noise of an image's k-th target.
+func (d *DER) target(offer uint64, k, size int) (t int32, noise []float32) {
+	rng := rand.New(rand.NewPCG(d.setup.Seed^drawTargets, offer*uint64(d.Targets)+uint64(k)))
+	part := float64(d.setup.Timesteps) / float64(d.Targets)
+	t = int32(min(part*(float64(k)+rng.Float64()), float64(d.setup.Timesteps-1)))
+	noise = make([]float32, size)
+	for i := range noise {
+		noise[i] = float32(rng.NormFloat64())
+	}
+	return t, noise
+}
+
+// EndTask implements [Strategy]: it offers the task's images to the buffer and drops the predictions of images that left it.
+func (d *DER) EndTask(task int, train *datasets.Images) error {
+	if err := d.Replay.EndTask(task, train); err != nil {
+		return err
+	}
+	kept := make(map[uint64][]float32, len(d.kept))
+	for _, item := range d.memory.Items() {
+		if predictions, ok := d.kept[item.Offer]; ok {
+			kept[item.Offer] = predictions
+		}
+	}
+	d.kept = kept
+	return nil
+}
+
+// Consolidate implements [Consolidator]: it keeps predictions for the images that the buffer has taken from the task.
+func (d *DER) Consolidate(ctx context.Context, _ int, _ *datasets.Images) error {
+	if d.Lambda == 0 {
+		return nil
+	}
+	denoiser := d.setup.Network.Denoiser(d.Teacher == TeachAverage)
+	for j, item := range d.memory.Items() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, ok := d.kept[item.Offer]; ok {
+			continue
+		}
+		predictions, err := d.predict(denoiser, d.memory.Images(), j, item.Offer)
+		if err != nil {
+			return err
+		}
+		d.kept[item.Offer] = predictions
+	}
+	return nil
+}
+
+// predict evaluates the network at all targets of the j-th image.
+func (d *DER) predict(denoiser diffusion.Denoiser, images *datasets.Images, j int, offer uint64) ([]float32, error) {
+	size := images.ImageSize()
+	x, t, y := make([]float32, d.Targets*size), make([]int32, d.Targets), make([]int32, d.Targets)
+	for k := range d.Targets {
+		row := x[k*size : (k+1)*size]
+		datasets.Scale(row, images.Image(j))
+		at, noise := d.target(offer, k, size)
+		d.setup.Network.Process.QSample(row, row, noise, int(at))
+		t[k], y[k] = at, int32(images.Labels[j])
+	}
+	out, err := denoiser.Output(x, t, y)
+	if err != nil {
+		return nil, err
+	}
+	d.evaluated += int64(d.Targets)
+	if len(out) == len(x) {
+		return out, nil
+	}
+	// A learned variance lies beside the prediction, pixel by pixel.
+	c := d.setup.C
+	for i := range x {
+		x[i] = out[i/c*2*c+i%c]
+	}
+	return x, nil
+}
+
+// Stored implements [Strategy].
+func (d *DER) Stored() Stored {
+	s := d.Replay.Stored()
+	for _, predictions := range d.kept {
+		s.Bytes += 4 * int64(len(predictions))
+	}
+	return s
+}
+
+// State implements [Strategy]: the buffer, and for each of its images, in order, a byte that says whether there are
+// predictions, and these.
+func (d *DER) State() ([]byte, error) {
+	buffer, err := d.Replay.State()
+	if err != nil {
+		return nil, err
+	}
+	state := append(appendCount(nil, int64(len(buffer))), buffer...)
+	for _, item := range d.memory.Items() {
+		predictions, ok := d.kept[item.Offer]
+		if !ok {
+			state = append(state, 0)
+			continue
+		}
+		state = append(state, 1)
+		for _, v := range predictions {
+			state = binary.LittleEndian.AppendUint32(state, math.Float32bits(v))
+		}
+	}
+	return state, nil
+}
+
+// Restore implements [Strategy].
+func (d *DER) Restore(state []byte) error {
+	size, rest, err := readCount(state)
+	if err != nil || size > int64(len(rest)) {
+		return errors.Errorf("cl: der: the stored state of %d bytes ends within its buffer", len(state))
+	}
+	if err := d.Replay.Restore(rest[:size]); err != nil {
+		return err
+	}
+	rest, d.kept = rest[size:], map[uint64][]float32{}
+	one := d.Targets * d.setup.H * d.setup.W * d.setup.C
+	for _, item := range d.memory.Items() {
+		if len(rest) < 1 || rest[0] > 1 || len(rest) < 1+4*one*int(rest[0]) {
+			return errors.Errorf("cl: der: the stored state ends within the predictions for %d images", d.memory.Len())
+		}
+		predictions := make([]float32, one*int(rest[0]))
+		rest = rest[1:]
+		if len(predictions) == 0 {
+			continue
+		}
+		for i := range predictions {
+			predictions[i] = math.Float32frombits(binary.LittleEndian.Uint32(rest[4*i:]))
+		}
+		d.kept[item.Offer], rest = predictions, rest[4*one:]
+	}
+	if len(rest) > 0 {
+		return errors.Errorf("cl: der: %d bytes of state after the last prediction; need none", len(rest))
+	}
+	return nil
+}
