@@ -263,6 +263,18 @@ func (c *Composite) AfterStep(s *Step, r diffusion.StepResult) error {
 	})
 }
 
+// BeginTask implements [Beginner].
+func (c *Composite) BeginTask(task int, train *datasets.Images) error {
+	for i, p := range c.parts {
+		if b, ok := p.(Beginner); ok {
+			if err := b.BeginTask(task, train); err != nil {
+				return errors.WithMessagef(err, "part %s", c.names[i])
+			}
+		}
+	}
+	return nil
+}
+
 // EndTask implements [Strategy].
 func (c *Composite) EndTask(task int, train *datasets.Images) error {
 	for i, p := range c.parts {

@@ -162,6 +162,12 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	if l.Done() || l.PhaseDone() {
 		return diffusion.StepResult{}, errors.Errorf("cl: no step is left in phase %d of %d", l.Position.Phase, l.Phases())
 	}
+	if b, ok := l.Strategy.(Beginner); ok && l.Position.Step == 0 && l.Strategy.Info().Stream != AllTasks {
+		task := l.Position.Phase
+		if err := b.BeginTask(task, l.Benchmark.Tasks[task].Train); err != nil {
+			return diffusion.StepResult{}, errors.WithMessagef(err, "strategy %s before task %d", l.Strategy.Info().Name, task)
+		}
+	}
 	s, err := l.batch()
 	if err != nil {
 		return diffusion.StepResult{}, err

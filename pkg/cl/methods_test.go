@@ -47,6 +47,7 @@ func TestMethodsConform(t *testing.T) {
 		{"er_balanced", "er_balanced", small, nil, 11, false},
 		{"der", "der", settings{"buffer": 11, "beta": 0.5}, settings{"lambda": 0, "beta": 0}, 11, false},
 		{"from_scratch", "from_scratch", nil, nil, 0, false},
+		{"gdumb", "gdumb", small, nil, 11, false},
 		{"er+ewc_rank1+lwf", "er+ewc_rank1+lwf", composed, settings{"er_lambda": 0, "ewc_rank1_lambda": 0, "lwf_lambda": 0}, 11, false},
 		{"two that replay", "agem+der", settings{"agem_buffer": 5, "der_buffer": 6}, nil, 11, false},
 	} {
@@ -248,6 +249,45 @@ func TestDERTargets(t *testing.T) {
 	}
 	if len(seen) < 2 {
 		t.Errorf("%d timesteps in %d rows of 3 targets each", len(seen), s.Replay)
+	}
+}
+
+// TestGDumbRows: all rows of a step count alike and hold images of the buffer, those of the task at hand among them.
+func TestGDumbRows(t *testing.T) {
+	b, c := plain()
+	g := made(t, "gdumb", map[string]any{"buffer": 8})
+	l, err := cl.NewLoop(cltest.NewNetwork(t), b, g, c, cl.Setup{Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes := map[int32]int{}
+	for !l.Done() {
+		if l.PhaseDone() {
+			if err := l.EndPhase(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if _, err := l.Step(); err != nil {
+			t.Fatal(err)
+		}
+		if l.Position.Phase != 2 || l.PhaseDone() {
+			continue
+		}
+		s, err := cl.StepBatch(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row, weight := range s.Batch.W {
+			if weight != 0.125 {
+				t.Fatalf("row %d of 8 weighs %g", row, weight)
+			}
+			classes[s.Batch.Y[row]]++
+		}
+	}
+	// 8 images of 6 classes: each step of 8 rows draws the whole buffer once.
+	if len(classes) != 6 {
+		t.Errorf("in the last task rows show classes %v, want all 6", classes)
 	}
 }
 

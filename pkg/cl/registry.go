@@ -29,6 +29,7 @@ var registry = []func() Strategy{
 	func() Strategy { return NewAGEM() },
 	func() Strategy { return NewBalancedER() },
 	func() Strategy { return NewDER() },
+	func() Strategy { return NewGDumb() },
 	func() Strategy { return &FromScratch{} },
 }
 

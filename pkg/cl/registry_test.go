@@ -11,9 +11,9 @@ import (
 	"palimpsest/pkg/cl"
 )
 
-// TestRegistry: names are unique, every paper has an arXiv number, and a strategy's settings make the same strategy.
+// TestRegistry: names are unique, every paper has an arXiv number or a DOI, and a strategy's settings make the same strategy.
 func TestRegistry(t *testing.T) {
-	arXiv := regexp.MustCompile(`arXiv:\d{4}\.\d{5}`)
+	arXiv := regexp.MustCompile(`arXiv:\d{4}\.\d{5}|doi:10\.\d{4}/`)
 	seen := map[string]bool{}
 	for i, s := range cl.All() {
 		info := s.Info()
@@ -22,7 +22,7 @@ func TestRegistry(t *testing.T) {
 		}
 		seen[info.Name] = true
 		if !arXiv.MatchString(info.Paper) {
-			t.Errorf("%s: no arXiv number in %q", info.Name, info.Paper)
+			t.Errorf("%s: no arXiv number or DOI in %q", info.Name, info.Paper)
 		}
 		settings, err := cl.Settings(s)
 		if err != nil {

@@ -105,6 +105,12 @@ type Extender interface {
 	Needs(Setup) diffusion.Extra
 }
 
+// Beginner is what a strategy that looks at a task's images before it is learned also is: the loop calls BeginTask before
+// the task's first step, and again where a run goes on from just before that step.
+type Beginner interface {
+	BeginTask(task int, train *datasets.Images) error
+}
+
 // Consolidator is what a strategy that works with the network at a task's end also is: the loop calls Consolidate after
 // EndTask, with the same images, but not after the last task, which nothing follows. It may take long; when ctx ends it
 // returns an error, and the run goes on from its last checkpoint.

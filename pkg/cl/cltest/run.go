@@ -69,6 +69,14 @@ func (w *watch) Restarts() bool {
 	return ok && r.Restarts()
 }
 
+// BeginTask hands on what the interface inside hides.
+func (w *watch) BeginTask(task int, train *datasets.Images) error {
+	if b, ok := w.Strategy.(cl.Beginner); ok {
+		return b.BeginTask(task, train)
+	}
+	return nil
+}
+
 // Consolidate hands on what the interface inside hides.
 func (w *watch) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	if c, ok := w.Strategy.(cl.Consolidator); ok {

@@ -1,0 +1,65 @@
+package cl
+
+import (
+	"palimpsest/datasets"
+	"palimpsest/pkg/memory"
+)
+
+// GDumb is the greedy sampler with a dumb learner, [gdumb]: at every task a network is trained from new weights on the
+// buffer alone, which has taken its share of the task's images before.
+//
+//	L = mean(loss_buffer)
+//
+// The buffer keeps the same number of each class. Its images fill the fresh and the replay rows of a step alike, drawn
+// evenly. The paper trains once, when it is asked; here it is asked after every task. A method that forgets nothing it can
+// still see: what it lacks to the joint network is the price of few images.
+type GDumb struct {
+	Buffer int `yaml:"buffer"` // images kept, >= 1; default 200
+	Replay `yaml:"-"`
+}
+
+// NewGDumb returns it with its default settings.
+func NewGDumb() *GDumb { return &GDumb{Buffer: 200} }
+
+// Info implements [Strategy].
+func (*GDumb) Info() Info {
+	return Info{Name: "gdumb", Title: "greedy sampler and dumb learner",
+		Paper:    "Prabhu et al. 2020, doi:10.1007/978-3-030-58536-5_31",
+		Equation: "L = mean(loss_buffer), from new weights at each task",
+		Stores:   "a buffer of images of all tasks so far",
+		Stream:   CurrentTask}
+}
+
+// Label implements [Strategy].
+func (g *GDumb) Label() string { return labelOf(g, NewGDumb()) }
+
+// Validate implements [Validator].
+func (g *GDumb) Validate() error { return atLeast("gdumb: buffer", float64(g.Buffer), 1) }
+
+// ReplayRows implements [Rower]: the loop's.
+func (*GDumb) ReplayRows(loop int) int { return loop }
+
+// Restarts implements [Restarter].
+func (*GDumb) Restarts() bool { return true }
+
+// Begin implements [Strategy].
+func (g *GDumb) Begin(s Setup) error {
+	g.Replay = Replay{Buffer: g.Buffer, Policy: memory.NameClassBalanced}
+	s.ReplayRows = max(s.ReplayRows, 1) // the fresh rows would do
+	return g.Replay.Begin(s)
+}
+
+// BeginTask implements [Beginner]: it offers the task's images to the buffer.
+func (g *GDumb) BeginTask(task int, train *datasets.Images) error { return g.memory.Add(task, train) }
+
+// EndTask implements [Strategy]: the buffer has the task's images already.
+func (*GDumb) EndTask(int, *datasets.Images) error { return nil }
+
+// BeforeStep implements [Strategy].
+func (g *GDumb) BeforeStep(s *Step) error {
+	images, rows := g.memory.Images(), s.Fresh+s.Replay
+	for row, j := range g.memory.Draw(s.RNG, rows) {
+		s.SetReplay(row-s.Fresh, images.Image(j), images.Labels[j], 1/float64(rows))
+	}
+	return nil
+}
