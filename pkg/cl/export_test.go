@@ -14,3 +14,16 @@ func StepBatch(l *Loop) (*Step, error) { return l.batch() }
 func RowsOf(s Setup, task int, train *datasets.Images, count int) (iter.Seq[diffusion.Batch], uint64) {
 	return s.rows(task, train, count)
 }
+
+// Interference are the images and timesteps that m compares in the step at hand of l, and how their losses would change.
+func Interference(l *Loop, m *MIR) (images []int, t []int32, change []float64, err error) {
+	s, err := l.prepare()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	list, err := m.candidates(s)
+	for _, c := range list {
+		images, t, change = append(images, c.image), append(t, c.t), append(change, c.change)
+	}
+	return images, t, change, err
+}

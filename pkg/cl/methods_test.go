@@ -2,6 +2,7 @@ package cl_test
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -47,6 +48,7 @@ func TestMethodsConform(t *testing.T) {
 		{"er_balanced", "er_balanced", small, nil, 11, false},
 		{"der", "der", settings{"buffer": 11, "beta": 0.5}, settings{"lambda": 0, "beta": 0}, 11, false},
 		{"from_scratch", "from_scratch", nil, nil, 0, false},
+		{"mir", "mir", settings{"buffer": 11, "candidates": 9}, settings{"lambda": 0}, 11, false},
 		{"gdumb", "gdumb", small, nil, 11, false},
 		{"er+ewc_rank1+lwf", "er+ewc_rank1+lwf", composed, settings{"er_lambda": 0, "ewc_rank1_lambda": 0, "lwf_lambda": 0}, 11, false},
 		{"two that replay", "agem+der", settings{"agem_buffer": 5, "der_buffer": 6}, nil, 11, false},
@@ -249,6 +251,69 @@ func TestDERTargets(t *testing.T) {
 	}
 	if len(seen) < 2 {
 		t.Errorf("%d timesteps in %d rows of 3 targets each", len(seen), s.Replay)
+	}
+}
+
+// TestMIRChooses: the rows replayed are the candidates whose losses a step would raise most, the change is linear in a small
+// step, and the weights are as before.
+func TestMIRChooses(t *testing.T) {
+	b, c := plain()
+	m := cl.NewMIR()
+	m.Buffer, m.Candidates, m.Rate = 11, 11, 1e-3
+	n := cltest.NewNetwork(t)
+	l, err := cl.NewLoop(n, b, m, c, cl.Setup{Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !l.PhaseDone() {
+		if _, err := l.Step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.EndPhase(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	weights, err := n.Weights(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, at, change, err := cl.Interference(l, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := cl.StepBatch(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := n.Weights(false); err != nil || !slices.Equal(now, weights) {
+		t.Errorf("the weights changed (%v)", err)
+	}
+	order := make([]int, len(change))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(change[b], change[a]) })
+	if change[order[0]] == change[order[10]] || len(slices.Compact(slices.Sorted(slices.Values(images)))) != 11 {
+		t.Fatalf("the candidates %v change by %v", images, change)
+	}
+	kept, size := m.Stored().Images, b.H*b.W*b.C
+	for i := range s.Replay {
+		row, want := s.Row(i), order[i]
+		pixels := make([]uint8, size)
+		datasets.Unscale(pixels, s.Batch.X[row*size:(row+1)*size])
+		if !bytes.Equal(pixels, kept.Image(images[want])) || s.Batch.T[row] != at[want] || s.Batch.W[row] != 0.25 {
+			t.Errorf("replay row %d is not candidate %d, whose loss changes by %g", i, want, change[want])
+		}
+	}
+	m.Rate *= 2
+	_, _, twice, err := cl.Interference(l, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range change {
+		if math.Abs(twice[i]-2*change[i]) > 0.05*math.Abs(change[order[0]])+1e-6 {
+			t.Errorf("candidate %d changes by %g, after a step twice as long by %g", i, change[i], twice[i])
+		}
 	}
 }
 

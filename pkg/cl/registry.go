@@ -28,6 +28,7 @@ var registry = []func() Strategy{
 	func() Strategy { return NewGenerativeDistillation() },
 	func() Strategy { return NewAGEM() },
 	func() Strategy { return NewBalancedER() },
+	func() Strategy { return NewMIR() },
 	func() Strategy { return NewDER() },
 	func() Strategy { return NewGDumb() },
 	func() Strategy { return &FromScratch{} },
