@@ -10,6 +10,10 @@
 // replay rows ([Rower]), which is another cost and is reported as such. Timesteps are drawn from 0 .. T-1 for every
 // row, uniformly unless [LoopConfig].TimestepSampler says otherwise; a strategy may choose those of its own rows.
 //
+// What a method needs of the step beside the denoising loss (a teacher, penalties, projection) it declares ([Extender]), and
+// the network is extended by it once, before the step compiles. What it keeps there is saved with the network; what it
+// keeps itself is its State. Names joined by "+" are several methods at once ([Composite]).
+//
 // Tasks and steps count from 0. Whatever is random is a function of the seed, the task and the step alone, so a
 // resumed run is the uninterrupted one. A strategy sees images of other tasks only through what it stored itself,
 // unless its [Info] declares another stream. The package knows nothing of files and nothing of metrics.
