@@ -650,7 +650,7 @@ func strategiesCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			for _, s := range cl.All() {
 				i := s.Info()
-				fmt.Printf("%-12s %s. %s. Stores %s.\n", i.Name, i.Title, i.Paper, i.Stores)
+				fmt.Printf("%-24s %s. %s. Stores %s.\n", i.Name, i.Title, i.Paper, i.Stores)
 			}
 			return nil
 		},
