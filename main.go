@@ -399,7 +399,7 @@ func bpdCommand() *cobra.Command {
 			"estimates it from some timesteps of each image; --terms 0 computes the whole bound with its parts (prior, diffusion\n" +
 			"terms, decoder) and stores all terms in DIR/likelihood. Lower is better, but it says little about samples: compare\n" +
 			"it within one protocol only.",
-		Example: "  go run . bpd runs/bench/joint-seed0\n  go run . bpd runs/bench/finetune-seed0 --images 16 --terms 0",
+		Example: "  go run . bpd runs/bench/joint-seed0\n  go run . bpd runs/bench/finetune-seed0 --images 16 --terms 0\n  go run . bpd runs/bench/finetune-seed0 --images 8 --terms 0 --ode 4",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			back, err := openBackend(cmd.Context(), os.Stdout)
 			if err != nil {
@@ -423,6 +423,9 @@ func bpdCommand() *cobra.Command {
 				if p := t.Parts; p != nil {
 					fmt.Printf(" = prior %.5f + diffusion %.3f + decoder %.3f", p.PriorBPD, p.DiffuseBPD, p.DecoderBPD)
 				}
+				if t.ODEImages > 0 {
+					fmt.Printf("; by the ODE %.3f ± %.3f where the bound is %.3f, on %d images", t.ODEBPD, t.ODESE, t.SameBound, t.ODEImages)
+				}
 				fmt.Printf("  (%s)\n", t.Name)
 			}
 			if o.Terms > 0 {
@@ -435,6 +438,7 @@ func bpdCommand() *cobra.Command {
 	}
 	c.Flags().IntVar(&o.Images, "images", 32, "test images of each task")
 	c.Flags().IntVar(&o.Terms, "terms", 81, "timesteps an image, odd; 0: all of them")
+	c.Flags().IntVar(&o.ODE, "ode", 0, "with --terms 0: so many images of each task also by the probability-flow ODE (tolerance 1e-5), which takes minutes")
 	c.Flags().Uint64Var(&o.Seed, "seed", 0, "seed of the noise")
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/likelihood"
@@ -18,6 +19,7 @@ type BPDOptions struct {
 	Terms  int    // timesteps an image of a stratified estimate, odd; 0: all of them, that is the whole bound
 	Batch  int    // rows a network call
 	Seed   uint64 // of the noise
+	ODE    int    // images a task, the first of them, whose likelihood by the probability-flow ODE is measured too; 0: none
 
 	// Progress, where set, is told the rows done of the task at hand and their total.
 	Progress func(task, done, total int)
@@ -31,13 +33,30 @@ type TaskBPD struct {
 	BPD    float64           // mean over images
 	SE     float64           // standard error: of an estimate against the whole bound on the same images; of the whole bound over images
 	Parts  *likelihood.Parts // of the whole bound; nil for an estimate
+
+	// By the ODE, where asked for: mean over the first ODEImages of the images with its standard error over them, and the
+	// bound on the same ones.
+	ODEImages                int
+	ODEBPD, ODESE, SameBound float64
 }
 
 // BPD measures the bound on every task's test images, with x_0 clipped and the exact decoder. A whole bound's terms are
 // also stored, as DIR/likelihood/task_K.safetensors where dir is not empty.
 func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD, error) {
-	if o.Images < 1 {
-		return nil, errors.Errorf("%d images a task; need at least 1", o.Images)
+	if o.Images < 1 || o.ODE < 0 || o.ODE > o.Images {
+		return nil, errors.Errorf("%d images a task, %d of them by the ODE; need at least 1, and 0 to all of them", o.Images, o.ODE)
+	}
+	var ode likelihood.Differentiable
+	if o.ODE > 0 {
+		if o.Terms > 0 {
+			return nil, errors.New("the likelihood by the ODE is set beside the whole bound; ask for that with --terms 0")
+		}
+		d, err := t.Network.Differentiable(t.Config.Evaluate.EMA)
+		if err != nil {
+			return nil, err
+		}
+		defer d.Close()
+		ode = d
 	}
 	var out []TaskBPD
 	for k, task := range t.Benchmark.Tasks {
@@ -67,6 +86,11 @@ func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD,
 			return nil, err
 		}
 		r.BPD, r.SE, r.Parts = parts.TotalBPD, parts.SE, &parts
+		if ode != nil {
+			if err := t.odeBPD(ctx, ode, data, terms, o, &r); err != nil {
+				return nil, err
+			}
+		}
 		out = append(out, r)
 		if dir == "" {
 			continue
@@ -80,6 +104,27 @@ func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD,
 		}
 	}
 	return out, nil
+}
+
+// odeBPD adds the likelihood by the ODE of the first images, at the default tolerances, and the bound on them.
+func (t *Trained) odeBPD(ctx context.Context, d likelihood.Differentiable, data *likelihood.Data, terms *likelihood.Terms, o BPDOptions, r *TaskBPD) error {
+	first := *data
+	first.N = min(o.ODE, data.N)
+	first.Pixels, first.Labels, first.IDs = data.Pixels[:first.N*data.Dim], data.Labels[:first.N], data.IDs[:first.N]
+	settings := likelihood.DefaultODEOptions()
+	settings.Batch, settings.Seed = first.N, o.Seed
+	exact, err := likelihood.ODE(ctx, t.Network.Process, d, &first, settings)
+	if err != nil {
+		return err
+	}
+	bounds, err := terms.TotalBPD()
+	if err != nil {
+		return err
+	}
+	r.ODEImages = first.N
+	r.ODEBPD, r.ODESE = exact.MeanBPD()
+	r.SameBound = floats.Sum(bounds[:first.N]) / float64(first.N)
+	return nil
 }
 
 // firstImages are the first n of a task's images, evenly over its classes.

@@ -71,8 +71,9 @@ func (l *ODELikelihood) MeanBPD() (bpd, se float64) {
 //
 //	dx̄/dς = ε(x̄, ς),    d ln p/dς = -tr ∂ε/∂x̄
 //
-// solved in ln ς from timestep 0 to T-1 by the adaptive fifth-order method of [dopri], where x is taken for N(0, 1).
-// The trace is Hutchinson's estimate with one Rademacher probe a draw, the same along the way ([ffjord]), or exact.
+// solved in ln ς from timestep 0 to the last with β_t < 1/2 (T-1 on the linear schedule), where x is taken for N(0, 1),
+// by the adaptive fifth-order method of [dopri]. The trace is Hutchinson's estimate with one Rademacher probe a draw,
+// the same along the way ([ffjord]), or exact.
 //
 // What it is the exact likelihood of: a network is trained on whole timesteps, so ε between two of them is here their
 // mean, linear in ς, each evaluated at its own x = sqrt(ᾱ)·x̄ (two rows a call). The flow ends at the noise of timestep
@@ -91,7 +92,7 @@ func ODE(ctx context.Context, p *diffusion.Process, d Differentiable, data *Data
 	f := newFlow(p, d, data.Dim, o.Batch, o.Exact)
 	n := data.N * o.Draws
 	l := &ODELikelihood{DrawBPD: make([]float64, n), BPD: make([]float64, data.N), SE: make([]float64, data.N)}
-	from, to := math.Log(f.sigma[0]), math.Log(f.sigma[p.T-1])
+	from, to := math.Log(f.sigma[0]), math.Log(f.sigma[f.last])
 	for first := 0; first < n; first += o.Batch {
 		for r := range o.Batch {
 			i := min(first+r, n-1)
@@ -120,6 +121,10 @@ func ODE(ctx context.Context, p *diffusion.Process, d Differentiable, data *Data
 	return l, nil
 }
 
+// longestStep is the variance that a timestep may add where the flow passes. The cosine schedule ends in a few longer
+// ones, between which the image grows by factors that no network was trained on; before them nothing of it is left.
+const longestStep = 0.5
+
 // flow is the ODE of one batch. Its state y holds x̄ of every row, [B, D], then the integral of the trace, divided by D,
 // of every row, [B].
 type flow struct {
@@ -128,6 +133,7 @@ type flow struct {
 	dim, batch int
 	exact      bool
 	sigma      []float64 // ς of every timestep
+	last       int       // the timestep where the flow ends
 	y          []float64
 	probe      []float32 // [2B, D], the second half repeats the first
 	x          []float32 // [2B, D]
@@ -140,6 +146,9 @@ func newFlow(p *diffusion.Process, d Differentiable, dim, batch int, exact bool)
 		probe: make([]float32, 2*batch*dim), x: make([]float32, 2*batch*dim), t: make([]int32, 2*batch), labels: make([]int32, 2*batch)}
 	for t := range f.sigma {
 		f.sigma[t] = p.SqrtOneMinAlphaBar[t] / p.SqrtAlphaBar[t]
+		if p.Beta[t] < longestStep {
+			f.last = max(t, 1)
+		}
 	}
 	return f
 }
@@ -159,7 +168,7 @@ func (f *flow) start(r int, data *Data, i, draw int, seed uint64) {
 // slope is d/d ln ς of the state, ς times that of [ODE].
 func (f *flow) slope(s float64, y, slope []float64) error {
 	sigma := math.Exp(s)
-	low := min(max(sort.SearchFloat64s(f.sigma, sigma)-1, 0), f.p.T-2)
+	low := min(max(sort.SearchFloat64s(f.sigma, sigma)-1, 0), f.last-1)
 	share := min(max((sigma-f.sigma[low])/(f.sigma[low+1]-f.sigma[low]), 0), 1)
 	size := f.batch * f.dim
 	for half := range 2 {
@@ -257,7 +266,7 @@ func (f *flow) norm(rtol, atol float64) func(before, after, err []float64) float
 // and the bin's width.
 func (f *flow) bpd(r int) float64 {
 	x, dim := f.y[r*f.dim:(r+1)*f.dim], float64(f.dim)
-	variance := 1 / f.p.AlphaBar[f.p.T-1]
+	variance := 1 / f.p.AlphaBar[f.last]
 	logDensityNats := -0.5*floats.Dot(x, x)/variance - 0.5*dim*math.Log(2*math.Pi*variance) + dim*f.y[f.batch*f.dim+r]
 	return bitsPerDim(-logDensityNats-dim*math.Log(2*halfBin), f.dim)
 }

@@ -230,3 +230,18 @@ func TestSolverRefuses(t *testing.T) {
 		t.Error("tolerance 0 passes")
 	}
 }
+
+// The flow passes no timestep in which the image would grow out of what a network has seen, and gives up next to nothing
+// of the image's signal for it.
+func TestFlowEndsBeforeLongSteps(t *testing.T) {
+	for name, want := range map[string]int{"linear": 999, "cosine": 996} {
+		p, err := diffusion.New(diffusion.Config{T: 1000, Schedule: name, Prediction: diffusion.PredictVelocity, Variance: diffusion.FixedLarge})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFlow(p, nil, 1, 1, false)
+		if f.last != want || p.Beta[f.last] >= 0.5 || p.AlphaBar[f.last] > 1e-4 {
+			t.Errorf("%s: the flow ends at t = %d with β = %g and ᾱ = %g; want t = %d", name, f.last, p.Beta[f.last], p.AlphaBar[f.last], want)
+		}
+	}
+}
