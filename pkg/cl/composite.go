@@ -19,7 +19,7 @@ import (
 // The replay rows are divided: parts that use them ([Rower]) share the loop's evenly, the first ones getting one more where
 // it does not come out even, unless they name their own number. A setting of a part is named by the part and the setting,
 // "er_lambda", or by the setting alone where no other part has it. Each network extension exists once: two parts cannot both
-// hold weights by the quadratic penalty, or have different teachers.
+// hold weights by the quadratic penalty, or have different teachers. One part at most is told the task at sampling.
 type Composite struct {
 	names  []string
 	parts  []Strategy
@@ -56,7 +56,25 @@ func (c *Composite) Info() Info {
 		Paper:    c.each("; ", func(i Info) string { return i.Paper }),
 		Equation: c.each("; ", func(i Info) string { return i.Name + ": " + i.Equation }),
 		Stores:   c.each("; ", func(i Info) string { return i.Stores }),
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, TaskAtSampling: c.switching() != nil}
+}
+
+// switching is the part that is told the task at sampling; nil: none is.
+func (c *Composite) switching() Switcher {
+	for _, p := range c.parts {
+		if s, ok := p.(Switcher); ok && p.Info().TaskAtSampling {
+			return s
+		}
+	}
+	return nil
+}
+
+// UseTask implements [Switcher].
+func (c *Composite) UseTask(task int) error {
+	if s := c.switching(); s != nil {
+		return s.UseTask(task)
+	}
+	return nil
 }
 
 // each joins one thing of all parts.
@@ -139,8 +157,14 @@ func (c *Composite) set(settings map[string]any) error {
 
 // Validate implements [Validator].
 func (c *Composite) Validate() error {
-	held, teacher := "", ""
+	held, teacher, told := "", "", ""
 	for i, p := range c.parts {
+		if p.Info().TaskAtSampling {
+			if told != "" {
+				return errors.Errorf("cl: %s and %s both change the network's weights by the task at sampling; leave one of them out", told, c.names[i])
+			}
+			told = c.names[i]
+		}
 		if v, ok := p.(Validator); ok {
 			if err := v.Validate(); err != nil {
 				return err

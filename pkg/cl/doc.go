@@ -14,6 +14,10 @@
 // the network is extended by it once, before the step compiles. What it keeps there is saved with the network; what it
 // keeps itself is its State. Names joined by "+" are several methods at once ([Composite]).
 //
+// Sampling gets labels and no more, but for a method that says otherwise of itself ([Info].TaskAtSampling): that is told
+// the task too, and may generate each with other weights ([Switcher]). Where every class is in one task and the network is
+// class-conditional, the label implies the task.
+//
 // Tasks and steps count from 0. Whatever is random is a function of the seed, the task and the step alone, so a
 // resumed run is the uninterrupted one. A strategy sees images of other tasks only through what it stored itself,
 // unless its [Info] declares another stream. The package knows nothing of files and nothing of metrics.

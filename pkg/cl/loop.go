@@ -117,6 +117,9 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 			}
 		}
 	}
+	if _, ok := s.(Switcher); s.Info().TaskAtSampling && !ok {
+		return nil, errors.Errorf("cl: strategy %s says that its network depends on the task at sampling, but has no UseTask; it must be a cl.Switcher", s.Info().Name)
+	}
 	setup.Network = n
 	if err := s.Begin(setup); err != nil {
 		return nil, err

@@ -38,6 +38,14 @@ func (k *keeper) Needs(s cl.Setup) diffusion.Extra {
 	return diffusion.Extra{}
 }
 
+// UseTask hands on what the interface inside hides.
+func (k *keeper) UseTask(task int) error {
+	if s, ok := k.Strategy.(cl.Switcher); ok {
+		return s.UseTask(task)
+	}
+	return nil
+}
+
 // Consolidate hands on what the interface inside hides.
 func (k *keeper) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	if c, ok := k.Strategy.(cl.Consolidator); ok {

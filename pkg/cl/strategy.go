@@ -28,6 +28,10 @@ type Info struct {
 	Equation string // its loss, one line
 	Stores   string // what it keeps between tasks
 	Stream   Stream
+
+	// TaskAtSampling: the network that generates depends on the task asked for, which the method is told ([Switcher]).
+	// Where it is false the method never learns the task.
+	TaskAtSampling bool
 }
 
 // Setup is what a strategy learns of the run before the first task.

@@ -24,7 +24,7 @@ type Activations struct {
 // Activations evaluates a representation. They may be large: tasks·timesteps·images·features values of 4 bytes.
 func (p *Probe) Activations(ctx context.Context, r Representation) (*Activations, error) {
 	a := &Activations{Grid: p.Grid}
-	err := p.run(ctx, r.Output, func(b *rows, out []float32) error {
+	err := p.run(ctx, 0, len(p.Tasks), r.Output, func(b *rows, out []float32) error {
 		if len(out) == 0 || len(out)%len(b.t) != 0 || (b.first > 0 && len(out) != a.Features*len(b.t)) {
 			return errors.Errorf("dynamics: %d activations of %d images; need as many of each", len(out), len(b.t))
 		}

@@ -132,10 +132,29 @@ func meanSE(rows []float64, n int) (mean, se []float64) {
 // Measure returns a network's losses. It fails on an error of d, an answer of the wrong size or that is not finite, or
 // when ctx ends.
 func (p *Probe) Measure(ctx context.Context, d diffusion.Denoiser) (*Snapshot, error) {
+	return p.MeasureAt(ctx, d, nil)
+}
+
+// MeasureAt is [Probe.Measure] of a network that depends on the task: each task is measured in a call of at, which calls
+// what it is given while d answers for that task. Where at is nil, d answers for all tasks alike.
+func (p *Probe) MeasureAt(ctx context.Context, d diffusion.Denoiser, at func(task int, measure func() error) error) (*Snapshot, error) {
 	s := &Snapshot{p.Grid, make([]float64, len(p.Tasks)*len(p.Timesteps)*p.Images)}
+	if at == nil {
+		return s, p.measure(ctx, d, s, 0, len(p.Tasks))
+	}
+	for task := range p.Tasks {
+		if err := at(task, func() error { return p.measure(ctx, d, s, task, task+1) }); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// measure puts the losses of the tasks from .. to-1 into s.
+func (p *Probe) measure(ctx context.Context, d diffusion.Denoiser, s *Snapshot, from, to int) error {
 	channels := p.tasks[0].Data.Channels
 	outChannels := p.process.OutChannels(channels)
-	err := p.run(ctx, d.Output, func(b *rows, out []float32) error {
+	return p.run(ctx, from, to, d.Output, func(b *rows, out []float32) error {
 		pixels := b.dim / channels
 		if len(out) != len(b.t)*pixels*outChannels {
 			return errors.Errorf("dynamics: the network returned %d values for %d images; variance %q needs %d an image",
@@ -159,7 +178,6 @@ func (p *Probe) Measure(ctx context.Context, d diffusion.Denoiser) (*Snapshot, e
 		}
 		return nil
 	})
-	return s, err
 }
 
 // rows is one batch: rows first, first+1, ... of [task, t, image], n of them wanted, the rest repeating the last.
@@ -169,13 +187,14 @@ type rows struct {
 	t, y          []int32
 }
 
-// run shows every noisy image to network, batch by batch, and what it answers to keep.
-func (p *Probe) run(ctx context.Context, network func(x []float32, t, y []int32) ([]float32, error), keep func(b *rows, out []float32) error) error {
-	total, dim := len(p.Tasks)*len(p.Timesteps)*p.Images, p.tasks[0].Data.Dim
+// run shows every noisy image of the tasks from .. to-1 to network, batch by batch, and what it answers to keep.
+func (p *Probe) run(ctx context.Context, from, to int, network func(x []float32, t, y []int32) ([]float32, error), keep func(b *rows, out []float32) error) error {
+	perTask, dim := len(p.Timesteps)*p.Images, p.tasks[0].Data.Dim
+	first, total := from*perTask, to*perTask
 	b := &rows{dim: dim, x: make([]float32, p.batch*dim), t: make([]int32, p.batch), y: make([]int32, p.batch)}
-	for b.first = 0; b.first < total; b.first += p.batch {
+	for b.first = first; b.first < total; b.first += p.batch {
 		if err := ctx.Err(); err != nil {
-			return errors.WithMessagef(err, "dynamics: stopped after %d of %d rows", b.first, total)
+			return errors.WithMessagef(err, "dynamics: stopped after %d of %d rows", b.first-first, total-first)
 		}
 		b.n = min(p.batch, total-b.first)
 		parallel.For(p.batch, func(r int) {

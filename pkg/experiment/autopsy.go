@@ -104,18 +104,32 @@ func (r *run) autopsyRows() int {
 // snapshots is one compiled network that takes the weights of any of a run's tasks.
 type snapshots struct {
 	network *diffusion.Network
+	loop    *cl.Loop
 	dir     string
 	loaded  int // the task whose weights it has; -1: unknown
+	asked   int // the task that it generates, where it depends on that
 }
 
-// use loads the weights kept after a task, unless they are there.
-func (s *snapshots) use(task int) error {
-	if s.loaded == task {
+// asTrained asks for the network as training left it, whatever task is to be generated.
+const asTrained = -1
+
+// use loads the weights kept after a task and, where the network depends on the task at sampling, makes them those that
+// generate the task asked for; unless they are there.
+func (s *snapshots) use(task, asked int) error {
+	if s.loaded == task && (s.asked == asked || !s.loop.Switches()) {
 		return nil
 	}
-	s.loaded = -1
+	s.loaded, s.asked = -1, asked
+	if err := s.loop.UseTask(asTrained); err != nil {
+		return err
+	}
 	if err := s.network.Load(snapshotFolder(s.dir, task)); err != nil {
 		return errors.WithMessagef(err, "the network kept after task %d; remove the run folder to start again", task+1)
+	}
+	if asked != asTrained {
+		if err := s.loop.UseTask(asked); err != nil {
+			return err
+		}
 	}
 	s.loaded = task
 	return nil
@@ -124,13 +138,13 @@ func (s *snapshots) use(task int) error {
 // after is the network after a task as samplers see it.
 type after struct {
 	*snapshots
-	task int
-	ema  bool
+	task, asked int
+	ema         bool
 }
 
 // Output implements [diffusion.Denoiser].
 func (a after) Output(x []float32, t, y []int32) ([]float32, error) {
-	if err := a.use(a.task); err != nil {
+	if err := a.use(a.task, a.asked); err != nil {
 		return nil, err
 	}
 	return a.network.Denoiser(a.ema).Output(x, t, y)
@@ -191,7 +205,7 @@ func (r *run) makeAutopsy(ctx context.Context) error {
 	for _, t := range timesteps {
 		a.LogSNR = append(a.LogSNR, process.LogSNR(t))
 	}
-	nets := &snapshots{network: r.loop.Network, dir: r.dir, loaded: -1}
+	nets := &snapshots{network: r.loop.Network, loop: r.loop, dir: r.dir, loaded: -1}
 	last := len(b.Tasks) - 1
 	for task := range last {
 		s, err := r.stitch(ctx, nets, task, last)
@@ -206,7 +220,7 @@ func (r *run) makeAutopsy(ctx context.Context) error {
 	if a.Interference, err = r.interference(ctx, nets, timesteps); err != nil {
 		return err
 	}
-	if err := nets.use(last); err != nil {
+	if err := nets.use(last, asTrained); err != nil {
 		return err
 	}
 	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
@@ -243,7 +257,7 @@ func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dyn
 	if s.Thresholds, err = thresholds(sampler, r.loop.Network.Process.Schedule, c.Autopsy.Thresholds); err != nil {
 		return nil, err
 	}
-	before, final := after{nets, task, c.Evaluate.EMA}, after{nets, last, c.Evaluate.EMA}
+	before, final := after{nets, task, task, c.Evaluate.EMA}, after{nets, last, task, c.Evaluate.EMA}
 	for _, way := range []struct {
 		high, low after
 		curve     *dynamics.StitchCurve
@@ -300,7 +314,7 @@ func (r *run) drift(ctx context.Context, nets *snapshots, timesteps []int) ([]dy
 		}
 		var at [2]*dynamics.Activations
 		for i, of := range []int{task, last} {
-			if err := nets.use(of); err != nil {
+			if err := nets.use(of, task); err != nil {
 				return nil, err
 			}
 			start := time.Now()
@@ -329,7 +343,7 @@ func (r *run) interference(ctx context.Context, nets *snapshots, timesteps []int
 	defer gradient.Close()
 	var all []dynamics.Interference
 	for task := 1; task < len(b.Tasks); task++ {
-		if err := nets.use(task - 1); err != nil {
+		if err := nets.use(task-1, asTrained); err != nil {
 			return nil, err
 		}
 		var old []*datasets.Images

@@ -59,51 +59,60 @@ func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD,
 		ode = d
 	}
 	var out []TaskBPD
-	for k, task := range t.Benchmark.Tasks {
-		data := firstImages(task.Test, task.Classes, o.Images)
-		settings := likelihood.DefaultOptions()
-		settings.Batch, settings.Seed = o.Batch, o.Seed
-		if o.Progress != nil {
-			settings.Progress = func(done, total int) { o.Progress(k, done, total) }
-		}
-		r := TaskBPD{Task: k, Name: task.Name, Images: data.N}
-		if o.Terms > 0 {
-			e, err := likelihood.EstimateBPD(ctx, t.Network.Process, t.Denoiser(0), data, settings,
-				likelihood.EstimateOptions{Method: likelihood.Stratified, Terms: o.Terms, Seed: o.Seed})
-			if err != nil {
-				return nil, err
-			}
-			r.BPD, r.SE = e.MeanBPD()
+	for k := range t.Benchmark.Tasks {
+		err := t.AtTask(k, func() error {
+			r, err := t.taskBPD(ctx, k, ode, dir, o)
 			out = append(out, r)
-			continue
-		}
-		terms, err := likelihood.Bound(ctx, t.Network.Process, t.Denoiser(0), data, nil, settings)
+			return err
+		})
 		if err != nil {
-			return nil, err
-		}
-		parts, err := terms.Parts()
-		if err != nil {
-			return nil, err
-		}
-		r.BPD, r.SE, r.Parts = parts.TotalBPD, parts.SE, &parts
-		if ode != nil {
-			if err := t.odeBPD(ctx, ode, data, terms, o, &r); err != nil {
-				return nil, err
-			}
-		}
-		out = append(out, r)
-		if dir == "" {
-			continue
-		}
-		folder := filepath.Join(dir, "likelihood")
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return nil, err
-		}
-		if err := terms.Save(filepath.Join(folder, fmt.Sprintf("task_%d.safetensors", k))); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// taskBPD measures one task's test images; ode is nil where it is not asked for.
+func (t *Trained) taskBPD(ctx context.Context, k int, ode likelihood.Differentiable, dir string, o BPDOptions) (TaskBPD, error) {
+	task := t.Benchmark.Tasks[k]
+	data := firstImages(task.Test, task.Classes, o.Images)
+	settings := likelihood.DefaultOptions()
+	settings.Batch, settings.Seed = o.Batch, o.Seed
+	if o.Progress != nil {
+		settings.Progress = func(done, total int) { o.Progress(k, done, total) }
+	}
+	r := TaskBPD{Task: k, Name: task.Name, Images: data.N}
+	if o.Terms > 0 {
+		e, err := likelihood.EstimateBPD(ctx, t.Network.Process, t.Denoiser(0), data, settings,
+			likelihood.EstimateOptions{Method: likelihood.Stratified, Terms: o.Terms, Seed: o.Seed})
+		if err != nil {
+			return r, err
+		}
+		r.BPD, r.SE = e.MeanBPD()
+		return r, nil
+	}
+	terms, err := likelihood.Bound(ctx, t.Network.Process, t.Denoiser(0), data, nil, settings)
+	if err != nil {
+		return r, err
+	}
+	parts, err := terms.Parts()
+	if err != nil {
+		return r, err
+	}
+	r.BPD, r.SE, r.Parts = parts.TotalBPD, parts.SE, &parts
+	if ode != nil {
+		if err := t.odeBPD(ctx, ode, data, terms, o, &r); err != nil {
+			return r, err
+		}
+	}
+	if dir == "" {
+		return r, nil
+	}
+	folder := filepath.Join(dir, "likelihood")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return r, err
+	}
+	return r, terms.Save(filepath.Join(folder, fmt.Sprintf("task_%d.safetensors", k)))
 }
 
 // odeBPD adds the likelihood by the ODE of the first images, at the default tolerances, and the bound on them.

@@ -274,8 +274,14 @@ func (c Config) Validate() error {
 			return errors.Errorf("bpd.outside: no set is named %q%s; known are %v", name, cl.DidYouMean(name, known), known)
 		}
 	}
-	_, err = cl.New(c.Strategy)
-	return err
+	strategy, err := cl.New(c.Strategy)
+	if err != nil {
+		return err
+	}
+	if len(c.BPD.Outside) > 0 && strategy.Info().TaskAtSampling {
+		return errors.Errorf("bpd.outside measures images that belong to no task, but the network of %s depends on the task; leave one of them out", c.Strategy.Name)
+	}
+	return nil
 }
 
 // RunName is the folder of a run: its own name, or strategy, settings, variant and seed.

@@ -158,11 +158,13 @@ func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows 
 	e := results.Evaluation{AfterTask: l.LastTask(), Step: l.Position.Total}
 	samples := make([]*metrics.Samples, len(m.bench.Tasks))
 	for j := range m.bench.Tasks {
-		s, err := m.sample(ctx, l.Network, j, progress)
+		err := l.AtTask(j, func() (err error) {
+			samples[j], err = m.sample(ctx, l.Network, j, progress)
+			return err
+		})
 		if err != nil {
 			return e, nil, err
 		}
-		samples[j] = s
 	}
 	copies := metrics.CopySets{Train: m.train}
 	if stored := l.Strategy.Stored().Images; stored != nil && stored.N > 0 {

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"slices"
 
 	"github.com/pkg/errors"
 
@@ -11,13 +12,10 @@ import (
 )
 
 // Draw samples count images of each class and returns them flat, [len(classes)·count, H, W, C] in [-1, 1], class by
-// class. Without classes it draws all of the benchmark's. An unconditional network is drawn from once a class asked for.
+// class. Without classes it draws all of the benchmark's, task by task. An unconditional network is drawn from once a class
+// asked for. Where the network depends on the task at sampling ([cl.Switcher]) the class says which task is meant; it is
+// an error to name one that is in several tasks.
 func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) ([]float32, error) {
-	if len(classes) == 0 {
-		for _, task := range t.Benchmark.Tasks {
-			classes = append(classes, task.Classes...)
-		}
-	}
 	if count < 1 {
 		return nil, errors.Errorf("%d images of each class; need at least 1", count)
 	}
@@ -25,16 +23,62 @@ func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler di
 		return nil, errors.Errorf("guidance is %g; it needs 0 or more, and a network trained with loop.label_dropout above 0", guidance)
 	}
 	var labels []int32
-	for _, class := range classes {
-		if class < 0 || class >= len(t.Benchmark.ClassNames) {
-			return nil, errors.Errorf("class %d; need 0 to %d: %v", class, len(t.Benchmark.ClassNames)-1, t.Benchmark.ClassNames)
-		}
+	var of []int // the task of each label
+	add := func(class, task int) {
 		for range count {
-			labels = append(labels, int32(class))
+			labels, of = append(labels, int32(class)), append(of, task)
+		}
+	}
+	for _, class := range classes {
+		task, err := t.taskOf(class)
+		if err != nil {
+			return nil, err
+		}
+		add(class, task)
+	}
+	if len(classes) == 0 {
+		for k, task := range t.Benchmark.Tasks {
+			for _, class := range task.Classes {
+				add(class, k)
+			}
 		}
 	}
 	b := t.Benchmark
-	return diffusion.Sample(ctx, t.Network.Process, t.Denoiser(guidance), b.C, b.H*b.W*b.C, labels, sampler, min(100, len(labels)), nil)
+	if !t.loop.Switches() {
+		return diffusion.Sample(ctx, t.Network.Process, t.Denoiser(guidance), b.C, b.H*b.W*b.C, labels, sampler, min(100, len(labels)), nil)
+	}
+	var all []float32
+	for from := 0; from < len(labels); from += count {
+		err := t.AtTask(of[from], func() error {
+			seeded := sampler
+			seeded.Seed += uint64(from) // rows of one class after another, each from noise of its own
+			images, err := diffusion.Sample(ctx, t.Network.Process, t.Denoiser(guidance), b.C, b.H*b.W*b.C, labels[from:from+count], seeded, min(100, count), nil)
+			all = append(all, images...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// taskOf is the task that a class belongs to; of several it is the first, unless the network depends on which.
+func (t *Trained) taskOf(class int) (int, error) {
+	if class < 0 || class >= len(t.Benchmark.ClassNames) {
+		return 0, errors.Errorf("class %d; need 0 to %d: %v", class, len(t.Benchmark.ClassNames)-1, t.Benchmark.ClassNames)
+	}
+	task, found := 0, 0
+	for k := len(t.Benchmark.Tasks) - 1; k >= 0; k-- {
+		if slices.Contains(t.Benchmark.Tasks[k].Classes, class) {
+			task, found = k, found+1
+		}
+	}
+	if t.loop.Switches() && found != 1 {
+		return 0, errors.Errorf("class %d is in %d tasks, and the network of %s depends on the task; name no classes to draw those of every task",
+			class, found, t.Config.Strategy.Name)
+	}
+	return task, nil
 }
 
 // DrawGrid is [Trained.Draw] written to path as a PNG, a row a class.

@@ -80,13 +80,22 @@ func (r *run) reference(j int) *likelihood.Data {
 	return firstImages(images, t.Classes, r.config.BPD.Images)
 }
 
+// estimateTask is estimate on the reference images of task j, by the network that generates it.
+func (r *run) estimateTask(ctx context.Context, j int, p *diffusion.Process, change func(*likelihood.Options)) (e *likelihood.Estimate, err error) {
+	err = r.loop.AtTask(j, func() (err error) {
+		e, err = r.estimate(ctx, p, r.reference(j), change)
+		return err
+	})
+	return e, err
+}
+
 // measureBPD adds the likelihood of every task's images to an evaluation.
 func (r *run) measureBPD(ctx context.Context, e *results.Evaluation) error {
 	if r.config.BPD.Images == 0 {
 		return nil
 	}
 	for j := range e.Tasks {
-		estimate, err := r.estimate(ctx, r.loop.Network.Process, r.reference(j), nil)
+		estimate, err := r.estimateTask(ctx, j, r.loop.Network.Process, nil)
 		if err != nil {
 			return err
 		}
@@ -150,7 +159,7 @@ func (r *run) measureSensitivity(ctx context.Context) error {
 		}
 		v := results.BPDVariant{Name: way.name, Variance: way.variance, Clip: way.clip, CDF: way.cdf}
 		for j := range r.loop.Benchmark.Tasks {
-			e, err := r.estimate(ctx, p, r.reference(j), func(o *likelihood.Options) { o.Clip, o.CDF = way.clip, way.cdf })
+			e, err := r.estimateTask(ctx, j, p, func(o *likelihood.Options) { o.Clip, o.CDF = way.clip, way.cdf })
 			if err != nil {
 				return err
 			}

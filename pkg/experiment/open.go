@@ -15,6 +15,8 @@ type Trained struct {
 	Benchmark *datasets.Benchmark
 	Network   *diffusion.Network
 	Position  cl.Position
+
+	loop *cl.Loop
 }
 
 // OpenTrained loads the network of the run in the folder dir, finished or not.
@@ -32,8 +34,12 @@ func OpenTrained(back compute.Backend, dir string) (*Trained, error) {
 	} else if !found {
 		return nil, errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, dir)
 	}
-	return &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position}, nil
+	return &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position, loop: r.loop}, nil
 }
+
+// AtTask calls f while Network is the one that generates a task's classes, see [cl.Loop.AtTask]. It matters for strategies
+// whose network depends on the task at sampling: outside of AtTask it is as training left it.
+func (t *Trained) AtTask(task int, f func() error) error { return t.loop.AtTask(task, f) }
 
 // Denoiser is the trained network as samplers see it, with the run's choice of weights and its own guidance.
 func (t *Trained) Denoiser(guidance float64) diffusion.Denoiser {

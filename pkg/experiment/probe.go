@@ -101,7 +101,11 @@ func (r *run) measureDynamics(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
-	snapshot, err := r.probe.Measure(ctx, l.Network.Denoiser(r.config.Evaluate.EMA))
+	at := l.AtTask
+	if !l.Switches() {
+		at = nil
+	}
+	snapshot, err := r.probe.MeasureAt(ctx, l.Network.Denoiser(r.config.Evaluate.EMA), at)
 	if err != nil {
 		return err
 	}

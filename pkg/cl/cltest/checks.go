@@ -2,6 +2,7 @@ package cltest
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"strings"
 
@@ -246,6 +247,69 @@ func seesDeclared(r *rig, newStrategy func() cl.Strategy, o Options) error {
 	}}
 	_, err := r.run(w, seed)
 	return err
+}
+
+// toldAtSampling: a strategy that is not to be told the task at sampling has one network for all; one that is has a
+// network of its own for a task before, and whoever asks for it, and fails on the way, leaves network and state bit for bit.
+func toldAtSampling(r *rig, newStrategy func() cl.Strategy, _ Options) error {
+	l, err := r.open(newStrategy(), seed)
+	if err != nil {
+		return err
+	}
+	said := l.Strategy.Info().TaskAtSampling
+	stop, differs := errors.New("stop"), false
+	for !l.Done() {
+		if l.PhaseDone() {
+			if err := l.EndPhase(context.Background()); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := l.Step(); err != nil {
+			return err
+		}
+		before, err := r.save(l, 0)
+		if err != nil {
+			return err
+		}
+		for task := range tasks {
+			var at point
+			look := func() (err error) {
+				if at, err = r.save(l, 0); err == nil {
+					err = stop
+				}
+				return err
+			}
+			if said {
+				err = l.AtTask(task, look)
+			} else if s, ok := l.Strategy.(cl.Switcher); ok {
+				if err = s.UseTask(task); err == nil {
+					err = look()
+				}
+			} else {
+				continue
+			}
+			if err != stop {
+				return errors.Errorf("what is done for task %d at sampling ends with %v", task, err)
+			}
+			changed := !bytes.Equal(at.network, before.network)
+			differs = differs || changed && task < l.LastTask()
+			if changed && !said {
+				return errors.Errorf("the network depends on the task at sampling, but Info does not say so")
+			}
+			after, err := r.save(l, 0)
+			if err == nil {
+				err = same(before, after)
+			}
+			if err != nil {
+				return errors.WithMessagef(err, "back from sampling task %d", task)
+			}
+		}
+	}
+	if said && !differs {
+		return errors.New("Info says that the network depends on the task at sampling, but it is the same for all tasks")
+	}
+	return nil
 }
 
 // leavesTasks: the images a strategy is given stay as they are.

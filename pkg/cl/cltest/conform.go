@@ -37,6 +37,7 @@ var checks = []check{
 	{"reports what it stores", false, reportsStored},
 	{"reports what it costs", false, reportsCost},
 	{"sees only what it declares", false, seesDeclared},
+	{"is told the task at sampling only if it says so", false, toldAtSampling},
 	{"leaves the tasks alone", false, leavesTasks},
 	{"refuses a wrong state", false, refusesState},
 }

@@ -6,6 +6,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
 )
 
 // altered is experience replay with some of its methods replaced.
@@ -18,6 +19,38 @@ type altered struct {
 	stored     func(cl.Stored) cl.Stored
 	state      func() ([]byte, error)
 	restore    func([]byte) error
+	useTask    func(task int, of cl.Setup) error
+	setup      cl.Setup
+}
+
+func (a *altered) Begin(s cl.Setup) error {
+	a.setup = s
+	return a.ER.Begin(s)
+}
+
+func (a *altered) UseTask(task int) error {
+	if a.useTask == nil {
+		return nil
+	}
+	return a.useTask(task, a.setup)
+}
+
+// told says of a strategy that it is told the task at sampling.
+func told(i cl.Info) cl.Info {
+	i.TaskAtSampling = true
+	return i
+}
+
+// negate changes the sign of the weights, or of their averages, for the first task.
+func negate(task int, n *diffusion.Network, averages bool) error {
+	w, err := n.Weights(averages)
+	if err != nil || task != 0 {
+		return err
+	}
+	for i := range w {
+		w[i] = -w[i]
+	}
+	return n.SetWeights(w, averages)
 }
 
 func (a *altered) Info() cl.Info {
@@ -211,6 +244,24 @@ func TestChecksCatch(t *testing.T) {
 		}},
 		{"sees only what it declares", "images of its own making", "image of no task", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { s.Batch.X[0] = -s.Batch.X[0] / 2; return nil }
+		}},
+		{"is told the task at sampling only if it says so", "does not say so", "does not say so", func(a *altered) {
+			a.useTask = func(task int, of cl.Setup) error { return negate(task, of.Network, true) }
+		}},
+		{"is told the task at sampling only if it says so", "says so for nothing", "the same for all tasks", func(a *altered) {
+			a.info = told
+		}},
+		{"is told the task at sampling only if it says so", "changes its state", "the strategy's state differs", func(a *altered) {
+			a.info = told
+			a.useTask = func(task int, of cl.Setup) error {
+				a.ER.Buffer = 12
+				_ = a.ER.EndTask(task, NewBenchmark().Tasks[0].Train)
+				return negate(task, of.Network, true)
+			}
+		}},
+		{"is told the task at sampling only if it says so", "changes what the loop does not put back", "the network differs", func(a *altered) {
+			a.info = told
+			a.useTask = func(_ int, of cl.Setup) error { return of.Network.ResetOptimizer() }
 		}},
 		{"leaves the tasks alone", "writes into the images", "changed in the run", func(a *altered) {
 			a.endTask = func(_ int, im *datasets.Images) error { im.Pixels[100] ^= 1; return nil }

@@ -69,6 +69,14 @@ func (w *watch) Restarts() bool {
 	return ok && r.Restarts()
 }
 
+// UseTask hands on what the interface inside hides.
+func (w *watch) UseTask(task int) error {
+	if s, ok := w.Strategy.(cl.Switcher); ok {
+		return s.UseTask(task)
+	}
+	return nil
+}
+
 // BeginTask hands on what the interface inside hides.
 func (w *watch) BeginTask(task int, train *datasets.Images) error {
 	if b, ok := w.Strategy.(cl.Beginner); ok {
