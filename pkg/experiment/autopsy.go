@@ -60,30 +60,10 @@ func (r *run) keepSnapshot() error {
 	if _, err := os.Stat(final); err == nil {
 		return nil // kept before the run was interrupted; the network is the same bit for bit
 	}
-	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
+	if err := clearUnfinished(filepath.Dir(final)); err != nil {
 		return err
 	}
-	unfinished, err := filepath.Glob(filepath.Join(filepath.Dir(final), ".writing-*"))
-	if err != nil {
-		return err
-	}
-	for _, folder := range unfinished { // of a process that was killed
-		if err := os.RemoveAll(folder); err != nil {
-			return err
-		}
-	}
-	temporary, err := os.MkdirTemp(filepath.Dir(final), ".writing-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temporary)
-	if err := r.loop.Network.Save(temporary); err != nil {
-		return errors.WithMessage(err, "snapshot")
-	}
-	if err := os.Chmod(temporary, 0o755); err != nil {
-		return err
-	}
-	return errors.Wrap(os.Rename(temporary, final), "snapshot")
+	return errors.WithMessage(writeFolder(final, r.loop.Network.Save), "snapshot")
 }
 
 // hasAutopsy says whether there will be one: joint training has no moment before forgetting.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/pkg/errors"
 
@@ -54,9 +53,6 @@ func (r *run) saveCheckpoint() error {
 		return errors.Wrap(err, "checkpoint")
 	}
 	folder := filepath.Join(r.dir, "checkpoints")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
 	// Names sort by time. The end of a phase has two: after its last step, and, as step 0 of the next phase, after
 	// the measurements and the strategy's own work.
 	p := r.state.Position
@@ -64,24 +60,15 @@ func (r *run) saveCheckpoint() error {
 	if _, err := os.Stat(final); err == nil {
 		return nil // this very moment is already kept
 	}
-	temporary, err := os.MkdirTemp(folder, ".writing-")
+	err = writeFolder(final, func(temporary string) error {
+		if err := r.loop.Network.Save(temporary); err != nil {
+			return err
+		}
+		return atomicfile.Write(filepath.Join(temporary, "state.json"), text)
+	})
 	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temporary)
-	if err := r.loop.Network.Save(temporary); err != nil {
 		return errors.WithMessage(err, "checkpoint")
 	}
-	if err := atomicfile.Write(filepath.Join(temporary, "state.json"), text); err != nil {
-		return err
-	}
-	if err := os.Chmod(temporary, 0o755); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, final); err != nil {
-		return errors.Wrap(err, "checkpoint")
-	}
-	syncFolder(folder)
 	names, err := checkpoints(r.dir)
 	if err != nil {
 		return err
@@ -97,7 +84,11 @@ func (r *run) saveCheckpoint() error {
 // checkpoints lists the complete checkpoints of a run folder, oldest first, and clears away what a killed process
 // left unfinished.
 func checkpoints(dir string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, "checkpoints"))
+	folder := filepath.Join(dir, "checkpoints")
+	if err := clearUnfinished(folder); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(folder)
 	if os.IsNotExist(err) {
 		return nil, nil
 	}
@@ -106,17 +97,54 @@ func checkpoints(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		switch {
-		case strings.HasPrefix(e.Name(), ".writing-"):
-			if err := os.RemoveAll(filepath.Join(dir, "checkpoints", e.Name())); err != nil {
-				return nil, err
-			}
-		case e.IsDir():
+		if e.IsDir() {
 			names = append(names, e.Name())
 		}
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// unfinished begins the names of folders that are being written.
+const unfinished = ".writing-"
+
+// writeFolder makes the folder final by write, which is given a temporary one beside it: a process killed at any moment
+// leaves all of it or nothing.
+func writeFolder(final string, write func(temporary string) error) error {
+	parent := filepath.Dir(final)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	temporary, err := os.MkdirTemp(parent, unfinished)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temporary)
+	if err := write(temporary); err != nil {
+		return err
+	}
+	if err := os.Chmod(temporary, 0o755); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, final); err != nil {
+		return err
+	}
+	syncFolder(parent)
+	return nil
+}
+
+// clearUnfinished removes from parent what a killed process was writing with writeFolder.
+func clearUnfinished(parent string) error {
+	left, err := filepath.Glob(filepath.Join(parent, unfinished+"*"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range left {
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // restore brings the run to its newest checkpoint, if it has one, and says whether it did.

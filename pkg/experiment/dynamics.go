@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -44,7 +43,7 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 	bySeed := map[string][][]float64{}
 	var probe string
 	for i, r := range study.Runs {
-		s, err := loadSeries(study.Dirs[i], r.Name)
+		s, err := dynamics.LoadSeries(results.BesideRun(study.Dirs[i], r.Name, results.DynamicsFile))
 		if os.IsNotExist(errors.Cause(err)) {
 			continue
 		}
@@ -88,15 +87,6 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		table.Rows = append(table.Rows, row)
 	}
 	return table, nil
-}
-
-// loadSeries reads the series of the run whose result is in the folder dir: a run folder, or a stored study with its
-// series in dynamics/.
-func loadSeries(dir, name string) (*dynamics.Series, error) {
-	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
-		return dynamics.LoadSeries(filepath.Join(dir, results.DynamicsFile))
-	}
-	return dynamics.LoadSeries(filepath.Join(dir, "dynamics", name+".json"))
 }
 
 // binnedForgetting is the relative increase at a series' last checkpoint, averaged over old tasks, by bin of timesteps.
@@ -175,7 +165,7 @@ func MeasuredTimesteps(dir string) ([]float64, error) {
 		if r.Strategy.Name != report.Finetune {
 			continue
 		}
-		s, err := loadSeries(study.Dirs[i], r.Name)
+		s, err := dynamics.LoadSeries(results.BesideRun(study.Dirs[i], r.Name, results.DynamicsFile))
 		if err != nil {
 			return nil, errors.WithMessagef(err, "run %s; make it with --set probe.every=50", r.Name)
 		}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +50,7 @@ func OpenDynamics(dirs ...string) (*Dynamics, error) {
 		series: map[*results.Run]*dynamics.Series{}, autopsies: map[*results.Run]*dynamics.Autopsy{},
 	}
 	for i, r := range study.Runs {
-		s, err := dynamics.LoadSeries(besideRun(study.Dirs[i], r.Name, results.DynamicsFile))
+		s, err := dynamics.LoadSeries(results.BesideRun(study.Dirs[i], r.Name, results.DynamicsFile))
 		if err == nil {
 			// Training on all tasks at once has no moment before forgetting.
 			if s.LearnedAt(0) >= 0 {
@@ -61,7 +59,7 @@ func OpenDynamics(dirs ...string) (*Dynamics, error) {
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		a, err := dynamics.LoadAutopsy(besideRun(study.Dirs[i], r.Name, results.AutopsyFile))
+		a, err := dynamics.LoadAutopsy(results.BesideRun(study.Dirs[i], r.Name, results.AutopsyFile))
 		if err == nil {
 			d.autopsies[r] = a
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -72,15 +70,6 @@ func OpenDynamics(dirs ...string) (*Dynamics, error) {
 		return nil, errors.Errorf("no run in %s was probed along training; %s makes such runs, and `--store DIR` keeps them as a study", d.from, autopsyCommand)
 	}
 	return d, d.validate()
-}
-
-// besideRun is where a file of the run is whose result lies in the folder dir: beside it in a run folder, in a folder
-// of its kind in a stored study.
-func besideRun(dir, run, file string) string {
-	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
-		return filepath.Join(dir, file)
-	}
-	return filepath.Join(dir, strings.TrimSuffix(file, ".json"), run+".json")
 }
 
 // validate reports runs whose measurements cannot be averaged or compared place by place.

@@ -17,6 +17,15 @@ const (
 	AutopsyFile  = "autopsy.json"  // what the networks kept after each task tell of forgetting
 )
 
+// BesideRun is where a file of the run is, DynamicsFile or AutopsyFile, whose result lies in the folder dir: beside it in
+// a run folder, in a folder of its kind in a stored study.
+func BesideRun(dir, run, file string) string {
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+		return filepath.Join(dir, file)
+	}
+	return filepath.Join(dir, strings.TrimSuffix(file, ".json"), run+".json")
+}
+
 // Store keeps runs as a study small enough to be committed: from the run folders below dir it writes NAME.json of
 // each run to the folder to, the sample grids of the first run of each strategy label to its samples, what runs
 // measured along training to its dynamics, and their autopsies to its autopsy.
