@@ -51,7 +51,7 @@ func main() {
 		PersistentPreRun: func(*cobra.Command, []string) { usage = false },
 	}
 	usage = true // until a command's own work begins, an error is one of usage
-	root.AddCommand(setupCommand(), labCommand(), benchCommand(), runCommand(), resumeCommand(), sampleCommand(),
+	root.AddCommand(setupCommand(), labCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), sampleCommand(),
 		bpdCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -129,6 +129,9 @@ func benchCommand() *cobra.Command {
 				}
 				label = configPath
 			}
+			if g.Tuned && !cmd.Flags().Changed("sweep") {
+				g.Sweeps = nil // the default sweep would undo what was tuned
+			}
 			configs, err := g.Configs(label, text)
 			if err != nil {
 				return err
@@ -139,7 +142,7 @@ func benchCommand() *cobra.Command {
 			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
 				return err
 			}
-			runs, err := doStudy(cmd.Context(), experiment.Study{Dir: dir, Runs: configs}, workers)
+			runs, err := doStudy(cmd.Context(), experiment.Study{Dir: dir, Runs: configs}, workers, nil)
 			if err != nil {
 				return err
 			}
@@ -162,10 +165,69 @@ func benchCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&g.Strategies, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare; see `go run . strategies`")
 	c.Flags().StringArrayVar(&g.Sweeps, "sweep", []string{"lambda=1,0.3,0.1"}, "SETTING=VALUE,VALUE,…: one run a value for strategies that have the setting; a setting with a dot is the configuration's, for all")
 	c.Flags().StringArrayVar(&g.Variants, "variant", nil, "\"NAME: KEY=VALUE KEY=VALUE …\": every run once more under these settings, called so; may be repeated")
+	c.Flags().BoolVar(&g.Tuned, "tuned", false, "run strategies at the settings that `go run . search` has chosen; a setting that is swept is not taken from there")
 	c.Flags().IntVar(&g.Seeds, "seeds", 1, "runs of each, with seeds 0, 1, …")
 	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and stop")
 	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
+	return c
+}
+
+func searchCommand() *cobra.Command {
+	var (
+		s          experiment.Search
+		dir, store string
+		workers    int
+		dryRun     bool
+	)
+	c := &cobra.Command{
+		Use: "search", Short: "Choose the settings of strategies on validation images, with the same budget for each", Args: cobra.NoArgs,
+		Long: "Search trains every strategy once for each candidate on its card (pkg/cl/cards), on a short benchmark, and keeps the\n" +
+			"candidate with the lowest FID against validation images in pkg/cl/tuned, with what else was tried and how. Test images\n" +
+			"are not looked at. `go run . bench --tuned` runs strategies at the settings kept. Interrupted, the same command goes on.",
+		Example: "  go run . search\n  go run . search --strategies er,ewc --seeds 2 --store runs/tuned\n" +
+			"  go run . search --set loop.steps_per_task=300 --dir runs/search300 --store runs/tuned300\n  go run . search --dry-run",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			trials, err := s.Trials()
+			if err != nil {
+				return err
+			}
+			if err := s.CheckStore(store, trials); err != nil {
+				return err
+			}
+			study := experiment.SearchStudy(dir, trials)
+			fmt.Printf("Settings over the quick benchmark's:\n  %s\n", strings.Join(s.Overrides(), "\n  "))
+			if dryRun {
+				return listRuns(study.Runs)
+			}
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+				return err
+			}
+			runs, err := doStudy(cmd.Context(), study, workers, func(_ experiment.Config, err error) bool { return experiment.Diverged(err) })
+			if err != nil {
+				return err
+			}
+			choices, err := s.Choose(trials, runs, commandLine())
+			if err != nil {
+				return err
+			}
+			for i := range choices {
+				if err := choices[i].Tuning.Save(store, choices[i].Strategy); err != nil {
+					return err
+				}
+			}
+			fmt.Print("\n" + experiment.SearchTable(choices))
+			fmt.Printf("\nChosen settings: %s\n", store)
+			return nil
+		},
+	}
+	c.Flags().StringSliceVar(&s.Strategies, "strategies", nil, "strategies to search; default: all that have candidates")
+	c.Flags().StringVar(&dir, "dir", filepath.Join("runs", "search"), "folder of the run folders")
+	c.Flags().StringVar(&store, "store", filepath.Join("pkg", "cl", "tuned"), "folder of the chosen settings, a file a strategy")
+	c.Flags().StringArrayVar(&s.Set, "set", nil, "one setting, KEY=VALUE, over the search's own; may be repeated")
+	c.Flags().IntVar(&s.Seeds, "seeds", 1, "runs of each candidate")
+	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and stop")
 	return c
 }
 
@@ -186,8 +248,8 @@ func listRuns(configs []experiment.Config) error {
 	return nil
 }
 
-// doStudy runs a study in processes of this program and shows its progress.
-func doStudy(ctx context.Context, s experiment.Study, workers int) ([]*results.Run, error) {
+// doStudy runs a study in processes of this program and shows its progress; missing says which failures it can do without.
+func doStudy(ctx context.Context, s experiment.Study, workers int, missing func(experiment.Config, error) bool) ([]*results.Run, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -198,7 +260,7 @@ func doStudy(ctx context.Context, s experiment.Study, workers int) ([]*results.R
 	}
 	command := commandLine()
 	show := studyDisplay(os.Stderr)
-	runs, err := s.Do(ctx, experiment.StudyOptions{Workers: workers, Log: os.Stderr, Progress: show, Command: command,
+	runs, err := s.Do(ctx, experiment.StudyOptions{Workers: workers, Log: os.Stderr, Progress: show, Command: command, Missing: missing,
 		Spawn: experiment.Processes(workers, self, "resume", "--progress=json", "--command="+command)})
 	fmt.Fprintln(os.Stderr)
 	return runs, err

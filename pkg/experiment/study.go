@@ -28,6 +28,9 @@ type StudyOptions struct {
 	Command  string              // what the user typed, stored with the results
 	Options  Options             // of runs in this process
 
+	// Missing says whether the study can do without a run that failed with err; its result is then nil. nil: it cannot.
+	Missing func(c Config, err error) bool
+
 	// Spawn starts a process that does the run in dir as worker number w (0 .. Workers-1), writes each Progress as a
 	// JSON line to out, and exits with 0 once the run is finished. It must end when ctx does, saving a checkpoint.
 	// nil: the runs are done in this process.
@@ -71,6 +74,7 @@ func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error)
 		queue <- c
 	}
 	close(queue)
+	var missing sync.Map // names of runs that the study does without
 	var wait sync.WaitGroup
 	for w := range max(1, opt.Workers) {
 		wait.Add(1)
@@ -80,7 +84,11 @@ func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error)
 				if ctx.Err() != nil {
 					return
 				}
-				if err := s.do(ctx, c, w, opt, watch); err != nil {
+				err := s.do(ctx, c, w, opt, watch)
+				if err != nil && ctx.Err() == nil && opt.Missing != nil && opt.Missing(c, err) {
+					missing.Store(c.RunName(), true)
+					watch.update(Progress{Run: c.RunName(), Stage: "done", Fraction: 1})
+				} else if err != nil {
 					cancel(errors.WithMessagef(err, "run %s", c.RunName()))
 					return
 				}
@@ -93,6 +101,10 @@ func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error)
 	}
 	var runs []*results.Run
 	for _, c := range s.Runs {
+		if _, ok := missing.Load(c.RunName()); ok {
+			runs = append(runs, nil)
+			continue
+		}
 		r, err := results.Load(filepath.Join(s.Dir, c.RunName(), "result.json"))
 		if err != nil {
 			return nil, err

@@ -21,6 +21,7 @@ type Grid struct {
 	Sweeps   []string
 	Variants []string // "NAME: KEY=VALUE KEY=VALUE …": the same runs under other settings, beside the plain ones
 	Seeds    int      // of each: the configuration's seed and those after it
+	Tuned    bool     // start from the settings that a search has chosen ([cl.TunedSpec]); the configuration and sweeps come over them
 }
 
 // variant is a name for settings that differ from the grid's.
@@ -99,8 +100,20 @@ func (g Grid) variants() ([]variant, error) {
 // has if it is the same.
 func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 	spec := cl.Spec{Name: name}
-	if base.Strategy.Name == name {
-		spec.Settings = base.Strategy.Settings
+	if g.Tuned {
+		var err error
+		if spec, err = cl.TunedSpec(name); err != nil {
+			return nil, err
+		}
+	}
+	if base.Strategy.Name == name && len(base.Strategy.Settings) > 0 {
+		settings := maps.Clone(base.Strategy.Settings)
+		for key, value := range spec.Settings {
+			if _, given := settings[key]; !given {
+				settings[key] = value
+			}
+		}
+		spec.Settings = settings
 	}
 	strategy, err := cl.New(cl.Spec{Name: name})
 	if err != nil {

@@ -1,0 +1,148 @@
+package cl
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// Tuning is the outcome of a search over a method's candidates: tuned/NAME.yaml.
+type Tuning struct {
+	Settings map[string]any `yaml:"settings"`       // the best candidate's
+	Edge     []string       `yaml:"edge,omitempty"` // settings whose best value is an end of the range tried: the optimum may lie beyond
+	Search   SearchRecord   `yaml:"search"`
+}
+
+// SearchRecord says how the settings were chosen.
+type SearchRecord struct {
+	Metric    string       `yaml:"metric"`
+	Budget    SearchBudget `yaml:"budget,flow"`
+	Overrides []string     `yaml:"overrides"` // settings over those of the quick benchmark, KEY=VALUE
+	Commit    string       `yaml:"commit"`
+	Dirty     bool         `yaml:"dirty"` // the checkout had changes
+	Machine   string       `yaml:"machine"`
+	Command   string       `yaml:"command"`
+	Date      string       `yaml:"date"` // of the last run, UTC
+	Trials    []Trial      `yaml:"trials"`
+}
+
+// SearchBudget is what a search spends on a method; it is the same for all.
+type SearchBudget struct {
+	Trials int `yaml:"trials"` // candidates
+	Steps  int `yaml:"steps"`  // optimiser steps of each run
+	Seeds  int `yaml:"seeds"`  // runs of each candidate
+}
+
+// Trial is one candidate and what it came to.
+type Trial struct {
+	Settings map[string]any `yaml:"settings,flow"`
+	Score    float64        `yaml:"score"` // mean over seeds, lower is better; +Inf where training diverged
+}
+
+// Save writes the tuning of a method to the folder store, which is made where it is missing.
+func (t *Tuning) Save(store, name string) error {
+	if err := os.MkdirAll(store, 0o755); err != nil {
+		return errors.WithStack(err)
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "# Written by `go run . search`.\n")
+	encoder := yaml.NewEncoder(&text)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(t); err != nil {
+		return errors.Wrapf(err, "cl: tuning of %s", name)
+	}
+	return atomicfile.Write(filepath.Join(store, name+".yaml"), text.Bytes())
+}
+
+// LoadTunings reads all tunings in a folder that [Tuning.Save] wrote to, by strategy name; none where it does not exist.
+func LoadTunings(store string) (map[string]*Tuning, error) {
+	files, err := filepath.Glob(filepath.Join(store, "*.yaml"))
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	all := map[string]*Tuning{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, errors.WithStack(err)
+		}
+		t := &Tuning{}
+		if err := decodeStrictly(text, t); err != nil {
+			return nil, errors.WithMessage(err, file)
+		}
+		all[strings.TrimSuffix(filepath.Base(file), ".yaml")] = t
+	}
+	return all, nil
+}
+
+// TuningOf reads the search that chose a strategy's settings, or nil where none has been made.
+func TuningOf(name string) (*Tuning, error) {
+	if _, err := create(name); err != nil {
+		return nil, err
+	}
+	t := &Tuning{}
+	if found, err := readDescribed("tuned", name, t); !found || err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Tuned returns the settings that a search has chosen for a strategy, and whether there are such. Those of a [Composite] are
+// the settings of its parts, under their full names.
+func Tuned(name string) (map[string]any, bool) {
+	spec, searched, err := tunedSpec(name, CardOf, TuningOf)
+	return spec.Settings, err == nil && searched
+}
+
+// TunedSpec is a strategy at the settings that a search has chosen for it, or for the parts of a composite; a strategy
+// without candidates, or without a card, stays at its default ones. It is an error where candidates have not been searched yet.
+func TunedSpec(name string) (Spec, error) {
+	spec, _, err := tunedSpec(name, CardOf, TuningOf)
+	return spec, err
+}
+
+// tunedSpec is TunedSpec by given cards and tunings; it also says whether there are any.
+func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(string) (*Tuning, error)) (spec Spec, searched bool, err error) {
+	spec = Spec{Name: name, Settings: map[string]any{}}
+	parts := strings.Split(name, "+")
+	var missing []string
+	for _, part := range parts {
+		card, err := cardOf(part)
+		if err != nil && !errors.Is(err, ErrNoCard) {
+			return Spec{}, false, err
+		}
+		if len(card.Candidates) == 0 {
+			continue
+		}
+		tuning, err := tuningOf(part)
+		if err != nil {
+			return Spec{}, false, err
+		}
+		if tuning == nil {
+			missing = append(missing, part)
+			continue
+		}
+		searched = true
+		for key, value := range tuning.Settings {
+			if len(parts) > 1 {
+				key = part + "_" + key
+			}
+			spec.Settings[key] = value
+		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return Spec{}, false, errors.Errorf("cl: no settings have been chosen for %s yet; search them first: `go run . search --strategies %s`",
+			strings.Join(missing, ", "), strings.Join(missing, ","))
+	}
+	_, err = New(spec)
+	return spec, searched, errors.WithMessagef(err, "tuned settings of %s", name)
+}
