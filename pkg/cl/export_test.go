@@ -27,3 +27,10 @@ func Interference(l *Loop, m *MIR) (images []int, t []int32, change []float64, e
 	}
 	return images, t, change, err
 }
+
+// ForgetRegistered undoes all of [Register].
+func ForgetRegistered() {
+	registered.Lock()
+	defer registered.Unlock()
+	registered.methods = nil
+}

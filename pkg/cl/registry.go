@@ -40,10 +40,11 @@ type Spec struct {
 	Settings map[string]any `yaml:",inline" json:"settings,omitempty"`
 }
 
-// All returns every known strategy with its default settings.
+// All returns every known strategy with its default settings: those of this package, then those registered ([Register]).
 func All() []Strategy {
-	all := make([]Strategy, len(registry))
-	for i, create := range registry {
+	makers := known()
+	all := make([]Strategy, len(makers))
+	for i, create := range makers {
 		all[i] = create()
 	}
 	return all
@@ -84,11 +85,12 @@ func New(spec Spec) (Strategy, error) {
 
 // create returns the method of a name with its default settings.
 func create(name string) (Strategy, error) {
-	i := slices.Index(Names(), name)
-	if i < 0 {
-		return nil, errors.Errorf("cl: no strategy is named %q%s; known are %v, and several joined by \"+\"", name, DidYouMean(name, Names()), Names())
+	for _, s := range All() {
+		if s.Info().Name == name {
+			return s, nil
+		}
 	}
-	return registry[i](), nil
+	return nil, errors.Errorf("cl: no strategy is named %q%s; known are %v, and several joined by \"+\"", name, DidYouMean(name, Names()), Names())
 }
 
 // decode puts settings over those that s has.

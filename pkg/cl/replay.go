@@ -11,7 +11,7 @@ import (
 )
 
 // Replay is what methods with a buffer of old images share: its settings and its bookkeeping. Embed it with the tag
-// `yaml:",inline"`.
+// `yaml:",inline"`. A strategy that embeds it lacks Info, Label and BeforeStep, no more.
 type Replay struct {
 	Buffer int    `yaml:"buffer"` // images kept, >= 1; default 200
 	Rows   int    `yaml:"rows"`   // images replayed a step, >= 0; default 0, the loop's replay_rows
@@ -24,6 +24,15 @@ type Replay struct {
 
 // newReplay returns the default settings.
 func newReplay() Replay { return Replay{Buffer: 200, Policy: memory.NameClassBalanced} }
+
+// NewReplay returns a buffer with the default settings, to embed in a strategy of another package.
+func NewReplay() Replay { return newReplay() }
+
+// Memory is the buffer of old images, empty during the first task and nil before Begin.
+func (r *Replay) Memory() *memory.Buffer { return r.memory }
+
+// Validate implements [Validator].
+func (r *Replay) Validate() error { return r.validate("replay") }
 
 // validate reports the first setting that no run can use.
 func (r *Replay) validate(name string) error {

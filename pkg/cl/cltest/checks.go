@@ -104,9 +104,15 @@ func resumes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 }
 
 // zeroWeight: with its own term weighed by 0 the strategy is fine-tuning, bit for bit.
-func zeroWeight(r *rig, newStrategy func() cl.Strategy, o Options) error {
-	defer r.use(newStrategy())
-	r.use(o.ZeroWeight())
+func zeroWeight(r *rig, newStrategy func() cl.Strategy, o Options) (err error) {
+	defer func() {
+		if back := r.use(newStrategy()); err == nil {
+			err = back
+		}
+	}()
+	if err := r.use(o.ZeroWeight()); err != nil {
+		return err
+	}
 	zero, err := r.run(o.ZeroWeight(), seed)
 	if err != nil {
 		return err
@@ -115,7 +121,9 @@ func zeroWeight(r *rig, newStrategy func() cl.Strategy, o Options) error {
 	usual := r.config
 	defer func() { r.config = usual }()
 	r.config.ReplayRows = r.rows - r.config.FreshRows
-	r.use(&cl.Finetune{})
+	if err := r.use(&cl.Finetune{}); err != nil {
+		return err
+	}
 	finetune, err := r.run(&cl.Finetune{}, seed)
 	if err != nil {
 		return err

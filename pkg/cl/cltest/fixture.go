@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gomlx/compute"
 	"gonum.org/v1/gonum/mat"
 
 	"palimpsest/datasets"
@@ -103,6 +104,15 @@ func NewNetworkOf(t testing.TB, rows int) *diffusion.Network {
 // that need the same share a network.
 func NewNetworkFor(t testing.TB, rows int, s cl.Strategy) *diffusion.Network {
 	t.Helper()
+	n, err := networkFor(func() (compute.Backend, error) { return backendtest.Open(t), nil }, t.TempDir(), rows, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// networkFor is [NewNetworkFor] on the backend that open opens, with its files in dir.
+func networkFor(open func() (compute.Backend, error), dir string, rows int, s cl.Strategy) (*diffusion.Network, error) {
 	k := kindOf(rows, s)
 	shared.Lock()
 	defer shared.Unlock()
@@ -110,22 +120,23 @@ func NewNetworkFor(t testing.TB, rows int, s cl.Strategy) *diffusion.Network {
 		shared.networks, shared.initial = map[kind]*diffusion.Network{}, map[kind][]byte{}
 	}
 	if shared.networks[k] == nil {
-		n, err := newNetwork(t)
+		back, err := open()
+		if err != nil {
+			return nil, err
+		}
+		n, err := newNetwork(back)
 		if err == nil {
 			err = n.Extend(k.extra)
 		}
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		if shared.initial[k], err = save(n, t.TempDir()); err != nil {
-			t.Fatal(err)
+		if shared.initial[k], err = save(n, dir); err != nil {
+			return nil, err
 		}
 		shared.networks[k] = n
 	}
-	if err := load(shared.networks[k], t.TempDir(), shared.initial[k]); err != nil {
-		t.Fatal(err)
-	}
-	return shared.networks[k]
+	return shared.networks[k], load(shared.networks[k], dir, shared.initial[k])
 }
 
 // kindOf is the kind of network that s needs.
@@ -139,7 +150,7 @@ func kindOf(rows int, s cl.Strategy) kind {
 	return k
 }
 
-func newNetwork(t testing.TB) (*diffusion.Network, error) {
+func newNetwork(back compute.Backend) (*diffusion.Network, error) {
 	p, err := diffusion.New(diffusion.Config{T: timesteps, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge})
 	if err != nil {
 		return nil, err
@@ -147,7 +158,7 @@ func newNetwork(t testing.TB) (*diffusion.Network, error) {
 	u := unet.Config{ImageSize: side, Channels: 1, OutChannels: 1, Base: 8, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 4,
 		Dropout: 0.1, Classes: 2 * tasks}
 	train := diffusion.TrainConfig{LearningRate: 1e-3, WarmUp: 3, ClipNorm: 1, EMA: 0.9}
-	return diffusion.NewNetwork(backendtest.Open(t), p, u, train, 1)
+	return diffusion.NewNetwork(back, p, u, train, 1)
 }
 
 // save returns all of a network's state, bit for bit.

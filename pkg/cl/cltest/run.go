@@ -7,7 +7,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gomlx/compute"
+
 	"palimpsest/datasets"
+	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 )
@@ -20,21 +23,32 @@ type rig struct {
 	network *diffusion.Network
 	initial []byte
 	dir     string
-	t       testing.TB
+	backend func() (compute.Backend, error) // the backend of networks not made yet
 }
 
 // newRig is for strategies with as many replay rows as s.
 func newRig(t testing.TB, s cl.Strategy) *rig {
 	t.Helper()
-	r := &rig{bench: NewBenchmark(), config: Config(), dir: t.TempDir(), t: t}
-	r.rows = r.config.FreshRows + replayRows(s, r.config.ReplayRows)
-	r.use(s)
+	r, err := newRigIn(t.TempDir(), func() (compute.Backend, error) { return backendtest.Open(t), nil }, s)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 
+// newRigIn is newRig with its files in dir.
+func newRigIn(dir string, open func() (compute.Backend, error), s cl.Strategy) (*rig, error) {
+	r := &rig{bench: NewBenchmark(), config: Config(), dir: dir, backend: open}
+	r.rows = r.config.FreshRows + replayRows(s, r.config.ReplayRows)
+	return r, r.use(s)
+}
+
 // use takes the network that s needs.
-func (r *rig) use(s cl.Strategy) {
-	r.network, r.initial = NewNetworkFor(r.t, r.rows, s), shared.initial[kindOf(r.rows, s)]
+func (r *rig) use(s cl.Strategy) (err error) {
+	if r.network, err = networkFor(r.backend, r.dir, r.rows, s); err == nil {
+		r.initial = shared.initial[kindOf(r.rows, s)]
+	}
+	return err
 }
 
 // replayRows is the number of replay rows that s has in a loop of the given number.
