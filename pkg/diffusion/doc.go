@@ -22,6 +22,7 @@
 //	[cfg]         Ho, Salimans. Classifier-Free Diffusion Guidance. arXiv:2207.12598
 //	[agem]        Chaudhry et al. Efficient Lifelong Learning with A-GEM. arXiv:1812.00420
 //	[ewc]         Kirkpatrick et al. Overcoming catastrophic forgetting in neural networks. arXiv:1612.00796
+//	[lora]        Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. arXiv:2106.09685
 //	[mas]         Aljundi et al. Memory Aware Synapses: Learning what (not) to forget. arXiv:1711.09601
 //	[rank1]       Rank-1 Fisher EWC for continual diffusion models. arXiv:2509.23593
 //	[si]          Zenke, Poole, Ganguli. Continual Learning Through Synaptic Intelligence. arXiv:1703.04200

@@ -21,13 +21,23 @@ type Extra struct {
 	Projection bool // the gradient projected against that of reference rows: [Batch.Reference]
 	Mask       bool // weights held fixed one by one: [Network.SetMask]
 	Path       bool // the loss's path integral along training: [Network.PathIntegral]
+
+	// LoRA is the rank of adapters beside every kernel, which become weights of the network as all others
+	// ([unet.LoRA]), and LoRAAlpha their scale: [Network.ResetLoRA], [Network.MergeLoRA]. Rank 0: none.
+	LoRA      int
+	LoRAAlpha float64
 }
 
-// Merge declares what either of two methods needs; rank-1 penalties add up.
+// Merge declares what either of two methods needs; rank-1 penalties add up, and of two ranks of adapters the larger holds.
 func (e Extra) Merge(o Extra) Extra {
+	rank, alpha := e.LoRA, e.LoRAAlpha
+	if o.LoRA > rank {
+		rank, alpha = o.LoRA, o.LoRAAlpha
+	}
 	return Extra{
 		Teacher: e.Teacher || o.Teacher, Given: e.Given || o.Given, Penalty: e.Penalty || o.Penalty,
 		Directions: e.Directions + o.Directions, Projection: e.Projection || o.Projection, Mask: e.Mask || o.Mask, Path: e.Path || o.Path,
+		LoRA: rank, LoRAAlpha: alpha,
 	}
 }
 
@@ -81,8 +91,15 @@ func (n *Network) Extend(e Extra) error {
 		return errors.Errorf("diffusion: extending to %+v after the first step; call Extend right after NewNetwork", e)
 	case n.extra.any():
 		return errors.Errorf("diffusion: extended to %+v already, now to %+v; merge what several methods need and call Extend once", n.extra, e)
+	case e.LoRA > 0 && n.built:
+		return errors.Errorf("diffusion: adapters of rank %d for a network that has its weights already; call Extend right after NewNetwork", e.LoRA)
 	}
-	n.extra = e
+	adapted := n.UNet
+	adapted.LoRA = unet.LoRA{Rank: e.LoRA, Alpha: e.LoRAAlpha}
+	if err := adapted.Validate(); err != nil {
+		return err
+	}
+	n.UNet, n.extra = adapted, e
 	if n.built {
 		return n.buildExtra()
 	}

@@ -2,6 +2,7 @@ package diffusion
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 )
 
@@ -9,7 +10,7 @@ import (
 const scopeMask = "mask"
 
 // SetMask says which weights train, [P] in the order of [Network.Weights]; the others keep their value bit for bit, and
-// neither their gradient nor weight decay counts. At first all train. The moving average goes on averaging what is held.
+// neither their gradient nor weight decay counts, and so does their moving average. At first all train.
 // The network must be extended by [Extra.Mask].
 func (n *Network) SetMask(train []bool) error {
 	if err := needs(n.extra.Mask, "Mask", "SetMask"); err != nil {
@@ -40,4 +41,13 @@ func (x *extraGraph) holdMasked() {
 		mask := x.beside(scopeMask, i).NodeValue(x.g)
 		w.SetNodeValue(Where(GreaterThan(mask, ZerosLike(mask)), w.NodeValue(x.g), x.before[i]))
 	}
+}
+
+// holdAverage undoes the update of a weight's moving average where the weight is held fixed.
+func (n *Network) holdAverage(w *model.Variable, before, after *Node) *Node {
+	if !n.extra.Mask {
+		return after
+	}
+	mask := n.store.GetVariable(pathIn(scopeMask, w)).NodeValue(before.Graph())
+	return Where(GreaterThan(mask, ZerosLike(mask)), after, before)
 }

@@ -63,7 +63,7 @@ func NewNetwork(backend compute.Backend, p *Process, u unet.Config, c TrainConfi
 	n.step.SetMaxCache(1)
 	for i, name := range []string{scopeModel, scopeEMA, scopeTeacher} {
 		n.outputs[i], err = model.NewExec(backend, n.store, func(scope *model.Scope, x, t, y *Node) *Node {
-			return u.Forward(n.scope(name), seed, unet.Inputs{X: x, T: t, Y: y})
+			return n.UNet.Forward(n.scope(name), seed, unet.Inputs{X: x, T: t, Y: y})
 		})
 		if err != nil {
 			return nil, err

@@ -132,6 +132,7 @@ func (n *Network) averageWeights(g *Graph, decay *Node) {
 	}
 	for _, w := range weights {
 		avg := n.store.GetVariable(pathIn(scopeEMA, w))
-		avg.SetNodeValue(Add(Mul(decay, avg.NodeValue(g)), Mul(OneMinus(decay), w.NodeValue(g))))
+		before := avg.NodeValue(g)
+		avg.SetNodeValue(n.holdAverage(w, before, Add(Mul(decay, before), Mul(OneMinus(decay), w.NodeValue(g)))))
 	}
 }

@@ -1,6 +1,7 @@
 package unet
 
 import (
+	"math"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -20,6 +21,9 @@ type Config struct {
 	Groups      int     `yaml:"groups" json:"groups"`   // groups of every GroupNorm
 	Dropout     float64 `yaml:"dropout" json:"dropout"` // rate inside residual blocks while training
 	Classes     int     `yaml:"classes" json:"classes"` // labels are 0 .. Classes; Classes itself means "no label". 0: unconditional
+
+	// LoRA says which adapters the network has. It is set by whoever needs them, and no part of a stored configuration.
+	LoRA LoRA `yaml:"-" json:"-"`
 }
 
 // PresetNames lists the sizes known to [Preset], smallest first.
@@ -81,6 +85,10 @@ func (c Config) Validate() error {
 	}
 	if c.Dropout < 0 || c.Dropout >= 1 {
 		return errors.Errorf("unet: dropout is %g; need 0 <= dropout < 1", c.Dropout)
+	}
+	if c.LoRA.Rank < 0 || c.LoRA.Rank > 0 && !(c.LoRA.Alpha > 0) || math.IsInf(c.LoRA.Alpha, 0) {
+		return errors.Errorf("unet: adapters of rank %d and alpha %g; need a rank of 1 or more with a finite alpha > 0, or rank 0 for none",
+			c.LoRA.Rank, c.LoRA.Alpha)
 	}
 	if c.Classes < 0 {
 		return errors.Errorf("unet: classes is %d; need 0 (unconditional) or more", c.Classes)

@@ -10,6 +10,7 @@
 //
 //	[ddpm]  Ho, Jain, Abbeel. Denoising Diffusion Probabilistic Models. arXiv:2006.11239
 //	[iddpm] Nichol, Dhariwal. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672
+//	[lora]  Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. arXiv:2106.09685
 package unet
 
 import (
@@ -21,6 +22,9 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 )
+
+// nameEmbedding is the label embedding's one weight, [Classes+1, width].
+const nameEmbedding = "embedding"
 
 // Inputs are what one call of the network sees.
 type Inputs struct {
@@ -51,7 +55,8 @@ func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out,
 	batch := in.X.Shape().Dimensions[0]
 	in.X.AssertDims(batch, c.ImageSize, c.ImageSize, c.Channels)
 	in.T.AssertDims(batch)
-	b := &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads}
+	b := &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
+		lora: c.LoRA}
 
 	width := 4 * c.Base
 	emb := timeEmbedding(in.T, c.Base)
@@ -59,7 +64,7 @@ func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out,
 	emb = b.dense(scope.At("time1"), silu(emb), width, 1)
 	if c.Classes > 0 {
 		in.Y.AssertDims(batch)
-		table := b.variable(scope.At("label"), "embedding", 1, 1, 1.0/3, c.Classes+1, width).NodeValue(in.X)
+		table := b.variable(scope.At("label"), nameEmbedding, 1, 1, 1.0/3, c.Classes+1, width).NodeValue(in.X)
 		emb = Add(emb, Gather(table, Reshape(in.Y, batch, 1)))
 	}
 	emb = silu(emb)

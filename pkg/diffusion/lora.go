@@ -1,0 +1,67 @@
+package diffusion
+
+import (
+	"palimpsest/pkg/unet"
+)
+
+// LoRAWeights marks which weights belong to adapters, [P] in the order of [Network.Weights]. The network must be extended
+// by [Extra.LoRA].
+func (n *Network) LoRAWeights() ([]bool, error) {
+	if err := needs(n.extra.LoRA > 0, "LoRA", "LoRAWeights"); err != nil {
+		return nil, err
+	}
+	if err := n.build(); err != nil {
+		return nil, err
+	}
+	weights, err := unet.Weights(n.scope(scopeModel))
+	if err != nil {
+		return nil, err
+	}
+	var marks []bool
+	for _, w := range weights {
+		for range w.Shape().Size() {
+			marks = append(marks, unet.IsLoRA(w))
+		}
+	}
+	return marks, nil
+}
+
+// LabelWeights marks which weights belong to the embeddings of the given labels alone, [P] in the order of
+// [Network.Weights]: none where the network is unconditional.
+func (n *Network) LabelWeights(labels []int) ([]bool, error) {
+	if err := n.build(); err != nil {
+		return nil, err
+	}
+	weights, err := unet.Weights(n.scope(scopeModel))
+	if err != nil {
+		return nil, err
+	}
+	return unet.LabelRows(weights, labels), nil
+}
+
+// ResetLoRA begins new adapters, drawn from seed, that change no prediction, in the trained weights and in their moving
+// average. The optimiser's state stays. The network must be extended by [Extra.LoRA].
+func (n *Network) ResetLoRA(seed uint64) error {
+	return n.eachLoRA("ResetLoRA", func(scope string) error { return n.UNet.LoRA.Reset(n.scope(scope), seed) })
+}
+
+// MergeLoRA adds the adapters to the kernels beside them, in the trained weights and in their moving average, each with
+// its own, and sets the adapters' B to zero: predictions stay as they are but for rounding. The network must be extended
+// by [Extra.LoRA].
+func (n *Network) MergeLoRA() error {
+	return n.eachLoRA("MergeLoRA", func(scope string) error { return n.UNet.LoRA.Merge(n.scope(scope)) })
+}
+
+// eachLoRA changes the adapters of the trained weights and of their average.
+func (n *Network) eachLoRA(use string, change func(scope string) error) error {
+	if err := needs(n.extra.LoRA > 0, "LoRA", use); err != nil {
+		return err
+	}
+	if err := n.build(); err != nil {
+		return err
+	}
+	if err := change(scopeModel); err != nil {
+		return err
+	}
+	return change(scopeEMA)
+}
