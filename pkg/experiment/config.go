@@ -304,24 +304,48 @@ func (c Config) RunName() string {
 		name += "-" + k + text
 	}
 	if c.Variant != "" {
-		name += "-" + folderName(c.Variant)
+		name += "-" + variantName(c.Variant)
 	}
 	return fmt.Sprintf("%s-seed%d", name, c.Seed)
 }
 
+// variantName is a variant as part of a folder's name, word by word where it is long.
+func variantName(variant string) string {
+	name := folderName(variant)
+	words := strings.Fields(variant)
+	if len(folderCharacters(variant)) <= longestName || len(words) == 1 {
+		return name
+	}
+	for i, w := range words {
+		words[i] = folderName(w)
+	}
+	if long := strings.Join(words, "-"); len(long) <= 3*longestName {
+		return long
+	}
+	return name
+}
+
+// longestName is the longest part of a folder's name that is written out.
+const longestName = 24
+
 // folderName is a setting's value as part of a folder's name on any system: other characters than letters, digits and
 // ".+-" are left out, and what is long is told apart by a checksum.
 func folderName(value string) string {
-	name := strings.Map(func(r rune) rune {
+	name := folderCharacters(value)
+	if len(name) > longestName {
+		return fmt.Sprintf("%.12s-%08x", name, crc32.ChecksumIEEE([]byte(value)))
+	}
+	return name
+}
+
+// folderCharacters leaves out what a folder's name cannot have on some system.
+func folderCharacters(value string) string {
+	return strings.Map(func(r rune) rune {
 		if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".+-", r)) {
 			return r
 		}
 		return -1
 	}, value)
-	if len(name) > 24 {
-		return fmt.Sprintf("%.12s-%08x", name, crc32.ChecksumIEEE([]byte(value)))
-	}
-	return name
 }
 
 // LoadBenchmark loads the images and splits them into tasks, as a run of c sees them.

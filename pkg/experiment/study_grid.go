@@ -17,7 +17,8 @@ type Grid struct {
 	Strategies []string
 	// Sweeps are "SETTING=VALUE,VALUE,…", and multiply. A strategy that lacks the setting runs once. A setting with a dot,
 	// such as loop.replay_rows, is the configuration's and holds for every strategy. The value "measured:DIR" of the
-	// setting timesteps stands for the forgetting map of the study in the folder DIR ([MeasuredTimesteps]).
+	// setting timesteps stands for the forgetting map of the study in the folder DIR ([MeasuredTimesteps]). Values may be
+	// lists: "benchmark.datasets=[mnist],[fashion-mnist]".
 	Sweeps   []string
 	Variants []string // "NAME: KEY=VALUE KEY=VALUE …": the same runs under other settings, beside the plain ones
 	Seeds    int      // of each: the configuration's seed and those after it
@@ -45,6 +46,9 @@ func (g Grid) Configs(label string, text []byte) ([]Config, error) {
 		base, err := OverrideConfig(label, text, append(slices.Clone(g.Set), v.set...))
 		if err != nil {
 			return nil, errors.WithMessagef(err, "variant %q", v.name)
+		}
+		if err := g.checkOrder(base); err != nil {
+			return nil, err
 		}
 		base.Variant = strings.TrimSpace(base.Variant + " " + v.name)
 		for _, name := range g.Strategies {
@@ -87,7 +91,7 @@ func (g Grid) variants() ([]variant, error) {
 		var more []variant
 		for _, v := range all {
 			for _, value := range values {
-				name := strings.TrimSpace(v.name + " " + key[strings.LastIndex(key, ".")+1:] + "=" + value)
+				name := strings.TrimSpace(v.name + " " + sweptName(key, value))
 				more = append(more, variant{name, append(slices.Clone(v.set), key+"="+value)})
 			}
 		}
@@ -160,13 +164,60 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 	return specs, nil
 }
 
-// cutSweep reads "SETTING=VALUE,VALUE,…".
+// cutSweep reads "SETTING=VALUE,VALUE,…"; commas within brackets, braces and quotes belong to a value.
 func cutSweep(sweep string) (key string, values []string, err error) {
 	key, list, found := strings.Cut(sweep, "=")
 	if !found || list == "" {
 		return "", nil, errors.Errorf("--sweep %q; need SETTING=VALUE,VALUE,…", sweep)
 	}
-	return key, strings.Split(list, ","), nil
+	depth, start, quote := 0, 0, rune(0)
+	for i, r := range list {
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case r == '"' || r == '\'':
+			quote = r
+		case r == '[' || r == '{':
+			depth++
+		case r == ']' || r == '}':
+			depth--
+		case r == ',' && depth == 0:
+			values, start = append(values, list[start:i]), i+1
+		}
+		if depth < 0 {
+			break
+		}
+	}
+	if depth != 0 || quote != 0 {
+		return "", nil, errors.Errorf("--sweep %q; a bracket or quote is open, or closed too often: need SETTING=[A,B],[C] for lists", sweep)
+	}
+	return key, append(values, list[start:]), nil
+}
+
+// sweptName names a value of a swept setting of the configuration: "steps_per_task=300", "classes=0+1+2", and data sets by
+// themselves, "mnist+fashion-mnist".
+func sweptName(key, value string) string {
+	if strings.HasPrefix(value, "[") {
+		value = strings.NewReplacer("[", "", "]", "", ",", "+", " ", "", `"`, "", "'", "").Replace(value)
+	}
+	if key == "benchmark.datasets" {
+		return value
+	}
+	return key[strings.LastIndex(key, ".")+1:] + "=" + value
+}
+
+// checkOrder refuses a sweep of the seed of the class order where nothing depends on it: the runs would all be the same.
+func (g Grid) checkOrder(c Config) error {
+	b := c.Benchmark
+	seeded := b.Scenario == "class-incremental" && b.ClassOrder == "seeded"
+	for _, sweep := range g.Sweeps {
+		if strings.HasPrefix(sweep, "benchmark.order_seed=") && !seeded && b.ValFraction == 0 {
+			return errors.Errorf("--sweep %s changes nothing: the class order is %q; add --set benchmark.class_order=seeded", sweep, b.ClassOrder)
+		}
+	}
+	return nil
 }
 
 // ReplayRows is how many rows a step of the run replays: the loop's, or the strategy's own.

@@ -34,6 +34,14 @@ func TestGrid(t *testing.T) {
 		{name: "variant without settings", names: []string{"joint"}, variants: []string{"T=50"}, seeds: 1, err: "NAME: KEY=VALUE"},
 		{name: "variant with an unknown setting", names: []string{"joint"}, variants: []string{"x: diffusion.steps=50"}, seeds: 1, err: "diffusion.steps"},
 		{name: "a study that is not there", names: []string{"er"}, sweeps: []string{"timesteps=measured:nowhere"}, seeds: 1, err: "nowhere"},
+		{name: "data sets and class orders", names: []string{"er"}, sweeps: []string{"benchmark.datasets=[fashion-mnist-sample],[mnist]", "benchmark.class_order=seeded", "benchmark.order_seed=1,2"}, seeds: 1,
+			want: []string{"er-fashion-mnist-sample-classorderseeded-orderseed1-seed0", "er-fashion-mnist-sample-classorderseeded-orderseed2-seed0",
+				"er-mnist-classorderseeded-orderseed1-seed0", "er-mnist-classorderseeded-orderseed2-seed0"}},
+		{name: "lists of classes", names: []string{"er"}, sweeps: []string{"benchmark.class_order=given", "benchmark.classes=[0,1,2,3],[9, 8]"}, seeds: 1,
+			want: []string{"er-classordergiven-classes0+1+2+3-seed0", "er-classordergiven-classes9+8-seed0"}},
+		{name: "a seed of the order where the order is fixed", names: []string{"er"}, sweeps: []string{"benchmark.order_seed=1,2"}, seeds: 1, err: "class_order=seeded"},
+		{name: "open bracket", names: []string{"er"}, sweeps: []string{"benchmark.datasets=[mnist,[fashion-mnist]"}, seeds: 1, err: "bracket"},
+		{name: "closed bracket", names: []string{"er"}, sweeps: []string{"benchmark.datasets=mnist],[fashion-mnist"}, seeds: 1, err: "bracket"},
 		{name: "unknown strategy", names: []string{"jont"}, seeds: 1, err: "joint"},
 		{name: "sweep without values", names: []string{"er"}, sweeps: []string{"lambda"}, seeds: 1, err: "SETTING=VALUE"},
 		{name: "no seeds", names: []string{"er"}, seeds: 0, err: "at least 1"},
@@ -70,6 +78,17 @@ func TestVariantsChangeTheirSettingsOnly(t *testing.T) {
 	}
 	if len(configs) != 2 || configs[0].Diffusion.T != 1000 || configs[1].Diffusion.T != 50 || configs[0].Evaluate.Batch != 10 || configs[1].Evaluate.Batch != 10 ||
 		configs[0].Variant != "batch=10" || configs[1].Variant != "short batch=10" {
+		t.Errorf("got %+v", configs)
+	}
+}
+
+func TestSeveralSetsInASweep(t *testing.T) {
+	configs, err := Grid{Set: []string{"benchmark.scenario=domain-incremental"}, Strategies: []string{"joint"},
+		Sweeps: []string{"benchmark.datasets=[mnist, fashion-mnist],[fashion-mnist-sample,mnist]"}, Seeds: 1}.Configs("test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(configs) != 2 || configs[0].Variant != "mnist+fashion-mnist" || !slices.Equal(configs[1].Benchmark.Datasets, []string{"fashion-mnist-sample", "mnist"}) {
 		t.Errorf("got %+v", configs)
 	}
 }
