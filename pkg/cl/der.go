@@ -2,8 +2,6 @@ package cl
 
 import (
 	"context"
-	"encoding/binary"
-	"math"
 	"math/rand/v2"
 
 	"github.com/pkg/errors"
@@ -181,10 +179,7 @@ func (d *DER) State() ([]byte, error) {
 			state = append(state, 0)
 			continue
 		}
-		state = append(state, 1)
-		for _, v := range predictions {
-			state = binary.LittleEndian.AppendUint32(state, math.Float32bits(v))
-		}
+		state = appendFloats(append(state, 1), predictions)
 	}
 	return state, nil
 }
@@ -204,15 +199,10 @@ func (d *DER) Restore(state []byte) error {
 		if len(rest) < 1 || rest[0] > 1 || len(rest) < 1+4*one*int(rest[0]) {
 			return errors.Errorf("cl: der: the stored state ends within the predictions for %d images", d.memory.Len())
 		}
-		predictions := make([]float32, one*int(rest[0]))
-		rest = rest[1:]
-		if len(predictions) == 0 {
-			continue
+		has := rest[0] == 1
+		if rest = rest[1:]; has {
+			d.kept[item.Offer], rest = readFloats(rest[:4*one]), rest[4*one:]
 		}
-		for i := range predictions {
-			predictions[i] = math.Float32frombits(binary.LittleEndian.Uint32(rest[4*i:]))
-		}
-		d.kept[item.Offer], rest = predictions, rest[4*one:]
 	}
 	if len(rest) > 0 {
 		return errors.Errorf("cl: der: %d bytes of state after the last prediction; need none", len(rest))

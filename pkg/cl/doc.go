@@ -37,6 +37,8 @@
 //	[gr]       Shin et al. Continual Learning with Deep Generative Replay. arXiv:1705.08690
 //	[agem]     Chaudhry et al. Efficient Lifelong Learning with A-GEM. arXiv:1812.00420
 //	[der]      Buzzega et al. Dark Experience for General Continual Learning. arXiv:2004.07211
+//	[clog]     Zhang et al. CLoG: Benchmarking Continual Learning of Image Generation Models. arXiv:2406.04584
+//	[packnet]  Mallya, Lazebnik. PackNet: Adding Multiple Tasks to a Single Network by Iterative Pruning. arXiv:1711.05769
 //	[mir]      Aljundi et al. Online Continual Learning with Maximally Interfered Retrieval. arXiv:1908.04742
 //	[gdumb]    Prabhu, Torr, Dokania. GDumb: A Simple Approach that Questions Our Progress in Continual Learning. ECCV 2020
 //	[avalanche] Lomonaco et al. Avalanche: an End-to-End Library for Continual Learning. arXiv:2104.00405

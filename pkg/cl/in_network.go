@@ -66,6 +66,23 @@ func readCount(state []byte) (count int64, rest []byte, err error) {
 	return int64(binary.LittleEndian.Uint64(state)), state[8:], nil
 }
 
+// appendFloats writes values that readFloats reads.
+func appendFloats(state []byte, values []float32) []byte {
+	for _, v := range values {
+		state = binary.LittleEndian.AppendUint32(state, math.Float32bits(v))
+	}
+	return state
+}
+
+// readFloats returns the values that appendFloats wrote, bit for bit.
+func readFloats(state []byte) []float32 {
+	values := make([]float32, len(state)/4)
+	for i := range values {
+		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(state[4*i:]))
+	}
+	return values
+}
+
 // rng is the random sequence of a strategy's work at the end of a task.
 func (s Setup) rng(task int) *rand.Rand {
 	return rand.New(rand.NewPCG(s.Seed, uint64(task)<<48^drawConsolidation))

@@ -32,6 +32,7 @@ var registry = []func() Strategy{
 	func() Strategy { return NewDER() },
 	func() Strategy { return NewGDumb() },
 	func() Strategy { return &FromScratch{} },
+	func() Strategy { return &Ensemble{} },
 }
 
 // Spec names a strategy and its settings, as a configuration file does: {name: er, lambda: 0.3}.
