@@ -77,6 +77,7 @@ const (
 	drawMemory
 	drawConsolidation
 	drawTargets
+	drawAdapters
 )
 
 // NewLoop prepares a loop at its beginning and calls the strategy's Begin.

@@ -33,6 +33,7 @@ var registry = []func() Strategy{
 	func() Strategy { return NewGDumb() },
 	func() Strategy { return &FromScratch{} },
 	func() Strategy { return &Ensemble{} },
+	func() Strategy { return NewLoRA() },
 }
 
 // Spec names a strategy and its settings, as a configuration file does: {name: er, lambda: 0.3}.

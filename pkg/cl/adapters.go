@@ -1,0 +1,196 @@
+package cl
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+)
+
+// Adapters keeps, for each finished task, the values of the weights that belong to the task alone: its adapter and its
+// labels' embeddings, as trained and averaged. Embed it with the tag `yaml:"-"`.
+type Adapters struct {
+	setup    Setup
+	adapters []bool // [P] weights that belong to adapters
+	kept     []ownWeights
+}
+
+// ownWeights is what a finished task keeps.
+type ownWeights struct {
+	classes []uint8
+	values  [2][]float32 // trained and averaged, in the order of the network's weights
+}
+
+// Begin implements [Strategy].
+func (a *Adapters) Begin(s Setup) (err error) {
+	a.setup, a.kept = s, nil
+	a.adapters, err = s.Network.LoRAWeights()
+	return err
+}
+
+// BeforeStep implements [Strategy].
+func (*Adapters) BeforeStep(*Step) error { return nil }
+
+// ReplayRows implements [Rower]: a method of adapters replays nothing.
+func (*Adapters) ReplayRows(int) int { return 0 }
+
+// classesOf lists the classes that have images.
+func classesOf(im *datasets.Images) (classes []uint8) {
+	for class, count := range im.CountPerClass(256) {
+		if count > 0 {
+			classes = append(classes, uint8(class))
+		}
+	}
+	return classes
+}
+
+// own marks the weights that belong to a task alone: its labels' embeddings and, but for the first task, the adapters.
+func (a *Adapters) own(task int, classes []uint8) ([]bool, error) {
+	labels := make([]int, len(classes))
+	for i, c := range classes {
+		labels[i] = int(c)
+	}
+	marks, err := a.setup.Network.LabelWeights(labels)
+	for i := range marks {
+		marks[i] = marks[i] || task > 0 && a.adapters[i]
+	}
+	return marks, err
+}
+
+// trained marks the weights that a task trains: the first task all but adapters, a later one those of its own.
+func (a *Adapters) trained(task int, classes []uint8) ([]bool, error) {
+	if task > 0 {
+		return a.own(task, classes)
+	}
+	marks := slices.Clone(a.adapters)
+	for i := range marks {
+		marks[i] = !marks[i]
+	}
+	return marks, nil
+}
+
+// keep takes a copy of the weights of the task that has just ended.
+func (a *Adapters) keep(task int, train *datasets.Images) error {
+	ended := ownWeights{classes: classesOf(train)}
+	marks, err := a.own(task, ended.classes)
+	if err != nil {
+		return err
+	}
+	for k, ema := range []bool{false, true} {
+		all, err := a.setup.Network.Weights(ema)
+		if err != nil {
+			return err
+		}
+		for i, own := range marks {
+			if own {
+				ended.values[k] = append(ended.values[k], all[i])
+			}
+		}
+	}
+	a.kept = append(a.kept, ended)
+	return nil
+}
+
+// put puts what a finished task has kept into the network. The first task has no adapter, so B becomes zero. Of a task that
+// has not ended nothing is kept, and the network stays as it is.
+func (a *Adapters) put(task int) error {
+	if task < 0 || task >= len(a.kept) {
+		return nil
+	}
+	kept := a.kept[task]
+	marks, err := a.own(task, kept.classes)
+	if err != nil {
+		return err
+	}
+	if task == 0 {
+		if err := a.setup.Network.ResetLoRA(0); err != nil {
+			return err
+		}
+	}
+	for k, ema := range []bool{false, true} {
+		all, err := a.setup.Network.Weights(ema)
+		if err != nil {
+			return err
+		}
+		next := 0
+		for i, own := range marks {
+			if own {
+				all[i] = kept.values[k][next]
+				next++
+			}
+		}
+		if err := a.setup.Network.SetWeights(all, ema); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stored implements [Strategy].
+func (a *Adapters) Stored() (s Stored) {
+	for _, kept := range a.kept {
+		s.Parameters += len(kept.values[0]) + len(kept.values[1])
+		s.Bytes += int64(len(kept.classes))
+	}
+	s.Bytes += 4 * int64(s.Parameters)
+	return s
+}
+
+// State implements [Strategy]: the number of finished tasks and, of each, the number of its classes, these, and its weights
+// as trained and averaged.
+func (a *Adapters) State() ([]byte, error) {
+	state := appendCount(nil, int64(len(a.kept)))
+	for _, kept := range a.kept {
+		state = append(append(state, byte(len(kept.classes))), kept.classes...)
+		for _, values := range kept.values {
+			for _, v := range values {
+				state = binary.LittleEndian.AppendUint32(state, math.Float32bits(v))
+			}
+		}
+	}
+	return state, nil
+}
+
+// Restore implements [Strategy].
+func (a *Adapters) Restore(state []byte) error {
+	count, rest, err := readCount(state)
+	if err != nil {
+		return err
+	}
+	if count > int64(a.setup.Tasks) {
+		return errors.Errorf("cl: the stored state has adapters of %d tasks; the run has %d", count, a.setup.Tasks)
+	}
+	a.kept = nil
+	for task := range int(count) {
+		if len(rest) == 0 || len(rest) < 1+int(rest[0]) {
+			return errors.Errorf("cl: the stored state ends within the classes of task %d of %d", task, count)
+		}
+		known := 1 + int(rest[0])
+		kept := ownWeights{classes: slices.Clone(rest[1:known])}
+		rest = rest[known:]
+		marks, err := a.own(task, kept.classes)
+		if err != nil {
+			return err
+		}
+		for k := range kept.values {
+			for _, own := range marks {
+				if !own {
+					continue
+				}
+				if len(rest) < 4 {
+					return errors.Errorf("cl: the stored state ends within the adapter of task %d of %d", task, count)
+				}
+				kept.values[k] = append(kept.values[k], math.Float32frombits(binary.LittleEndian.Uint32(rest)))
+				rest = rest[4:]
+			}
+		}
+		a.kept = append(a.kept, kept)
+	}
+	if len(rest) > 0 {
+		return errors.Errorf("cl: %d bytes of state after the last adapter; need none", len(rest))
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package cl
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
+)
+
+// LoRA learns the first task with all weights, and every later one with a low-rank adapter beside each kernel alone,
+// [lora] eq. 3, as CLoG does:
+//
+//	W + Alpha/Rank·A·B,    L = mean(loss_fresh)
+//
+// From the second task on all other weights are held, but for the embeddings of the task's own labels, which nothing else
+// could learn. A task ends in its moving average: the first task's becomes W, so that adapters are trained beside the
+// weights that are sampled.
+//
+// With TaskID a finished task keeps its adapter and its labels' embeddings, and they are put back where its classes are
+// asked for: nothing is forgotten, and the task must be known at sampling. Without it each finished adapter is added
+// to W for good: one network for all tasks, in which later adapters overwrite.
+//
+// CLoG adapts attention and the residual blocks' convolutions with a dropout of 0.1 before each adapter; here every kernel
+// has one, and none has a dropout of its own.
+type LoRA struct {
+	Rank   int     `yaml:"rank"`    // of each adapter, >= 1; default 8
+	Alpha  float64 `yaml:"alpha"`   // scale of A·B, in multiples of Rank, > 0; default 8
+	TaskID bool    `yaml:"task_id"` // the task is given at sampling; default true
+
+	Adapters `yaml:"-"`
+}
+
+// NewLoRA returns it with its default settings, which are CLoG's.
+func NewLoRA() *LoRA { return &LoRA{Rank: 8, Alpha: 8, TaskID: true} }
+
+// Info implements [Strategy].
+func (l *LoRA) Info() Info {
+	info := Info{Name: "lora", Title: "low-rank adapters a task, task given at sampling",
+		Paper:    "Hu et al. 2021, arXiv:2106.09685; for continual generation Zhang et al. 2024, arXiv:2406.04584",
+		Equation: "L = mean(loss_fresh) with W + α/r·A·B in place of W; A and B alone are trained from task 2 on",
+		Stores:   "an adapter and the labels' embeddings of each finished task",
+		Stream:   CurrentTask, TaskAtSampling: l.TaskID}
+	if !l.TaskID {
+		info.Title = "low-rank adapters merged after each task, task not given at sampling"
+		info.Stores = "nothing: each finished adapter is added to the weights"
+	}
+	return info
+}
+
+// Label implements [Strategy].
+func (l *LoRA) Label() string { return labelOf(l, NewLoRA()) }
+
+// Validate implements [Validator].
+func (l *LoRA) Validate() error {
+	if !(l.Alpha > 0) || math.IsInf(l.Alpha, 0) {
+		return errors.Errorf("cl: lora: alpha is %g; need a finite number > 0", l.Alpha)
+	}
+	return atLeast("lora: rank", float64(l.Rank), 1)
+}
+
+// Needs implements [Extender].
+func (l *LoRA) Needs(Setup) diffusion.Extra {
+	return diffusion.Extra{Mask: true, LoRA: l.Rank, LoRAAlpha: l.Alpha}
+}
+
+// BeginTask implements [Beginner]: it holds what the task does not train, and begins a new adapter.
+func (l *LoRA) BeginTask(task int, train *datasets.Images) error {
+	if task > 0 {
+		seed := rand.New(rand.NewPCG(l.setup.Seed, uint64(task)<<48^drawAdapters)).Uint64()
+		if err := l.setup.Network.ResetLoRA(seed); err != nil {
+			return err
+		}
+	}
+	trained, err := l.trained(task, classesOf(train))
+	if err != nil {
+		return err
+	}
+	return l.setup.Network.SetMask(trained)
+}
+
+// EndTask implements [Strategy].
+func (l *LoRA) EndTask(task int, train *datasets.Images) error {
+	network := l.setup.Network
+	if l.TaskID && task > 0 {
+		return l.keep(task, train)
+	}
+	if task > 0 {
+		if err := network.MergeLoRA(); err != nil {
+			return err
+		}
+	}
+	average, err := network.Weights(true)
+	if err != nil {
+		return err
+	}
+	if err := network.SetWeights(average, false); err != nil || !l.TaskID {
+		return err
+	}
+	return l.keep(task, train)
+}
+
+// UseTask implements [Switcher].
+func (l *LoRA) UseTask(task int) error { return l.put(task) }
