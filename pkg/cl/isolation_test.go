@@ -2,6 +2,7 @@ package cl_test
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"testing"
 
@@ -103,5 +104,200 @@ func TestAtTaskPutsBack(t *testing.T) {
 	}
 	if err := l.AtTask(3, func() error { return nil }); err == nil {
 		t.Error("a task that does not exist is sampled")
+	}
+}
+
+// TestPackNetPrunesTheSmallest: weights of known order, of which the first task keeps the largest third, the second the larger
+// half of what is left, and the third the rest; by a fixed share each task keeps a quarter of what is left.
+func TestPackNetPrunesTheSmallest(t *testing.T) {
+	b, c := plain()
+	for _, tc := range []struct {
+		keep float64
+		kept [3]func(n int) int // by task, of a kernel of n weights
+	}{
+		{0, [3]func(n int) int{
+			func(n int) int { return int(math.Round(float64(n) / 3)) },
+			func(n int) int { return int(math.Round(float64(n-int(math.Round(float64(n)/3))) / 2)) },
+			func(n int) int {
+				third := int(math.Round(float64(n) / 3))
+				return n - third - int(math.Round(float64(n-third)/2))
+			},
+		}},
+		{0.25, [3]func(n int) int{ // all kernels have multiples of 8 weights, so that 1/4 and the last two of 3/16 and 9/64 round
+			func(n int) int { return n / 4 },
+			func(n int) int { return int(math.Round(float64(n-n/4) / 4)) },
+			func(n int) int {
+				left := n - n/4
+				return int(math.Round(float64(left-int(math.Round(float64(left)/4))) / 4))
+			},
+		}},
+	} {
+		s := cl.NewPackNet()
+		s.Keep = tc.keep
+		n := cltest.NewNetworkFor(t, c.FreshRows+c.ReplayRows, s)
+		if _, err := cl.NewLoop(n, b, s, c, cl.Setup{Seed: 7}); err != nil {
+			t.Fatal(err)
+		}
+		kernels, err := n.Kernels()
+		if err != nil || len(kernels) < 5 {
+			t.Fatalf("%d kernels, %v", len(kernels), err)
+		}
+		initial, err := n.Weights(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := slices.Clone(initial)
+		for task := range 3 {
+			if err := s.BeginTask(task, b.Tasks[task].Train); err != nil {
+				t.Fatal(err)
+			}
+			// Free weights grow from the kernel's first in the second task, and from its last in the others, with signs in turn.
+			weights := slices.Clone(want)
+			for _, k := range kernels {
+				var free []int
+				for i := k[0]; i < k[1]; i++ {
+					if task == 0 || want[i] == 0 {
+						free = append(free, i)
+					}
+				}
+				if task == 1 {
+					slices.Reverse(free)
+				}
+				for rank, i := range free {
+					weights[i] = float32((rank+1)*(1-2*(rank%2))) / 64
+					want[i] = 0
+					if rank >= len(free)-tc.kept[task](k[1]-k[0]) {
+						want[i] = weights[i]
+					}
+				}
+			}
+			averages := slices.Clone(weights)
+			for i := range averages {
+				averages[i] /= 2
+			}
+			if err := n.SetWeights(weights, false); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.SetWeights(averages, true); err != nil {
+				t.Fatal(err)
+			}
+			for index := range c.StepsPerTask {
+				if before := both(t, n)[:len(want)]; index < 3 && !slices.Equal(before, weights) {
+					t.Fatalf("keep %g: weights of task %d are pruned before step %d of 4", tc.keep, task, index)
+				}
+				if err := s.BeforeStep(&cl.Step{Task: task, Index: index}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := both(t, n)
+			for i, w := range want {
+				if got[i] != w || got[len(want)+i] != w/2 {
+					t.Fatalf("keep %g: after task %d weight %d is %g and its average %g, want %g and %g", tc.keep, task, i, got[i], got[len(want)+i], w, w/2)
+				}
+			}
+		}
+	}
+}
+
+// TestPackNetForgetsNothing: what a task's network answers is the same, bit for bit, whatever is learned later, although later
+// tasks do change the network; and each label's embedding trains in its own task alone.
+func TestPackNetForgetsNothing(t *testing.T) {
+	answers := func(l *cl.Loop, task int) (all []float32) {
+		for _, ema := range []bool{false, true} {
+			err := l.AtTask(task, func() error {
+				x := make([]float32, 2*8*8)
+				for i := range x {
+					x[i] = float32(math.Sin(float64(i)))
+				}
+				out, err := l.Network.Denoiser(ema).Output(x, []int32{3, 17}, []int32{int32(2 * task), 6})
+				all = append(all, out...)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return all
+	}
+	var learned, networks [][]float32
+	look := func(l *cl.Loop, now int) {
+		for j, want := range learned {
+			if !slices.Equal(answers(l, j), want) {
+				t.Errorf("after task %d the network of task %d answers otherwise than just after it", now, j)
+			}
+		}
+		for j := range networks {
+			if !slices.Equal(at(t, l, j), networks[j]) {
+				t.Errorf("after task %d the network of task %d has other weights than just after it", now, j)
+			}
+		}
+		if now == len(learned) {
+			learned, networks = append(learned, answers(l, now)), append(networks, at(t, l, now))
+		}
+	}
+	var embeddings [][]bool
+	l := isolated(t, made(t, "packnet", map[string]any{"retrain": 0.5}), func(l *cl.Loop, now int) {
+		look(l, now)
+		embeddings = append(embeddings, changed(t, l))
+	})
+	look(l, 4)
+	if slices.Equal(learned[0], answers(l, 1)) || slices.Equal(networks[0], networks[1]) {
+		t.Error("two tasks have one network")
+	}
+	for task, rows := range embeddings {
+		for class, yes := range rows {
+			if yes != (class/2 <= task) && class < 6 {
+				t.Errorf("after task %d, the embedding of class %d changed: %t", task, class, yes)
+			}
+		}
+	}
+	kernels, err := l.Network.Kernels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, zero := both(t, l.Network), 0
+	for _, k := range kernels {
+		for _, w := range end[k[0]:k[1]] {
+			if w == 0 {
+				zero++
+			}
+		}
+	}
+	if zero > 0 {
+		t.Errorf("%d weights belong to no task in the end; the last one keeps what is left", zero)
+	}
+	if got, want := l.Strategy.Stored().Bytes, int64(l.Network.Parameters()); got != want {
+		t.Errorf("%d bytes stored, want one a weight, %d", got, want)
+	}
+}
+
+// changed tells of each class whether its embedding is another than at the beginning.
+func changed(t *testing.T, l *cl.Loop) []bool {
+	t.Helper()
+	fresh := cltest.NewNetworkOf(t, 8)
+	if err := fresh.Reset(7); err != nil {
+		t.Fatal(err)
+	}
+	before, now, rows := both(t, fresh), both(t, l.Network), make([]bool, 6)
+	for class := range rows {
+		of, err := l.Network.LabelWeights([]int{class})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, yes := range of {
+			rows[class] = rows[class] || yes && before[i] != now[i]
+		}
+	}
+	return rows
+}
+
+func TestPackNetRefuses(t *testing.T) {
+	for _, settings := range []map[string]any{{"retrain": 0}, {"retrain": 1}, {"keep": -0.1}, {"keep": 1.1}} {
+		if _, err := cl.New(cl.Spec{Name: "packnet", Settings: settings}); err == nil {
+			t.Errorf("packnet takes %v", settings)
+		}
+	}
+	if _, err := cl.New(cl.Spec{Name: "er+packnet+ensemble"}); err == nil {
+		t.Error("a composite takes ensemble, which starts from new weights at each task")
 	}
 }

@@ -49,6 +49,8 @@ func TestMethodsConform(t *testing.T) {
 		{"der", "der", settings{"buffer": 11, "beta": 0.5}, settings{"lambda": 0, "beta": 0}, 11, false},
 		{"from_scratch", "from_scratch", nil, nil, 0, false},
 		{"ensemble", "ensemble", nil, nil, 0, false},
+		{"packnet", "packnet", nil, nil, 0, false},
+		{"er+packnet", "er+packnet", small, nil, 11, false},
 		{"mir", "mir", settings{"buffer": 11, "candidates": 9}, settings{"lambda": 0}, 11, false},
 		{"gdumb", "gdumb", small, nil, 11, false},
 		{"er+ewc_rank1+lwf", "er+ewc_rank1+lwf", composed, settings{"er_lambda": 0, "ewc_rank1_lambda": 0, "lwf_lambda": 0}, 11, false},

@@ -34,6 +34,7 @@ var registry = []func() Strategy{
 	func() Strategy { return &FromScratch{} },
 	func() Strategy { return &Ensemble{} },
 	func() Strategy { return NewLoRA() },
+	func() Strategy { return NewPackNet() },
 }
 
 // Spec names a strategy and its settings, as a configuration file does: {name: er, lambda: 0.3}.

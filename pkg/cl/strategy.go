@@ -38,6 +38,7 @@ type Info struct {
 type Setup struct {
 	Seed                  uint64
 	Tasks                 int
+	StepsPerTask          int
 	FreshRows, ReplayRows int
 	H, W, C               int
 	Classes               int

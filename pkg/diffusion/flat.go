@@ -29,6 +29,28 @@ func (n *Network) SetWeights(values []float32, ema bool) error {
 	return n.setFlat(scopeModel, values)
 }
 
+// Kernels lists where the kernels of convolutions and of the other linear maps lie in the order of [Network.Weights]: the
+// i-th from its first to before its last index.
+func (n *Network) Kernels() ([][2]int, error) {
+	if err := n.build(); err != nil {
+		return nil, err
+	}
+	vars, err := unet.Weights(n.scope(scopeModel))
+	if err != nil {
+		return nil, err
+	}
+	var kernels [][2]int
+	first := 0
+	for _, v := range vars {
+		end := first + v.Shape().Size()
+		if unet.IsKernel(v) {
+			kernels = append(kernels, [2]int{first, end})
+		}
+		first = end
+	}
+	return kernels, nil
+}
+
 // pathIn is the path of the variable that belongs to weight w in another scope.
 func pathIn(scope string, w *model.Variable) string {
 	return "/" + scope + strings.TrimPrefix(w.Path(), "/"+scopeModel)

@@ -78,7 +78,7 @@ func (b *builder) constant(scope *model.Scope, name string, value float32, size 
 func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *Node {
 	dims := x.Shape().Dimensions
 	in := dims[len(dims)-1]
-	w := b.adapt(scope, b.variable(scope, "weights", in, out, scale, in, out).NodeValue(x))
+	w := b.adapt(scope, b.variable(scope, nameKernel, in, out, scale, in, out).NodeValue(x))
 	bias := b.constant(scope, "biases", 0, out).NodeValue(x)
 	rows := x.Shape().Size() / in
 	y := Dot(Reshape(x, rows, in), w).Product()
@@ -90,7 +90,7 @@ func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *No
 // below and to the right of it at stride 2, as in [ddpm] (GoMLX's PadSame would put them above and to the left there).
 func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float64) *Node {
 	in := x.Shape().Dimensions[3]
-	w := b.adapt(scope, b.variable(scope, "weights", 9*in, 9*out, scale, 3, 3, in, out).NodeValue(x))
+	w := b.adapt(scope, b.variable(scope, nameKernel, 9*in, 9*out, scale, 3, 3, in, out).NodeValue(x))
 	bias := b.constant(scope, "biases", 0, out).NodeValue(x)
 	pad := [2]int{1, 1}
 	if stride == 2 {

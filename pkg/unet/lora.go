@@ -109,7 +109,7 @@ func (l LoRA) each(scope *model.Scope, f func(w, down, up *model.Variable) error
 			continue
 		}
 		layer := strings.TrimSuffix(down.Path(), nameLoRAA)
-		if err := f(find(layer+"weights"), down, find(layer+nameLoRAB)); err != nil {
+		if err := f(find(layer+nameKernel), down, find(layer+nameLoRAB)); err != nil {
 			return err
 		}
 	}

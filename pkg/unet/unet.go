@@ -149,6 +149,12 @@ func upsample(x *Node) *Node {
 	return Reshape(x, batch, 2*h, 2*w, c)
 }
 
+// nameKernel is the name of a convolution's or another linear map's kernel, [..., in, out].
+const nameKernel = "weights"
+
+// IsKernel tells whether a weight is a kernel, and so no bias, gain, offset, embedding or part of an adapter.
+func IsKernel(w *model.Variable) bool { return w.Name() == nameKernel }
+
 // Weights returns the variables under scope in the order of their paths. It fails where the scope has none, that is
 // before the first call built the network.
 func Weights(scope *model.Scope) ([]*model.Variable, error) {
