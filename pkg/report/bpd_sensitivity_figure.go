@@ -72,25 +72,5 @@ func dots(title, caption string, names []string, looks []look, columns []dotColu
 		p.Y.LineStyle.Width, p.Y.Tick.Length = 0, 0
 		panels[k] = p
 	}
-	label := style(tickSize, false, ink, -1, -0.5)
-	left := vg.Length(0)
-	shown := make([]string, len(names))
-	for i, name := range names {
-		shown[i] = shorten(label, name, 220)
-		left = max(left, label.Width(shown[i]))
-	}
-	f := Figure{Title: title, Caption: caption, Width: 60 + 230*float64(len(columns)) + float64(left), Height: 62 + 24*float64(len(names))}
-	f.paint = func(c draw.Canvas) {
-		t := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 24, PadRight: 14}
-		canvases := plot.Align([][]*plot.Plot{panels}, t, draw.Crop(c, left+4, 0, 0, 0))[0]
-		for k, canvas := range canvases {
-			panels[k].Draw(canvas)
-		}
-		rows := panels[0].DataCanvas(canvases[0])
-		for i, name := range shown {
-			y := rows.Y((float64(len(names)-1-i) + 0.5) / float64(len(names)))
-			c.FillText(label, vg.Point{X: c.Min.X + left, Y: y}, name)
-		}
-	}
-	return f
+	return namedRows(title, caption, names, panels, rowLayout{left: 220, panel: 230, base: 60, pad: 24, right: 14})
 }

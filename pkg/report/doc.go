@@ -24,4 +24,6 @@
 //	[kendall]   Kendall. The Treatment of Ties in Ranking Problems. Biometrika 33, 1945: τ-b
 //	[efron]     Efron, Tibshirani. An Introduction to the Bootstrap. 1993
 //	[cleveland] Cleveland, McGill. Graphical Perception. JASA 79, 1984: dots on a common scale are read best
+//	[friedman]  Friedman. The Use of Ranks to Avoid the Assumption of Normality. JASA 32, 1937
+//	[demsar]    Demšar. Statistical Comparisons of Classifiers over Multiple Data Sets. JMLR 7, 2006
 package report

@@ -5,7 +5,6 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
@@ -60,31 +59,13 @@ func CostQuality(methods []Method) Figure {
 		p.Y.LineStyle.Width, p.Y.Tick.Length = 0, 0
 		panels[k] = p
 	}
-	label := style(tickSize, false, ink, -1, -0.5)
-	left := vg.Length(0)
 	names := make([]string, len(methods))
 	for i, g := range methods {
-		names[i] = shorten(label, g.Label, 150)
-		left = max(left, label.Width(names[i]))
+		names[i] = g.Label
 	}
-	f := Figure{
-		Title:   "Quality and its price",
-		Caption: bandNote(methods) + "FID over all tasks after the last one, and by how much it rose since each was learned; lower is better.",
-		Width:   580 + float64(left), Height: 62 + 24*float64(len(methods)),
-	}
-	f.paint = func(c draw.Canvas) {
-		t := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 16, PadRight: 8}
-		canvases := plot.Align([][]*plot.Plot{panels}, t, draw.Crop(c, left+4, 0, 0, 0))[0]
-		for k, canvas := range canvases {
-			panels[k].Draw(canvas)
-		}
-		rows := panels[0].DataCanvas(canvases[0])
-		for i, name := range names {
-			y := rows.Y((float64(len(names)-1-i) + 0.5) / float64(len(names)))
-			c.FillText(label, vg.Point{X: c.Min.X + left, Y: y}, name)
-		}
-	}
-	return f
+	return namedRows("Quality and its price",
+		bandNote(methods)+"FID over all tasks after the last one, and by how much it rose since each was learned; lower is better.",
+		names, panels, rowLayout{left: 150, panel: 116, pad: 16, right: 8})
 }
 
 // rowTicks rules a line for each of so many rows.

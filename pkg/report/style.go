@@ -21,6 +21,7 @@ type look struct {
 // Colours of [okabe] without yellow, which is too light for lines. Finetune and joint have their own.
 var (
 	vermilion = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
+	grey      = color.NRGBA{0x8a, 0x87, 0x84, 0xff} // of what is to stay behind
 	others    = []color.NRGBA{
 		{0x00, 0x72, 0xb2, 0xff}, // blue
 		{0xe6, 0x9f, 0x00, 0xff}, // orange

@@ -88,12 +88,16 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("equal protocols give %q", w)
 	}
 	runs[0].Protocol.SamplesPerTask = 99
-	runs[1].Cost.ReplayRows = 0
+	runs[1].Cost.ReplayRows = 0 // its own price
+	runs[2].Cost.FreshRows = 8
 	text := strings.Join(Warnings(Group(runs)), "\n")
-	for _, want := range []string{"N, generated images a task, differs between rows: 99; 200.", "the number of images a step differs between rows: 32; 16."} {
+	for _, want := range []string{"N, generated images a task, differs between rows: 99; 200.", "the number of fresh images a step differs between rows: 16; 8."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing %q in:\n%s", want, text)
 		}
+	}
+	if strings.Count(text, "differs") != 2 {
+		t.Errorf("other warnings in:\n%s", text)
 	}
 	if table := TextTable(Group(runs)); !strings.Contains(table, "NOT COMPARABLE") {
 		t.Error("the table does not say that its rows do not compare")

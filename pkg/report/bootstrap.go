@@ -1,0 +1,214 @@
+package report
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/stat"
+
+	"palimpsest/pkg/results"
+)
+
+// byTask returns what [Number.Of] averages: the number of each task in the unit it is shown in, NaN where it was not
+// measured. Forgetting is of all tasks but the last.
+func (n Number) byTask(r *results.Run) []float64 {
+	m := Matrix(r, n.Metric)
+	if m.Tasks() == 0 {
+		return nil
+	}
+	final := m.R[m.Tasks()-1]
+	if n.forgetting() {
+		final = final[:m.Tasks()-1]
+	}
+	out := make([]float64, len(final))
+	for j := range final {
+		out[j] = final[j] * n.Metric.factor()
+		if n.forgetting() {
+			out[j] = m.TaskForgetting(j).SinceLearned * n.Metric.factor()
+		}
+	}
+	return out
+}
+
+// blocks holds one number of several methods on the same seeds and tasks: values[m][s][j] of method m, seed s, task j,
+// all of them measured. A block is one seed and task, on which all methods are compared.
+type blocks struct {
+	methods []Method
+	seeds   []uint64
+	tasks   int
+	values  [][][]float64
+}
+
+// newBlocks collects the seeds that all methods measured number n on. Methods that no seed measured are left out, and
+// named. Methods with different numbers of tasks, or without a seed in common, are an error.
+func newBlocks(methods []Method, n Number) (b blocks, left []string, err error) {
+	var measured []map[uint64][]float64
+	for _, g := range methods {
+		bySeed := map[uint64][]float64{}
+		for _, r := range g.Runs {
+			if v := n.byTask(r); len(v) > 0 && !slices.ContainsFunc(v, math.IsNaN) {
+				bySeed[r.Seed] = v
+				if b.tasks != 0 && b.tasks != len(v) {
+					return b, nil, errors.Errorf("report: %s is of %d tasks for %s and of %d for %s; compare methods of one number of tasks (report.ByTasks parts them)",
+						n.Name(), b.tasks, b.methods[0].Label, len(v), g.Label)
+				}
+			}
+		}
+		if len(bySeed) == 0 {
+			left = append(left, g.Label)
+			continue
+		}
+		for _, v := range bySeed {
+			b.tasks = len(v)
+		}
+		b.methods, measured = append(b.methods, g), append(measured, bySeed)
+	}
+	if len(b.methods) < 2 {
+		return b, left, errors.Errorf("report: %d of %d methods have %s for every task; need at least 2 to compare", len(b.methods), len(methods), n.Name())
+	}
+	for seed := range measured[0] {
+		if !slices.ContainsFunc(measured, func(m map[uint64][]float64) bool { return m[seed] == nil }) {
+			b.seeds = append(b.seeds, seed)
+		}
+	}
+	if len(b.seeds) == 0 {
+		return b, left, errors.Errorf("report: no seed has %s of all %d methods; run them on the same seeds", n.Name(), len(b.methods))
+	}
+	slices.Sort(b.seeds)
+	for _, bySeed := range measured {
+		var values [][]float64
+		for _, seed := range b.seeds {
+			values = append(values, bySeed[seed])
+		}
+		b.values = append(b.values, values)
+	}
+	return b, left, nil
+}
+
+// block is a seed and a task, by their places.
+type block struct{ seed, task int }
+
+// all lists every block once.
+func (b blocks) all() []block {
+	var out []block
+	for s := range b.seeds {
+		for j := range b.tasks {
+			out = append(out, block{s, j})
+		}
+	}
+	return out
+}
+
+// draw is the hierarchical bootstrap: as many seeds as there are, with replacement, and for each of them as many of its
+// tasks, with replacement. All methods are compared on the same draw, so that what a seed or a task does to all of them
+// alike falls out of their differences.
+func (b blocks) draw(random *rand.Rand) []block {
+	var out []block
+	for range b.seeds {
+		s := random.IntN(len(b.seeds))
+		for range b.tasks {
+			out = append(out, block{s, random.IntN(b.tasks)})
+		}
+	}
+	return out
+}
+
+// means is the mean over chosen blocks of cell, a value a method and block, for every method.
+func (b blocks) means(chosen []block, cell func(method int, at block) float64) []float64 {
+	out := make([]float64, len(b.methods))
+	for m := range out {
+		for _, at := range chosen {
+			out[m] += cell(m, at)
+		}
+		out[m] /= float64(len(chosen))
+	}
+	return out
+}
+
+// value is the number of a method in a block.
+func (b blocks) value(method int, at block) float64 { return b.values[method][at.seed][at.task] }
+
+// percentiles is value with the percentile interval of 95 % of what resampling gave; without any, with no interval.
+func percentiles(value float64, drawn []float64) Interval {
+	i := Interval{value, math.NaN(), math.NaN()}
+	if len(drawn) > 0 {
+		sorted := slices.Sorted(slices.Values(drawn))
+		i.Low = stat.Quantile(0.025, stat.Empirical, sorted, nil)
+		i.High = stat.Quantile(0.975, stat.Empirical, sorted, nil)
+	}
+	return i
+}
+
+// Excludes says whether the interval is known and v lies outside it.
+func (i Interval) Excludes(v float64) bool { return v < i.Low || v > i.High }
+
+// PairedDifference is number n of method a minus that of b, averaged over the seeds and tasks of both, with the
+// interval of the paired hierarchical bootstrap: seeds are drawn with replacement, and of each its tasks, the same for
+// both. Below two common seeds there is no interval. With three seeds such an interval covers the truth in about nine
+// of ten studies rather than 95 %. The count is that of the common seeds. It is an error if a or b did not measure n, if their
+// numbers of tasks differ, or if they have no seed in common.
+func PairedDifference(a, b Method, n Number) (Interval, int, error) {
+	both, _, err := newBlocks([]Method{a, b}, n)
+	if err != nil {
+		return Interval{}, 0, err
+	}
+	drawn, _ := both.resample(both.value)
+	means := both.means(both.all(), both.value)
+	differences := make([]float64, len(drawn))
+	for k, d := range drawn {
+		differences[k] = d[0] - d[1]
+	}
+	return percentiles(means[0]-means[1], differences), len(both.seeds), nil
+}
+
+// resample draws and returns the methods' means over blocks of cells in every draw, and whether there was anything to
+// draw: one seed tells nothing of others.
+func (b blocks) resample(cell func(method int, at block) float64) (drawn [][]float64, ok bool) {
+	if len(b.seeds) < 2 {
+		return nil, false
+	}
+	random := rand.New(rand.NewPCG(1, 0))
+	for range resamples {
+		drawn = append(drawn, b.means(b.draw(random), cell))
+	}
+	return drawn, true
+}
+
+// drawnOf is of in every draw.
+func drawnOf(drawn [][]float64, of func([]float64) float64) []float64 {
+	out := make([]float64, len(drawn))
+	for k, d := range drawn {
+		out[k] = of(d)
+	}
+	return out
+}
+
+// seedList writes seeds: "0, 1, 2".
+func seedList(list []uint64) string {
+	text := ""
+	for i, s := range list {
+		if i > 0 {
+			text += ", "
+		}
+		text += strconv.FormatUint(s, 10)
+	}
+	return text
+}
+
+// ByTasks parts methods by their number of tasks, few first: only within such a part numbers averaged over tasks compare.
+func ByTasks(methods []Method) [][]Method {
+	var parts [][]Method
+	for _, g := range methods {
+		i := slices.IndexFunc(parts, func(p []Method) bool { return p[0].Tasks() == g.Tasks() })
+		if i < 0 {
+			i, parts = len(parts), append(parts, nil)
+		}
+		parts[i] = append(parts[i], g)
+	}
+	slices.SortStableFunc(parts, func(a, b []Method) int { return cmp.Compare(a[0].Tasks(), b[0].Tasks()) })
+	return parts
+}

@@ -1,0 +1,246 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/pkg/errors"
+)
+
+// Ranking orders methods by their mean rank over blocks, a block being one seed and task, and says how sure the order is.
+type Ranking struct {
+	Number    Number
+	Rows      []RankedMethod // the best mean rank first
+	Reference string         // label of the method that differences are to
+	Seeds     []uint64       // those all methods have
+	Tasks     int            // a seed
+	// Overall takes every block for independent, as [demsar] does of data sets. The tasks of a seed share one network,
+	// so they are not, and Overall is surer than it should be. BySeed ranks the means over a seed's tasks: few blocks,
+	// but independent ones.
+	Overall, BySeed Friedman
+	Critical        float64  // the critical difference of mean ranks, were all blocks independent: CriticalDifference
+	Cliques         [][2]int // rows from … to that Critical does not tell apart
+	Left            []string // labels of methods left out, as they did not measure the number
+}
+
+// RankedMethod is one row of a [Ranking].
+type RankedMethod struct {
+	Method     Method
+	Rank       Interval // mean over blocks; 1 is best
+	Value      Stat     // the number, over all seeds of the method
+	Difference Interval // its mean over blocks less the reference's; 0 without an interval for the reference itself
+	Level      int      // how many other methods its differences do not tell it apart from
+}
+
+// DefaultReference is the method that others are compared with unless one asks for another: plain experience replay (er
+// with λ = 1, or else any er), else finetune, else the first. It is "" without methods.
+func DefaultReference(methods []Method) string {
+	best, label := -1, ""
+	for _, g := range methods {
+		score := 0
+		lambda, known := setting(g.Runs[0], "lambda")
+		switch {
+		case g.Name() == "er" && known && lambda == 1:
+			score = 3
+		case g.Name() == "er":
+			score = 2
+		case g.Name() == Finetune:
+			score = 1
+		}
+		if score > best {
+			best, label = score, g.Label
+		}
+	}
+	return label
+}
+
+// NewRanking ranks methods by number n on the seeds they have in common. reference is the label of the method that
+// differences are to; "" for [DefaultReference]. Intervals are of the paired hierarchical bootstrap ([PairedDifference]);
+// with one seed there are none. It is an error if fewer than two methods measured n, if they have no seed in common or
+// different numbers of tasks, or if there is no such reference.
+func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) {
+	b, left, err := newBlocks(methods, n)
+	if err != nil {
+		return nil, err
+	}
+	if reference == "" {
+		reference = DefaultReference(b.methods)
+	}
+	to := slices.IndexFunc(b.methods, func(g Method) bool { return g.Label == reference })
+	if to < 0 {
+		var labels []string
+		for _, g := range b.methods {
+			labels = append(labels, g.Label)
+		}
+		return nil, errors.Errorf("report: no method labelled %q has %s to compare with; there are %s", reference, n.Name(), list(labels))
+	}
+	r := &Ranking{Number: n, Reference: reference, Seeds: b.seeds, Tasks: b.tasks, Left: left}
+	ranks := map[block][]float64{}
+	var rankings [][]float64
+	for _, at := range b.all() {
+		values := make([]float64, len(b.methods))
+		for m := range values {
+			values[m] = n.rankable(b.value(m, at))
+		}
+		ranks[at] = averageRanks(values)
+		rankings = append(rankings, ranks[at])
+	}
+	rank := func(m int, at block) float64 { return ranks[at][m] }
+	r.Overall, r.BySeed = newFriedman(rankings), newFriedman(seedRanks(b, n.rankable))
+	r.Critical = CriticalDifference(len(b.methods), len(rankings))
+
+	meanRanks, means := b.means(b.all(), rank), b.means(b.all(), b.value)
+	drawnRanks, _ := b.resample(rank)
+	drawn, _ := b.resample(b.value) // the same draws
+	for m, g := range b.methods {
+		row := RankedMethod{Method: g, Value: g.Over(n.Of),
+			Rank:       percentiles(meanRanks[m], drawnOf(drawnRanks, func(d []float64) float64 { return d[m] })),
+			Difference: Interval{0, math.NaN(), math.NaN()}}
+		for other := range b.methods {
+			if other == m {
+				continue
+			}
+			d := percentiles(means[m]-means[other], drawnOf(drawn, func(d []float64) float64 { return d[m] - d[other] }))
+			if !d.Excludes(0) {
+				row.Level++
+			}
+			if other == to {
+				row.Difference = d
+			}
+		}
+		r.Rows = append(r.Rows, row)
+	}
+	slices.SortStableFunc(r.Rows, func(x, y RankedMethod) int { return cmp.Compare(x.Rank.Value, y.Rank.Value) })
+	sorted := make([]float64, len(r.Rows))
+	for i, row := range r.Rows {
+		sorted[i] = row.Rank.Value
+	}
+	r.Cliques = cliques(sorted, r.Critical)
+	return r, nil
+}
+
+// Table holds the ranking in rows, the best first.
+func (r *Ranking) Table() *Table {
+	t := &Table{Head: "strategy"}
+	rank := Column{Head: "mean rank", Arrow: "↓", Long: "Rank among the methods, 1 the best, averaged over seeds and tasks."}
+	value := Column{Head: r.Number.Name(), Unit: r.Number.Metric.Unit, Arrow: r.arrow(), Long: "Mean ± standard deviation over the seeds of the method."}
+	difference := Column{Head: "minus that of " + r.Reference, Unit: r.Number.Metric.Unit, Long: "Mean difference on the same seeds and tasks, with its 95 % interval."}
+	level := Column{Head: "not told apart from", Long: "How many other methods the interval of the difference does not exclude equality with."}
+	decimals := r.Number.decimals()
+	var methods []Method
+	for _, row := range r.Rows {
+		methods = append(methods, row.Method)
+		t.Rows = append(t.Rows, row.Method.Label)
+		rank.Cells = append(rank.Cells, Cell{row.Rank.Format(1), row.Rank.Value})
+		value.Cells = append(value.Cells, Cell{row.Value.Format(decimals), row.Value.Mean})
+		d := Cell{row.Difference.Format(decimals), row.Difference.Value}
+		if row.Method.Label == r.Reference {
+			d.Text = "(reference)"
+		}
+		difference.Cells = append(difference.Cells, d)
+		l := Cell{fmt.Sprintf("%d of %d", row.Level, len(r.Rows)-1), float64(row.Level)}
+		if len(r.Seeds) < 2 {
+			l = Cell{missing, math.NaN()}
+		}
+		level.Cells = append(level.Cells, l)
+	}
+	t.Sections = []Section{{"How sure the order is, by " + r.title(), []Column{rank, value, difference, level}}}
+	t.Notes, t.Warnings = r.notes(), Warnings(methods)
+	return t
+}
+
+// title is what is ranked: "FID after the last task".
+func (r *Ranking) title() string {
+	if r.Number.forgetting() {
+		return r.Number.Name()
+	}
+	return r.Number.Name() + " " + r.Number.What
+}
+
+func (r *Ranking) arrow() string {
+	if r.Number.rankable(1) < 0 {
+		return "↑"
+	}
+	return "↓"
+}
+
+// notes says how ranks and intervals came about.
+func (r *Ranking) notes() []string {
+	blocks := len(r.Seeds) * r.Tasks
+	out := []string{fmt.Sprintf("Ranks are over %d blocks, %s (%s) × %d tasks; equal values share the mean of their ranks.", blocks, seeds(len(r.Seeds)), seedList(r.Seeds), r.Tasks)}
+	if len(r.Seeds) > 1 {
+		out = append(out, fmt.Sprintf("Brackets: 95 %% percentile interval of a paired hierarchical bootstrap, %d draws of seeds and, within each, of tasks, the same for all methods. "+
+			"With three seeds it covers the truth about nine times in ten.", resamples))
+	} else {
+		out = append(out, "One seed tells nothing of others: there are no intervals.")
+	}
+	out = append(out, r.tests())
+	if len(r.Left) > 0 {
+		out = append(out, fmt.Sprintf("Left out, as %s was not measured for every task: %s.", r.Number.Name(), list(r.Left)))
+	}
+	return out
+}
+
+// tests says what Friedman's test finds and what the critical difference is.
+func (r *Ranking) tests() string {
+	text := fmt.Sprintf("Friedman's test of all methods being alike: χ² = %s, %s over all blocks", number(r.Overall.ChiSquared, 1), probability(r.Overall.P))
+	if len(r.Seeds) > 1 {
+		text += fmt.Sprintf("; %s over the %d seeds alone", probability(r.BySeed.P), len(r.Seeds))
+	}
+	return text + fmt.Sprintf(". Nemenyi's critical difference is %s ranks. Test and critical difference take the blocks for independent; the tasks of a seed share one network and are not, so over all blocks both claim more than they should.",
+		number(r.Critical, 1))
+}
+
+// probability writes a p-value.
+func probability(p float64) string {
+	if p < 0.001 {
+		return "p < 0.001"
+	}
+	return "p = " + number(p, 3)
+}
+
+// Sentences sums up the ranking: whether the methods differ at all, which are not told apart from the best, and how they
+// stand to the reference.
+func (r *Ranking) Sentences() []string {
+	best := r.Rows[0]
+	if len(r.Seeds) < 2 {
+		return []string{fmt.Sprintf("By %s, %s has the best mean rank (%s of %d), but one seed does not say how sure that is.",
+			r.title(), best.Method.Label, best.Rank.Format(1), len(r.Rows))}
+	}
+	text := fmt.Sprintf("By %s, %s has the best mean rank, %s of %d", r.title(), best.Method.Label, best.Rank.Format(1), len(r.Rows))
+	switch best.Level {
+	case 0:
+		text += "; its differences tell it apart from every other method."
+	case len(r.Rows) - 1:
+		text += ", but its differences tell it apart from no other method."
+	default:
+		text += fmt.Sprintf("; its differences do not tell it apart from %d of the %d others.", best.Level, len(r.Rows)-1)
+	}
+	var better, level, worse []string
+	for _, row := range r.Rows {
+		switch d := row.Difference; {
+		case row.Method.Label == r.Reference:
+		case !d.Excludes(0):
+			level = append(level, row.Method.Label)
+		case r.Number.rankable(d.Value) < 0:
+			better = append(better, row.Method.Label)
+		default:
+			worse = append(worse, row.Method.Label)
+		}
+	}
+	against := "Against " + r.Reference
+	for _, part := range []struct {
+		labels []string
+		how    string
+	}{{better, "better"}, {level, "not told apart"}, {worse, "worse"}} {
+		against += map[bool]string{true: ": ", false: "; "}[part.how == "better"] + part.how + " "
+		if len(part.labels) == 0 {
+			against += "none"
+		} else {
+			against += list(part.labels)
+		}
+	}
+	return []string{text, against + "."}
+}

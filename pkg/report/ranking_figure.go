@@ -1,0 +1,151 @@
+package report
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// RankIntervals is the figure of [NewRanking].
+func RankIntervals(methods []Method, n Number, reference string) (Figure, error) {
+	r, err := NewRanking(methods, n, reference)
+	if err != nil {
+		return Figure{}, err
+	}
+	return r.Figure(), nil
+}
+
+// Figure is a critical-difference diagram, [demsar] figure 1, turned so that methods are rows and with bootstrap
+// intervals: mean ranks in the first panel, differences to the reference in the second. Upright bars join methods that
+// the critical difference does not tell apart.
+func (r *Ranking) Figure() Figure {
+	n := len(r.Rows)
+	names, colours := make([]string, n), make([]look, n)
+	ranks, differences := make([]Interval, n), make([]Interval, n)
+	for i, row := range r.Rows {
+		names[i], ranks[i], differences[i] = row.Method.Label, row.Rank, row.Difference
+		l := look{colour: grey, glyph: draw.CircleGlyph{}}
+		switch d := row.Difference; {
+		case row.Method.Label == r.Reference:
+			l = look{colour: ink, glyph: diamond{}}
+		case !d.Excludes(0):
+		case r.Number.rankable(d.Value) < 0:
+			l.colour = others[0]
+		default:
+			l.colour = vermilion
+		}
+		colours[i] = l
+	}
+	first := newPanel("mean rank (1 is best)", "", "")
+	addIntervals(first, ranks, colours)
+	// The bars of the critical difference stand to the right of all ranks, its ruler above them.
+	right := float64(n)
+	step := 0.022 * float64(n)
+	for k, c := range r.Cliques {
+		x := right + step*float64(k+2)
+		first.Add(&plotter.Line{XYs: plotter.XYs{{X: x, Y: float64(n-1-c[0]) + 0.3}, {X: x, Y: float64(n-1-c[1]) - 0.3}},
+			LineStyle: draw.LineStyle{Color: faint(0.55), Width: 3}})
+	}
+	first.X.Min, first.X.Max = 1-0.03*float64(n), right+step*float64(len(r.Cliques)+2)
+	first.X.Tick.Marker = rankTicks(n)
+	top := float64(n) - 0.15
+	if r.Critical < float64(n-1) {
+		first.Add(ruler{1, 1 + r.Critical, top, "critical difference"})
+	}
+	second := newPanel(r.Number.Name()+unitText(r.Number.Metric)+", less that of "+r.Reference, "", "")
+	second.Add(&plotter.Line{XYs: plotter.XYs{{X: 0, Y: -0.5}, {X: 0, Y: float64(n) - 0.5}}, LineStyle: look{colour: faint(0.5), dash: []vg.Length{1.5, 3}}.line(1)})
+	low, high := addIntervals(second, differences, colours)
+	low, high = math.Min(low, 0), math.Max(high, 0)
+	room := math.Max(0.06*(high-low), 1e-6)
+	second.X.Min, second.X.Max, second.X.Tick.Marker = low-room, high+room, linearTicks{}
+	panels := []*plot.Plot{first, second}
+	for _, p := range panels {
+		p.Y.Min, p.Y.Max = -0.5, float64(n)+0.35
+	}
+	caption := fmt.Sprintf("%s of %d methods over %s and %d tasks. ", upperFirst(r.title()), n, seeds(len(r.Seeds)), r.Tasks)
+	if len(r.Seeds) > 1 {
+		caption += fmt.Sprintf("Bars: 95 %% intervals of a paired hierarchical bootstrap of seeds and their tasks. Blue: better than %s by an interval that leaves 0 out; orange: worse; grey: not told apart. ", r.Reference)
+	} else {
+		caption += "One seed: no intervals. "
+	}
+	if len(r.Cliques) > 0 {
+		caption += "Upright bars join methods within one critical difference. "
+	}
+	return namedRows("Ranks and how sure they are", caption+r.tests(), names, panels, rowLayout{margin: 4, left: 190, panel: 300, pad: 26, right: 10, top: 20})
+}
+
+// unitText is a metric's unit after a comma, if it has one.
+func unitText(m Metric) string {
+	if m.Unit == "" {
+		return ""
+	}
+	return ", " + m.Unit
+}
+
+// addIntervals draws a dot and a bar a row, the first on top, and returns the least and the greatest value drawn.
+func addIntervals(p *plot.Plot, values []Interval, looks []look) (low, high float64) {
+	low, high = math.Inf(1), math.Inf(-1)
+	for i, v := range values {
+		if !v.Known() {
+			continue
+		}
+		y := float64(len(values) - 1 - i)
+		low, high = math.Min(low, v.Value), math.Max(high, v.Value)
+		if !math.IsNaN(v.Low) {
+			low, high = math.Min(low, v.Low), math.Max(high, v.High)
+			p.Add(&plotter.Line{XYs: plotter.XYs{{X: v.Low, Y: y}, {X: v.High, Y: y}}, LineStyle: draw.LineStyle{Color: looks[i].colour, Width: 2}})
+		}
+		p.Add(&plotter.Scatter{XYs: plotter.XYs{{X: v.Value, Y: y}}, GlyphStyle: looks[i].marker(4)})
+	}
+	p.Y.Tick.Marker = rowTicks(len(values))
+	p.Y.LineStyle.Width, p.Y.Tick.Length = 0, 0
+	return low, high
+}
+
+// rankTicks labels the first rank, the last, and round ones between.
+type rankTicks int
+
+// Ticks implements [plot.Ticker].
+func (n rankTicks) Ticks(low, high float64) []plot.Tick {
+	every := 1
+	for _, e := range []int{2, 5, 10, 20} {
+		if int(n)/every > 7 {
+			every = e
+		}
+	}
+	out := []plot.Tick{{Value: 1, Label: "1"}}
+	for k := every; k <= int(n); k += every {
+		if k > 1 {
+			out = append(out, plot.Tick{Value: float64(k), Label: shortNumber(float64(k))})
+		}
+	}
+	return out
+}
+
+// ruler is a length with its name, drawn from x = from to x = to.
+type ruler struct {
+	from, to, y float64
+	name        string
+}
+
+// Plot implements [plot.Plotter].
+func (r ruler) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	a, b, at := x(r.from), x(r.to), y(r.y)
+	l := draw.LineStyle{Color: faint(0.8), Width: 1.2}
+	c.StrokeLine2(l, a, at, b, at)
+	for _, end := range []vg.Length{a, b} {
+		c.StrokeLine2(l, end, at-3, end, at+3)
+	}
+	s := style(tickSize-1, false, faint(0.8), 0, -0.5)
+	if b+4+s.Width(r.name) <= c.Max.X {
+		c.FillText(s, vg.Point{X: b + 4, Y: at}, r.name)
+	} else {
+		s.XAlign, s.YAlign = -0.5, 0
+		c.FillText(s, vg.Point{X: (a + b) / 2, Y: at + 3}, r.name)
+	}
+}

@@ -1,0 +1,179 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/results"
+)
+
+// SweepLine is one setting of a strategy, but for λ, run with several λ.
+type SweepLine struct {
+	Name    string // what tells it from other lines: "buffer 20", "16 + 4 rows"; "" for an only one
+	Tasks   int
+	Buffer  int // images that may be kept
+	Fresh   int // rows a step
+	Rows    int // replayed a step
+	Variant string
+	Lambdas []float64 // above 0, increasing
+	Methods []Method  // at each λ
+
+	other string // its other settings
+}
+
+// Sweep is a study of one strategy over λ, by buffer, rows and number of tasks.
+type Sweep struct {
+	Strategy string
+	Lines    []SweepLine // by number of tasks, then buffer, then rows
+	methods  []Method    // of all strategies
+}
+
+// NewSweep collects the runs of a strategy with a setting lambda above 0 into lines. Settings of the strategy are as runs
+// stored them; a buffer that was not stored is the most images held, rows are those of a step. It is an error if no line has
+// two λ.
+func NewSweep(runs []*results.Run, strategy string) (*Sweep, error) {
+	s := &Sweep{Strategy: strategy, methods: Group(runs)}
+	found := map[float64]bool{}
+	for _, g := range s.methods {
+		r := g.Runs[0]
+		lambda, known := setting(r, "lambda")
+		if g.Name() != strategy || !known || lambda <= 0 {
+			continue
+		}
+		found[lambda] = true
+		line := SweepLine{Tasks: g.Tasks(), Buffer: bufferImages(r), Fresh: r.Cost.FreshRows, Rows: r.Cost.ReplayRows, Variant: variantOf(r), other: otherSettings(r)}
+		i := slices.IndexFunc(s.Lines, func(l SweepLine) bool {
+			return l.Tasks == line.Tasks && l.Buffer == line.Buffer && l.Fresh == line.Fresh && l.Rows == line.Rows && l.Variant == line.Variant && l.other == line.other
+		})
+		if i < 0 {
+			i, s.Lines = len(s.Lines), append(s.Lines, line)
+		}
+		l := &s.Lines[i]
+		if k, there := slices.BinarySearch(l.Lambdas, lambda); there {
+			l.Methods[k].Runs = append(slices.Clone(l.Methods[k].Runs), g.Runs...)
+		} else {
+			l.Lambdas, l.Methods = slices.Insert(l.Lambdas, k, lambda), slices.Insert(l.Methods, k, g)
+		}
+	}
+	s.Lines = slices.DeleteFunc(s.Lines, func(l SweepLine) bool { return len(l.Lambdas) < 2 })
+	if len(s.Lines) == 0 {
+		return nil, errors.Errorf("report: the runs have %d values of λ above 0 for %q, and no two under the same other settings; run `go run . bench --strategies finetune,%s --sweep lambda=0.1,0.3,1,3`",
+			len(found), strategy, strategy)
+	}
+	slices.SortStableFunc(s.Lines, func(a, b SweepLine) int {
+		return cmp.Or(cmp.Compare(a.Tasks, b.Tasks), cmp.Compare(a.Buffer, b.Buffer), cmp.Compare(a.Rows, b.Rows), cmp.Compare(a.Fresh, b.Fresh),
+			cmp.Compare(a.Variant, b.Variant), cmp.Compare(a.other, b.other))
+	})
+	s.name()
+	return s, nil
+}
+
+// name gives lines the names that tell them apart within one number of tasks.
+func (s *Sweep) name() {
+	varies := func(of func(SweepLine) any) bool {
+		return slices.ContainsFunc(s.Lines, func(l SweepLine) bool { return of(l) != of(s.Lines[0]) })
+	}
+	buffer := varies(func(l SweepLine) any { return l.Buffer })
+	fresh := varies(func(l SweepLine) any { return l.Fresh })
+	rows := varies(func(l SweepLine) any { return l.Rows })
+	other := varies(func(l SweepLine) any { return l.other })
+	for i, l := range s.Lines {
+		var parts []string
+		if buffer {
+			parts = append(parts, fmt.Sprintf("buffer %d", l.Buffer))
+		}
+		if fresh {
+			parts = append(parts, fmt.Sprintf("%d + %d rows", l.Fresh, l.Rows))
+		} else if rows {
+			parts = append(parts, fmt.Sprintf("%d rows", l.Rows))
+		}
+		if other && l.other != "" {
+			parts = append(parts, l.other)
+		}
+		s.Lines[i].Name = strings.Join(parts, ", ")
+	}
+	// Whatever else differs goes by the variant's name.
+	var same [][2]int
+	for i, a := range s.Lines {
+		for j, b := range s.Lines {
+			if i != j && a.Name == b.Name && a.Tasks == b.Tasks {
+				same = append(same, [2]int{i, j})
+			}
+		}
+	}
+	for _, pair := range same {
+		if l := &s.Lines[pair[0]]; l.Variant != "" && !strings.HasSuffix(l.Name, l.Variant) {
+			l.Name = strings.TrimPrefix(l.Name+", "+l.Variant, ", ")
+		}
+	}
+}
+
+// title names a line with its number of tasks, where the sweep has several.
+func (s *Sweep) title(l SweepLine) string {
+	var parts []string
+	if l.Name != "" {
+		parts = append(parts, l.Name)
+	}
+	if len(s.tasks()) > 1 {
+		parts = append(parts, fmt.Sprintf("%d tasks", l.Tasks))
+	}
+	if len(parts) == 0 {
+		return s.Strategy
+	}
+	return strings.Join(parts, ", ")
+}
+
+// tasks are the numbers of tasks, increasing.
+func (s *Sweep) tasks() []int {
+	var out []int
+	for _, l := range s.Lines {
+		if !slices.Contains(out, l.Tasks) {
+			out = append(out, l.Tasks)
+		}
+	}
+	return out
+}
+
+// reference is the method of the strategy called name with as many tasks, if possible of the given variant.
+func (s *Sweep) reference(name string, tasks int, variant string) (Method, bool) {
+	var same []Method
+	for _, g := range s.methods {
+		if g.Name() == name && g.Tasks() == tasks {
+			same = append(same, g)
+		}
+	}
+	for _, g := range same {
+		if variantOf(g.Runs[0]) == variant {
+			return g, true
+		}
+	}
+	if len(same) == 0 {
+		return Method{}, false
+	}
+	return same[0], true
+}
+
+// otherSettings lists the settings of a run's strategy beside λ, buffer and rows that are not at rest: older runs do not
+// store those that came later.
+func otherSettings(r *results.Run) string {
+	var parts []string
+	for key, v := range r.Strategy.Settings {
+		text := fmt.Sprint(v)
+		switch {
+		case key == "lambda" || key == "buffer" || key == "rows" || v == nil || text == "" || text == "uniform" || text == "constant":
+		case reflect.ValueOf(v).Kind() == reflect.Slice:
+			if reflect.ValueOf(v).Len() > 0 {
+				parts = append(parts, key)
+			}
+		default:
+			parts = append(parts, key+"="+text)
+		}
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, " ")
+}
