@@ -52,7 +52,7 @@ func main() {
 	}
 	usage = true // until a command's own work begins, an error is one of usage
 	root.AddCommand(setupCommand(), labCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), sampleCommand(),
-		bpdCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
+		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return
@@ -136,13 +136,14 @@ func benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			planned := experiment.Study{Dir: dir, Runs: configs}
 			if dryRun {
-				return listRuns(configs)
+				return listRuns(cmd.Context(), planned, workers)
 			}
 			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
 				return err
 			}
-			runs, err := doStudy(cmd.Context(), experiment.Study{Dir: dir, Runs: configs}, workers, nil)
+			runs, err := doStudy(cmd.Context(), planned, workers, nil)
 			if err != nil {
 				return err
 			}
@@ -168,7 +169,7 @@ func benchCommand() *cobra.Command {
 	c.Flags().BoolVar(&g.Tuned, "tuned", false, "run strategies at the settings that `go run . search` has chosen; a setting that is swept is not taken from there")
 	c.Flags().IntVar(&g.Seeds, "seeds", 1, "runs of each, with seeds 0, 1, …")
 	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and stop")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and what they take, and stop")
 	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
 	return c
 }
@@ -198,7 +199,7 @@ func searchCommand() *cobra.Command {
 			study := experiment.SearchStudy(dir, trials)
 			fmt.Printf("Settings over the quick benchmark's:\n  %s\n", strings.Join(s.Overrides(), "\n  "))
 			if dryRun {
-				return listRuns(study.Runs)
+				return listRuns(cmd.Context(), study, workers)
 			}
 			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
 				return err
@@ -227,25 +228,96 @@ func searchCommand() *cobra.Command {
 	c.Flags().StringArrayVar(&s.Set, "set", nil, "one setting, KEY=VALUE, over the search's own; may be repeated")
 	c.Flags().IntVar(&s.Seeds, "seeds", 1, "runs of each candidate")
 	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and stop")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and what they take, and stop")
 	return c
 }
 
-// listRuns prints what a benchmark would do.
-func listRuns(configs []experiment.Config) error {
-	for _, c := range configs {
-		if err := c.Validate(); err != nil {
-			return err
-		}
-		replayed, err := c.ReplayRows()
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%-32s %d steps a task of %d+%d rows, %d samples a task after each\n", c.RunName(), c.Loop.StepsPerTask,
-			c.Loop.FreshRows, replayed, c.Evaluate.SamplesPerTask)
+// listRuns prints what a study would do and about how long it would take.
+func listRuns(ctx context.Context, s experiment.Study, workers int) error {
+	if err := s.Validate(); err != nil {
+		return err
 	}
-	fmt.Printf("%d runs\n", len(configs))
+	e, err := estimateStudy(ctx, s, workers)
+	if err != nil {
+		return err
+	}
+	fmt.Print(e.Table())
+	fmt.Println(describeEstimate(e))
 	return nil
+}
+
+// describeEstimate says how long a study takes, on what grounds, and what is not in it.
+func describeEstimate(e *experiment.Estimate) string {
+	text := e.String()
+	if e.Basis != "" {
+		text += "; from " + e.Basis
+	}
+	if len(e.Without) > 0 {
+		text += ".\nNot included is what " + strings.Join(e.Without, ", ") + " may evaluate beside the steps: no finished run tells"
+	}
+	return text + "."
+}
+
+// estimateStudy says how long a study takes, if need be by a process that times some steps.
+func estimateStudy(ctx context.Context, s experiment.Study, workers int) (*experiment.Estimate, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	workers = workersFor(s, workers)
+	return s.Estimate(ctx, workers, func(ctx context.Context, c experiment.Config) (experiment.Rates, error) {
+		if err := kernelsetup.EnsurePlugin(ctx, os.Stdout); err != nil {
+			return experiment.Rates{}, err
+		}
+		fmt.Fprintln(os.Stderr, "timing some steps; most of it is compilation")
+		return experiment.CalibrateApart(ctx, c, experiment.Processes(workers, self, "calibrate"))
+	})
+}
+
+// workersFor is how many runs of a study are made at a time; 0 asks for what makes it fastest.
+func workersFor(s experiment.Study, workers int) int {
+	if workers > 0 {
+		return workers
+	}
+	_, err := backend.CUDAPluginPath()
+	return experiment.AutoWorkers(err == nil && len(backend.NVIDIADevices()) > 0, len(s.Runs))
+}
+
+// calibrateCommand times the run in a folder for the process that started this one.
+func calibrateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "calibrate DIR", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := experiment.StoredConfig(args[0])
+			if err != nil {
+				return err
+			}
+			rates, err := experiment.Calibrate(cmd.Context(), config, experiment.Options{})
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(os.Stdout).Encode(rates)
+		},
+	}
+}
+
+// fewRuns is the number of runs up to which a study starts without timing steps first: its own first steps tell soon.
+const fewRuns = 8
+
+// printEstimate says how long a study will take before it starts.
+func printEstimate(ctx context.Context, s experiment.Study, workers int) error {
+	if len(s.Runs) <= fewRuns {
+		e, err := s.Estimate(ctx, workers, nil)
+		if err == nil && e.Basis != "" {
+			fmt.Fprintln(os.Stderr, describeEstimate(e))
+		}
+		return err
+	}
+	e, err := estimateStudy(ctx, s, workers)
+	if err == nil {
+		fmt.Fprintln(os.Stderr, describeEstimate(e))
+	}
+	return err
 }
 
 // doStudy runs a study in processes of this program and shows its progress; missing says which failures it can do without.
@@ -254,9 +326,12 @@ func doStudy(ctx context.Context, s experiment.Study, workers int, missing func(
 	if err != nil {
 		return nil, err
 	}
-	if workers == 0 {
-		_, cudaErr := backend.CUDAPluginPath()
-		workers = experiment.AutoWorkers(cudaErr == nil && len(backend.NVIDIADevices()) > 0, len(s.Runs))
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	workers = workersFor(s, workers)
+	if err := printEstimate(ctx, s, workers); err != nil {
+		return nil, err
 	}
 	command := commandLine()
 	show := studyDisplay(os.Stderr)

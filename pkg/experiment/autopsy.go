@@ -76,9 +76,12 @@ func (r *run) autopsyRows() int {
 	if !r.hasAutopsy() {
 		return 0
 	}
-	c, e := r.config.Autopsy, r.config.Evaluate
-	old := len(r.loop.Benchmark.Tasks) - 1
-	return old * (2*c.Thresholds*e.SamplesPerTask*c.Steps + (2+2*3)*c.Images*c.Timesteps)
+	return r.config.Autopsy.rows(len(r.loop.Benchmark.Tasks), r.config.Evaluate.SamplesPerTask)
+}
+
+// rows is autopsyRows for a number of tasks learned one after another.
+func (c AutopsyConfig) rows(tasks, samples int) int {
+	return (tasks - 1) * (2*c.Thresholds*samples*c.Steps + (2+2*3)*c.Images*c.Timesteps)
 }
 
 // snapshots is one compiled network that takes the weights of any of a run's tasks.

@@ -133,14 +133,7 @@ func scaled(im *datasets.Images) []float32 {
 }
 
 // rows is how many rows one evaluation runs through the network.
-func (m *measurer) rows() int {
-	e := m.config.Evaluate
-	n := e.SamplesPerTask * len(m.bench.Tasks) * e.Sampler.Steps
-	if e.Guidance > 0 {
-		n *= 2
-	}
-	return n
-}
+func (m *measurer) rows() int { return m.config.samplingRows(len(m.bench.Tasks)) }
 
 // labels are the classes asked for in task j: each of them equally often, in turn. An unconditional network is asked
 // for no class.

@@ -74,20 +74,24 @@ func (r *run) openProbe() error {
 }
 
 // probeRows is how many rows one measurement of the probe runs through the network.
-func (r *run) probeRows() int {
-	c := r.config.Probe
-	return len(r.loop.Benchmark.Tasks) * c.Images * c.Timesteps
-}
+func (r *run) probeRows() int { return r.config.Probe.rows(len(r.loop.Benchmark.Tasks)) }
+
+// rows is probeRows for a number of tasks.
+func (c ProbeConfig) rows(tasks int) int { return tasks * c.Images * c.Timesteps }
 
 // probesLeft is how many measurements of the probe are still to come.
 func (r *run) probesLeft() int {
-	every := r.config.Probe.Every
-	if every == 0 {
+	return r.config.Probe.count(r.loop.Position.Total, r.loop.TotalSteps(), r.loop.PhaseSteps())
+}
+
+// count is how many measurements there are after step done, up to step total, in phases of so many steps.
+func (c ProbeConfig) count(done, total, phase int) int {
+	if c.Every == 0 {
 		return 0
 	}
 	n := 0
-	for step := r.loop.Position.Total + 1; step <= r.loop.TotalSteps(); step++ {
-		if step%every == 0 || step%r.loop.PhaseSteps() == 0 {
+	for step := done + 1; step <= total; step++ {
+		if step%c.Every == 0 || step%phase == 0 {
 			n++
 		}
 	}

@@ -13,14 +13,21 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// machine describes this computer and the backend chosen on it.
-func machine(choice backend.Choice) results.Machine {
+// thisMachine describes this computer.
+func thisMachine() results.Machine {
 	m := results.Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, CPU: field("/proc/cpuinfo", "model name"),
-		Cores: runtime.NumCPU(), Go: runtime.Version(), Backend: choice.Config}
+		Cores: runtime.NumCPU(), Go: runtime.Version()}
 	m.Memory = kilobytes("/proc/meminfo", "MemTotal")
 	if files, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information"); len(files) > 0 {
 		m.GPU = field(files[0], "Model")
 	}
+	return m
+}
+
+// machine describes this computer and the backend chosen on it.
+func machine(choice backend.Choice) results.Machine {
+	m := thisMachine()
+	m.Backend = choice.Config
 	// The plugin's folder differs from machine to machine; its file name says which it was.
 	if kind, path, found := strings.Cut(m.Backend, ":"); found && filepath.IsAbs(path) {
 		m.Backend = kind + ":" + filepath.Base(path)

@@ -12,8 +12,10 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/mat"
 	"gopkg.in/yaml.v3"
 
+	"palimpsest/datasets"
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
@@ -211,34 +213,36 @@ func (r *run) prepare() error {
 
 // build makes benchmark, network, strategy, loop and measurer as the configuration says, at their beginning.
 func (r *run) build(back compute.Backend) error {
-	c := r.config
-	bench, err := c.LoadBenchmark()
+	bench, err := r.config.LoadBenchmark()
 	if err != nil {
 		return err
 	}
+	if r.measure, err = newMeasurer(back, r.config, bench); err != nil {
+		return err
+	}
+	r.loop, err = r.config.newLoop(back, bench, r.measure.imageFeatures)
+	return err
+}
+
+// newLoop makes network, strategy and loop for a benchmark, at their beginning.
+func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, features func(*datasets.Images) (*mat.Dense, error)) (*cl.Loop, error) {
 	process, err := diffusion.New(c.Diffusion)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	u, err := c.unetConfig(bench, process)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	network, err := diffusion.NewNetwork(back, process, u, c.Train, c.Seed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	strategy, err := cl.New(c.Strategy)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if r.measure, err = newMeasurer(back, c, bench); err != nil {
-		return err
-	}
-	if r.loop, err = cl.NewLoop(network, bench, strategy, c.Loop, cl.Setup{Seed: c.Seed, Features: r.measure.imageFeatures}); err != nil {
-		return err
-	}
-	return nil
+	return cl.NewLoop(network, bench, strategy, c.Loop, cl.Setup{Seed: c.Seed, Features: features})
 }
 
 // train does all steps, measurements and checkpoints that are left.

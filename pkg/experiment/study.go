@@ -45,19 +45,29 @@ type StudyProgress struct {
 	ETA        time.Duration // 0 while unknown
 }
 
+// Validate reports the first run that cannot be made, or two that share a folder.
+func (s Study) Validate() error {
+	seen := map[string]bool{}
+	for _, c := range s.Runs {
+		if err := c.Validate(); err != nil {
+			return errors.WithMessagef(err, "run %s", c.RunName())
+		}
+		if seen[c.RunName()] {
+			return errors.Errorf("two runs are named %s; give one of them a name of its own", c.RunName())
+		}
+		seen[c.RunName()] = true
+	}
+	return nil
+}
+
 // Do makes all runs of the study that are not finished yet, each in its folder below Dir, and returns the results in
 // the order of Runs. Finished runs are read, begun ones go on. A process that died is tried once more. When ctx ends
 // every run saves a checkpoint first.
 func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error) {
-	seen := map[string]bool{}
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
 	for _, c := range s.Runs {
-		if err := c.Validate(); err != nil {
-			return nil, errors.WithMessagef(err, "run %s", c.RunName())
-		}
-		if seen[c.RunName()] {
-			return nil, errors.Errorf("two runs are named %s; give one of them a name of its own", c.RunName())
-		}
-		seen[c.RunName()] = true
 		dir := filepath.Join(s.Dir, c.RunName())
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err

@@ -1,0 +1,112 @@
+package experiment
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
+)
+
+// Work is what a run asks of its network, in rows run forwards; a row of a training step, forwards and backwards, counts
+// as [backwardRows]. What a strategy evaluates beside its steps is not in it.
+type Work struct {
+	Train   int // steps × rows a step × backwardRows
+	Measure int // sampling after each task, and what else is measured
+}
+
+// backwardRows is what a row costs forwards and backwards, in rows forwards: the backward pass takes about two.
+const backwardRows = 3
+
+// Work counts the work of a run of c without loading any images.
+func (c Config) Work() (Work, error) {
+	tasks, err := c.tasks()
+	if err != nil {
+		return Work{}, err
+	}
+	rows, err := c.stepRows()
+	if err != nil {
+		return Work{}, err
+	}
+	s, err := cl.New(c.Strategy)
+	if err != nil {
+		return Work{}, err
+	}
+	steps, phases := tasks*c.Loop.StepsPerTask, tasks
+	all := s.Info().Stream == cl.AllTasks
+	if all {
+		phases = 1
+	}
+	w := Work{Train: steps * rows * backwardRows}
+	w.Measure = phases*(c.samplingRows(tasks)+c.BPD.rows(tasks)) + c.BPD.extraRows(tasks, len(bpdWays(c.Diffusion.Variance))) +
+		c.Probe.count(0, steps, steps/phases)*c.Probe.rows(tasks)
+	if c.Autopsy.Images > 0 && !all && tasks > 1 {
+		w.Measure += c.Autopsy.rows(tasks, c.Evaluate.SamplesPerTask)
+	}
+	return w, nil
+}
+
+// samplingRows is how many rows the samples of one evaluation take.
+func (c Config) samplingRows(tasks int) int {
+	e := c.Evaluate
+	n := e.SamplesPerTask * tasks * e.Sampler.Steps
+	if e.Guidance > 0 {
+		n *= 2
+	}
+	return n
+}
+
+// stepRows is how many rows a step trains on.
+func (c Config) stepRows() (int, error) {
+	replayed, err := c.ReplayRows()
+	return c.Loop.FreshRows + replayed, err
+}
+
+// tasks is the number of tasks.
+func (c Config) tasks() (int, error) {
+	b := c.Benchmark
+	if b.Scenario == "domain-incremental" {
+		return len(b.Datasets), nil
+	}
+	classes := len(b.Classes)
+	if b.ClassOrder != "given" {
+		set, err := setInfo(b.Datasets[0])
+		if err != nil {
+			return 0, err
+		}
+		classes = len(set.Classes)
+	}
+	if b.ClassesPerTask < 1 {
+		return 0, errors.Errorf("benchmark.classes_per_task is %d; need at least 1", b.ClassesPerTask)
+	}
+	return (classes + b.ClassesPerTask - 1) / b.ClassesPerTask, nil
+}
+
+// setInfo describes one image set.
+func setInfo(name string) (datasets.Info, error) {
+	all, err := datasets.List()
+	if err != nil {
+		return datasets.Info{}, err
+	}
+	i := slices.IndexFunc(all, func(s datasets.Info) bool { return s.Name == name })
+	if i < 0 {
+		return datasets.Info{}, errors.Errorf("no set is named %q", name)
+	}
+	return all[i], nil
+}
+
+// networkKind tells networks of different cost apart: equal kinds run a row equally fast on one machine.
+func (c Config) networkKind() (string, error) {
+	set, err := setInfo(c.Benchmark.Datasets[0])
+	if err != nil {
+		return "", err
+	}
+	p := c.Benchmark.Prep
+	size := fmt.Sprint(p.Size)
+	if p.Method == "none" {
+		size = fmt.Sprintf("%d×%d", set.H, set.W)
+	}
+	return fmt.Sprintf("%+v of %s+%d pixels, %d channels", c.Network, size, p.Border, set.C), nil
+}
