@@ -112,11 +112,14 @@ func benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "bench", Short: "Train the strategies one after another and compare what they forget", Args: cobra.NoArgs,
 		Long: "Bench trains a DDPM on five tasks of real Fashion-MNIST images under several strategies, measures every task\n" +
-			"after each, prints the table and writes a report. Interrupted, the same command goes on where it stopped.",
+			"after each, prints the table and writes a report. Interrupted, the same command goes on where it stopped.\n" +
+			"It says first about how long that takes, from finished runs in the folder or from some steps timed.",
 		Example: "  go run . bench\n  go run . bench --seeds 3 --dir runs/three\n" +
 			"  go run . bench --strategies finetune,er,joint --sweep lambda=0.03,0.1,0.3,1,3\n" +
 			"  go run . bench --strategies er --sweep rows=4,16 --sweep benchmark.class_order=natural,seeded --dir runs/rows\n" +
 			"  go run . bench --strategies joint --variant 'T=100: diffusion.timesteps=100' --dir runs/t\n" +
+			"  go run . bench --strategies finetune,er,ewc,er+ewc --tuned --seeds 3 --dir runs/tuned\n" +
+			"  go run . bench --sweep 'benchmark.datasets=[mnist],[fashion-mnist]' --set benchmark.class_order=seeded --sweep benchmark.order_seed=1,2,3 --dir runs/orders\n" +
 			"  go run . bench --set loop.steps_per_task=1000 --set benchmark.prep.size=32 --set benchmark.prep.method=pad --dir runs/long\n" +
 			"  go run . bench --dry-run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
