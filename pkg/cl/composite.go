@@ -19,7 +19,7 @@ import (
 // The replay rows are divided: parts that use them ([Rower]) share the loop's evenly, the first ones getting one more where
 // it does not come out even, unless they name their own number. A setting of a part is named by the part and the setting,
 // "er_lambda", or by the setting alone where no other part has it. Each network extension exists once: two parts cannot both
-// hold weights by the quadratic penalty, or have different teachers. One part at most is told the task at sampling.
+// hold weights by the quadratic penalty or say which of them train, or have different teachers. One part at most is told the task at sampling.
 type Composite struct {
 	names  []string
 	parts  []Strategy
@@ -157,7 +157,7 @@ func (c *Composite) set(settings map[string]any) error {
 
 // Validate implements [Validator].
 func (c *Composite) Validate() error {
-	held, teacher, told := "", "", ""
+	held, masked, teacher, told := "", "", "", ""
 	for i, p := range c.parts {
 		if p.Info().TaskAtSampling {
 			if told != "" {
@@ -180,6 +180,12 @@ func (c *Composite) Validate() error {
 				return errors.Errorf("cl: %s and %s both hold the weights by the network's one quadratic penalty; leave one of them out (ewc_rank1 goes with either)", held, c.names[i])
 			}
 			held = c.names[i]
+		}
+		if needs.Mask {
+			if masked != "" {
+				return errors.Errorf("cl: %s and %s both say which weights train; leave one of them out", masked, c.names[i])
+			}
+			masked = c.names[i]
 		}
 		if t, ok := p.(interface{ teacherSource() string }); ok && needs.Teacher {
 			if teacher != "" && t.teacherSource() != teacher {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"palimpsest/pkg/cl"
@@ -297,7 +298,14 @@ func TestPackNetRefuses(t *testing.T) {
 			t.Errorf("packnet takes %v", settings)
 		}
 	}
-	if _, err := cl.New(cl.Spec{Name: "er+packnet+ensemble"}); err == nil {
-		t.Error("a composite takes ensemble, which starts from new weights at each task")
+	for _, name := range []string{"er+ensemble", "lora+packnet"} {
+		if _, err := cl.New(cl.Spec{Name: name}); err == nil {
+			t.Errorf("%s is made of parts that do not go together", name)
+		}
+	}
+	// Without the task at sampling lora still says which weights train.
+	merged := cl.Spec{Name: "lora+packnet", Settings: map[string]any{"task_id": false}}
+	if _, err := cl.New(merged); err == nil || !strings.Contains(err.Error(), "which weights train") {
+		t.Errorf("lora merged beside packnet gives %v", err)
 	}
 }

@@ -174,7 +174,9 @@ func (p *PackNet) UseTask(task int) error {
 func (p *PackNet) Stored() Stored { return Stored{Bytes: int64(len(p.owner))} }
 
 // State implements [Strategy]: the number of pruned tasks, and each weight's owner.
-func (p *PackNet) State() ([]byte, error) { return append(appendCount(nil, int64(p.packed)), p.owner...), nil }
+func (p *PackNet) State() ([]byte, error) {
+	return append(appendCount(nil, int64(p.packed)), p.owner...), nil
+}
 
 // Restore implements [Strategy].
 func (p *PackNet) Restore(state []byte) error {

@@ -12,12 +12,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"palimpsest/kernelsetup"
+	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/results"
@@ -66,10 +68,16 @@ func smallConfig() Config {
 // child starts a process that goes on with the run in dir.
 func child(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
+	return childOf(t, dir, smallConfig())
+}
+
+// childOf is child for a run of another configuration.
+func childOf(t *testing.T, dir string, c Config) *exec.Cmd {
+	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := claim(smallConfig(), dir); err != nil {
+	if err := claim(c, dir); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0])
@@ -108,15 +116,74 @@ func outcome(t *testing.T, dir string) (r *results.Run, weights []byte, pictures
 // A run killed at random moments, by SIGKILL and by Ctrl-C, and resumed each time ends with the weights and the
 // measurements of a run that was left alone, bit for bit.
 func TestKilledRunResumesBitForBit(t *testing.T) {
+	t.Run("er", func(t *testing.T) { resumesBitForBit(t, smallConfig(), 4) })
+	t.Run("packnet", func(t *testing.T) { forgetsNothing(t, resumesBitForBit(t, isolatedConfig(), 2)) })
+}
+
+// isolatedConfig is a run whose network depends on the task at sampling.
+func isolatedConfig() Config {
+	c := smallConfig()
+	c.Strategy = cl.Spec{Name: "packnet"}
+	c.Evaluate.Sampler.Name = diffusion.DDIM // as stitched samples are drawn
+	c.Loop.ReplayRows, c.BPD.Variants = 0, false
+	return c
+}
+
+// forgetsNothing checks that every measurement of an isolated task in the run in dir is the same, bit for bit, from the task's
+// end on: it was made with the weights of the task.
+func forgetsNothing(t *testing.T, dir string) {
+	t.Helper()
+	r, err := results.Load(filepath.Join(dir, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for task := range 2 {
+		first, _ := json.Marshal(r.Evaluations[task].Tasks[task])
+		for after := task + 1; after < 3; after++ {
+			if again, _ := json.Marshal(r.Evaluations[after].Tasks[task]); !bytes.Equal(again, first) {
+				t.Errorf("after task %d, task %d is measured as\n%s\nand was as\n%s", after, task, again, first)
+			}
+		}
+	}
+	if a, b := *r.Evaluations[0].Tasks[1].FID, *r.Evaluations[1].Tasks[1].FID; a == b {
+		t.Error("learning a task changed nothing")
+	}
+	s, err := dynamics.LoadSeries(filepath.Join(dir, results.DynamicsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.Map(diffusion.PredictNoise, len(s.Checkpoints)-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range m.Relative {
+		if v != 0 {
+			t.Fatalf("the probe sees a relative rise of %g (value %d), want none", v, i)
+		}
+	}
+	a, err := dynamics.LoadAutopsy(filepath.Join(dir, results.AutopsyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, stitch := range a.Stitches {
+		if low, high := slices.Min(stitch.OldHigh.FID), slices.Max(stitch.OldHigh.FID); low != high || low != *r.Evaluations[k].Tasks[k].FID {
+			t.Errorf("task %d stitched has FID %v, want %g throughout", k, stitch.OldHigh.FID, *r.Evaluations[k].Tasks[k].FID)
+		}
+	}
+}
+
+// resumesBitForBit compares a run left alone, in the folder it returns, with one of the same configuration that is killed some times.
+func resumesBitForBit(t *testing.T, c Config, kills int) (whole string) {
+	t.Helper()
 	base := t.TempDir()
 	whole, broken := filepath.Join(base, "whole"), filepath.Join(base, "broken")
-	if out, err := child(t, whole).CombinedOutput(); err != nil {
+	if out, err := childOf(t, whole, c).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	interruptions := 0
 	for attempt := range 30 {
-		cmd := child(t, broken)
+		cmd := childOf(t, broken, c)
 		stdout, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -136,7 +203,7 @@ func TestKilledRunResumesBitForBit(t *testing.T) {
 			if lines.Decode(&p) != nil {
 				break
 			}
-			if interruptions < 4 && n >= after && p.Stage != "prepare" && !killed {
+			if interruptions < kills && n >= after && p.Stage != "prepare" && !killed {
 				time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond)
 				if err := cmd.Process.Signal(signal); err == nil {
 					killed = true
@@ -149,8 +216,8 @@ func TestKilledRunResumesBitForBit(t *testing.T) {
 			break
 		}
 	}
-	if interruptions < 3 {
-		t.Fatalf("the run was interrupted %d times; the test needs 3 at least", interruptions)
+	if interruptions < kills-1 {
+		t.Fatalf("the run was interrupted %d times; the test needs %d at least", interruptions, kills-1)
 	}
 	a, weightsA, filesA := outcome(t, whole)
 	b, weightsB, filesB := outcome(t, broken)
@@ -169,6 +236,7 @@ func TestKilledRunResumesBitForBit(t *testing.T) {
 	if len(leftovers) > 0 {
 		t.Errorf("half-written checkpoints are left: %v", leftovers)
 	}
+	return whole
 }
 
 // The pure ends of a stitch are networks that were measured before: just after the task was learned, and at the end. The
