@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -677,25 +678,42 @@ func autopsyCommand() *cobra.Command {
 }
 
 func reportCommand() *cobra.Command {
-	var output, table string
+	var output, table, only, strategy, reference string
 	var scorecard bool
 	c := &cobra.Command{
-		Use: "report DIR…", Short: "Compare finished runs: table and HTML report", Args: cobra.MinimumNArgs(1),
-		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --table README.md:quick",
+		Use: "report DIR…", Short: "Compare finished runs: table, intervals and HTML report", Args: cobra.MinimumNArgs(1),
+		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --table README.md:quick\n" +
+			"  go run . report runs/sweep --only lambda\n  go run . report runs/bench --only ledger --table README.md:ledger",
 		RunE: func(_ *cobra.Command, args []string) error {
 			study, err := report.Open(args...)
 			if err != nil {
 				return err
 			}
 			if scorecard {
-				fmt.Println(report.NewScorecard(study.Group()).Text(110))
-				return nil
+				only = "scorecard"
+			}
+			if table != "" {
+				file, name, found := strings.Cut(table, ":")
+				if !found {
+					return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:quick", table)
+				}
+				part, err := reportPart(study, cmp.Or(only, "table"), strategy, reference)
+				if err != nil {
+					return err
+				}
+				fmt.Println(part.text)
+				return report.WriteSection(file, name, part.markdown)
+			}
+			if only != "" {
+				part, err := reportPart(study, only, strategy, reference)
+				if err == nil {
+					fmt.Println(part.text)
+				}
+				return err
 			}
 			fmt.Println(report.TextTable(study.Group()))
-			if file, name, found := strings.Cut(table, ":"); found {
-				return report.WriteTable(file, name, study.Runs)
-			} else if table != "" {
-				return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:quick", table)
+			for _, r := range report.Rankings(study.Group()) {
+				fmt.Printf("\n%s\n\n%s\n", r.Table(), strings.Join(r.Sentences(), "\n"))
 			}
 			if output == "" {
 				output = filepath.Join(args[0], "report.html")
@@ -708,10 +726,80 @@ func reportCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&scorecard, "scorecard", false, "instead of all numbers, print those to report of a continual study, bits per dimension in two parts")
+	c.Flags().BoolVar(&scorecard, "scorecard", false, "short for --only scorecard")
+	c.Flags().StringVar(&only, "only", "", "print one part: \"table\"; \"scorecard\", the numbers to report of a continual study, bits per dimension in two parts; "+
+		"\"intervals\", mean ranks and differences with intervals; \"pareto\", who is best at its price; \"lambda\", what a sweep of λ finds; \"ledger\", what methods are verified against and whether their papers agree")
+	c.Flags().StringVar(&strategy, "strategy", "er", "with --only lambda: the strategy that was swept")
+	c.Flags().StringVar(&reference, "reference", "", "with --only intervals: label of the method that differences are to; default: er with λ = 1")
 	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")
-	c.Flags().StringVar(&table, "table", "", "FILE:NAME: instead of a page, renew the table between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file")
+	c.Flags().StringVar(&table, "table", "", "FILE:NAME: instead of a page, renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file by the table, or the part --only names")
 	return c
+}
+
+// part is one part of a report in two forms.
+type part struct{ text, markdown string }
+
+// reportPart makes the named part of a report.
+func reportPart(study *report.Study, name, strategy, reference string) (part, error) {
+	methods := study.Group()
+	both := func(t *report.Table, sentences []string) part {
+		p := part{text: t.Text(110)}
+		for _, s := range sentences {
+			p.text += "- " + s + "\n"
+			p.markdown += "- " + s + "\n"
+		}
+		if len(sentences) > 0 {
+			p.markdown += "\n"
+		}
+		p.markdown += t.Markdown()
+		return p
+	}
+	switch name {
+	case "table":
+		return part{report.TextTable(methods), report.MarkdownTable(methods)}, nil
+	case "scorecard":
+		return both(report.NewScorecard(methods), nil), nil
+	case "intervals":
+		var all part
+		for _, same := range report.ByTasks(methods) {
+			if len(same) < 2 && len(methods) > 2 { // nothing to compare with
+				continue
+			}
+			r, err := report.NewRanking(same, report.FinalOf(report.FID), reference)
+			if err != nil {
+				return part{}, err
+			}
+			p := both(r.Table(), r.Sentences())
+			all.text, all.markdown = all.text+p.text+"\n", all.markdown+p.markdown+"\n"
+		}
+		return all, nil
+	case "pareto":
+		var all part
+		for _, same := range report.ByTasks(methods) {
+			for _, s := range report.ParetoSentences(same, report.FinalOf(report.FID), report.PriceImages, report.PriceBytes, report.PriceCompute) {
+				all.text, all.markdown = all.text+"- "+s+"\n", all.markdown+"- "+s+"\n"
+			}
+		}
+		return all, nil
+	case "lambda":
+		b, err := report.BestLambda(study.Runs, strategy)
+		if err != nil {
+			return part{}, err
+		}
+		return both(b.Table(), b.Sentences()), nil
+	case "ledger":
+		cards, err := report.Cards(methods)
+		if err != nil {
+			return part{}, err
+		}
+		l, err := report.NewLedger(cards, methods)
+		if err != nil {
+			return part{}, err
+		}
+		return part{l.Markdown(), l.Markdown()}, nil
+	}
+	parts := []string{"table", "scorecard", "intervals", "pareto", "lambda", "ledger"}
+	return part{}, errors.Errorf("--only is %q%s; choose one of %v", name, cl.DidYouMean(name, parts), parts)
 }
 
 func dataCommand() *cobra.Command {

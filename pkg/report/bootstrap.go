@@ -105,9 +105,9 @@ func (b blocks) all() []block {
 
 // draw is the hierarchical bootstrap: as many seeds as there are, with replacement, and for each of them as many of its
 // tasks, with replacement. All methods are compared on the same draw, so that what a seed or a task does to all of them
-// alike falls out of their differences.
-func (b blocks) draw(random *rand.Rand) []block {
-	var out []block
+// alike falls out of their differences. It draws into the memory of into.
+func (b blocks) draw(random *rand.Rand, into []block) []block {
+	out := into[:0]
 	for range b.seeds {
 		s := random.IntN(len(b.seeds))
 		for range b.tasks {
@@ -172,8 +172,10 @@ func (b blocks) resample(cell func(method int, at block) float64) (drawn [][]flo
 		return nil, false
 	}
 	random := rand.New(rand.NewPCG(1, 0))
+	var chosen []block
 	for range resamples {
-		drawn = append(drawn, b.means(b.draw(random), cell))
+		chosen = b.draw(random, chosen)
+		drawn = append(drawn, b.means(chosen, cell))
 	}
 	return drawn, true
 }

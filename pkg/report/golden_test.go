@@ -20,7 +20,25 @@ func TestGolden(t *testing.T) {
 	for _, r := range one[0].Runs {                    // a cell no seed has
 		r.Evaluations[1].Tasks[2].FID = nil
 	}
+	ranking, err := NewRanking(three, FinalOf(FID), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, err := Pareto(three, FinalOf(FID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lambdas, err := BestLambda(madeUpSweep(), "er")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, got := range map[string]string{
+		"ranking.svg":         ranking.Figure().SVG(),
+		"ranking.md":          ranking.Table().Markdown(),
+		"pareto.svg":          front.SVG(),
+		"lambda-sweep.svg":    lambdas.Sweep.Figure().SVG(),
+		"lambda-best.svg":     lambdas.Figure().SVG(),
+		"lambda-best.md":      lambdas.Table().Markdown(),
 		"table.txt":           TextTable(three),
 		"table-one-seed.txt":  TextTable(one),
 		"table.md":            MarkdownTable(three),

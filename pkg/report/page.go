@@ -37,6 +37,7 @@ type page struct {
 	Verdict, Machines                    []string
 	Table, Glossary                      template.HTML
 	Matrices                             []pageMatrix
+	Sure                                 []pageRanking
 	Curves, Costs                        []template.HTML
 	Strips                               []pageStrip
 	Tasks                                []pageTask
@@ -48,6 +49,11 @@ type page struct {
 type pageMatrix struct {
 	Name, Caption string
 	Maps          []template.HTML
+}
+
+type pageRanking struct {
+	Sentences     []string
+	Figure, Table template.HTML
 }
 
 type pageStrip struct {
@@ -93,6 +99,9 @@ func HTML(w io.Writer, s Study) error {
 		Verdict: unbroken(Verdict(methods)), Machines: machines(s.Runs),
 		Table: template.HTML(table.HTML()), Glossary: template.HTML(table.Glossary()),
 	}
+	for _, r := range Rankings(methods) {
+		p.Sure = append(p.Sure, pageRanking{unbroken(r.Sentences()), template.HTML(r.Figure().HTML()), template.HTML(r.Table().HTML())})
+	}
 	for _, m := range Metrics() {
 		if !measured(methods, m) {
 			continue
@@ -111,6 +120,9 @@ func HTML(w io.Writer, s Study) error {
 	}
 	p.Curves = append(p.Curves, template.HTML(AverageCurve(methods, FID).HTML()), template.HTML(LossCurve(methods).HTML()))
 	p.Costs = []template.HTML{template.HTML(CostQuality(methods).HTML()), template.HTML(CopiesScatter(methods).HTML())}
+	for _, f := range fronts(methods) {
+		p.Costs = append(p.Costs, template.HTML(f.HTML()))
+	}
 	if err := p.addStrips(&s, methods); err != nil {
 		return err
 	}

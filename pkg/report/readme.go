@@ -19,19 +19,36 @@ func MarkdownTable(methods []Method) string { return NewTable(methods).Markdown(
 // HTMLTable is the table of the methods as an HTML fragment.
 func HTMLTable(methods []Method) string { return NewTable(methods).HTML() }
 
-// WriteTable replaces what stands between the lines <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file
-// by the table of the runs. It is an error if the file does not have the two lines once each, in this order.
+// WriteTable is [WriteSection] of the table of the runs.
 func WriteTable(path, name string, runs []*results.Run) error {
-	old, updated, err := withTable(path, name, runs)
+	if len(runs) == 0 {
+		return errors.Errorf("%s: no runs to make table %s of", path, name)
+	}
+	return WriteSection(path, name, MarkdownTable(Group(runs)))
+}
+
+// CheckTable is [CheckSection] of the table of the runs.
+func CheckTable(path, name string, runs []*results.Run) error {
+	if len(runs) == 0 {
+		return errors.Errorf("%s: no runs to make table %s of", path, name)
+	}
+	return CheckSection(path, name, MarkdownTable(Group(runs)))
+}
+
+// WriteSection replaces what stands between the lines <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file
+// by the given Markdown, such as that of a [Table] or a [Ledger]. It is an error if the file does not have the two lines
+// once each, in this order.
+func WriteSection(path, name, markdown string) error {
+	old, updated, err := withSection(path, name, markdown)
 	if err != nil || old == updated {
 		return err
 	}
 	return atomicfile.Write(path, []byte(updated))
 }
 
-// CheckTable returns an error if the table NAME in a Markdown file is not what [WriteTable] would write.
-func CheckTable(path, name string, runs []*results.Run) error {
-	old, updated, err := withTable(path, name, runs)
+// CheckSection returns an error if what stands under NAME in a Markdown file is not what [WriteSection] would write.
+func CheckSection(path, name, markdown string) error {
+	old, updated, err := withSection(path, name, markdown)
 	if err != nil {
 		return err
 	}
@@ -52,14 +69,11 @@ func CheckTable(path, name string, runs []*results.Run) error {
 	return errors.Errorf("%s:%d: table %s is not that of the stored runs:\nfound  %s\nneeded %s\nwrite it anew from the stored runs", path, at+1, name, line(a), line(b))
 }
 
-// withTable returns a Markdown file as it is and with its table renewed.
-func withTable(path, name string, runs []*results.Run) (old, updated string, err error) {
+// withSection returns a Markdown file as it is and with one section renewed.
+func withSection(path, name, markdown string) (old, updated string, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return "", "", err
-	}
-	if len(runs) == 0 {
-		return "", "", errors.Errorf("%s: no runs to make table %s of", path, name)
 	}
 	old = string(data)
 	begin, end := "<!-- table:"+name+" -->", "<!-- /table:"+name+" -->"
@@ -67,5 +81,5 @@ func withTable(path, name string, runs []*results.Run) (old, updated string, err
 	if i < 0 || j < i || strings.Count(old, begin) != 1 || strings.Count(old, end) != 1 {
 		return "", "", errors.Errorf("%s: need the lines %s and %s once each, in this order", path, begin, end)
 	}
-	return old, old[:i+len(begin)] + "\n\n" + MarkdownTable(Group(runs)) + "\n" + old[j:], nil
+	return old, old[:i+len(begin)] + "\n\n" + markdown + "\n" + old[j:], nil
 }
