@@ -18,6 +18,10 @@
 // the task too, and may generate each with other weights ([Switcher]). Where every class is in one task and the network is
 // class-conditional, the label implies the task.
 //
+// A strategy of this package is a file and a line in the registry. One of another package or of a notebook is known once it
+// is given to [Register], and can use what these do: [Replay] and [Stateless] to embed, [LabelOf], and the suite in cltest.
+// Other modules find this one by a workspace ("go work init . ../palimpsest") or a replace directive.
+//
 // Tasks and steps count from 0. Whatever is random is a function of the seed, the task and the step alone, so a
 // resumed run is the uninterrupted one. A strategy sees images of other tasks only through what it stored itself,
 // unless its [Info] declares another stream. The package knows nothing of files and nothing of metrics.
