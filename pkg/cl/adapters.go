@@ -13,6 +13,7 @@ import (
 // Adapters keeps, for each finished task, the values of the weights that belong to the task alone: its adapter and its
 // labels' embeddings, as trained and averaged. Embed it with the tag `yaml:"-"`.
 type Adapters struct {
+	FreshOnly
 	setup    Setup
 	adapters []bool // [P] weights that belong to adapters
 	kept     []ownWeights

@@ -16,15 +16,15 @@ import (
 // Composite is several methods at once, named with "+" between them: "er+ewc_rank1+lwf". Their losses add up, with the
 // weight each has by itself; a schedule that also scales the fresh rows' loss, such as "1-1/k", scales it for all.
 //
-// The replay rows are divided: parts that use them ([Rower]) share the loop's evenly, the first ones getting one more where
-// it does not come out even, unless they name their own number. A setting of a part is named by the part and the setting,
-// "er_lambda", or by the setting alone where no other part has it. Each network extension exists once: two parts cannot both
-// hold weights by the quadratic penalty or say which of them train, or have different teachers. One part at most is told the task at sampling.
+// The replay rows are divided: parts that use them share the loop's evenly, the first ones getting one more where it does not
+// come out even, unless they name their own number. Parts that ask for none ([Rower]) take no share. A setting of a part is
+// named by the part and the setting, "er_lambda", or by the setting alone where no other part has it. Each network extension
+// exists once: two parts cannot both hold weights by the quadratic penalty or say which of them train, or have different
+// teachers. One part at most is told the task at sampling.
 type Composite struct {
-	names  []string
-	parts  []Strategy
-	rows   []int // replay rows of each part
-	shared bool  // rows are known
+	names []string
+	parts []Strategy
+	rows  []int // replay rows of each part, once the loop has asked
 }
 
 // newComposite returns the methods named with their default settings.
@@ -199,10 +199,14 @@ func (c *Composite) Validate() error {
 
 // Needs implements [Extender].
 func (c *Composite) Needs(s Setup) (all diffusion.Extra) {
+	rows := c.rows
+	if rows == nil {
+		rows = c.share(s.ReplayRows)
+	}
 	for i, p := range c.parts {
 		if e, ok := p.(Extender); ok {
 			s := s
-			s.ReplayRows = c.share(s.ReplayRows)[i]
+			s.ReplayRows = rows[i]
 			all = all.Merge(e.Needs(s))
 		}
 	}
@@ -213,7 +217,7 @@ func (c *Composite) Needs(s Setup) (all diffusion.Extra) {
 func (c *Composite) share(loop int) []int {
 	var users []int
 	for i, p := range c.parts {
-		if _, ok := p.(Rower); ok {
+		if replayRows(p, 1) > 0 {
 			users = append(users, i)
 		}
 	}
@@ -223,22 +227,17 @@ func (c *Composite) share(loop int) []int {
 		if k < loop%len(users) {
 			part++
 		}
-		rows[i] = c.parts[i].(Rower).ReplayRows(part)
+		rows[i] = replayRows(c.parts[i], part)
 	}
 	return rows
 }
 
-// ReplayRows implements [Rower]: the sum of the parts', or the loop's where none uses them.
+// ReplayRows implements [Rower]: the sum of the parts'.
 func (c *Composite) ReplayRows(loop int) int {
-	c.rows, c.shared = c.share(loop), false
+	c.rows = c.share(loop)
 	sum := 0
-	for i, p := range c.parts {
-		if _, ok := p.(Rower); ok {
-			sum, c.shared = sum+c.rows[i], true
-		}
-	}
-	if !c.shared {
-		return loop
+	for _, rows := range c.rows {
+		sum += rows
 	}
 	return sum
 }
@@ -248,11 +247,12 @@ func (c *Composite) Begin(s Setup) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	if c.rows == nil { // not in a loop, which asks first
+		c.rows = c.share(s.ReplayRows)
+	}
 	for i, p := range c.parts {
 		setup := s
-		if c.shared {
-			setup.ReplayRows = c.rows[i]
-		}
+		setup.ReplayRows = c.rows[i]
 		if err := p.Begin(setup); err != nil {
 			return errors.WithMessagef(err, "part %s of %s, which has %d of %d replay rows", c.names[i], c.Info().Name, setup.ReplayRows, s.ReplayRows)
 		}
@@ -265,15 +265,11 @@ func (c *Composite) within(s *Step, f func(Strategy) error) error {
 	offset, replay := s.offset, s.Replay
 	defer func() { s.offset, s.Replay = offset, replay }()
 	for i, p := range c.parts {
-		if c.shared {
-			s.Replay = c.rows[i]
-		}
+		s.Replay = c.rows[i]
 		if err := f(p); err != nil {
 			return errors.WithMessagef(err, "part %s", c.names[i])
 		}
-		if c.shared {
-			s.offset += c.rows[i]
-		}
+		s.offset += c.rows[i]
 	}
 	return nil
 }

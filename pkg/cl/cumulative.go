@@ -20,5 +20,8 @@ func (*Cumulative) Info() Info {
 		Stream:   SeenTasks}
 }
 
+// ReplayRows implements [Rower]: the loop's, filled with fresh images.
+func (*Cumulative) ReplayRows(loop int) int { return loop }
+
 // Label implements [Strategy].
 func (*Cumulative) Label() string { return "cumulative" }

@@ -58,8 +58,11 @@ func (d *DER) Needs(s Setup) diffusion.Extra {
 // Begin implements [Strategy].
 func (d *DER) Begin(s Setup) error {
 	d.kept = map[uint64][]float32{}
-	return d.Replay.Begin(s)
+	return d.Replay.begin(s, d.Lambda+d.Beta)
 }
+
+// ReplayRows implements [Rower].
+func (d *DER) ReplayRows(loop int) int { return rowsFor(d.Lambda+d.Beta, d.Rows, loop) }
 
 // BeforeStep implements [Strategy].
 func (d *DER) BeforeStep(s *Step) error {

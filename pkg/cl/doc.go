@@ -6,9 +6,10 @@
 // A training step sees a fixed number of rows: first FreshRows images of the task at hand, then ReplayRows rows that
 // belong to the strategy. Each row has a weight and the loss is Σ weight·row loss, so a strategy changes weights and
 // contents, never shapes: the step compiles once. Rows a strategy leaves alone repeat the fresh ones with weight 0.
-// All strategies therefore get the same rows a step and the same number of steps, but for one that asks for other
-// replay rows ([Rower]), which is another cost and is reported as such. Timesteps are drawn from 0 .. T-1 for every
-// row, uniformly unless [LoopConfig].TimestepSampler says otherwise; a strategy may choose those of its own rows.
+// All strategies therefore get the same fresh rows, at the same timesteps, and the same number of steps. Replay rows are a
+// strategy's own affair ([Rower]): one that replays nothing has none, so that its steps cost less, and what each has is
+// reported as its cost. Timesteps are drawn from 0 .. T-1 for every row, uniformly unless [LoopConfig].TimestepSampler
+// says otherwise; a strategy may choose those of its own rows.
 //
 // What a method needs of the step beside the denoising loss (a teacher, penalties, projection) it declares ([Extender]), and
 // the network is extended by it once, before the step compiles. What it keeps there is saved with the network; what it

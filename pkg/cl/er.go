@@ -26,7 +26,7 @@ const (
 //	L = mean(loss_fresh) + Lambda·mean(loss_replay)
 //
 // Lambda 1 is plain replay, between 0 and 1 the reduced rehearsal of [zajac23] (our definition: Lambda weighs the loss
-// and never changes how many images are drawn), 0 is fine-tuning bit for bit. How many old images a step looks at is
+// and never changes how many images are drawn), 0 is fine-tuning bit for bit, without replay rows. How many old images a step looks at is
 // Rows or, where that is 0, the loop's replay_rows: fewer make a step cheaper at the same Lambda. Schedule can make the
 // coefficient change from task to task. A finished task's images are offered to the buffer once, at the task's end; during the first
 // task the buffer is empty and the replay rows weigh 0.
@@ -130,12 +130,7 @@ func (e *ER) Validate() error {
 }
 
 // ReplayRows implements [Rower].
-func (e *ER) ReplayRows(loop int) int {
-	if e.Rows == 0 {
-		return loop
-	}
-	return e.Rows
-}
+func (e *ER) ReplayRows(loop int) int { return rowsFor(e.Lambda, e.Rows, loop) }
 
 // Begin implements [Strategy]. It returns an error for settings out of range, a loop without replay rows, and herding
 // without features.
@@ -143,8 +138,8 @@ func (e *ER) Begin(s Setup) error {
 	if err := e.Validate(); err != nil {
 		return err
 	}
-	if s.ReplayRows < 1 {
-		return errors.Errorf("cl: er replays old images in the loop's replay rows, but there are %d; set replay_rows, or the strategy's rows, to 1 or more", s.ReplayRows)
+	if err := needRows("er", e.Lambda, s); err != nil {
+		return err
 	}
 	features := s.Features
 	if features != nil {

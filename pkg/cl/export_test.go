@@ -34,3 +34,12 @@ func ForgetRegistered() {
 	defer registered.Unlock()
 	registered.methods = nil
 }
+
+// BuiltIn are the strategies of this package, without those registered.
+func BuiltIn() []Strategy {
+	var all []Strategy
+	for _, create := range registry {
+		all = append(all, create())
+	}
+	return all
+}

@@ -4,8 +4,8 @@ package cl
 //
 //	L = mean(loss_fresh)
 //
-// It is the floor of a comparison: whatever it keeps of old tasks was kept for free. The replay rows repeat fresh
-// images with weight 0, so a step costs what it costs the other strategies. It has no settings.
+// It is the floor of a comparison: whatever it keeps of old tasks was kept for free. A step has fresh rows alone. It has no
+// settings.
 type Finetune struct {
 	Stateless `yaml:"-"`
 }

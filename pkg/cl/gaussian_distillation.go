@@ -1,7 +1,5 @@
 package cl
 
-import "github.com/pkg/errors"
-
 // GaussianDistillation asks the teacher about pure noise instead of images, the Gaussian distillation of [gendistill]:
 //
 //	L = f·mean(loss_fresh) + r·mean over replay rows of mean (prediction - teacher's prediction)² at x_t = ε
@@ -36,33 +34,25 @@ func (d *GaussianDistillation) Validate() error {
 }
 
 // ReplayRows implements [Rower].
-func (d *GaussianDistillation) ReplayRows(loop int) int { return orLoop(d.Rows, loop) }
+func (d *GaussianDistillation) ReplayRows(loop int) int { return rowsFor(d.Lambda, d.Rows, loop) }
 
 // Begin implements [Strategy].
 func (d *GaussianDistillation) Begin(s Setup) error {
-	if s.ReplayRows < 1 {
-		return errors.Errorf("cl: gaussian_distillation puts noise into the loop's replay rows, but there are %d; set replay_rows, or the strategy's rows, to 1 or more", s.ReplayRows)
+	if err := needRows("gaussian_distillation", d.Lambda, s); err != nil {
+		return err
 	}
 	return d.Teaching.Begin(s)
 }
 
 // BeforeStep implements [Strategy].
 func (d *GaussianDistillation) BeforeStep(s *Step) error {
-	weight := d.weigh(s) / float64(s.Replay)
+	weight := d.weigh(s)
 	if weight == 0 {
 		return nil
 	}
 	for i := range s.Replay {
 		s.SetPureNoise(i, d.classes[s.RNG.IntN(len(d.classes))])
-		s.SetDistil(s.Row(i), weight)
+		s.SetDistil(s.Row(i), weight/float64(s.Replay))
 	}
 	return nil
-}
-
-// orLoop is a strategy's own number of replay rows or, where that is 0, the loop's.
-func orLoop(own, loop int) int {
-	if own == 0 {
-		return loop
-	}
-	return own
 }

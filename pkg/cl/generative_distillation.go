@@ -34,7 +34,7 @@ func (g *GenerativeDistillation) Validate() error { return g.validate("generativ
 
 // BeforeStep implements [Strategy].
 func (g *GenerativeDistillation) BeforeStep(s *Step) error {
-	weight := g.weigh(s) / float64(s.Replay)
+	weight := g.weigh(s)
 	if weight == 0 {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (g *GenerativeDistillation) BeforeStep(s *Step) error {
 		return err
 	}
 	for i := range s.Replay {
-		s.SetDistil(s.Row(i), weight)
+		s.SetDistil(s.Row(i), weight/float64(s.Replay))
 	}
 	return nil
 }

@@ -45,12 +45,12 @@ func (g *Generator) sampler(seed uint64) diffusion.SamplerConfig {
 }
 
 // ReplayRows implements [Rower].
-func (g *Generator) ReplayRows(loop int) int { return orLoop(g.Rows, loop) }
+func (g *Generator) ReplayRows(loop int) int { return rowsFor(g.Lambda, g.Rows, loop) }
 
 // Begin implements [Strategy].
 func (g *Generator) Begin(s Setup) error {
-	if s.ReplayRows < 1 {
-		return errors.Errorf("cl: generated images go into the loop's replay rows, but there are %d; set replay_rows, or the strategy's rows, to 1 or more", s.ReplayRows)
+	if err := needRows("a method that replays generated images", g.Lambda, s); err != nil {
+		return err
 	}
 	g.pool = nil
 	return g.Teaching.Begin(s)

@@ -41,7 +41,7 @@ func (g *GR) Needs(s Setup) diffusion.Extra {
 
 // BeforeStep implements [Strategy].
 func (g *GR) BeforeStep(s *Step) error {
-	weight := g.weigh(s) / float64(s.Replay)
+	weight := g.weigh(s)
 	if weight == 0 {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (g *GR) BeforeStep(s *Step) error {
 		return err
 	}
 	for i := range s.Replay {
-		s.Batch.W[s.Row(i)] = float32(weight)
+		s.Batch.W[s.Row(i)] = float32(weight / float64(s.Replay))
 	}
 	return nil
 }

@@ -16,9 +16,10 @@ import (
 	"palimpsest/pkg/diffusion"
 )
 
-// InNetwork gives a strategy whose memory lies in the extended network the methods that it has no use for. Its state is
-// the number of extra evaluations alone. Embed it with the tag `yaml:"-"`.
+// InNetwork gives a strategy whose memory lies in the extended network the methods that it has no use for. It replays
+// nothing, and its state is the number of extra evaluations alone. Embed it with the tag `yaml:"-"`.
 type InNetwork struct {
+	FreshOnly
 	Setup       Setup
 	Evaluations int64 // extra ones so far
 }

@@ -31,7 +31,7 @@ func both(t *testing.T, n *diffusion.Network) []float32 {
 func isolated(t *testing.T, s cl.Strategy, look func(l *cl.Loop, task int)) *cl.Loop {
 	t.Helper()
 	b, c := plain()
-	n := cltest.NewNetworkFor(t, c.FreshRows+c.ReplayRows, s)
+	n := cltest.NewNetworkFor(t, rowsOf(s, c), s)
 	if err := n.Reset(7); err != nil {
 		t.Fatal(err)
 	}

@@ -20,5 +20,8 @@ func (*Joint) Info() Info {
 		Stream:   AllTasks}
 }
 
+// ReplayRows implements [Rower]: the loop's, filled with fresh images.
+func (*Joint) ReplayRows(loop int) int { return loop }
+
 // Label implements [Strategy].
 func (*Joint) Label() string { return "joint" }

@@ -103,11 +103,9 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 			return nil, errors.Errorf("cl: task %d (%s) has no training images", i, t.Name)
 		}
 	}
-	setup.Tasks, setup.StepsPerTask, setup.FreshRows, setup.ReplayRows = len(b.Tasks), c.StepsPerTask, c.FreshRows, c.ReplayRows
-	if r, ok := s.(Rower); ok {
-		if setup.ReplayRows = r.ReplayRows(c.ReplayRows); setup.ReplayRows < 0 {
-			return nil, errors.Errorf("cl: strategy %s asks for %d replay rows a step; need 0 or more", s.Info().Name, setup.ReplayRows)
-		}
+	setup.Tasks, setup.StepsPerTask, setup.FreshRows, setup.ReplayRows = len(b.Tasks), c.StepsPerTask, c.FreshRows, replayRows(s, c.ReplayRows)
+	if setup.ReplayRows < 0 {
+		return nil, errors.Errorf("cl: strategy %s asks for %d replay rows a step; need 0 or more", s.Info().Name, setup.ReplayRows)
 	}
 	setup.H, setup.W, setup.C, setup.Classes = b.H, b.W, b.C, len(b.ClassNames)
 	setup.Timesteps = n.Process.T

@@ -73,12 +73,16 @@ func (k *keeper) EndTask(task int, train *datasets.Images) error {
 	return k.Strategy.EndTask(task, train)
 }
 
+// rowsOf is the number of rows of a strategy's steps.
+func rowsOf(s cl.Strategy, c cl.LoopConfig) int {
+	return c.FreshRows + (&keeper{Strategy: s}).ReplayRows(c.ReplayRows)
+}
+
 // run trains a whole run and returns what it kept.
 func run(t *testing.T, s cl.Strategy, b *datasets.Benchmark, c cl.LoopConfig, seed uint64) *keeper {
 	t.Helper()
 	k := &keeper{Strategy: s}
-	network := cltest.NewNetworkOf(t, c.FreshRows+k.ReplayRows(c.ReplayRows))
-	l, err := cl.NewLoop(network, b, k, c, cl.Setup{Seed: seed, Features: cltest.Features})
+	l, err := cl.NewLoop(cltest.NewNetworkOf(t, rowsOf(s, c)), b, k, c, cl.Setup{Seed: seed, Features: cltest.Features})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,12 +147,13 @@ func TestEpochs(t *testing.T) {
 	for _, tc := range []struct {
 		strategy cl.Strategy
 		rows     int      // fresh rows a step
+		replay   int      // the other rows
 		phases   [][2]int // first and last image + 1 of each phase's stream, of 24 a task
 	}{
-		{&cl.Finetune{}, 4, [][2]int{{0, 24}, {24, 48}, {48, 72}}},
-		{cl.NewER(), 4, [][2]int{{0, 24}, {24, 48}, {48, 72}}},
-		{&cl.Cumulative{}, 8, [][2]int{{0, 24}, {0, 48}, {0, 72}}},
-		{&cl.Joint{}, 8, [][2]int{{0, 72}}},
+		{&cl.Finetune{}, 4, 0, [][2]int{{0, 24}, {24, 48}, {48, 72}}},
+		{cl.NewER(), 4, 4, [][2]int{{0, 24}, {24, 48}, {48, 72}}},
+		{&cl.Cumulative{}, 8, 0, [][2]int{{0, 24}, {0, 48}, {0, 72}}},
+		{&cl.Joint{}, 8, 0, [][2]int{{0, 72}}},
 	} {
 		t.Run(tc.strategy.Info().Name, func(t *testing.T) {
 			b, c := plain()
@@ -171,7 +176,7 @@ func TestEpochs(t *testing.T) {
 					before = epoch
 				}
 				for i, s := range steps {
-					if s.Index != i || s.Fresh != tc.rows || s.Fresh+s.Replay != 8 {
+					if s.Index != i || s.Fresh != tc.rows || s.Replay != tc.replay || len(s.Batch.T) != tc.rows+tc.replay {
 						t.Fatalf("phase %d, step %d: index %d, %d+%d rows", phase, i, s.Index, s.Fresh, s.Replay)
 					}
 					if want := float32(1) / float32(tc.rows); s.Batch.W[0] != want || s.Batch.W[tc.rows-1] != want {
@@ -198,7 +203,7 @@ func TestFairDraws(t *testing.T) {
 		t.Error("fine-tuning and replay saw other fresh images")
 	}
 	for i := range a.steps {
-		if !slices.Equal(a.steps[i].Batch.T, er.steps[i].Batch.T) {
+		if !slices.Equal(a.steps[i].Batch.T, er.steps[i].Batch.T[:4]) {
 			t.Fatalf("step %d has other timesteps", i)
 		}
 	}
@@ -208,11 +213,10 @@ func TestFairDraws(t *testing.T) {
 	}
 }
 
-// TestReplayRowsRepeat: rows a strategy leaves alone are fresh ones with weight 0.
+// TestReplayRowsRepeat: rows a strategy leaves alone, as replay does in the first task, are fresh ones with weight 0.
 func TestReplayRowsRepeat(t *testing.T) {
 	b, c := plain()
-	k := run(t, &cl.Finetune{}, b, c, 3)
-	for _, s := range k.steps {
+	for _, s := range run(t, cl.NewER(), b, c, 3).steps[:c.StepsPerTask] {
 		half := len(s.Batch.X) / 2
 		if !slices.Equal(s.Batch.X[:half], s.Batch.X[half:]) || !slices.Equal(s.Batch.Y[:4], s.Batch.Y[4:]) {
 			t.Fatalf("step %d of task %d: replay rows are not the fresh ones", s.Index, s.Task)
@@ -223,10 +227,10 @@ func TestReplayRowsRepeat(t *testing.T) {
 	}
 }
 
-// TestTimesteps: all 20 are drawn, uniformly: of 8·300 rows each gets 120 ± sqrt(2400·0.05·0.95) = 10.7.
+// TestTimesteps: all 20 are drawn, uniformly: of 4·600 rows each gets 120 ± sqrt(2400·0.05·0.95) = 10.7.
 func TestTimesteps(t *testing.T) {
 	b, c := plain()
-	c.StepsPerTask = 100
+	c.StepsPerTask = 200
 	count := make([]float64, 20)
 	for _, s := range run(t, &cl.Finetune{}, b, c, 3).steps {
 		for _, step := range s.Batch.T {
@@ -329,7 +333,7 @@ func TestOptimiserRestarts(t *testing.T) {
 	for _, reset := range []bool{true, false} {
 		b, c := plain()
 		c.ResetOptimizer = reset
-		l, err := cl.NewLoop(cltest.NewNetwork(t), b, &cl.Finetune{}, c, cl.Setup{})
+		l, err := cl.NewLoop(cltest.NewNetworkOf(t, c.FreshRows), b, &cl.Finetune{}, c, cl.Setup{})
 		if err != nil {
 			t.Fatal(err)
 		}

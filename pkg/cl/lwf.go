@@ -6,14 +6,15 @@ package cl
 //	L = f·mean(loss_fresh) + r·mean over fresh rows of mean (prediction - teacher's prediction)²
 //
 // f and r follow from Lambda by Schedule, which is [gendistill]'s 1-1/k by default. The teacher sees the same x_t, timestep
-// and label. The replay rows stay unused.
+// and label.
 type LwF struct {
-	Teaching `yaml:",inline"`
+	Teaching  `yaml:",inline"`
+	FreshOnly `yaml:"-"`
 }
 
 // NewLwF returns learning without forgetting with its default settings: lambda 1 ([gendistill] chose 1.25 for CIFAR-10).
 func NewLwF() *LwF {
-	return &LwF{Teaching{Lambda: 1, Schedule: ScheduleComplement, Teacher: TeachAverage}}
+	return &LwF{Teaching: Teaching{Lambda: 1, Schedule: ScheduleComplement, Teacher: TeachAverage}}
 }
 
 // Info implements [Strategy].

@@ -80,7 +80,7 @@ func trained(t *testing.T, s cl.Strategy) (*keeper, []float32, *cl.Loop) {
 	t.Helper()
 	b, c := plain()
 	k := &keeper{Strategy: s}
-	n := cltest.NewNetworkFor(t, c.FreshRows+k.ReplayRows(c.ReplayRows), k)
+	n := cltest.NewNetworkFor(t, rowsOf(s, c), k)
 	l, err := cl.NewLoop(n, b, k, c, cl.Setup{Seed: 2, Features: cltest.Features})
 	if err != nil {
 		t.Fatal(err)
@@ -170,13 +170,62 @@ func TestTeachersAnswerTheirRows(t *testing.T) {
 				t.Errorf("%s %v: fresh rows weigh %g, distilled %g, replayed %g; want %g, %g, 0", tc.name, tc.settings, fresh, own, replayed, tc.fresh, tc.own)
 			}
 		}
-		// The teacher evaluates all 8 rows of all 12 steps; a pool of 7 images is made twice with 2 steps.
-		want, kept := int64(12*8), l.Network.Parameters()
+		// The teacher evaluates all rows of all 12 steps; a pool of 7 images is made twice with 2 steps.
+		want, kept := int64(12*(4+l.ReplayRows())), l.Network.Parameters()
 		if strings.HasPrefix(tc.name, "generative") {
 			want += 2 * 7 * 2
 		}
 		if got := l.Stored(); got.ExtraEvaluations != want || got.Parameters != kept {
 			t.Errorf("%s: %d extra evaluations and %d parameters reported, want %d and %d", tc.name, got.ExtraEvaluations, got.Parameters, want, kept)
+		}
+	}
+}
+
+// TestGRRows: from the second task on, replay rows are trained on like data, with the schedule's weight, under classes of finished
+// tasks, and nothing is distilled.
+func TestGRRows(t *testing.T) {
+	k, _, _ := trained(t, made(t, "gr", map[string]any{"lambda": 0.6, "pool": 7, "sampler_steps": 2}))
+	for _, s := range k.steps {
+		fresh, replayed := float32(1./float64(s.Task+1)/4), float32(0.6*(1-1/float64(s.Task+1))/4)
+		for row, weight := range s.Batch.W {
+			want := fresh
+			if row >= s.Fresh {
+				want = replayed
+			}
+			if math.Abs(float64(weight-want)) > 1e-7 {
+				t.Fatalf("row %d of a step of task %d weighs %g, want %g", row, s.Task, weight, want)
+			}
+			if s.Task > 0 && row >= s.Fresh && s.Batch.Y[row] >= int32(2*s.Task) {
+				t.Fatalf("row %d of a step of task %d shows class %d, which is not of a finished task", row, s.Task, s.Batch.Y[row])
+			}
+		}
+		if s.Batch.Distil != nil {
+			t.Fatalf("a step of task %d distils", s.Task)
+		}
+	}
+}
+
+// TestWhoReplays: methods without replay, and all at weight 0, ask for no replay rows; the others for the loop's or their own.
+func TestWhoReplays(t *testing.T) {
+	type settings = map[string]any
+	for _, tc := range []struct {
+		name     string
+		settings settings
+		want     int
+	}{
+		{"finetune", nil, 0}, {"from_scratch", nil, 0}, {"ensemble", nil, 0}, {"lora", nil, 0}, {"joint", nil, 6}, {"cumulative", nil, 6}, {"gdumb", nil, 6},
+		{"l2", nil, 0}, {"ewc", nil, 0}, {"ewc_online", nil, 0}, {"ewc_rank1", nil, 0}, {"si", nil, 0}, {"mas", nil, 0}, {"lwf", nil, 0},
+		{"er", nil, 6}, {"er", settings{"rows": 2}, 2}, {"er", settings{"lambda": 0, "rows": 2}, 0},
+		{"er_balanced", nil, 6}, {"agem", settings{"rows": 2}, 2},
+		{"mir", nil, 6}, {"mir", settings{"lambda": 0}, 0},
+		{"der", nil, 6}, {"der", settings{"lambda": 0}, 0}, {"der", settings{"lambda": 0, "beta": 0.5}, 6},
+		{"gr", nil, 6}, {"gr", settings{"lambda": 0}, 0},
+		{"generative_distillation", settings{"rows": 3}, 3}, {"generative_distillation", settings{"lambda": 0}, 0},
+		{"gaussian_distillation", nil, 6}, {"gaussian_distillation", settings{"lambda": 0}, 0},
+		{"ewc+lwf", nil, 0}, {"er+lwf", nil, 6}, {"er+gr", settings{"er_lambda": 0}, 6}, {"er+gr", settings{"er_lambda": 0, "gr_lambda": 0}, 0},
+	} {
+		if got := made(t, tc.name, tc.settings).(cl.Rower).ReplayRows(6); got != tc.want {
+			t.Errorf("%s %v asks for %d replay rows of a loop's 6, want %d", tc.name, tc.settings, got, tc.want)
 		}
 	}
 }
@@ -363,7 +412,7 @@ func TestGDumbRows(t *testing.T) {
 func TestFromScratchRestarts(t *testing.T) {
 	b, c := plain()
 	c.ResetOptimizer = false
-	n := cltest.NewNetwork(t)
+	n := cltest.NewNetworkOf(t, c.FreshRows)
 	if err := n.Reset(7); err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +489,7 @@ func TestCompositeShares(t *testing.T) {
 		want     int
 	}{
 		{"er+agem", nil, 5, 5}, {"er+agem", map[string]any{"er_rows": 3}, 5, 5}, {"er+agem", map[string]any{"agem_rows": 7}, 5, 10},
-		{"er+ewc+lwf", nil, 5, 5}, {"ewc+lwf", nil, 5, 5},
+		{"er+ewc+lwf", nil, 5, 5}, {"ewc+lwf", nil, 5, 0}, {"er+agem", map[string]any{"er_lambda": 0}, 5, 5},
 	} {
 		if got := made(t, tc.name, tc.settings).(cl.Rower).ReplayRows(tc.loop); got != tc.want {
 			t.Errorf("%s %v asks for %d replay rows of a loop's %d, want %d", tc.name, tc.settings, got, tc.loop, tc.want)

@@ -52,8 +52,11 @@ func (m *MIR) Begin(s Setup) error {
 		m.gradient.Close()
 		m.gradient = nil
 	}
-	return m.Replay.Begin(s)
+	return m.Replay.begin(s, m.Lambda)
 }
+
+// ReplayRows implements [Rower].
+func (m *MIR) ReplayRows(loop int) int { return rowsFor(m.Lambda, m.Rows, loop) }
 
 // candidate is one old image at one noise level.
 type candidate struct {

@@ -36,7 +36,7 @@ func TestPenaltiesConform(t *testing.T) {
 func consolidated(t *testing.T, s cl.Strategy, moved float32) (n *diffusion.Network, first, second []float32) {
 	t.Helper()
 	b, c := plain()
-	n = cltest.NewNetworkFor(t, 8, s)
+	n = cltest.NewNetworkFor(t, 4, s)
 	if _, err := cl.NewLoop(n, b, s, c, cl.Setup{Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -189,9 +189,9 @@ func TestImportanceRows(t *testing.T) {
 // TestSIOfOneStep: a path of one step of weights w to w + Δ with the gradient g has ω = -g·Δ and Ω = max(ω, 0)/(Δ²+ξ).
 func TestSIOfOneStep(t *testing.T) {
 	b, c := plain()
-	c.StepsPerTask, c.ReplayRows = 1, 4
+	c.StepsPerTask = 1
 	s := &cl.SI{Lambda: 1, Xi: 1e-3}
-	n := cltest.NewNetworkFor(t, 8, s)
+	n := cltest.NewNetworkFor(t, 4, s)
 	l, err := cl.NewLoop(n, b, s, c, cl.Setup{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +242,7 @@ func TestSIOfOneStep(t *testing.T) {
 func TestConsolidationStops(t *testing.T) {
 	b, c := plain()
 	s := &cl.EWC{Lambda: 1, FisherRows: 1000}
-	if _, err := cl.NewLoop(cltest.NewNetworkFor(t, 8, s), b, s, c, cl.Setup{Seed: 1}); err != nil {
+	if _, err := cl.NewLoop(cltest.NewNetworkFor(t, 4, s), b, s, c, cl.Setup{Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -40,13 +40,16 @@ func (r *Replay) validate(name string) error {
 		oneOf(name+": policy", r.Policy, memory.PolicyNames()))
 }
 
-// ReplayRows implements [Rower].
-func (r *Replay) ReplayRows(loop int) int { return orLoop(r.Rows, loop) }
+// ReplayRows implements [Rower], for a method without a weight.
+func (r *Replay) ReplayRows(loop int) int { return rowsFor(1, r.Rows, loop) }
 
-// Begin implements [Strategy]: it makes an empty buffer.
-func (r *Replay) Begin(s Setup) error {
-	if s.ReplayRows < 1 {
-		return errors.Errorf("cl: old images are replayed in the loop's replay rows, but there are %d; set replay_rows, or the strategy's rows, to 1 or more", s.ReplayRows)
+// Begin implements [Strategy]: it makes an empty buffer, for a method without a weight.
+func (r *Replay) Begin(s Setup) error { return r.begin(s, 1) }
+
+// begin is Begin for a method that needs replay rows unless its weight is 0.
+func (r *Replay) begin(s Setup, weight float64) error {
+	if err := needRows("a method that replays old images", weight, s); err != nil {
+		return err
 	}
 	features := s.Features
 	if features != nil {

@@ -215,7 +215,7 @@ func TestImportanceCountsWhatIsDrawn(t *testing.T) {
 	b, c := cltest.NewBenchmark(), cltest.Config()
 	c.TimestepSampler, c.StepsPerTask = cl.SampleImportance, 50
 	end := func(s cl.Strategy) sampled {
-		l, err := cl.NewLoop(cltest.NewNetwork(t), b, s, c, cl.Setup{Seed: 1})
+		l, err := cl.NewLoop(cltest.NewNetworkOf(t, rowsOf(s, c)), b, s, c, cl.Setup{Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +262,7 @@ func TestUniformSampler(t *testing.T) {
 	b, c := cltest.NewBenchmark(), cltest.Config()
 	var ends []sampled
 	for _, c.TimestepSampler = range []string{"", cl.SampleUniform} {
-		l, err := cl.NewLoop(cltest.NewNetwork(t), b, &cl.Finetune{}, c, cl.Setup{Seed: 1})
+		l, err := cl.NewLoop(cltest.NewNetworkOf(t, c.FreshRows), b, &cl.Finetune{}, c, cl.Setup{Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +279,7 @@ func TestUniformSampler(t *testing.T) {
 		t.Error("\"\" and \"uniform\" differ, or have a state")
 	}
 	c.TimestepSampler = cl.SampleImportance
-	l, err := cl.NewLoop(cltest.NewNetwork(t), b, &cl.Finetune{}, c, cl.Setup{Seed: 1})
+	l, err := cl.NewLoop(cltest.NewNetworkOf(t, c.FreshRows), b, &cl.Finetune{}, c, cl.Setup{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +287,7 @@ func TestUniformSampler(t *testing.T) {
 		t.Error("an empty state is restored")
 	}
 	c.TimestepSampler = "importence"
-	if _, err := cl.NewLoop(cltest.NewNetwork(t), b, &cl.Finetune{}, c, cl.Setup{}); err == nil || !strings.Contains(err.Error(), `did you mean "importance"`) {
+	if _, err := cl.NewLoop(cltest.NewNetworkOf(t, c.FreshRows), b, &cl.Finetune{}, c, cl.Setup{}); err == nil || !strings.Contains(err.Error(), `did you mean "importance"`) {
 		t.Errorf("an unknown sampler: %v", err)
 	}
 }
@@ -295,7 +295,7 @@ func TestUniformSampler(t *testing.T) {
 // TestTimestepsChangedByHand: a strategy that writes timesteps past SetTimestep is told.
 func TestTimestepsChangedByHand(t *testing.T) {
 	b, c := plain()
-	l, err := cl.NewLoop(cltest.NewNetwork(t), b, byHand{&cl.Finetune{}}, c, cl.Setup{})
+	l, err := cl.NewLoop(cltest.NewNetworkOf(t, c.FreshRows), b, byHand{&cl.Finetune{}}, c, cl.Setup{})
 	if err != nil {
 		t.Fatal(err)
 	}

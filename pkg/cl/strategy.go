@@ -90,9 +90,45 @@ type Validator interface {
 
 // Rower is what a strategy that chooses its number of replay rows also is. [NewLoop] asks it once, before Begin, with the
 // loop's replay_rows; the answer, 0 or more, holds for the whole run and comes back in [Setup]. The fresh rows stay as
-// they are, so a strategy that asks for fewer replay rows makes its steps cheaper.
+// they are, so a strategy that asks for fewer replay rows makes its steps cheaper. One that replays nothing asks for 0
+// ([FreshOnly]), and so does one whose weight is 0, so that it is fine-tuning at fine-tuning's price.
 type Rower interface {
 	ReplayRows(loop int) int
+}
+
+// FreshOnly says of a strategy that it replays nothing: a step costs its fresh rows alone. Embed it with the tag
+// `yaml:"-"`; [Stateless] and [InNetwork] contain it.
+type FreshOnly struct{}
+
+// ReplayRows implements [Rower]: none.
+func (FreshOnly) ReplayRows(int) int { return 0 }
+
+// replayRows is how many of a loop's replay rows a strategy has: all, unless it chooses.
+func replayRows(s Strategy, loop int) int {
+	if r, ok := s.(Rower); ok {
+		return r.ReplayRows(loop)
+	}
+	return loop
+}
+
+// rowsFor is the answer of a [Rower] whose term has a weight: none where that is 0, or else its own number of rows or,
+// where that is 0, the loop's.
+func rowsFor(weight float64, own, loop int) int {
+	switch {
+	case weight == 0:
+		return 0
+	case own == 0:
+		return loop
+	}
+	return own
+}
+
+// needRows reports that a strategy with a weight has nowhere to put what it replays.
+func needRows(name string, weight float64, s Setup) error {
+	if weight == 0 || s.ReplayRows > 0 {
+		return nil
+	}
+	return errors.Errorf("cl: %s needs replay rows, but has %d; set replay_rows, or the strategy's rows, to 1 or more", name, s.ReplayRows)
 }
 
 // Follower is what a strategy that learns from a step's outcome also is. The loop calls AfterStep once the network has
@@ -206,9 +242,9 @@ func (s *Step) SetTarget(i int, noise, target []float32, weight float64) {
 	b.GivenNoise[row], b.TargetW[row] = true, float32(weight)
 }
 
-// Stateless gives a strategy that stores nothing the methods it has no use for. Embed it with the tag `yaml:"-"`, as
-// it is not a setting.
-type Stateless struct{}
+// Stateless gives a strategy that stores nothing, and so replays nothing, the methods it has no use for. Embed it with the
+// tag `yaml:"-"`, as it is not a setting.
+type Stateless struct{ FreshOnly }
 
 // Begin accepts every run.
 func (Stateless) Begin(Setup) error { return nil }

@@ -75,7 +75,21 @@ func trainingNote(methods []Method) string {
 		return fmt.Sprintf("Every strategy: %d optimiser steps of %d images (%d fresh and %d for rehearsal; one that rehearses nothing gives the latter no weight or fills them with fresh images).",
 			c.Steps, c.FreshRows+c.ReplayRows, c.FreshRows, c.ReplayRows)
 	}
+	fresh, replayed := distinct(methods, freshRows), rehearsedRows(methods)
+	if len(steps) == 1 && len(fresh) == 1 && len(replayed) == 1 {
+		return fmt.Sprintf("Every strategy: %s optimiser steps of %s fresh images, and %s more in each step of a strategy that rehearses or has fresh images of other tasks.",
+			steps[0], fresh[0], replayed[0])
+	}
 	return fmt.Sprintf("Training differs between rows: %s optimiser steps, %s images a step.", strings.Join(steps, ", "), strings.Join(rows, ", "))
+}
+
+// freshRows is the number of images of the task at hand in a step.
+func freshRows(r *results.Run) string { return strconv.Itoa(r.Cost.FreshRows) }
+
+// rehearsedRows are the numbers of other images in a step, of the methods that have any.
+func rehearsedRows(methods []Method) []string {
+	found := distinct(methods, func(r *results.Run) string { return strconv.Itoa(r.Cost.ReplayRows) })
+	return slices.DeleteFunc(found, func(rows string) bool { return rows == "0" })
 }
 
 // seedsNote says which seeds the methods have and what ± is.
@@ -125,7 +139,7 @@ func Warnings(methods []Method) []string {
 		{"the copy criterion", func(r *results.Run) string { return strconv.FormatFloat(r.Protocol.MemorisedRatio, 'g', 3, 64) }},
 		{"the number of optimiser steps", func(r *results.Run) string { return strconv.Itoa(r.Cost.Steps) }},
 		// Rows for rehearsal are a method's own price, which its compute counts.
-		{"the number of fresh images a step", func(r *results.Run) string { return strconv.Itoa(r.Cost.FreshRows) }},
+		{"the number of fresh images a step", freshRows},
 		{"the number of parameters", func(r *results.Run) string { return strconv.Itoa(r.Cost.Parameters) }},
 	} {
 		if found := distinct(methods, c.of); len(found) > 1 {

@@ -103,13 +103,25 @@ func resumes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	return nil
 }
 
+// padded is fine-tuning with as many replay rows as a strategy has at weight 0, since the noise of a step is a function of the
+// number of its rows. A strategy that has none then is fine-tuning as it is.
+type padded struct {
+	cl.Finetune
+	rows int
+}
+
+func (p *padded) ReplayRows(int) int { return p.rows }
+
 // zeroWeight: with its own term weighed by 0 the strategy is fine-tuning, bit for bit.
 func zeroWeight(r *rig, newStrategy func() cl.Strategy, o Options) (err error) {
-	defer func() {
+	defer func(rows int) {
+		r.rows = rows
 		if back := r.use(newStrategy()); err == nil {
 			err = back
 		}
-	}()
+	}(r.rows)
+	padded := &padded{rows: replayRows(o.ZeroWeight(), r.config.ReplayRows)}
+	r.rows = r.config.FreshRows + padded.rows
 	if err := r.use(o.ZeroWeight()); err != nil {
 		return err
 	}
@@ -117,14 +129,10 @@ func zeroWeight(r *rig, newStrategy func() cl.Strategy, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	// As many rows a step, since the noise is a function of their number.
-	usual := r.config
-	defer func() { r.config = usual }()
-	r.config.ReplayRows = r.rows - r.config.FreshRows
-	if err := r.use(&cl.Finetune{}); err != nil {
+	if err := r.use(padded); err != nil {
 		return err
 	}
-	finetune, err := r.run(&cl.Finetune{}, seed)
+	finetune, err := r.run(padded, seed)
 	if err != nil {
 		return err
 	}

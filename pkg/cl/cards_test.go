@@ -1,0 +1,121 @@
+package cl_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"palimpsest/pkg/cl"
+)
+
+// candidates is how many settings every method with something to tune has, so that searches spend alike on all.
+const candidates = 4
+
+// testNames are the tests there are in the packages that strategies are made of.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names, declared := map[string]bool{}, regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, dir := range []string{".", "cltest", "../diffusion", "../memory", "../unet", "../experiment"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no tests in %s (%v)", dir, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range declared.FindAllStringSubmatch(string(text), -1) {
+				names[m[1]] = true
+			}
+		}
+	}
+	return names
+}
+
+// TestCards: every strategy has a card whose tests exist, whose claims compare strategies there are, and whose candidates are
+// settings it takes, all different, its default ones among them.
+func TestCards(t *testing.T) {
+	tests, named := testNames(t), regexp.MustCompile(`\bTest[A-Z0-9]\w*`)
+	for _, s := range cl.BuiltIn() {
+		name := s.Info().Name
+		card, err := cl.CardOf(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		found := named.FindAllString(card.Verified, -1)
+		if len(found) == 0 {
+			t.Errorf("%s: verified names no test: %q", name, card.Verified)
+		}
+		for _, test := range found {
+			if !tests[test] {
+				t.Errorf("%s: there is no %s", name, test)
+			}
+		}
+		for _, c := range card.Claims {
+			for _, method := range []string{c.Better, c.Worse} {
+				if _, err := cl.New(cl.Spec{Name: method}); err != nil {
+					t.Errorf("%s: the claim that %s: %v", name, c.Says, err)
+				}
+			}
+			if c.Says == "" || c.Source == "" || c.Better == c.Worse || !slices.Contains([]string{cl.MetricFID, cl.MetricForgetting}, c.Metric) {
+				t.Errorf("%s: a claim without words, source, two methods or a metric: %+v", name, c)
+			}
+		}
+		if n := len(card.Candidates); n != 0 && n != candidates {
+			t.Errorf("%s has %d candidates, need %d, or none where there is nothing to tune", name, n, candidates)
+		}
+		usual, err := cl.Settings(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, weighed := usual["lambda"]; weighed && len(card.Candidates) == 0 {
+			t.Errorf("%s has a lambda, but no candidates for it", name)
+		}
+		var all []map[string]any
+		for _, settings := range card.Candidates {
+			made, err := cl.New(cl.Spec{Name: name, Settings: settings})
+			if err != nil {
+				t.Errorf("%s: candidate %v: %v", name, settings, err)
+				continue
+			}
+			whole, err := cl.Settings(made)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.ContainsFunc(all, func(other map[string]any) bool { return reflect.DeepEqual(other, whole) }) {
+				t.Errorf("%s: candidate %v is there twice", name, settings)
+			}
+			if buffer, ok := settings["buffer"]; ok {
+				t.Errorf("%s: candidate %v has a buffer of %v; how much a method may keep is given, not tuned", name, settings, buffer)
+			}
+			all = append(all, whole)
+		}
+		if len(all) > 0 && !slices.ContainsFunc(all, func(one map[string]any) bool { return reflect.DeepEqual(one, usual) }) {
+			t.Errorf("%s: its default settings %v are not among the candidates %v", name, usual, card.Candidates)
+		}
+	}
+}
+
+// TestCardsHaveStrategies: no card is left of a strategy that is no more.
+func TestCardsHaveStrategies(t *testing.T) {
+	files, err := filepath.Glob("cards/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, s := range cl.BuiltIn() {
+		known[s.Info().Name] = true
+	}
+	for _, file := range files {
+		if name := strings.TrimSuffix(filepath.Base(file), ".yaml"); !known[name] {
+			t.Errorf("%s is of no strategy; there are %v", file, slices.Sorted(maps.Keys(known)))
+		}
+	}
+}
