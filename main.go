@@ -761,7 +761,7 @@ func reportPart(study *report.Study, name, strategy, reference string) (part, er
 		return both(report.NewScorecard(methods), nil), nil
 	case "intervals":
 		var all part
-		for _, same := range report.ByTasks(methods) {
+		for _, same := range report.ByBenchmark(methods) {
 			if len(same) < 2 && len(methods) > 2 { // nothing to compare with
 				continue
 			}
@@ -775,7 +775,7 @@ func reportPart(study *report.Study, name, strategy, reference string) (part, er
 		return all, nil
 	case "pareto":
 		var all part
-		for _, same := range report.ByTasks(methods) {
+		for _, same := range report.ByBenchmark(methods) {
 			for _, s := range report.ParetoSentences(same, report.FinalOf(report.FID), report.PriceImages, report.PriceBytes, report.PriceCompute) {
 				all.text, all.markdown = all.text+"- "+s+"\n", all.markdown+"- "+s+"\n"
 			}

@@ -19,7 +19,11 @@ func (b *BestLambdas) lines(words func(BestLambdaRow) string) []string {
 	var out []string
 	for _, r := range b.Rows {
 		if text := words(r); text != "" {
-			out = append(out, upperFirst(b.Sweep.title(r.Line))+": "+text)
+			title := b.Sweep.title(r.Line)
+			if r.Line.Name != "" { // names of strategies and data sets stay as they are
+				title = upperFirst(title)
+			}
+			out = append(out, title+": "+text)
 		}
 	}
 	return out
@@ -165,7 +169,8 @@ func differInOne(a, b SweepLine) bool {
 			n++
 		}
 	}
-	return n == 1 && a.other == b.other && (a.Fresh == b.Fresh || a.Fresh+a.Rows == b.Fresh+b.Rows) &&
+	a.bench.tasks = b.bench.tasks
+	return n == 1 && a.other == b.other && a.bench == b.bench && (a.Fresh == b.Fresh || a.Fresh+a.Rows == b.Fresh+b.Rows) &&
 		(a.Variant == b.Variant || a.Tasks != b.Tasks || a.Rows != b.Rows)
 }
 

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -44,18 +43,17 @@ type blocks struct {
 }
 
 // newBlocks collects the seeds that all methods measured number n on. Methods that no seed measured are left out, and
-// named. Methods with different numbers of tasks, or without a seed in common, are an error.
+// named. Methods of different benchmarks, or without a seed in common, are an error.
 func newBlocks(methods []Method, n Number) (b blocks, left []string, err error) {
+	if err := sameBenchmark(methods); err != nil {
+		return b, nil, err
+	}
 	var measured []map[uint64][]float64
 	for _, g := range methods {
 		bySeed := map[uint64][]float64{}
 		for _, r := range g.Runs {
 			if v := n.byTask(r); len(v) > 0 && !slices.ContainsFunc(v, math.IsNaN) {
 				bySeed[r.Seed] = v
-				if b.tasks != 0 && b.tasks != len(v) {
-					return b, nil, errors.Errorf("report: %s is of %d tasks for %s and of %d for %s; compare methods of one number of tasks (report.ByTasks parts them)",
-						n.Name(), b.tasks, b.methods[0].Label, len(v), g.Label)
-				}
 			}
 		}
 		if len(bySeed) == 0 {
@@ -150,7 +148,7 @@ func (i Interval) Excludes(v float64) bool { return v < i.Low || v > i.High }
 // interval of the paired hierarchical bootstrap: seeds are drawn with replacement, and of each its tasks, the same for
 // both. Below two common seeds there is no interval. With three seeds such an interval covers the truth in about nine
 // of ten studies rather than 95 %. The count is that of the common seeds. It is an error if a or b did not measure n, if their
-// numbers of tasks differ, or if they have no seed in common.
+// benchmarks differ, or if they have no seed in common.
 func PairedDifference(a, b Method, n Number) (Interval, int, error) {
 	both, _, err := newBlocks([]Method{a, b}, n)
 	if err != nil {
@@ -199,18 +197,4 @@ func seedList(list []uint64) string {
 		text += strconv.FormatUint(s, 10)
 	}
 	return text
-}
-
-// ByTasks parts methods by their number of tasks, few first: only within such a part numbers averaged over tasks compare.
-func ByTasks(methods []Method) [][]Method {
-	var parts [][]Method
-	for _, g := range methods {
-		i := slices.IndexFunc(parts, func(p []Method) bool { return p[0].Tasks() == g.Tasks() })
-		if i < 0 {
-			i, parts = len(parts), append(parts, nil)
-		}
-		parts[i] = append(parts[i], g)
-	}
-	slices.SortStableFunc(parts, func(a, b []Method) int { return cmp.Compare(a[0].Tasks(), b[0].Tasks()) })
-	return parts
 }

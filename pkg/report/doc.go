@@ -12,6 +12,10 @@
 // learned, averaged over all tasks but the last (the negative of backward transfer, [gem]). Shares and accuracies
 // are in [0, 1] in Go and in per cent on paper.
 //
+// Where many methods are compared, a block is one seed and task. An [Interval] of a mean rank or of a difference is that of a
+// paired hierarchical bootstrap: seeds are drawn with replacement, of each seed its tasks, and all methods are compared on
+// the same draw. Compute is counted in rows put through a network ([Evaluations]).
+//
 // A [Figure] is drawn once and comes as SVG or as PNG. Its colours are those of [okabe], which people with the
 // common colour deficiencies can tell apart; lines differ in dash and marker too. Colours of heat maps go from
 // light, better, to dark, worse.

@@ -39,7 +39,7 @@ type JudgedClaim struct {
 	Verdict       string   // [Agrees] and the others
 	Better, Worse string   // the labels compared: of a strategy with several settings the best of them by the metric
 	Difference    Interval // of the claimed better one less the other, by [PairedDifference]; negative agrees
-	Seeds, Tasks  int
+	Seeds         int
 }
 
 // Cards reads the cards of the strategies of methods that have one.
@@ -88,7 +88,7 @@ func NewLedger(cards map[string]cl.Card, methods []Method) (*Ledger, error) {
 	return l, nil
 }
 
-// judge holds a claim against the methods of the fewest tasks that have both of its strategies.
+// judge holds a claim against the first benchmark on which both of its strategies ran.
 func judge(c cl.Claim, methods []Method) (JudgedClaim, error) {
 	out := JudgedClaim{Claim: c, Verdict: NotStudied}
 	var n Number
@@ -100,7 +100,7 @@ func judge(c cl.Claim, methods []Method) (JudgedClaim, error) {
 	default:
 		return out, errors.Errorf("the claim %q is about %q; need %q or %q", c.Says, c.Metric, cl.MetricFID, cl.MetricForgetting)
 	}
-	for _, part := range ByTasks(methods) {
+	for _, part := range ByBenchmark(methods) {
 		better, ok := bestOf(part, c.Better, n)
 		worse, also := bestOf(part, c.Worse, n)
 		if !ok || !also {
@@ -110,7 +110,7 @@ func judge(c cl.Claim, methods []Method) (JudgedClaim, error) {
 		if err != nil { // no seed in common
 			continue
 		}
-		out.Better, out.Worse, out.Difference, out.Seeds, out.Tasks = better.Label, worse.Label, d, seeds, part[0].Tasks()
+		out.Better, out.Worse, out.Difference, out.Seeds = better.Label, worse.Label, d, seeds
 		switch {
 		case !d.Excludes(0):
 			out.Verdict = Undecided

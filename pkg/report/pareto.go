@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/pkg/errors"
-
 	"palimpsest/pkg/results"
 )
 
@@ -144,15 +142,4 @@ func roundTo(v float64, digits int) float64 {
 	}
 	scale := math.Pow(10, float64(digits-1)-math.Floor(math.Log10(math.Abs(v))))
 	return math.Round(v*scale) / scale
-}
-
-// sameTasks returns an error where quality of the methods does not compare.
-func sameTasks(methods []Method) error {
-	for _, g := range methods {
-		if g.Tasks() != methods[0].Tasks() {
-			return errors.Errorf("report: %s has %d tasks and %s %d; compare methods of one number of tasks (report.ByTasks parts them)",
-				methods[0].Label, methods[0].Tasks(), g.Label, g.Tasks())
-		}
-	}
-	return nil
 }

@@ -13,11 +13,10 @@ import (
 
 // Pareto sets quality against what it costs, a panel a price and a numbered point a method; without prices, against the
 // bytes stored and against compute. The stairs join the methods on the front ([ParetoFront]), below which no method
-// reaches; finetune and joint are levels. It is an error if methods have different numbers of tasks, or if none of those
-// that compete measured quality.
+// reaches; finetune and joint are levels. It is an error if methods are of different benchmarks.
 func Pareto(methods []Method, quality Number, prices ...Price) (Figure, error) {
 	const title = "Quality against its price"
-	if err := sameTasks(methods); err != nil {
+	if err := sameBenchmark(methods); err != nil {
 		return Figure{}, err
 	}
 	var row []*plot.Plot

@@ -73,8 +73,8 @@ func TestEvaluations(t *testing.T) {
 	}
 }
 
-func TestParetoRefusesMixedTasks(t *testing.T) {
-	if _, err := Pareto(Group([]*results.Run{finals("a", "a", 0, 1, 2), finals("b", "b", 0, 1, 2, 3)}), FinalOf(FID)); err == nil || !strings.Contains(err.Error(), "ByTasks") {
+func TestParetoRefusesMixedBenchmarks(t *testing.T) {
+	if _, err := Pareto(Group([]*results.Run{finals("a", "a", 0, 1, 2), finals("b", "b", 0, 1, 2, 3)}), FinalOf(FID)); err == nil || !strings.Contains(err.Error(), "ByBenchmark") {
 		t.Errorf("mixed numbers of tasks give %v", err)
 	}
 }

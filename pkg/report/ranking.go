@@ -59,7 +59,7 @@ func DefaultReference(methods []Method) string {
 // NewRanking ranks methods by number n on the seeds they have in common. reference is the label of the method that
 // differences are to; "" for [DefaultReference]. Intervals are of the paired hierarchical bootstrap ([PairedDifference]);
 // with one seed there are none. It is an error if fewer than two methods measured n, if they have no seed in common or
-// different numbers of tasks, or if there is no such reference.
+// are of different benchmarks, or if there is no such reference.
 func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) {
 	b, left, err := newBlocks(methods, n)
 	if err != nil {

@@ -62,9 +62,10 @@ func TestPairedDifferenceOfConstants(t *testing.T) {
 		t.Errorf("no common seed gives %v", err)
 	}
 	a.Runs[0] = finals("er", "a", 0, 1, 2)
-	if _, _, err := PairedDifference(a, b, FinalOf(FID)); err == nil || !strings.Contains(err.Error(), "2 tasks for a") {
+	if _, _, err := PairedDifference(a, b, FinalOf(FID)); err == nil || !strings.Contains(err.Error(), "b is of another benchmark (3 tasks) than a (2 tasks)") {
 		t.Errorf("another number of tasks gives %v", err)
 	}
+	a.Runs[0] = finals("er", "a", 0, 1, 2, 3)
 	if _, _, err := PairedDifference(a, b, FinalOf(KID)); err == nil || !strings.Contains(err.Error(), "0 of 2 methods have KID") {
 		t.Errorf("a metric nobody measured gives %v", err)
 	}
@@ -184,9 +185,27 @@ func TestRankingLeavesOut(t *testing.T) {
 	}
 }
 
-func TestByTasks(t *testing.T) {
-	parts := ByTasks(Group([]*results.Run{finals("er", "long", 0, 1, 2, 3), finals("er", "b", 0, 1, 2), finals("er", "a", 0, 1, 2)}))
+func TestByBenchmark(t *testing.T) {
+	parts := ByBenchmark(Group([]*results.Run{finals("er", "long", 0, 1, 2, 3), finals("er", "b", 0, 1, 2), finals("er", "a", 0, 1, 2)}))
 	if len(parts) != 2 || len(parts[0]) != 2 || parts[1][0].Label != "long" {
 		t.Errorf("%v", parts)
+	}
+	// As many tasks of another data set, or in another order, are another benchmark.
+	other, order, same := finals("er", "c", 0, 1, 2), finals("er", "d", 0, 1, 2), finals("er", "e", 0, 1, 2)
+	other.Benchmark.Dataset = "mnist, 2 tasks of 2 classes"
+	order.Config["benchmark"] = map[string]any{"class_order": "seeded", "order_seed": 3.0}
+	same.Config["benchmark"] = map[string]any{"class_order": "natural", "order_seed": 0.0}
+	methods := Group([]*results.Run{finals("er", "a", 0, 1, 2), other, order, same})
+	parts = ByBenchmark(methods)
+	var keys []benchmarkKey
+	for _, p := range parts {
+		keys = append(keys, benchmarkOf(p[0].Runs[0]))
+	}
+	if len(parts) != 3 || len(parts[0]) != 2 {
+		t.Fatalf("%d benchmarks; want three, the first of two methods", len(parts))
+	}
+	if got := []string{keys[0].difference(keys), keys[1].difference(keys), keys[2].difference(keys)}; !slices.Equal(got,
+		[]string{"fashion-mnist-sample", "fashion-mnist-sample, seeded order 3", "mnist"}) {
+		t.Errorf("they are called %q", got)
 	}
 }

@@ -23,13 +23,14 @@ type SweepLine struct {
 	Lambdas []float64 // above 0, increasing
 	Methods []Method  // at each λ
 
+	bench benchmarkKey
 	other string // its other settings
 }
 
-// Sweep is a study of one strategy over λ, by buffer, rows and number of tasks.
+// Sweep is a study of one strategy over λ, by buffer, rows and benchmark.
 type Sweep struct {
 	Strategy string
-	Lines    []SweepLine // by number of tasks, then buffer, then rows
+	Lines    []SweepLine // by benchmark, then buffer, then rows
 	methods  []Method    // of all strategies
 }
 
@@ -46,9 +47,9 @@ func NewSweep(runs []*results.Run, strategy string) (*Sweep, error) {
 			continue
 		}
 		found[lambda] = true
-		line := SweepLine{Tasks: g.Tasks(), Buffer: bufferImages(r), Fresh: r.Cost.FreshRows, Rows: r.Cost.ReplayRows, Variant: variantOf(r), other: otherSettings(r)}
+		line := SweepLine{Tasks: g.Tasks(), bench: benchmarkOf(r), Buffer: bufferImages(r), Fresh: r.Cost.FreshRows, Rows: r.Cost.ReplayRows, Variant: variantOf(r), other: otherSettings(r)}
 		i := slices.IndexFunc(s.Lines, func(l SweepLine) bool {
-			return l.Tasks == line.Tasks && l.Buffer == line.Buffer && l.Fresh == line.Fresh && l.Rows == line.Rows && l.Variant == line.Variant && l.other == line.other
+			return l.bench == line.bench && l.Buffer == line.Buffer && l.Fresh == line.Fresh && l.Rows == line.Rows && l.Variant == line.Variant && l.other == line.other
 		})
 		if i < 0 {
 			i, s.Lines = len(s.Lines), append(s.Lines, line)
@@ -66,14 +67,14 @@ func NewSweep(runs []*results.Run, strategy string) (*Sweep, error) {
 			len(found), strategy, strategy)
 	}
 	slices.SortStableFunc(s.Lines, func(a, b SweepLine) int {
-		return cmp.Or(cmp.Compare(a.Tasks, b.Tasks), cmp.Compare(a.Buffer, b.Buffer), cmp.Compare(a.Rows, b.Rows), cmp.Compare(a.Fresh, b.Fresh),
+		return cmp.Or(a.bench.compare(b.bench), cmp.Compare(a.Buffer, b.Buffer), cmp.Compare(a.Rows, b.Rows), cmp.Compare(a.Fresh, b.Fresh),
 			cmp.Compare(a.Variant, b.Variant), cmp.Compare(a.other, b.other))
 	})
 	s.name()
 	return s, nil
 }
 
-// name gives lines the names that tell them apart within one number of tasks.
+// name gives lines the names that tell them apart within one benchmark.
 func (s *Sweep) name() {
 	varies := func(of func(SweepLine) any) bool {
 		return slices.ContainsFunc(s.Lines, func(l SweepLine) bool { return of(l) != of(s.Lines[0]) })
@@ -101,7 +102,7 @@ func (s *Sweep) name() {
 	var same [][2]int
 	for i, a := range s.Lines {
 		for j, b := range s.Lines {
-			if i != j && a.Name == b.Name && a.Tasks == b.Tasks {
+			if i != j && a.Name == b.Name && a.bench == b.bench {
 				same = append(same, [2]int{i, j})
 			}
 		}
@@ -113,49 +114,34 @@ func (s *Sweep) name() {
 	}
 }
 
-// title names a line with its number of tasks, where the sweep has several.
+// title names a line with its benchmark, where the sweep has several.
 func (s *Sweep) title(l SweepLine) string {
-	var parts []string
-	if l.Name != "" {
-		parts = append(parts, l.Name)
-	}
-	if len(s.tasks()) > 1 {
-		parts = append(parts, fmt.Sprintf("%d tasks", l.Tasks))
-	}
+	parts := slices.DeleteFunc([]string{l.Name, l.bench.difference(s.benchmarks())}, func(p string) bool { return p == "" })
 	if len(parts) == 0 {
 		return s.Strategy
 	}
 	return strings.Join(parts, ", ")
 }
 
-// tasks are the numbers of tasks, increasing.
-func (s *Sweep) tasks() []int {
-	var out []int
+// benchmarks are those of the lines, in their order.
+func (s *Sweep) benchmarks() []benchmarkKey {
+	var out []benchmarkKey
 	for _, l := range s.Lines {
-		if !slices.Contains(out, l.Tasks) {
-			out = append(out, l.Tasks)
+		if !slices.Contains(out, l.bench) {
+			out = append(out, l.bench)
 		}
 	}
 	return out
 }
 
-// reference is the method of the strategy called name with as many tasks, if possible of the given variant.
-func (s *Sweep) reference(name string, tasks int, variant string) (Method, bool) {
-	var same []Method
+// reference is the method of the strategy called name on a benchmark, the first of several.
+func (s *Sweep) reference(name string, on benchmarkKey) (Method, bool) {
 	for _, g := range s.methods {
-		if g.Name() == name && g.Tasks() == tasks {
-			same = append(same, g)
-		}
-	}
-	for _, g := range same {
-		if variantOf(g.Runs[0]) == variant {
+		if g.Name() == name && benchmarkOf(g.Runs[0]) == on {
 			return g, true
 		}
 	}
-	if len(same) == 0 {
-		return Method{}, false
-	}
-	return same[0], true
+	return Method{}, false
 }
 
 // otherSettings lists the settings of a run's strategy beside λ, buffer and rows that are not at rest: older runs do not

@@ -13,7 +13,7 @@ import (
 )
 
 // LambdaSweep shows what the rehearsal coefficient λ of a strategy does: final FID, forgetting and copies of buffer
-// images against λ, a line a buffer size, number of rows and whatever else differs, a row of panels a number of tasks.
+// images against λ, a line a buffer size, number of rows and whatever else differs, a row of panels a benchmark.
 // Finetune, to which λ → 0 leads, and joint are levels. See [NewSweep] for errors.
 func LambdaSweep(runs []*results.Run, strategy string) (Figure, error) {
 	s, err := NewSweep(runs, strategy)
@@ -54,13 +54,13 @@ func (s *Sweep) Figure() Figure {
 	}
 	shown := map[string]bool{}
 	var panels [][]*plot.Plot
-	for _, tasks := range s.tasks() {
+	for _, on := range s.benchmarks() {
 		var row []*plot.Plot
 		for _, column := range columns {
 			var curves []curve
 			var all []float64
 			for _, line := range s.Lines {
-				if line.Tasks != tasks {
+				if line.bench != on {
 					continue
 				}
 				c := curve{look: l[slices.Index(names, line.Name)], x: line.Lambdas}
@@ -71,7 +71,7 @@ func (s *Sweep) Figure() Figure {
 			}
 			from, to := slices.Min(all)/1.4, slices.Max(all)*1.4
 			for _, name := range column.levels {
-				g, ok := s.reference(name, tasks, "")
+				g, ok := s.reference(name, on)
 				if !ok {
 					continue
 				}
@@ -84,8 +84,8 @@ func (s *Sweep) Figure() Figure {
 				}
 			}
 			title := column.title
-			if len(s.tasks()) > 1 {
-				title += fmt.Sprintf(", %d tasks", tasks)
+			if what := on.difference(s.benchmarks()); what != "" {
+				title += ", " + what
 			}
 			p := newPanel(title, "λ", "")
 			low, high, ok := extent(curves)
