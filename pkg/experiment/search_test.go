@@ -57,10 +57,10 @@ func TestSearchNeverLooksAtTestImages(t *testing.T) {
 		t.Errorf("the runs share folders: %v", names)
 	}
 	for set, want := range map[string]string{
-		"evaluate.reference=test":                          "stay unseen",
-		"evaluate.reference=test benchmark.val_fraction=0": "stay unseen",
-		"bpd.outside=[mnist] network.conditional=false":    "bpd.outside",
-		"benchmark.val_fraction=0":                         "val_fraction",
+		"evaluate.reference=test":                                    "stay unseen",
+		"evaluate.reference=test benchmark.val_fraction=0":           "stay unseen",
+		"bpd.outside=[mnist] bpd.images=4 network.conditional=false": "chosen without them",
+		"benchmark.val_fraction=0":                                   "val_fraction",
 	} {
 		s.Set = strings.Fields(set)
 		if _, err := s.Trials(); err == nil || !strings.Contains(err.Error(), want) {
