@@ -508,6 +508,8 @@ func sampleCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use: "sample DIR", Short: "Draw images from the network of a run", Args: cobra.ExactArgs(1),
+		Long: "Sample draws images of the classes asked for. Where a run's network depends on the task at sampling (`strategies` says\n" +
+			"of which), each class is drawn with the weights of its task; a class of several tasks can then not be named by itself.",
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			back, err := openBackend(cmd.Context(), os.Stdout)
@@ -882,7 +884,11 @@ func strategiesCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			for _, s := range cl.All() {
 				i := s.Info()
-				fmt.Printf("%-24s %s. %s. Stores %s.\n", i.Name, i.Title, i.Paper, i.Stores)
+				told := ""
+				if i.TaskAtSampling {
+					told = " Told the task at sampling."
+				}
+				fmt.Printf("%-24s %s. %s. Stores %s.%s\n", i.Name, i.Title, i.Paper, i.Stores, told)
 			}
 			return nil
 		},
