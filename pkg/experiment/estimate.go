@@ -228,6 +228,7 @@ func finishedRuns(dir string) ([]finishedRun, error) {
 		if f.kind, err = c.networkKind(); err != nil {
 			continue
 		}
+		f.work.Train = r.Cost.Steps * (r.Cost.FreshRows + r.Cost.ReplayRows) * backwardRows // as it was then
 		f.fixed = r.Cost.CompileSeconds
 		// Beside what was timed there is what the strategy does between tasks, unless the run lay still in between.
 		timed := f.train + f.measure + f.fixed

@@ -83,8 +83,12 @@ func finish(t *testing.T, dir string, c Config, cpu string, train, measure, comp
 	if cpu != "" {
 		machine.CPU = cpu
 	}
+	replay, err := c.ReplayRows()
+	if err != nil {
+		t.Fatal(err)
+	}
 	start := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	r := results.Run{Schema: results.Schema, Name: c.RunName(), Cost: results.Cost{TrainSeconds: train, EvalSeconds: measure, CompileSeconds: compile},
+	r := results.Run{Schema: results.Schema, Name: c.RunName(), Cost: results.Cost{Steps: 750, FreshRows: 16, ReplayRows: replay, TrainSeconds: train, EvalSeconds: measure, CompileSeconds: compile},
 		Provenance: results.Provenance{Machine: machine, Started: start, Finished: start.Add(time.Duration(wall * float64(time.Second)))}}
 	if err := r.Save(filepath.Join(folder, "result.json")); err != nil {
 		t.Fatal(err)
@@ -109,7 +113,6 @@ func TestEstimateByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := Study{Dir: dir, Runs: []Config{spec("er", 0, er), spec("er", 1, er), begun, spec("joint", 0, nil), spec("gr", 0, nil), spec("lwf", 1, nil)}}
-	// A run of lwf rows has the rows of gr: both 16+16.
 	e, err := s.Estimate(t.Context(), 2, func(context.Context, Config) (Rates, error) {
 		t.Error("finished runs tell, but steps are timed")
 		return Rates{}, nil
