@@ -246,7 +246,7 @@ func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dyn
 		curve     *dynamics.StitchCurve
 	}{{before, final, &s.OldHigh}, {final, before, &s.OldLow}} {
 		for _, threshold := range s.Thresholds {
-			samples, err := m.sampleFrom(ctx, r.loop.Network, m.guided(r.loop.Network, dynamics.Stitch{High: way.high, Low: way.low, Threshold: threshold}),
+			samples, err := m.sampleFrom(ctx, r.loop.Network, guided(r.loop.Network, r.config.Evaluate.Guidance, dynamics.Stitch{High: way.high, Low: way.low, Threshold: threshold}),
 				sampler, task, r.rowsDone)
 			if err != nil {
 				return nil, err
@@ -286,12 +286,8 @@ func (r *run) drift(ctx context.Context, nets *snapshots, timesteps []int) ([]dy
 	last := len(b.Tasks) - 1
 	var all []dynamics.TaskDrift
 	for task, t := range b.Tasks[:last] {
-		images := t.Test
-		if c.Evaluate.Reference == "validation" {
-			images = t.Val
-		}
-		probe, err := dynamics.NewProbe(nets.network.Process, []dynamics.Task{{Name: t.Name, Data: firstImages(images, t.Classes, c.Autopsy.Images)}},
-			dynamics.Options{Timesteps: timesteps, Batch: min(c.Evaluate.Batch, c.Evaluate.SamplesPerTask), Seed: c.Seed})
+		probe, err := dynamics.NewProbe(nets.network.Process, []dynamics.Task{{Name: t.Name, Data: firstImages(c.Evaluate.Images(t), t.Classes, c.Autopsy.Images)}},
+			dynamics.Options{Timesteps: timesteps, Batch: c.Evaluate.rows(), Seed: c.Seed})
 		if err != nil {
 			return nil, err
 		}

@@ -50,7 +50,7 @@ func Calibrate(ctx context.Context, c Config, opt Options) (Rates, error) {
 	sampler := e.Sampler
 	sampler.Steps = min(2, sampler.Steps)
 	firstDraw, draw, err := timed(ctx, 5, func() error {
-		_, err := m.sampleFrom(ctx, network, m.guided(network, network.Denoiser(e.EMA)), sampler, 0, func(int, float64) {})
+		_, err := m.sampleFrom(ctx, network, guided(network, e.Guidance, network.Denoiser(e.EMA)), sampler, 0, func(int, float64) {})
 		return err
 	})
 	if err != nil {

@@ -101,6 +101,18 @@ func DefaultConfig() Config {
 	}
 }
 
+// Images are the images of a task that the run is measured against.
+func (e EvaluateConfig) Images(t datasets.Task) *datasets.Images {
+	if e.Reference == "validation" {
+		return t.Val
+	}
+	return t.Test
+}
+
+// rows is how many images a measuring call of the network has: as many as the sampler's, so that one compiled network
+// serves both.
+func (e EvaluateConfig) rows() int { return min(e.Batch, e.SamplesPerTask) }
+
 // ParseConfig reads a YAML configuration over the defaults. A key that does not exist is an error that names the
 // nearest one; name is for errors.
 func ParseConfig(name string, text []byte) (Config, error) {

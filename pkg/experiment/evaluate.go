@@ -42,13 +42,9 @@ func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*me
 	if m.extractor, err = openExtractor(back, c, bench); err != nil {
 		return nil, err
 	}
-	tasks := bench.Tasks
-	if c.Evaluate.Reference == "validation" {
-		tasks = make([]datasets.Task, len(bench.Tasks))
-		for i, t := range bench.Tasks {
-			tasks[i] = t
-			tasks[i].Test = t.Val
-		}
+	tasks := slices.Clone(bench.Tasks)
+	for i, t := range tasks {
+		tasks[i].Test = c.Evaluate.Images(t)
 	}
 	options := metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN}
 	if c.Benchmark.SharedLabels {
@@ -184,12 +180,11 @@ func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows 
 
 // sample draws the samples of task j. Every evaluation of a run starts from the same noise.
 func (m *measurer) sample(ctx context.Context, n *diffusion.Network, j int, progress func(rows int, seconds float64)) (*metrics.Samples, error) {
-	return m.sampleFrom(ctx, n, m.guided(n, n.Denoiser(m.config.Evaluate.EMA)), m.config.Evaluate.Sampler, j, progress)
+	return m.sampleFrom(ctx, n, guided(n, m.config.Evaluate.Guidance, n.Denoiser(m.config.Evaluate.EMA)), m.config.Evaluate.Sampler, j, progress)
 }
 
-// guided is a denoiser with the run's guidance.
-func (m *measurer) guided(n *diffusion.Network, d diffusion.Denoiser) diffusion.Denoiser {
-	scale := m.config.Evaluate.Guidance
+// guided is a denoiser of networks like n with classifier-free guidance of the given scale; 0: none.
+func guided(n *diffusion.Network, scale float64, d diffusion.Denoiser) diffusion.Denoiser {
 	if scale == 0 {
 		return d
 	}

@@ -54,8 +54,7 @@ func (c BPDConfig) extraRows(tasks, variants int) int {
 func (r *run) estimate(ctx context.Context, p *diffusion.Process, data *likelihood.Data, change func(*likelihood.Options)) (*likelihood.Estimate, error) {
 	c := r.config
 	o := likelihood.DefaultOptions()
-	// The batch is the sampler's, so that one compiled network serves both.
-	o.Batch, o.Seed = min(c.Evaluate.Batch, c.Evaluate.SamplesPerTask), c.Seed
+	o.Batch, o.Seed = c.Evaluate.rows(), c.Seed
 	if change != nil {
 		change(&o)
 	}
@@ -73,11 +72,7 @@ func (r *run) estimate(ctx context.Context, p *diffusion.Process, data *likeliho
 // reference is the first images of task j that likelihoods are measured on.
 func (r *run) reference(j int) *likelihood.Data {
 	t := r.loop.Benchmark.Tasks[j]
-	images := t.Test
-	if r.config.Evaluate.Reference == "validation" {
-		images = t.Val
-	}
-	return firstImages(images, t.Classes, r.config.BPD.Images)
+	return firstImages(r.config.Evaluate.Images(t), t.Classes, r.config.BPD.Images)
 }
 
 // estimateTask is estimate on the reference images of task j, by the network that generates it.

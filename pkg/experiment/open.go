@@ -43,10 +43,5 @@ func (t *Trained) AtTask(task int, f func() error) error { return t.loop.AtTask(
 
 // Denoiser is the trained network as samplers see it, with the run's choice of weights and its own guidance.
 func (t *Trained) Denoiser(guidance float64) diffusion.Denoiser {
-	d := t.Network.Denoiser(t.Config.Evaluate.EMA)
-	if guidance == 0 {
-		return d
-	}
-	u := t.Network.UNet
-	return diffusion.Guided{Denoiser: d, Scale: guidance, NoLabel: int32(u.Classes), Channels: u.Channels, OutChannels: u.OutChannels}
+	return guided(t.Network, guidance, t.Network.Denoiser(t.Config.Evaluate.EMA))
 }

@@ -64,10 +64,7 @@ func (r *run) benchmark() results.Benchmark {
 		out.Prep += fmt.Sprintf(" border %d", b.Prep.Border)
 	}
 	for _, t := range b.Tasks {
-		test := t.Test
-		if r.config.Evaluate.Reference == "validation" {
-			test = t.Val
-		}
+		test := r.config.Evaluate.Images(t)
 		out.Tasks = append(out.Tasks, results.Task{Name: t.Name, Classes: t.Classes, Train: t.Train.N, Test: test.N})
 	}
 	return out

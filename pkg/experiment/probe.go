@@ -42,15 +42,10 @@ func (r *run) openProbe() error {
 	}
 	var tasks []dynamics.Task
 	for _, t := range r.loop.Benchmark.Tasks {
-		images := t.Test
-		if c.Evaluate.Reference == "validation" {
-			images = t.Val
-		}
-		tasks = append(tasks, dynamics.Task{Name: t.Name, Data: firstImages(images, t.Classes, c.Probe.Images)})
+		tasks = append(tasks, dynamics.Task{Name: t.Name, Data: firstImages(c.Evaluate.Images(t), t.Classes, c.Probe.Images)})
 	}
-	// The batch is the sampler's, so that one compiled network serves both.
 	r.probe, err = dynamics.NewProbe(r.loop.Network.Process, tasks, dynamics.Options{Timesteps: timesteps,
-		Batch: min(c.Evaluate.Batch, c.Evaluate.SamplesPerTask), Seed: c.Seed})
+		Batch: c.Evaluate.rows(), Seed: c.Seed})
 	if err != nil {
 		return err
 	}
