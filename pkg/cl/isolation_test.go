@@ -135,7 +135,7 @@ func TestPackNetPrunesTheSmallest(t *testing.T) {
 	} {
 		s := cl.NewPackNet()
 		s.Keep = tc.keep
-		n := cltest.NewNetworkFor(t, c.FreshRows+c.ReplayRows, s)
+		n := cltest.NewNetworkFor(t, rowsOf(s, c), s)
 		if _, err := cl.NewLoop(n, b, s, c, cl.Setup{Seed: 7}); err != nil {
 			t.Fatal(err)
 		}

@@ -104,6 +104,37 @@ func TestKnownErrorIsMeasured(t *testing.T) {
 	}
 }
 
+// A network for each task, asked for task by task, gives each task's own losses, and an error on the way stops.
+func TestMeasureAtAsksTaskByTask(t *testing.T) {
+	levels := []uint8{30, 200, 128}
+	p := newProcess(t, 100, diffusion.PredictNoise, diffusion.FixedLarge)
+	probe := newProbe(t, p, flatTasks(levels, 3, 1), Options{Timesteps: []int{1, 40}, Batch: 4, Seed: 3})
+	now := -1
+	k := &knower{p: p, levels: levels, channels: 1, err: func(_, y int) float64 {
+		if y != now {
+			t.Errorf("an image of task %d was shown to the network of task %d", y, now)
+		}
+		return 1 + float64(now)
+	}}
+	s, err := probe.MeasureAt(context.Background(), k, func(task int, measure func() error) error { now = task; return measure() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	mean, _, err := s.Mean(diffusion.PredictNoise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range mean {
+		if want := math.Pow(1+float64(i/2), 2); math.Abs(got-want) > 1e-5*want {
+			t.Errorf("task %d loses %g, want %g", i/2, got, want)
+		}
+	}
+	_, err = probe.MeasureAt(context.Background(), k, func(int, func() error) error { return context.Canceled })
+	if err != context.Canceled {
+		t.Errorf("MeasureAt returns %v, want the error of the switch", err)
+	}
+}
+
 // gaussian is the exact denoiser of independent N(0, deviation²).
 type gaussian struct {
 	p         *diffusion.Process
