@@ -35,6 +35,7 @@ var registry = []func() Strategy{
 	func() Strategy { return &Ensemble{} },
 	func() Strategy { return NewLoRA() },
 	func() Strategy { return NewPackNet() },
+	func() Strategy { return NewCCD() },
 }
 
 // Spec names a strategy and its settings, as a configuration file does: {name: er, lambda: 0.3}.
