@@ -35,9 +35,6 @@ func (a *Adapters) Begin(s Setup) (err error) {
 // BeforeStep implements [Strategy].
 func (*Adapters) BeforeStep(*Step) error { return nil }
 
-// ReplayRows implements [Rower]: a method of adapters replays nothing.
-func (*Adapters) ReplayRows(int) int { return 0 }
-
 // classesOf lists the classes that have images.
 func classesOf(im *datasets.Images) (classes []uint8) {
 	for class, count := range im.CountPerClass(256) {
