@@ -88,11 +88,7 @@ func (d *DER) target(offer uint64, k, size int) (t int32, noise []float32) {
 	rng := rand.New(rand.NewPCG(d.setup.Seed^drawTargets, offer*uint64(d.Targets)+uint64(k)))
 	part := float64(d.setup.Timesteps) / float64(d.Targets)
 	t = int32(min(part*(float64(k)+rng.Float64()), float64(d.setup.Timesteps-1)))
-	noise = make([]float32, size)
-	for i := range noise {
-		noise[i] = float32(rng.NormFloat64())
-	}
-	return t, noise
+	return t, normals(rng, size)
 }
 
 // EndTask implements [Strategy]: it offers the task's images to the buffer and drops the predictions of images that left it.
@@ -136,27 +132,14 @@ func (d *DER) Consolidate(ctx context.Context, _ int, _ *datasets.Images) error 
 func (d *DER) predict(denoiser diffusion.Denoiser, images *datasets.Images, j int, offer uint64) ([]float32, error) {
 	size := images.ImageSize()
 	x, t, y := make([]float32, d.Targets*size), make([]int32, d.Targets), make([]int32, d.Targets)
+	var noise []float32
 	for k := range d.Targets {
-		row := x[k*size : (k+1)*size]
-		datasets.Scale(row, images.Image(j))
-		at, noise := d.target(offer, k, size)
-		d.setup.Network.Process.QSample(row, row, noise, int(at))
-		t[k], y[k] = at, int32(images.Labels[j])
-	}
-	out, err := denoiser.Output(x, t, y)
-	if err != nil {
-		return nil, err
+		datasets.Scale(x[k*size:(k+1)*size], images.Image(j))
+		at, drawn := d.target(offer, k, size)
+		t[k], y[k], noise = at, int32(images.Labels[j]), append(noise, drawn...)
 	}
 	d.evaluated += int64(d.Targets)
-	if len(out) == len(x) {
-		return out, nil
-	}
-	// A learned variance lies beside the prediction, pixel by pixel.
-	c := d.setup.C
-	for i := range x {
-		x[i] = out[i/c*2*c+i%c]
-	}
-	return x, nil
+	return d.setup.predict(denoiser, x, noise, t, y)
 }
 
 // Stored implements [Strategy].

@@ -5,14 +5,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
-	"math/rand/v2"
 
-	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/mat"
 
 	"palimpsest/datasets"
-	"palimpsest/pkg/memory"
 )
 
 // How ER draws from its memory.
@@ -41,11 +37,9 @@ const (
 // smaller as a whole, which here is left to Lambda. Nor is this importance sampling, which would divide by T·p(t) and
 // leave the expectation as it was. The loss weight that training gives each timestep multiplies all rows as ever.
 type ER struct {
+	Replay `yaml:",inline"`
 	Lambda float64 `yaml:"lambda"` // rehearsal coefficient, >= 0; default 1
-	Buffer int     `yaml:"buffer"` // images kept, >= 1; default 200
-	Rows   int     `yaml:"rows"`   // images replayed a step, >= 0; default 0, the loop's replay_rows
-	Policy string  `yaml:"policy"` // which are kept: see memory.NewPolicy; default "class-balanced"
-	Draw   string  `yaml:"draw"`   // which are replayed: DrawUniform (default) or DrawBalanced
+	Draw   string  `yaml:"draw"`   // which images are replayed: DrawUniform (default) or DrawBalanced
 
 	// Timesteps says at which timesteps, by a formula such as "low:0.25"; default "", as the fresh rows, uniformly.
 	Timesteps string `yaml:"timesteps"`
@@ -56,15 +50,13 @@ type ER struct {
 	// Schedule says how Lambda goes from task to task: see ScheduleConstant and the others; default "", constant.
 	Schedule string `yaml:"schedule"`
 
-	memory    *memory.Buffer
-	evaluated int64           // images whose features herding asked for
 	timesteps timestepSampler // nil: replay rows keep the loop's
 	balance   balance         // of the adaptive schedule
 }
 
 // NewER returns experience replay with its default settings.
 func NewER() *ER {
-	return &ER{Lambda: 1, Buffer: 200, Policy: memory.NameClassBalanced, Draw: DrawUniform}
+	return &ER{Replay: newReplay(), Lambda: 1, Draw: DrawUniform}
 }
 
 // Info implements [Strategy].
@@ -109,24 +101,8 @@ func (e *ER) Label() string {
 
 // Validate implements [Validator].
 func (e *ER) Validate() error {
-	switch {
-	case !(e.Lambda >= 0) || math.IsInf(e.Lambda, 0):
-		return errors.Errorf("cl: er: lambda is %g; need a finite number >= 0", e.Lambda)
-	case e.Buffer < 1:
-		return errors.Errorf("cl: er: buffer is %d images; need at least 1 (\"finetune\" keeps none)", e.Buffer)
-	case e.Rows < 0:
-		return errors.Errorf("cl: er: rows is %d images a step; need 1 or more, or 0 for the loop's replay_rows", e.Rows)
-	}
-	if err := oneOf("er: policy", e.Policy, memory.PolicyNames()); err != nil {
-		return err
-	}
-	if err := oneOf("er: draw", e.Draw, []string{DrawUniform, DrawBalanced}); err != nil {
-		return err
-	}
-	if err := e.validateTimesteps(); err != nil {
-		return err
-	}
-	return e.validateSchedule()
+	return firstError(atLeast("er: lambda", e.Lambda, 0), e.validate("er"), oneOf("er: draw", e.Draw, []string{DrawUniform, DrawBalanced}),
+		e.validateTimesteps(), e.validateSchedule())
 }
 
 // ReplayRows implements [Rower].
@@ -138,21 +114,7 @@ func (e *ER) Begin(s Setup) error {
 	if err := e.Validate(); err != nil {
 		return err
 	}
-	if err := needRows("er", e.Lambda, s); err != nil {
-		return err
-	}
-	features := s.Features
-	if features != nil {
-		features = func(im *datasets.Images) (*mat.Dense, error) {
-			e.evaluated += int64(im.N)
-			return s.Features(im)
-		}
-	}
-	policy, err := memory.NewPolicy(e.Policy, features)
-	if err != nil {
-		return err
-	}
-	e.evaluated, e.timesteps, e.balance = 0, nil, balance{}
+	e.timesteps, e.balance = nil, balance{}
 	if e.targeted() {
 		p, err := e.TimestepProbabilities(s.Timesteps)
 		if err != nil {
@@ -160,8 +122,7 @@ func (e *ER) Begin(s Setup) error {
 		}
 		e.timesteps = floats.CumSum(p, p)
 	}
-	e.memory, err = memory.New(e.Buffer, policy, rand.New(rand.NewPCG(s.Seed, drawMemory)).Uint64())
-	return err
+	return e.Replay.begin(s, e.Lambda)
 }
 
 // BeforeStep implements [Strategy].
@@ -191,46 +152,20 @@ func (e *ER) BeforeStep(s *Step) error {
 // EndTask implements [Strategy]: it offers the task's images to the buffer.
 func (e *ER) EndTask(task int, train *datasets.Images) error {
 	e.balance = balance{}
-	return e.memory.Add(task, train)
-}
-
-// Stored implements [Strategy]. The extra evaluations are herding's.
-func (e *ER) Stored() Stored {
-	if e.memory == nil {
-		return Stored{}
-	}
-	return Stored{Images: e.memory.Images(), Bytes: e.memory.Bytes(), ExtraEvaluations: e.evaluated}
+	return e.Replay.EndTask(task, train)
 }
 
 // State implements [Strategy].
 func (e *ER) State() ([]byte, error) {
-	if e.memory == nil {
-		return nil, errors.New("cl: er has no state before Begin")
+	state, err := e.Replay.State()
+	if err == nil && e.Schedule == ScheduleAdaptive {
+		state = append(e.balance.append(nil), state...)
 	}
-	kept, err := e.memory.MarshalBinary()
-	if err != nil {
-		return nil, err
-	}
-	state := binary.LittleEndian.AppendUint64(nil, uint64(e.evaluated))
-	if e.Schedule == ScheduleAdaptive {
-		state = e.balance.append(state)
-	}
-	return append(state, kept...), nil
+	return state, err
 }
 
 // Restore implements [Strategy].
 func (e *ER) Restore(state []byte) error {
-	if e.memory == nil {
-		return errors.New("cl: er is restored after Begin")
-	}
-	if len(state) < 8 {
-		return errors.Errorf("cl: er: the stored state has %d bytes; need at least 8", len(state))
-	}
-	evaluated := binary.LittleEndian.Uint64(state)
-	if evaluated > math.MaxInt64 {
-		return errors.Errorf("cl: er: the stored state counts %d evaluations; that is impossible", evaluated)
-	}
-	state = state[8:]
 	var losses balance
 	if e.Schedule == ScheduleAdaptive {
 		var err error
@@ -239,9 +174,9 @@ func (e *ER) Restore(state []byte) error {
 		}
 		state = state[balanceBytes:]
 	}
-	if err := e.memory.UnmarshalBinary(state); err != nil {
+	if err := e.Replay.Restore(state); err != nil {
 		return err
 	}
-	e.evaluated, e.balance = int64(evaluated), losses
+	e.balance = losses
 	return nil
 }

@@ -102,13 +102,14 @@ func TestERCountsHerding(t *testing.T) {
 }
 
 func TestERLabel(t *testing.T) {
-	for want, er := range map[string]cl.ER{
-		"er λ=1":                              *cl.NewER(),
-		"er λ=0.3":                            {Lambda: 0.3, Buffer: 200, Policy: "class-balanced", Draw: "uniform"},
-		"er λ=0 buffer=50":                    {Lambda: 0, Buffer: 50, Policy: "class-balanced", Draw: "uniform"},
-		"er λ=0.3 rows=4":                     {Lambda: 0.3, Buffer: 200, Rows: 4, Policy: "class-balanced", Draw: "uniform"},
-		"er λ=1 policy=herding draw=balanced": {Lambda: 1, Buffer: 200, Policy: "herding", Draw: "balanced"},
+	for want, settings := range map[string]map[string]any{
+		"er λ=1":                              nil,
+		"er λ=0.3":                            {"lambda": 0.3},
+		"er λ=0 buffer=50":                    {"lambda": 0, "buffer": 50},
+		"er λ=0.3 rows=4":                     {"lambda": 0.3, "rows": 4},
+		"er λ=1 policy=herding draw=balanced": {"policy": "herding", "draw": "balanced"},
 	} {
+		er := made(t, "er", settings)
 		if got := er.Label(); got != want {
 			t.Errorf("label %q, want %q", got, want)
 		}

@@ -56,12 +56,10 @@ func (e *EWC) Consolidate(ctx context.Context, task int, train *datasets.Images)
 		return nil
 	}
 	n := e.Setup.Network
-	batches, seed := e.Setup.rows(task, train, e.FisherRows)
-	fisher, err := n.Fisher(ctx, batches, seed)
+	fisher, err := e.fisher(ctx, task, train, e.FisherRows)
 	if err != nil {
 		return err
 	}
-	e.Evaluations += int64(fisher.Rows)
 	theta, err := n.Weights(false)
 	if err != nil {
 		return err

@@ -59,28 +59,9 @@ func (e *OnlineEWC) Consolidate(ctx context.Context, task int, train *datasets.I
 	if e.Lambda == 0 {
 		return nil
 	}
-	batches, seed := e.Setup.rows(task, train, e.FisherRows)
-	fisher, err := e.Setup.Network.Fisher(ctx, batches, seed)
+	fisher, err := e.fisher(ctx, task, train, e.FisherRows)
 	if err != nil {
 		return err
 	}
-	e.Evaluations += int64(fisher.Rows)
 	return addImportance(e.Setup.Network, e.Gamma, 1, fisher.Square)
-}
-
-// addImportance makes decay·F + scale·f the importance of the network's penalty, F being the one before, and the weights as
-// they are its anchor.
-func addImportance(n *diffusion.Network, decay, scale float64, f []float32) error {
-	importance, _, err := n.Penalty()
-	if err != nil {
-		return err
-	}
-	for i := range importance {
-		importance[i] = float32(decay*float64(importance[i]) + scale*float64(f[i]))
-	}
-	theta, err := n.Weights(false)
-	if err != nil {
-		return err
-	}
-	return n.SetPenalty(importance, theta)
 }

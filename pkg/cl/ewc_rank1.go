@@ -65,12 +65,10 @@ func (e *Rank1EWC) Consolidate(ctx context.Context, task int, train *datasets.Im
 		return nil
 	}
 	n := e.Setup.Network
-	batches, seed := e.Setup.rows(task, train, e.FisherRows)
-	fisher, err := n.Fisher(ctx, batches, seed)
+	fisher, err := e.fisher(ctx, task, train, e.FisherRows)
 	if err != nil {
 		return err
 	}
-	e.Evaluations += int64(fisher.Rows)
 	if e.Trace {
 		trace, norm := 0.0, 0.0
 		for i, mu := range fisher.Mean {

@@ -34,15 +34,5 @@ func (g *GenerativeDistillation) Validate() error { return g.validate("generativ
 
 // BeforeStep implements [Strategy].
 func (g *GenerativeDistillation) BeforeStep(s *Step) error {
-	weight := g.weigh(s)
-	if weight == 0 {
-		return nil
-	}
-	if err := g.replay(s); err != nil {
-		return err
-	}
-	for i := range s.Replay {
-		s.SetDistil(s.Row(i), weight/float64(s.Replay))
-	}
-	return nil
+	return g.replay(s, s.SetDistil)
 }

@@ -56,8 +56,12 @@ func (g *Generator) Begin(s Setup) error {
 	return g.Teaching.Begin(s)
 }
 
-// replay fills the replay rows with generated images that have no weight yet.
-func (g *Generator) replay(s *Step) error {
+// replay fills the replay rows with generated images, and weighs each row's own term by weigh.
+func (g *Generator) replay(s *Step, weigh func(row int, weight float64)) error {
+	own := g.weigh(s)
+	if own == 0 {
+		return nil
+	}
 	var images *datasets.Images
 	if g.Pool == 0 {
 		teacher, err := g.setup.Network.Teacher()
@@ -78,6 +82,7 @@ func (g *Generator) replay(s *Step) error {
 	for i := range s.Replay {
 		j := order[i%images.N]
 		s.SetReplay(i, images.Image(j), images.Labels[j], 0)
+		weigh(s.Row(i), own/float64(s.Replay))
 	}
 	return nil
 }

@@ -41,15 +41,5 @@ func (g *GR) Needs(s Setup) diffusion.Extra {
 
 // BeforeStep implements [Strategy].
 func (g *GR) BeforeStep(s *Step) error {
-	weight := g.weigh(s)
-	if weight == 0 {
-		return nil
-	}
-	if err := g.replay(s); err != nil {
-		return err
-	}
-	for i := range s.Replay {
-		s.Batch.W[s.Row(i)] = float32(weight / float64(s.Replay))
-	}
-	return nil
+	return g.replay(s, func(row int, weight float64) { s.Batch.W[row] = float32(weight) })
 }

@@ -3,7 +3,6 @@ package cl
 import (
 	"encoding/binary"
 	"fmt"
-	"iter"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -13,7 +12,6 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/datasets"
-	"palimpsest/pkg/diffusion"
 )
 
 // InNetwork gives a strategy whose memory lies in the extended network the methods that it has no use for. It replays
@@ -87,26 +85,6 @@ func readFloats(state []byte) []float32 {
 // rng is the random sequence of a strategy's work at the end of a task.
 func (s Setup) rng(task int) *rand.Rand {
 	return rand.New(rand.NewPCG(s.Seed, uint64(task)<<48^drawConsolidation))
-}
-
-// rows returns count rows of a task's images, one a batch, for importances of weights, and a seed for their noise. The
-// i-th row has a timestep from the i-th of count equal parts of 0 .. T-1, so that all noise levels count alike, and an
-// image of its own while there are as many.
-func (s Setup) rows(task int, train *datasets.Images, count int) (batches iter.Seq[diffusion.Batch], seed uint64) {
-	rng := s.rng(task)
-	order, seed := rng.Perm(train.N), rng.Uint64()
-	return func(yield func(diffusion.Batch) bool) {
-		for i := range count {
-			image := order[i%train.N]
-			x := make([]float32, train.ImageSize())
-			datasets.Scale(x, train.Image(image))
-			t := int32((float64(i) + rng.Float64()) / float64(count) * float64(s.Timesteps))
-			row := diffusion.Batch{X: x, Y: []int32{int32(train.Labels[image])}, T: []int32{min(t, int32(s.Timesteps-1))}}
-			if !yield(row) {
-				return
-			}
-		}
-	}, seed
 }
 
 // labelOf is the name of a strategy, its lambda where it has one, and its other settings where they are not the usual

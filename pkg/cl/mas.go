@@ -53,11 +53,9 @@ func (m *MAS) Consolidate(ctx context.Context, task int, train *datasets.Images)
 	if m.Lambda == 0 {
 		return nil
 	}
-	batches, seed := m.Setup.rows(task, train, m.MASRows)
-	importance, err := m.Setup.Network.MAS(ctx, batches, seed)
+	importance, err := m.sensitivity(ctx, task, train, m.MASRows)
 	if err != nil {
 		return err
 	}
-	m.Evaluations += int64(importance.Rows)
 	return addImportance(m.Setup.Network, 1, 1/float64(train.ImageSize()), importance.Absolute)
 }

@@ -85,54 +85,25 @@ func (m *MIR) BeforeStep(s *Step) error {
 
 // candidates draws images and finds how their losses would change.
 func (m *MIR) candidates(s *Step) ([]candidate, error) {
-	n, size := m.setup.Network, m.memory.Images().ImageSize()
-	normal := func(count int) []float32 {
-		noise := make([]float32, count)
-		for i := range noise {
-			noise[i] = float32(s.RNG.NormFloat64())
-		}
-		return noise
-	}
+	images, size := m.memory.Images(), m.memory.Images().ImageSize()
 	drawn := m.memory.Draw(s.RNG, max(m.Candidates, s.Replay))
 	list, x, y, t := make([]candidate, len(drawn)), make([]float32, len(drawn)*size), make([]int32, len(drawn)), make([]int32, len(drawn))
 	for i, j := range drawn {
-		t[i], y[i] = s.RNG.Int32N(int32(m.setup.Timesteps)), int32(m.memory.Images().Labels[j])
-		datasets.Scale(x[i*size:(i+1)*size], m.memory.Images().Image(j))
+		t[i], y[i] = s.RNG.Int32N(int32(m.setup.Timesteps)), int32(images.Labels[j])
+		datasets.Scale(x[i*size:(i+1)*size], images.Image(j))
 		list[i] = candidate{image: j, t: t[i]}
 	}
-	noise := normal(len(x))
-	fresh := s.Batch.X[:s.Fresh*size]
-	g, err := m.freshGradient(fresh, normal(len(fresh)), s.Batch.T[:s.Fresh], s.Batch.Y[:s.Fresh])
+	noise, fresh := normals(s.RNG, len(x)), s.Batch.X[:s.Fresh*size]
+	g, err := m.freshGradient(fresh, normals(s.RNG, len(fresh)), s.Batch.T[:s.Fresh], s.Batch.Y[:s.Fresh])
 	if err != nil {
 		return nil, err
 	}
-	theta, err := n.Weights(false)
-	if err != nil {
-		return nil, err
-	}
-	moved := make([]float32, len(theta))
-	for i := range moved {
-		moved[i] = theta[i] - float32(m.Rate*float64(g[i]))
-	}
-	before, err := m.losses(x, noise, t, y)
-	if err != nil {
-		return nil, err
-	}
-	if err := n.SetWeights(moved, false); err != nil {
-		return nil, err
-	}
-	after, err := m.losses(x, noise, t, y)
-	if err != nil {
-		return nil, err
-	}
-	if err := n.SetWeights(theta, false); err != nil {
-		return nil, err
-	}
-	for i := range list {
-		list[i].change = after[i] - before[i]
+	change, err := m.setup.interference(g, m.Rate, x, noise, t, y)
+	for i := range change {
+		list[i].change = change[i]
 	}
 	m.evaluated += int64(s.Fresh + 2*len(list))
-	return list, nil
+	return list, err
 }
 
 // freshGradient is the gradient of the mean loss of fresh rows.
@@ -144,25 +115,4 @@ func (m *MIR) freshGradient(x, noise []float32, t, y []int32) ([]float32, error)
 		}
 	}
 	return m.gradient.Mean(x, noise, t, y)
-}
-
-// losses are the mean squared errors of the prediction, an image each.
-func (m *MIR) losses(x, noise []float32, t, y []int32) ([]float64, error) {
-	p, size, c := m.setup.Network.Process, len(x)/len(t), m.setup.C
-	xt := make([]float32, len(x))
-	for i, t := range t {
-		p.QSample(xt[i*size:(i+1)*size], x[i*size:(i+1)*size], noise[i*size:(i+1)*size], int(t))
-	}
-	out, err := m.setup.Network.Denoiser(false).Output(xt, t, y)
-	if err != nil {
-		return nil, err
-	}
-	channels := len(out) / len(x) * c // twice as many with a learned variance beside the prediction
-	losses := make([]float64, len(t))
-	for i := range x {
-		row := i / size
-		d := float64(out[i/c*channels+i%c]) - p.Target(float64(x[i]), float64(noise[i]), int(t[row]))
-		losses[row] += d * d / float64(size)
-	}
-	return losses, nil
 }

@@ -21,15 +21,15 @@ func TestCumulativeConforms(t *testing.T) {
 }
 
 func TestERConforms(t *testing.T) {
-	for _, settings := range []cl.ER{
-		{Policy: memory.NameReservoir, Draw: cl.DrawUniform},
-		{Policy: memory.NameClassBalanced, Draw: cl.DrawBalanced},
-		{Policy: memory.NameHerding, Draw: cl.DrawUniform},
+	for _, tc := range []struct{ policy, draw string }{
+		{memory.NameReservoir, cl.DrawUniform},
+		{memory.NameClassBalanced, cl.DrawBalanced},
+		{memory.NameHerding, cl.DrawUniform},
 	} {
-		t.Run(settings.Policy, func(t *testing.T) {
+		t.Run(tc.policy, func(t *testing.T) {
 			er := func(lambda float64) func() cl.Strategy {
 				return func() cl.Strategy {
-					return &cl.ER{Lambda: lambda, Buffer: 11, Policy: settings.Policy, Draw: settings.Draw}
+					return made(t, "er", map[string]any{"lambda": lambda, "buffer": 11, "policy": tc.policy, "draw": tc.draw})
 				}
 			}
 			cltest.Conform(t, er(0.3), cltest.Options{ZeroWeight: er(0), MaxImages: 11})
