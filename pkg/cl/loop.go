@@ -3,6 +3,7 @@ package cl
 import (
 	"context"
 	"math/rand/v2"
+	"time"
 
 	"github.com/pkg/errors"
 
@@ -56,6 +57,10 @@ type Loop struct {
 	Config    LoopConfig
 	Seed      uint64
 	Position  Position
+
+	// NetworkTime is spent in the network's own steps since the loop was made, inputs and results moved included. What
+	// else a run takes is the price of the loop, the strategy and whatever goes on around them.
+	NetworkTime time.Duration
 
 	replayRows  int
 	sampler     *likelihood.Importance // nil: timesteps are uniform
@@ -174,7 +179,9 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	if err != nil {
 		return diffusion.StepResult{}, err
 	}
+	start := time.Now()
 	res, err := l.Network.Step(s.Batch, l.Position.Optimiser, l.rng(drawNoise).Uint64())
+	l.NetworkTime += time.Since(start)
 	if err != nil {
 		return res, err
 	}

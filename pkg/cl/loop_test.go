@@ -78,6 +78,19 @@ func rowsOf(s cl.Strategy, c cl.LoopConfig) int {
 	return c.FreshRows + (&keeper{Strategy: s}).ReplayRows(c.ReplayRows)
 }
 
+// phase trains the phase at hand and ends it.
+func phase(t *testing.T, l *cl.Loop) {
+	t.Helper()
+	for !l.PhaseDone() {
+		if _, err := l.Step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.EndPhase(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // run trains a whole run and returns what it kept.
 func run(t *testing.T, s cl.Strategy, b *datasets.Benchmark, c cl.LoopConfig, seed uint64) *keeper {
 	t.Helper()
@@ -87,14 +100,7 @@ func run(t *testing.T, s cl.Strategy, b *datasets.Benchmark, c cl.LoopConfig, se
 		t.Fatal(err)
 	}
 	for !l.Done() {
-		for !l.PhaseDone() {
-			if _, err := l.Step(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := l.EndPhase(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		phase(t, l)
 	}
 	if _, err := l.Step(); err == nil {
 		t.Error("a step was done after the last")
@@ -340,14 +346,7 @@ func TestOptimiserRestarts(t *testing.T) {
 		if err := l.EndPhase(t.Context()); err == nil {
 			t.Error("a phase ended before its steps were done")
 		}
-		for !l.PhaseDone() {
-			if _, err := l.Step(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := l.EndPhase(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		phase(t, l)
 		if want := map[bool]int{true: 0, false: 4}[reset]; l.Position.Optimiser != want {
 			t.Errorf("reset %v: the optimiser has had %d steps after a task, want %d", reset, l.Position.Optimiser, want)
 		}

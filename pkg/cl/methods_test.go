@@ -86,14 +86,7 @@ func trained(t *testing.T, s cl.Strategy) (*keeper, []float32, *cl.Loop) {
 		t.Fatal(err)
 	}
 	for !l.Done() {
-		if l.PhaseDone() {
-			err = l.EndPhase(t.Context())
-		} else {
-			_, err = l.Step()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		phase(t, l)
 	}
 	weights, err := n.Weights(false)
 	if err != nil {
@@ -261,14 +254,7 @@ func TestDERTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for !l.PhaseDone() {
-		if _, err := l.Step(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := l.EndPhase(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	phase(t, l)
 	s, err := cl.StepBatch(l)
 	if err != nil {
 		t.Fatal(err)
@@ -317,14 +303,7 @@ func TestMIRChooses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for !l.PhaseDone() {
-		if _, err := l.Step(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := l.EndPhase(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	phase(t, l)
 	weights, err := n.Weights(false)
 	if err != nil {
 		t.Fatal(err)
@@ -425,14 +404,7 @@ func TestFromScratchRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		for !l.PhaseDone() {
-			if _, err := l.Step(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := l.EndPhase(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		phase(t, l)
 		again, err := n.Weights(false)
 		if err != nil {
 			t.Fatal(err)
