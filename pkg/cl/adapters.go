@@ -1,8 +1,6 @@
 package cl
 
 import (
-	"encoding/binary"
-	"math"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -144,9 +142,7 @@ func (a *Adapters) State() ([]byte, error) {
 	for _, kept := range a.kept {
 		state = append(append(state, byte(len(kept.classes))), kept.classes...)
 		for _, values := range kept.values {
-			for _, v := range values {
-				state = binary.LittleEndian.AppendUint32(state, math.Float32bits(v))
-			}
+			state = appendFloats(state, values)
 		}
 	}
 	return state, nil
@@ -173,18 +169,17 @@ func (a *Adapters) Restore(state []byte) error {
 		if err != nil {
 			return err
 		}
-		for k := range kept.values {
-			for _, own := range marks {
-				if !own {
-					continue
-				}
-				if len(rest) < 4 {
-					return errors.Errorf("cl: the stored state ends within the adapter of task %d of %d", task, count)
-				}
-				kept.values[k] = append(kept.values[k], math.Float32frombits(binary.LittleEndian.Uint32(rest)))
-				rest = rest[4:]
+		size := 0
+		for _, own := range marks {
+			if own {
+				size += 4
 			}
 		}
+		if len(rest) < 2*size {
+			return errors.Errorf("cl: the stored state ends within the adapter of task %d of %d", task, count)
+		}
+		kept.values = [2][]float32{readFloats(rest[:size]), readFloats(rest[size : 2*size])}
+		rest = rest[2*size:]
 		a.kept = append(a.kept, kept)
 	}
 	if len(rest) > 0 {

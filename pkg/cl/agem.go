@@ -14,7 +14,7 @@ type AGEM struct {
 }
 
 // NewAGEM returns averaged gradient episodic memory with its default settings.
-func NewAGEM() *AGEM { return &AGEM{newReplay()} }
+func NewAGEM() *AGEM { return &AGEM{NewReplay()} }
 
 // Info implements [Strategy].
 func (*AGEM) Info() Info {
@@ -26,7 +26,7 @@ func (*AGEM) Info() Info {
 }
 
 // Label implements [Strategy].
-func (a *AGEM) Label() string { return labelOf(a, NewAGEM()) }
+func (a *AGEM) Label() string { return LabelOf(a, NewAGEM()) }
 
 // Validate implements [Validator].
 func (a *AGEM) Validate() error { return a.validate("agem") }

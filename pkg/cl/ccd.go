@@ -35,7 +35,7 @@ type CCD struct {
 
 // NewCCD returns continual consistency diffusion with its default settings.
 func NewCCD() *CCD {
-	return &CCD{Replay: newReplay(), Lambda: 1, IKC: 1, UKC: 1, PKC: 1, Teacher: TeachAverage}
+	return &CCD{Replay: NewReplay(), Lambda: 1, IKC: 1, UKC: 1, PKC: 1, Teacher: TeachAverage}
 }
 
 // Info implements [Strategy].
@@ -48,7 +48,7 @@ func (*CCD) Info() Info {
 }
 
 // Label implements [Strategy].
-func (c *CCD) Label() string { return labelOf(c, NewCCD()) }
+func (c *CCD) Label() string { return LabelOf(c, NewCCD()) }
 
 // Validate implements [Validator].
 func (c *CCD) Validate() error {

@@ -30,7 +30,7 @@ type DER struct {
 }
 
 // NewDER returns dark experience replay with its default settings.
-func NewDER() *DER { return &DER{Replay: newReplay(), Lambda: 1, Targets: 2, Teacher: TeachAverage} }
+func NewDER() *DER { return &DER{Replay: NewReplay(), Lambda: 1, Targets: 2, Teacher: TeachAverage} }
 
 // Info implements [Strategy].
 func (*DER) Info() Info {
@@ -42,7 +42,7 @@ func (*DER) Info() Info {
 }
 
 // Label implements [Strategy].
-func (d *DER) Label() string { return labelOf(d, NewDER()) }
+func (d *DER) Label() string { return LabelOf(d, NewDER()) }
 
 // Validate implements [Validator].
 func (d *DER) Validate() error {

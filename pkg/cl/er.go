@@ -56,7 +56,7 @@ type ER struct {
 
 // NewER returns experience replay with its default settings.
 func NewER() *ER {
-	return &ER{Replay: newReplay(), Lambda: 1, Draw: DrawUniform}
+	return &ER{Replay: NewReplay(), Lambda: 1, Draw: DrawUniform}
 }
 
 // Info implements [Strategy].

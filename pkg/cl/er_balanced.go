@@ -13,7 +13,7 @@ type BalancedER struct {
 }
 
 // NewBalancedER returns balanced experience replay with its default settings.
-func NewBalancedER() *BalancedER { return &BalancedER{newReplay()} }
+func NewBalancedER() *BalancedER { return &BalancedER{NewReplay()} }
 
 // Info implements [Strategy].
 func (*BalancedER) Info() Info {
@@ -25,7 +25,7 @@ func (*BalancedER) Info() Info {
 }
 
 // Label implements [Strategy].
-func (e *BalancedER) Label() string { return labelOf(e, NewBalancedER()) }
+func (e *BalancedER) Label() string { return LabelOf(e, NewBalancedER()) }
 
 // Validate implements [Validator].
 func (e *BalancedER) Validate() error { return e.validate("er_balanced") }

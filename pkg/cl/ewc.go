@@ -34,7 +34,7 @@ func (*EWC) Info() Info {
 }
 
 // Label implements [Strategy].
-func (e *EWC) Label() string { return labelOf(e, NewEWC()) }
+func (e *EWC) Label() string { return LabelOf(e, NewEWC()) }
 
 // Validate implements [Validator].
 func (e *EWC) Validate() error {

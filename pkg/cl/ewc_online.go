@@ -35,7 +35,7 @@ func (*OnlineEWC) Info() Info {
 }
 
 // Label implements [Strategy].
-func (e *OnlineEWC) Label() string { return labelOf(e, NewOnlineEWC()) }
+func (e *OnlineEWC) Label() string { return LabelOf(e, NewOnlineEWC()) }
 
 // Validate implements [Validator].
 func (e *OnlineEWC) Validate() error {

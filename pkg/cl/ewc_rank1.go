@@ -36,7 +36,7 @@ func (*Rank1EWC) Info() Info {
 }
 
 // Label implements [Strategy].
-func (e *Rank1EWC) Label() string { return labelOf(e, NewRank1EWC()) }
+func (e *Rank1EWC) Label() string { return LabelOf(e, NewRank1EWC()) }
 
 // Validate implements [Validator].
 func (e *Rank1EWC) Validate() error {

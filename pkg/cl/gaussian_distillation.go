@@ -26,7 +26,7 @@ func (*GaussianDistillation) Info() Info {
 }
 
 // Label implements [Strategy].
-func (d *GaussianDistillation) Label() string { return labelOf(d, NewGaussianDistillation()) }
+func (d *GaussianDistillation) Label() string { return LabelOf(d, NewGaussianDistillation()) }
 
 // Validate implements [Validator].
 func (d *GaussianDistillation) Validate() error {

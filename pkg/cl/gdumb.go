@@ -31,7 +31,7 @@ func (*GDumb) Info() Info {
 }
 
 // Label implements [Strategy].
-func (g *GDumb) Label() string { return labelOf(g, NewGDumb()) }
+func (g *GDumb) Label() string { return LabelOf(g, NewGDumb()) }
 
 // Validate implements [Validator].
 func (g *GDumb) Validate() error { return atLeast("gdumb: buffer", float64(g.Buffer), 1) }

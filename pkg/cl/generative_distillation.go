@@ -27,7 +27,7 @@ func (*GenerativeDistillation) Info() Info {
 }
 
 // Label implements [Strategy].
-func (g *GenerativeDistillation) Label() string { return labelOf(g, NewGenerativeDistillation()) }
+func (g *GenerativeDistillation) Label() string { return LabelOf(g, NewGenerativeDistillation()) }
 
 // Validate implements [Validator].
 func (g *GenerativeDistillation) Validate() error { return g.validate("generative_distillation") }

@@ -26,7 +26,7 @@ func (*GR) Info() Info {
 }
 
 // Label implements [Strategy].
-func (g *GR) Label() string { return labelOf(g, NewGR()) }
+func (g *GR) Label() string { return LabelOf(g, NewGR()) }
 
 // Validate implements [Validator].
 func (g *GR) Validate() error { return g.validate("gr") }

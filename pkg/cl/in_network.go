@@ -87,9 +87,9 @@ func (s Setup) rng(task int) *rand.Rand {
 	return rand.New(rand.NewPCG(s.Seed, uint64(task)<<48^drawConsolidation))
 }
 
-// labelOf is the name of a strategy, its lambda where it has one, and its other settings where they are not the usual
-// ones, in the order of their names.
-func labelOf(s, usual Strategy) string {
+// LabelOf is a label for a strategy: its name, its setting "lambda" where it has one, and its other settings, in the order
+// of their names, where they are not those of usual, which is a strategy with the default settings: "er_mine λ=0.3 buffer=60".
+func LabelOf(s, usual Strategy) string {
 	have, err := Settings(s)
 	if err != nil {
 		return s.Info().Name

@@ -31,7 +31,7 @@ func (*L2) Info() Info {
 }
 
 // Label implements [Strategy].
-func (l *L2) Label() string { return labelOf(l, NewL2()) }
+func (l *L2) Label() string { return LabelOf(l, NewL2()) }
 
 // Validate implements [Validator].
 func (l *L2) Validate() error { return atLeast("l2: lambda", l.Lambda, 0) }

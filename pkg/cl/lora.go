@@ -51,7 +51,7 @@ func (l *LoRA) Info() Info {
 }
 
 // Label implements [Strategy].
-func (l *LoRA) Label() string { return labelOf(l, NewLoRA()) }
+func (l *LoRA) Label() string { return LabelOf(l, NewLoRA()) }
 
 // Validate implements [Validator].
 func (l *LoRA) Validate() error {

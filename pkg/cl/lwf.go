@@ -27,7 +27,7 @@ func (*LwF) Info() Info {
 }
 
 // Label implements [Strategy].
-func (l *LwF) Label() string { return labelOf(l, NewLwF()) }
+func (l *LwF) Label() string { return LabelOf(l, NewLwF()) }
 
 // Validate implements [Validator].
 func (l *LwF) Validate() error { return l.validate("lwf") }

@@ -32,7 +32,7 @@ func (*MAS) Info() Info {
 }
 
 // Label implements [Strategy].
-func (m *MAS) Label() string { return labelOf(m, NewMAS()) }
+func (m *MAS) Label() string { return LabelOf(m, NewMAS()) }
 
 // Validate implements [Validator].
 func (m *MAS) Validate() error {

@@ -26,7 +26,7 @@ type MIR struct {
 }
 
 // NewMIR returns maximally interfered retrieval with its default settings, chosen by us.
-func NewMIR() *MIR { return &MIR{Replay: newReplay(), Lambda: 1, Candidates: 16, Rate: 0.1} }
+func NewMIR() *MIR { return &MIR{Replay: NewReplay(), Lambda: 1, Candidates: 16, Rate: 0.1} }
 
 // Info implements [Strategy].
 func (*MIR) Info() Info {
@@ -38,7 +38,7 @@ func (*MIR) Info() Info {
 }
 
 // Label implements [Strategy].
-func (m *MIR) Label() string { return labelOf(m, NewMIR()) }
+func (m *MIR) Label() string { return LabelOf(m, NewMIR()) }
 
 // Validate implements [Validator].
 func (m *MIR) Validate() error {

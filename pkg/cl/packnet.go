@@ -46,7 +46,7 @@ func (*PackNet) Info() Info {
 }
 
 // Label implements [Strategy].
-func (p *PackNet) Label() string { return labelOf(p, NewPackNet()) }
+func (p *PackNet) Label() string { return LabelOf(p, NewPackNet()) }
 
 // Validate implements [Validator].
 func (p *PackNet) Validate() error {
@@ -80,7 +80,10 @@ func (p *PackNet) BeginTask(task int, train *datasets.Images) error {
 	if err != nil {
 		return err
 	}
-	labels = slices.DeleteFunc(labels, func(y int) bool { return !slices.Contains(train.Labels, uint8(y)) })
+	labels = labels[:0]
+	for _, y := range classesOf(train) {
+		labels = append(labels, int(y))
+	}
 	ofTask, err := p.setup.Network.LabelWeights(labels)
 	if err != nil {
 		return err

@@ -125,7 +125,3 @@ func checkDefaults(create func() Strategy) error {
 	}
 	return nil
 }
-
-// LabelOf is a label for a strategy: its name, its setting "lambda" where it has one, and its other settings where they are
-// not those of usual, which is a strategy with the default settings: "er_mine λ=0.3 buffer=60".
-func LabelOf(s, usual Strategy) string { return labelOf(s, usual) }

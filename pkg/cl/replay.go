@@ -22,11 +22,8 @@ type Replay struct {
 	evaluated int64 // rows beside those of the step
 }
 
-// newReplay returns the default settings.
-func newReplay() Replay { return Replay{Buffer: 200, Policy: memory.NameClassBalanced} }
-
-// NewReplay returns a buffer with the default settings, to embed in a strategy of another package.
-func NewReplay() Replay { return newReplay() }
+// NewReplay returns a buffer with the default settings, to embed in a strategy.
+func NewReplay() Replay { return Replay{Buffer: 200, Policy: memory.NameClassBalanced} }
 
 // Memory is the buffer of old images, empty during the first task and nil before Begin.
 func (r *Replay) Memory() *memory.Buffer { return r.memory }

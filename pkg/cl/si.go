@@ -34,7 +34,7 @@ func (*SI) Info() Info {
 }
 
 // Label implements [Strategy].
-func (s *SI) Label() string { return labelOf(s, NewSI()) }
+func (s *SI) Label() string { return LabelOf(s, NewSI()) }
 
 // Validate implements [Validator].
 func (s *SI) Validate() error {
