@@ -512,11 +512,7 @@ func sampleCommand() *cobra.Command {
 			"of which), each class is drawn with the weights of its task; a class of several tasks can then not be named by itself.",
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			back, err := openBackend(cmd.Context(), os.Stdout)
-			if err != nil {
-				return err
-			}
-			trained, err := experiment.OpenTrained(back, args[0])
+			trained, err := openTrained(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -534,6 +530,15 @@ func sampleCommand() *cobra.Command {
 	return c
 }
 
+// openTrained opens the network of the run in the folder dir.
+func openTrained(ctx context.Context, dir string) (*experiment.Trained, error) {
+	back, err := openBackend(ctx, os.Stdout)
+	if err != nil {
+		return nil, err
+	}
+	return experiment.OpenTrained(back, dir)
+}
+
 func bpdCommand() *cobra.Command {
 	o := experiment.BPDOptions{Batch: 256}
 	c := &cobra.Command{
@@ -544,11 +549,7 @@ func bpdCommand() *cobra.Command {
 			"it within one protocol only.",
 		Example: "  go run . bpd runs/bench/joint-seed0\n  go run . bpd runs/bench/finetune-seed0 --images 16 --terms 0\n  go run . bpd runs/bench/finetune-seed0 --images 8 --terms 0 --ode 4",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			back, err := openBackend(cmd.Context(), os.Stdout)
-			if err != nil {
-				return err
-			}
-			trained, err := experiment.OpenTrained(back, args[0])
+			trained, err := openTrained(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -34,9 +34,9 @@ func (d *Dynamics) Drift(task int, axis string) (Figure, error) {
 	if err := d.old(task); err != nil {
 		return Figure{}, err
 	}
-	labels := d.Dissected()
-	if len(labels) == 0 {
-		return Figure{}, errors.Errorf("no run in %s has an autopsy; %s makes them", d.from, autopsyCommand)
+	labels, err := d.dissected()
+	if err != nil {
+		return Figure{}, err
 	}
 	var x timeAxis
 	var curves []curve
@@ -73,9 +73,9 @@ func (d *Dynamics) Drift(task int, axis string) (Figure, error) {
 
 // DriftFindings says, for each strategy, at which timesteps the representations of the old tasks moved most.
 func (d *Dynamics) DriftFindings() ([]string, error) {
-	labels := d.Dissected()
-	if len(labels) == 0 {
-		return nil, errors.Errorf("no run in %s has an autopsy; %s makes them", d.from, autopsyCommand)
+	labels, err := d.dissected()
+	if err != nil {
+		return nil, err
 	}
 	var out []string
 	for _, label := range labels {

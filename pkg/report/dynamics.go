@@ -113,6 +113,15 @@ func (d *Dynamics) Dissected() []string {
 	return d.labels(func(r *results.Run) bool { return d.autopsies[r] != nil })
 }
 
+// dissected is [Dynamics.Dissected], and an error where there are none.
+func (d *Dynamics) dissected() ([]string, error) {
+	labels := d.Dissected()
+	if len(labels) == 0 {
+		return nil, errors.Errorf("no run in %s has an autopsy; %s makes them", d.from, autopsyCommand)
+	}
+	return labels, nil
+}
+
 func (d *Dynamics) labels(has func(*results.Run) bool) (labels []string) {
 	for _, g := range d.Methods {
 		if slices.ContainsFunc(g.Runs, has) {

@@ -16,22 +16,23 @@ import (
 // Thresholds names the timesteps τ at which samples were stitched, in ascending order: the positions of
 // [Dynamics.StitchedAt].
 func (d *Dynamics) Thresholds() ([]string, error) {
-	for _, label := range d.Dissected() {
-		runs, err := d.autopsiesOf(label)
-		if err != nil {
-			return nil, err
-		}
-		s, err := stitchingOf(runs[0], AllOld, FID)
-		if err != nil {
-			return nil, err
-		}
-		names := make([]string, len(s.thresholds))
-		for i, t := range s.thresholds {
-			names[i] = "t = " + strconv.Itoa(t)
-		}
-		return names, nil
+	labels, err := d.dissected()
+	if err != nil {
+		return nil, err
 	}
-	return nil, errors.Errorf("no run in %s has an autopsy; %s makes them", d.from, autopsyCommand)
+	runs, err := d.autopsiesOf(labels[0])
+	if err != nil {
+		return nil, err
+	}
+	s, err := stitchingOf(runs[0], AllOld, FID)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(s.thresholds))
+	for i, t := range s.thresholds {
+		names[i] = "t = " + strconv.Itoa(t)
+	}
+	return names, nil
 }
 
 // StitchedAt shows what the samples of each old task are worth where the network before forgetting and the final one

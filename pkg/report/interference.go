@@ -99,9 +99,9 @@ func (d *Dynamics) Interference(strategy, axis string) (Figure, error) {
 // InterferenceFindings says, for each strategy, where the gradients of old and new tasks agree least, beside what noise
 // leaves of agreement there.
 func (d *Dynamics) InterferenceFindings() ([]string, error) {
-	labels := d.Dissected()
-	if len(labels) == 0 {
-		return nil, errors.Errorf("no run in %s has an autopsy; %s makes them", d.from, autopsyCommand)
+	labels, err := d.dissected()
+	if err != nil {
+		return nil, err
 	}
 	var out []string
 	for _, label := range labels {

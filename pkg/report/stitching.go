@@ -151,9 +151,9 @@ func (d *Dynamics) StitchingByStrategy(task int, m Metric) (Figure, error) {
 	if err := d.old(task); err != nil {
 		return Figure{}, err
 	}
-	labels := d.Dissected()
-	if len(labels) == 0 {
-		return Figure{}, errors.Errorf("no run in %s has an autopsy; %s makes them", d.from, autopsyCommand)
+	labels, err := d.dissected()
+	if err != nil {
+		return Figure{}, err
 	}
 	var x []float64
 	var high, low []curve
@@ -197,9 +197,9 @@ func (d *Dynamics) StitchingByStrategy(task int, m Metric) (Figure, error) {
 // the network before forgetting makes only the noisier, or only the cleaner, half of the steps, and how few of the
 // noisiest timesteps undo most of it.
 func (d *Dynamics) StitchingFindings() ([]string, error) {
-	labels := d.Dissected()
-	if len(labels) == 0 {
-		return nil, errors.Errorf("no run in %s has an autopsy; %s makes them", d.from, autopsyCommand)
+	labels, err := d.dissected()
+	if err != nil {
+		return nil, err
 	}
 	var out []string
 	for _, label := range labels {
