@@ -1,6 +1,7 @@
 package results
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,5 +80,39 @@ func TestStore(t *testing.T) {
 	}
 	if runs[1].Evaluations[0].Grid == "" {
 		t.Error("Store changed the run it was given")
+	}
+}
+
+// A study of very many strategies keeps the last grid of each alone.
+func TestStoreManyLabels(t *testing.T) {
+	dir, to := t.TempDir(), t.TempDir()
+	var runs []*Run
+	for i := range manyLabels + 1 {
+		r := &Run{Schema: Schema, Name: fmt.Sprintf("method%d-seed0", i), Strategy: Strategy{Label: fmt.Sprint("method", i)}}
+		if err := os.MkdirAll(filepath.Join(dir, r.Name, "samples"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for task := range 2 {
+			grid := fmt.Sprintf("samples/after_task_%d.png", task)
+			if err := os.WriteFile(filepath.Join(dir, r.Name, grid), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			r.Evaluations = append(r.Evaluations, Evaluation{AfterTask: task, Grid: grid})
+		}
+		runs = append(runs, r)
+	}
+	for count, want := range map[int][]bool{manyLabels: {true, true}, manyLabels + 1: {false, true}} {
+		if err := Store(dir, to, runs[:count]); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := Load(filepath.Join(to, "method0-seed0.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for task, e := range kept.Evaluations {
+			if (e.Grid != "") != want[task] {
+				t.Errorf("of %d strategies the grid after task %d is kept as %q; want it kept: %v", count, task, e.Grid, want[task])
+			}
+		}
 	}
 }

@@ -17,6 +17,9 @@ const (
 	AutopsyFile  = "autopsy.json"  // what the networks kept after each task tell of forgetting
 )
 
+// manyLabels is how many strategies a stored study can show task by task before its pictures outweigh its numbers.
+const manyLabels = 12
+
 // BesideRun is where a file of the run is, DynamicsFile or AutopsyFile, whose result lies in the folder dir: beside it in
 // a run folder, in a folder of its kind in a stored study.
 func BesideRun(dir, run, file string) string {
@@ -27,11 +30,15 @@ func BesideRun(dir, run, file string) string {
 }
 
 // Store keeps runs as a study small enough to be committed: from the run folders below dir it writes NAME.json of
-// each run to the folder to, the sample grids of the first run of each strategy label to its samples, what runs
-// measured along training to its dynamics, and their autopsies to its autopsy.
+// each run to the folder to, the sample grids of the first run of each strategy label to its samples (the last one alone
+// where there are more than manyLabels), what runs measured along training to its dynamics, and their autopsies to its autopsy.
 func Store(dir, to string, runs []*Run) error {
 	if err := os.MkdirAll(filepath.Join(to, "samples"), 0o755); err != nil {
 		return err
+	}
+	labels := map[string]bool{}
+	for _, r := range runs {
+		labels[r.Strategy.Label] = true
 	}
 	shown := map[string]bool{}
 	for _, r := range runs {
@@ -41,7 +48,7 @@ func Store(dir, to string, runs []*Run) error {
 			e := &copied.Evaluations[i]
 			source := filepath.Join(dir, r.Name, e.Grid)
 			e.Grid = ""
-			if shown[r.Strategy.Label] {
+			if shown[r.Strategy.Label] || len(labels) > manyLabels && i < len(copied.Evaluations)-1 {
 				continue
 			}
 			picture, err := os.ReadFile(source)
