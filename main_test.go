@@ -21,6 +21,30 @@ func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
 			t.Errorf("%v: run `go run . report notebooks/results/%s --table README.md:%s`", err, name, name)
 		}
 	}
+	for _, s := range []struct {
+		name, part string
+		dirs       []string
+	}{
+		{"intervals", "intervals", []string{"methods"}},
+		{"pareto", "pareto", []string{"methods"}},
+		{"ledger", "ledger", []string{"methods"}},
+		{"lambda", "lambda", []string{"lambda", "quick"}},
+	} {
+		for i, dir := range s.dirs {
+			s.dirs[i] = "notebooks/results/" + dir
+		}
+		study, err := report.Open(s.dirs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part, err := reportPart(study, s.part, "er", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := report.CheckSection("README.md", s.name, part.markdown); err != nil {
+			t.Errorf("%v: run `go run . report %s --only %s --table README.md:%s`", err, strings.Join(s.dirs, " "), s.part, s.name)
+		}
+	}
 	checkFindings(t, "forgetting")
 	table, err := experiment.ForgettingByTimestep("notebooks/results/forgetting", 5)
 	if err != nil {
