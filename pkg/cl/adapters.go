@@ -6,6 +6,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
 )
 
 // Adapters keeps, for each finished task, the values of the weights that belong to the task alone: its adapter and its
@@ -43,13 +44,18 @@ func classesOf(im *datasets.Images) (classes []uint8) {
 	return classes
 }
 
-// own marks the weights that belong to a task alone: its labels' embeddings and, but for the first task, the adapters.
-func (a *Adapters) own(task int, classes []uint8) ([]bool, error) {
+// labelWeights marks the weights that are embeddings of the classes' labels.
+func labelWeights(n *diffusion.Network, classes []uint8) ([]bool, error) {
 	labels := make([]int, len(classes))
 	for i, c := range classes {
 		labels[i] = int(c)
 	}
-	marks, err := a.setup.Network.LabelWeights(labels)
+	return n.LabelWeights(labels)
+}
+
+// own marks the weights that belong to a task alone: its labels' embeddings and, but for the first task, the adapters.
+func (a *Adapters) own(task int, classes []uint8) ([]bool, error) {
+	marks, err := labelWeights(a.setup.Network, classes)
 	for i := range marks {
 		marks[i] = marks[i] || task > 0 && a.adapters[i]
 	}

@@ -80,11 +80,7 @@ func (p *PackNet) BeginTask(task int, train *datasets.Images) error {
 	if err != nil {
 		return err
 	}
-	labels = labels[:0]
-	for _, y := range classesOf(train) {
-		labels = append(labels, int(y))
-	}
-	ofTask, err := p.setup.Network.LabelWeights(labels)
+	ofTask, err := labelWeights(p.setup.Network, classesOf(train))
 	if err != nil {
 		return err
 	}

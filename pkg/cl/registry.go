@@ -1,7 +1,6 @@
 package cl
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -114,9 +113,7 @@ func decode(s Strategy, settings map[string]any) error {
 	if err != nil {
 		return errors.Wrapf(err, "cl: settings of %q", name)
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	return errors.Wrapf(decoder.Decode(s), "cl: settings of %q", name)
+	return errors.WithMessagef(decodeStrictly(text, s), "cl: settings of %q", name)
 }
 
 // Settings returns a strategy's settings by their configuration names.

@@ -1,7 +1,9 @@
 package cl
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +68,69 @@ func TestCardsAreStrict(t *testing.T) {
 	for name, want := range map[string]string{"ewk": `did you mean "ewc"?`, "er+ewc": "er+ewc"} {
 		if _, err := CardOf(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the card of %s gives %v", name, err)
+		}
+	}
+}
+
+// resolved are the settings of a strategy, defaults and all.
+func resolved(t *testing.T, name string, settings map[string]any) map[string]any {
+	t.Helper()
+	s, err := New(Spec{Name: name, Settings: settings})
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return nil
+	}
+	all, err := Settings(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// The stored searches had one budget and one benchmark, judged on validation images, tried the candidates that cards have
+// today, and their best is what is stored.
+func TestStoredTunings(t *testing.T) {
+	all, err := LoadTunings("tuned")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first *Tuning
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		tuning := all[name]
+		if first == nil {
+			first = tuning
+		}
+		card, err := CardOf(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if r, f := tuning.Search, first.Search; r.Budget != f.Budget || !slices.Equal(r.Overrides, f.Overrides) || r.Metric != f.Metric {
+			t.Errorf("%s was searched with %+v under %v, others with %+v under %v", name, r.Budget, r.Overrides, f.Budget, f.Overrides)
+		}
+		r := tuning.Search
+		if !slices.Contains(r.Overrides, "evaluate.reference=validation") || r.Commit == "" || r.Machine == "" || r.Command == "" || r.Date == "" {
+			t.Errorf("%s does not say how it was searched, or not on validation images: %+v", name, r)
+		}
+		var tried, have []map[string]any
+		best := 0
+		for i, trial := range r.Trials {
+			if tried = append(tried, resolved(t, name, trial.Settings)); trial.Score < r.Trials[best].Score {
+				best = i
+			}
+		}
+		for _, c := range card.Candidates {
+			have = append(have, resolved(t, name, c))
+		}
+		if !reflect.DeepEqual(tried, have) || len(tried) != r.Budget.Trials {
+			t.Errorf("%s was chosen from other candidates than its card has; search anew: `go run . search --strategies %s`", name, name)
+			continue
+		}
+		if !reflect.DeepEqual(resolved(t, name, tuning.Settings), tried[best]) {
+			t.Errorf("%s is set to %v, but the best trial was %v", name, tuning.Settings, r.Trials[best].Settings)
+		}
+		if settings, ok := Tuned(name); !ok || !reflect.DeepEqual(settings, tuning.Settings) {
+			t.Errorf("Tuned(%q) is %v, %t; want %v", name, settings, ok, tuning.Settings)
 		}
 	}
 }
