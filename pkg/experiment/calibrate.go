@@ -56,10 +56,7 @@ func Calibrate(ctx context.Context, c Config, opt Options) (Rates, error) {
 	if err != nil {
 		return Rates{}, err
 	}
-	sampled := e.SamplesPerTask * sampler.Steps
-	if e.Guidance > 0 {
-		sampled *= 2
-	}
+	sampled := e.SamplesPerTask * sampler.Steps * e.calls()
 	return Rates{Train: step / float64(rows*backwardRows), Measure: draw / float64(sampled), Fixed: max(0, first-step) + max(0, firstDraw-draw)}, nil
 }
 

@@ -36,6 +36,9 @@ type state struct {
 // kept is how many checkpoints a run folder holds: the newest and one to fall back to.
 const kept = 2
 
+// checkpointName is a checkpoint's folder by phase and step within it; names sort by time.
+const checkpointName = "phase%02d-step%06d"
+
 // saveCheckpoint writes a complete checkpoint under a temporary name, renames it and removes old ones. A process
 // killed at any moment leaves either the new checkpoint or the old one, never a part.
 func (r *run) saveCheckpoint() error {
@@ -53,10 +56,10 @@ func (r *run) saveCheckpoint() error {
 		return errors.Wrap(err, "checkpoint")
 	}
 	folder := filepath.Join(r.dir, "checkpoints")
-	// Names sort by time. The end of a phase has two: after its last step, and, as step 0 of the next phase, after
+	// The end of a phase has two: after its last step, and, as step 0 of the next phase, after
 	// the measurements and the strategy's own work.
 	p := r.state.Position
-	final := filepath.Join(folder, fmt.Sprintf("phase%02d-step%06d", p.Phase, p.Step))
+	final := filepath.Join(folder, fmt.Sprintf(checkpointName, p.Phase, p.Step))
 	if _, err := os.Stat(final); err == nil {
 		return nil // this very moment is already kept
 	}

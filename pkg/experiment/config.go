@@ -109,6 +109,14 @@ func (e EvaluateConfig) Images(t datasets.Task) *datasets.Images {
 	return t.Test
 }
 
+// calls is how many rows of the network a timestep of one sample takes: two with classifier-free guidance.
+func (e EvaluateConfig) calls() int {
+	if e.Guidance > 0 {
+		return 2
+	}
+	return 1
+}
+
 // rows is how many images a measuring call of the network has: as many as the sampler's, so that one compiled network
 // serves both.
 func (e EvaluateConfig) rows() int { return min(e.Batch, e.SamplesPerTask) }

@@ -264,7 +264,7 @@ func progressOf(c Config, dir string) float64 {
 	done := 0
 	for _, entry := range entries {
 		var p, step int
-		if n, _ := fmt.Sscanf(entry.Name(), "phase%02d-step%06d", &p, &step); n == 2 {
+		if n, _ := fmt.Sscanf(entry.Name(), checkpointName, &p, &step); n == 2 {
 			done = max(done, p*phase+step)
 		}
 	}

@@ -197,15 +197,11 @@ func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoise
 	c := m.config.Evaluate
 	labels := m.labels(j)
 	sampler.Seed += m.config.Seed<<16 + uint64(j)
-	calls := 1
-	if c.Guidance > 0 {
-		calls = 2
-	}
 	last := time.Now()
 	side, channels := n.UNet.ImageSize, n.UNet.Channels
 	images, err := diffusion.Sample(ctx, n.Process, denoiser, channels, side*side*channels, labels, sampler,
 		min(c.Batch, len(labels)), func(done, total int) {
-			progress(len(labels)*sampler.Steps*calls/total, time.Since(last).Seconds())
+			progress(len(labels)*sampler.Steps*c.calls()/total, time.Since(last).Seconds())
 			last = time.Now()
 		})
 	if err != nil {

@@ -51,11 +51,7 @@ func (c Config) Work() (Work, error) {
 // samplingRows is how many rows the samples of one evaluation take.
 func (c Config) samplingRows(tasks int) int {
 	e := c.Evaluate
-	n := e.SamplesPerTask * tasks * e.Sampler.Steps
-	if e.Guidance > 0 {
-		n *= 2
-	}
-	return n
+	return e.SamplesPerTask * tasks * e.Sampler.Steps * e.calls()
 }
 
 // stepRows is how many rows a step trains on.
