@@ -5,6 +5,7 @@ import (
 	"embed"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
@@ -41,9 +42,10 @@ const (
 // ErrNoCard is the cause of the error of [CardOf] for a strategy that nobody has written a card of.
 var ErrNoCard = errors.New("the strategy has no card")
 
-// CardOf reads the card of a known strategy. A composite has none of its own.
+// CardOf reads the card of a known strategy, or of a composite of such: one has a card where its settings are searched
+// together instead of being those chosen for its parts.
 func CardOf(name string) (Card, error) {
-	if _, err := create(name); err != nil {
+	if _, err := New(Spec{Name: name}); err != nil {
 		return Card{}, err
 	}
 	var c Card
@@ -52,6 +54,19 @@ func CardOf(name string) (Card, error) {
 		err = errors.WithMessagef(ErrNoCard, "cl: write pkg/cl/cards/%s.yaml", name)
 	}
 	return c, err
+}
+
+// Carded are the names of all that have a card: strategies of this package, and composites.
+func Carded() ([]string, error) {
+	files, err := fs.Glob(described, "cards/*.yaml")
+	if err != nil {
+		return nil, errors.Wrap(err, "cl")
+	}
+	var names []string
+	for _, file := range files {
+		names = append(names, strings.TrimSuffix(path.Base(file), ".yaml"))
+	}
+	return names, nil
 }
 
 // readDescribed decodes folder/name.yaml strictly, and says whether there is such a file.

@@ -1,7 +1,6 @@
 package cl_test
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -39,11 +38,19 @@ func testNames(t *testing.T) map[string]bool {
 }
 
 // TestCards: every strategy has a card whose tests exist, whose claims compare strategies there are, and whose candidates are
-// settings it takes, all different, its default ones among them.
+// settings it takes, all different, its default ones among them; of a composite, those chosen for its parts.
 func TestCards(t *testing.T) {
 	tests, named := testNames(t), regexp.MustCompile(`\bTest[A-Z0-9]\w*`)
+	names, err := cl.Carded()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range cl.BuiltIn() {
-		name := s.Info().Name
+		if name := s.Info().Name; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
 		card, err := cl.CardOf(name)
 		if err != nil {
 			t.Error(err)
@@ -70,6 +77,17 @@ func TestCards(t *testing.T) {
 		}
 		if n := len(card.Candidates); n != 0 && n != candidates {
 			t.Errorf("%s has %d candidates, need %d, or none where there is nothing to tune", name, n, candidates)
+		}
+		start := cl.Spec{Name: name}
+		if strings.Contains(name, "+") {
+			if start, err = cl.PartsTuned(name); err != nil {
+				t.Error(err)
+				continue
+			}
+		}
+		s, err := cl.New(start)
+		if err != nil {
+			t.Fatal(err)
 		}
 		usual, err := cl.Settings(s)
 		if err != nil {
@@ -98,24 +116,7 @@ func TestCards(t *testing.T) {
 			all = append(all, whole)
 		}
 		if len(all) > 0 && !slices.ContainsFunc(all, func(one map[string]any) bool { return reflect.DeepEqual(one, usual) }) {
-			t.Errorf("%s: its default settings %v are not among the candidates %v", name, usual, card.Candidates)
-		}
-	}
-}
-
-// TestCardsHaveStrategies: no card is left of a strategy that is no more.
-func TestCardsHaveStrategies(t *testing.T) {
-	files, err := filepath.Glob("cards/*.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := map[string]bool{}
-	for _, s := range cl.BuiltIn() {
-		known[s.Info().Name] = true
-	}
-	for _, file := range files {
-		if name := strings.TrimSuffix(filepath.Base(file), ".yaml"); !known[name] {
-			t.Errorf("%s is of no strategy; there are %v", file, slices.Sorted(maps.Keys(known)))
+			t.Errorf("%s: the settings to start from, %v, are not among the candidates %v", name, usual, card.Candidates)
 		}
 	}
 }

@@ -43,3 +43,14 @@ func BuiltIn() []Strategy {
 	}
 	return all
 }
+
+// PartsTuned is a composite at the settings chosen for its parts, whether or not it has a card of its own.
+func PartsTuned(name string) (Spec, error) {
+	spec, _, err := tunedSpec(name, func(part string) (Card, error) {
+		if part == name {
+			return Card{}, ErrNoCard
+		}
+		return CardOf(part)
+	}, TuningOf)
+	return spec, err
+}

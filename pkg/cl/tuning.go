@@ -85,7 +85,7 @@ func LoadTunings(store string) (map[string]*Tuning, error) {
 
 // TuningOf reads the search that chose a strategy's settings, or nil where none has been made.
 func TuningOf(name string) (*Tuning, error) {
-	if _, err := create(name); err != nil {
+	if _, err := New(Spec{Name: name}); err != nil {
 		return nil, err
 	}
 	t := &Tuning{}
@@ -95,15 +95,15 @@ func TuningOf(name string) (*Tuning, error) {
 	return t, nil
 }
 
-// Tuned returns the settings that a search has chosen for a strategy, and whether there are such. Those of a [Composite] are
-// the settings of its parts, under their full names.
+// Tuned returns the settings that a search has chosen for a strategy, and whether there are such. Those of a [Composite]
+// that has no card are the settings of its parts, under their full names.
 func Tuned(name string) (map[string]any, bool) {
 	spec, searched, err := tunedSpec(name, CardOf, TuningOf)
 	return spec.Settings, err == nil && searched
 }
 
-// TunedSpec is a strategy at the settings that a search has chosen for it, or for the parts of a composite; a strategy
-// without candidates, or without a card, stays at its default ones. It is an error where candidates have not been searched yet.
+// TunedSpec is a strategy at the settings that a search has chosen for it, or for the parts of a composite without a card; a
+// strategy without candidates, or without a card, stays at its default ones. It is an error where candidates have not been searched yet.
 func TunedSpec(name string) (Spec, error) {
 	spec, _, err := tunedSpec(name, CardOf, TuningOf)
 	return spec, err
@@ -113,6 +113,12 @@ func TunedSpec(name string) (Spec, error) {
 func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(string) (*Tuning, error)) (spec Spec, searched bool, err error) {
 	spec = Spec{Name: name, Settings: map[string]any{}}
 	parts := strings.Split(name, "+")
+	switch card, err := cardOf(name); {
+	case err != nil && !errors.Is(err, ErrNoCard):
+		return Spec{}, false, err
+	case len(card.Candidates) > 0:
+		parts = []string{name}
+	}
 	var missing []string
 	for _, part := range parts {
 		card, err := cardOf(part)

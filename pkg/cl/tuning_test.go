@@ -10,12 +10,12 @@ import (
 	"github.com/pkg/errors"
 )
 
-// A composite takes its parts' settings under their full names; what has no candidates stays as it is; what has and was
+// A composite takes its parts' settings under their full names, or, where it has a card, those chosen for itself; what has no candidates stays as it is; what has and was
 // not searched is an error that says how to.
 func TestTunedSpec(t *testing.T) {
 	cardOf := func(name string) (c Card, err error) {
 		switch name {
-		case "er", "ewc_rank1", "lwf", "si":
+		case "er", "ewc_rank1", "lwf", "si", "er+si", "er+mas":
 			c.Candidates = []map[string]any{{}}
 		case "joint":
 			err = errors.WithMessage(ErrNoCard, name)
@@ -25,7 +25,8 @@ func TestTunedSpec(t *testing.T) {
 		return c, err
 	}
 	tuningOf := func(name string) (*Tuning, error) {
-		settings := map[string]map[string]any{"er": {"lambda": 0.3, "buffer": 50}, "ewc_rank1": {"lambda": 7}, "si": {"lambda": -1}}[name]
+		settings := map[string]map[string]any{"er": {"lambda": 0.3, "buffer": 50}, "ewc_rank1": {"lambda": 7}, "si": {"lambda": -1},
+			"er+si": {"er_lambda": 1, "si_lambda": 2}}[name]
 		if settings == nil {
 			return nil, nil
 		}
@@ -39,6 +40,8 @@ func TestTunedSpec(t *testing.T) {
 	}{
 		{"er", map[string]any{"lambda": 0.3, "buffer": 50}, true, ""},
 		{"er+ewc_rank1", map[string]any{"er_lambda": 0.3, "er_buffer": 50, "ewc_rank1_lambda": 7}, true, ""},
+		{"er+si", map[string]any{"er_lambda": 1, "si_lambda": 2}, true, ""},
+		{"er+mas", nil, false, "go run . search --strategies er+mas"},
 		{"finetune", map[string]any{}, false, ""},
 		{"joint", map[string]any{}, false, ""},
 		{"lwf", nil, false, "go run . search --strategies lwf"},

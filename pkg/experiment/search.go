@@ -95,7 +95,14 @@ func (s Search) candidates() (names []string, of map[string][]map[string]any, er
 	}
 	of, numbers := map[string][]map[string]any{}, map[int]int{}
 	var all []string
-	for _, name := range cl.Names() {
+	carded, err := cl.Carded()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range slices.Concat(cl.Names(), carded) {
+		if _, done := of[name]; done {
+			continue
+		}
 		card, err := cardOf(name)
 		if err != nil && !errors.Is(err, cl.ErrNoCard) {
 			return nil, nil, err
@@ -119,9 +126,9 @@ func (s Search) candidates() (names []string, of map[string][]map[string]any, er
 	}
 	for _, name := range names {
 		switch n := len(of[name]); {
-		case strings.Contains(name, "+"):
-			return nil, nil, errors.Errorf("%s is not searched itself: it takes the settings chosen for its parts; search %s",
-				name, strings.ReplaceAll(name, "+", ","))
+		case n == 0 && strings.Contains(name, "+"):
+			return nil, nil, errors.Errorf("%s is not searched itself: it takes the settings chosen for its parts; search %s, or write a card with candidates, pkg/cl/cards/%s.yaml",
+				name, strings.ReplaceAll(name, "+", ","), name)
 		case n == usual:
 		case n > 0:
 			return nil, nil, errors.Errorf("%s has %d candidates and the other strategies %d; give its card %d, so that the budget of the search is the same for all",

@@ -85,7 +85,7 @@ func TestSearchBudgetIsEqual(t *testing.T) {
 		{"nothing to tune", three, three, []string{"finetune"}, 1, "no candidates"},
 		{"no card", three, three, []string{"joint"}, 1, "no candidates"},
 		{"unknown", three, three, []string{"ewk"}, 1, `did you mean "ewc"?`},
-		{"composite", three, three, []string{"er+ewc"}, 1, "search er,ewc"},
+		{"composite", three, three, []string{"er+ewc"}, 1, "search er,ewc, or write a card"},
 		{"no candidates at all", nil, nil, nil, 1, "nothing to search"},
 		{"no seeds", three, three, nil, 0, "at least 1"},
 		{"a candidate that is none", []float64{-1, 1}, []float64{1, 2}, nil, 1, "candidate lambda=-1 of er"},
@@ -94,6 +94,17 @@ func TestSearchBudgetIsEqual(t *testing.T) {
 		if tc.err == "" && (err != nil || len(trials)%3 != 0) || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)) {
 			t.Errorf("%s: %d trials, error %v; want %q", tc.name, len(trials), err, tc.err)
 		}
+	}
+}
+
+// A composite with a card is searched as one method; one without takes its parts' settings.
+func TestSearchOfComposites(t *testing.T) {
+	trials, err := Search{Strategies: []string{"er+ewc_rank1", "er"}, Seeds: 2}.Trials()
+	if err != nil || len(trials) != 8 || trials[0].Strategy != "er+ewc_rank1" || len(trials[0].Runs) != 2 {
+		t.Fatalf("%d trials, error %v; want 2 methods × 4 candidates of 2 seeds", len(trials), err)
+	}
+	if s := trials[0].Runs[0].Strategy.Settings; s["ewc_rank1_lambda"] == nil {
+		t.Errorf("the first candidate sets %v, no part's weight", s)
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 // where that leaves something open, and whether the study agrees with what the paper claims.
 type Ledger struct {
 	Rows []LedgerRow
-	Left []string // methods of the study without a card, such as compositions
+	Left []string // methods of the study without a card
 }
 
 // LedgerRow is one strategy.
@@ -46,7 +46,7 @@ type JudgedClaim struct {
 func Cards(methods []Method) (map[string]cl.Card, error) {
 	out := map[string]cl.Card{}
 	for _, g := range methods {
-		if _, done := out[g.Name()]; done || strings.Contains(g.Name(), "+") { // a composition has no card of its own
+		if _, done := out[g.Name()]; done {
 			continue
 		}
 		card, err := cl.CardOf(g.Name())
