@@ -118,6 +118,15 @@ func outcome(t *testing.T, dir string) (r *results.Run, weights []byte, pictures
 func TestKilledRunResumesBitForBit(t *testing.T) {
 	t.Run("er", func(t *testing.T) { resumesBitForBit(t, smallConfig(), 4) })
 	t.Run("packnet", func(t *testing.T) { forgetsNothing(t, resumesBitForBit(t, isolatedConfig(), 2)) })
+	t.Run("composition", func(t *testing.T) { resumesBitForBit(t, composedConfig(), 2) })
+}
+
+// composedConfig is a run that extends the network in every way at once: a buffer, a penalty, and a teacher with its pool.
+func composedConfig() Config {
+	c := smallConfig()
+	c.Strategy = cl.Spec{Name: "er+ewc_rank1+generative_distillation", Settings: map[string]any{"buffer": 12, "fisher_rows": 8, "pool": 8}}
+	c.BPD.Variants = false
+	return c
 }
 
 // isolatedConfig is a run whose network depends on the task at sampling.
