@@ -731,7 +731,7 @@ func reportCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&scorecard, "scorecard", false, "short for --only scorecard")
 	c.Flags().StringVar(&only, "only", "", "print one part: \"table\"; \"scorecard\", the numbers to report of a continual study, bits per dimension in two parts; "+
-		"\"intervals\", mean ranks and differences with intervals; \"pareto\", who is best at its price; \"lambda\", what a sweep of λ finds; \"ledger\", what methods are verified against and whether their papers agree")
+		"\"intervals\", mean ranks and differences with intervals; \"pareto\", who is best at its price; \"lambda\", what a sweep of λ finds; \"benchmarks\", methods that ran on several; \"ledger\", what methods are verified against and whether their papers agree")
 	c.Flags().StringVar(&strategy, "strategy", "er", "with --only lambda: the strategy that was swept")
 	c.Flags().StringVar(&reference, "reference", "", "with --only intervals: label of the method that differences are to; default: er with λ = 1")
 	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")
@@ -790,6 +790,8 @@ func reportPart(study *report.Study, name, strategy, reference string) (part, er
 			return part{}, err
 		}
 		return both(b.Table(), b.Sentences()), nil
+	case "benchmarks":
+		return both(report.AcrossBenchmarks(methods, report.FinalOf(report.FID), report.ForgettingOf(report.FID)), nil), nil
 	case "ledger":
 		cards, err := report.Cards(methods)
 		if err != nil {
@@ -801,7 +803,7 @@ func reportPart(study *report.Study, name, strategy, reference string) (part, er
 		}
 		return part{l.Markdown(), l.Markdown()}, nil
 	}
-	parts := []string{"table", "scorecard", "intervals", "pareto", "lambda", "ledger"}
+	parts := []string{"table", "scorecard", "intervals", "pareto", "lambda", "benchmarks", "ledger"}
 	return part{}, errors.Errorf("--only is %q%s; choose one of %v", name, cl.DidYouMean(name, parts), parts)
 }
 

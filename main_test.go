@@ -128,12 +128,13 @@ func TestReportParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"table":     "FID forgetting",
-		"scorecard": "What the samples say",
-		"intervals": "mean rank",
-		"pareto":    "no other that is both cheaper and better",
-		"lambda":    "Is a reduced λ better than λ = 1?",
-		"ledger":    "verified against",
+		"table":      "FID forgetting",
+		"scorecard":  "What the samples say",
+		"intervals":  "mean rank",
+		"pareto":     "no other that is both cheaper and better",
+		"lambda":     "Is a reduced λ better than λ = 1?",
+		"benchmarks": "FID forgetting, by benchmark",
+		"ledger":     "verified against",
 	} {
 		part, err := reportPart(study, name, "er", "")
 		if err != nil {

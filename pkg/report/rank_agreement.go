@@ -53,6 +53,14 @@ func (n Number) axis() string {
 	return text + " (" + n.way.String() + ")"
 }
 
+// arrow is the sign in tables of which way is better.
+func (n Number) arrow() string {
+	if n.rankable(1) < 0 {
+		return "↑"
+	}
+	return "↓"
+}
+
 // rankable turns a value so that the best is the smallest and gets rank 1.
 func (n Number) rankable(v float64) float64 {
 	if n.way == metrics.HigherIsBetter {

@@ -125,7 +125,7 @@ func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) 
 func (r *Ranking) Table() *Table {
 	t := &Table{Head: "strategy"}
 	rank := Column{Head: "mean rank", Arrow: "↓", Long: "Rank among the methods, 1 the best, averaged over seeds and tasks."}
-	value := Column{Head: r.Number.Name(), Unit: r.Number.Metric.Unit, Arrow: r.arrow(), Long: "Mean ± standard deviation over the seeds of the method."}
+	value := Column{Head: r.Number.Name(), Unit: r.Number.Metric.Unit, Arrow: r.Number.arrow(), Long: "Mean ± standard deviation over the seeds of the method."}
 	difference := Column{Head: "minus that of " + r.Reference, Unit: r.Number.Metric.Unit, Long: "Mean difference on the same seeds and tasks, with its 95 % interval."}
 	level := Column{Head: "not told apart from", Long: "How many other methods the interval of the difference does not exclude equality with."}
 	decimals := r.Number.decimals()
@@ -157,13 +157,6 @@ func (r *Ranking) title() string {
 		return r.Number.Name()
 	}
 	return r.Number.Name() + " " + r.Number.What
-}
-
-func (r *Ranking) arrow() string {
-	if r.Number.rankable(1) < 0 {
-		return "↑"
-	}
-	return "↓"
 }
 
 // notes says how ranks and intervals came about.

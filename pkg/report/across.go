@@ -1,0 +1,67 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"palimpsest/pkg/results"
+)
+
+// AcrossBenchmarks holds numbers of methods that ran on several benchmarks, a section a number: a row a method at its settings,
+// a column a benchmark.
+func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
+	t := &Table{}
+	parts := ByBenchmark(methods)
+	var keys []benchmarkKey
+	for _, p := range parts {
+		keys = append(keys, benchmarkOf(p[0].Runs[0]))
+	}
+	most := 0
+	for _, g := range methods { // in the order of methods, not of benchmarks
+		if name := withoutVariant(g.Runs[0]); !slices.Contains(t.Rows, name) {
+			t.Rows = append(t.Rows, name)
+		}
+		most = max(most, len(g.Runs))
+	}
+	for _, n := range numbers {
+		s := Section{Title: fmt.Sprintf("%s, by benchmark", n.Name())}
+		for k, p := range parts {
+			c := Column{Head: cmp.Or(keys[k].difference(keys), keys[k].dataset), Unit: n.Metric.Unit, Arrow: n.arrow(), Long: n.Name() + " on this benchmark, averaged over its tasks."}
+			for _, row := range t.Rows {
+				value := NewStat(nil)
+				if i := slices.IndexFunc(p, func(g Method) bool { return withoutVariant(g.Runs[0]) == row }); i >= 0 {
+					value = p[i].Over(n.Of)
+				}
+				text := value.Format(1)
+				if value.Known() && value.N < most {
+					text += " (" + seeds(value.N) + ")"
+				}
+				c.Cells = append(c.Cells, Cell{Text: text, Sort: value.Mean})
+			}
+			s.Columns = append(s.Columns, c)
+		}
+		t.Sections = append(t.Sections, s)
+	}
+	t.Notes = []string{"Numbers compare down a column only: each benchmark has images, reference images and features of its own."}
+	if most > 1 {
+		t.Notes = append(t.Notes, fmt.Sprintf("± is the sample standard deviation over %s.", seeds(most)))
+	}
+	for k, p := range parts {
+		r := p[0].Runs[0]
+		sum := 0
+		for _, task := range r.Benchmark.Tasks {
+			sum += task.Train
+		}
+		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d training images; N = %d generated images a task against %s of the %s split; features of %s%s.",
+			upperFirst(cmp.Or(keys[k].difference(keys), keys[k].dataset)), sum, r.Protocol.SamplesPerTask, countImages(r.Protocol.ReferenceImages),
+			r.Protocol.ReferenceSplit, r.Protocol.Extractor, checksum(r.Protocol.ExtractorSHA256)))
+	}
+	return t
+}
+
+// withoutVariant is the label of a run without the name of the settings that differ from the study's plain ones.
+func withoutVariant(r *results.Run) string {
+	return strings.TrimSuffix(r.Strategy.Label, " "+variantOf(r))
+}
