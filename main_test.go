@@ -29,6 +29,7 @@ func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
 		{"pareto", "pareto", []string{"methods"}},
 		{"ledger", "ledger", []string{"methods"}},
 		{"lambda", "lambda", []string{"lambda", "quick"}},
+		{"benchmarks", "benchmarks", []string{"quick", "datasets"}},
 	} {
 		for i, dir := range s.dirs {
 			s.dirs[i] = "notebooks/results/" + dir

@@ -172,10 +172,9 @@ func (b *BestLambdas) Table() *Table {
 		{Head: "FID at λ = 1", Arrow: "↓", Long: "Final FID of plain rehearsal."},
 		{Head: "its copies", Unit: "%", Long: "Share of final samples that copy a buffer image, at the best reduced λ."},
 		{Head: "copies at λ = 1", Unit: "%", Long: "Share of final samples that copy a buffer image, of plain rehearsal."},
-		{Head: "compute", Unit: "× fine-tuning", Long: "Rows put through a network while learning, a training row counting three, over those of fine-tuning with as many steps of the fresh rows."},
+		{Head: "rows a step", Long: "New images and replayed ones in a training step; their sum is what a step costs."},
 	}
 	for _, r := range b.Rows {
-		run := r.Line.Methods[0].Runs[0]
 		t.Rows = append(t.Rows, b.Sweep.title(r.Line))
 		tried := ""
 		for k, lambda := range r.Line.Lambdas {
@@ -188,7 +187,7 @@ func (b *BestLambdas) Table() *Table {
 			{tried, float64(len(r.Line.Lambdas))}, {r.lambdaText(), r.Best.Value}, {number(100*r.Share, 0), r.Share},
 			{r.FID.Format(1), r.FID.Mean}, {number(r.Reduced, 2), r.Reduced}, {r.ReducedFID.Format(1), r.ReducedFID.Mean},
 			{r.PlainFID.Format(1), r.PlainFID.Mean}, {r.ReducedCopies.Format(1), r.ReducedCopies.Mean}, {r.PlainCopies.Format(1), r.PlainCopies.Mean},
-			{number(Evaluations(run)/finetuneEvaluations(r.Line.Methods), 2), Evaluations(run)},
+			{fmt.Sprintf("%d + %d", r.Line.Fresh, r.Line.Rows), float64(r.Line.Fresh + r.Line.Rows)},
 		} {
 			columns[k].Cells = append(columns[k].Cells, c)
 		}
