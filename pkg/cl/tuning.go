@@ -103,7 +103,8 @@ func Tuned(name string) (map[string]any, bool) {
 }
 
 // TunedSpec is a strategy at the settings that a search has chosen for it, or for the parts of a composite without a card; a
-// strategy without candidates, or without a card, stays at its default ones. It is an error where candidates have not been searched yet.
+// strategy without candidates, or without a card, stays at its default ones. It is an error where candidates have not been
+// searched yet.
 func TunedSpec(name string) (Spec, error) {
 	spec, _, err := tunedSpec(name, CardOf, TuningOf)
 	return spec, err
@@ -113,11 +114,14 @@ func TunedSpec(name string) (Spec, error) {
 func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(string) (*Tuning, error)) (spec Spec, searched bool, err error) {
 	spec = Spec{Name: name, Settings: map[string]any{}}
 	parts := strings.Split(name, "+")
-	switch card, err := cardOf(name); {
-	case err != nil && !errors.Is(err, ErrNoCard):
-		return Spec{}, false, err
-	case len(card.Candidates) > 0:
-		parts = []string{name}
+	if len(parts) > 1 {
+		card, err := cardOf(name)
+		if err != nil && !errors.Is(err, ErrNoCard) {
+			return Spec{}, false, err
+		}
+		if len(card.Candidates) > 0 { // searched as one method
+			parts = []string{name}
+		}
 	}
 	var missing []string
 	for _, part := range parts {

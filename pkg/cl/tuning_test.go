@@ -10,8 +10,8 @@ import (
 	"github.com/pkg/errors"
 )
 
-// A composite takes its parts' settings under their full names, or, where it has a card, those chosen for itself; what has no candidates stays as it is; what has and was
-// not searched is an error that says how to.
+// A composite takes its parts' settings under their full names, or, where it has a card, those chosen for itself; what has no
+// candidates stays as it is; what has and was not searched is an error that says how to.
 func TestTunedSpec(t *testing.T) {
 	cardOf := func(name string) (c Card, err error) {
 		switch name {

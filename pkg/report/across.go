@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
-
-	"palimpsest/pkg/results"
 )
 
 // AcrossBenchmarks holds numbers of methods that ran on several benchmarks, a section a number: a row a method at its settings,
@@ -14,9 +11,12 @@ import (
 func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 	t := &Table{}
 	parts := ByBenchmark(methods)
-	var keys []benchmarkKey
-	for _, p := range parts {
-		keys = append(keys, benchmarkOf(p[0].Runs[0]))
+	keys, names := make([]benchmarkKey, len(parts)), make([]string, len(parts))
+	for k, p := range parts {
+		keys[k] = benchmarkOf(p[0].Runs[0])
+	}
+	for k, key := range keys {
+		names[k] = cmp.Or(key.difference(keys), key.dataset)
 	}
 	most := 0
 	for _, g := range methods { // in the order of methods, not of benchmarks
@@ -28,7 +28,7 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 	for _, n := range numbers {
 		s := Section{Title: fmt.Sprintf("%s, by benchmark", n.Name())}
 		for k, p := range parts {
-			c := Column{Head: cmp.Or(keys[k].difference(keys), keys[k].dataset), Unit: n.Metric.Unit, Arrow: n.arrow(), Long: n.Name() + " on this benchmark, averaged over its tasks."}
+			c := Column{Head: names[k], Unit: n.Metric.Unit, Arrow: n.arrow(), Long: n.Name() + " on this benchmark, averaged over its tasks."}
 			for _, row := range t.Rows {
 				value := NewStat(nil)
 				if i := slices.IndexFunc(p, func(g Method) bool { return withoutVariant(g.Runs[0]) == row }); i >= 0 {
@@ -54,14 +54,7 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 		for _, task := range r.Benchmark.Tasks {
 			sum += task.Train
 		}
-		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d training images; N = %d generated images a task against %s of the %s split; features of %s%s.",
-			upperFirst(cmp.Or(keys[k].difference(keys), keys[k].dataset)), sum, r.Protocol.SamplesPerTask, countImages(r.Protocol.ReferenceImages),
-			r.Protocol.ReferenceSplit, r.Protocol.Extractor, checksum(r.Protocol.ExtractorSHA256)))
+		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d training images; %s.", upperFirst(names[k]), sum, comparedImages(r.Protocol)))
 	}
 	return t
-}
-
-// withoutVariant is the label of a run without the name of the settings that differ from the study's plain ones.
-func withoutVariant(r *results.Run) string {
-	return strings.TrimSuffix(r.Strategy.Label, " "+variantOf(r))
 }

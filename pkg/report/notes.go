@@ -21,8 +21,7 @@ func Notes(methods []Method) []string {
 	notes := []string{
 		fmt.Sprintf("Data: %s, %s, %d tasks learned one after another, %d×%d pixels (%s).",
 			b.Dataset, b.Scenario, len(b.Tasks), b.ImageSize, b.ImageSize, b.Prep),
-		fmt.Sprintf("Measured on N = %d generated images a task against %s of the %s split; features of %s%s, %d dimensions.",
-			p.SamplesPerTask, countImages(p.ReferenceImages), p.ReferenceSplit, p.Extractor, checksum(p.ExtractorSHA256), p.FeatureDim),
+		fmt.Sprintf("Measured on %s, %d dimensions.", comparedImages(p), p.FeatureDim),
 		fmt.Sprintf("Samples: %s with %d steps, guidance %g, %s weights.",
 			p.Sampler, p.SamplerSteps, p.Guidance, map[bool]string{true: "averaged (EMA)", false: "plain"}[p.EMA]),
 		trainingNote(methods),
@@ -50,6 +49,12 @@ func fraction(v float64) string {
 		return "a third of"
 	}
 	return strconv.FormatFloat(v, 'g', 3, 64) + " times"
+}
+
+// comparedImages says which images are compared with which, and by which features.
+func comparedImages(p results.Protocol) string {
+	return fmt.Sprintf("N = %d generated images a task against %s of the %s split; features of %s%s",
+		p.SamplesPerTask, countImages(p.ReferenceImages), p.ReferenceSplit, p.Extractor, checksum(p.ExtractorSHA256))
 }
 
 func countImages(n int) string {

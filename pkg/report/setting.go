@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"reflect"
+	"strings"
 
 	"palimpsest/pkg/results"
 )
@@ -33,4 +34,9 @@ func variantOf(r *results.Run) string {
 		return fmt.Sprint(v)
 	}
 	return ""
+}
+
+// withoutVariant is the label of a run without the name that [variantOf] gives it.
+func withoutVariant(r *results.Run) string {
+	return strings.TrimSuffix(r.Strategy.Label, " "+variantOf(r))
 }
