@@ -85,7 +85,7 @@ func TestShippedClassifier(t *testing.T) {
 
 func TestShippedDescriptions(t *testing.T) {
 	backend := backendtest.Open(t)
-	want := map[string]int{"fashion-mnist-pad32": 10, "fashion-mnist-area16": 10, "mnist-pad32": 10, "mnist-area16": 10, "cifar-10-pad32": 10}
+	want := map[string]int{"fashion-mnist-pad32": 10, "fashion-mnist-area16": 10, "mnist-pad32": 10, "mnist-area16": 10, "cifar-10-pad32": 10, "cifar-10-area16": 10}
 	for _, name := range Shipped() {
 		c, err := ReadClassifier(backend, os.DirFS("weights"), name)
 		if err != nil {
