@@ -54,7 +54,8 @@ func Register(create func() Strategy) error {
 	}
 	registered.Lock()
 	defer registered.Unlock()
-	taken := slices.ContainsFunc(registered.methods, func(m method) bool { return m.name == info.Name })
+	_, short := abbreviations[info.Name]
+	taken := short || slices.ContainsFunc(registered.methods, func(m method) bool { return m.name == info.Name })
 	if taken || slices.ContainsFunc(registry, func(create func() Strategy) bool { return create().Info().Name == info.Name }) {
 		return errors.Errorf("cl: there is a strategy named %q already; choose another name", info.Name)
 	}

@@ -152,6 +152,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"one for all":         {func() cl.Strategy { return one }, "the same"},
 		"hidden settings":     {func() cl.Strategy { return &embedding{} }, "without a yaml tag"},
 		"a name in use":       {wrong(func(u *unsound) { u.info.Name, u.label = "er", "er" }), `named "er" already`},
+		"a short name in use": {wrong(func(u *unsound) { u.info.Name, u.label = "gd", "gd" }), `named "gd" already`},
 		"a name of two":       {wrong(func(u *unsound) { u.info.Name = "er+mine" }), "cannot be named"},
 		"a name with a slash": {wrong(func(u *unsound) { u.info.Name = "../mine" }), "cannot be named"},
 		"no name":             {wrong(func(u *unsound) { u.info.Name = "" }), "cannot be named"},

@@ -43,6 +43,30 @@ type Spec struct {
 	Settings map[string]any `yaml:",inline" json:"settings,omitempty"`
 }
 
+// UnmarshalYAML writes out an abbreviated name ([FullName]), so that a run has one name however its configuration gives it.
+func (s *Spec) UnmarshalYAML(node *yaml.Node) error {
+	type plain Spec // without this method
+	if err := node.Decode((*plain)(s)); err != nil {
+		return err
+	}
+	s.Name = FullName(s.Name)
+	return nil
+}
+
+// abbreviations are short names that the field's papers have for a method.
+var abbreviations = map[string]string{"gd": "generative_distillation"}
+
+// FullName writes out the abbreviations among the methods of a name: "er+gd" is "er+generative_distillation".
+func FullName(name string) string {
+	parts := strings.Split(name, "+")
+	for i, part := range parts {
+		if full, ok := abbreviations[part]; ok {
+			parts[i] = full
+		}
+	}
+	return strings.Join(parts, "+")
+}
+
 // All returns every known strategy with its default settings: those of this package, then those registered ([Register]).
 func All() []Strategy {
 	makers := known()
@@ -62,11 +86,12 @@ func Names() []string {
 	return names
 }
 
-// New returns the strategy spec names with its settings over the defaults. Names joined by "+" are a [Composite]. A name or
-// setting that does not exist is an error that suggests the nearest one; a setting out of range is an error too.
+// New returns the strategy spec names with its settings over the defaults. Names joined by "+" are a [Composite], and a name
+// may be abbreviated ([FullName]). A name or setting that does not exist is an error that suggests the nearest one; a setting out of range is an error too.
 func New(spec Spec) (Strategy, error) {
 	var s Strategy
 	var err error
+	spec.Name = FullName(spec.Name)
 	if strings.Contains(spec.Name, "+") {
 		var c *Composite
 		if c, err = newComposite(spec.Name); err == nil {

@@ -53,6 +53,12 @@ func TestNew(t *testing.T) {
 	if er := s.(*cl.ER); er.Lambda != 0.3 || er.Policy != "reservoir" || er.Buffer != 200 || er.Draw != cl.DrawUniform {
 		t.Errorf("settings over defaults give %+v", *er)
 	}
+	if err := yaml.Unmarshal([]byte("{name: er+gd, generative_distillation_lambda: 0.5}"), &spec); err != nil || spec.Name != "er+generative_distillation" {
+		t.Errorf("an abbreviated name is read as %q (%v)", spec.Name, err)
+	}
+	if s, err := cl.New(cl.Spec{Name: "gd+er"}); err != nil || s.Info().Name != "generative_distillation+er" {
+		t.Errorf("an abbreviated name gives %v, %v", s, err)
+	}
 	if s, err := cl.New(cl.Spec{Name: "er"}); err != nil || s.Label() != "er λ=1" {
 		t.Errorf("the defaults give %v, %v", s, err)
 	}

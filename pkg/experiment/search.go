@@ -115,7 +115,10 @@ func (s Search) candidates() (names []string, of map[string][]map[string]any, er
 	if len(all) == 0 {
 		return nil, nil, errors.New("no strategy's card has candidates; there is nothing to search")
 	}
-	if names = s.Strategies; len(names) == 0 {
+	for _, name := range s.Strategies {
+		names = append(names, cl.FullName(name))
+	}
+	if len(names) == 0 {
 		names = all
 	}
 	usual := 0

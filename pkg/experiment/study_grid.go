@@ -52,7 +52,7 @@ func (g Grid) Configs(label string, text []byte) ([]Config, error) {
 		}
 		base.Variant = strings.TrimSpace(base.Variant + " " + v.name)
 		for _, name := range g.Strategies {
-			specs, err := g.specs(name, base)
+			specs, err := g.specs(cl.FullName(name), base)
 			if err != nil {
 				return nil, err
 			}
