@@ -7,16 +7,23 @@ import (
 )
 
 // AcrossBenchmarks holds numbers of methods that ran on several benchmarks, a section a number: a row a method at its settings,
-// a column a benchmark.
+// a column a benchmark and number of optimiser steps.
 func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 	t := &Table{}
-	parts := ByBenchmark(methods)
+	parts := bySteps(ByBenchmark(methods))
 	keys, names := make([]benchmarkKey, len(parts)), make([]string, len(parts))
 	for k, p := range parts {
 		keys[k] = benchmarkOf(p[0].Runs[0])
 	}
 	for k, key := range keys {
 		names[k] = cmp.Or(key.difference(keys), key.dataset)
+		steps := parts[k][0].Runs[0].Cost.Steps
+		for j, other := range parts {
+			if keys[j] == key && other[0].Runs[0].Cost.Steps != steps {
+				names[k] += fmt.Sprintf(", %d steps", steps)
+				break
+			}
+		}
 	}
 	most := 0
 	for _, g := range methods { // in the order of methods, not of benchmarks
@@ -57,4 +64,21 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d training images; %s.", upperFirst(names[k]), sum, comparedImages(r.Protocol)))
 	}
 	return t
+}
+
+// bySteps parts each group of methods by how many optimiser steps their runs took, few first.
+func bySteps(groups [][]Method) [][]Method {
+	var parts [][]Method
+	for _, group := range groups {
+		steps := func(g Method) int { return g.Runs[0].Cost.Steps }
+		group = slices.Clone(group)
+		slices.SortStableFunc(group, func(a, b Method) int { return cmp.Compare(steps(a), steps(b)) })
+		for i, g := range group {
+			if i == 0 || steps(g) != steps(group[i-1]) {
+				parts = append(parts, nil)
+			}
+			parts[len(parts)-1] = append(parts[len(parts)-1], g)
+		}
+	}
+	return parts
 }
