@@ -6,7 +6,7 @@ import (
 )
 
 // Sentences answers from the numbers alone: is a reduced λ better than plain rehearsal, does it copy less, and how does the
-// best λ move with buffer, rows and number of tasks? Differences within the spread over seeds decide nothing.
+// best λ move with buffer, rows, number of tasks and of steps? Differences within the spread over seeds decide nothing.
 func (b *BestLambdas) Sentences() []string {
 	out := append([]string{b.betterSentence()}, b.lines(BestLambdaRow.betterWords)...)
 	out = append(out, b.copiesSentence())
@@ -144,6 +144,7 @@ func (b *BestLambdas) moves() []string {
 	var out []string
 	for _, of := range []func(SweepLine) int{
 		func(l SweepLine) int { return l.Buffer }, func(l SweepLine) int { return l.Rows }, func(l SweepLine) int { return l.Tasks },
+		func(l SweepLine) int { return l.Steps },
 	} {
 		for i, low := range b.Rows {
 			next := -1
@@ -160,18 +161,18 @@ func (b *BestLambdas) moves() []string {
 	return out
 }
 
-// differInOne says whether two lines differ in just one of buffer, replay rows and number of tasks. Variants go with
-// tasks or rows, which name them; fresh rows may make up for the replayed ones.
+// differInOne says whether two lines differ in just one of buffer, replay rows, number of tasks and of steps. Variants go with
+// tasks, rows or steps, which name them; fresh rows may make up for the replayed ones.
 func differInOne(a, b SweepLine) bool {
 	n := 0
-	for _, differ := range []bool{a.Buffer != b.Buffer, a.Rows != b.Rows, a.Tasks != b.Tasks} {
+	for _, differ := range []bool{a.Buffer != b.Buffer, a.Rows != b.Rows, a.Tasks != b.Tasks, a.Steps != b.Steps} {
 		if differ {
 			n++
 		}
 	}
 	a.bench.tasks = b.bench.tasks
 	return n == 1 && a.other == b.other && a.bench == b.bench && (a.Fresh == b.Fresh || a.Fresh+a.Rows == b.Fresh+b.Rows) &&
-		(a.Variant == b.Variant || a.Tasks != b.Tasks || a.Rows != b.Rows)
+		(a.Variant == b.Variant || a.Buffer == b.Buffer)
 }
 
 // move compares the best λ of two lines. Their draws are of the same seeds, in the same order, where both have as many.

@@ -19,6 +19,7 @@ type SweepLine struct {
 	Buffer  int // images that may be kept
 	Fresh   int // rows a step
 	Rows    int // replayed a step
+	Steps   int // of the optimiser, over all tasks
 	Variant string
 	Lambdas []float64 // above 0, increasing
 	Methods []Method  // at each λ
@@ -27,10 +28,10 @@ type SweepLine struct {
 	other string // its other settings
 }
 
-// Sweep is a study of one strategy over λ, by buffer, rows and benchmark.
+// Sweep is a study of one strategy over λ, by buffer, rows, steps and benchmark.
 type Sweep struct {
 	Strategy string
-	Lines    []SweepLine // by benchmark, then buffer, then rows
+	Lines    []SweepLine // by benchmark, then steps, buffer and rows
 	methods  []Method    // of all strategies
 }
 
@@ -47,9 +48,11 @@ func NewSweep(runs []*results.Run, strategy string) (*Sweep, error) {
 			continue
 		}
 		found[lambda] = true
-		line := SweepLine{Tasks: g.Tasks(), bench: benchmarkOf(r), Buffer: bufferImages(r), Fresh: r.Cost.FreshRows, Rows: r.Cost.ReplayRows, Variant: variantOf(r), other: otherSettings(r)}
+		line := SweepLine{Tasks: g.Tasks(), bench: benchmarkOf(r), Buffer: bufferImages(r), Fresh: r.Cost.FreshRows, Rows: r.Cost.ReplayRows,
+			Steps: r.Cost.Steps, Variant: variantOf(r), other: otherSettings(r)}
 		i := slices.IndexFunc(s.Lines, func(l SweepLine) bool {
-			return l.bench == line.bench && l.Buffer == line.Buffer && l.Fresh == line.Fresh && l.Rows == line.Rows && l.Variant == line.Variant && l.other == line.other
+			return l.bench == line.bench && l.Buffer == line.Buffer && l.Fresh == line.Fresh && l.Rows == line.Rows &&
+				l.Steps == line.Steps && l.Variant == line.Variant && l.other == line.other
 		})
 		if i < 0 {
 			i, s.Lines = len(s.Lines), append(s.Lines, line)
@@ -67,8 +70,8 @@ func NewSweep(runs []*results.Run, strategy string) (*Sweep, error) {
 			len(found), strategy, strategy)
 	}
 	slices.SortStableFunc(s.Lines, func(a, b SweepLine) int {
-		return cmp.Or(a.bench.compare(b.bench), cmp.Compare(a.Buffer, b.Buffer), cmp.Compare(a.Rows, b.Rows), cmp.Compare(a.Fresh, b.Fresh),
-			cmp.Compare(a.Variant, b.Variant), cmp.Compare(a.other, b.other))
+		return cmp.Or(a.bench.compare(b.bench), cmp.Compare(a.Steps, b.Steps), cmp.Compare(a.Buffer, b.Buffer), cmp.Compare(a.Rows, b.Rows),
+			cmp.Compare(a.Fresh, b.Fresh), cmp.Compare(a.Variant, b.Variant), cmp.Compare(a.other, b.other))
 	})
 	s.name()
 	return s, nil
@@ -82,6 +85,7 @@ func (s *Sweep) name() {
 	buffer := varies(func(l SweepLine) any { return l.Buffer })
 	fresh := varies(func(l SweepLine) any { return l.Fresh })
 	rows := varies(func(l SweepLine) any { return l.Rows })
+	steps := varies(func(l SweepLine) any { return l.Steps })
 	other := varies(func(l SweepLine) any { return l.other })
 	for i, l := range s.Lines {
 		var parts []string
@@ -92,6 +96,9 @@ func (s *Sweep) name() {
 			parts = append(parts, fmt.Sprintf("%d + %d rows", l.Fresh, l.Rows))
 		} else if rows {
 			parts = append(parts, fmt.Sprintf("%d rows", l.Rows))
+		}
+		if steps {
+			parts = append(parts, fmt.Sprintf("%d steps", l.Steps))
 		}
 		if other && l.other != "" {
 			parts = append(parts, l.other)

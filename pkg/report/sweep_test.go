@@ -108,6 +108,33 @@ func TestSweepLines(t *testing.T) {
 	}
 }
 
+// Longer training is a line of its own, which λ is compared within and which is compared with the shorter.
+func TestBestLambdaBySteps(t *testing.T) {
+	var runs []*results.Run
+	for seed := range uint64(3) {
+		d := float64(seed) / 10
+		for _, lambda := range tried {
+			long := swept(lambda, 20, 16, 2, seed, parabola(lambda, 0.3)+d, lambda/10+d/100)
+			long.Cost.Steps, long.Config["variant"] = 3*long.Cost.Steps, "steps_per_task=300"
+			long.Strategy.Label += " steps_per_task=300"
+			runs = append(runs, swept(lambda, 20, 16, 2, seed, parabola(lambda, 1)+d, 0.01), long)
+		}
+	}
+	b, err := BestLambda(runs, "er")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(b.Sentences(), "\n")
+	for _, want := range []string{
+		"300 steps: of the 2 λ below 1 the best, λ = 0.3", "900 steps: of the 2 λ below 1 the best, λ = 0.3",
+		"lower in 1 of 2 settings", "From 300 steps to 900 steps the best λ goes from 1 [1, 1] to 0.3 [0.3, 0.3]: it falls",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the sentences lack %q:\n%s", want, text)
+		}
+	}
+}
+
 func TestBestLambdaOfAParabola(t *testing.T) {
 	b, err := BestLambda(madeUpSweep(), "er")
 	if err != nil {
