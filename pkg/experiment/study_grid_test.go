@@ -71,6 +71,24 @@ func TestGrid(t *testing.T) {
 	}
 }
 
+// A run has one name whether its strategy is abbreviated or not, tuned settings and all.
+func TestShortNamesAreWrittenOut(t *testing.T) {
+	names := func(strategy string) []string {
+		configs, err := Grid{Strategies: []string{strategy}, Sweeps: []string{"er_lambda=0.3,1"}, Tuned: true, Seeds: 1}.Configs("test", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, c := range configs {
+			names = append(names, c.RunName())
+		}
+		return names
+	}
+	if short, full := names("er+ewc_rank1+gd"), names("er+ewc_rank1+generative_distillation"); len(full) != 2 || !slices.Equal(short, full) {
+		t.Errorf("runs %v, want %v", short, full)
+	}
+}
+
 func TestVariantsChangeTheirSettingsOnly(t *testing.T) {
 	configs, err := Grid{Strategies: []string{"joint"}, Variants: []string{"short: diffusion.timesteps=50"}, Sweeps: []string{"evaluate.batch=10"}, Seeds: 1}.Configs("test", nil)
 	if err != nil {
