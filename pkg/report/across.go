@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -10,20 +11,15 @@ import (
 // a column a benchmark and number of optimiser steps.
 func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 	t := &Table{}
-	parts := bySteps(ByBenchmark(methods))
-	keys, names := make([]benchmarkKey, len(parts)), make([]string, len(parts))
-	for k, p := range parts {
-		keys[k] = benchmarkOf(p[0].Runs[0])
+	parts := map[trainingKey][]Method{}
+	for _, g := range methods {
+		key := trainingOf(g.Runs[0])
+		parts[key] = append(parts[key], g)
 	}
+	keys := slices.SortedFunc(maps.Keys(parts), trainingKey.compare)
+	names := make([]string, len(keys))
 	for k, key := range keys {
-		names[k] = cmp.Or(key.difference(keys), key.dataset)
-		steps := parts[k][0].Runs[0].Cost.Steps
-		for j, other := range parts {
-			if keys[j] == key && other[0].Runs[0].Cost.Steps != steps {
-				names[k] += fmt.Sprintf(", %d steps", steps)
-				break
-			}
-		}
+		names[k] = cmp.Or(key.difference(keys), key.bench.dataset)
 	}
 	most := 0
 	for _, g := range methods { // in the order of methods, not of benchmarks
@@ -34,7 +30,8 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 	}
 	for _, n := range numbers {
 		s := Section{Title: fmt.Sprintf("%s, by benchmark", n.Name())}
-		for k, p := range parts {
+		for k, key := range keys {
+			p := parts[key]
 			c := Column{Head: names[k], Unit: n.Metric.Unit, Arrow: n.arrow(), Long: n.Name() + " on this benchmark, averaged over its tasks."}
 			for _, row := range t.Rows {
 				value := NewStat(nil)
@@ -55,8 +52,8 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 	if most > 1 {
 		t.Notes = append(t.Notes, fmt.Sprintf("± is the sample standard deviation over %s.", seeds(most)))
 	}
-	for k, p := range parts {
-		r := p[0].Runs[0]
+	for k, key := range keys {
+		r := parts[key][0].Runs[0]
 		sum := 0
 		for _, task := range r.Benchmark.Tasks {
 			sum += task.Train
@@ -64,21 +61,4 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d training images; %s.", upperFirst(names[k]), sum, comparedImages(r.Protocol)))
 	}
 	return t
-}
-
-// bySteps parts each group of methods by how many optimiser steps their runs took, few first.
-func bySteps(groups [][]Method) [][]Method {
-	var parts [][]Method
-	for _, group := range groups {
-		steps := func(g Method) int { return g.Runs[0].Cost.Steps }
-		group = slices.Clone(group)
-		slices.SortStableFunc(group, func(a, b Method) int { return cmp.Compare(steps(a), steps(b)) })
-		for i, g := range group {
-			if i == 0 || steps(g) != steps(group[i-1]) {
-				parts = append(parts, nil)
-			}
-			parts[len(parts)-1] = append(parts[len(parts)-1], g)
-		}
-	}
-	return parts
 }

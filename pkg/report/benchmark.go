@@ -56,6 +56,32 @@ func (k benchmarkKey) difference(all []benchmarkKey) string {
 	return strings.Join(parts, ", ")
 }
 
+// trainingKey is a benchmark and how many optimiser steps a run took to learn it.
+type trainingKey struct {
+	bench benchmarkKey
+	steps int
+}
+
+func trainingOf(r *results.Run) trainingKey { return trainingKey{benchmarkOf(r), r.Cost.Steps} }
+
+// compare orders by benchmark, few steps first.
+func (k trainingKey) compare(o trainingKey) int {
+	return cmp.Or(k.bench.compare(o.bench), cmp.Compare(k.steps, o.steps))
+}
+
+// difference names what tells k from the others; steps where another took more or fewer on the same benchmark.
+func (k trainingKey) difference(all []trainingKey) string {
+	var benches []benchmarkKey
+	for _, o := range all {
+		benches = append(benches, o.bench)
+	}
+	text := k.bench.difference(benches)
+	if slices.ContainsFunc(all, func(o trainingKey) bool { return o.bench == k.bench && o.steps != k.steps }) {
+		text = strings.TrimPrefix(fmt.Sprintf("%s, %d steps", text, k.steps), ", ")
+	}
+	return text
+}
+
 // ByBenchmark parts methods by what they learned: data set, its preparation, number of tasks and their order. Only
 // within such a part do numbers averaged over tasks compare.
 func ByBenchmark(methods []Method) [][]Method {

@@ -14,7 +14,7 @@ import (
 
 // SweepLine is one setting of a strategy, but for λ, run with several λ.
 type SweepLine struct {
-	Name    string // what tells it from other lines: "buffer 20", "16 + 4 rows"; "" for an only one
+	Name    string // what tells it from other lines of its benchmark and steps: "buffer 20", "16 + 4 rows"; "" for an only one
 	Tasks   int
 	Buffer  int // images that may be kept
 	Fresh   int // rows a step
@@ -51,8 +51,8 @@ func NewSweep(runs []*results.Run, strategy string) (*Sweep, error) {
 		line := SweepLine{Tasks: g.Tasks(), bench: benchmarkOf(r), Buffer: bufferImages(r), Fresh: r.Cost.FreshRows, Rows: r.Cost.ReplayRows,
 			Steps: r.Cost.Steps, Variant: variantOf(r), other: otherSettings(r)}
 		i := slices.IndexFunc(s.Lines, func(l SweepLine) bool {
-			return l.bench == line.bench && l.Buffer == line.Buffer && l.Fresh == line.Fresh && l.Rows == line.Rows &&
-				l.Steps == line.Steps && l.Variant == line.Variant && l.other == line.other
+			return l.training() == line.training() && l.Buffer == line.Buffer && l.Fresh == line.Fresh && l.Rows == line.Rows &&
+				l.Variant == line.Variant && l.other == line.other
 		})
 		if i < 0 {
 			i, s.Lines = len(s.Lines), append(s.Lines, line)
@@ -70,14 +70,17 @@ func NewSweep(runs []*results.Run, strategy string) (*Sweep, error) {
 			len(found), strategy, strategy)
 	}
 	slices.SortStableFunc(s.Lines, func(a, b SweepLine) int {
-		return cmp.Or(a.bench.compare(b.bench), cmp.Compare(a.Steps, b.Steps), cmp.Compare(a.Buffer, b.Buffer), cmp.Compare(a.Rows, b.Rows),
+		return cmp.Or(a.training().compare(b.training()), cmp.Compare(a.Buffer, b.Buffer), cmp.Compare(a.Rows, b.Rows),
 			cmp.Compare(a.Fresh, b.Fresh), cmp.Compare(a.Variant, b.Variant), cmp.Compare(a.other, b.other))
 	})
 	s.name()
 	return s, nil
 }
 
-// name gives lines the names that tell them apart within one benchmark.
+// training is what a line learned, and for how long.
+func (l SweepLine) training() trainingKey { return trainingKey{l.bench, l.Steps} }
+
+// name gives lines the names that tell them apart within one benchmark and length of training.
 func (s *Sweep) name() {
 	varies := func(of func(SweepLine) any) bool {
 		return slices.ContainsFunc(s.Lines, func(l SweepLine) bool { return of(l) != of(s.Lines[0]) })
@@ -85,7 +88,6 @@ func (s *Sweep) name() {
 	buffer := varies(func(l SweepLine) any { return l.Buffer })
 	fresh := varies(func(l SweepLine) any { return l.Fresh })
 	rows := varies(func(l SweepLine) any { return l.Rows })
-	steps := varies(func(l SweepLine) any { return l.Steps })
 	other := varies(func(l SweepLine) any { return l.other })
 	for i, l := range s.Lines {
 		var parts []string
@@ -97,9 +99,6 @@ func (s *Sweep) name() {
 		} else if rows {
 			parts = append(parts, fmt.Sprintf("%d rows", l.Rows))
 		}
-		if steps {
-			parts = append(parts, fmt.Sprintf("%d steps", l.Steps))
-		}
 		if other && l.other != "" {
 			parts = append(parts, l.other)
 		}
@@ -109,7 +108,7 @@ func (s *Sweep) name() {
 	var same [][2]int
 	for i, a := range s.Lines {
 		for j, b := range s.Lines {
-			if i != j && a.Name == b.Name && a.bench == b.bench {
+			if i != j && a.Name == b.Name && a.training() == b.training() {
 				same = append(same, [2]int{i, j})
 			}
 		}
@@ -121,30 +120,30 @@ func (s *Sweep) name() {
 	}
 }
 
-// title names a line with its benchmark, where the sweep has several.
+// title names a line with its benchmark and length of training, where the sweep has several.
 func (s *Sweep) title(l SweepLine) string {
-	parts := slices.DeleteFunc([]string{l.Name, l.bench.difference(s.benchmarks())}, func(p string) bool { return p == "" })
+	parts := slices.DeleteFunc([]string{l.Name, l.training().difference(s.trainings())}, func(p string) bool { return p == "" })
 	if len(parts) == 0 {
 		return s.Strategy
 	}
 	return strings.Join(parts, ", ")
 }
 
-// benchmarks are those of the lines, in their order.
-func (s *Sweep) benchmarks() []benchmarkKey {
-	var out []benchmarkKey
+// trainings are those of the lines, in their order.
+func (s *Sweep) trainings() []trainingKey {
+	var out []trainingKey
 	for _, l := range s.Lines {
-		if !slices.Contains(out, l.bench) {
-			out = append(out, l.bench)
+		if !slices.Contains(out, l.training()) {
+			out = append(out, l.training())
 		}
 	}
 	return out
 }
 
-// reference is the method of the strategy called name on a benchmark, the first of several.
-func (s *Sweep) reference(name string, on benchmarkKey) (Method, bool) {
+// reference is the method of the strategy called name on a benchmark and as long, the first of several.
+func (s *Sweep) reference(name string, on trainingKey) (Method, bool) {
 	for _, g := range s.methods {
-		if g.Name() == name && benchmarkOf(g.Runs[0]) == on {
+		if g.Name() == name && trainingOf(g.Runs[0]) == on {
 			return g, true
 		}
 	}

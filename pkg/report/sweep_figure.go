@@ -13,7 +13,8 @@ import (
 )
 
 // LambdaSweep shows what the rehearsal coefficient λ of a strategy does: final FID, forgetting and copies of buffer
-// images against λ, a line a buffer size, number of rows and whatever else differs, a row of panels a benchmark.
+// images against λ, a line a buffer size, number of rows and whatever else differs, a row of panels a benchmark and
+// length of training.
 // Finetune, to which λ → 0 leads, and joint are levels. See [NewSweep] for errors.
 func LambdaSweep(runs []*results.Run, strategy string) (Figure, error) {
 	s, err := NewSweep(runs, strategy)
@@ -54,13 +55,13 @@ func (s *Sweep) Figure() Figure {
 	}
 	shown := map[string]bool{}
 	var panels [][]*plot.Plot
-	for _, on := range s.benchmarks() {
+	for _, on := range s.trainings() {
 		var row []*plot.Plot
 		for _, column := range columns {
 			var curves []curve
 			var all []float64
 			for _, line := range s.Lines {
-				if line.bench != on {
+				if line.training() != on {
 					continue
 				}
 				c := curve{look: l[slices.Index(names, line.Name)], x: line.Lambdas}
@@ -84,7 +85,7 @@ func (s *Sweep) Figure() Figure {
 				}
 			}
 			title := column.title
-			if what := on.difference(s.benchmarks()); what != "" {
+			if what := on.difference(s.trainings()); what != "" {
 				title += ", " + what
 			}
 			p := newPanel(title, "λ", "")
