@@ -87,7 +87,8 @@ func Names() []string {
 }
 
 // New returns the strategy spec names with its settings over the defaults. Names joined by "+" are a [Composite], and a name
-// may be abbreviated ([FullName]). A name or setting that does not exist is an error that suggests the nearest one; a setting out of range is an error too.
+// may be abbreviated ([FullName]). A name or setting that does not exist is an error that suggests the nearest one; a setting
+// out of range is an error too.
 func New(spec Spec) (Strategy, error) {
 	var s Strategy
 	var err error

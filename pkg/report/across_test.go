@@ -8,7 +8,8 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// A method has one row whatever it ran on, for however many steps; what it did not run on is missing; fewer seeds than others have are said.
+// A method has one row whatever it ran on, for however many steps; what it did not run on is missing; fewer seeds than others
+// have are said.
 func TestAcrossBenchmarks(t *testing.T) {
 	var runs []*results.Run
 	for seed, d := range []float64{-1, 0, 1} {

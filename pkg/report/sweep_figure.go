@@ -14,8 +14,7 @@ import (
 
 // LambdaSweep shows what the rehearsal coefficient λ of a strategy does: final FID, forgetting and copies of buffer
 // images against λ, a line a buffer size, number of rows and whatever else differs, a row of panels a benchmark and
-// length of training.
-// Finetune, to which λ → 0 leads, and joint are levels. See [NewSweep] for errors.
+// length of training. Finetune, to which λ → 0 leads, and joint are levels. See [NewSweep] for errors.
 func LambdaSweep(runs []*results.Run, strategy string) (Figure, error) {
 	s, err := NewSweep(runs, strategy)
 	if err != nil {
