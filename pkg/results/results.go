@@ -85,7 +85,24 @@ type Protocol struct {
 	NearestK        int     `json:"nearest_k"`
 	MemorisedRatio  float64 `json:"memorised_ratio"`
 
+	// TaskWeights are the shares of each task's images among all reference images: what each task counts in every mean
+	// over tasks and in every union. Absent in results from before tasks were weighed, where all count alike.
+	TaskWeights []float64 `json:"task_weights,omitempty"`
+
+	Copies *CopyProtocol `json:"copies,omitempty"` // null where copies were told by the ratio alone
+
 	BPD *BPDProtocol `json:"bpd,omitempty"` // null where likelihoods were not measured
+}
+
+// CopyProtocol is the fixed yardstick of [Copies]: an image is a copy if its distance to the nearest image of a set is at
+// most the given quantile of the distances between held-out images and the whole training set, whatever the set's size.
+type CopyProtocol struct {
+	Quantile         float64  `json:"quantile"`
+	HeldOut          int      `json:"held_out"`          // real images of the reference split that set the thresholds
+	Train            int      `json:"train"`             // training images of all tasks, to which their distances are
+	Mirrored         bool     `json:"mirrored"`          // training mirrors images, so a mirrored copy is a copy
+	PixelThreshold   float64  `json:"pixel_threshold"`   // grey levels of 256, root mean square a pixel
+	FeatureThreshold *float64 `json:"feature_threshold"` // Euclidean, of the classifier's features; null without a classifier
 }
 
 // BPDProtocol says how the likelihoods of a run were measured.
@@ -170,10 +187,31 @@ type TaskMetrics struct {
 	Density         *float64 `json:"density"`
 	Coverage        *float64 `json:"coverage"`
 	ClassAccuracy   *float64 `json:"class_accuracy"`
-	MemorisedBuffer *float64 `json:"memorised_buffer"` // null where the strategy keeps no images
-	MemorisedTrain  *float64 `json:"memorised_train"`
+	MemorisedBuffer *float64 `json:"memorised_buffer"` // by the distance ratio, which allows more the fewer images there are; null where the strategy keeps no images
+	MemorisedTrain  *float64 `json:"memorised_train"`  // by the distance ratio
+
+	// Absent in results from before they were measured.
+	Copies            *Copies  `json:"copies,omitempty"`              // by the fixed yardstick of [CopyProtocol]
+	ClippedPixels     *float64 `json:"clipped_pixels,omitempty"`      // share of the samples' pixel values that are 0 or 255
+	RealClippedPixels *float64 `json:"real_clipped_pixels,omitempty"` // the same of the task's reference images
+	IdenticalSamples  *float64 `json:"identical_samples,omitempty"`   // share of samples of which another of the task is an exact duplicate
 
 	BPD *BPD `json:"bpd,omitempty"` // null where it was not measured
+}
+
+// Copies are the shares of a task's samples that are copies by the yardstick of [CopyProtocol].
+type Copies struct {
+	Buffer *CopyRates `json:"buffer"` // null where the strategy keeps no images
+	Train  *CopyRates `json:"train"`  // of the training images of all tasks so far
+}
+
+// CopyRates are shares of images that are copies of an image of one set: of the samples, and, beside them, of the
+// real held-out images of the same task, which copy nothing.
+type CopyRates struct {
+	Pixels       *float64 `json:"pixels"`
+	Features     *float64 `json:"features"` // null without a classifier
+	RealPixels   *float64 `json:"real_pixels"`
+	RealFeatures *float64 `json:"real_features"`
 }
 
 // UnionMetrics are the numbers over the samples of all tasks seen so far together.
@@ -183,6 +221,11 @@ type UnionMetrics struct {
 	ClassAccuracy *float64 `json:"class_accuracy"`
 	LabelKL       *float64 `json:"label_kl"` // KL(classifier's label histogram of the test images ‖ that of the samples), nats
 	LabelARD      *float64 `json:"label_ard"`
+
+	// As in [TaskMetrics], over the samples of all these tasks.
+	ClippedPixels     *float64 `json:"clipped_pixels,omitempty"`
+	RealClippedPixels *float64 `json:"real_clipped_pixels,omitempty"`
+	IdenticalSamples  *float64 `json:"identical_samples,omitempty"`
 }
 
 // LossPoint is the training loss averaged since the point before.
