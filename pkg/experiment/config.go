@@ -16,6 +16,7 @@ import (
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/results"
 	"palimpsest/pkg/unet"
 )
 
@@ -253,8 +254,11 @@ func (c Config) Validate() error {
 		return errors.New("evaluate.guidance needs network.conditional and a loop.label_dropout above 0, for instance 0.1")
 	case c.CheckpointEvery < 0:
 		return errors.Errorf("checkpoint_every is %d; need 0 or more", c.CheckpointEvery)
-	case strings.ContainsAny(c.Name+c.Variant, "/\\"):
-		return errors.Errorf("name %q, variant %q; they become a folder's name, so leave out slashes", c.Name, c.Variant)
+	case strings.ContainsAny(c.Variant, "/\\"):
+		return errors.Errorf("variant is %q; it becomes a part of a folder's name, so leave out slashes", c.Variant)
+	}
+	if err := results.CheckName(c.RunName()); err != nil {
+		return err
 	}
 	for _, name := range b.Datasets {
 		if known := datasets.Names(); !slices.Contains(known, name) {

@@ -33,6 +33,11 @@ func BesideRun(dir, run, file string) string {
 // each run to the folder to, the sample grids of the first run of each strategy label to its samples (the last one alone
 // where there are more than manyLabels), what runs measured along training to its dynamics, and their autopsies to its autopsy.
 func Store(dir, to string, runs []*Run) error {
+	for _, r := range runs {
+		if err := CheckName(r.Name); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(filepath.Join(to, "samples"), 0o755); err != nil {
 		return err
 	}
