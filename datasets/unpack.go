@@ -18,7 +18,12 @@ func unpack(archive string, wanted func(base string) (limit int64, ok bool)) (ma
 		return nil, err
 	}
 	defer f.Close()
-	z, err := gzip.NewReader(f)
+	return unpackFrom(archive, f, wanted)
+}
+
+// unpackFrom is unpack of an archive that is open.
+func unpackFrom(archive string, r io.Reader, wanted func(base string) (limit int64, ok bool)) (map[string][]byte, error) {
+	z, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, &FormatError{archive, 0, err.Error(), "the header of a gzip file"}
 	}

@@ -1,13 +1,13 @@
 package dynamics
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 )
 
 // Autopsy is what the networks a run kept after each of its tasks tell of forgetting, once training is over.
@@ -67,25 +67,35 @@ func LoadAutopsy(path string) (*Autopsy, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := new(Autopsy)
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(a); err != nil {
-		return nil, errors.Wrapf(err, "%s is no stored autopsy", path)
+	a, err := parseAutopsy(data)
+	return a, errors.WithMessage(err, path)
+}
+
+func parseAutopsy(text []byte) (a *Autopsy, err error) {
+	defer func() { err = oneline.Error(err) }()
+	a = new(Autopsy)
+	if err := decodeStrictly(text, a); err != nil {
+		return nil, errors.WithMessage(err, "no stored autopsy")
 	}
-	return a, errors.WithMessage(a.Validate(), path)
+	return a, a.Validate()
 }
 
 // Save writes the autopsy to path as one JSON object, whole or not at all.
 func (a *Autopsy) Save(path string) error {
-	if err := a.Validate(); err != nil {
+	text, err := a.encode()
+	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(a)
-	if err != nil {
-		return errors.Wrap(err, "dynamics: autopsy")
+	return atomicfile.Write(path, text)
+}
+
+// encode is the content of the file.
+func (a *Autopsy) encode() ([]byte, error) {
+	if err := a.Validate(); err != nil {
+		return nil, err
 	}
-	return atomicfile.Write(path, append(data, '\n'))
+	text, err := json.Marshal(a)
+	return append(text, '\n'), errors.Wrap(err, "dynamics: autopsy")
 }
 
 // Validate reports arrays that do not fit each other.

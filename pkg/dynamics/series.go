@@ -10,6 +10,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 )
 
 // seriesFormat is the version that a stored series names.
@@ -121,14 +122,20 @@ type storedSeries struct {
 
 // Save writes the series to path as one JSON object, whole or not at all.
 func (s *Series) Save(path string) error {
-	if err := s.Validate(); err != nil {
+	text, err := s.encode()
+	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(storedSeries{seriesFormat, s})
-	if err != nil {
-		return errors.WithStack(err)
+	return errors.WithMessage(atomicfile.Write(path, text), "dynamics")
+}
+
+// encode is the content of the file.
+func (s *Series) encode() ([]byte, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
 	}
-	return errors.WithMessage(atomicfile.Write(path, append(text, '\n')), "dynamics")
+	text, err := json.Marshal(storedSeries{seriesFormat, s})
+	return append(text, '\n'), errors.WithStack(err)
 }
 
 // LoadSeries reads what [Series.Save] wrote. Another format, unknown fields, arrays that do not fit and anything after
@@ -138,17 +145,31 @@ func LoadSeries(path string) (*Series, error) {
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}
+	s, err := parseSeries(text)
+	return s, errors.WithMessagef(err, "dynamics: %s", path)
+}
+
+func parseSeries(text []byte) (s *Series, err error) {
+	defer func() { err = oneline.Error(err) }()
 	stored := storedSeries{Series: &Series{}}
-	in := json.NewDecoder(bytes.NewReader(text))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&stored); err != nil {
-		return nil, errors.Wrapf(err, "dynamics: %s holds no stored losses", path)
-	}
-	if _, err := in.Token(); err != io.EOF {
-		return nil, errors.Errorf("dynamics: %s has more than one JSON object", path)
+	if err := decodeStrictly(text, &stored); err != nil {
+		return nil, errors.WithMessage(err, "no stored losses")
 	}
 	if stored.Format != seriesFormat {
-		return nil, errors.Errorf("dynamics: %s has format %q; need %q: measure anew", path, stored.Format, seriesFormat)
+		return nil, errors.Errorf("format %q; need %q: measure anew", stored.Format, seriesFormat)
 	}
-	return stored.Series, errors.WithMessage(stored.Series.Validate(), path)
+	return stored.Series, stored.Series.Validate()
+}
+
+// decodeStrictly reads one JSON object that has no field but those of into, and nothing after it.
+func decodeStrictly(text []byte, into any) error {
+	in := json.NewDecoder(bytes.NewReader(text))
+	in.DisallowUnknownFields()
+	if err := in.Decode(into); err != nil {
+		return errors.WithStack(err)
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return errors.New("more than one JSON object")
+	}
+	return nil
 }

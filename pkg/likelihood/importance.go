@@ -60,8 +60,10 @@ func (m *Importance) Weights() []float64 {
 	w := make([]float64, len(m.history))
 	sum := 0.0
 	if m.Ready() {
+		scale := m.scale()
 		for t, losses := range m.history {
 			for _, l := range losses {
+				l *= scale
 				w[t] += l * l
 			}
 			w[t] = math.Sqrt(w[t] / float64(m.memory))
@@ -76,6 +78,20 @@ func (m *Importance) Weights() []float64 {
 		}
 	}
 	return w
+}
+
+// scale is a factor under which squares of the losses do not overflow: 1 for all but absurd ones.
+func (m *Importance) scale() float64 {
+	most := 0.0
+	for _, losses := range m.history {
+		for _, l := range losses {
+			most = max(most, math.Abs(l))
+		}
+	}
+	if most < 1e140 {
+		return 1
+	}
+	return 1 / most
 }
 
 // Draw returns n timesteps and for each the factor 1/(T·p_t) that keeps the mean of factor·L_t the mean over timesteps.

@@ -10,6 +10,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 )
 
 // storedFormat is the version that a file's metadata names.
@@ -77,12 +78,21 @@ func (b *Terms) header() ([]byte, int64, error) {
 // log_snr, term_bpd, mse_image, prior_bpd and labels, all little-endian in 4 bytes a value; the header's metadata holds
 // "format" and, as JSON in "info", the fields of [Info].
 func (b *Terms) Save(path string) error {
-	if err := b.consistent(); err != nil {
+	data, err := b.encode()
+	if err != nil {
 		return err
+	}
+	return errors.WithMessage(atomicfile.Write(path, data), "likelihood")
+}
+
+// encode is the content of the file.
+func (b *Terms) encode() ([]byte, error) {
+	if err := b.consistent(); err != nil {
+		return nil, err
 	}
 	text, size, err := b.header()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	data := make([]byte, 0, 8+len(text)+int(size))
 	data = binary.LittleEndian.AppendUint64(data, uint64(len(text)))
@@ -95,10 +105,10 @@ func (b *Terms) Save(path string) error {
 			data, err = binary.Append(data, binary.LittleEndian, *values)
 		}
 		if err != nil {
-			return errors.WithStack(err)
+			return nil, errors.WithStack(err)
 		}
 	}
-	return errors.WithMessage(atomicfile.Write(path, data), "likelihood")
+	return data, nil
 }
 
 // consistent reports arrays whose sizes do not fit, and timesteps out of order.
@@ -128,7 +138,8 @@ func Load(path string) (*Terms, error) {
 	return b, errors.WithMessagef(err, "likelihood: %s", path)
 }
 
-func parse(data []byte) (*Terms, error) {
+func parse(data []byte) (b *Terms, err error) {
+	defer func() { err = oneline.Error(err) }()
 	if len(data) < 8 {
 		return nil, errors.Errorf("%d bytes hold no stored terms", len(data))
 	}
@@ -147,7 +158,7 @@ func parse(data []byte) (*Terms, error) {
 	if f := header.Metadata["format"]; f != storedFormat {
 		return nil, errors.Errorf("format %q; need %q: compute the terms anew", f, storedFormat)
 	}
-	b := &Terms{}
+	b = &Terms{}
 	info := json.NewDecoder(bytes.NewReader([]byte(header.Metadata["info"])))
 	info.DisallowUnknownFields()
 	if err := info.Decode(&b.Info); err != nil {

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// recordFile holds the last recorded run of every target.
+const recordFile = ".ci/fuzz.json"
+
+// record is one target's last recorded run.
+type record struct {
+	Package     string  `json:"package"` // its folder
+	Target      string  `json:"target"`
+	Executions  int     `json:"executions"`
+	Seconds     float64 `json:"seconds"`     // with compiling
+	Interesting int     `json:"interesting"` // inputs found that reached new code
+	Crashed     bool    `json:"crashed"`
+	Commit      string  `json:"commit"`
+	Dirty       bool    `json:"dirty"` // the checkout had changes
+	Machine     string  `json:"machine"`
+	Date        string  `json:"date"`
+}
+
+// target is one fuzz function.
+type target struct{ dir, name string }
+
+func (t target) String() string { return t.dir + " " + t.name }
+
+var fuzzFunction = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(\w+ \*testing\.F\)`)
+
+// targets finds the fuzz functions below a folder by their text, which needs no compiler.
+func targets(root string) (all []target, err error) {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		for _, m := range fuzzFunction.FindAllStringSubmatch(string(text), -1) {
+			all = append(all, target{filepath.ToSlash(dir), m[1]})
+		}
+		return err
+	})
+	slices.SortFunc(all, func(a, b target) int { return cmp.Or(cmp.Compare(a.dir, b.dir), cmp.Compare(a.name, b.name)) })
+	return all, errors.WithStack(err)
+}
+
+// fuzz runs the targets one after another, with one worker each, and fails where one of them did.
+func fuzz(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	match, err := regexp.Compile(o.match)
+	if err != nil {
+		return errors.Wrap(err, "-match")
+	}
+	all, err := targets(".")
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(t target) bool { return !match.MatchString(t.String()) })
+	if len(all) == 0 {
+		return errors.Errorf("no fuzz target matches %q", o.match)
+	}
+	var failed []string
+	for _, t := range all {
+		r, err := t.run(ctx, o)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			failed = append(failed, t.String())
+		}
+		fmt.Printf("%-45s %9d executions in %6.0f s, %4d new inputs", t, r.Executions, r.Seconds, r.Interesting)
+		if err != nil {
+			fmt.Printf(", FAILED: %v", err)
+		}
+		fmt.Println()
+		if o.record {
+			if err := r.store(recordFile); err != nil {
+				return err
+			}
+		}
+		if o.keep > 0 {
+			if err := t.keep(ctx, o.keep); err != nil {
+				return err
+			}
+		}
+	}
+	if len(failed) > 0 {
+		return errors.Errorf("%d of %d targets failed: %s", len(failed), len(all), strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+// run runs one target.
+func (t target) run(ctx context.Context, o options) (record, error) {
+	r := record{Package: t.dir, Target: t.name, Machine: machine(), Date: time.Now().UTC().Format(time.DateOnly)}
+	var err error
+	if r.Commit, err = output(ctx, "git", "rev-parse", "HEAD"); err != nil {
+		return r, err
+	}
+	changes, err := output(ctx, "git", "status", "--porcelain")
+	if err != nil {
+		return r, err
+	}
+	r.Dirty = changes != ""
+	amount := o.time
+	if o.times > 0 {
+		amount = strconv.Itoa(o.times) + "x"
+	}
+	start := time.Now()
+	// Without a bound, making one interesting input smaller may take a minute, in which nothing is executed.
+	c := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", amount, "-fuzzminimizetime", "100x",
+		"-parallel", "1", "-timeout", "12h", "./"+t.dir)
+	out, err := c.CombinedOutput()
+	r.Seconds = float64(time.Since(start).Round(100*time.Millisecond)) / float64(time.Second)
+	r.Executions, r.Interesting = progress(string(out))
+	if r.Crashed = err != nil; r.Crashed {
+		err = errors.Errorf("%v: %s", err, tail(string(out)))
+	}
+	return r, err
+}
+
+var progressLine = regexp.MustCompile(`fuzz: elapsed: .*, execs: (\d+) .*, new interesting: (\d+) `)
+
+// progress is what the last line of the fuzzer's output says.
+func progress(out string) (executions, interesting int) {
+	all := progressLine.FindAllStringSubmatch(out, -1)
+	if len(all) == 0 {
+		return 0, 0
+	}
+	last := all[len(all)-1]
+	executions, _ = strconv.Atoi(last[1]) // digits
+	interesting, _ = strconv.Atoi(last[2])
+	return executions, interesting
+}
+
+// tail is the end of a text, from where the fuzzer's own lines stop.
+func tail(out string) string {
+	if at := strings.LastIndex(out, "fuzz: elapsed"); at >= 0 {
+		out = out[at:]
+	}
+	return strings.TrimSpace(out[:min(len(out), 2000)])
+}
+
+// store puts the record in place of the target's last one.
+func (r record) store(path string) error {
+	var all []record
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &all)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return errors.Wrap(err, path)
+	}
+	all = append(slices.DeleteFunc(all, func(old record) bool { return old.Package == r.Package && old.Target == r.Target }), r)
+	slices.SortFunc(all, func(a, b record) int {
+		return cmp.Or(cmp.Compare(a.Package, b.Package), cmp.Compare(a.Target, b.Target))
+	})
+	if text, err = json.MarshalIndent(all, "", " "); err != nil {
+		return errors.WithStack(err)
+	}
+	return atomicfile.Write(path, append(text, '\n'))
+}
+
+// mostKept is how many bytes an input has that is kept in the repository.
+const mostKept = 3000
+
+// keep copies up to n of the inputs that the fuzzer found for a target from Go's cache to its testdata, those of evenly
+// spaced sizes.
+func (t target) keep(ctx context.Context, n int) error {
+	cache, err := output(ctx, "go", "env", "GOCACHE")
+	if err != nil {
+		return err
+	}
+	module, err := output(ctx, "go", "list", "-m")
+	if err != nil {
+		return err
+	}
+	from, to := filepath.Join(cache, "fuzz", module, t.dir, t.name), filepath.Join(t.dir, "testdata", "fuzz", t.name)
+	there, err := filepath.Glob(filepath.Join(to, "*"))
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	found, err := filepath.Glob(filepath.Join(from, "*"))
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	sizes := map[string]int64{}
+	for _, path := range found {
+		if info, err := os.Stat(path); err == nil && info.Size() <= mostKept {
+			sizes[path] = info.Size()
+		}
+	}
+	found = slices.DeleteFunc(found, func(path string) bool { return sizes[path] == 0 })
+	slices.SortFunc(found, func(a, b string) int { return cmp.Or(cmp.Compare(sizes[a], sizes[b]), cmp.Compare(a, b)) })
+	n = min(n-len(there), len(found))
+	if n <= 0 {
+		return nil
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return errors.WithStack(err)
+	}
+	for i := range n {
+		path := found[(2*i+1)*len(found)/(2*n)]
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		if err := atomicfile.Write(filepath.Join(to, filepath.Base(path)), text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// machine describes the computer.
+func machine() string {
+	cpu := "unknown processor"
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if m := regexp.MustCompile(`(?m)^model name\s*: (.*)$`).FindSubmatch(text); m != nil {
+			cpu = string(m[1])
+		}
+	}
+	return fmt.Sprintf("%s/%s, %s, %d cores, %s", runtime.GOOS, runtime.GOARCH, cpu, runtime.NumCPU(), runtime.Version())
+}
