@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"palimpsest/notebooks/kernel"
@@ -22,7 +21,7 @@ func command(ctx context.Context, dir string, env []string, argv ...string) (str
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	cmd.SysProcAttr = kernel.Group() // the compilers and linkers below it die with it
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error { return kernel.EndGroup(cmd.Process) }
 	cmd.WaitDelay = 5 * time.Second
 	var stdout, all bytes.Buffer
 	cmd.Stdout, cmd.Stderr = both{&stdout, &all}, &all

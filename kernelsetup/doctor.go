@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -76,12 +77,7 @@ func goChecks(ctx context.Context) []Check {
 	} else {
 		checks = append(checks, Check{Name: "Go", Found: version + " in " + bin})
 	}
-	if backend.XLABuilt {
-		checks = append(checks, Check{Name: "XLA", Found: "compiled in"})
-	} else {
-		checks = append(checks, Check{Name: "XLA", Found: "not compiled in: no C compiler, CGO_ENABLED=0, or not Linux", Missing: true,
-			Fix: "apt-get install gcc libc6-dev, and run the command again"})
-	}
+	checks = append(checks, xlaCheck(backend.XLABuilt, backend.CPU.Supported(), backend.BuildFix()))
 	cache, err := backend.CacheDir()
 	if err != nil {
 		return append(checks, Check{Name: "cache", Found: err.Error(), Missing: true, Fix: "export " + backend.CacheEnv + "=FOLDER"})
@@ -89,8 +85,22 @@ func goChecks(ctx context.Context) []Check {
 	return append(checks, Check{Name: "cache", Found: cache})
 }
 
+// xlaCheck says whether XLA is compiled in. Where no plugin exists for the system nobody can mend that, and pure Go does.
+func xlaCheck(built, supported bool, fix string) Check {
+	switch {
+	case !supported:
+		return Check{Name: "XLA", Found: fmt.Sprintf("no plugin for %s/%s; pure Go is used", runtime.GOOS, runtime.GOARCH), Missing: true, Optional: true}
+	case built:
+		return Check{Name: "XLA", Found: "compiled in"}
+	}
+	return Check{Name: "XLA", Found: "not compiled in", Missing: true, Fix: fix}
+}
+
 // pluginChecks looks at the plugins, the driver and the GPUs.
 func pluginChecks(context.Context) []Check {
+	if !backend.CPU.Supported() {
+		return nil // said before
+	}
 	checks := []Check{pathCheck("XLA CPU plugin", backend.CPUPluginPath, backend.CPU.Setup)}
 	devices, driver := backend.NVIDIADevices(), nvidiaDriver()
 	if len(devices) == 0 {

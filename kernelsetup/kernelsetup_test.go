@@ -368,3 +368,22 @@ func TestDoctor(t *testing.T) {
 		t.Error("the doctor installed something")
 	}
 }
+
+// Advice is given only where it helps: no compiler brings XLA to a system without a plugin, and no setup the Go kernel
+// to Windows.
+func TestAdviceSuitsTheSystem(t *testing.T) {
+	if c := xlaCheck(false, true, "install a C compiler"); !c.Missing || c.Optional || c.Fix == "" {
+		t.Errorf("without cgo the doctor says %v; want it missing, with what mends it", c)
+	}
+	if c := xlaCheck(true, false, ""); !c.Optional || c.Fix != "" {
+		t.Errorf("where no plugin exists the doctor says %v; want no advice, and no failure", c)
+	}
+	if err := checkSystem("windows"); err == nil || !strings.Contains(err.Error(), "WSL") {
+		t.Errorf("setup on Windows: %v; want to be sent to WSL", err)
+	}
+	for _, system := range []string{"linux", "darwin"} {
+		if err := checkSystem(system); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -3,10 +3,12 @@ package kernelsetup
 import (
 	"context"
 	"io"
+	"runtime"
 	"time"
 
 	"palimpsest/pkg/backend"
 
+	"github.com/pkg/errors"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -30,7 +32,19 @@ func Setup(ctx context.Context, o SetupOptions) error {
 	return nil
 }
 
+// checkSystem returns an error where the Go kernel cannot run: it speaks to its cells through named pipes.
+func checkSystem(system string) error {
+	if system == "windows" {
+		return errors.New("the Go kernel does not run on Windows: run `setup` and `lab` in WSL, or use the image of the folder docker; " +
+			"`bench`, `run`, `sample` and `report` work here, in pure Go")
+	}
+	return nil
+}
+
 func setup(ctx context.Context, p *progress, o SetupOptions) error {
+	if err := checkSystem(runtime.GOOS); err != nil {
+		return err
+	}
 	// What depends on the machine is found out before anything large is fetched.
 	var cuda backend.Plugin
 	if o.CUDA {

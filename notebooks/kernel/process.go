@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
@@ -213,7 +212,7 @@ func (p *Process) Close() error {
 func (p *Process) kill() error {
 	if p.cmd != nil && p.cmd.Process != nil {
 		// The group may outlive its leader.
-		if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); err == nil {
+		if err := EndGroup(p.cmd.Process); err == nil {
 			<-p.ended
 		}
 	}

@@ -54,6 +54,7 @@ func Open() (compute.Backend, Choice, error) {
 type probes struct {
 	user       string                 // GOMLX_BACKEND
 	xla, simd  bool                   // XLA compiled in; pure Go lacks SIMD
+	noXLA      string                 // what would bring XLA into this build; "": nothing, no plugin exists for the system
 	devices    []string               // NVIDIA device files
 	cpu, cuda  func() (string, error) // plugin paths
 	newBackend func(config string) (compute.Backend, error)
@@ -62,7 +63,7 @@ type probes struct {
 // machine returns the probes of the machine the program runs on.
 func machine() probes {
 	return probes{
-		user: os.Getenv(compute.ConfigEnvVar), xla: XLABuilt, simd: simdMissing,
+		user: os.Getenv(compute.ConfigEnvVar), xla: XLABuilt, simd: simdMissing, noXLA: BuildFix(),
 		devices: NVIDIADevices(), cpu: CPUPluginPath, cuda: CUDAPluginPath,
 		newBackend: newBackend,
 	}
@@ -112,10 +113,11 @@ func (p probes) open() (compute.Backend, Choice, error) {
 	switch {
 	case !p.xla:
 		c.Why = "pure Go, for this build has no XLA"
-		c.Faster = "XLA, 5 to 10 times: on Linux install a C compiler (apt-get install gcc libc6-dev) and run again"
+		if p.noXLA != "" {
+			c.Faster = "XLA, 5 to 10 times: " + p.noXLA
+		}
 	case cpuErr != nil:
-		c.Why = "pure Go, for " + firstLine(cpuErr)
-		c.Faster = "XLA, 5 to 10 times"
+		c.Why = "pure Go, for " + firstLine(cpuErr) // which names the command, where there is one
 	}
 	if p.simd {
 		c.Faster = strings.TrimPrefix(c.Faster+"; or build with GOEXPERIMENT=simd", "; or ")

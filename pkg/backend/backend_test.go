@@ -54,7 +54,7 @@ func TestOpenOrder(t *testing.T) {
 		{"GPU next", "", 1, true, true, all, "xla:cuda", []string{"xla:/p/cuda.so"}, []string{"/dev/nvidia0"}, "faster"},
 		{"no device", "", 0, true, true, all, "xla:cpu", []string{"xla:/p/cpu.so"}, []string{"no NVIDIA GPU"}, "faster"},
 		{"device without plugin", "", 1, true, false, all, "xla:cpu", []string{"xla:/p/cpu.so"}, []string{"faster", "go run . setup --cuda"}, "did not open"},
-		{"nothing installed", "", 0, false, false, all, "go", []string{"go:parallelism=64"}, []string{"pure Go", "cpu.so is not installed", "faster"}, "GPU"},
+		{"nothing installed", "", 0, false, false, all, "go", []string{"go:parallelism=64"}, []string{"pure Go", "cpu.so is not installed"}, "GPU"},
 		{"GPU broken", "", 1, true, true, []string{"cpu.so"}, "xla:cpu", []string{"xla:/p/cuda.so", "xla:/p/cpu.so"}, []string{"xla:cuda did not open (broken xla:/p/cuda.so)", "go run . doctor"}, "second line"},
 		{"both broken", "", 1, true, true, []string{"go:"}, "go", []string{"xla:/p/cuda.so", "xla:/p/cpu.so", "go:parallelism=64"}, []string{"xla:cuda did not", "xla:cpu did not"}, ""},
 		{"user broken", "xla:/typo.so", 0, true, false, []string{"cpu.so"}, "xla:cpu", []string{"xla:/typo.so", "xla:/p/cpu.so"}, []string{"xla:/typo.so did not open"}, ""},
@@ -84,12 +84,32 @@ func TestOpenOrder(t *testing.T) {
 func TestOpenWithoutXLA(t *testing.T) {
 	p, tried := fake("", 1, true, true, "cuda.so", "cpu.so", "go:")
 	p.xla = false
+	p.noXLA = buildFix(func(name string) (string, error) { return "", errors.New("no " + name) })
 	_, choice, err := p.open()
 	if err != nil || choice.Name != "go" || len(*tried) != 1 {
 		t.Errorf("chose %+v after %q with error %v, want go alone", choice, *tried, err)
 	}
 	if !strings.Contains(choice.Faster, "C compiler") {
 		t.Errorf("Faster is %q, which does not name the C compiler XLA needs", choice.Faster)
+	}
+	if fix := buildFix(func(name string) (string, error) { return "/bin/" + name, nil }); !strings.Contains(fix, "CGO_ENABLED=1") || strings.Contains(fix, "install") {
+		t.Errorf("with a C compiler at hand the advice is %q; want cgo switched on", fix)
+	}
+	p.noXLA = "" // no plugin exists for the system, so that no compiler helps
+	if _, choice, err = p.open(); err != nil || choice.Faster != "" {
+		t.Errorf("where no plugin exists, Faster is %q (%v); want none", choice.Faster, err)
+	}
+}
+
+// Where a plugin exists the reason names the command that installs it; where none does, nothing is promised.
+func TestOpenWithoutPlugin(t *testing.T) {
+	p, _ := fake("", 0, false, false, "go:")
+	p.cpu = func() (string, error) {
+		return "", errors.New("xla-cpu is built for linux/amd64 only, this is linux/arm64")
+	}
+	_, choice, err := p.open()
+	if err != nil || strings.Contains(choice.String(), "faster: XLA") || !strings.Contains(choice.Why, "linux/arm64") {
+		t.Errorf("the line is %q (%v); want the reason and no promise of XLA", choice, err)
 	}
 }
 
@@ -178,5 +198,24 @@ func TestCacheDir(t *testing.T) {
 	dir, err = CacheDir()
 	if err != nil || filepath.Base(dir) != "palimpsest" {
 		t.Errorf("without %s the folder is %q, error %v", CacheEnv, dir, err)
+	}
+}
+
+func TestLimitThreads(t *testing.T) {
+	for _, tc := range []struct {
+		threads, processors int
+		have, want          string
+	}{
+		{8, 8, "", ""},      // no quota: XLA counts by itself
+		{2, 64, "", "2"},    // a quota of two on a large machine
+		{2, 64, "16", "16"}, // the user's own number
+	} {
+		t.Setenv(threadsEnv, tc.have)
+		if err := limitThreads(tc.threads, tc.processors); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.Getenv(threadsEnv); got != tc.want {
+			t.Errorf("%d threads on %d processors, %s=%q: it becomes %q, want %q", tc.threads, tc.processors, threadsEnv, tc.have, got, tc.want)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package backend
 import (
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -35,12 +37,28 @@ func newBackend(config string) (backend compute.Backend, err error) {
 			}
 		}
 	}
+	if err := limitThreads(runtime.GOMAXPROCS(0), runtime.NumCPU()); err != nil {
+		return nil, err
+	}
 	defer quiet()()
 	backend, err = compute.NewWithConfig(config)
 	if err != nil {
 		return nil, err // XLA returns a typed nil beside its error
 	}
 	return backend, nil
+}
+
+// threadsEnv is where XLA's PJRT clients look for their number of threads before they count processors.
+const threadsEnv = "PJRT_NPROC"
+
+// limitThreads has XLA start as many threads as Go would run where that is fewer than there are processors: XLA counts
+// the processors it may be scheduled on, and in a container with a quota of two on a machine of 64 it would start 64
+// threads that throttle each other. It starts four at least. A user's own number stays.
+func limitThreads(threads, processors int) error {
+	if threads >= processors || os.Getenv(threadsEnv) != "" {
+		return nil
+	}
+	return errors.WithStack(os.Setenv(threadsEnv, strconv.Itoa(threads)))
 }
 
 // namesCUDA says whether go-xla would take a plugin of this name for one of CUDA's.

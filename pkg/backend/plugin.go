@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 
@@ -92,6 +93,25 @@ func (p Plugin) Path() (string, error) {
 
 // Supported says whether p has a build for this machine.
 func (p Plugin) Supported() bool { return runtime.GOOS == "linux" && runtime.GOARCH == "amd64" }
+
+// BuildFix says what brings XLA into a build that has none, see [XLABuilt]; "" where nothing does, because no plugin
+// exists for the system.
+func BuildFix() string {
+	if !CPU.Supported() {
+		return ""
+	}
+	return buildFix(exec.LookPath)
+}
+
+// buildFix is BuildFix where a plugin exists; find looks for a program.
+func buildFix(find func(string) (string, error)) string {
+	for _, compiler := range []string{"gcc", "clang", "cc"} {
+		if path, err := find(compiler); err == nil {
+			return "cgo is off though " + path + " is here; set CGO_ENABLED=1 (and CC=" + compiler + ") and run again"
+		}
+	}
+	return "install a C compiler (on Debian: apt-get install gcc libc6-dev) and run again"
+}
 
 // CPUPluginPath returns the absolute path of the XLA CPU plugin, see [Plugin.Path].
 func CPUPluginPath() (string, error) { return CPU.Path() }

@@ -16,7 +16,7 @@ import (
 // thisMachine describes this computer.
 func thisMachine() results.Machine {
 	m := results.Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, CPU: field("/proc/cpuinfo", "model name"),
-		Cores: runtime.NumCPU(), Go: runtime.Version()}
+		Cores: runtime.GOMAXPROCS(0), Go: runtime.Version()}
 	m.Memory = kilobytes("/proc/meminfo", "MemTotal")
 	if files, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information"); len(files) > 0 {
 		m.GPU = field(files[0], "Model")

@@ -30,7 +30,7 @@ const childEnv = "PALIMPSEST_TEST_RUN"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		if dir == "last argument" {
 			dir = os.Args[len(os.Args)-1]

@@ -5,8 +5,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pkg/errors"
@@ -22,7 +25,8 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 		cmd.Stdout, cmd.Stderr = out, &stderr
 		cmd.Env = os.Environ()
 		// Interrupted, a run saves a checkpoint and stops; it is killed only if that takes too long.
-		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		// A process in the background of a script ignores os.Interrupt, and so would its children.
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = 30 * time.Second
 		dieWithParent(cmd)
 		if err := startOnCores(cmd, w, workers); err != nil {
@@ -44,14 +48,59 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 }
 
 // AutoWorkers is how many processes make a study fastest on this machine: one a core where the processor does the
-// work, within what memory holds at 1.5 GiB a run, and one on a GPU.
+// work, within what memory holds at 1.5 GiB a run, and one on a GPU. Cores are those that this process may use, and the
+// memory free to it: a container's limits count.
 func AutoWorkers(gpu bool, runs int) int {
 	if gpu {
 		return 1
 	}
-	n := min(runtime.NumCPU(), runs)
-	if free := kilobytes("/proc/meminfo", "MemAvailable"); free > 0 {
+	n := min(runtime.GOMAXPROCS(0), runs)
+	if free := freeMemory("/proc/meminfo", "/sys/fs/cgroup"); free > 0 {
 		n = min(n, int(free/(3<<29)))
 	}
 	return max(1, n)
+}
+
+// freeMemory is the memory that new processes may take, in bytes: what the machine has left, or what is left of the
+// limit of the container, whose control group is that of the folder; 0 if neither is known.
+func freeMemory(meminfo, group string) int64 {
+	free := kilobytes(meminfo, "MemAvailable")
+	limit, used := bytesIn(filepath.Join(group, "memory.max")), bytesIn(filepath.Join(group, "memory.current"))
+	if limit > 0 && used > 0 {
+		used -= statistic(filepath.Join(group, "memory.stat"), "inactive_file") // files in memory that give way
+		if left := max(1, limit-used); free == 0 || left < free {
+			return left
+		}
+	}
+	return free
+}
+
+// statistic is the number of the line "name number" of a file, 0 if there is none.
+func statistic(path, name string) int64 {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == name {
+			n, err := strconv.ParseInt(words[1], 10, 64)
+			if err == nil {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// bytesIn is the number that a file holds; 0 where it holds none, such as "max".
+func bytesIn(path string) int64 {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }

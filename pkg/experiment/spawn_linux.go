@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"fmt"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -16,10 +17,18 @@ func dieWithParent(cmd *exec.Cmd) {
 
 // startOnCores starts cmd with worker w's share of the cores this process may use. The share is inherited from the
 // thread that starts the process, which is therefore held during the run: it must outlive the child for Pdeathsig.
+// Where a quota (or GOMAXPROCS) allows fewer cores than there are, the share is of the quota and not of certain cores.
 func startOnCores(cmd *exec.Cmd, w, workers int) error {
 	runtime.LockOSThread()
 	var all unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &all); err != nil || workers < 2 || all.Count() < workers {
+	if err := unix.SchedGetaffinity(0, &all); err != nil || workers < 2 {
+		return cmd.Start()
+	}
+	if allowed := runtime.GOMAXPROCS(0); allowed < all.Count() {
+		cmd.Env = append(cmd.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(1, allowed/workers)))
+		return cmd.Start()
+	}
+	if all.Count() < workers {
 		return cmd.Start()
 	}
 	var share unix.CPUSet

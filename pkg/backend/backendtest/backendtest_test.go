@@ -1,8 +1,11 @@
 package backendtest
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"palimpsest/pkg/backend"
@@ -62,5 +65,40 @@ func TestOpenInFolderNamedCUDA(t *testing.T) {
 	defer b.Finalize()
 	if choice.Name != "user" || len(choice.Failed) > 0 {
 		t.Errorf("opened %s after %q", choice.Name, choice.Failed)
+	}
+}
+
+// threadsOf is where this test binary is to open XLA and print how many threads of each name it has.
+const threadsOf = "PALIMPSEST_TEST_THREADS"
+
+// XLA has as many threads as the environment variable says by which package backend passes on a quota of processors; of
+// itself it counts the machine's. It never has fewer than four.
+func TestXLAThreadsFollowTheQuota(t *testing.T) {
+	if !backend.XLABuilt || !backend.CPU.Supported() || os.Getenv(compute.ConfigEnvVar) != "" {
+		t.Skip("no XLA plugin for this machine, or another backend asked for")
+	}
+	Open(t)
+	if os.Getenv(threadsOf) != "" {
+		names, err := filepath.Glob("/proc/self/task/*/comm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if text, err := os.ReadFile(name); err == nil { // else the thread has ended
+				fmt.Print("thread ", string(text))
+			}
+		}
+		return
+	}
+	for _, n := range []int{5, 9} {
+		cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), threadsOf+"=1", fmt.Sprintf("PJRT_NPROC=%d", n))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if got := strings.Count(string(out), "thread tf_XLAEigen"); got != n {
+			t.Errorf("with a quota of %d, XLA has %d threads:\n%s", n, got, out)
+		}
 	}
 }
