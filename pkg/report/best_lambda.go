@@ -3,12 +3,10 @@ package report
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/pkg/errors"
-	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/stat"
 
 	"palimpsest/pkg/results"
 )
@@ -24,13 +22,10 @@ type BestLambdas struct {
 // BestLambdaRow is one line of a sweep.
 type BestLambdaRow struct {
 	Line  SweepLine
-	Seeds []uint64 // those that have every λ
-	// Best is the λ tried of the lowest mean FID over the seeds; its interval is of the bootstrap over seeds, which are drawn
-	// with replacement for all λ alike: below two seeds there is none. Few seeds have few different draws, so that an
-	// interval of one value says that all of them agree and no more.
-	Best  Interval
-	Share float64 // of draws with the same best λ; NaN below two seeds
-	FID   Stat    // at the best λ
+	Seeds []uint64  // those that have every λ
+	Best  float64   // the λ tried of the lowest mean FID over the seeds
+	Level []float64 // the other λ, increasing, that are not told apart from it by their FID ([Difference]); none below two seeds
+	FID   Stat      // at the best λ
 
 	// Reduced is the best λ below 1, Plain is λ = 1; NaN and zero where the line has none. The reduced λ is chosen by the same
 	// FID that it is then compared by, which favours it the more, the more were tried.
@@ -40,7 +35,7 @@ type BestLambdaRow struct {
 	ReducedCopies, PlainCopies      Stat // of buffer images, in per cent
 	DifferenceFID, DifferenceCopies Difference
 
-	drawn []float64 // the best λ in every draw
+	fids []Stat // final FID at each λ
 }
 
 // BestLambda finds the best λ of every line of a sweep ([NewSweep]). It is an error if no line has a seed with all its λ.
@@ -66,70 +61,35 @@ func BestLambda(runs []*results.Run, strategy string) (*BestLambdas, error) {
 
 // newBestRow finds the best λ of a line, whose FID b holds by λ.
 func newBestRow(line SweepLine, b blocks) BestLambdaRow {
-	r := BestLambdaRow{Line: line, Seeds: b.seeds, Share: math.NaN(), Reduced: math.NaN()}
-	mean := make([][]float64, len(line.Lambdas)) // by λ and seed
-	for k := range mean {
-		for s := range b.seeds {
-			mean[k] = append(mean[k], stat.Mean(b.values[k][s], nil))
-		}
+	r := BestLambdaRow{Line: line, Seeds: b.seeds, Reduced: math.NaN()}
+	for k := range line.Lambdas {
+		r.fids = append(r.fids, b.bySeed(k))
 	}
-	best := func(seeds []int) int {
-		sums := make([]float64, len(mean))
-		for k := range mean {
-			for _, s := range seeds {
-				sums[k] += mean[k][s]
-			}
-		}
-		return floats.MinIdx(sums)
+	at := slices.IndexFunc(r.fids, func(s Stat) bool {
+		return !slices.ContainsFunc(r.fids, func(o Stat) bool { return o.Mean < s.Mean })
+	})
+	r.Best, r.FID = line.Lambdas[at], r.fids[at]
+	copies := func(k int) Stat {
+		return overRuns(slices.DeleteFunc(slices.Clone(line.Methods[k].Runs), func(run *results.Run) bool { return !slices.Contains(b.seeds, run.Seed) }), copiesOf)
 	}
-	every := make([]int, len(b.seeds))
-	for s := range every {
-		every[s] = s
-	}
-	at := best(every)
-	if len(b.seeds) > 1 {
-		random := rand.New(rand.NewPCG(1, 0))
-		same := 0
-		for range resamples {
-			seeds := make([]int, len(b.seeds))
-			for s := range seeds {
-				seeds[s] = random.IntN(len(seeds))
-			}
-			k := best(seeds)
-			if k == at {
-				same++
-			}
-			r.drawn = append(r.drawn, line.Lambdas[k])
-		}
-		r.Share = float64(same) / resamples
-	}
-	r.Best = percentiles(line.Lambdas[at], r.drawn)
-	over := func(k int, of func(*results.Run) float64) Stat {
-		var values []float64
-		for _, run := range line.Methods[k].Runs {
-			if slices.Contains(b.seeds, run.Seed) {
-				values = append(values, of(run))
-			}
-		}
-		return NewStat(values)
-	}
-	r.FID = over(at, FinalOf(FID).Of)
 	reduced, plain := -1, -1
 	for k, lambda := range line.Lambdas {
+		if d := Compare(r.fids[k], r.FID); k != at && d.Tested() && d.Sign() == 0 {
+			r.Level = append(r.Level, lambda)
+		}
 		switch {
 		case lambda == 1:
 			plain = k
 		case lambda < 1:
 			r.Tried++
-			if reduced < 0 || floats.Sum(mean[k]) < floats.Sum(mean[reduced]) {
+			if reduced < 0 || r.fids[k].Mean < r.fids[reduced].Mean {
 				reduced = k
 			}
 		}
 	}
 	if reduced >= 0 && plain >= 0 {
 		r.Reduced = line.Lambdas[reduced]
-		r.ReducedFID, r.PlainFID = over(reduced, FinalOf(FID).Of), over(plain, FinalOf(FID).Of)
-		r.ReducedCopies, r.PlainCopies = over(reduced, copiesOf), over(plain, copiesOf)
+		r.ReducedFID, r.PlainFID, r.ReducedCopies, r.PlainCopies = r.fids[reduced], r.fids[plain], copies(reduced), copies(plain)
 		r.DifferenceFID, r.DifferenceCopies = Compare(r.ReducedFID, r.PlainFID), Compare(r.ReducedCopies, r.PlainCopies)
 	}
 	return r
@@ -140,7 +100,7 @@ func (r BestLambdaRow) compared() bool { return !math.IsNaN(r.Reduced) }
 
 // edge says at which end of those tried the best λ is: -1, 1, or 0 for neither.
 func (r BestLambdaRow) edge() int {
-	switch r.Best.Value {
+	switch r.Best {
 	case r.Line.Lambdas[0]:
 		return -1
 	case r.Line.Lambdas[len(r.Line.Lambdas)-1]:
@@ -149,14 +109,29 @@ func (r BestLambdaRow) edge() int {
 	return 0
 }
 
-// lambdaText writes a best λ with its interval and a mark where it is at an end of those tried: "≤0.1", "≥3".
+// lambdaText writes a best λ with a mark where it is at an end of those tried: "≤0.1", "≥3".
 func (r BestLambdaRow) lambdaText() string {
-	mark := map[int]string{-1: "≤", 0: "", 1: "≥"}[r.edge()]
-	text := mark + shortNumber(r.Best.Value)
-	if !math.IsNaN(r.Best.Low) {
-		text += fmt.Sprintf(" [%s, %s]", shortNumber(r.Best.Low), shortNumber(r.Best.High))
+	return map[int]string{-1: "≤", 0: "", 1: "≥"}[r.edge()] + shortNumber(r.Best)
+}
+
+// levelText lists the λ that are not told apart from the best.
+func (r BestLambdaRow) levelText() string {
+	switch {
+	case len(r.Seeds) < 2:
+		return missing
+	case len(r.Level) == 0:
+		return "none"
 	}
-	return text
+	return lambdaList(r.Level)
+}
+
+// lambdaList writes coefficients with blanks between them.
+func lambdaList(lambdas []float64) string {
+	parts := make([]string, len(lambdas))
+	for i, l := range lambdas {
+		parts[i] = shortNumber(l)
+	}
+	return strings.Join(parts, " ")
 }
 
 // Table holds a row a line.
@@ -164,29 +139,28 @@ func (b *BestLambdas) Table() *Table {
 	t := &Table{Head: "setting"}
 	columns := []Column{
 		{Head: "λ tried", Long: "Rehearsal coefficients above 0 that were run."},
-		{Head: "best λ", Long: "The λ tried of the lowest final FID, with its interval over seeds."},
-		{Head: "share of draws", Unit: "%", Long: "Draws of seeds in which that λ is the best."},
+		{Head: "best λ", Long: "The λ tried of the lowest mean final FID."},
+		{Head: "not told apart from it", Long: "Other λ whose final FID the seeds do not tell apart from the best one's."},
 		{Head: "FID at it", Arrow: "↓", Long: "After the last task, averaged over all tasks."},
 		{Head: "best λ < 1", Long: "The best of the reduced λ."},
 		{Head: "its FID", Arrow: "↓", Long: "Final FID at the best reduced λ."},
 		{Head: "FID at λ = 1", Arrow: "↓", Long: "Final FID of plain rehearsal."},
+		{Head: "difference", Long: "FID of the best reduced λ less that of λ = 1 on the same seeds, with its 95 % t interval."},
+		{Head: "p", Long: "Of that difference, by Student's t on the differences seed by seed."},
 		{Head: "its copies", Unit: "%", Long: "Share of final samples that copy a buffer image, at the best reduced λ."},
 		{Head: "copies at λ = 1", Unit: "%", Long: "Share of final samples that copy a buffer image, of plain rehearsal."},
 		{Head: "rows a step", Long: "New images and replayed ones in a training step; their sum is what a step costs."},
 	}
 	for _, r := range b.Rows {
 		t.Rows = append(t.Rows, b.Sweep.title(r.Line))
-		tried := ""
-		for k, lambda := range r.Line.Lambdas {
-			if k > 0 {
-				tried += " "
-			}
-			tried += shortNumber(lambda)
+		difference, p := Cell{missing, math.NaN()}, Cell{missing, math.NaN()}
+		if r.compared() {
+			difference, p = Cell{r.DifferenceFID.Format(1), r.DifferenceFID.Value}, Cell{bareProbability(r.DifferenceFID.P), r.DifferenceFID.P}
 		}
 		for k, c := range []Cell{
-			{tried, float64(len(r.Line.Lambdas))}, {r.lambdaText(), r.Best.Value}, {number(100*r.Share, 0), r.Share},
+			{lambdaList(r.Line.Lambdas), float64(len(r.Line.Lambdas))}, {r.lambdaText(), r.Best}, {r.levelText(), float64(len(r.Level))},
 			{r.FID.Format(1), r.FID.Mean}, {number(r.Reduced, 2), r.Reduced}, {r.ReducedFID.Format(1), r.ReducedFID.Mean},
-			{r.PlainFID.Format(1), r.PlainFID.Mean}, {r.ReducedCopies.Format(1), r.ReducedCopies.Mean}, {r.PlainCopies.Format(1), r.PlainCopies.Mean},
+			{r.PlainFID.Format(1), r.PlainFID.Mean}, difference, p, {r.ReducedCopies.Format(1), r.ReducedCopies.Mean}, {r.PlainCopies.Format(1), r.PlainCopies.Mean},
 			{fmt.Sprintf("%d + %d", r.Line.Fresh, r.Line.Rows), float64(r.Line.Fresh + r.Line.Rows)},
 		} {
 			columns[k].Cells = append(columns[k].Cells, c)
@@ -206,10 +180,10 @@ func (b *BestLambdas) notes() []string {
 	out := []string{"≤ or ≥: the best λ is the least or the greatest tried, so a better one may lie beyond.",
 		"The best reduced λ is chosen by the FID it is compared by, which favours it against λ = 1."}
 	if most > 1 {
-		out = append(out, fmt.Sprintf("Brackets: 95 %% percentile bootstrap over seeds, %d draws, the same seeds for every λ. ± is the sample standard deviation over %s. "+
-			"So few seeds have few different draws: an interval of one value says that they agree, not that it is certain.", resamples, seeds(most)))
+		out = append(out, fmt.Sprintf("± is the sample standard deviation over %s.", seeds(most)), RuleNote,
+			fmt.Sprintf("Each of the %d settings is judged by itself: were no λ better than another, about one verdict in twenty would still be decided, by chance.", len(b.Rows)))
 	} else {
-		out = append(out, "One seed: the spread between seeds is unknown.")
+		out = append(out, "One seed: the spread between seeds is unknown and nothing is decided.")
 	}
 	if len(b.Left) > 0 {
 		out = append(out, "Left out, as no seed has all their λ: "+list(b.Left)+".")

@@ -10,18 +10,19 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Figure shows a row a line: the best λ with its interval over seeds, among those tried, and by how much FID and copies of
+// Figure shows a row a line: the best λ and those not told apart from it, among those tried, and by how much FID and copies of
 // the best λ below 1 differ from those of λ = 1.
 func (b *BestLambdas) Figure() Figure {
 	n := len(b.Rows)
 	names, best := make([]string, n), make([]Interval, n)
-	fids, copies := make([]Stat, n), make([]Stat, n)
+	fids, copies := make([]Difference, n), make([]Difference, n)
 	var tried []float64
 	for i, r := range b.Rows {
-		names[i], best[i] = b.Sweep.title(r.Line), r.Best
-		fids[i], copies[i] = NewStat(nil), NewStat(nil)
+		alike := append(slices.Clone(r.Level), r.Best)
+		names[i], best[i] = b.Sweep.title(r.Line), Interval{r.Best, slices.Min(alike), slices.Max(alike)}
+		fids[i], copies[i] = undecided(math.NaN(), ""), undecided(math.NaN(), "")
 		if r.compared() {
-			fids[i], copies[i] = r.DifferenceFID.stat(), r.DifferenceCopies.stat()
+			fids[i], copies[i] = r.DifferenceFID, r.DifferenceCopies
 		}
 		tried = append(tried, r.Line.Lambdas...)
 	}
@@ -40,20 +41,19 @@ func (b *BestLambdas) Figure() Figure {
 	panels := []*plot.Plot{first}
 	for _, c := range []struct {
 		title  string
-		values []Stat
+		values []Difference
 	}{{"FID, less that of λ = 1", fids}, {"copies in points, less those of λ = 1", copies}} {
 		p := newPanel(c.title, "", "")
 		intervals, colours := make([]Interval, n), make([]look, n)
 		known := false
-		for i, s := range c.values {
-			known = known || s.Known()
-			intervals[i] = Interval{s.Mean, s.Mean - s.Std, s.Mean + s.Std}
+		for i, d := range c.values {
+			known = known || !math.IsNaN(d.Value)
+			intervals[i] = d.interval()
 			colours[i] = look{colour: grey, glyph: draw.CircleGlyph{}}
-			switch {
-			case !s.HasSpread() || math.Abs(s.Mean) <= s.Std:
-			case s.Mean < 0:
+			switch d.Sign() {
+			case -1:
 				colours[i].colour = others[0]
-			default:
+			case 1:
 				colours[i].colour = vermilion
 			}
 		}
@@ -70,17 +70,9 @@ func (b *BestLambdas) Figure() Figure {
 	for _, p := range panels {
 		p.Y.Min, p.Y.Max = -0.5, float64(n)-0.5
 	}
-	caption := "Left: the λ of the lowest final FID, with its 95 % interval over seeds, among those tried (strokes); at an end of them the best may lie beyond. " +
-		"Right: the best λ below 1 against λ = 1, ± the spread between single runs; blue is lower, orange higher, grey within the spread."
+	caption := "Left: the λ of the lowest mean final FID among those tried (strokes), the bar reaching over those not told apart from it; at an end of them the best may lie beyond. " +
+		"Right: the best λ below 1 against λ = 1 on the same seeds, with the 95 % interval of Student's t; blue is lower, orange higher, grey not told apart."
 	return namedRows("The best λ of "+b.Sweep.Strategy, caption, names, panels, rowLayout{margin: 4, left: 220, panel: 240, pad: 24, right: 12})
-}
-
-// stat is a difference with its spread as a deviation; without a spread, one of a single seed.
-func (d Difference) stat() Stat {
-	if math.IsNaN(d.Value) {
-		return NewStat(nil)
-	}
-	return Stat{d.Value, d.Spread, 2}
 }
 
 // stroke is a short upright line.

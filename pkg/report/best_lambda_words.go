@@ -3,10 +3,11 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Sentences answers from the numbers alone: is a reduced λ better than plain rehearsal, does it copy less, and how does the
-// best λ move with buffer, rows, number of tasks and of steps? Differences within the spread over seeds decide nothing.
+// best λ move with buffer, rows, number of tasks and of steps? What is told apart is so by the rule of [Difference].
 func (b *BestLambdas) Sentences() []string {
 	out := append([]string{b.betterSentence()}, b.lines(BestLambdaRow.betterWords)...)
 	out = append(out, b.copiesSentence())
@@ -29,16 +30,16 @@ func (b *BestLambdas) lines(words func(BestLambdaRow) string) []string {
 	return out
 }
 
-// counts sorts differences into those below and above 0 by more than the spread, those level, and those that a single
-// seed leaves open.
+// counts sorts differences into those told apart from 0, below and above it, those not told apart, and those that the seeds
+// cannot decide.
 type counts struct{ below, level, above, open int }
 
 func (c *counts) add(d Difference) {
 	switch {
 	case math.IsNaN(d.Value):
-	case math.IsNaN(d.Spread):
+	case !d.Tested():
 		c.open++
-	case d.Level():
+	case d.Sign() == 0:
 		c.level++
 	case d.Value < 0:
 		c.below++
@@ -52,8 +53,6 @@ func (c counts) all() int { return c.below + c.level + c.above + c.open }
 // answer is what the counts say of a yes-or-no question.
 func (c counts) answer() string {
 	switch {
-	case c.open == c.all():
-		return "one seed does not say"
 	case c.below > 0 && c.above == 0 && c.level == 0:
 		return "yes"
 	case c.below > 0 && c.above == 0:
@@ -66,9 +65,9 @@ func (c counts) answer() string {
 
 // shares writes in how many settings a difference was which way, after "is lower".
 func (c counts) shares() string {
-	text := fmt.Sprintf("in %d of %d settings, higher in %d and level in %d", c.below, c.all(), c.above, c.level)
+	text := fmt.Sprintf("in %d of %d settings, higher in %d and not told apart in %d", c.below, c.all(), c.above, c.level)
 	if c.open > 0 {
-		text += fmt.Sprintf("; %d of one seed are open", c.open)
+		text += fmt.Sprintf("; %d are not decided", c.open)
 	}
 	return text
 }
@@ -85,9 +84,9 @@ func (b *BestLambdas) betterSentence() string {
 		return "Is a reduced λ better? No setting was run with both λ = 1 and one below, so that cannot be said."
 	}
 	if c.open == c.all() {
-		return "Is a reduced λ better? One seed does not say: the spread between seeds is unknown."
+		return "Is a reduced λ better? Not decided: one seed does not say."
 	}
-	return fmt.Sprintf("Is a reduced λ better than λ = 1? %s: by more than the spread over seeds, the FID of the best λ below 1 is lower %s.",
+	return fmt.Sprintf("Is a reduced λ better than λ = 1? %s: by the paired t (p < 0.05) the FID of the best λ below 1 is lower %s.",
 		upperFirst(c.answer()), c.shares())
 }
 
@@ -103,9 +102,9 @@ func (b *BestLambdas) copiesSentence() string {
 		return "Does a reduced λ copy less? Copies of buffer images were not measured at both λ = 1 and one below, so that cannot be said."
 	}
 	if c.open == c.all() {
-		return "Does a reduced λ copy less? One seed does not say: the spread between seeds is unknown."
+		return "Does a reduced λ copy less? Not decided: one seed does not say."
 	}
-	return fmt.Sprintf("Does a reduced λ copy less than λ = 1? %s: by more than the spread over seeds, the share of samples that copy a buffer image is lower %s.",
+	return fmt.Sprintf("Does a reduced λ copy less than λ = 1? %s: by the paired t (p < 0.05) the share of samples that copy a buffer image is lower %s.",
 		upperFirst(c.answer()), c.shares())
 }
 
@@ -127,16 +126,12 @@ func (r BestLambdaRow) copiesWords() string {
 	if !r.compared() || math.IsNaN(d.Value) {
 		return ""
 	}
-	word := "more by "
-	if d.Value < 0 {
-		word = "fewer by "
+	words := d.words("fewer", "more", " points", 1)
+	if d.Low == 0 && d.High == 0 {
+		words = "the same in every seed"
 	}
-	word += size(d.Value) + " points"
-	if d.Level() {
-		word = "level"
-	}
-	return fmt.Sprintf("%s %% of the samples at λ = %s copy a buffer image, %s %% at λ = 1: %s, %s.",
-		r.ReducedCopies.Format(1), shortNumber(r.Reduced), r.PlainCopies.Format(1), word, d.Grade(1))
+	return fmt.Sprintf("%s %% of the samples at λ = %s copy a buffer image, %s %% at λ = 1: %s.",
+		r.ReducedCopies.Format(1), shortNumber(r.Reduced), r.PlainCopies.Format(1), words)
 }
 
 // moves says how the best λ changes between lines that differ in one thing alone, neighbours in it.
@@ -175,29 +170,36 @@ func differInOne(a, b SweepLine) bool {
 		(a.Variant == b.Variant || a.Buffer == b.Buffer)
 }
 
-// move compares the best λ of two lines. Their draws are of the same seeds, in the same order, where both have as many.
+// move compares the best λ of two lines: whether what FID gains from the one λ to the other changes between them. Both λ are
+// chosen by the same FID, which favours a change.
 func (b *BestLambdas) move(low, high BestLambdaRow) string {
 	text := fmt.Sprintf("From %s to %s the best λ ", b.Sweep.title(low.Line), b.Sweep.title(high.Line))
-	if low.Best.Value == high.Best.Value {
-		text += "stays at " + shortNumber(low.Best.Value)
-	} else {
-		text += fmt.Sprintf("goes from %s to %s", low.lambdaText(), high.lambdaText())
+	if low.Best == high.Best {
+		return text + "stays at " + shortNumber(low.Best) + "."
 	}
-	if len(low.drawn) == 0 || len(high.drawn) == 0 {
-		return text + "; one seed does not say how sure that is."
+	text += fmt.Sprintf("goes from %s to %s", low.lambdaText(), high.lambdaText())
+	gain := func(r BestLambdaRow) (Stat, bool) { // from the λ best in low to the one best in high
+		from, to := slices.Index(r.Line.Lambdas, low.Best), slices.Index(r.Line.Lambdas, high.Best)
+		if from < 0 || to < 0 {
+			return Stat{}, false
+		}
+		return r.fids[to].minus(r.fids[from]), true
 	}
-	ratios := make([]float64, len(low.drawn))
-	for k := range ratios {
-		ratios[k] = math.Log(high.drawn[k] / low.drawn[k])
+	atLow, both := gain(low)
+	atHigh, also := gain(high)
+	if !both || !also {
+		return text + "; not both of these were tried in both, so that is not tested."
 	}
-	ratio := percentiles(math.Log(high.Best.Value/low.Best.Value), ratios)
+	d := Compare(atHigh, atLow)
 	switch {
-	case !ratio.Excludes(0) && low.Best.Value == high.Best.Value:
-		return text + "."
-	case !ratio.Excludes(0):
-		return text + ", which these seeds do not tell apart from staying."
-	case ratio.Value > 0:
-		return text + ": it rises in at least 95 % of draws of the seeds."
+	case !d.Tested():
+		return text + "; " + d.Rule() + "."
+	case d.Sign() == 0:
+		return fmt.Sprintf("%s, not told apart from staying (%s).", text, d.Rule())
 	}
-	return text + ": it falls in at least 95 % of draws of the seeds."
+	word := "rises"
+	if high.Best < low.Best {
+		word = "falls"
+	}
+	return fmt.Sprintf("%s: it %s, the FID of the second less that of the first going from %s to %s (%s).", text, word, fid(atLow), fid(atHigh), d.Rule())
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -40,6 +39,7 @@ func NewOutside(runs []*results.Run) ([]*Outside, error) {
 	var out []*Outside
 	for _, o := range kept[0].Outside[1:] {
 		c := &Outside{Inside: kept[0].Outside[0].Dataset, Outside: o.Dataset}
+		var seeds []uint64
 		var in, outer, fewer, auroc []float64
 		for _, r := range kept {
 			i := slices.IndexFunc(r.Outside, func(x results.OutsideBPD) bool { return x.Dataset == c.Outside })
@@ -50,12 +50,12 @@ func NewOutside(runs []*results.Run) ([]*Outside, error) {
 			if len(a) == 0 || len(b) == 0 {
 				return nil, errors.Errorf("report: run %s has no bits by image of %s or %s", r.Name, c.Inside, c.Outside)
 			}
-			c.Runs = append(c.Runs, r)
+			c.Runs, seeds = append(c.Runs, r), append(seeds, r.Seed)
 			c.inside, c.outside = append(c.inside, a...), append(c.outside, b...)
 			in, outer = append(in, stat.Mean(a, nil)), append(outer, stat.Mean(b, nil))
 			fewer, auroc = append(fewer, shareBelow(b, median(a))), append(auroc, areaUnderROC(b, a))
 		}
-		c.InsideBPD, c.OutsideBPD, c.Fewer, c.AUROC = NewStat(in), NewStat(outer), NewStat(fewer), NewStat(auroc)
+		c.InsideBPD, c.OutsideBPD, c.Fewer, c.AUROC = SeedStat(seeds, in), SeedStat(seeds, outer), SeedStat(seeds, fewer), SeedStat(seeds, auroc)
 		out = append(out, c)
 	}
 	return out, nil
@@ -93,11 +93,11 @@ func areaUnderROC(positives, negatives []float64) float64 {
 // Sentence says which set gets fewer bits.
 func (o *Outside) Sentence() string {
 	d := Compare(o.OutsideBPD, o.InsideBPD)
-	numbers := fmt.Sprintf("%s bits/dim against %s", o.OutsideBPD.Format(3), o.InsideBPD.Format(3))
+	numbers := fmt.Sprintf("%s bits/dim against %s; %s", o.OutsideBPD.Format(3), o.InsideBPD.Format(3), d.Rule())
 	var text string
 	switch {
-	case d.Level():
-		text = fmt.Sprintf("Trained on %s, the networks give images of %s, which they never saw, as many bits within the spread over seeds (%s).", o.Inside, o.Outside, numbers)
+	case d.Sign() == 0:
+		text = fmt.Sprintf("Trained on %s, the networks give images of %s, which they never saw, bits that these seeds do not tell apart from those of %s (%s).", o.Inside, o.Outside, o.Inside, numbers)
 	case d.Value < 0:
 		text = fmt.Sprintf("Trained on %s, the networks give images of %s, which they never saw, fewer bits (%s): by likelihood the strange set is the likelier one.", o.Inside, o.Outside, numbers)
 	default:
@@ -116,7 +116,7 @@ func (o *Outside) Sentence() string {
 
 // Table holds the comparison, a row a set.
 func (o *Outside) Table() *Table {
-	unknown := Stat{math.NaN(), math.NaN(), 0}
+	unknown := NewStat(nil)
 	return &Table{Head: "test images of", Rows: []string{o.Inside + " (trained on)", o.Outside},
 		Sections: []Section{{"Likelihood out of distribution", []Column{
 			statColumn("BPD", "", "bits/dim", "Mean over images.", 3, 3, []Stat{o.InsideBPD, o.OutsideBPD}),

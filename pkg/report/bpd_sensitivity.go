@@ -231,14 +231,15 @@ func (s *Sensitivity) Sentences(methods ...Method) []string {
 		text := fmt.Sprintf("%s: BPD %s", r.Name, r.DBPD.signed(3))
 		if r.DFID.Known() {
 			text += ", FID " + r.DFID.signed(1)
-			switch {
-			case !r.DFID.HasSpread():
-			case math.Abs(r.DFID.Mean) <= math.Max(r.DFID.Std, 0.05): // less than the digit shown
-				text += ": the samples stay as good within the spread over seeds"
-			case r.DFID.Mean > 0:
-				text += ": the samples get worse"
+			switch d := r.DFID.FromZero(); {
+			case !d.Tested():
+				text += " (" + d.Rule() + ")"
+			case d.Sign() == 0 || math.Abs(d.Value) <= 0.05: // less than the digit shown
+				text += fmt.Sprintf(": the samples are not told apart (%s)", d.Rule())
+			case d.Value > 0:
+				text += fmt.Sprintf(": the samples get worse (%s)", d.Rule())
 			default:
-				text += ": the samples get better"
+				text += fmt.Sprintf(": the samples get better (%s)", d.Rule())
 			}
 		} else if r.Images != "" {
 			text += "; FID does not compare"

@@ -221,7 +221,7 @@ func LossCurve(methods []Method) Figure {
 					values = append(values, r.Losses[i].Loss)
 				}
 			}
-			c.x, c.y = append(c.x, float64(point.Step)), append(c.y, Stat{NewStat(values).Mean, math.NaN(), 1})
+			c.x, c.y = append(c.x, float64(point.Step)), append(c.y, Stat{Mean: NewStat(values).Mean, Std: math.NaN(), N: 1})
 		}
 		curves = append(curves, c)
 	}

@@ -96,8 +96,8 @@ func (d *Dynamics) DriftFindings() ([]string, error) {
 		}
 		least, most := lowestHighest(by)
 		difference := Compare(by[least], by[most])
-		out = append(out, fmt.Sprintf("%s: representations of the old tasks moved most at %s (CKA %s) and least at %s (%s); the difference of %s is %s.",
-			label, ranges[least].name, by[least].Format(2), ranges[most].name, by[most].Format(2), number(math.Abs(difference.Value), 2), difference.Grade(2)))
+		out = append(out, fmt.Sprintf("%s: representations of the old tasks moved most at %s (CKA %s) and least at %s (%s); the two ranges: %s.",
+			label, ranges[least].name, by[least].Format(2), ranges[most].name, by[most].Format(2), difference.words("apart", "apart", "", 2)))
 	}
 	return out, nil
 }

@@ -233,13 +233,17 @@ func overSeeds[T any](seeds []T, of func(T) ([]float64, error)) ([]Stat, error) 
 		}
 		all = append(all, values)
 	}
+	places := make([]uint64, len(all)) // the values of one place are of one run, so they pair
+	for k := range places {
+		places[k] = uint64(k)
+	}
 	out := make([]Stat, len(all[0]))
 	for i := range out {
 		column := make([]float64, len(all))
 		for k := range all {
 			column[k] = all[k][i]
 		}
-		out[i] = NewStat(column)
+		out[i] = SeedStat(places, column)
 	}
 	return out, nil
 }

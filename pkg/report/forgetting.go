@@ -150,7 +150,7 @@ func (d *Dynamics) ForgettingFindings() ([]string, error) {
 		text := fmt.Sprintf("%s: against its level just learned, the loss of the old tasks ends at %s for %s, the most, and at %s for %s, the least",
 			label, signed(by[worst]), ranges[worst].name, signed(by[least]), ranges[least].name)
 		difference := Compare(by[worst].Times(100), by[least].Times(100))
-		out = append(out, fmt.Sprintf("%s; the difference of %s points is %s.", text, number(difference.Value, 0), difference.Grade(0)))
+		out = append(out, fmt.Sprintf("%s; the two ranges: %s.", text, difference.words("apart", "apart", " points", 0)))
 	}
 	return out, nil
 }

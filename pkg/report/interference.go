@@ -133,14 +133,16 @@ func (d *Dynamics) InterferenceFindings() ([]string, error) {
 		}
 		least, most := lowestHighest(cosine)
 		c := cosine[least]
-		word := "they neither agree nor conflict beyond the spread"
+		test := c.FromZero()
+		word := "not told apart from 0"
 		switch {
-		case c.HasSpread() && math.Abs(c.Mean) <= c.Std:
+		case test.Tested() && test.Sign() == 0:
 		case c.Mean < 0:
 			word = "they conflict: learning the new undoes the old"
 		case c.Mean > 0:
 			word = "they still agree"
 		}
+		word += "; " + test.Rule()
 		out = append(out, fmt.Sprintf("%s: gradients of old and new tasks agree least at %s, with a cosine of %s (%s), where halves of the same images reach %s and %s; most at %s, with %s.",
 			label, ranges[least].name, c.Format(2), word, old[least].Format(2), young[least].Format(2), ranges[most].name, cosine[most].Format(2)))
 	}

@@ -12,9 +12,9 @@ import (
 
 // How a claim stands on a study.
 const (
-	Agrees     = "agrees"         // the interval of the difference lies on the claimed side of 0
-	Disagrees  = "does not agree" // it lies on the other side
-	Undecided  = "undecided"      // it holds 0, or one seed gives none
+	Agrees     = "agrees"         // the difference is told apart from 0 on the claimed side
+	Disagrees  = "does not agree" // on the other side
+	Undecided  = "undecided"      // it is not told apart from 0
 	NotStudied = "not studied"    // a method of the two has no such number in the study
 )
 
@@ -36,10 +36,9 @@ type LedgerRow struct {
 // JudgedClaim is one claim of a paper beside the runs.
 type JudgedClaim struct {
 	Claim         cl.Claim
-	Verdict       string   // [Agrees] and the others
-	Better, Worse string   // the labels compared: of a strategy with several settings the best of them by the metric
-	Difference    Interval // of the claimed better one less the other, by [PairedDifference]; negative agrees
-	Seeds         int
+	Verdict       string     // [Agrees] and the others
+	Better, Worse string     // the labels compared: of a strategy with several settings the best of them by the metric
+	Difference    Difference // of the claimed better one less the other; negative agrees
 }
 
 // Cards reads the cards of the strategies of methods that have one.
@@ -106,19 +105,9 @@ func judge(c cl.Claim, methods []Method) (JudgedClaim, error) {
 		if !ok || !also {
 			continue
 		}
-		d, seeds, err := PairedDifference(better, worse, n)
-		if err != nil { // no seed in common
-			continue
-		}
-		out.Better, out.Worse, out.Difference, out.Seeds = better.Label, worse.Label, d, seeds
-		switch {
-		case !d.Excludes(0):
-			out.Verdict = Undecided
-		case d.Value < 0:
-			out.Verdict = Agrees
-		default:
-			out.Verdict = Disagrees
-		}
+		d := Compare(better.Over(n.Of), worse.Over(n.Of))
+		out.Better, out.Worse, out.Difference = better.Label, worse.Label, d
+		out.Verdict = map[int]string{-1: Agrees, 0: Undecided, 1: Disagrees}[d.Sign()]
 		return out, nil
 	}
 	return out, nil
@@ -149,7 +138,7 @@ func (j JudgedClaim) Text() string {
 	if j.Claim.Metric == cl.MetricForgetting {
 		what = ForgettingOf(FID).Name()
 	}
-	return text + fmt.Sprintf("; %s of %s less that of %s: %s, %s", what, j.Better, j.Worse, j.Difference.Format(1), seeds(j.Seeds))
+	return text + fmt.Sprintf("; %s of %s less that of %s: %s, %s", what, j.Better, j.Worse, j.Difference.Format(1), j.Difference.Rule())
 }
 
 // Markdown writes the ledger as one table with its notes.
@@ -174,8 +163,9 @@ func (l *Ledger) Markdown() string {
 // notes says how claims were judged and counts them.
 func (l *Ledger) notes() []string {
 	out := []string{l.Summary(),
-		fmt.Sprintf("A claim agrees, or does not, where the 95 %% interval of the difference leaves 0 out (paired hierarchical bootstrap of seeds and their tasks, %d draws); a strategy with several settings is taken at the best of them. ", resamples) +
-			"The runs are smaller than those of the papers, with another network, data set and number of steps: a claim that does not agree here may hold there."}
+		RuleNote + " A claim agrees, or does not, where the difference is told apart from 0, each claim by itself: were there no differences at all, about one in " +
+			"twenty would still be decided, by chance. A strategy with several settings is taken at the best of them.",
+		"The runs are smaller than those of the papers, with another network, data set and number of steps: a claim that does not agree here may hold there."}
 	if len(l.Left) > 0 {
 		out = append(out, "Without a card of their own: "+list(l.Left)+".")
 	}

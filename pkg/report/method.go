@@ -95,11 +95,16 @@ func token(text string) (first, rest string) {
 
 // Over summarises f over the method's runs.
 func (g Method) Over(f func(*results.Run) float64) Stat {
-	values := make([]float64, len(g.Runs))
-	for i, r := range g.Runs {
-		values[i] = f(r)
+	return overRuns(g.Runs, f)
+}
+
+// overRuns summarises f over runs of one setting.
+func overRuns(runs []*results.Run, f func(*results.Run) float64) Stat {
+	seeds, values := make([]uint64, len(runs)), make([]float64, len(runs))
+	for i, r := range runs {
+		seeds[i], values[i] = r.Seed, f(r)
 	}
-	return NewStat(values)
+	return SeedStat(seeds, values)
 }
 
 // Matrix returns R[i][j] of the method: metric m after task i on task j, over seeds.

@@ -43,7 +43,7 @@ func Pareto(methods []Method, quality Number, prices ...Price) (Figure, error) {
 		row = append(row, pricePanel(all, quality, price, levels, len(row) == 0))
 	}
 	caption := "Numbers are methods, below; blue squares and bold names are on a front: none is both as cheap and as good. " +
-		bandNote(methods) + "Fronts are of means, so that one within the spread of the next may have its place by chance."
+		bandNote(methods) + "Fronts are of means: neighbours on one need not be told apart by these seeds."
 	if slices.ContainsFunc(pricesOr(prices), func(p Price) bool { return p.Name == PriceCompute.Name }) {
 		caption += " Compute: all rows put through a network while learning, a training row counting three, as multiples of fine-tuning on the fresh rows."
 	}
@@ -79,7 +79,7 @@ func pricePanel(all []PricedMethod, quality Number, price Price, levels []level,
 		curves = append(curves, curve{y: []Stat{m.Quality}})
 	}
 	for _, l := range levels {
-		curves = append(curves, curve{y: []Stat{{l.at, math.NaN(), 1}}})
+		curves = append(curves, curve{y: []Stat{{Mean: l.at, Std: math.NaN(), N: 1}}})
 	}
 	unit, size := price.unit(most)
 	y := ""

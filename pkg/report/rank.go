@@ -9,10 +9,11 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Interval is a number with its percentile bootstrap interval, [efron] chapter 13.
+// Interval is a number with an interval: of a difference Student's ([Difference]), of ranks and their correlations the
+// percentile bootstrap's, [efron] chapter 13.
 type Interval struct {
 	Value     float64 // NaN where it is not defined: one side is constant
-	Low, High float64 // of 95 %; NaN where resampling tells nothing
+	Low, High float64 // of 95 %; NaN where there is none
 }
 
 // Known says whether the number is defined.

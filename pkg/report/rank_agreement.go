@@ -249,7 +249,7 @@ func (r *BPDRanks) Table() *Table {
 	}
 	t.Notes = append([]string{
 		"1: the same order; 0: none in common; −1: reversed. Every metric is turned so that the best ranks first.",
-		fmt.Sprintf("Brackets: 95 %% percentile bootstrap, %d draws. Over runs, runs are drawn with replacement; over methods, the seeds of each method are, the methods staying.", resamples),
+		fmt.Sprintf("Brackets: 95 %% percentile bootstrap, %d draws. Over runs, runs are drawn with replacement; over methods, the seeds of each method are, the methods staying. Few runs or seeds make such brackets too narrow: they show how ranks might have fallen and tell no two methods apart.", resamples),
 	}, bpdNotes(r.methods)...)
 	return t
 }

@@ -9,29 +9,28 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// Disagreement is a pair of methods that two numbers order differently, each by more than the spread over seeds.
+// Disagreement is a pair of methods that two numbers order differently, both told apart by the rule of [Difference].
 type Disagreement struct {
-	A, B          Number
-	ByA, ByB      Method     // the better one by A, and the better one by B
-	InA, InB      Difference // value of ByA minus that of ByB, in each number
-	AOfByA        Stat       // A of ByA, and so on
-	AOfByB        Stat
-	BOfByA        Stat
-	BOfByB        Stat
-	Others        []Side // whom other metrics side with
-	SpreadUnknown bool   // a method has one seed: any difference counted
+	A, B     Number
+	ByA, ByB Method     // the better one by A, and the better one by B
+	InA, InB Difference // value of ByA minus that of ByB, in each number
+	AOfByA   Stat       // A of ByA, and so on
+	AOfByB   Stat
+	BOfByA   Stat
+	BOfByB   Stat
+	Others   []Side // whom other metrics side with
 }
 
 // Side is what a third number says of a disagreement.
 type Side struct {
 	Number Number
-	With   string // label of the better method; "" where they are level or not measured
+	With   string // label of the better method; "" where they are not told apart
 	Better Stat
 	Worse  Stat
 }
 
-// Disagreements lists the pairs of methods that a and b order differently by more than the spread over seeds, as
-// [Compare] has it, and whom the other metrics side with. It is an error if fewer than two methods measured both.
+// Disagreements lists the pairs of methods that a and b order differently, both told apart by the rule of
+// [Difference], and whom the other metrics side with; with one seed there is none. It is an error if fewer than two methods measured both.
 func Disagreements(runs []*results.Run, a, b Number) ([]Disagreement, error) {
 	methods := Group(runs)
 	known := 0
@@ -51,12 +50,11 @@ func Disagreements(runs []*results.Run, a, b Number) ([]Disagreement, error) {
 		for j, h := range methods {
 			inA, inB := Compare(stats[i][0], stats[j][0]), Compare(stats[i][1], stats[j][1])
 			// Only g better by a and h better by b; comparisons with NaN are false.
-			if !(a.rankable(inA.Value) < 0 && b.rankable(inB.Value) > 0) || inA.Level() || inB.Level() {
+			if !(a.rankable(inA.Value) < 0 && b.rankable(inB.Value) > 0) || inA.Sign() == 0 || inB.Sign() == 0 {
 				continue
 			}
 			d := Disagreement{A: a, B: b, ByA: g, ByB: h, InA: inA, InB: inB,
-				AOfByA: stats[i][0], AOfByB: stats[j][0], BOfByA: stats[i][1], BOfByB: stats[j][1],
-				SpreadUnknown: math.IsNaN(inA.Spread) || math.IsNaN(inB.Spread)}
+				AOfByA: stats[i][0], AOfByB: stats[j][0], BOfByA: stats[i][1], BOfByB: stats[j][1]}
 			for _, m := range []Metric{FID, ClassAccuracy, Coverage} {
 				if m.Key == a.Metric.Key || m.Key == b.Metric.Key {
 					continue
@@ -72,7 +70,7 @@ func Disagreements(runs []*results.Run, a, b Number) ([]Disagreement, error) {
 				}
 				side := Side{Number: n, Better: x, Worse: y}
 				switch {
-				case difference.Level():
+				case difference.Sign() == 0:
 				case n.rankable(difference.Value) < 0:
 					side.With = g.Label
 				default:
@@ -89,11 +87,11 @@ func Disagreements(runs []*results.Run, a, b Number) ([]Disagreement, error) {
 // Sentence says who is better by which number, and what the other metrics say.
 func (d Disagreement) Sentence() string {
 	format := func(n Number, s Stat) string { return s.Format(n.decimals()) }
-	text := fmt.Sprintf("%s puts %s (%s) before %s (%s); %s has it the other way, %s against %s.",
-		d.A.Name(), d.ByA.Label, format(d.A, d.AOfByA), d.ByB.Label, format(d.A, d.AOfByB), d.B.Name(), format(d.B, d.BOfByA), format(d.B, d.BOfByB))
+	text := fmt.Sprintf("%s puts %s (%s) before %s (%s; %s); %s has it the other way, %s against %s (%s).",
+		d.A.Name(), d.ByA.Label, format(d.A, d.AOfByA), d.ByB.Label, format(d.A, d.AOfByB), d.InA.Rule(), d.B.Name(), format(d.B, d.BOfByA), format(d.B, d.BOfByB), d.InB.Rule())
 	for _, s := range d.Others {
 		if s.With == "" {
-			text += fmt.Sprintf(" By %s the two are level (%s and %s).", s.Number.Name(), format(s.Number, s.Better), format(s.Number, s.Worse))
+			text += fmt.Sprintf(" By %s the two are not told apart (%s and %s).", s.Number.Name(), format(s.Number, s.Better), format(s.Number, s.Worse))
 			continue
 		}
 		with := d.A
@@ -101,9 +99,6 @@ func (d Disagreement) Sentence() string {
 			with = d.B
 		}
 		text += fmt.Sprintf(" %s sides with %s (%s better, %s against %s).", upperFirst(s.Number.Name()), with.Name(), s.With, format(s.Number, s.Better), format(s.Number, s.Worse))
-	}
-	if d.SpreadUnknown {
-		text += " With one seed the spread is unknown."
 	}
 	return text
 }
@@ -115,7 +110,7 @@ func DisagreementSentences(runs []*results.Run, a, b Number) ([]string, error) {
 		return nil, err
 	}
 	if len(list) == 0 {
-		return []string{fmt.Sprintf("%s and %s order no two methods differently by more than the spread over seeds.", a.Name(), b.Name())}, nil
+		return []string{fmt.Sprintf("%s and %s order no two methods differently where both tell them apart (paired t, p < 0.05, no correction for the number of pairs).", a.Name(), b.Name())}, nil
 	}
 	votes, against := 0, 0
 	for _, d := range list {
@@ -132,7 +127,7 @@ func DisagreementSentences(runs []*results.Run, a, b Number) ([]string, error) {
 	if len(list) == 1 {
 		noun = "pair"
 	}
-	text := fmt.Sprintf("%s and %s order %d %s of methods differently by more than the spread over seeds.", a.Name(), b.Name(), len(list), noun)
+	text := fmt.Sprintf("%s and %s order %d %s of methods differently, both telling them apart (paired t, p < 0.05, no correction for the number of pairs).", a.Name(), b.Name(), len(list), noun)
 	if votes+against > 0 {
 		text += fmt.Sprintf(" The other metrics side with %s %s and with %s %s.", b.Name(), times(votes), a.Name(), times(against))
 	}

@@ -14,7 +14,7 @@ import (
 
 // AgreementScatter sets number a against number b: a point a run, in its method's look. Were the two of one mind, all
 // points would climb from the best corner to the worst. Dotted lines join the means of two methods that the numbers
-// order differently by more than the spread over seeds ([Disagreements]).
+// order differently, both telling them apart ([Disagreements]).
 func AgreementScatter(runs []*results.Run, a, b Number) (Figure, error) {
 	methods := Group(runs)
 	l := looks(methods)
@@ -61,11 +61,11 @@ func AgreementScatter(runs []*results.Run, a, b Number) (Figure, error) {
 	}
 	switch crossed {
 	case 0:
-		caption += "No two methods are ordered differently by more than the spread over seeds."
+		caption += "No two methods are told apart by both numbers in opposite orders (paired t)."
 	case 1:
-		caption += "The dotted line joins the two methods (means) that the numbers order differently by more than the spread over seeds."
+		caption += "The dotted line joins the two methods (means) that the numbers tell apart in opposite orders (paired t)."
 	default:
-		caption += fmt.Sprintf("Dotted lines join the %d pairs of methods (means) that the numbers order differently by more than the spread over seeds.", crossed)
+		caption += fmt.Sprintf("Dotted lines join the %d pairs of methods (means) that the numbers tell apart in opposite orders (paired t).", crossed)
 	}
 	if ranks, err := Agreement(runs, a, b); err == nil {
 		caption += " " + ranks.Sentence()

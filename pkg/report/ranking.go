@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/pkg/errors"
 )
@@ -21,17 +22,21 @@ type Ranking struct {
 	// but independent ones.
 	Overall, BySeed Friedman
 	Critical        float64  // the critical difference of mean ranks, were all blocks independent: CriticalDifference
-	Cliques         [][2]int // rows from … to that Critical does not tell apart
+	Cliques         [][2]int // rows from … to that Critical joins
+	Pairs           int      // of methods
+	Apart, Held     int      // pairs with p < 0.05, and those of them that hold with Holm's correction for all pairs
 	Left            []string // labels of methods left out, as they did not measure the number
 }
 
 // RankedMethod is one row of a [Ranking].
 type RankedMethod struct {
 	Method     Method
-	Rank       Interval // mean over blocks; 1 is best
-	Value      Stat     // the number, over all seeds of the method
-	Difference Interval // its mean over blocks less the reference's; 0 without an interval for the reference itself
-	Level      int      // how many other methods its differences do not tell it apart from
+	Rank       Interval   // mean over blocks; 1 is best; the interval is the bootstrap's
+	Value      Stat       // the number, over all seeds of the method
+	Difference Difference // less the reference's, on the seeds all methods have; 0 for the reference itself
+	Corrected  float64    // p of Difference with Holm's correction for all comparisons with the reference; NaN where there is none
+	Level      int        // how many other methods it is not told apart from, each pair by itself
+	LevelHolm  int        // the same with Holm's correction for its comparisons with all others
 }
 
 // DefaultReference is the method that others are compared with unless one asks for another: plain experience replay (er
@@ -57,8 +62,7 @@ func DefaultReference(methods []Method) string {
 }
 
 // NewRanking ranks methods by number n on the seeds they have in common. reference is the label of the method that
-// differences are to; "" for [DefaultReference]. Intervals are of the paired hierarchical bootstrap ([PairedDifference]);
-// with one seed there are none. It is an error if fewer than two methods measured n, if they have no seed in common or
+// differences are to; "" for [DefaultReference]. Methods are told apart by the rule of [Difference]; with one seed by none. It is an error if fewer than two methods measured n, if they have no seed in common or
 // are of different benchmarks, or if there is no such reference.
 func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) {
 	b, left, err := newBlocks(methods, n)
@@ -91,26 +95,35 @@ func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) 
 	r.Overall, r.BySeed = newFriedman(rankings), newFriedman(seedRanks(b, n.rankable))
 	r.Critical = CriticalDifference(len(b.methods), len(rankings))
 
-	meanRanks, means := b.means(b.all(), rank), b.means(b.all(), b.value)
+	meanRanks := b.means(b.all(), rank)
 	drawnRanks, _ := b.resample(rank)
-	drawn, _ := b.resample(b.value) // the same draws
+	var every []float64 // p of each pair, once
 	for m, g := range b.methods {
-		row := RankedMethod{Method: g, Value: g.Over(n.Of),
+		row := RankedMethod{Method: g, Value: g.Over(n.Of), Corrected: math.NaN(),
 			Rank:       percentiles(meanRanks[m], drawnOf(drawnRanks, func(d []float64) float64 { return d[m] })),
-			Difference: Interval{0, math.NaN(), math.NaN()}}
+			Difference: Compare(b.bySeed(m), b.bySeed(to))}
+		var own []float64
 		for other := range b.methods {
 			if other == m {
 				continue
 			}
-			d := percentiles(means[m]-means[other], drawnOf(drawn, func(d []float64) float64 { return d[m] - d[other] }))
-			if !d.Excludes(0) {
-				row.Level++
-			}
-			if other == to {
-				row.Difference = d
+			p := Compare(b.bySeed(m), b.bySeed(other)).P
+			own = append(own, p)
+			if other > m {
+				every = append(every, p)
 			}
 		}
+		row.Level, row.LevelHolm = len(own)-apart(own), len(own)-apart(holm(own))
 		r.Rows = append(r.Rows, row)
+	}
+	r.Pairs, r.Apart, r.Held = len(every), apart(every), apart(holm(every))
+	p := make([]float64, len(r.Rows))
+	for m, row := range r.Rows {
+		p[m] = row.Difference.P
+	}
+	p[to] = math.NaN() // the reference is not compared with itself
+	for m, corrected := range holm(p) {
+		r.Rows[m].Corrected = corrected
 	}
 	slices.SortStableFunc(r.Rows, func(x, y RankedMethod) int { return cmp.Compare(x.Rank.Value, y.Rank.Value) })
 	sorted := make([]float64, len(r.Rows))
@@ -121,13 +134,26 @@ func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) 
 	return r, nil
 }
 
+// apart counts the p-values of methods told apart.
+func apart(p []float64) int {
+	n := 0
+	for _, v := range p {
+		if v < significance {
+			n++
+		}
+	}
+	return n
+}
+
 // Table holds the ranking in rows, the best first.
 func (r *Ranking) Table() *Table {
 	t := &Table{Head: "strategy"}
 	rank := Column{Head: "mean rank", Arrow: "↓", Long: "Rank among the methods, 1 the best, averaged over seeds and tasks."}
 	value := Column{Head: r.Number.Name(), Unit: r.Number.Metric.Unit, Arrow: r.Number.arrow(), Long: "Mean ± standard deviation over the seeds of the method."}
-	difference := Column{Head: "minus that of " + r.Reference, Unit: r.Number.Metric.Unit, Long: "Mean difference on the same seeds and tasks, with its 95 % interval."}
-	level := Column{Head: "not told apart from", Long: "How many other methods the interval of the difference does not exclude equality with."}
+	difference := Column{Head: "minus that of " + r.Reference, Unit: r.Number.Metric.Unit, Long: "Mean difference on the same seeds, with its 95 % t interval."}
+	p := Column{Head: "p", Long: "Of that difference, by Student's t on the differences seed by seed."}
+	corrected := Column{Head: "p, Holm", Long: "The same, corrected for the number of comparisons with the reference."}
+	level := Column{Head: "not told apart from", Long: "How many other methods have p ≥ 0.05 against this one, each pair by itself."}
 	decimals := r.Number.decimals()
 	var methods []Method
 	for _, row := range r.Rows {
@@ -136,17 +162,19 @@ func (r *Ranking) Table() *Table {
 		rank.Cells = append(rank.Cells, Cell{row.Rank.Format(1), row.Rank.Value})
 		value.Cells = append(value.Cells, Cell{row.Value.Format(decimals), row.Value.Mean})
 		d := Cell{row.Difference.Format(decimals), row.Difference.Value}
+		alone := Cell{bareProbability(row.Difference.P), row.Difference.P}
 		if row.Method.Label == r.Reference {
-			d.Text = "(reference)"
+			d.Text, alone = "(reference)", Cell{missing, math.NaN()}
 		}
-		difference.Cells = append(difference.Cells, d)
+		difference.Cells, p.Cells = append(difference.Cells, d), append(p.Cells, alone)
+		corrected.Cells = append(corrected.Cells, Cell{bareProbability(row.Corrected), row.Corrected})
 		l := Cell{fmt.Sprintf("%d of %d", row.Level, len(r.Rows)-1), float64(row.Level)}
 		if len(r.Seeds) < 2 {
 			l = Cell{missing, math.NaN()}
 		}
 		level.Cells = append(level.Cells, l)
 	}
-	t.Sections = []Section{{"How sure the order is, by " + r.title(), []Column{rank, value, difference, level}}}
+	t.Sections = []Section{{"How sure the order is, by " + r.title(), []Column{rank, value, difference, p, corrected, level}}}
 	t.Notes, t.Warnings = r.notes(), Warnings(methods)
 	return t
 }
@@ -164,8 +192,12 @@ func (r *Ranking) notes() []string {
 	blocks := len(r.Seeds) * r.Tasks
 	out := []string{fmt.Sprintf("Ranks are over %d blocks, %s (%s) × %d tasks; equal values share the mean of their ranks.", blocks, seeds(len(r.Seeds)), seedList(r.Seeds), r.Tasks)}
 	if len(r.Seeds) > 1 {
-		out = append(out, fmt.Sprintf("Brackets: 95 %% percentile interval of a paired hierarchical bootstrap, %d draws of seeds and, within each, of tasks, the same for all methods. "+
-			"With three seeds it covers the truth about nine times in ten.", resamples))
+		out = append(out, RuleNote,
+			fmt.Sprintf("Many comparisons: p is of each alone; \"p, Holm\" is corrected for the %d comparisons with %s, so that by it even one wrong verdict among them has a chance of 5 %%. "+
+				"Of all %d pairs of methods %d have p < 0.05 alone, and %d of these hold with Holm's correction for all pairs.",
+				len(r.Rows)-1, r.Reference, r.Pairs, r.Apart, r.Held),
+			fmt.Sprintf("Brackets of a mean rank: 95 %% percentile interval of a paired hierarchical bootstrap, %d draws of seeds and, within each, of tasks. Over three seeds it covers less than it says, "+
+				"and tells nothing apart.", resamples))
 	} else {
 		out = append(out, "One seed tells nothing of others: there are no intervals.")
 	}
@@ -188,10 +220,23 @@ func (r *Ranking) tests() string {
 
 // probability writes a p-value.
 func probability(p float64) string {
-	if p < 0.001 {
-		return "p < 0.001"
+	text := bareProbability(p)
+	if strings.HasPrefix(text, "<") {
+		return "p " + text
 	}
-	return "p = " + number(p, 3)
+	return "p = " + text
+}
+
+// bareProbability writes a p-value alone, never rounded onto the limit from beside it.
+func bareProbability(p float64) string {
+	if p < 0.001 {
+		return "< 0.001"
+	}
+	decimals := 3
+	for decimals < 9 && p != significance && number(p, decimals) == number(significance, decimals) {
+		decimals++
+	}
+	return number(p, decimals)
 }
 
 // Sentences sums up the ranking: whether the methods differ at all, which are not told apart from the best, and how they
@@ -203,37 +248,36 @@ func (r *Ranking) Sentences() []string {
 			r.title(), best.Method.Label, best.Rank.Format(1), len(r.Rows))}
 	}
 	text := fmt.Sprintf("By %s, %s has the best mean rank, %s of %d", r.title(), best.Method.Label, best.Rank.Format(1), len(r.Rows))
-	switch best.Level {
-	case 0:
-		text += "; its differences tell it apart from every other method."
-	case len(r.Rows) - 1:
-		text += ", but its differences tell it apart from no other method."
-	default:
-		text += fmt.Sprintf("; its differences do not tell it apart from %d of the %d others.", best.Level, len(r.Rows)-1)
-	}
-	var better, level, worse []string
-	for _, row := range r.Rows {
-		switch d := row.Difference; {
-		case row.Method.Label == r.Reference:
-		case !d.Excludes(0):
-			level = append(level, row.Method.Label)
-		case r.Number.rankable(d.Value) < 0:
-			better = append(better, row.Method.Label)
-		default:
-			worse = append(worse, row.Method.Label)
-		}
-	}
-	against := "Against " + r.Reference
-	for _, part := range []struct {
-		labels []string
+	others := len(r.Rows) - 1
+	text += fmt.Sprintf("; the paired t over %d seeds tells it apart from %d of the %d others, with Holm's correction for them from %d.",
+		len(r.Seeds), others-best.Level, others, others-best.LevelHolm)
+	// By themselves told apart, and also with the correction.
+	parts := []struct {
 		how    string
-	}{{better, "better"}, {level, "not told apart"}, {worse, "worse"}} {
-		against += map[bool]string{true: ": ", false: "; "}[part.how == "better"] + part.how + " "
-		if len(part.labels) == 0 {
-			against += "none"
-		} else {
-			against += list(part.labels)
+		labels []string
+	}{{"better", nil}, {"better by its own p, not with Holm's correction", nil}, {"not told apart", nil},
+		{"worse by its own p, not with Holm's correction", nil}, {"worse", nil}}
+	for _, row := range r.Rows {
+		if row.Method.Label == r.Reference {
+			continue
+		}
+		k := 2
+		if sign := row.Difference.Sign(); sign != 0 {
+			k = 2 + int(r.Number.rankable(float64(sign)))
+			if row.Corrected < significance {
+				k = 2 + 2*int(r.Number.rankable(float64(sign)))
+			}
+		}
+		parts[k].labels = append(parts[k].labels, row.Method.Label)
+	}
+	var against []string
+	for _, part := range parts {
+		switch {
+		case len(part.labels) > 0:
+			against = append(against, part.how+": "+list(part.labels))
+		case !strings.Contains(part.how, "Holm"):
+			against = append(against, part.how+": none")
 		}
 	}
-	return []string{text, against + "."}
+	return []string{text, fmt.Sprintf("Against %s by the paired t, with Holm's correction for %d comparisons. %s.", r.Reference, others, upperFirst(strings.Join(against, "; ")))}
 }

@@ -19,20 +19,20 @@ func RankIntervals(methods []Method, n Number, reference string) (Figure, error)
 	return r.Figure(), nil
 }
 
-// Figure is a critical-difference diagram, [demsar] figure 1, turned so that methods are rows and with bootstrap
-// intervals: mean ranks in the first panel, differences to the reference in the second. Upright bars join methods that
+// Figure is a critical-difference diagram, [demsar] figure 1, turned so that methods are rows and with
+// intervals: mean ranks with the bootstrap's in the first panel, differences to the reference with Student's in the second. Upright bars join methods that
 // the critical difference does not tell apart.
 func (r *Ranking) Figure() Figure {
 	n := len(r.Rows)
 	names, colours := make([]string, n), make([]look, n)
 	ranks, differences := make([]Interval, n), make([]Interval, n)
 	for i, row := range r.Rows {
-		names[i], ranks[i], differences[i] = row.Method.Label, row.Rank, row.Difference
+		names[i], ranks[i], differences[i] = row.Method.Label, row.Rank, row.Difference.interval()
 		l := look{colour: grey, glyph: draw.CircleGlyph{}}
 		switch d := row.Difference; {
 		case row.Method.Label == r.Reference:
 			l = look{colour: ink, glyph: diamond{}}
-		case !d.Excludes(0):
+		case d.Sign() == 0:
 		case r.Number.rankable(d.Value) < 0:
 			l.colour = others[0]
 		default:
@@ -68,7 +68,8 @@ func (r *Ranking) Figure() Figure {
 	}
 	caption := fmt.Sprintf("%s of %d methods over %s and %d tasks. ", upperFirst(r.title()), n, seeds(len(r.Seeds)), r.Tasks)
 	if len(r.Seeds) > 1 {
-		caption += fmt.Sprintf("Bars: 95 %% intervals of a paired hierarchical bootstrap of seeds and their tasks. Blue: better than %s by an interval that leaves 0 out; orange: worse; grey: not told apart. ", r.Reference)
+		caption += fmt.Sprintf("Bars: 95 %% intervals, of mean ranks by a hierarchical bootstrap of seeds and their tasks, of differences by Student's t on those seed by seed. "+
+			"Blue: better than %s by p < 0.05, each comparison by itself; orange: worse; grey: not told apart. ", r.Reference)
 	} else {
 		caption += "One seed: no intervals. "
 	}

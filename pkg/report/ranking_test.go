@@ -2,7 +2,6 @@ package report
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -37,68 +36,23 @@ func TestByTask(t *testing.T) {
 	}
 }
 
-// A constant difference has nothing to resample, whatever the values vary by.
-func TestPairedDifferenceOfConstants(t *testing.T) {
+// Numbers of methods pair by seed: what a seed does to both alike falls out.
+func TestMethodsPairBySeed(t *testing.T) {
 	var a, b Method
 	for seed := range uint64(3) {
-		base := 10 * float64(seed)
-		a.Runs = append(a.Runs, finals("er", "a", seed, base+2, base+52, base+102))
+		base, off := 10*float64(seed), 0.1*float64(seed)
+		a.Runs = append(a.Runs, finals("er", "a", seed, base+2, base+52, base+102+off))
 		b.Runs = append(b.Runs, finals("er", "b", seed, base, base+50, base+100))
 	}
-	a.Label, b.Label = "a", "b"
-	got, n, err := PairedDifference(a, b, FinalOf(FID))
-	if err != nil {
-		t.Fatal(err)
+	n := FinalOf(FID)
+	if d := Compare(a.Over(n.Of), b.Over(n.Of)); math.Abs(d.Value-2-0.1/3) > 1e-9 || d.Sign() != 1 || !strings.HasPrefix(d.Rule(), "paired t over 3 seeds") {
+		t.Errorf("%+v by %s; want 2.03 by the paired t", d, d.Rule())
 	}
-	if n != 3 || math.Abs(got.Value-2) > 1e-9 || math.Abs(got.Low-2) > 1e-9 || math.Abs(got.High-2) > 1e-9 {
-		t.Errorf("%+v over %d seeds; want 2 without width, 3 seeds", got, n)
+	for i, r := range a.Runs {
+		r.Seed = uint64(7 + i)
 	}
-	a.Runs = a.Runs[:1]
-	if got, n, err = PairedDifference(a, b, FinalOf(FID)); err != nil || n != 1 || math.Abs(got.Value-2) > 1e-9 || !math.IsNaN(got.Low) {
-		t.Errorf("one common seed gives %+v, %d, %v; want 2 without an interval", got, n, err)
-	}
-	a.Runs[0].Seed = 7
-	if _, _, err := PairedDifference(a, b, FinalOf(FID)); err == nil || !strings.Contains(err.Error(), "no seed has FID of all 2 methods") {
-		t.Errorf("no common seed gives %v", err)
-	}
-	a.Runs[0] = finals("er", "a", 0, 1, 2)
-	if _, _, err := PairedDifference(a, b, FinalOf(FID)); err == nil || !strings.Contains(err.Error(), "b is of another benchmark (3 tasks) than a (2 tasks)") {
-		t.Errorf("another number of tasks gives %v", err)
-	}
-	a.Runs[0] = finals("er", "a", 0, 1, 2, 3)
-	if _, _, err := PairedDifference(a, b, FinalOf(KID)); err == nil || !strings.Contains(err.Error(), "0 of 2 methods have KID") {
-		t.Errorf("a metric nobody measured gives %v", err)
-	}
-}
-
-// Differences of seeds and tasks are normal values with known mean, so that coverage can be counted. Few seeds make the
-// percentile interval too short, drawing at both levels makes it longer: of three seeds it covers in about nine studies of ten,
-// which over 100 studies has a standard error of 3 points.
-func TestPairedDifferenceCovers(t *testing.T) {
-	const studies, truth = 100, 5.0
-	random := rand.New(rand.NewPCG(3, 4))
-	covered := 0
-	for range studies {
-		a, b := Method{Label: "a"}, Method{Label: "b"}
-		for seed := range uint64(3) {
-			shift := truth + random.NormFloat64()
-			var x, y []float64
-			for range 5 {
-				base := 20 + 10*random.NormFloat64() // common to both: pairing takes it out
-				x, y = append(x, base+shift+2*random.NormFloat64()), append(y, base)
-			}
-			a.Runs, b.Runs = append(a.Runs, finals("er", "a", seed, x...)), append(b.Runs, finals("er", "b", seed, y...))
-		}
-		got, _, err := PairedDifference(a, b, FinalOf(FID))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !got.Excludes(truth) {
-			covered++
-		}
-	}
-	if share := covered * 100 / studies; share < 80 || share > 98 {
-		t.Errorf("95 %% intervals of three seeds cover the truth in %d %% of studies; want about 90", share)
+	if d := Compare(a.Over(n.Of), b.Over(n.Of)); d.Sign() != 0 || !strings.HasPrefix(d.Rule(), "Welch's t over 3 and 3 seeds") {
+		t.Errorf("other seeds: %+v by %s; want nothing told apart, by Welch's t", d, d.Rule())
 	}
 }
 
@@ -106,11 +60,12 @@ func TestRanking(t *testing.T) {
 	var runs []*results.Run
 	for seed := range uint64(3) {
 		d := float64(seed)
+		off := []float64{0.3, -0.6, 0.3}[seed] // so that differences have a spread
 		runs = append(runs,
-			finals("finetune", "finetune", seed, 90+d, 80+d, 20+d),
+			finals("finetune", "finetune", seed, 90+d, 80+d, 20+d+off),
 			finals("er", "er λ=1", seed, 30+d, 30+d, 25+d),
 			finals("ewc", "ewc", seed, 31+d, 28+d, 26+d), // better on one task of three, worse on the other two
-			finals("joint", "joint", seed, 10+d, 10+d, 10+d))
+			finals("joint", "joint", seed, 10+d, 10+d, 10+d-off))
 	}
 	runs[1].Strategy.Settings = map[string]any{"lambda": 1}
 	r, err := NewRanking(Group(runs), FinalOf(FID), "")
@@ -131,18 +86,18 @@ func TestRanking(t *testing.T) {
 			t.Errorf("row %d is %s, rank %+v, difference %+v; want %+v", i, got.Method.Label, got.Rank, got.Difference, w)
 		}
 	}
-	if joint := r.Rows[0]; joint.Rank.Low != 1 || joint.Rank.High != 1 || joint.Level != 0 || !joint.Difference.Excludes(0) {
+	if joint := r.Rows[0]; joint.Rank.Low != 1 || joint.Rank.High != 1 || joint.Level != 0 || joint.Difference.Sign() != -1 {
 		t.Errorf("joint is first in every block: %+v", joint)
 	}
-	if ewc := r.Rows[2]; ewc.Difference.Excludes(0) || !math.IsNaN(r.Rows[1].Difference.Low) {
-		t.Errorf("ewc is not told apart from er: %+v; the reference has no interval: %+v", ewc.Difference, r.Rows[1].Difference)
+	if ewc := r.Rows[2]; ewc.Difference.Sign() != 0 || !math.IsNaN(r.Rows[1].Corrected) {
+		t.Errorf("ewc is not told apart from er: %+v; the reference is not compared with itself: %g", ewc.Difference, r.Rows[1].Corrected)
 	}
 	if r.Overall.Blocks != 9 || r.BySeed.Blocks != 3 {
 		t.Errorf("%d blocks and %d seeds, want 9 and 3", r.Overall.Blocks, r.BySeed.Blocks)
 	}
 	text := strings.Join(r.Sentences(), "\n")
-	for _, want := range []string{"joint has the best mean rank, 1.0 [1.0, 1.0] of 4; its differences tell it apart from every other method.",
-		"Against er λ=1: better joint; not told apart ewc; worse finetune."} {
+	for _, want := range []string{"joint has the best mean rank, 1.0 [1.0, 1.0] of 4; the paired t over 3 seeds tells it apart from 3 of the 3 others, with Holm's correction for them from 3.",
+		"Against er λ=1 by the paired t, with Holm's correction for 3 comparisons. Better: joint; not told apart: ewc; worse: finetune."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing %q in:\n%s", want, text)
 		}
@@ -161,6 +116,40 @@ func TestRanking(t *testing.T) {
 	}
 	if _, err = NewRanking(Group(runs), FinalOf(FID), "mas"); err == nil || !strings.Contains(err.Error(), `no method labelled "mas"`) {
 		t.Errorf("an unknown reference gives %v", err)
+	}
+}
+
+// Told apart alone but not with the correction is said so: of three comparisons with er, one by p = 0.03 alone.
+func TestRankingCorrects(t *testing.T) {
+	var runs []*results.Run
+	for seed := range uint64(3) {
+		d := float64(seed)
+		off := []float64{0, 0.4, 0.9}[seed]
+		runs = append(runs, finals("er", "er", seed, 30+d, 30+d), finals("ewc", "ewc", seed, 31+d+off, 31+d+off),
+			finals("si", "si", seed, 30+d-off, 30+d+off), finals("mas", "mas", seed, 29.8+d+off, 30+d))
+	}
+	r, err := NewRanking(Group(runs), FinalOf(FID), "er")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(r.Rows, func(m RankedMethod) bool { return m.Method.Label == "ewc" })
+	// Differences 1, 1.4, 1.9.
+	mean, statistic := 4.3/3, 4.3/3/(math.Sqrt((math.Pow(1-4.3/3, 2)+math.Pow(1.4-4.3/3, 2)+math.Pow(1.9-4.3/3, 2))/2)/math.Sqrt(3))
+	p := 1 - statistic/math.Sqrt(statistic*statistic+2)
+	if row := r.Rows[i]; math.Abs(row.Difference.Value-mean) > 1e-9 || math.Abs(row.Difference.P-p) > 1e-9 || math.Abs(row.Corrected-3*p) > 1e-9 {
+		t.Errorf("%+v; want a difference of %g, p = %g, %g corrected for three", row, mean, p, 3*p)
+	}
+	text := r.Sentences()[1]
+	for _, want := range []string{"not told apart: mas and si", "worse by its own p, not with Holm's correction: ewc", "worse: none"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing %q in %q", want, text)
+		}
+	}
+	table := r.Table()
+	for _, want := range []string{RuleNote, "Of all 6 pairs of methods"} {
+		if !strings.Contains(table.Markdown(), want) {
+			t.Errorf("the table lacks %q", want)
+		}
 	}
 }
 

@@ -13,9 +13,13 @@ type Stat struct {
 	Mean float64 // NaN if no seed measured it
 	Std  float64 // NaN for fewer than two seeds
 	N    int     // seeds that measured it
+
+	// values[i] is of seeds[i]; both nil where it is not known which seed gave which, so that nothing can be paired.
+	seeds  []uint64
+	values []float64
 }
 
-// NewStat summarises values, one a seed; NaN values are not measured and left out.
+// NewStat summarises values, one a seed whose name is not known; NaN values are not measured and left out.
 func NewStat(values []float64) Stat {
 	var kept []float64
 	for _, v := range values {
@@ -33,15 +37,42 @@ func NewStat(values []float64) Stat {
 	return s
 }
 
+// SeedStat summarises values[i] of seeds[i], so that [Compare] can pair it with another number on the same seeds. NaN values
+// are not measured and left out; several of one seed are no independent runs and count once, by their mean.
+func SeedStat(seeds []uint64, values []float64) Stat {
+	var kept []uint64
+	bySeed := map[uint64][]float64{}
+	for i, v := range values {
+		if math.IsNaN(v) {
+			continue
+		}
+		if bySeed[seeds[i]] == nil {
+			kept = append(kept, seeds[i])
+		}
+		bySeed[seeds[i]] = append(bySeed[seeds[i]], v)
+	}
+	means := make([]float64, len(kept))
+	for i, seed := range kept {
+		means[i] = stat.Mean(bySeed[seed], nil)
+	}
+	s := NewStat(means)
+	s.seeds, s.values = kept, means
+	return s
+}
+
 // Known says whether any seed measured the number.
 func (s Stat) Known() bool { return s.N > 0 }
 
 // HasSpread says whether there is a standard deviation.
 func (s Stat) HasSpread() bool { return !math.IsNaN(s.Std) }
 
-// Times returns s in another unit: both mean and deviation multiplied by factor, which must be positive.
+// Times returns s in another unit, or with its sign turned: all multiplied by factor.
 func (s Stat) Times(factor float64) Stat {
-	return Stat{Mean: s.Mean * factor, Std: s.Std * factor, N: s.N}
+	out := Stat{Mean: s.Mean * factor, Std: s.Std * math.Abs(factor), N: s.N, seeds: s.seeds}
+	for _, v := range s.values {
+		out.values = append(out.values, v*factor)
+	}
+	return out
 }
 
 // Format writes "12.3 ± 0.4" with the given number of decimals, "12.3" for one seed and "–" for none.
@@ -87,49 +118,4 @@ func decimalsFor(values []Stat, least, most int) int {
 		return least
 	}
 	return min(max(1-int(math.Floor(math.Log10(smallest))), least), most)
-}
-
-// Difference is what separates two methods in one number.
-type Difference struct {
-	Value  float64 // first minus second; NaN if one was not measured
-	Spread float64 // sqrt(s₁² + s₂²), the standard deviation between one run of each; NaN if one has a single seed
-	Seeds  string  // "3 seeds", "3 and 2 seeds", "one seed"
-}
-
-// Compare returns a minus b.
-func Compare(a, b Stat) Difference {
-	d := Difference{Value: a.Mean - b.Mean, Spread: math.Hypot(a.Std, b.Std)}
-	if math.IsNaN(a.Std) || math.IsNaN(b.Std) { // Hypot(Inf, NaN) would be Inf
-		d.Spread = math.NaN()
-	}
-	switch {
-	case a.N != b.N:
-		d.Seeds = strconv.Itoa(a.N) + " and " + strconv.Itoa(b.N) + " seeds"
-	case a.N == 1:
-		d.Seeds = "one seed"
-	default:
-		d.Seeds = strconv.Itoa(a.N) + " seeds"
-	}
-	return d
-}
-
-// Level says whether the difference is none or within the spread. Where the spread is unknown any difference counts.
-func (d Difference) Level() bool { return d.Value == 0 || math.Abs(d.Value) <= d.Spread }
-
-// Grade says in words how the difference compares with the spread over seeds.
-func (d Difference) Grade(decimals int) string {
-	size := math.Abs(d.Value)
-	switch {
-	case math.IsNaN(d.Value):
-		return "not measured"
-	case math.IsNaN(d.Spread) && d.Seeds == "one seed":
-		return "one seed each, so its spread is unknown"
-	case math.IsNaN(d.Spread):
-		return d.Seeds + ", so its spread is unknown"
-	case size > 2*d.Spread:
-		return "more than twice the spread over " + d.Seeds + " (" + number(d.Spread, decimals) + ")"
-	case size > d.Spread:
-		return "more than the spread over " + d.Seeds + " (" + number(d.Spread, decimals) + ") but less than twice it"
-	}
-	return "within the spread over " + d.Seeds + " (" + number(d.Spread, decimals) + ")"
 }

@@ -220,13 +220,12 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 			return nil, err
 		}
 		gap := gaps[0]
-		if gap.Mean <= 0 || gap.HasSpread() && gap.Mean <= gap.Std {
-			where := "above"
+		if test := gap.FromZero(); gap.Mean <= 0 || test.Tested() && test.Sign() == 0 {
+			where := "above that just after each was learned, not told apart from none"
 			if gap.Mean < 0 {
-				where = "below"
+				where = "below that just after each was learned"
 			}
-			out = append(out, fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s that just after each was learned, no rise beyond the spread; there is no forgetting to locate.",
-				label, fid(gap.abs()), where))
+			out = append(out, fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s (%s); there is no forgetting to locate.", label, fid(gap.abs()), where, test.Rule()))
 			continue
 		}
 		// Shares of each seed's own gap: closed by the old network at t >= τ, and by it below τ.
@@ -256,13 +255,13 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 		difference := Compare(high.Times(100), low.Times(100))
 		word := "the noisier half carries more of it"
 		switch {
-		case difference.Level():
+		case difference.Tested() && difference.Sign() == 0:
 			word = "the two halves are not told apart"
 		case difference.Value < 0:
 			word = "the cleaner half carries more of it"
 		}
 		text := fmt.Sprintf("%s: at the end the FID of the old tasks is %s higher than just after each was learned. With the network before forgetting back at t ≥ %d, %s of that rise goes away; with it back at t < %d, %s: %s (%s).",
-			label, fid(gap), thresholds[half], percent0(high), thresholds[half], percent0(low), word, difference.Grade(0))
+			label, fid(gap), thresholds[half], percent0(high), thresholds[half], percent0(low), word, difference.Rule())
 		few := n - 1
 		for few > 0 && !(shares[few].Mean >= 0.8) {
 			few--

@@ -117,28 +117,3 @@ func TestGroupOrder(t *testing.T) {
 		t.Errorf("er λ=1 should have its two runs in the order of their seeds")
 	}
 }
-
-func TestDifferenceGrade(t *testing.T) {
-	seeds := func(values ...float64) Stat { return NewStat(values) }
-	// {m-1, m, m+1} has deviation 1, so two of them have the spread sqrt(2) = 1.4.
-	around := func(m float64) Stat { return seeds(m-1, m, m+1) }
-	for _, tc := range []struct {
-		a, b  Stat
-		want  string
-		level bool
-	}{
-		{around(5), around(0), "more than twice the spread over 3 seeds (1.4)", false},
-		{around(0), around(2), "more than the spread over 3 seeds (1.4) but less than twice it", false},
-		{around(1), around(0), "within the spread over 3 seeds (1.4)", true},
-		{seeds(0, 2), around(9), "more than twice the spread over 2 and 3 seeds (1.7)", false},
-		{seeds(5), seeds(0), "one seed each, so its spread is unknown", false},
-		{seeds(5), seeds(5), "one seed each, so its spread is unknown", true},
-		{seeds(5), around(0), "1 and 3 seeds, so its spread is unknown", false},
-		{seeds(), around(0), "not measured", false},
-	} {
-		d := Compare(tc.a, tc.b)
-		if got := d.Grade(1); got != tc.want || d.Level() != tc.level {
-			t.Errorf("%+v against %+v: %q, level %t; want %q, %t", tc.a, tc.b, got, d.Level(), tc.want, tc.level)
-		}
-	}
-}

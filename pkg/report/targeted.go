@@ -153,12 +153,5 @@ func targetedFinding(g, full Method) string {
 
 // betterWorse says how a difference of FID is to be read.
 func betterWorse(d Difference) string {
-	word := "worse by " + size(d.Value)
-	switch {
-	case d.Level():
-		word = "level with it"
-	case d.Value < 0:
-		word = "better by " + size(d.Value)
-	}
-	return word + ", " + d.Grade(1)
+	return d.words("better", "worse", "", 1)
 }

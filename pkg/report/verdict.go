@@ -10,11 +10,9 @@ import (
 )
 
 // Verdict answers in plain sentences, computed from the methods' numbers alone: does finetune forget, which
-// strategies forget less and by how much compared with the spread over seeds, what that costs on the newest task,
-// who comes level with joint training and whether copying may be why, and what remembering cost.
-//
-// Two methods are told apart by [Difference.Grade]: within the spread they count as level. With one seed the spread
-// is unknown, which the sentences say.
+// strategies forget less and by how much, what that costs on the newest task, who is not behind joint training and whether
+// copying may be why, and what remembering cost. Two methods are told apart by the rule of [Difference]; with one seed nothing
+// is decided, which the sentences say.
 func Verdict(methods []Method) []string {
 	if len(methods) == 0 {
 		return nil
@@ -31,7 +29,7 @@ func Verdict(methods []Method) []string {
 	for _, sentences := range [][]string{v.finetune(), v.forgetting(), v.settings(), v.reference(), v.costs()} {
 		out = append(out, sentences...)
 	}
-	return out
+	return append(out, RuleNote)
 }
 
 // verdict holds what the sentences are about.
@@ -66,15 +64,14 @@ func (v verdict) finetune() []string {
 	case f.Mean <= 0:
 		return []string{fmt.Sprintf("%s does not forget here: at the end %s is on average %s lower than just after each was learned%s. "+
 			"This setting cannot show what a strategy saves.", g.Label, earlier, fid(f.abs()), accuracy)}
-	case f.HasSpread() && f.Mean <= f.Std:
-		return []string{fmt.Sprintf("%s shows no forgetting beyond the spread: at the end %s is on average %s higher than just after each was learned%s. "+
-			"This setting cannot show what a strategy saves.", g.Label, earlier, fid(f), accuracy)}
 	}
-	text := fmt.Sprintf("%s forgets: at the end %s is on average %s higher than just after each was learned%s", g.Label, earlier, fid(f), accuracy)
-	if !f.HasSpread() {
-		return []string{text + " (one seed)."}
+	d := f.FromZero()
+	if d.Tested() && d.Sign() == 0 {
+		return []string{fmt.Sprintf("%s shows no forgetting that these seeds tell apart from none: at the end %s is on average %s higher than just after each was learned%s (%s). "+
+			"This setting cannot show what a strategy saves.", g.Label, earlier, fid(f), accuracy, d.Rule())}
 	}
-	return []string{text + " (" + seeds(f.N) + ")."}
+	return []string{fmt.Sprintf("%s forgets: at the end %s is on average %s higher than just after each was learned%s (%s).",
+		g.Label, earlier, fid(f), accuracy, d.Rule())}
 }
 
 func earlierTasks(tasks int) string {
@@ -85,7 +82,12 @@ func earlierTasks(tasks int) string {
 }
 
 // abs drops the sign of the mean.
-func (s Stat) abs() Stat { return Stat{math.Abs(s.Mean), math.Abs(s.Std), s.N} }
+func (s Stat) abs() Stat {
+	if s.Mean < 0 {
+		return s.Times(-1)
+	}
+	return s
+}
 
 // forgetting compares every strategy's forgetting with finetune's.
 func (v verdict) forgetting() []string {
@@ -101,25 +103,13 @@ func (v verdict) forgetting() []string {
 			continue
 		}
 		d := Compare(s.FIDForgetting, floor.FIDForgetting)
-		word := "less"
-		switch {
-		case d.Level():
-			word = "about as much"
-		case d.Value > 0:
-			word = "more"
-		}
-		text := fmt.Sprintf("%s forgets %s: its FID forgetting is %s, %s %s than %s's; %s.", g.Label, word, fid(s.FIDForgetting),
-			size(d.Value), map[bool]string{true: "higher", false: "lower"}[d.Value > 0], base.Label, "that is "+d.Grade(1))
+		text := fmt.Sprintf("%s's FID forgetting is %s, %s's %s: ", g.Label, fid(s.FIDForgetting), base.Label, fid(floor.FIDForgetting)) +
+			d.words("less", "more", "", 1)
 		if p := Compare(s.LastTaskFID, floor.LastTaskFID); !math.IsNaN(p.Value) {
-			how := "worse than"
-			switch {
-			case p.Level():
-				how = "level with"
-			case p.Value < 0:
-				how = "better than"
-			}
-			text += fmt.Sprintf(" It learns the newest task to a FID of %s, %s %s's %s.", fid(s.LastTaskFID), how, base.Label, fid(floor.LastTaskFID))
+			text += fmt.Sprintf(". It learns the newest task to a FID of %s, %s to %s: ", fid(s.LastTaskFID), base.Label, fid(floor.LastTaskFID)) +
+				p.words("better", "worse", "", 1)
 		}
+		text += "."
 		out = append(out, text)
 	}
 	return out
@@ -179,12 +169,15 @@ func (v verdict) best(labels []string, of func(Summary) Stat) string {
 	top := of(v.summaries[winner])
 	var level []string
 	for _, l := range labels {
-		if l != winner && Compare(of(v.summaries[l]), top).Level() {
+		if d := Compare(of(v.summaries[l]), top); l != winner && !math.IsNaN(d.Value) && d.Sign() == 0 {
 			level = append(level, l)
 		}
 	}
 	text := fmt.Sprintf("%s (%s)", winner, fid(top))
-	if len(level) > 0 {
+	switch {
+	case top.N == 1:
+		text += ", which one seed does not decide"
+	case len(level) > 0:
 		text += ", not told apart from " + list(level) + " by these seeds"
 	}
 	return text
@@ -215,26 +208,33 @@ func (v verdict) reference() []string {
 		budget = " with as many steps of as many images"
 	}
 	out := []string{fmt.Sprintf("%s, which learns all tasks at once%s, is the reference: its FID over all tasks is %s.", g.Label, budget, fid(joint.FID))}
-	var behind []string
+	var behind, open []string
 	for _, other := range v.methods {
 		s := v.summaries[other.Label]
 		if other.Name() == Joint || !s.FID.Known() {
 			continue
 		}
 		d := Compare(s.FID, joint.FID)
-		if d.Value > 0 && !d.Level() {
-			behind = append(behind, fmt.Sprintf("%s (%s)", other.Label, fid(s.FID)))
+		switch one := fmt.Sprintf("%s (%s)", other.Label, fid(s.FID)); {
+		case d.Sign() > 0:
+			behind = append(behind, one)
+			continue
+		case !d.Tested() && d.Value > 0:
+			open = append(open, one)
 			continue
 		}
 		word := "passes"
-		if d.Level() {
-			word = "comes level with"
+		if d.Tested() && d.Sign() == 0 {
+			word = "is not behind"
 		}
-		out = append(out, fmt.Sprintf("%s %s %s: FID %s against %s, a difference of %s, %s. %s",
-			other.Label, word, g.Label, fid(s.FID), fid(joint.FID), size(d.Value), d.Grade(1), copies(s, joint, g.Label)))
+		out = append(out, fmt.Sprintf("%s %s %s at the end: FID %s against %s, %s. %s",
+			other.Label, word, g.Label, fid(s.FID), fid(joint.FID), d.words("better", "worse", "", 1), copies(s, joint, g.Label)))
 	}
 	if len(behind) > 0 {
-		out = append(out, "Behind "+g.Label+" at the end: "+strings.Join(behind, ", ")+".")
+		out = append(out, "Behind "+g.Label+" at the end (p < 0.05 each): "+strings.Join(behind, ", ")+".")
+	}
+	if len(open) > 0 {
+		out = append(out, "Behind "+g.Label+" at the end, which these seeds do not decide: "+strings.Join(open, ", ")+".")
 	}
 	return out
 }
@@ -259,14 +259,15 @@ func copies(s, joint Summary, reference string) string {
 	}
 	text += fmt.Sprintf("; of %s's, %s copy a training image. ", reference, percent(joint.MemorisedTrain))
 	d := Compare(share, joint.MemorisedTrain)
+	points := number(d.Value*100, 1)
 	// A difference below one sample in a hundred explains no FID, whatever the spread.
 	switch {
-	case d.Value < 0.01 || d.Level():
+	case d.Value < 0.01:
 		return text + "That is not more, so copying does not explain it."
-	case math.IsNaN(d.Spread):
-		return text + fmt.Sprintf("That is %s points more, so copying may be why; the spread over seeds is unknown.", number(d.Value*100, 1))
+	case d.Sign() == 0:
+		return text + fmt.Sprintf("That is %s points more (%s), so copying may be why.", points, d.Rule())
 	}
-	return text + fmt.Sprintf("That is %s points more, beyond the spread over seeds: part of this FID may be bought by copying.", number(d.Value*100, 1))
+	return text + fmt.Sprintf("That is %s points more (%s): part of this FID may be bought by copying.", points, d.Rule())
 }
 
 // costs says what remembering took.

@@ -9,9 +9,8 @@ import (
 )
 
 // Versus compares all methods of one strategy with all of another, a sentence a pair, computed from their numbers alone:
-// quality over all tasks, forgetting, the newest task and class accuracy, each "better", "worse" or "level", which it is
-// within the spread over seeds ([Difference.Level]). With one seed the spread is unknown, which the sentence says. It is an
-// error if methods holds none of a name.
+// quality over all tasks, forgetting, the newest task and class accuracy, each "better", "worse" or "not told apart" by the rule
+// of [Difference], which stands beside it. It is an error if methods holds none of a name.
 func Versus(methods []Method, name, against string) ([]string, error) {
 	of := func(name string) (found []Method) {
 		for _, g := range methods {
@@ -37,14 +36,13 @@ func Versus(methods []Method, name, against string) ([]string, error) {
 			out = append(out, versus(a, b))
 		}
 	}
-	return out, nil
+	return append(out, RuleNote), nil
 }
 
 // versus is the sentence on two methods.
 func versus(a, b Method) string {
 	x, y := a.Summary(), b.Summary()
 	var parts []string
-	unknown := false
 	for _, n := range []struct {
 		what   string
 		x, y   Stat
@@ -60,26 +58,16 @@ func versus(a, b Method) string {
 		if math.IsNaN(d.Value) {
 			continue
 		}
-		word := "level"
-		if !d.Level() {
-			word = map[bool]string{true: "better", false: "worse"}[(d.Value > 0) == n.higher] + " by " + size(d.Value)
+		lower, higher := "better", "worse"
+		if n.higher {
+			lower, higher = higher, lower
 		}
-		text := fmt.Sprintf("%s %s%s against %s%s, %s", n.what, n.x.Format(1), n.unit, n.y.Format(1), n.unit, word)
-		if math.IsNaN(d.Spread) {
-			unknown = true
-		} else {
-			text += ", " + d.Grade(1)
-		}
-		parts = append(parts, text)
+		parts = append(parts, fmt.Sprintf("%s %s%s against %s%s, %s", n.what, n.x.Format(1), n.unit, n.y.Format(1), n.unit, d.words(lower, higher, "", 1)))
 	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("%s against %s: nothing was measured for both.", a.Label, b.Label)
 	}
-	text := fmt.Sprintf("%s against %s: %s.", a.Label, b.Label, strings.Join(parts, "; "))
-	if unknown {
-		text += " With " + Compare(x.FID, y.FID).Seeds + " how much of this is chance is unknown."
-	}
-	return text
+	return fmt.Sprintf("%s against %s: %s.", a.Label, b.Label, strings.Join(parts, "; "))
 }
 
 // ShowVersus displays the sentences of [Versus] as a list. Outside a notebook it displays nothing.
