@@ -12,13 +12,12 @@ import (
 	"sync"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/go-huggingface/hub"
-	"github.com/gomlx/go-huggingface/models/safetensors"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/mat"
+
+	"palimpsest/pkg/safetensors"
 )
 
 // inceptionBatch is the fixed batch of inference, small because 16 images of 299×299 already take
@@ -52,19 +51,13 @@ func LoadInception(backend compute.Backend, path string) (*Inception, error) {
 	if err != nil {
 		return nil, errors.Wrap(err, "metrics.LoadInception")
 	}
-	values, err := readTensors(path)
+	values, err := safetensors.ReadFileAll(path)
+	if err != nil {
+		return nil, errors.WithMessage(err, "metrics.LoadInception")
+	}
+	folded, err := foldInception(values)
 	if err != nil {
 		return nil, errors.WithMessagef(err, "metrics.LoadInception: %s", path)
-	}
-	if _, aux := values["AuxLogits.fc.weight"]; aux {
-		return nil, errors.Errorf("metrics.LoadInception: %s has AuxLogits: these are torchvision's ImageNet weights; "+
-			"FID is defined on those of pt_inception-2015-12-05", path)
-	}
-	folded := make(map[string]*tensors.Tensor)
-	for _, name := range inceptionConvolutions() {
-		if err := foldConvolution(folded, values, name); err != nil {
-			return nil, errors.WithMessagef(err, "metrics.LoadInception: %s", path)
-		}
 	}
 	store, err := newStore(folded)
 	if err != nil {
@@ -137,33 +130,19 @@ func (x *Inception) Features(images []float32, n int) (*mat.Dense, error) {
 	return features, nil
 }
 
-// readTensors reads the float32 tensors of a safetensors file.
-func readTensors(path string) (out map[string]*tensors.Tensor, err error) {
-	// The library slices the file by the header's offsets unchecked.
-	defer func() {
-		if r := recover(); r != nil {
-			out, err = nil, errors.Errorf("damaged safetensors file: %v", r)
-		}
-	}()
-	folder, file := filepath.Split(path)
-	if folder == "" {
-		folder = "."
+// foldInception checks that the tensors of a file are those of the network, and joins each convolution with the
+// normalisation behind it.
+func foldInception(values map[string]*tensors.Tensor) (map[string]*tensors.Tensor, error) {
+	if _, aux := values["AuxLogits.fc.weight"]; aux {
+		return nil, errors.New("it has AuxLogits: these are torchvision's ImageNet weights; FID is defined on those of pt_inception-2015-12-05")
 	}
-	reader, err := safetensors.NewEmpty(hub.NewLocal(folder)).NewTensorReader(file)
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Close()
-	out = make(map[string]*tensors.Tensor, len(reader.Header.Tensors))
-	for name, meta := range reader.Header.Tensors {
-		if shape, err := meta.GoMLXShape(); err != nil || shape.DType != dtypes.Float32 {
-			continue // the count of batches that PyTorch stores beside each batch norm
-		}
-		if out[name], err = reader.ReadTensor(nil, name); err != nil {
+	folded := make(map[string]*tensors.Tensor)
+	for _, name := range inceptionConvolutions() {
+		if err := foldConvolution(folded, values, name); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	return folded, nil
 }
 
 func fileSHA256(path string) (string, error) {

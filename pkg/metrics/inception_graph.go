@@ -3,7 +3,9 @@ package metrics
 import (
 	"math"
 	"path"
+	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -149,8 +151,11 @@ const batchNormEpsilon = 1e-3
 // [height, width, in, out]. It writes NAME/weights and NAME/biases.
 func foldConvolution(to, from map[string]*tensors.Tensor, name string) error {
 	kernel, found := from[name+".conv.weight"]
-	if !found || kernel.Rank() != 4 {
+	if !found || kernel.DType() != dtypes.Float32 || kernel.Rank() != 4 {
 		return errors.Errorf("no float32 tensor %s.conv.weight of four axes; need the layout of pt_inception-2015-12-05", name)
+	}
+	if kernel.Size() == 0 {
+		return errors.Errorf("tensor %s.conv.weight is %s, without values", name, kernel.Shape())
 	}
 	dims := kernel.Shape().Dimensions
 	out, in, h, w := dims[0], dims[1], dims[2], dims[3]
@@ -161,7 +166,7 @@ func foldConvolution(to, from map[string]*tensors.Tensor, name string) error {
 	norm := make(map[string][]float32)
 	for _, part := range []string{"weight", "bias", "running_mean", "running_var"} {
 		t, found := from[name+".bn."+part]
-		if !found || t.Rank() != 1 || t.Shape().Dimensions[0] != out {
+		if !found || t.DType() != dtypes.Float32 || t.Rank() != 1 || t.Shape().Dimensions[0] != out {
 			return errors.Errorf("no float32 tensor %s.bn.%s of %d values, one for each channel of the convolution", name, part, out)
 		}
 		if norm[part], err = tensors.CopyFlatData[float32](t); err != nil {
@@ -176,6 +181,11 @@ func foldConvolution(to, from map[string]*tensors.Tensor, name string) error {
 			for p := range h * w {
 				weights[(p*in+i)*out+o] = float32(float64(flat[(o*in+i)*h*w+p]) * scale)
 			}
+		}
+	}
+	for _, v := range slices.Concat(weights, biases) {
+		if v64 := float64(v); math.IsNaN(v64) || math.IsInf(v64, 0) {
+			return errors.Errorf("the weights %s.conv with their normalisation %s.bn give %g; need finite weights and variances of 0 or more", name, name, v)
 		}
 	}
 	to[name+"/weights"] = tensors.FromFlatDataAndDimensions(weights, h, w, in, out)

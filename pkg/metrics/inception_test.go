@@ -97,8 +97,8 @@ func TestLoadInceptionRefusals(t *testing.T) {
 	}{
 		"missing tensor":      {rename("Mixed_6e.branch7x7dbl_4.conv", "Mixed_6e.branch7x7dbl_9.conv"), "Mixed_6e.branch7x7dbl_4.conv.weight"},
 		"missing batch norm":  {rename("Conv2d_1a_3x3.bn.running_var", "Conv2d_1a_3x3.bn.running_xxx"), "Conv2d_1a_3x3.bn.running_var"},
-		"cut short":           {good[:len(good)/2], "damaged"},
-		"no safetensors file": {[]byte("hello"), "header"},
+		"cut short":           {good[:len(good)/2], "truncated"},
+		"no safetensors file": {[]byte("hello"), "no safetensors file"},
 	} {
 		path := filepath.Join(t.TempDir(), "weights.safetensors")
 		if err := os.WriteFile(path, tc.content, 0o644); err != nil {

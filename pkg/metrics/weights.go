@@ -17,6 +17,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/safetensors"
 
 	"github.com/gomlx/compute"
@@ -70,18 +71,13 @@ func LoadClassifier(backend compute.Backend, dataset string, prep datasets.Prep)
 // ReadClassifier reads NAME.safetensors and NAME.json, as [Classifier.Save] wrote them, from a
 // folder. It returns an error if the weights are not those whose SHA-256 the JSON states.
 func ReadClassifier(backend compute.Backend, folder fs.FS, name string) (*Classifier, error) {
-	var info ClassifierInfo
 	text, err := fs.ReadFile(folder, name+".json")
 	if err != nil {
 		return nil, errors.Wrapf(err, "metrics.ReadClassifier: %s", name)
 	}
-	if err := json.Unmarshal(text, &info); err != nil {
-		return nil, errors.Wrapf(err, "metrics.ReadClassifier: %s.json", name)
-	}
-	if info.FeatureDim != FeatureDim || info.Channels < 1 || len(info.Classes) < 1 || info.Size < 16 || info.Size%16 != 0 {
-		return nil, errors.Errorf("metrics.ReadClassifier: %s.json states %d features, %d channels, %d classes, size %d; "+
-			"need %d features, at least 1 channel and class, and a size that is a multiple of 16",
-			name, info.FeatureDim, info.Channels, len(info.Classes), info.Size, FeatureDim)
+	info, err := parseInfo(text)
+	if err != nil {
+		return nil, errors.WithMessagef(err, "metrics.ReadClassifier: %s.json", name)
 	}
 	weights := name + ".safetensors"
 	content, err := fs.ReadFile(folder, weights)
@@ -97,6 +93,20 @@ func ReadClassifier(backend compute.Backend, folder fs.FS, name string) (*Classi
 		return nil, errors.WithMessagef(err, "metrics.ReadClassifier: %s", weights)
 	}
 	return newClassifier(backend, info, values)
+}
+
+// parseInfo reads the description of a classifier that can be.
+func parseInfo(text []byte) (info ClassifierInfo, err error) {
+	if err := json.Unmarshal(text, &info); err != nil {
+		return info, oneline.Error(errors.WithStack(err))
+	}
+	if info.FeatureDim != FeatureDim || info.Channels != 1 && info.Channels != 3 || len(info.Classes) < 1 || len(info.Classes) > 256 ||
+		info.Size < 16 || info.Size > 1<<12 || info.Size%16 != 0 {
+		return info, errors.Errorf("it states %d features, %d channels, %d classes, size %d; "+
+			"need %d features, 1 or 3 channels, 1 to 256 classes, and a size that is a multiple of 16 up to %d",
+			info.FeatureDim, info.Channels, len(info.Classes), info.Size, FeatureDim, 1<<12)
+	}
+	return info, nil
 }
 
 // FileName is the name, without ending, of the files that [Classifier.Save] writes, such as

@@ -12,6 +12,8 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/oneline"
 )
 
 // ReadFile reads the tensors of the file path as [Read] does; its errors name the file.
@@ -29,6 +31,56 @@ func ReadFile(path string, want map[string]shapes.Shape) (map[string]*tensors.Te
 	return values, errors.WithMessage(err, path)
 }
 
+// ReadFileAll reads the tensors of the file path as [ReadAll] does; its errors name the file.
+func ReadFileAll(path string) (map[string]*tensors.Tensor, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	values, err := ReadAll(file, info.Size())
+	return values, errors.WithMessage(err, path)
+}
+
+// ReadAll is [Read] of whatever float32 and int64 tensors the size bytes of r hold, of which nothing is known beforehand.
+func ReadAll(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error) {
+	in := io.NewSectionReader(r, 0, size)
+	entries, err := readHeader(in)
+	if err != nil {
+		return nil, errors.WithMessage(oneline.Error(err), "safetensors")
+	}
+	want := make(map[string]shapes.Shape, len(entries))
+	for name, e := range entries {
+		if want[name], err = e.shape(size); err != nil {
+			return nil, errors.WithMessagef(oneline.Error(err), "safetensors: tensor %q", oneline.Text(name))
+		}
+	}
+	return readValues(in, entries, want)
+}
+
+// shape is the shape that a header tells of, which must fit into size bytes.
+func (e entry) shape(size int64) (shapes.Shape, error) {
+	for dtype, name := range dtypeNames {
+		if name != e.DType {
+			continue
+		}
+		// Products are compared before they are made, and axes of size 0 do not excuse the others.
+		values := int64(dtype.Size())
+		for _, d := range e.Shape {
+			if d < 0 || d > 0 && values > size/int64(d) {
+				return shapes.Shape{}, errors.Errorf("%s %v does not fit into a file of %d bytes", e.DType, e.Shape, size)
+			}
+			values *= max(int64(d), 1)
+		}
+		return shapes.Make(dtype, e.Shape...), nil
+	}
+	return shapes.Shape{}, errors.Errorf("type %q; only F32 and I64 can be read", e.DType)
+}
+
 // Read reads the tensors of the size bytes of r. They must have exactly the wanted names, types and shapes, in any
 // order, lie without gaps and fill r; whatever else there is gives an error. Metadata is not returned. Memory is taken
 // for no more values than r holds.
@@ -36,15 +88,20 @@ func Read(r io.ReaderAt, size int64, want map[string]shapes.Shape) (map[string]*
 	in := io.NewSectionReader(r, 0, size)
 	entries, err := readHeader(in)
 	if err != nil {
-		return nil, errors.WithMessage(err, "safetensors")
+		return nil, errors.WithMessage(oneline.Error(err), "safetensors")
 	}
+	return readValues(in, entries, want)
+}
+
+// readValues reads what follows the header at which in stands.
+func readValues(in *io.SectionReader, entries map[string]entry, want map[string]shapes.Shape) (map[string]*tensors.Tensor, error) {
 	start, err := in.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return nil, errors.Wrap(err, "safetensors")
 	}
-	order, err := match(entries, want, size-start)
+	order, err := match(entries, want, in.Size()-start)
 	if err != nil {
-		return nil, errors.WithMessage(err, "safetensors")
+		return nil, errors.WithMessage(oneline.Error(err), "safetensors")
 	}
 	values := make(map[string]*tensors.Tensor, len(order))
 	for _, name := range order {
@@ -137,6 +194,9 @@ func match(entries map[string]entry, want map[string]shapes.Shape, size int64) (
 		if e.DType != dtype || !slices.Equal(e.Shape, shape.Dimensions) {
 			return nil, errors.Errorf("tensor %s is %s %v; need %s %v: saved with another configuration?",
 				name, e.DType, e.Shape, dtype, shape.Dimensions)
+		}
+		if _, err := e.shape(size); err != nil { // its size in bytes may not even be a number
+			return nil, errors.WithMessagef(err, "tensor %s", name)
 		}
 	}
 	order := make([]string, 0, len(entries))

@@ -1,5 +1,5 @@
-// Package safetensors writes tensors to files in the safetensors format [safetensors] and reads back files whose
-// tensors are known beforehand.
+// Package safetensors writes tensors to files in the safetensors format [safetensors] and reads back files, above all
+// those whose tensors are known beforehand.
 //
 // A file is the header's length as 8 bytes, the header, then the values of the tensors one after another without gaps.
 // The header is a JSON object of each tensor's name with its type, its shape and the bytes it takes among the values,

@@ -5,16 +5,20 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"palimpsest/pkg/fuzztest"
 )
 
 // example has what a file can hold: more than one axis, a scalar, both types, a tensor without values, and values that
@@ -211,8 +215,8 @@ func FuzzRead(f *testing.F) {
 	f.Add(bytes.Replace(good, []byte("[8,16]"), []byte("[0, 8]"), 1))
 	f.Add(file("{}"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		values, err := read(content, want)
-		if err != nil {
+		var values map[string]*tensors.Tensor
+		if err := fuzztest.Read(t, len(content), func() (err error) { values, err = read(content, want); return err }); err != nil {
 			if values != nil {
 				t.Error("values with an error")
 			}
@@ -252,5 +256,36 @@ func FuzzRead(f *testing.F) {
 		if !bytes.Equal(encode(t, nil, again), rewritten) {
 			t.Error("values change when they are written and read")
 		}
+	})
+}
+
+// FuzzReadAll reads arbitrary bytes of which nothing is known. What is accepted, written and read again, is the same.
+func FuzzReadAll(f *testing.F) {
+	good := encode(f, map[string]string{"format": "pt"}, example())
+	f.Add(good)
+	f.Add(good[:len(good)-1])
+	f.Add(file("{}"))
+	f.Add(file(`{"a\n":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}`))
+	f.Add(file(`{"a":{"dtype":"I64","shape":[0,-1],"data_offsets":[0,0]}}`))
+	f.Add(file(`{"a":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}}`, int16(1)))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		readAll := func(b []byte) (map[string]*tensors.Tensor, error) { return ReadAll(bytes.NewReader(b), int64(len(b))) }
+		var values map[string]*tensors.Tensor
+		if fuzztest.Read(t, len(content), func() (err error) { values, err = readAll(content); return err }) != nil {
+			return
+		}
+		rewrite := func(values map[string]*tensors.Tensor) []byte {
+			var all []Tensor
+			for _, name := range slices.Sorted(maps.Keys(values)) {
+				all = append(all, Tensor{name, values[name]})
+			}
+			return encode(t, nil, all)
+		}
+		written := rewrite(values)
+		again, err := readAll(written)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fuzztest.Same(t, rewrite(again), written)
 	})
 }
