@@ -15,7 +15,6 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
-	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
@@ -255,7 +254,7 @@ func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dyn
 			if err != nil {
 				return nil, err
 			}
-			numbers, err := m.evaluator.Task(task, judged, metrics.CopySets{})
+			numbers, err := m.evaluator.Task(task, judged, nil)
 			if err != nil {
 				return nil, err
 			}

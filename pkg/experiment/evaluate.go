@@ -29,7 +29,6 @@ type measurer struct {
 	bench     *datasets.Benchmark // without the border that the preparation adds
 	extractor metrics.Extractor
 	evaluator *metrics.Evaluator
-	train     *metrics.ImageSet
 }
 
 // newMeasurer loads the extractor and prepares the reference images of every task.
@@ -46,22 +45,11 @@ func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*me
 	for i, t := range tasks {
 		tasks[i].Test = c.Evaluate.Images(t)
 	}
-	options := metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN}
+	options := metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN, Mirrored: bench.Prep.Flip}
 	if c.Benchmark.SharedLabels {
 		options.SharedClasses = len(bench.ClassNames)
 	}
-	if m.evaluator, err = metrics.NewEvaluator(m.extractor, tasks, options); err != nil {
-		return nil, err
-	}
-	var sets []*datasets.Images
-	for _, t := range bench.Tasks {
-		sets = append(sets, t.Train)
-	}
-	all, err := datasets.Concat(sets...)
-	if err != nil {
-		return nil, err
-	}
-	m.train, err = imageSet(all)
+	m.evaluator, err = metrics.NewEvaluator(m.extractor, tasks, options)
 	return m, err
 }
 
@@ -107,11 +95,6 @@ func openExtractor(back compute.Backend, c Config, bench *datasets.Benchmark) (m
 	return metrics.LoadClassifier(back, strings.Join(c.Benchmark.Datasets, "+"), prep)
 }
 
-// imageSet is images as a set to look for copies in.
-func imageSet(im *datasets.Images) (*metrics.ImageSet, error) {
-	return metrics.NewImageSet(scaled(im), im.ImageSize())
-}
-
 // imageFeatures maps prepared images to features, a row an image.
 func (m *measurer) imageFeatures(im *datasets.Images) (*mat.Dense, error) {
 	im, err := im.Crop((im.H - m.bench.H) / 2)
@@ -131,8 +114,8 @@ func scaled(im *datasets.Images) []float32 {
 // rows is how many rows one evaluation runs through the network.
 func (m *measurer) rows() int { return m.config.samplingRows(len(m.bench.Tasks)) }
 
-// labels are the classes asked for in task j: each of them equally often, in turn. An unconditional network is asked
-// for no class.
+// labels are the classes asked for in task j: each of them equally often, in turn, but for a remainder. What is measured
+// weighs each by its share of the reference images. An unconditional network is asked for no class.
 func (m *measurer) labels(j int) []int32 {
 	t, out := m.bench.Tasks[j], make([]int32, m.config.Evaluate.SamplesPerTask)
 	for i := range out {
@@ -155,27 +138,31 @@ func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows 
 			return e, nil, err
 		}
 	}
-	copies := metrics.CopySets{Train: m.train}
-	if stored := l.Strategy.Stored().Images; stored != nil && stored.N > 0 {
-		var err error
-		if stored, err = stored.Crop(m.config.Benchmark.Prep.Border); err != nil {
-			return e, nil, err
-		}
-		if copies.Buffer, err = imageSet(stored); err != nil {
-			return e, nil, err
-		}
-	}
 	var err error
-	if m.config.Network.Conditional {
-		e.Tasks, e.Union, err = m.evaluator.Evaluate(e.AfterTask, samples, copies)
-	} else {
-		e.Tasks, e.Union, err = m.unconditional(e.AfterTask, samples, copies)
-	}
-	if err != nil {
+	if e.Tasks, e.Union, err = m.measure(e.AfterTask, samples, l.Strategy.Stored().Images); err != nil {
 		return e, nil, err
 	}
 	picture, err := m.grid(samples)
 	return e, picture, err
+}
+
+// measure compares samples of every task, drawn after task after, with the images of the tasks, and looks for copies of
+// images that training has shown by then and of those that the strategy stores, nil for none.
+func (m *measurer) measure(after int, samples []*metrics.Samples, stored *datasets.Images) ([]results.TaskMetrics, results.UnionMetrics, error) {
+	if stored != nil {
+		var err error
+		if stored, err = stored.Crop(m.config.Benchmark.Prep.Border); err != nil {
+			return nil, results.UnionMetrics{}, err
+		}
+	}
+	copies, err := m.evaluator.CopySets(after, stored)
+	if err != nil {
+		return nil, results.UnionMetrics{}, err
+	}
+	if m.config.Network.Conditional {
+		return m.evaluator.Evaluate(after, samples, copies)
+	}
+	return m.unconditional(after, samples, copies)
 }
 
 // sample draws the samples of task j. Every evaluation of a run starts from the same noise.
@@ -222,7 +209,7 @@ func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoise
 
 // unconditional measures samples that belong to no task: all of them together against each task's images, of which
 // only recall, coverage and copies say something, and against the images of all tasks seen.
-func (m *measurer) unconditional(after int, samples []*metrics.Samples, copies metrics.CopySets) ([]results.TaskMetrics, results.UnionMetrics, error) {
+func (m *measurer) unconditional(after int, samples []*metrics.Samples, copies *metrics.CopySets) ([]results.TaskMetrics, results.UnionMetrics, error) {
 	all := metrics.Samples{}
 	for _, s := range samples {
 		all.Images = append(all.Images, s.Images...)
@@ -268,13 +255,15 @@ func (m *measurer) grid(samples []*metrics.Samples) ([]byte, error) {
 }
 
 // protocol says how the numbers were measured.
-func (m *measurer) protocol() results.Protocol {
+func (m *measurer) protocol() (results.Protocol, error) {
 	e := m.config.Evaluate
 	p := results.Protocol{SamplesPerTask: e.SamplesPerTask, Sampler: e.Sampler.Name, SamplerSteps: e.Sampler.Steps,
 		Guidance: e.Guidance, EMA: e.EMA}
-	m.evaluator.Describe(&p)
+	if err := m.evaluator.Describe(&p); err != nil {
+		return p, err
+	}
 	p.ReferenceSplit = e.Reference
-	return p
+	return p, nil
 }
 
 // describe is one line about an evaluation.

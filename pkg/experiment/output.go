@@ -42,8 +42,10 @@ func (r *run) result() (*results.Run, error) {
 	if v := r.config.Variant; v != "" {
 		label += " " + v
 	}
-	protocol := r.measure.protocol()
-	protocol.BPD = r.state.BPD
+	protocol, err := r.protocol()
+	if err != nil {
+		return nil, err
+	}
 	return &results.Run{
 		Schema: results.Schema, Name: r.config.RunName(), Seed: r.config.Seed, Config: config,
 		Strategy:    results.Strategy{Name: info.Name, Label: label, Paper: info.Paper, Stores: info.Stores, Settings: settings},
@@ -53,6 +55,13 @@ func (r *run) result() (*results.Run, error) {
 		Evaluations: r.state.Evaluations, Losses: r.state.Losses, Cost: cost,
 		Sensitivity: r.state.Sensitivity, Outside: r.state.Outside,
 	}, nil
+}
+
+// protocol says how the run's numbers were measured.
+func (r *run) protocol() (results.Protocol, error) {
+	p, err := r.measure.protocol()
+	p.BPD = r.state.BPD
+	return p, err
 }
 
 // benchmark describes what was learned.
@@ -70,9 +79,19 @@ func (r *run) benchmark() results.Benchmark {
 	return out
 }
 
+// measurements is the form of metrics.json: what result.json says of the same numbers.
+type measurements struct {
+	Protocol    results.Protocol     `json:"protocol"`
+	Evaluations []results.Evaluation `json:"evaluations"`
+}
+
 // writeTables rewrites metrics.csv, losses.csv and metrics.json.
 func (r *run) writeTables() error {
-	text, err := json.MarshalIndent(r.state.Evaluations, "", " ")
+	protocol, err := r.protocol()
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(measurements{protocol, r.state.Evaluations}, "", " ")
 	if err != nil {
 		return errors.Wrap(err, "measurements")
 	}
@@ -80,16 +99,26 @@ func (r *run) writeTables() error {
 		return err
 	}
 	metrics := [][]string{{"after_task", "step", "task", "n", "fid", "kid", "precision", "recall", "density", "coverage",
-		"class_accuracy", "memorised_buffer", "memorised_train", "bpd"}}
+		"class_accuracy", "memorised_buffer", "memorised_train", "bpd", "copies_buffer", "copies_train", "copies_buffer_features",
+		"copies_train_features", "clipped_pixels", "identical_samples", "reference_split", "reference_images", "extractor_sha256"}}
 	for _, e := range r.state.Evaluations {
 		for _, t := range e.Tasks {
 			var bpd *float64
 			if t.BPD != nil {
 				bpd = &t.BPD.Mean
 			}
+			var buffer, train results.CopyRates
+			if c := t.Copies; c != nil && c.Buffer != nil {
+				buffer = *c.Buffer
+			}
+			if c := t.Copies; c != nil && c.Train != nil {
+				train = *c.Train
+			}
 			metrics = append(metrics, []string{strconv.Itoa(e.AfterTask), strconv.Itoa(e.Step), strconv.Itoa(t.Task), strconv.Itoa(t.N),
 				exact(t.FID), exact(t.KID), exact(t.Precision), exact(t.Recall), exact(t.Density), exact(t.Coverage),
-				exact(t.ClassAccuracy), exact(t.MemorisedBuffer), exact(t.MemorisedTrain), exact(bpd)})
+				exact(t.ClassAccuracy), exact(t.MemorisedBuffer), exact(t.MemorisedTrain), exact(bpd), exact(buffer.Pixels),
+				exact(train.Pixels), exact(buffer.Features), exact(train.Features), exact(t.ClippedPixels), exact(t.IdenticalSamples),
+				protocol.ReferenceSplit, strconv.Itoa(r.config.Evaluate.Images(r.loop.Benchmark.Tasks[t.Task]).N), protocol.ExtractorSHA256})
 		}
 	}
 	losses := [][]string{{"step", "task", "loss"}}

@@ -146,10 +146,20 @@ func forgetsNothing(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Copies are looked for among the training images of the tasks so far, which become more.
+	measured := func(after, task int) []byte {
+		m := r.Evaluations[after].Tasks[task]
+		m.MemorisedTrain, m.Copies = nil, nil
+		text, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
 	for task := range 2 {
-		first, _ := json.Marshal(r.Evaluations[task].Tasks[task])
+		first := measured(task, task)
 		for after := task + 1; after < 3; after++ {
-			if again, _ := json.Marshal(r.Evaluations[after].Tasks[task]); !bytes.Equal(again, first) {
+			if again := measured(after, task); !bytes.Equal(again, first) {
 				t.Errorf("after task %d, task %d is measured as\n%s\nand was as\n%s", after, task, again, first)
 			}
 		}

@@ -24,6 +24,28 @@
 // set side by side. The feature extractor for grey images, [Classifier], was trained on the full
 // official training split of the dataset and judges test images and generated images only.
 //
+// # What counts how much
+//
+// Tasks and classes count by their share of the reference images: the test images, or validation images where those are
+// compared with. [TaskWeights] has the shares; every mean over tasks ([WeightedMean], [Matrix]) and every union takes
+// them. A sample counts by the share that its class in its task has of the reference images, divided by the number of
+// samples drawn of the class there, so that as many samples of a task of one class as of a task of three, classes of
+// unequal size, and a number of samples that the classes do not divide leave every number as it would be had samples
+// been drawn in proportion. FID takes the weighted mean and covariance, KID the weighted estimate, precision, density,
+// class accuracy, label histogram, copies, clipped pixels and identical samples the weighted share; recall and coverage
+// are shares of reference images and take none. Where all count alike, nothing differs from plain means in any digit.
+// An unconditional model is asked for no class, so its samples count alike.
+//
+// # Copies
+//
+// Two criteria are measured. By the ratio a sample is a copy if its nearest image of a set is closer than a third of the
+// second nearest, [yoon23], [gu23]: the smaller the set, the farther apart its images, and the more passes for a copy.
+// By the fixed yardstick it is one if it is at most as far from its nearest image as the hundredth part of real held-out
+// images is from the nearest of all training images, in pixels and in the classifier's features: the same distance for
+// every buffer, so that shares compare; the share of real images that pass it stands beside. Samples are compared with
+// what is stored and with the training images of the tasks so far; where training mirrors images (the setting
+// benchmark.prep.flip), with their mirror images too.
+//
 // References:
 //
 //	[fid]       Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter. GANs Trained by a Two Time-Scale

@@ -22,6 +22,8 @@ type EvaluatorOptions struct {
 	// their labels but the labeller numbers the classes of one domain after those of the other: its
 	// labels then count modulo this number. 0 is for all other benchmarks.
 	SharedClasses int
+	// Mirrored says that training mirrors images left to right, so that a mirrored copy is a copy.
+	Mirrored bool
 }
 
 // Evaluator measures generated images against the test images of each task. The features, labels
@@ -32,13 +34,18 @@ type Evaluator struct {
 	size      int // values an image
 	tasks     []taskReference
 	unions    map[int]*Stats // by the number of tasks, from the first
+	copies    *yardstick     // nil until copies are looked for
 }
 
 // taskReference is what is known of a task's test images.
 type taskReference struct {
+	images   *datasets.Images
+	train    *datasets.Images // nil: unknown
 	features *mat.Dense
 	stats    *Stats
-	labels   []int // that the labeller sees, nil without one
+	labels   []int       // that the labeller sees, nil without one
+	classes  map[int]int // images of each class, by their own labels
+	clipped  float64     // share of pixel values at an end of their range
 }
 
 // NewEvaluator prepares the evaluation of tasks with the given extractor. It returns an error if
@@ -78,9 +85,7 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 					"take a labeller trained on all classes of the benchmark", j, c, l.Name(), e.classes())
 			}
 		}
-		pixels := make([]float32, len(task.Test.Pixels))
-		datasets.Scale(pixels, task.Test.Pixels)
-		features, labels, err := e.look(pixels, task.Test.N)
+		features, _, labels, err := e.look(scaledPixels(task.Test), task.Test.N)
 		if err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
 		}
@@ -88,7 +93,12 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 		if err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
 		}
-		e.tasks = append(e.tasks, taskReference{features, stats, labels})
+		ref := taskReference{images: task.Test, train: task.Train, features: features, stats: stats, labels: labels,
+			classes: map[int]int{}, clipped: clippedShare(task.Test.Pixels)}
+		for _, c := range task.Test.Labels {
+			ref.classes[int(c)]++
+		}
+		e.tasks = append(e.tasks, ref)
 	}
 	return e, nil
 }
@@ -101,38 +111,56 @@ func (e *Evaluator) classes() int {
 	return e.opt.Labeller.Classes()
 }
 
-// look returns features and, with a labeller, labels.
-func (e *Evaluator) look(pixels []float32, n int) (*mat.Dense, []int, error) {
+// look returns the extractor's features and, with a labeller, the labeller's and its labels.
+func (e *Evaluator) look(pixels []float32, n int) (features, seen *mat.Dense, labels []int, err error) {
 	l := e.opt.Labeller
 	if l == nil {
 		features, err := e.extractor.Features(pixels, n)
-		return features, nil, err
+		return features, nil, nil, err
 	}
-	features, labels, err := l.Judge(pixels, n)
+	seen, labels, err = l.Judge(pixels, n)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if e.opt.SharedClasses > 0 {
 		for i := range labels {
 			labels[i] %= e.opt.SharedClasses
 		}
 	}
+	features = seen
 	if l.Identity() != e.extractor.Identity() {
 		features, err = e.extractor.Features(pixels, n)
 	}
-	return features, labels, err
+	return features, seen, labels, err
 }
 
 // Describe writes into p what the evaluator compares with and how: the reference split, the
-// number of reference images of the task with the fewest, extractor, K and ratio.
-func (e *Evaluator) Describe(p *results.Protocol) {
+// number of reference images of the task with the fewest, extractor, K and ratio, the weights of tasks and, where the
+// tasks have training images, the yardstick for copies.
+func (e *Evaluator) Describe(p *results.Protocol) error {
 	p.ReferenceSplit = "test"
 	p.ReferenceImages = e.tasks[0].stats.N
+	var images []int
+	trained := true
 	for _, t := range e.tasks {
-		p.ReferenceImages = min(p.ReferenceImages, t.stats.N)
+		p.ReferenceImages, images = min(p.ReferenceImages, t.stats.N), append(images, t.stats.N)
+		trained = trained && t.train != nil
+	}
+	var err error
+	if p.TaskWeights, err = TaskWeights(images); err != nil {
+		return err
 	}
 	p.Extractor, p.ExtractorSHA256, p.FeatureDim = e.extractor.Name(), e.extractor.Identity(), e.extractor.Dim()
 	p.NearestK, p.MemorisedRatio = e.opt.K, e.opt.CopyRatio
+	if !trained {
+		return nil
+	}
+	y, err := e.openYardstick()
+	if err != nil {
+		return err
+	}
+	p.Copies = &y.protocol
+	return nil
 }
 
 // Samples are generated images.
@@ -141,19 +169,17 @@ type Samples struct {
 	Labels []int     // [N], the class the sampler was given for each; nil for an unconditional model
 }
 
-// CopySets are the images that samples might be copies of.
-type CopySets struct {
-	Buffer *ImageSet // what the strategy stores, or nil
-	Train  *ImageSet // what the model has been trained on so far, or nil
-}
-
 // Judged are samples after the extractor has seen them.
 type Judged struct {
+	levels   []uint8 // of pixels, 0 .. 255
 	pixels   []float32
 	features *mat.Dense
+	seen     *mat.Dense // the labeller's features, nil without one
 	stats    *Stats
-	labels   []int // that the labeller sees
-	wanted   []int // that the sampler was given
+	labels   []int   // that the labeller sees
+	wanted   []int   // that the sampler was given
+	looked   *looked // nil until copies are looked for
+	nearest  map[*copySet]found
 }
 
 // N returns the number of samples.
@@ -171,10 +197,10 @@ func (e *Evaluator) Judge(s Samples) (*Judged, error) {
 	}
 	levels := make([]uint8, len(s.Images))
 	datasets.Unscale(levels, s.Images)
-	j := &Judged{pixels: make([]float32, len(levels)), wanted: s.Labels}
+	j := &Judged{levels: levels, pixels: make([]float32, len(levels)), wanted: s.Labels}
 	datasets.Scale(j.pixels, levels)
 	var err error
-	if j.features, j.labels, err = e.look(j.pixels, n); err != nil {
+	if j.features, j.seen, j.labels, err = e.look(j.pixels, n); err != nil {
 		return nil, err
 	}
 	j.stats, err = NewStats(j.features)
@@ -183,27 +209,47 @@ func (e *Evaluator) Judge(s Samples) (*Judged, error) {
 
 // Task measures samples of task j. FID, KID (full sets) and PRDC compare with the task's test
 // images; class accuracy is the share of samples in which the labeller sees the class the sampler
-// was given; the memorised shares are [CopyShare] of all samples against the whole sets.
+// was given; the memorised shares are [CopyShare] of all samples against the whole sets, and copies
+// the shares by the fixed yardstick, beside those of real images. Copies are not looked for if
+// copies is nil.
+//
+// Samples of a conditional model count by the share that their class has of the task's test
+// images, so that neither classes of unequal size nor a number of samples that the classes do not
+// divide moves a number.
 //
 // A number is null, not 0, where it is not defined: class accuracy without labels or labeller,
 // a memorised share without a set or with fewer than two distinct images in it. Everything else
 // that goes wrong, such as fewer samples than features, is an error.
-func (e *Evaluator) Task(j int, s *Judged, copies CopySets) (results.TaskMetrics, error) {
+func (e *Evaluator) Task(j int, s *Judged, copies *CopySets) (results.TaskMetrics, error) {
 	m := results.TaskMetrics{Task: j}
 	if j < 0 || j >= len(e.tasks) {
 		return m, errors.Errorf("metrics.Evaluator.Task: task %d; need 0 to %d", j, len(e.tasks)-1)
 	}
 	ref := e.tasks[j]
-	m.N = s.stats.N
-	fid, err := Frechet(ref.stats, s.stats, FIDOptions{AllowSmallN: e.opt.AllowSmallN})
+	m.N = s.N()
+	var weights []float64
+	if s.wanted != nil {
+		var err error
+		if weights, err = rowWeights([]map[int]int{ref.classes}, [][]int{s.wanted}); err != nil {
+			return m, errors.WithMessagef(err, "task %d", j)
+		}
+	}
+	stats := s.stats
+	if weights != nil {
+		var err error
+		if stats, err = newWeightedStats(s.features, weights); err != nil {
+			return m, errors.WithMessagef(err, "task %d", j)
+		}
+	}
+	fid, err := Frechet(ref.stats, stats, FIDOptions{AllowSmallN: e.opt.AllowSmallN})
 	if err != nil {
 		return m, errors.WithMessagef(err, "task %d", j)
 	}
-	kid, err := KID(ref.features, s.features, KIDOptions{})
+	kid, err := KID(ref.features, s.features, KIDOptions{Weights: weights})
 	if err != nil {
 		return m, errors.WithMessagef(err, "task %d", j)
 	}
-	prdc, err := PRDC(ref.features, s.features, e.opt.K)
+	prdc, err := weightedPRDC(ref.features, s.features, e.opt.K, weights)
 	if err != nil {
 		return m, errors.WithMessagef(err, "task %d", j)
 	}
@@ -211,32 +257,19 @@ func (e *Evaluator) Task(j int, s *Judged, copies CopySets) (results.TaskMetrics
 	m.Precision, m.Recall = Measured(prdc.Precision), Measured(prdc.Recall)
 	m.Density, m.Coverage = Measured(prdc.Density), Measured(prdc.Coverage)
 	if s.labels != nil && s.wanted != nil {
-		acc, err := Accuracy(s.labels, s.wanted)
+		acc, err := weightedAccuracy(s.labels, s.wanted, weights)
 		if err != nil {
 			return m, err
 		}
 		m.ClassAccuracy = Measured(acc)
 	}
-	if m.MemorisedBuffer, err = e.copyShare(copies.Buffer, s); err != nil {
-		return m, err
+	m.ClippedPixels, m.IdenticalSamples = Measured(clippedOf([]*Judged{s}, weights)), Measured(identicalShare([]*Judged{s}, weights))
+	m.RealClippedPixels = Measured(ref.clipped)
+	if copies == nil {
+		return m, nil
 	}
-	m.MemorisedTrain, err = e.copyShare(copies.Train, s)
+	m.MemorisedBuffer, m.MemorisedTrain, m.Copies, err = e.copyShares(j, s, copies, weights)
 	return m, err
-}
-
-// copyShare returns the share of copies, or nil where it is not defined.
-func (e *Evaluator) copyShare(set *ImageSet, s *Judged) (*float64, error) {
-	if set == nil {
-		return nil, nil
-	}
-	nearest, err := set.Nearest(s.pixels)
-	if errors.Is(err, ErrFewImages) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return Measured(CopyShare(nearest, e.opt.CopyRatio)), nil
 }
 
 // Union measures the samples of the first len(samples) tasks together, of an unconditional model
@@ -245,8 +278,8 @@ func (e *Evaluator) copyShare(set *ImageSet, s *Judged) (*float64, error) {
 //
 // The label measures say whether all classes are covered: they compare what the labeller sees in
 // the samples with what it sees in the test images, so that its own errors cancel. Samples of a
-// conditional model must ask for all classes of these tasks, each as often as it occurs among the
-// test images.
+// conditional model, an element a task, count by the share that their class in their task has of the
+// test images of these tasks, however many were drawn of each.
 func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, error) {
 	var m results.UnionMetrics
 	if tasks == 0 {
@@ -258,13 +291,30 @@ func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, e
 	}
 	var features []*mat.Dense
 	var labels, wanted, refLabels []int
+	var asked [][]int
 	conditional := true
 	for _, s := range samples {
 		features = append(features, s.features)
-		labels, wanted = append(labels, s.labels...), append(wanted, s.wanted...)
+		labels, wanted, asked = append(labels, s.labels...), append(wanted, s.wanted...), append(asked, s.wanted)
 		conditional = conditional && s.wanted != nil
 	}
-	generated, err := NewStats(stack(features))
+	var classes []map[int]int
+	clipped, images := 0.0, 0
+	for _, t := range e.tasks[:tasks] {
+		classes = append(classes, t.classes)
+		clipped, images = clipped+t.clipped*float64(t.images.N), images+t.images.N
+	}
+	var weights []float64
+	if conditional {
+		if len(samples) != tasks {
+			return m, errors.Errorf("metrics.Evaluator.Union: %d sets of samples of given classes for %d tasks; need one a task", len(samples), tasks)
+		}
+		var err error
+		if weights, err = rowWeights(classes, asked); err != nil {
+			return m, err
+		}
+	}
+	generated, err := newWeightedStats(stack(features), weights)
 	if err != nil {
 		return m, err
 	}
@@ -278,11 +328,13 @@ func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, e
 		return m, err
 	}
 	m.FID = Measured(fid)
+	m.ClippedPixels, m.IdenticalSamples = Measured(clippedOf(samples, weights)), Measured(identicalShare(samples, weights))
+	m.RealClippedPixels = Measured(clipped / float64(images))
 	if e.opt.Labeller == nil {
 		return m, nil
 	}
 	if conditional {
-		acc, err := Accuracy(labels, wanted)
+		acc, err := weightedAccuracy(labels, wanted, weights)
 		if err != nil {
 			return m, err
 		}
@@ -295,7 +347,7 @@ func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, e
 	if err != nil {
 		return m, err
 	}
-	q, err := LabelHistogram(labels, e.classes())
+	q, err := weightedHistogram(labels, e.classes(), weights)
 	if err != nil {
 		return m, err
 	}
@@ -327,7 +379,7 @@ func (e *Evaluator) unionStats(tasks int) (*Stats, error) {
 // Evaluate measures everything after task i: samples[j] of task j, or nil where task j is not
 // measured at this moment, whose numbers are then null and whose N is 0. The union is that of the
 // tasks seen by then, 0 .. i; it is not measured, with N of 0, if one of them has no samples.
-func (e *Evaluator) Evaluate(i int, samples []*Samples, copies CopySets) ([]results.TaskMetrics, results.UnionMetrics, error) {
+func (e *Evaluator) Evaluate(i int, samples []*Samples, copies *CopySets) ([]results.TaskMetrics, results.UnionMetrics, error) {
 	var union results.UnionMetrics
 	if i < 0 || i >= len(e.tasks) || len(samples) != len(e.tasks) {
 		return nil, union, errors.Errorf("metrics.Evaluator.Evaluate: after task %d, samples of %d tasks; "+

@@ -69,6 +69,9 @@ func testTasks() []datasets.Task {
 
 func TestEvaluatePerfectAndForgetful(t *testing.T) {
 	tasks := testTasks()
+	for j := range tasks {
+		tasks[j].Train = tasks[j].Test // so that each is a copy of itself
+	}
 	ext := new(thirds)
 	e, err := NewEvaluator(ext, tasks, EvaluatorOptions{})
 	if err != nil {
@@ -76,16 +79,11 @@ func TestEvaluatePerfectAndForgetful(t *testing.T) {
 	}
 	// The test images themselves: no distance, all classes right, and each a copy of itself.
 	perfect := []*Samples{samplesOf(tasks[0].Test), samplesOf(tasks[1].Test)}
-	all := append(append([]float32{}, perfect[0].Images...), perfect[1].Images...)
-	train, err := NewImageSet(all, 4)
+	copies, err := e.CopySets(1, tasks[0].Test.Select([]int{0}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := NewImageSet(all[:4], 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, union, err := e.Evaluate(1, perfect, CopySets{Buffer: one, Train: train})
+	got, union, err := e.Evaluate(1, perfect, copies)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +110,7 @@ func TestEvaluatePerfectAndForgetful(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	forgetful := samplesOf(threeClasses(rng, 40, 2))
 	forgetful.Labels = perfect[0].Labels
-	got, union, err = e.Evaluate(1, []*Samples{forgetful, perfect[1]}, CopySets{})
+	got, union, err = e.Evaluate(1, []*Samples{forgetful, perfect[1]}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,9 +121,10 @@ func TestEvaluatePerfectAndForgetful(t *testing.T) {
 	if math.Abs(*union.LabelARD-2.0/3) > 1e-12 || *union.LabelKL < 1 || math.Abs(*union.ClassAccuracy-1.0/3) > 1e-12 {
 		t.Errorf("union of a forgetful model: %+v", union)
 	}
-	// Two references, then one call a set of samples: the test images were seen once.
-	if ext.calls != 2+4 {
-		t.Errorf("the extractor ran %d times, want 6", ext.calls)
+	// Two references, training images, two sets held out and the buffer, then one call a set of samples: the test images
+	// were seen once.
+	if ext.calls != 2+4+4 {
+		t.Errorf("the extractor ran %d times, want 10", ext.calls)
 	}
 }
 
@@ -136,7 +135,7 @@ func TestEvaluateNotMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := samplesOf(tasks[0].Test)
-	got, union, err := e.Evaluate(1, []*Samples{s, nil}, CopySets{})
+	got, union, err := e.Evaluate(1, []*Samples{s, nil}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +150,7 @@ func TestEvaluateNotMeasured(t *testing.T) {
 		t.Errorf("JSON %s, want null for what was not measured", text)
 	}
 	// After task 0 the union is of task 0 alone.
-	if _, union, err = e.Evaluate(0, []*Samples{s, samplesOf(tasks[1].Test)}, CopySets{}); err != nil || *union.FID > 1e-12 || union.N != 40 {
+	if _, union, err = e.Evaluate(0, []*Samples{s, samplesOf(tasks[1].Test)}, nil); err != nil || *union.FID > 1e-12 || union.N != 40 {
 		t.Errorf("union after task 0: %+v, error %v", union, err)
 	}
 	// An unconditional model has no wanted labels.
@@ -180,7 +179,7 @@ func TestEvaluateSharedLabels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := e.Task(1, judged, CopySets{})
+		m, err := e.Task(1, judged, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +223,7 @@ func TestEvaluateWithLabellerBesideExtractor(t *testing.T) {
 		if _, d := judged.features.Dims(); d != 1 {
 			t.Errorf("%d features, want the extractor's one", d)
 		}
-		m, err := e.Task(0, judged, CopySets{})
+		m, err := e.Task(0, judged, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +252,7 @@ func TestEvaluateQuantises(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := e.Task(0, m, CopySets{})
+	got, err := e.Task(0, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,10 +283,10 @@ func TestEvaluateErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Task(0, judged, CopySets{}); err == nil || !strings.Contains(err.Error(), "more than k") {
+	if _, err := e.Task(0, judged, nil); err == nil || !strings.Contains(err.Error(), "more than k") {
 		t.Errorf("5 samples for k = 5: error %v", err)
 	}
-	if _, _, err := e.Evaluate(2, make([]*Samples, 2), CopySets{}); err == nil {
+	if _, _, err := e.Evaluate(2, make([]*Samples, 2), nil); err == nil {
 		t.Error("after task 2 of 2 gave no error")
 	}
 	tasks[1].Classes = []int{3}
@@ -322,7 +321,9 @@ func TestMatrixOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Describe(&p)
+	if err := e.Describe(&p); err != nil {
+		t.Fatal(err)
+	}
 	if p.ReferenceSplit != "test" || p.ReferenceImages != 20 || p.Extractor != "thirds" || p.ExtractorSHA256 != "3" ||
 		p.FeatureDim != 2 || p.NearestK != 5 || p.MemorisedRatio != 1.0/3 {
 		t.Errorf("protocol %+v", p)

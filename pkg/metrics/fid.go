@@ -2,9 +2,11 @@ package metrics
 
 import (
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 )
@@ -24,7 +26,14 @@ type Stats struct {
 
 // NewStats computes the mean and the unbiased covariance of features, [N, D] with N >= 2.
 // It returns an error if there are fewer than two rows or if a value is not finite.
-func NewStats(features *mat.Dense) (*Stats, error) {
+func NewStats(features *mat.Dense) (*Stats, error) { return newWeightedStats(features, nil) }
+
+// newWeightedStats is NewStats of rows that count by weights, which sum to N; nil weighs all alike. With shares s = w/N,
+//
+//	μ = Σ s·x    C = Σ s·(x-μ)(x-μ)ᵀ / (1 - Σ s²)
+//
+// which is unbiased for rows drawn from one distribution, and what NewStats computes where weights are equal.
+func newWeightedStats(features *mat.Dense, weights []float64) (*Stats, error) {
 	if err := checkFinite("metrics.NewStats", features); err != nil {
 		return nil, err
 	}
@@ -33,11 +42,22 @@ func NewStats(features *mat.Dense) (*Stats, error) {
 		return nil, errors.Errorf("metrics.NewStats: %d images; a covariance needs at least 2", n)
 	}
 	s := &Stats{N: n, Mean: make([]float64, d), Cov: mat.NewSymDense(d, nil)}
+	if weights != nil {
+		// The library divides by the sum of weights less 1: weights that sum to 1/Σs², the number of equal rows that
+		// would be as sure, make that the divisor above.
+		square := floats.Dot(weights, weights)
+		effective := float64(n) / square * float64(n)
+		if effective <= 1 {
+			return nil, errors.Errorf("metrics.NewStats: one of %d images has all weight; a covariance needs at least 2", n)
+		}
+		weights = slices.Clone(weights)
+		floats.Scale(float64(n)/square, weights)
+	}
 	column := make([]float64, n)
 	for j := range d {
-		s.Mean[j] = stat.Mean(mat.Col(column, j, features), nil)
+		s.Mean[j] = stat.Mean(mat.Col(column, j, features), weights)
 	}
-	stat.CovarianceMatrix(s.Cov, features, nil)
+	stat.CovarianceMatrix(s.Cov, features, weights)
 	return s, nil
 }
 

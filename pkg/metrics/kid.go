@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 )
@@ -14,6 +15,9 @@ type KIDOptions struct {
 	Subsets    int    // number of random subsets; 0 is the full sets, without drawing
 	SubsetSize int    // images in a subset of each set; 0 or more than there are means min(1000, N, M)
 	Seed       uint64 // seed of the drawing
+
+	// Weights say what each image of the second set counts, [M], summing to M; nil: all alike. Full sets only.
+	Weights []float64
 }
 
 // UsualKID is the setting of most published numbers: 100 subsets of min(1000, N, M) images.
@@ -35,8 +39,12 @@ type KIDResult struct {
 //
 // with the cubic kernel k(x,y) = (x·y/D + 1)³. Subsets are drawn without replacement. Where the
 // subset is as large as both sets, every subset is the full set, and it is computed once.
-// It returns an error if the dimensions differ, a value is not finite, or a set has fewer than
-// two images.
+//
+// With weights w, the sums over b become Σ_{i≠j} w_i·w_j·k(b_i,b_j) / (m² - Σ w²) and
+// Σ_{i,j} w_j·k(a_i,b_j) / (n·m), which the equation above is for weights of 1.
+//
+// It returns an error if the dimensions differ, a value is not finite, a set has fewer than
+// two images, or weights come with subsets.
 func KID(a, b *mat.Dense, opt KIDOptions) (KIDResult, error) {
 	nan := KIDResult{Mean: math.NaN(), Std: math.NaN()}
 	n, m, err := checkPair("metrics.KID", a, b)
@@ -50,12 +58,15 @@ func KID(a, b *mat.Dense, opt KIDOptions) (KIDResult, error) {
 		return nan, errors.Errorf("metrics.KID: %d subsets of %d images; need 0 or more subsets of 2 or more images (0: as many as usual)",
 			opt.Subsets, opt.SubsetSize)
 	}
+	if opt.Weights != nil && (opt.Subsets != 0 || len(opt.Weights) != m) {
+		return nan, errors.Errorf("metrics.KID: %d weights for %d images and %d subsets; need one each, and no subsets", len(opt.Weights), m, opt.Subsets)
+	}
 	size := min(1000, n, m)
 	if opt.SubsetSize > 0 {
 		size = min(opt.SubsetSize, n, m)
 	}
 	if opt.Subsets == 0 || (size == n && size == m) {
-		return KIDResult{Mean: unbiasedMMD2(a, b), Subsets: 1, Size: min(n, m)}, nil
+		return KIDResult{Mean: unbiasedMMD2(a, b, opt.Weights), Subsets: 1, Size: min(n, m)}, nil
 	}
 	rng := rand.New(rand.NewPCG(opt.Seed, 0))
 	rowsA, rowsB := make([][]int, opt.Subsets), make([][]int, opt.Subsets)
@@ -69,26 +80,30 @@ func KID(a, b *mat.Dense, opt KIDOptions) (KIDResult, error) {
 func kidOfSubsets(a, b *mat.Dense, rowsA, rowsB [][]int) KIDResult {
 	values := make([]float64, len(rowsA))
 	for i := range values {
-		values[i] = unbiasedMMD2(takeRows(a, rowsA[i]), takeRows(b, rowsB[i]))
+		values[i] = unbiasedMMD2(takeRows(a, rowsA[i]), takeRows(b, rowsB[i]), nil)
 	}
 	mean, variance := stat.PopMeanVariance(values, nil)
 	return KIDResult{Mean: mean, Std: math.Sqrt(variance), Subsets: len(values), Size: len(rowsA[0])}
 }
 
-// unbiasedMMD2 is the estimate of [KID] over all rows.
-func unbiasedMMD2(a, b *mat.Dense) float64 {
+// unbiasedMMD2 is the estimate of [KID] over all rows, those of b weighing weights; nil: all 1.
+func unbiasedMMD2(a, b *mat.Dense, weights []float64) float64 {
 	n, _ := a.Dims()
 	m, _ := b.Dims()
-	aa, diagA := kernelSum(a, a)
-	bb, diagB := kernelSum(b, b)
-	ab, _ := kernelSum(a, b)
+	aa, diagA := kernelSum(a, a, nil, nil)
+	bb, diagB := kernelSum(b, b, weights, weights)
+	ab, _ := kernelSum(a, b, nil, weights)
 	fn, fm := float64(n), float64(m)
-	return (aa-diagA)/(fn*(fn-1)) + (bb-diagB)/(fm*(fm-1)) - 2*ab/(fn*fm)
+	pairs := fm * (fm - 1)
+	if weights != nil {
+		pairs = fm*fm - floats.Dot(weights, weights)
+	}
+	return (aa-diagA)/(fn*(fn-1)) + (bb-diagB)/pairs - 2*ab/(fn*fm)
 }
 
-// kernelSum returns the sum of the cubic kernel over all pairs of rows, and over the pairs of
-// equal row numbers.
-func kernelSum(a, b *mat.Dense) (sum, diagonal float64) {
+// kernelSum returns the sum of the cubic kernel over all pairs of rows, each times the weights of its rows, and over the
+// pairs of equal row numbers. Weights of nil are 1.
+func kernelSum(a, b *mat.Dense, weightsA, weightsB []float64) (sum, diagonal float64) {
 	n, d := a.Dims()
 	m, _ := b.Dims()
 	const block = 512 // rows at a time: bounds the memory, keeps the product fast
@@ -100,13 +115,13 @@ func kernelSum(a, b *mat.Dense) (sum, diagonal float64) {
 			rowSum := 0.0
 			for j, dot := range gram.RawRowView(i) {
 				base := dot/float64(d) + 1
-				k := base * base * base
+				k := base * base * base * weightOf(weightsB, j)
 				rowSum += k
 				if j == start+i && j < m {
-					diagonal += k
+					diagonal += k * weightOf(weightsA, start+i)
 				}
 			}
-			sum += rowSum
+			sum += rowSum * weightOf(weightsA, start+i)
 		}
 	}
 	return sum, diagonal

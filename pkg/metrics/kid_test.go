@@ -85,14 +85,14 @@ func TestKIDSumOverBlocks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	a := mat.NewDense(1100, 2, nil)
 	a.Apply(func(int, int, float64) float64 { return rng.Float64() }, a)
-	sum, diagonal := kernelSum(a, a)
+	sum, diagonal := kernelSum(a, a, nil, nil)
 	wantDiagonal, want := 0.0, 0.0
 	for i := range 1100 {
 		x := a.RawRowView(i)
 		base := (x[0]*x[0]+x[1]*x[1])/2 + 1
 		wantDiagonal += base * base * base
 		for _, half := range []*mat.Dense{a.Slice(0, 500, 0, 2).(*mat.Dense), a.Slice(500, 1100, 0, 2).(*mat.Dense)} {
-			s, _ := kernelSum(a.Slice(i, i+1, 0, 2).(*mat.Dense), half)
+			s, _ := kernelSum(a.Slice(i, i+1, 0, 2).(*mat.Dense), half, nil, nil)
 			want += s
 		}
 	}

@@ -22,6 +22,19 @@ func LabelHistogram(labels []int, classes int) ([]float64, error) {
 	return counts, nil
 }
 
+// weightedHistogram is [LabelHistogram] where labels count by weights; nil: all 1.
+func weightedHistogram(labels []int, classes int, weights []float64) ([]float64, error) {
+	counts, err := LabelHistogram(labels, classes)
+	if err != nil || weights == nil {
+		return counts, err
+	}
+	clear(counts)
+	for i, l := range labels {
+		counts[l] += weights[i]
+	}
+	return counts, nil
+}
+
 // labelSmoothing is added to every share before the logarithm of [LabelKL], as in the code of
 // [gd]: a class that vanished costs its share times about 18 nats rather than infinity.
 const labelSmoothing = 1e-8
@@ -95,15 +108,14 @@ func shares(who string, a, b []float64) (p, q []float64, err error) {
 // Accuracy returns the share of predicted labels that equal the wanted ones. For conditional
 // samples, wanted is the class the sampler was given and predicted what a classifier sees.
 func Accuracy(predicted, wanted []int) (float64, error) {
+	return weightedAccuracy(predicted, wanted, nil)
+}
+
+// weightedAccuracy is [Accuracy] where images count by weights; nil: all 1.
+func weightedAccuracy(predicted, wanted []int, weights []float64) (float64, error) {
 	if len(predicted) != len(wanted) || len(wanted) == 0 {
 		return math.NaN(), errors.Errorf("metrics.Accuracy: %d predictions for %d labels; need one each, at least 1",
 			len(predicted), len(wanted))
 	}
-	right := 0
-	for i, p := range predicted {
-		if p == wanted[i] {
-			right++
-		}
-	}
-	return float64(right) / float64(len(wanted)), nil
+	return shareWhere(len(wanted), weights, func(i int) bool { return predicted[i] == wanted[i] }), nil
 }

@@ -62,6 +62,8 @@ type Matrix struct {
 	Name      string    `json:"name"`
 	Direction Direction `json:"direction"`
 	R         Grid      `json:"r"`
+	// Weights say what each task counts in averages over tasks, [T], as [TaskWeights] has them; nil: all alike.
+	Weights []float64 `json:"weights,omitempty"`
 }
 
 // Grid is a table of numbers that writes NaN, not measured, as JSON null, and reads it so.
@@ -82,7 +84,7 @@ func NewMatrix(name string, direction Direction, tasks int) *Matrix {
 // Tasks returns T.
 func (m *Matrix) Tasks() int { return len(m.R) }
 
-// Final returns R[T-1][j] averaged over all tasks: how good the model is on everything at the
+// Final returns R[T-1][j] averaged over all tasks by their weights: how good the model is on everything at the
 // end, [gem] eq. 2.
 func (m *Matrix) Final() float64 {
 	return m.rowAverage(m.Tasks() - 1)
@@ -103,11 +105,7 @@ func (m *Matrix) rowAverage(i int) float64 {
 	if i < 0 {
 		return math.NaN()
 	}
-	sum := 0.0
-	for _, v := range m.R[i][:i+1] {
-		sum += v
-	}
-	return sum / float64(i+1)
+	return WeightedMean(m.R[i][:i+1], m.Weights)
 }
 
 // Forgetting says how far each task but the last has become worse at the end, on average. It is
@@ -124,13 +122,12 @@ func (m *Matrix) Forgetting() Forgetting {
 	if tasks < 1 {
 		return Forgetting{math.NaN(), math.NaN()}
 	}
-	var sum Forgetting
+	learned, best := make([]float64, tasks), make([]float64, tasks)
 	for j := range tasks {
 		f := m.TaskForgetting(j)
-		sum.SinceLearned += f.SinceLearned
-		sum.SinceBest += f.SinceBest
+		learned[j], best[j] = f.SinceLearned, f.SinceBest
 	}
-	return Forgetting{sum.SinceLearned / float64(tasks), sum.SinceBest / float64(tasks)}
+	return Forgetting{WeightedMean(learned, m.Weights), WeightedMean(best, m.Weights)}
 }
 
 // TaskForgetting says how much worse task j is after the last task. It is NaN for the last task.
@@ -161,11 +158,15 @@ func (m *Matrix) ForwardTransfer(untrained []float64) float64 {
 	if tasks < 2 || len(untrained) != tasks {
 		return math.NaN()
 	}
-	sum := 0.0
+	better := make([]float64, 0, tasks)
 	for j := 1; j < tasks; j++ {
-		sum -= m.Direction.worse(m.R[j-1][j], untrained[j])
+		better = append(better, -m.Direction.worse(m.R[j-1][j], untrained[j]))
 	}
-	return sum / float64(tasks-1)
+	weights := m.Weights
+	if len(weights) > 0 {
+		weights = weights[1:]
+	}
+	return WeightedMean(better, weights)
 }
 
 // MarshalJSON writes the rows with null for NaN. An infinite value is an error.
@@ -174,7 +175,9 @@ func (g Grid) MarshalJSON() ([]byte, error) {
 	for i, row := range g {
 		rows[i] = make([]*float64, len(row))
 		for j, v := range row {
-			rows[i][j] = Measured(v)
+			if !math.IsNaN(v) {
+				rows[i][j] = &v
+			}
 		}
 	}
 	return json.Marshal(rows)
@@ -199,9 +202,9 @@ func (g *Grid) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Measured returns a pointer to v, or nil if v is NaN: not measured is null in JSON.
+// Measured returns a pointer to v, or nil if v is NaN or infinite, which JSON has no number for: not measured is null.
 func Measured(v float64) *float64 {
-	if math.IsNaN(v) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil
 	}
 	return &v

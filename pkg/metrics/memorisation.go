@@ -2,12 +2,14 @@ package metrics
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"palimpsest/datasets"
 	"palimpsest/pkg/parallel"
 )
 
@@ -26,13 +28,20 @@ var ErrFewImages = errors.New("fewer than two distinct images")
 // Equal images count once. With two copies of one image in the set, a sample that copies it
 // would have d1 = d2 and so a ratio of 1 or 0/0, the opposite of what it is; with duplicates
 // removed, an exact copy always has d1 = 0 < d2. Near-duplicates do remain and can hide a copy,
-// as they do in the literature. Where training flips images, add the flipped ones to the set.
+// as they do in the literature.
+//
+// Where training mirrors images left to right, a mirrored copy is a copy: a set made by [NewMirroredSet] takes for the
+// distance to an image the smaller of those to it and to its mirror image. An image and its own mirror image are thus
+// one image, never nearest and second nearest.
 type ImageSet struct {
 	size    int       // values an image
 	pixels  []float32 // [len(first), size], distinct
 	norm    []float64 // squared norms
 	maxNorm float64   // largest norm
-	first   []int     // number of each distinct image in the caller's slice
+	first   []int     // number of each distinct image in the caller's slice, ascending
+
+	// Height, width and channels of images that are mirrored; 0: none are.
+	h, w, c int
 }
 
 // NewImageSet makes a set of the images in pixels, flat [N, size] in [-1, 1]. It copies what it
@@ -63,6 +72,43 @@ func NewImageSet(pixels []float32, size int) (*ImageSet, error) {
 // Len returns the number of distinct images.
 func (s *ImageSet) Len() int { return len(s.first) }
 
+// NewMirroredSet is [NewImageSet] of images [H, W, C] that training mirrors left to right.
+func NewMirroredSet(pixels []float32, h, w, c int) (*ImageSet, error) {
+	s, err := NewImageSet(pixels, h*w*c)
+	if err != nil {
+		return nil, err
+	}
+	s.h, s.w, s.c = h, w, c
+	return s, nil
+}
+
+// between is the set of the images numbered from (included) to (excluded) in the slice given to NewImageSet, less those
+// that repeat an earlier one. It shares their memory.
+func (s *ImageSet) between(from, to int) *ImageSet {
+	a, b := s.rowOf(from), s.rowOf(to)
+	part := *s
+	part.pixels, part.norm, part.first = s.pixels[a*s.size:b*s.size], s.norm[a:b], s.first[a:b]
+	return &part
+}
+
+// rowOf is how many distinct images come before image number i.
+func (s *ImageSet) rowOf(i int) int {
+	row, _ := slices.BinarySearch(s.first, i)
+	return row
+}
+
+// mirrors says whether mirrored copies are copies.
+func (s *ImageSet) mirrors() bool { return s.w > 0 }
+
+// mirrored are images [H, W, C], one after another, mirrored left to right.
+func mirrored(images []float32, h, w, c int) []float32 {
+	out, size := slices.Clone(images), h*w*c
+	for start := 0; start < len(out); start += size {
+		datasets.FlipRow(out[start:start+size], h, w, c)
+	}
+	return out
+}
+
 // Neighbour tells how near a sample comes to a set of images.
 type Neighbour struct {
 	Index  int     // the nearest image, by its number in the slice given to NewImageSet
@@ -86,8 +132,66 @@ func (s *ImageSet) Nearest(samples []float32) ([]Neighbour, error) {
 	if s.Len() < 2 {
 		return nil, errors.Wrapf(ErrFewImages, "metrics.ImageSet.Nearest: %d distinct images, need 2 for a distance ratio", s.Len())
 	}
+	return s.nearest(samples), nil
+}
+
+// nearest is Nearest of a set of any size; where there is no nearest or second nearest image, its distance is infinite
+// and its number -1.
+func (s *ImageSet) nearest(samples []float32) []Neighbour {
+	near := s.search(samples)
+	if s.mirrors() {
+		for i, other := range s.search(mirrored(samples, s.h, s.w, s.c)) {
+			near[i] = near[i].merge(other)
+		}
+	}
+	out := make([]Neighbour, len(near))
+	for i, p := range near {
+		out[i] = Neighbour{Index: -1, D1: p.distance[0], D2: p.distance[1]}
+		if row := p.row[0]; row >= 0 {
+			out[i].Index = s.first[row]
+		}
+	}
+	return out
+}
+
+// pair are the two nearest distinct images of a sample, by their rows in the set; -1 and Inf where there is none.
+type pair struct {
+	row      [2]int
+	distance [2]float64
+}
+
+// noPair has found nothing yet.
+func noPair() pair { return pair{[2]int{-1, -1}, [2]float64{math.Inf(1), math.Inf(1)}} }
+
+// add takes in one image, which may be among the two already.
+func (p *pair) add(row int, distance float64) {
+	switch {
+	case row == p.row[0]:
+		p.distance[0] = min(p.distance[0], distance)
+	case distance < p.distance[0]:
+		p.row, p.distance = [2]int{row, p.row[0]}, [2]float64{distance, p.distance[0]}
+	case distance < p.distance[1]:
+		p.row[1], p.distance[1] = row, distance
+	}
+}
+
+// merge is the pair of two searches in one set.
+func (p pair) merge(o pair) pair {
+	p.add(o.row[0], o.distance[0])
+	p.add(o.row[1], o.distance[1])
+	return p
+}
+
+// search finds the two nearest images of each sample.
+func (s *ImageSet) search(samples []float32) []pair {
 	n, m := len(samples)/s.size, s.Len()
-	out := make([]Neighbour, n)
+	out := make([]pair, n)
+	if m == 0 {
+		for i := range out {
+			out[i] = noPair()
+		}
+		return out
+	}
 	const block = 128 // samples a product: 128 · 60,000 float32 are 30 MB
 	dots := make([]float32, min(block, n)*m)
 	set := blas32.General{Rows: m, Cols: s.size, Stride: s.size, Data: s.pixels}
@@ -101,11 +205,11 @@ func (s *ImageSet) Nearest(samples []float32) ([]Neighbour, error) {
 			out[start+i] = s.nearestOf(batch[i*s.size:(i+1)*s.size], dots[i*m:(i+1)*m])
 		})
 	}
-	return out, nil
+	return out
 }
 
 // nearestOf finds the two nearest images of x, given its inexact scalar products with all.
-func (s *ImageSet) nearestOf(x []float32, dots []float32) Neighbour {
+func (s *ImageSet) nearestOf(x []float32, dots []float32) pair {
 	norm := squaredNorm(x)
 	approx := func(j int) float64 { return norm + s.norm[j] - 2*float64(dots[j]) }
 	best, second := math.Inf(1), math.Inf(1)
@@ -119,7 +223,7 @@ func (s *ImageSet) nearestOf(x []float32, dots []float32) Neighbour {
 	// A float32 scalar product of n terms errs by at most n·u·|x|·|y| (first order, u = 2^-24,
 	// any order of summation), so approx by twice that; 1.01 covers the higher orders.
 	slack := 1.01 * 2 * float64(s.size) * 0x1p-24 * math.Sqrt(norm) * s.maxNorm
-	nb := Neighbour{Index: -1, D1: math.Inf(1), D2: math.Inf(1)}
+	near := noPair()
 	for j := range dots {
 		if approx(j) > second+2*slack {
 			continue
@@ -130,13 +234,9 @@ func (s *ImageSet) nearestOf(x []float32, dots []float32) Neighbour {
 			diff := float64(v) - float64(y[p])
 			sum += diff * diff
 		}
-		if d := math.Sqrt(sum); d < nb.D1 {
-			nb = Neighbour{Index: s.first[j], D1: d, D2: nb.D1}
-		} else if d < nb.D2 {
-			nb.D2 = d
-		}
+		near.add(j, math.Sqrt(sum))
 	}
-	return nb
+	return near
 }
 
 // CopyShare returns the share of samples that are copies by [Neighbour.Copy]; the ratio is
@@ -145,13 +245,12 @@ func CopyShare(neighbours []Neighbour, ratio float64) float64 {
 	if ratio == 0 {
 		ratio = DefaultCopyRatio
 	}
-	copies := 0
-	for _, n := range neighbours {
-		if n.Copy(ratio) {
-			copies++
-		}
-	}
-	return float64(copies) / float64(len(neighbours))
+	return weightedCopyShare(neighbours, ratio, nil)
+}
+
+// weightedCopyShare is the share of samples that are copies, counting by weights; nil: all alike.
+func weightedCopyShare(neighbours []Neighbour, ratio float64, weights []float64) float64 {
+	return shareWhere(len(neighbours), weights, func(i int) bool { return neighbours[i].Copy(ratio) })
 }
 
 // squaredNorm returns |x|² in float64.

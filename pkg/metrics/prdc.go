@@ -35,6 +35,13 @@ type PRDCResult struct {
 // k is [DefaultK] if 0. It returns an error if the dimensions differ, a value is not finite, or
 // one of the sets has no more than k images.
 func PRDC(real, generated *mat.Dense, k int) (PRDCResult, error) {
+	return weightedPRDC(real, generated, k, nil)
+}
+
+// weightedPRDC is [PRDC] of generated images that count by weights, [M]; nil: all alike. Weights enter precision and
+// density, whose sums over generated images become weighted means. Recall and coverage are shares of real images, which
+// weights leave alone: an image is reached or it is not.
+func weightedPRDC(real, generated *mat.Dense, k int, weights []float64) (PRDCResult, error) {
 	nan := PRDCResult{math.NaN(), math.NaN(), math.NaN(), math.NaN(), k}
 	if k == 0 {
 		k = DefaultK
@@ -71,11 +78,14 @@ func PRDC(real, generated *mat.Dense, k int) (PRDCResult, error) {
 		}
 	})
 	r := PRDCResult{K: k}
-	for _, c := range inReal {
+	total := 0.0
+	for j, c := range inReal {
+		w := weightOf(weights, j)
+		total += w
 		if c > 0 {
-			r.Precision++
+			r.Precision += w
 		}
-		r.Density += float64(c)
+		r.Density += w * float64(c)
 	}
 	for i := range n {
 		if inGen[i] {
@@ -85,8 +95,8 @@ func PRDC(real, generated *mat.Dense, k int) (PRDCResult, error) {
 			r.Coverage++
 		}
 	}
-	r.Precision /= float64(m)
-	r.Density /= float64(k) * float64(m)
+	r.Precision /= total
+	r.Density /= float64(k) * total
 	r.Recall /= float64(n)
 	r.Coverage /= float64(n)
 	return r, nil

@@ -1,0 +1,375 @@
+package metrics
+
+import (
+	"math"
+	"slices"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/parallel"
+	"palimpsest/pkg/results"
+)
+
+const (
+	// CopyQuantile is the share of real held-out images that the yardstick for copies calls copies of the whole training
+	// set. A hundredth is low enough that being so near is rare without copying, and is still set by ten of a thousand
+	// images, where a thousandth would be set by the nearest one alone, often a duplicate in the data.
+	CopyQuantile = 0.01
+
+	// copyHeldOut is how many held-out images are measured at most, so that 60,000 training images take seconds.
+	copyHeldOut = 1000
+)
+
+// yardstick tells copies by fixed distances: those that the share [CopyQuantile] of held-out images keeps, at most, to
+// the nearest of all training images. They depend on the data and the split alone: neither on what a strategy stores nor
+// on how many tasks have been learned, so that shares compare between buffers of any size. In the classifier's
+// features, which are standardised, distances are Euclidean, as those of PRDC are; a cosine would compare directions
+// only, which hardly differ within a class that the classifier knows.
+type yardstick struct {
+	train    copySet
+	ends     []int    // training images of tasks 0 .. j: the first ends[j] of train
+	heldOut  []looked // of each task
+	toTrain  []nearness
+	protocol results.CopyProtocol
+}
+
+// copySet are images that others might be copies of.
+type copySet struct {
+	images   *ImageSet
+	features *mat.Dense // a row each distinct image; nil without a classifier
+}
+
+// looked are images as copies are looked for among them: pixels and, with a classifier, features; where training
+// mirrors images, the features of their mirror images too.
+type looked struct {
+	pixels             []float32
+	features, mirrored *mat.Dense
+}
+
+// nearness holds the distances of a task's held-out images to the nearest training image of each task, [image][task].
+type nearness struct{ pixels, features [][]float64 }
+
+// found is how near samples are to one set.
+type found struct {
+	ratio            []Neighbour
+	pixels, features []float64
+}
+
+// CopySets are what samples are compared with to find copies after a task.
+type CopySets struct {
+	buffer, train *copySet
+	// Shares of each task's held-out images that are copies of these by the yardstick.
+	realBuffer, realTrain []results.CopyRates
+}
+
+// openYardstick measures the training images once.
+func (e *Evaluator) openYardstick() (*yardstick, error) {
+	if e.copies != nil {
+		return e.copies, nil
+	}
+	y := new(yardstick)
+	var sets []*datasets.Images
+	total := 0
+	for j, t := range e.tasks {
+		if t.train == nil || t.train.N == 0 {
+			return nil, errors.Errorf("metrics.Evaluator: task %d has no training images; copies need them", j)
+		}
+		total += t.train.N
+		sets, y.ends = append(sets, t.train), append(y.ends, total)
+	}
+	all, err := datasets.Concat(sets...)
+	if err != nil {
+		return nil, errors.WithMessage(err, "training images")
+	}
+	if y.train, err = e.copySetOf(all); err != nil {
+		return nil, errors.WithMessage(err, "training images")
+	}
+	if err := e.holdOut(y); err != nil {
+		return nil, err
+	}
+	var pixels, features []float64
+	for _, h := range y.heldOut {
+		var near nearness
+		if near, err = y.blocks(h, e.size); err != nil {
+			return nil, err
+		}
+		y.toTrain = append(y.toTrain, near)
+		pixels = append(pixels, nearestOfFirst(near.pixels, len(e.tasks))...)
+		features = append(features, nearestOfFirst(near.features, len(e.tasks))...)
+	}
+	y.protocol = results.CopyProtocol{Quantile: CopyQuantile, HeldOut: len(pixels), Train: total, Mirrored: e.opt.Mirrored,
+		PixelThreshold: greyLevels(lowQuantile(pixels), e.size)}
+	if len(features) > 0 {
+		y.protocol.FeatureThreshold = Measured(lowQuantile(features))
+	}
+	e.copies = y
+	return y, nil
+}
+
+// holdOut picks the held-out images of y, evenly from the reference images of all tasks.
+func (e *Evaluator) holdOut(y *yardstick) error {
+	total := 0
+	for _, t := range e.tasks {
+		total += t.images.N
+	}
+	n := min(total, copyHeldOut)
+	picked, start := 0, 0
+	for _, t := range e.tasks {
+		var rows []int
+		for ; picked < n && picked*total/n < start+t.images.N; picked++ {
+			rows = append(rows, picked*total/n-start)
+		}
+		start += t.images.N
+		pixels := scaledPixels(t.images.Select(rows))
+		var seen *mat.Dense
+		var err error
+		if l := e.opt.Labeller; l != nil && len(rows) > 0 {
+			seen, err = l.Features(pixels, len(rows))
+		}
+		var h looked
+		if err == nil {
+			h, err = e.lookAt(pixels, seen)
+		}
+		if err != nil {
+			return errors.WithMessage(err, "held-out images")
+		}
+		y.heldOut = append(y.heldOut, h)
+	}
+	return nil
+}
+
+// blocks measures how near images are to those of each task.
+func (y *yardstick) blocks(h looked, size int) (nearness, error) {
+	n := len(h.pixels) / size
+	near := nearness{pixels: make([][]float64, n)}
+	if h.features != nil {
+		near.features = make([][]float64, n)
+	}
+	start := 0
+	for _, end := range y.ends {
+		pixels, features := y.part(start, end).distances(h)
+		for i := range n {
+			near.pixels[i] = append(near.pixels[i], pixels[i])
+			if features != nil {
+				near.features[i] = append(near.features[i], features[i])
+			}
+		}
+		start = end
+	}
+	return near, nil
+}
+
+// part are the training images from (included) to (excluded).
+func (y *yardstick) part(from, to int) *copySet {
+	part := &copySet{images: y.train.images.between(from, to)}
+	if f := y.train.features; f != nil {
+		_, d := f.Dims()
+		if a, b := y.train.images.rowOf(from), y.train.images.rowOf(to); a < b {
+			part.features = f.Slice(a, b, 0, d).(*mat.Dense)
+		}
+	}
+	return part
+}
+
+// distances are those of images to the nearest of the set, Euclidean, in pixels and in features (nil without them).
+func (s *copySet) distances(of looked) (pixels, features []float64) {
+	return distances(s.images.nearest(of.pixels)), s.featureDistances(of)
+}
+
+// distances are those to the nearest images.
+func distances(near []Neighbour) []float64 {
+	out := make([]float64, len(near))
+	for i, n := range near {
+		out[i] = n.D1
+	}
+	return out
+}
+
+// featureDistances are distances in features; nil without them.
+func (s *copySet) featureDistances(of looked) []float64 {
+	if of.features == nil {
+		return nil
+	}
+	features := nearestRows(of.features, s.features)
+	if of.mirrored != nil {
+		for i, d := range nearestRows(of.mirrored, s.features) {
+			features[i] = min(features[i], d)
+		}
+	}
+	return features
+}
+
+// nearestRows are the distances of the rows of x to the nearest rows of set; Inf where set is nil, which has none.
+func nearestRows(x, set *mat.Dense) []float64 {
+	n, d := x.Dims()
+	out := make([]float64, n)
+	if set == nil {
+		for i := range out {
+			out[i] = math.Inf(1)
+		}
+		return out
+	}
+	m, _ := set.Dims()
+	square := make([]float64, m)
+	for j := range square {
+		row := set.RawRowView(j)
+		square[j] = floats.Dot(row, row)
+	}
+	const block = 64 // rows a product: 64 · 60,000 numbers are 30 MB
+	for start := 0; start < n; start += block {
+		end := min(start+block, n)
+		var dots mat.Dense
+		dots.Mul(x.Slice(start, end, 0, d), set.T())
+		parallel.For(end-start, func(i int) {
+			nearest, least := 0, math.Inf(1)
+			for j, dot := range dots.RawRowView(i) {
+				if v := square[j] - 2*dot; v < least {
+					nearest, least = j, v
+				}
+			}
+			// From the difference: the product cannot tell an exact copy from one that is nearly so.
+			out[start+i] = floats.Distance(x.RawRowView(start+i), set.RawRowView(nearest), 2)
+		})
+	}
+	return out
+}
+
+// copySetOf makes a set to look for copies in.
+func (e *Evaluator) copySetOf(im *datasets.Images) (s copySet, err error) {
+	pixels := scaledPixels(im)
+	if e.opt.Mirrored {
+		s.images, err = NewMirroredSet(pixels, im.H, im.W, im.C)
+	} else {
+		s.images, err = NewImageSet(pixels, im.ImageSize())
+	}
+	if l := e.opt.Labeller; err == nil && l != nil {
+		s.features, err = l.Features(s.images.pixels, s.images.Len())
+	}
+	return s, err
+}
+
+// lookAt prepares images for a search for copies; features are what the labeller sees in them, nil without one.
+func (e *Evaluator) lookAt(pixels []float32, features *mat.Dense) (h looked, err error) {
+	h = looked{pixels: pixels, features: features}
+	if features != nil && e.opt.Mirrored {
+		im := e.tasks[0].images
+		h.mirrored, err = e.opt.Labeller.Features(mirrored(pixels, im.H, im.W, im.C), len(pixels)/e.size)
+	}
+	return h, err
+}
+
+// scaledPixels are all pixels of im in [-1, 1].
+func scaledPixels(im *datasets.Images) []float32 {
+	pixels := make([]float32, len(im.Pixels))
+	datasets.Scale(pixels, im.Pixels)
+	return pixels
+}
+
+// nearestOfFirst are the least of the first tasks' distances of each image.
+func nearestOfFirst(byTask [][]float64, tasks int) []float64 {
+	out := make([]float64, len(byTask))
+	for i, d := range byTask {
+		out[i] = slices.Min(d[:tasks])
+	}
+	return out
+}
+
+// lowQuantile is the smallest of the values that at least the share [CopyQuantile] of them does not exceed.
+func lowQuantile(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[max(0, int(math.Ceil(CopyQuantile*float64(len(sorted))))-1)]
+}
+
+// greyLevels is the Euclidean distance of two images of size values in [-1, 1] as the root mean square difference of a
+// value in levels of 0 .. 255.
+func greyLevels(distance float64, size int) float64 {
+	return distance / math.Sqrt(float64(size)) * 127.5
+}
+
+// rates are the weighted shares of images with these distances that are copies; null where there are no images.
+func (y *yardstick) rates(pixels, features, weights []float64, size int) (inPixels, inFeatures *float64) {
+	inPixels = Measured(shareWhere(len(pixels), weights, func(i int) bool { return greyLevels(pixels[i], size) <= y.protocol.PixelThreshold }))
+	if features != nil {
+		inFeatures = Measured(shareWhere(len(features), weights, func(i int) bool { return features[i] <= *y.protocol.FeatureThreshold }))
+	}
+	return inPixels, inFeatures
+}
+
+// CopySets prepares the search for copies after task i: among the training images of tasks 0 .. i, which are those that
+// the model has seen, and among the images that the strategy stores, buffer, nil or empty for none. It returns an error if
+// the tasks given to [NewEvaluator] have no training images, or if images of the buffer are of another size.
+func (e *Evaluator) CopySets(i int, buffer *datasets.Images) (*CopySets, error) {
+	if i < 0 || i >= len(e.tasks) {
+		return nil, errors.Errorf("metrics.Evaluator.CopySets: after task %d; need 0 to %d", i, len(e.tasks)-1)
+	}
+	y, err := e.openYardstick()
+	if err != nil {
+		return nil, err
+	}
+	sets := &CopySets{train: y.part(0, y.ends[i])}
+	for j := range e.tasks {
+		near := y.toTrain[j]
+		var real results.CopyRates
+		var features []float64
+		if near.features != nil {
+			features = nearestOfFirst(near.features, i+1)
+		}
+		real.RealPixels, real.RealFeatures = y.rates(nearestOfFirst(near.pixels, i+1), features, nil, e.size)
+		sets.realTrain = append(sets.realTrain, real)
+	}
+	if buffer == nil || buffer.N == 0 {
+		return sets, nil
+	}
+	if buffer.ImageSize() != e.size {
+		return nil, errors.Errorf("metrics.Evaluator.CopySets: images of the buffer have %d values, those of the tasks %d", buffer.ImageSize(), e.size)
+	}
+	stored, err := e.copySetOf(buffer)
+	if err != nil {
+		return nil, errors.WithMessage(err, "images of the buffer")
+	}
+	sets.buffer = &stored
+	for j := range e.tasks {
+		var real results.CopyRates
+		pixels, features := stored.distances(y.heldOut[j])
+		real.RealPixels, real.RealFeatures = y.rates(pixels, features, nil, e.size)
+		sets.realBuffer = append(sets.realBuffer, real)
+	}
+	return sets, nil
+}
+
+// copyShares are the shares of samples of task j, which count by weights, that are copies: by the distance ratio of the
+// buffer and of the training images, and by the yardstick.
+func (e *Evaluator) copyShares(j int, s *Judged, sets *CopySets, weights []float64) (buffer, train *float64, copies *results.Copies, err error) {
+	if s.looked == nil {
+		h, err := e.lookAt(s.pixels, s.seen)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		s.looked, s.nearest = &h, map[*copySet]found{}
+	}
+	copies = new(results.Copies)
+	train, copies.Train = e.copyRates(s, sets.train, sets.realTrain[j], weights)
+	if sets.buffer != nil {
+		buffer, copies.Buffer = e.copyRates(s, sets.buffer, sets.realBuffer[j], weights)
+	}
+	return buffer, train, copies, nil
+}
+
+// copyRates are the shares of samples that are copies of images of one set, by the ratio, null where it has fewer than
+// two, and by the yardstick.
+func (e *Evaluator) copyRates(s *Judged, set *copySet, real results.CopyRates, weights []float64) (byRatio *float64, rates *results.CopyRates) {
+	near, ok := s.nearest[set]
+	if !ok {
+		near.ratio = set.images.nearest(s.pixels)
+		near.pixels, near.features = distances(near.ratio), set.featureDistances(*s.looked)
+		s.nearest[set] = near
+	}
+	if set.images.Len() > 1 {
+		byRatio = Measured(weightedCopyShare(near.ratio, e.opt.CopyRatio, weights))
+	}
+	real.Pixels, real.Features = e.copies.rates(near.pixels, near.features, weights, e.size)
+	return byRatio, &real
+}
