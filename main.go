@@ -8,23 +8,22 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/datasets"
 	"palimpsest/kernelsetup"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/command"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/metrics"
@@ -32,53 +31,53 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// Exit codes beside 0.
-const (
-	exitFailure     = 1
-	exitUsage       = 2
-	exitInterrupted = 130
-)
+// exitUsage is the exit code of a command line that says no command; package command has the others.
+const exitUsage = 2
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stdout, stderr, stop := command.Start()
 	defer stop()
-	usage := false
+	usage := true // until a command's own work begins, an error is one of usage
+	root := newRoot(func() { usage = false })
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	called, err := root.ExecuteContextC(ctx)
+	code := command.End(ctx, err, stdout, stderr, slices.Contains(goOn, called.Name()))
+	if code == command.Failure && usage {
+		fmt.Fprintln(stderr, "`go run . --help` lists the commands, `go run . COMMAND --help` explains one")
+		code = exitUsage
+	}
+	if code != 0 {
+		os.Exit(code)
+	}
+}
+
+// goOn are the commands that, stopped and given again, go on where they stopped.
+var goOn = []string{"bench", "search", "run", "resume", "setup", "lab"}
+
+// newRoot is the tree of all commands; begins is called when the work of one begins.
+func newRoot(begins func()) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "palimpsest",
 		Short: "Continual learning of diffusion models: train one task after another, see what is forgotten",
 		Long: "Palimpsest trains denoising diffusion models on a sequence of tasks under continual-learning strategies and\n" +
 			"measures what each forgets and what remembering costs. Start with `go run . bench`, then `go run . lab`.",
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRun: func(*cobra.Command, []string) { usage = false },
+		PersistentPreRun: func(*cobra.Command, []string) { begins() },
 	}
-	usage = true // until a command's own work begins, an error is one of usage
 	root.AddCommand(setupCommand(), labCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), sampleCommand(),
 		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return
-	}
-	if ctx.Err() != nil {
-		fmt.Fprintln(os.Stderr, "\ninterrupted; the same command goes on where this one stopped")
-		os.Exit(exitInterrupted)
-	}
-	fmt.Fprintln(os.Stderr, "error:", err)
-	if usage {
-		fmt.Fprintln(os.Stderr, "`go run . --help` lists the commands, `go run . COMMAND --help` explains one")
-		os.Exit(exitUsage)
-	}
-	os.Exit(exitFailure)
+	return root
 }
 
 func setupCommand() *cobra.Command {
 	var o kernelsetup.SetupOptions
-	o.Out = os.Stdout
 	var noLab, noCompletion bool
 	c := &cobra.Command{
 		Use: "setup", Short: "Install what is missing: XLA plugin, Go kernel, JupyterLab (pinned, private)", Args: cobra.NoArgs,
 		Example: "  go run . setup                  # everything the notebooks need\n  go run . setup --cuda           # and the plugin for an NVIDIA GPU\n  go run . setup --no-lab         # the XLA plugin and the kernel only",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Lab, o.Completion = !noLab, !noCompletion
+			o.Lab, o.Completion, o.Out = !noLab, !noCompletion, cmd.OutOrStdout()
 			return kernelsetup.Setup(cmd.Context(), o)
 		},
 	}
@@ -90,11 +89,13 @@ func setupCommand() *cobra.Command {
 
 func labCommand() *cobra.Command {
 	var o kernelsetup.LabOptions
-	o.Out = os.Stdout
 	c := &cobra.Command{
 		Use: "lab", Short: "Open JupyterLab on the notebooks, the Go kernel ready", Args: cobra.NoArgs,
 		Example: "  go run . lab\n  go run . lab --no-browser --port 8899",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return kernelsetup.Lab(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Out = cmd.OutOrStdout()
+			return kernelsetup.Lab(cmd.Context(), o)
+		},
 	}
 	c.Flags().BoolVar(&o.NoBrowser, "no-browser", false, "print the address instead of opening a browser")
 	c.Flags().BoolVar(&o.NoCompletion, "no-completion", false, "do without gopls, which completes names in cells and takes longest to build")
@@ -142,16 +143,16 @@ func benchCommand() *cobra.Command {
 			}
 			planned := experiment.Study{Dir: dir, Runs: configs}
 			if dryRun {
-				return listRuns(cmd.Context(), planned, workers)
+				return listRuns(cmd, planned, workers)
 			}
-			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
 				return err
 			}
-			runs, err := doStudy(cmd.Context(), planned, workers, nil)
+			runs, err := doStudy(cmd, planned, workers, nil)
 			if err != nil {
 				return err
 			}
-			path, err := printStudy(dir, runs)
+			path, err := printStudy(cmd.OutOrStdout(), dir, runs)
 			if err != nil {
 				return err
 			}
@@ -160,7 +161,7 @@ func benchCommand() *cobra.Command {
 					return err
 				}
 			}
-			fmt.Printf("\nReport: %s\nNotebooks: `go run . lab`\n", path)
+			fmt.Fprintf(cmd.OutOrStdout(), "\nReport: %s\nNotebooks: `go run . lab`\n", path)
 			return nil
 		},
 	}
@@ -201,14 +202,14 @@ func searchCommand() *cobra.Command {
 				return err
 			}
 			study := experiment.SearchStudy(dir, trials)
-			fmt.Printf("Settings over the quick benchmark's:\n  %s\n", strings.Join(s.Overrides(), "\n  "))
+			fmt.Fprintf(cmd.OutOrStdout(), "Settings over the quick benchmark's:\n  %s\n", strings.Join(s.Overrides(), "\n  "))
 			if dryRun {
-				return listRuns(cmd.Context(), study, workers)
+				return listRuns(cmd, study, workers)
 			}
-			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
 				return err
 			}
-			runs, err := doStudy(cmd.Context(), study, workers, func(_ experiment.Config, err error) bool { return experiment.Diverged(err) })
+			runs, err := doStudy(cmd, study, workers, func(_ experiment.Config, err error) bool { return experiment.Diverged(err) })
 			if err != nil {
 				return err
 			}
@@ -221,8 +222,8 @@ func searchCommand() *cobra.Command {
 					return err
 				}
 			}
-			fmt.Print("\n" + experiment.SearchTable(choices))
-			fmt.Printf("\nChosen settings: %s\n", store)
+			fmt.Fprint(cmd.OutOrStdout(), "\n"+experiment.SearchTable(choices))
+			fmt.Fprintf(cmd.OutOrStdout(), "\nChosen settings: %s\n", store)
 			return nil
 		},
 	}
@@ -237,16 +238,16 @@ func searchCommand() *cobra.Command {
 }
 
 // listRuns prints what a study would do and about how long it would take.
-func listRuns(ctx context.Context, s experiment.Study, workers int) error {
+func listRuns(cmd *cobra.Command, s experiment.Study, workers int) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	e, err := estimateStudy(ctx, s, workers)
+	e, err := estimateStudy(cmd, s, workers)
 	if err != nil {
 		return err
 	}
-	fmt.Print(e.Table())
-	fmt.Println(describeEstimate(e))
+	fmt.Fprint(cmd.OutOrStdout(), e.Table())
+	fmt.Fprintln(cmd.OutOrStdout(), describeEstimate(e))
 	return nil
 }
 
@@ -263,17 +264,17 @@ func describeEstimate(e *experiment.Estimate) string {
 }
 
 // estimateStudy says how long a study takes, if need be by a process that times some steps.
-func estimateStudy(ctx context.Context, s experiment.Study, workers int) (*experiment.Estimate, error) {
+func estimateStudy(cmd *cobra.Command, s experiment.Study, workers int) (*experiment.Estimate, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	workers = workersFor(s, workers)
-	return s.Estimate(ctx, workers, func(ctx context.Context, c experiment.Config) (experiment.Rates, error) {
-		if err := kernelsetup.EnsurePlugin(ctx, os.Stdout); err != nil {
+	return s.Estimate(cmd.Context(), workers, func(ctx context.Context, c experiment.Config) (experiment.Rates, error) {
+		if err := kernelsetup.EnsurePlugin(ctx, cmd.OutOrStdout()); err != nil {
 			return experiment.Rates{}, err
 		}
-		fmt.Fprintln(os.Stderr, "timing some steps; most of it is compilation")
+		fmt.Fprintln(cmd.ErrOrStderr(), "timing some steps; most of it is compilation")
 		return experiment.CalibrateApart(ctx, c, experiment.Processes(workers, self, "calibrate"))
 	})
 }
@@ -300,7 +301,7 @@ func calibrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return json.NewEncoder(os.Stdout).Encode(rates)
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(rates)
 		},
 	}
 }
@@ -309,23 +310,23 @@ func calibrateCommand() *cobra.Command {
 const fewRuns = 8
 
 // printEstimate says how long a study will take before it starts.
-func printEstimate(ctx context.Context, s experiment.Study, workers int) error {
+func printEstimate(cmd *cobra.Command, s experiment.Study, workers int) error {
 	if len(s.Runs) <= fewRuns {
-		e, err := s.Estimate(ctx, workers, nil)
+		e, err := s.Estimate(cmd.Context(), workers, nil)
 		if err == nil && e.Basis != "" {
-			fmt.Fprintln(os.Stderr, describeEstimate(e))
+			fmt.Fprintln(cmd.ErrOrStderr(), describeEstimate(e))
 		}
 		return err
 	}
-	e, err := estimateStudy(ctx, s, workers)
+	e, err := estimateStudy(cmd, s, workers)
 	if err == nil {
-		fmt.Fprintln(os.Stderr, describeEstimate(e))
+		fmt.Fprintln(cmd.ErrOrStderr(), describeEstimate(e))
 	}
 	return err
 }
 
 // doStudy runs a study in processes of this program and shows its progress; missing says which failures it can do without.
-func doStudy(ctx context.Context, s experiment.Study, workers int, missing func(experiment.Config, error) bool) ([]*results.Run, error) {
+func doStudy(cmd *cobra.Command, s experiment.Study, workers int, missing func(experiment.Config, error) bool) ([]*results.Run, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -334,14 +335,14 @@ func doStudy(ctx context.Context, s experiment.Study, workers int, missing func(
 		return nil, err
 	}
 	workers = workersFor(s, workers)
-	if err := printEstimate(ctx, s, workers); err != nil {
+	if err := printEstimate(cmd, s, workers); err != nil {
 		return nil, err
 	}
-	command := commandLine()
-	show := studyDisplay(os.Stderr)
-	runs, err := s.Do(ctx, experiment.StudyOptions{Workers: workers, Log: os.Stderr, Progress: show, Command: command, Missing: missing,
-		Spawn: experiment.Processes(workers, self, "resume", "--progress=json", "--command="+command)})
-	fmt.Fprintln(os.Stderr)
+	typed := commandLine()
+	show := studyDisplay(cmd.ErrOrStderr())
+	runs, err := s.Do(cmd.Context(), experiment.StudyOptions{Workers: workers, Log: cmd.ErrOrStderr(), Progress: show, Command: typed, Missing: missing,
+		Spawn: experiment.Processes(workers, self, "resume", "--progress=json", "--command="+typed)})
+	fmt.Fprintln(cmd.ErrOrStderr())
 	return runs, err
 }
 
@@ -358,7 +359,7 @@ func commandLine() string {
 }
 
 // studyDisplay shows the progress of a study: a bar in a terminal, else a line every 15 seconds.
-func studyDisplay(out *os.File) func(experiment.StudyProgress) {
+func studyDisplay(out io.Writer) func(experiment.StudyProgress) {
 	describe := func(p experiment.StudyProgress) string {
 		var parts []string
 		for _, a := range p.Active {
@@ -370,7 +371,7 @@ func studyDisplay(out *os.File) func(experiment.StudyProgress) {
 		}
 		return fmt.Sprintf("%d/%d runs, %s left | %s", p.Done, p.Runs, eta, strings.Join(parts, " | "))
 	}
-	if !term.IsTerminal(int(out.Fd())) {
+	if !command.IsTerminal(out) {
 		var last time.Time
 		return func(p experiment.StudyProgress) {
 			if time.Since(last) > 15*time.Second {
@@ -391,11 +392,11 @@ func studyDisplay(out *os.File) func(experiment.StudyProgress) {
 const studyTitle = "What each strategy forgets"
 
 // printStudy prints table and verdict and writes the report of the runs in dir.
-func printStudy(dir string, runs []*results.Run) (string, error) {
+func printStudy(out io.Writer, dir string, runs []*results.Run) (string, error) {
 	groups := report.Group(runs)
-	fmt.Println(report.TextTable(groups))
+	fmt.Fprintln(out, report.TextTable(groups))
 	for _, line := range report.Verdict(groups) {
-		fmt.Println("- " + line)
+		fmt.Fprintln(out, "- "+line)
 	}
 	path := filepath.Join(dir, "report.html")
 	return path, report.WriteHTML(path, report.Study{Title: studyTitle, Dir: dir, Runs: runs})
@@ -418,7 +419,7 @@ func runCommand() *cobra.Command {
 			if defaults {
 				text, err := yaml.Marshal(experiment.DefaultConfig())
 				if err == nil {
-					_, err = os.Stdout.Write(text)
+					_, err = cmd.OutOrStdout().Write(text)
 				}
 				return err
 			}
@@ -429,13 +430,13 @@ func runCommand() *cobra.Command {
 			if dir == "" {
 				dir = filepath.Join("runs", config.RunName())
 			}
-			if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
 				return err
 			}
-			if _, err := experiment.Run(cmd.Context(), config, dir, experiment.Options{Log: os.Stdout, Progress: runDisplay(os.Stderr), Command: commandLine()}); err != nil {
+			if _, err := experiment.Run(cmd.Context(), config, dir, experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: commandLine()}); err != nil {
 				return err
 			}
-			fmt.Printf("\nResult: %s\nReport: `go run . report %s`\n", filepath.Join(dir, "result.json"), dir)
+			fmt.Fprintf(cmd.OutOrStdout(), "\nResult: %s\nReport: `go run . report %s`\n", filepath.Join(dir, "result.json"), dir)
 			return nil
 		},
 	}
@@ -446,20 +447,20 @@ func runCommand() *cobra.Command {
 }
 
 func resumeCommand() *cobra.Command {
-	var progress, command string
+	var progress, typed string
 	c := &cobra.Command{
 		Use: "resume DIR", Short: "Go on with the run in a folder from its newest checkpoint", Args: cobra.ExactArgs(1),
 		Example: "  go run . resume runs/er-lambda0.3-seed0",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o := experiment.Options{Log: os.Stdout, Progress: runDisplay(os.Stderr), Command: command}
-			if command == "" {
+			o := experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: typed}
+			if typed == "" {
 				o.Command = commandLine()
 			}
 			if progress == "json" {
 				// The process that started this one reads JSON lines.
-				lines := json.NewEncoder(os.Stdout)
+				lines := json.NewEncoder(cmd.OutOrStdout())
 				o.Log, o.Progress = nil, func(p experiment.Progress) { _ = lines.Encode(p) }
-			} else if err := kernelsetup.EnsurePlugin(cmd.Context(), os.Stdout); err != nil {
+			} else if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
 				return err
 			}
 			_, err := experiment.Resume(cmd.Context(), args[0], o)
@@ -467,13 +468,13 @@ func resumeCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&progress, "progress", "text", "\"text\", or \"json\": a JSON line at a time on standard output")
-	c.Flags().StringVar(&command, "command", "", "what to store as the command that makes the run again")
+	c.Flags().StringVar(&typed, "command", "", "what to store as the command that makes the run again")
 	return c
 }
 
 // runDisplay shows the progress of one run: a line that is written over in a terminal, else one every 15 seconds.
-func runDisplay(out *os.File) func(experiment.Progress) {
-	terminal := term.IsTerminal(int(out.Fd()))
+func runDisplay(out io.Writer) func(experiment.Progress) {
+	terminal := command.IsTerminal(out)
 	var last time.Time
 	return func(p experiment.Progress) {
 		switch {
@@ -512,7 +513,7 @@ func sampleCommand() *cobra.Command {
 			"of which), each class is drawn with the weights of its task; a class of several tasks can then not be named by itself.",
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			trained, err := openTrained(cmd.Context(), args[0])
+			trained, err := openTrained(cmd, args[0])
 			if err != nil {
 				return err
 			}
@@ -531,8 +532,8 @@ func sampleCommand() *cobra.Command {
 }
 
 // openTrained opens the network of the run in the folder dir.
-func openTrained(ctx context.Context, dir string) (*experiment.Trained, error) {
-	back, err := openBackend(ctx, os.Stdout)
+func openTrained(cmd *cobra.Command, dir string) (*experiment.Trained, error) {
+	back, err := openBackend(cmd.Context(), cmd.OutOrStdout())
 	if err != nil {
 		return nil, err
 	}
@@ -549,12 +550,12 @@ func bpdCommand() *cobra.Command {
 			"it within one protocol only.",
 		Example: "  go run . bpd runs/bench/joint-seed0\n  go run . bpd runs/bench/finetune-seed0 --images 16 --terms 0\n  go run . bpd runs/bench/finetune-seed0 --images 8 --terms 0 --ode 4",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			trained, err := openTrained(cmd.Context(), args[0])
+			trained, err := openTrained(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			if term.IsTerminal(int(os.Stderr.Fd())) {
-				bar := progressbar.NewOptions(len(trained.Benchmark.Tasks)*1000, progressbar.OptionSetWriter(os.Stderr),
+			if command.IsTerminal(cmd.ErrOrStderr()) {
+				bar := progressbar.NewOptions(len(trained.Benchmark.Tasks)*1000, progressbar.OptionSetWriter(cmd.ErrOrStderr()),
 					progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
 				o.Progress = func(task, done, total int) { _ = bar.Set(task*1000 + 1000*done/total) }
 			}
@@ -563,19 +564,19 @@ func bpdCommand() *cobra.Command {
 				return err
 			}
 			for _, t := range tasks {
-				fmt.Printf("task %d  %.3f ± %.3f bits/dim over %d test images", t.Task+1, t.BPD, t.SE, t.Images)
+				fmt.Fprintf(cmd.OutOrStdout(), "task %d  %.3f ± %.3f bits/dim over %d test images", t.Task+1, t.BPD, t.SE, t.Images)
 				if p := t.Parts; p != nil {
-					fmt.Printf(" = prior %.5f + diffusion %.3f + decoder %.3f", p.PriorBPD, p.DiffuseBPD, p.DecoderBPD)
+					fmt.Fprintf(cmd.OutOrStdout(), " = prior %.5f + diffusion %.3f + decoder %.3f", p.PriorBPD, p.DiffuseBPD, p.DecoderBPD)
 				}
 				if t.ODEImages > 0 {
-					fmt.Printf("; by the ODE %.3f ± %.3f where the bound is %.3f, on %d images", t.ODEBPD, t.ODESE, t.SameBound, t.ODEImages)
+					fmt.Fprintf(cmd.OutOrStdout(), "; by the ODE %.3f ± %.3f where the bound is %.3f, on %d images", t.ODEBPD, t.ODESE, t.SameBound, t.ODEImages)
 				}
-				fmt.Printf("  (%s)\n", t.Name)
+				fmt.Fprintf(cmd.OutOrStdout(), "  (%s)\n", t.Name)
 			}
 			if o.Terms > 0 {
-				fmt.Printf("estimated from %d of %d timesteps an image; ± is the standard error against all of them\n", o.Terms, trained.Network.Process.T)
+				fmt.Fprintf(cmd.OutOrStdout(), "estimated from %d of %d timesteps an image; ± is the standard error against all of them\n", o.Terms, trained.Network.Process.T)
 			} else {
-				fmt.Printf("± is the standard error over images; all terms are in %s\n", filepath.Join(args[0], "likelihood"))
+				fmt.Fprintf(cmd.OutOrStdout(), "± is the standard error over images; all terms are in %s\n", filepath.Join(args[0], "likelihood"))
 			}
 			return nil
 		},
@@ -595,18 +596,18 @@ func dynamicsCommand() *cobra.Command {
 			"how much higher the loss of old tasks is at the end than just after each was learned, as a share of the latter.\n" +
 			"With --findings it says in sentences what this and all else that the runs measured shows: autopsies, likelihoods.",
 		Example: "  go run . bench --strategies finetune,er --sweep lambda=1 --set probe.every=50 --dir runs/dynamics\n  go run . dynamics runs/dynamics",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			table, err := experiment.ForgettingByTimestep(args[0], bins)
 			if err != nil {
 				return err
 			}
-			fmt.Print(table.Markdown())
+			fmt.Fprint(cmd.OutOrStdout(), table.Markdown())
 			if !findings {
 				return nil
 			}
 			sentences, err := studyFindings(args[0])
 			for _, s := range sentences {
-				fmt.Println("- " + s)
+				fmt.Fprintln(cmd.OutOrStdout(), "- "+s)
 			}
 			return err
 		},
@@ -664,16 +665,16 @@ func autopsyCommand() *cobra.Command {
 			"old and new tasks agree. Autopsy makes it again, without training; the figures are those of notebook 02.",
 		Example: "  go run . autopsy runs/bench/finetune-seed0",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			back, err := openBackend(cmd.Context(), os.Stdout)
+			back, err := openBackend(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}
 			for _, dir := range args {
-				o := experiment.Options{Log: os.Stdout, Progress: runDisplay(os.Stderr), Command: commandLine(), Backend: back}
+				o := experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: commandLine(), Backend: back}
 				if err := experiment.Autopsy(cmd.Context(), dir, o); err != nil {
 					return err
 				}
-				fmt.Printf("\nAutopsy: %s\n", filepath.Join(dir, results.AutopsyFile))
+				fmt.Fprintf(cmd.OutOrStdout(), "\nAutopsy: %s\n", filepath.Join(dir, results.AutopsyFile))
 			}
 			return nil
 		},
@@ -687,7 +688,7 @@ func reportCommand() *cobra.Command {
 		Use: "report DIR…", Short: "Compare finished runs: table, intervals and HTML report", Args: cobra.MinimumNArgs(1),
 		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --table README.md:quick\n" +
 			"  go run . report runs/sweep --only lambda\n  go run . report runs/bench --only ledger --table README.md:ledger",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			study, err := report.Open(args...)
 			if err != nil {
 				return err
@@ -704,19 +705,19 @@ func reportCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Println(part.text)
+				fmt.Fprintln(cmd.OutOrStdout(), part.text)
 				return report.WriteSection(file, name, part.markdown)
 			}
 			if only != "" {
 				part, err := reportPart(study, only, strategy, reference)
 				if err == nil {
-					fmt.Println(part.text)
+					fmt.Fprintln(cmd.OutOrStdout(), part.text)
 				}
 				return err
 			}
-			fmt.Println(report.TextTable(study.Group()))
+			fmt.Fprintln(cmd.OutOrStdout(), report.TextTable(study.Group()))
 			for _, r := range report.Rankings(study.Group()) {
-				fmt.Printf("\n%s\n\n%s\n", r.Table(), strings.Join(r.Sentences(), "\n"))
+				fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n\n%s\n", r.Table(), strings.Join(r.Sentences(), "\n"))
 			}
 			if output == "" {
 				output = filepath.Join(args[0], "report.html")
@@ -725,7 +726,7 @@ func reportCommand() *cobra.Command {
 			if err := report.WriteHTML(output, *study); err != nil {
 				return err
 			}
-			fmt.Printf("\nReport: %s\n", output)
+			fmt.Fprintf(cmd.OutOrStdout(), "\nReport: %s\n", output)
 			return nil
 		},
 	}
@@ -811,7 +812,7 @@ func dataCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "data", Short: "List the image sets, bring one, or train its classifier", Args: cobra.NoArgs,
 		Example: "  go run . data\n  go run . data get fashion-mnist\n  go run . data get cifar-10 --from ~/cifar-10-batches-bin\n  go run . data train-classifier fashion-mnist --size 16",
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			sets, err := datasets.List()
 			if err != nil {
 				return err
@@ -821,7 +822,7 @@ func dataCommand() *cobra.Command {
 				if where == "" {
 					where = "not here; `go run . data get " + s.Name + "`"
 				}
-				fmt.Printf("%-22s %6d + %5d images of %d×%d×%d, %d classes, %s\n%22s %s\n", s.Name, s.Train, s.Test, s.H, s.W, s.C, len(s.Classes), s.Licence, "", where)
+				fmt.Fprintf(cmd.OutOrStdout(), "%-22s %6d + %5d images of %d×%d×%d, %d classes, %s\n%22s %s\n", s.Name, s.Train, s.Test, s.H, s.W, s.C, len(s.Classes), s.Licence, "", where)
 			}
 			return nil
 		},
@@ -831,7 +832,7 @@ func dataCommand() *cobra.Command {
 		Use: "get NAME", Short: "Bring a full image set into the cache folder", Args: cobra.ExactArgs(1),
 		Example: "  go run . data get fashion-mnist\n  go run . data get mnist --from ~/Downloads/mnist",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return datasets.Get(cmd.Context(), args[0], datasets.GetOptions{From: from, Out: os.Stdout})
+			return datasets.Get(cmd.Context(), args[0], datasets.GetOptions{From: from, Out: cmd.OutOrStdout()})
 		},
 	}
 	get.Flags().StringVar(&from, "from", "", "folder that holds the set's canonical files")
@@ -847,7 +848,7 @@ func trainClassifierCommand() *cobra.Command {
 		Use: "train-classifier NAME", Short: "Train the classifier whose features the metrics compare", Args: cobra.ExactArgs(1),
 		Example: "  go run . data train-classifier fashion-mnist --size 16 --method area",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return trainClassifier(cmd.Context(), args[0], prep, seed, output, os.Stdout)
+			return trainClassifier(cmd.Context(), args[0], prep, seed, output, cmd.OutOrStdout())
 		},
 	}
 	c.Flags().IntVar(&prep.Size, "size", prep.Size, "side of the prepared images")
@@ -884,14 +885,14 @@ func strategiesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "strategies", Short: "List the continual-learning strategies: name, paper, what each stores", Args: cobra.NoArgs,
 		Example: "  go run . strategies",
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, s := range cl.All() {
 				i := s.Info()
 				told := ""
 				if i.TaskAtSampling {
 					told = " Told the task at sampling."
 				}
-				fmt.Printf("%-24s %s. %s. Stores %s.%s\n", i.Name, i.Title, i.Paper, i.Stores, told)
+				fmt.Fprintf(cmd.OutOrStdout(), "%-24s %s. %s. Stores %s.%s\n", i.Name, i.Title, i.Paper, i.Stores, told)
 			}
 			return nil
 		},
@@ -903,7 +904,7 @@ func doctorCommand() *cobra.Command {
 		Use: "doctor", Short: "Say what is installed, which backend runs, what is missing and what mends it", Args: cobra.NoArgs,
 		Example: "  go run . doctor",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return kernelsetup.Doctor(cmd.Context(), os.Stdout, datasetChecks)
+			return kernelsetup.Doctor(cmd.Context(), cmd.OutOrStdout(), datasetChecks)
 		},
 	}
 }

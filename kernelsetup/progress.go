@@ -3,7 +3,6 @@ package kernelsetup
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +22,7 @@ type progress struct {
 }
 
 func newProgress(out io.Writer) *progress {
-	file, ok := out.(*os.File)
+	file, ok := out.(interface{ Fd() uintptr })
 	return &progress{out: out, terminal: ok && term.IsTerminal(int(file.Fd()))}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -57,7 +58,7 @@ func (p Progress) String() string {
 // progress. Interrupting the cell saves a checkpoint; running the cell again goes on from it, and a cell whose run is
 // finished only reads it.
 func InNotebook(c Config, root string) (*results.Run, error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return Run(ctx, c, filepath.Join(root, c.RunName()), Options{Progress: NotebookProgress(), Command: "a cell of a notebook"})
 }

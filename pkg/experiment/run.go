@@ -89,7 +89,11 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 		return nil, err
 	}
 	if err := r.train(ctx); err != nil {
-		r.say("stopped: %v", err)
+		if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
+			r.say("stopped after step %d of %d: %v", r.loop.Position.Total, r.loop.TotalSteps(), cause)
+		} else {
+			r.say("stopped: %v", err)
+		}
 		return nil, err
 	}
 	return r.finish()

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gomlx/compute"
+)
+
+// childEnv set, this test binary is the program itself.
+const childEnv = "PALIMPSEST_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// endless is a configuration of the smallest network that trains until it is stopped, and keeps no checkpoint of itself.
+const endless = `
+benchmark: {class_order: given, classes: [0, 1], classes_per_task: 1}
+network: {base: 8, mults: [1]}
+diffusion: {timesteps: 10}
+loop: {steps_per_task: 1000000, fresh_rows: 1, replay_rows: 0}
+strategy: {name: finetune}
+evaluate: {samples_per_task: 64, batch: 64, sampler: {steps: 1}}
+checkpoint_every: 0
+`
+
+// shell runs this program by a shell's command line in which "$0" is the program, and returns it, started.
+func shell(t *testing.T, line string, args ...string) *exec.Cmd {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no such signals and outputs on Windows")
+	}
+	cmd := exec.Command("sh", append([]string{"-c", line, os.Args[0]}, args...)...)
+	cmd.Env = append(os.Environ(), childEnv+"=1", compute.ConfigEnvVar+"=go") // which compiles nothing
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}                      // no terminal
+	t.Cleanup(func() {
+		if cmd.Process != nil && cmd.ProcessState == nil {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			_ = cmd.Wait()
+		}
+	})
+	return cmd
+}
+
+// code is the exit code of a process that must end within a minute.
+func code(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
+	timer := time.AfterFunc(time.Minute, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	defer timer.Stop()
+	if err := cmd.Wait(); err != nil {
+		if _, ended := err.(*exec.ExitError); !ended {
+			t.Fatal(err)
+		}
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+// waitFor waits until a run's log holds text.
+func waitFor(t *testing.T, dir, text string) {
+	t.Helper()
+	for range 600 {
+		if log, err := os.ReadFile(filepath.Join(dir, "log.txt")); err == nil && strings.Contains(string(log), text) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("the log in %s never says %q", dir, text)
+}
+
+// checkStopped wants a checkpoint in a run's folder and why it stopped as its log's last line.
+func checkStopped(t *testing.T, dir, why string) {
+	t.Helper()
+	if kept, err := filepath.Glob(filepath.Join(dir, "checkpoints", "phase*", "state.json")); err != nil || len(kept) == 0 {
+		t.Errorf("no checkpoint is kept (%v)", err)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "log.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	if last := lines[len(lines)-1]; !strings.Contains(last, "stopped after step") || !strings.Contains(last, why) {
+		t.Errorf("the log ends with %q; want it to say %q", last, why)
+	}
+}
+
+// A run that is asked to end, or that nobody listens to any more, keeps a checkpoint, says why in its log and exits with
+// the code of the signal.
+func TestStoppedRunKeepsACheckpoint(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "endless.yaml")
+	if err := os.WriteFile(config, []byte(endless), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const begun = "steps of 1+0 rows"
+	t.Run("hangup", func(t *testing.T) {
+		dir := t.TempDir()
+		cmd := shell(t, `exec "$0" run "$1" --dir "$2"`, config, dir)
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, dir, begun)
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		if c := code(t, cmd); c != 129 || !strings.Contains(said.String(), "the same command goes on") {
+			t.Errorf("exit code %d, want 129; it says %q", c, said.String())
+		}
+		checkStopped(t, dir, "SIGHUP")
+	})
+	t.Run("nohup and all streams closed", func(t *testing.T) {
+		dir := t.TempDir()
+		cmd := shell(t, `trap "" HUP; exec "$0" run "$1" --dir "$2" <&- >&- 2>&-`, config, dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, dir, begun)
+		for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM} {
+			if err := cmd.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c := code(t, cmd); c != 143 {
+			t.Errorf("exit code %d, want 143: a hangup is ignored under nohup", c)
+		}
+		checkStopped(t, dir, "SIGTERM")
+	})
+	t.Run("a pipe nobody reads", func(t *testing.T) {
+		dir := t.TempDir()
+		cmd := shell(t, `exec "$0" run "$1" --dir "$2"`, config, dir)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil { // as `head -1` does
+			t.Fatal(err)
+		}
+		out.Close()
+		if c := code(t, cmd); c != 141 {
+			t.Errorf("exit code %d, want 141", c)
+		}
+		checkStopped(t, dir, "broken pipe")
+	})
+	t.Run("a full disk behind the output", func(t *testing.T) {
+		if _, err := os.Stat("/dev/full"); err != nil {
+			t.Skip(err)
+		}
+		dir := t.TempDir()
+		cmd := shell(t, `exec "$0" run "$1" --dir "$2" >/dev/full`, config, dir)
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if c := code(t, cmd); c != 1 || !strings.Contains(said.String(), "standard output cannot be written to (no space left on device)") {
+			t.Errorf("exit code %d, want 1; it says %q", c, said.String())
+		}
+		checkStopped(t, dir, "no space left")
+	})
+	t.Run("a study", func(t *testing.T) {
+		dir := t.TempDir()
+		cmd := shell(t, `exec "$0" bench --config "$1" --dir "$2" --strategies finetune --sweep loop.fresh_rows=1 --workers 1`, config, dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var run string
+		for run == "" {
+			time.Sleep(100 * time.Millisecond)
+			if logs, _ := filepath.Glob(filepath.Join(dir, "*", "log.txt")); len(logs) > 0 {
+				run = filepath.Dir(logs[0])
+			}
+		}
+		waitFor(t, run, begun)
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		if c := code(t, cmd); c != 129 {
+			t.Errorf("exit code %d, want 129", c)
+		}
+		checkStopped(t, run, "SIGTERM")
+	})
+}
+
+// A short command whose reader has left ends silently, as others do in a pipe; one whose output is lost says so.
+func TestLostOutputIsAnError(t *testing.T) {
+	for _, tc := range []struct {
+		line  string
+		code  int
+		error string
+	}{
+		{`(sleep 1; "$0" strategies; echo $? >&2) | true`, 141, ""},
+		{`"$0" strategies >/dev/full; echo $? >&2`, 1, "error: standard output cannot be written to (no space left on device)\n"},
+		{`"$0" strategies >/dev/null; echo $? >&2`, 0, ""},
+	} {
+		cmd := shell(t, tc.line)
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		code(t, cmd)
+		if want := fmt.Sprintf("%s%d\n", tc.error, tc.code); said.String() != want {
+			t.Errorf("%s: it says %q, want %q", tc.line, said.String(), want)
+		}
+	}
+}
