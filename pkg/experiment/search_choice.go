@@ -10,6 +10,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
@@ -113,14 +114,15 @@ func finalFID(r *results.Run) (float64, error) {
 	if len(r.Evaluations) == 0 {
 		return 0, errors.Errorf("run %s has no measurements", r.Name)
 	}
-	last, sum := r.Evaluations[len(r.Evaluations)-1], 0.0
+	last := r.Evaluations[len(r.Evaluations)-1]
+	var fids []float64
 	for _, t := range last.Tasks {
 		if t.FID == nil {
 			return 0, errors.Errorf("run %s has no FID of task %d; a search needs a class-conditional network", r.Name, t.Task)
 		}
-		sum += *t.FID / float64(len(last.Tasks))
+		fids = append(fids, *t.FID)
 	}
-	return sum, nil
+	return metrics.WeightedMean(fids, r.Protocol.TaskWeights), nil
 }
 
 // describeMachine is a computer on one line.

@@ -9,6 +9,7 @@ import (
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/stat"
 
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
@@ -40,6 +41,7 @@ type blocks struct {
 	seeds   []uint64
 	tasks   int
 	values  [][][]float64
+	weights [][][]float64 // of the tasks of method m and seed s in a mean over them; nil: all alike
 }
 
 // newBlocks collects the seeds that all methods measured number n on. Methods that no seed measured are left out, and
@@ -48,12 +50,12 @@ func newBlocks(methods []Method, n Number) (b blocks, left []string, err error) 
 	if err := sameBenchmark(methods); err != nil {
 		return b, nil, err
 	}
-	var measured []map[uint64][]float64
+	var measured, weights []map[uint64][]float64
 	for _, g := range methods {
-		bySeed := map[uint64][]float64{}
+		bySeed, weightsOf := map[uint64][]float64{}, map[uint64][]float64{}
 		for _, r := range g.Runs {
 			if v := n.byTask(r); len(v) > 0 && !slices.ContainsFunc(v, math.IsNaN) {
-				bySeed[r.Seed] = v
+				bySeed[r.Seed], weightsOf[r.Seed] = v, r.Protocol.TaskWeights
 			}
 		}
 		if len(bySeed) == 0 {
@@ -63,7 +65,7 @@ func newBlocks(methods []Method, n Number) (b blocks, left []string, err error) 
 		for _, v := range bySeed {
 			b.tasks = len(v)
 		}
-		b.methods, measured = append(b.methods, g), append(measured, bySeed)
+		b.methods, measured, weights = append(b.methods, g), append(measured, bySeed), append(weights, weightsOf)
 	}
 	if len(b.methods) < 2 {
 		return b, left, errors.Errorf("report: %d of %d methods have %s for every task; need at least 2 to compare", len(b.methods), len(methods), n.Name())
@@ -77,12 +79,12 @@ func newBlocks(methods []Method, n Number) (b blocks, left []string, err error) 
 		return b, left, errors.Errorf("report: no seed has %s of all %d methods; run them on the same seeds", n.Name(), len(b.methods))
 	}
 	slices.Sort(b.seeds)
-	for _, bySeed := range measured {
-		var values [][]float64
+	for m, bySeed := range measured {
+		var values, counts [][]float64
 		for _, seed := range b.seeds {
-			values = append(values, bySeed[seed])
+			values, counts = append(values, bySeed[seed]), append(counts, weights[m][seed])
 		}
-		b.values = append(b.values, values)
+		b.values, b.weights = append(b.values, values), append(b.weights, counts)
 	}
 	return b, left, nil
 }
@@ -157,11 +159,16 @@ func (b blocks) resample(cell func(method int, at block) float64) (drawn [][]flo
 	return drawn, true
 }
 
+// mean is the mean of a method over the tasks of a seed, by their weights.
+func (b blocks) mean(method, seed int) float64 {
+	return metrics.WeightedMean(b.values[method][seed], b.weights[method][seed])
+}
+
 // bySeed is each method's mean over the tasks of a seed.
 func (b blocks) bySeed(method int) Stat {
 	means := make([]float64, len(b.seeds))
 	for s := range means {
-		means[s] = stat.Mean(b.values[method][s], nil)
+		means[s] = b.mean(method, s)
 	}
 	return SeedStat(b.seeds, means)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
@@ -101,7 +102,7 @@ func bitsOf(r *results.Run, parts int) (bitRun, error) {
 		return found, found != nil
 	}
 	mean := func(tasks int, after func(task int) int) ([]float64, error) {
-		out := make([]float64, parts)
+		byPart := make([][]float64, parts)
 		for task := range tasks {
 			v, ok := at(after(task), task)
 			if !ok {
@@ -111,8 +112,12 @@ func bitsOf(r *results.Run, parts int) (bitRun, error) {
 				return nil, errors.Errorf("report: run %s has %d bins of bits and a protocol of %d; it was not written by one version", r.Name, len(v.Bins), parts-2)
 			}
 			for i, bits := range append(append([]float64{v.Decoder}, v.Bins...), v.Prior) {
-				out[i] += bits / float64(tasks)
+				byPart[i] = append(byPart[i], bits)
 			}
+		}
+		out := make([]float64, parts)
+		for i, byTask := range byPart {
+			out[i] = metrics.WeightedMean(byTask, r.Protocol.TaskWeights)
 		}
 		return out, nil
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
-	"gonum.org/v1/gonum/stat"
 
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
@@ -111,7 +111,7 @@ func (s *Sensitivity) measured(base []*results.Run) {
 		for _, r := range base {
 			for _, v := range r.Sensitivity {
 				if v.Name == name && len(v.Tasks) == len(r.Benchmark.Tasks) {
-					mean := stat.Mean(v.Tasks, nil)
+					mean := metrics.WeightedMean(v.Tasks, r.Protocol.TaskWeights)
 					values, differences = append(values, mean), append(differences, mean-bits.Of(r))
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
@@ -178,12 +179,8 @@ func AverageCurve(methods []Method, m Metric) Figure {
 		for i := range g.Tasks() {
 			step := g.Over(func(r *results.Run) float64 { return stepAfter(r, i) })
 			average := g.Over(func(r *results.Run) float64 {
-				row := Matrix(r, m).R[i][:i+1]
-				sum := 0.0
-				for _, v := range row {
-					sum += v
-				}
-				return sum / float64(len(row))
+				x := Matrix(r, m)
+				return metrics.WeightedMean(x.R[i][:i+1], x.Weights)
 			})
 			if step.Known() {
 				c.x, c.y = append(c.x, step.Mean), append(c.y, average.Times(m.factor()))

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/integrate/quad"
-	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -101,7 +100,7 @@ func seedRanks(b blocks, rankable func(float64) float64) [][]float64 {
 	for s := range b.seeds {
 		values := make([]float64, len(b.methods))
 		for m := range values {
-			values[m] = rankable(stat.Mean(b.values[m][s], nil))
+			values[m] = rankable(b.mean(m, s))
 		}
 		out = append(out, averageRanks(values))
 	}

@@ -84,10 +84,11 @@ func value(p *float64) float64 {
 }
 
 // Matrix returns R[i][j] of a run: metric m after learning task i on task j, NaN where it was not measured. Of
-// several evaluations after the same task the last one counts.
+// several evaluations after the same task the last one counts. Averages over its tasks take the run's weights.
 func Matrix(run *results.Run, m Metric) *metrics.Matrix {
 	tasks := len(run.Benchmark.Tasks)
 	r := metrics.NewMatrix(m.Name, m.Direction, tasks)
+	r.Weights = run.Protocol.TaskWeights
 	for _, e := range run.Evaluations {
 		for k := range e.Tasks {
 			if i, j := e.AfterTask, e.Tasks[k].Task; i >= 0 && i < tasks && j >= 0 && j < tasks {

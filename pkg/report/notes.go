@@ -134,6 +134,7 @@ func Warnings(methods []Method) []string {
 		}},
 		{"the number of tasks", func(r *results.Run) string { return strconv.Itoa(len(r.Benchmark.Tasks)) }},
 		{"N, generated images a task,", func(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }},
+		{"what each task counts in averages and unions", weightsText},
 		{"the reference split", func(r *results.Run) string { return r.Protocol.ReferenceSplit }},
 		{"the number of reference images", func(r *results.Run) string { return strconv.Itoa(r.Protocol.ReferenceImages) }},
 		{"the feature extractor", func(r *results.Run) string { return r.Protocol.Extractor + checksum(r.Protocol.ExtractorSHA256) }},
@@ -161,6 +162,15 @@ func Warnings(methods []Method) []string {
 		}
 	}
 	return out
+}
+
+// weightsText says what each task counts; results from before tasks were weighed count all alike.
+func weightsText(r *results.Run) string {
+	w := r.Protocol.TaskWeights
+	if len(w) == 0 || slices.Min(w) == slices.Max(w) {
+		return "all alike"
+	}
+	return fmt.Sprintf("%.3g", w)
 }
 
 // distinct lists what the runs answer, each answer once, in order of appearance.

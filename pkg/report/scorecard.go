@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
@@ -105,11 +106,11 @@ func splitOf(g Method) (detail, content half) {
 			final: g.Over(func(r *results.Run) float64 { return Matrix(r, bitsWhere(r, noisy)).Final() }),
 			rise: g.Over(func(r *results.Run) float64 {
 				m := Matrix(r, bitsWhere(r, noisy))
-				learned, old := 0.0, m.Tasks()-1
-				for j := range old {
-					learned += m.R[j][j] / float64(old)
+				var learned []float64
+				for j := range m.Tasks() - 1 {
+					learned = append(learned, m.R[j][j])
 				}
-				return m.Forgetting().SinceLearned / learned
+				return m.Forgetting().SinceLearned / metrics.WeightedMean(learned, m.Weights)
 			}),
 		}
 	}

@@ -3,8 +3,18 @@ package report
 import (
 	"math"
 
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
+
+// finalOfKnown is m after the last task, averaged over the tasks that it was measured for.
+func finalOfKnown(r *results.Run, m Metric) float64 {
+	x := Matrix(r, m)
+	if x.Tasks() == 0 {
+		return math.NaN()
+	}
+	return metrics.WeightedMeanOfKnown(x.R[x.Tasks()-1], x.Weights)
+}
 
 // Summary holds a method's numbers for the table. "Final" is after the last task, averaged over all tasks; a
 // number is missing as soon as one of the cells of R it needs was not measured.
@@ -75,13 +85,7 @@ func (g Method) Summary() Summary {
 		BPD:                final(BPD),
 		BPDForgetting:      forgetting(BPD),
 		// A buffer need not hold every task, so this share is over the tasks it was measured for.
-		MemorisedBuffer: g.Over(func(r *results.Run) float64 {
-			m := Matrix(r, MemorisedBuffer).R
-			if len(m) == 0 {
-				return math.NaN()
-			}
-			return meanOfKnown(m[len(m)-1])
-		}),
+		MemorisedBuffer:  g.Over(func(r *results.Run) float64 { return finalOfKnown(r, MemorisedBuffer) }),
 		MemorisedTrain:   final(MemorisedTrain),
 		StoredImages:     cost(func(c *results.Cost) float64 { return float64(c.StoredImages) }),
 		StoredBytes:      cost(func(c *results.Cost) float64 { return float64(c.StoredBytes) }),

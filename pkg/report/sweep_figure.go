@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"gonum.org/v1/plot"
@@ -25,11 +24,7 @@ func LambdaSweep(runs []*results.Run, strategy string) (Figure, error) {
 
 // copiesOf is the share of a run's final samples that copy a buffer image, in per cent, over the tasks it was measured for.
 func copiesOf(r *results.Run) float64 {
-	m := Matrix(r, MemorisedBuffer).R
-	if len(m) == 0 {
-		return math.NaN()
-	}
-	return 100 * meanOfKnown(m[len(m)-1])
+	return 100 * finalOfKnown(r, MemorisedBuffer)
 }
 
 // Figure is that of [LambdaSweep].
