@@ -23,6 +23,19 @@ type Autopsy struct {
 	Stitches     []Stitching    `json:"stitches"`     // one for each old task
 	Drifts       []TaskDrift    `json:"drifts"`       // one for each old task
 	Interference []Interference `json:"interference"` // one for each task after the first
+
+	TaskWeights []float64 `json:"-"` // as [Series.TaskWeights]
+}
+
+// Weights are what some of the tasks count in a mean over them; nil: all alike.
+func (a *Autopsy) Weights(tasks []int) []float64 {
+	var out []float64
+	for _, task := range tasks {
+		if task < len(a.TaskWeights) {
+			out = append(out, a.TaskWeights[task])
+		}
+	}
+	return out
 }
 
 // Stitching is the quality of an old task's samples drawn half by the network just after the task was learned, half by

@@ -12,6 +12,7 @@ type Map struct {
 	Grid
 	What       string     // "eps", "x0" or "v"
 	Old        []int      // tasks whose learning ended before the checkpoint
+	Weights    []float64  // what each of them counts in a mean over old tasks; nil: all alike
 	Learned    []int      // checkpoint that ended the learning of each, as an index
 	At         Checkpoint // the map's own
 	Before     []float64  // loss just learned
@@ -38,6 +39,9 @@ func (s *Series) Map(what string, i int) (*Map, error) {
 			continue // never measured while it was learned
 		}
 		m.Old, m.Learned = append(m.Old, task), append(m.Learned, learned)
+		if task < len(s.TaskWeights) {
+			m.Weights = append(m.Weights, s.TaskWeights[task])
+		}
 		for k := range s.Timesteps {
 			b, a := s.index(learned, task, k), s.index(i, task, k)
 			m.Before, m.After = append(m.Before, mean[b]), append(m.After, mean[a])

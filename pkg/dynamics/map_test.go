@@ -27,6 +27,14 @@ func TestMapByHand(t *testing.T) {
 		!near(m.Relative, []float64{2.5, 1}) || !near(m.IncreaseSE, []float64{se, se}) {
 		t.Errorf("map %+v", m)
 	}
+	if m.Weights != nil {
+		t.Errorf("weights %v of a series without", m.Weights)
+	}
+	weighed := *s
+	weighed.TaskWeights = []float64{0.3, 0.7}
+	if m, err := weighed.Map("eps", 3); err != nil || !slices.Equal(m.Weights, []float64{0.3}) {
+		t.Errorf("weights %v of the old task, want its own (%v)", m.Weights, err)
+	}
 	if m, err := s.Map("eps", 1); err != nil || len(m.Old) != 0 || len(m.Increase) != 0 {
 		t.Errorf("map within the first task: %+v, %v", m, err)
 	}

@@ -28,6 +28,10 @@ type Series struct {
 	Checkpoints []Checkpoint `json:"checkpoints"` // of ascending steps and tasks
 	Loss        []float32    `json:"loss"`        // [checkpoint, task, t] mean over images, in what the network predicts
 	SE          []float32    `json:"se"`          // its standard error over images
+
+	// TaskWeights say what each task counts in means over tasks; nil: all alike. They are the run's, from whose stored
+	// form whoever reads both sets them.
+	TaskWeights []float64 `json:"-"`
 }
 
 // NewSeries starts an empty series of measurements by p.
@@ -40,7 +44,8 @@ func (s *Series) Append(c Checkpoint, snapshot *Snapshot) error {
 		return errors.Errorf("dynamics: a snapshot of probe %s in a series of probe %s; use one probe along a series", snapshot.Probe, s.Probe)
 	}
 	mean, se := meanSE(snapshot.Rows, s.Images)
-	grown := Series{s.Grid, append(s.Checkpoints[:len(s.Checkpoints):len(s.Checkpoints)], c), s.Loss, s.SE}
+	grown := *s
+	grown.Checkpoints = append(s.Checkpoints[:len(s.Checkpoints):len(s.Checkpoints)], c)
 	for i := range mean {
 		grown.Loss, grown.SE = append(grown.Loss, float32(mean[i])), append(grown.SE, float32(se[i]))
 	}

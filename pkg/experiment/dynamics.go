@@ -12,6 +12,7 @@ import (
 
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
 )
@@ -60,6 +61,7 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		} else if where != probe {
 			return nil, errors.Errorf("run %s was probed at other tasks or timesteps than the runs before; compare runs of one study", r.Name)
 		}
+		s.TaskWeights = r.Protocol.TaskWeights
 		relative, edges, logSNR, err := binnedForgetting(s, bins)
 		if err != nil {
 			return nil, errors.WithMessagef(err, "run %s", r.Name)
@@ -112,13 +114,20 @@ func binnedForgetting(s *dynamics.Series, bins int) (relative, edges, logSNR []f
 		}
 	}
 	relative = make([]float64, bins)
-	for task := range m.Old {
-		for bin := range bins {
-			relative[bin] += byTask[task*bins+bin] / float64(len(m.Old))
-		}
+	for bin := range bins {
+		relative[bin] = metrics.WeightedMean(column(byTask, bin, bins), m.Weights)
 	}
 	logSNR, _, err = s.Bin(s.LogSNR, b)
 	return relative, b.Edges, logSNR, err
+}
+
+// column is column k of values, [rows, n].
+func column(values []float64, k, n int) []float64 {
+	var out []float64
+	for i := k; i < len(values); i += n {
+		out = append(out, values[i])
+	}
+	return out
 }
 
 // Markdown is the table in Markdown, a column a range of timesteps.
@@ -169,6 +178,7 @@ func MeasuredTimesteps(dir string) ([]float64, error) {
 		if err != nil {
 			return nil, errors.WithMessagef(err, "run %s; make it with --set probe.every=50", r.Name)
 		}
+		s.TaskWeights = r.Protocol.TaskWeights
 		m, err := s.Map(diffusion.PredictNoise, len(s.Checkpoints)-1)
 		if err != nil {
 			return nil, err
@@ -185,8 +195,12 @@ func MeasuredTimesteps(dir string) ([]float64, error) {
 			return nil, errors.Errorf("run %s was probed at %d timesteps with %d old tasks; need one probe of at least 2 timesteps for all runs, and an old task",
 				r.Name, len(s.Timesteps), len(m.Old))
 		}
+		risen := make([]float64, len(m.Relative))
 		for k, v := range m.Relative {
-			rise[k%len(place)] += math.Max(v, 0) / float64(len(m.Old))
+			risen[k] = math.Max(v, 0)
+		}
+		for k := range rise {
+			rise[k] += metrics.WeightedMean(column(risen, k, len(place)), m.Weights)
 		}
 		runs++
 	}

@@ -13,9 +13,10 @@ import (
 // driftOf is the similarity of the representations of a task's images, or of the old tasks on average ([AllOld]).
 func driftOf(a *dynamics.Autopsy, task int) ([]float64, error) {
 	var values []float64
+	var tasks []int
 	for _, t := range a.Drifts {
 		if task == AllOld || t.Task == task {
-			values = append(values, t.Unbiased...)
+			values, tasks = append(values, t.Unbiased...), append(tasks, t.Task)
 		}
 	}
 	if len(values) == 0 {
@@ -24,7 +25,7 @@ func driftOf(a *dynamics.Autopsy, task int) ([]float64, error) {
 	if task != AllOld {
 		task = 0
 	}
-	return ofTask(values, task, len(a.Timesteps)), nil
+	return ofTask(values, task, len(a.Timesteps), a.Weights(tasks)), nil
 }
 
 // Drift shows how alike each network's middle-block representations of a task's noisy images are just after the task was

@@ -12,6 +12,7 @@ import (
 
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
@@ -54,6 +55,7 @@ func OpenDynamics(dirs ...string) (*Dynamics, error) {
 		if err == nil {
 			// Training on all tasks at once has no moment before forgetting.
 			if s.LearnedAt(0) >= 0 {
+				s.TaskWeights = r.Protocol.TaskWeights
 				d.series[r] = s
 			}
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -61,6 +63,7 @@ func OpenDynamics(dirs ...string) (*Dynamics, error) {
 		}
 		a, err := dynamics.LoadAutopsy(results.BesideRun(study.Dirs[i], r.Name, results.AutopsyFile))
 		if err == nil {
+			a.TaskWeights = r.Protocol.TaskWeights
 			d.autopsies[r] = a
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -272,8 +275,8 @@ func finalMap(s *dynamics.Series) (*dynamics.Map, error) {
 	return mapAfter(s, len(s.Tasks)-1)
 }
 
-// ofTask picks a task's values from an array [old task, n], or averages over the old tasks what is known.
-func ofTask(values []float64, task, n int) []float64 {
+// ofTask picks a task's values from an array [old task, n], or averages over the old tasks what is known, by their weights.
+func ofTask(values []float64, task, n int, weights []float64) []float64 {
 	if task != AllOld {
 		return values[task*n : (task+1)*n]
 	}
@@ -283,7 +286,7 @@ func ofTask(values []float64, task, n int) []float64 {
 		for i := k; i < len(values); i += n {
 			column = append(column, values[i])
 		}
-		out[k] = meanOfKnown(column)
+		out[k] = metrics.WeightedMeanOfKnown(column, weights)
 	}
 	return out
 }

@@ -82,7 +82,7 @@ func (d *Dynamics) relative(strategy string, task int) ([]Stat, int, error) {
 		if err != nil {
 			return nil, err
 		}
-		return ofTask(m.Relative, task, len(s.Timesteps)), nil
+		return ofTask(m.Relative, task, len(s.Timesteps), m.Weights), nil
 	})
 	return y, len(runs), err
 }
@@ -141,7 +141,7 @@ func (d *Dynamics) ForgettingFindings() ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			return averages(ofTask(m.Relative, AllOld, len(s.Timesteps)), ranges), nil
+			return averages(ofTask(m.Relative, AllOld, len(s.Timesteps), m.Weights), ranges), nil
 		})
 		if err != nil {
 			return nil, err

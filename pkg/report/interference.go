@@ -19,7 +19,7 @@ func interferences(a *dynamics.Autopsy, of func(*dynamics.Interference) []float6
 	for i := range a.Interference {
 		values = append(values, of(&a.Interference[i])...)
 	}
-	return ofTask(values, AllOld, len(a.Timesteps)), nil
+	return ofTask(values, AllOld, len(a.Timesteps), nil), nil
 }
 
 func cosineOf(g *dynamics.Interference) []float64    { return g.Cosine }

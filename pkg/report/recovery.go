@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/plot"
 
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/metrics"
 )
 
 // sureness is how many standard errors fine-tuning's forgetting must be above 0 for a share of it to be given.
@@ -81,17 +82,22 @@ func sparedOf(p pair, task int) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ofTask(spared, task, n), nil
+	return ofTask(spared, task, n, m.Weights), nil
 }
 
 // averageMap is a map of one task: the mean of all.
 func averageMap(m *dynamics.Map) *dynamics.Map {
-	n, tasks := len(m.Timesteps), float64(len(m.Old))
+	n := len(m.Timesteps)
 	out := *m
-	out.Old, out.Increase, out.IncreaseSE = []int{AllOld}, make([]float64, n), make([]float64, n)
-	for i := range m.Increase {
-		out.Increase[i%n] += m.Increase[i] / tasks
-		out.IncreaseSE[i%n] = math.Hypot(out.IncreaseSE[i%n], m.IncreaseSE[i]/tasks)
+	out.Old, out.Weights, out.Increase, out.IncreaseSE = []int{AllOld}, nil, ofTask(m.Increase, AllOld, n, m.Weights), make([]float64, n)
+	for task := range m.Old {
+		// The share of one task is the mean of a 1 among zeros.
+		one := make([]float64, len(m.Old))
+		one[task] = 1
+		share := metrics.WeightedMean(one, m.Weights)
+		for k := range n {
+			out.IncreaseSE[k] = math.Hypot(out.IncreaseSE[k], share*m.IncreaseSE[task*n+k])
+		}
 	}
 	return &out
 }

@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/plot"
 
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/metrics"
 )
 
 // Looks of the two ways to stitch, and of the networks alone.
@@ -41,7 +42,8 @@ func stitchingOf(a *dynamics.Autopsy, task int, m Metric) (stitched, error) {
 		return nil, errors.Errorf("stitched samples have no %s; need report.FID or report.ClassAccuracy", m.Name)
 	}
 	var out stitched
-	n := 0.0
+	var tasks []int
+	var highs, lows [][]float64 // [threshold][task]
 	for _, s := range a.Stitches {
 		if task != AllOld && s.Task != task {
 			continue
@@ -54,30 +56,30 @@ func stitchingOf(a *dynamics.Autopsy, task int, m Metric) (stitched, error) {
 		if err != nil {
 			return out, err
 		}
-		if n == 0 {
+		if len(tasks) == 0 {
 			out = stitched{s.Thresholds, make([]float64, len(high)), make([]float64, len(low))}
+			highs, lows = make([][]float64, len(high)), make([][]float64, len(low))
 		}
 		if !slices.Equal(s.Thresholds, out.thresholds) {
 			return out, errors.Errorf("tasks were stitched at thresholds %d and %d; need the same to average over them", out.thresholds, s.Thresholds)
 		}
 		for i := range high {
-			out.high[i] += high[i]
-			out.low[i] += low[i]
+			highs[i], lows[i] = append(highs[i], high[i]), append(lows[i], low[i])
 		}
-		n++
+		tasks = append(tasks, s.Task)
 	}
 	k := len(out.thresholds)
 	switch {
-	case n == 0 && task == AllOld:
+	case len(tasks) == 0 && task == AllOld:
 		return out, errors.New("no task was stitched; an autopsy without stitching has nothing to show here")
-	case n == 0:
+	case len(tasks) == 0:
 		return out, errors.Errorf("%s was not stitched", taskTitle(task))
 	case k < 2 || out.thresholds[0] != 0 || out.thresholds[k-1] != a.T:
 		return out, errors.Errorf("stitched at thresholds %d; need 0 and %d, which are one network alone, among them", out.thresholds, a.T)
 	}
 	for i := range k {
-		out.high[i] /= n
-		out.low[i] /= n
+		out.high[i] = metrics.WeightedMean(highs[i], a.Weights(tasks))
+		out.low[i] = metrics.WeightedMean(lows[i], a.Weights(tasks))
 	}
 	return out, nil
 }

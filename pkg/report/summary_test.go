@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/results"
 )
 
@@ -47,6 +48,54 @@ func TestSummaryByHand(t *testing.T) {
 	near(t, "label KL", s.LabelKL, 0, 1)
 	if s.KID.Known() || !math.IsNaN(s.KID.Mean) {
 		t.Errorf("KID is %+v although no run measured it", s.KID)
+	}
+}
+
+func TestSummaryWeighsTasks(t *testing.T) {
+	// The first task has a quarter of the reference images.
+	m := twoSeeds()
+	for _, r := range m.Runs {
+		r.Protocol.TaskWeights = []float64{0.25, 0.75}
+	}
+	s := m.Summary()
+	near(t, "final FID", s.FID, 30*0.25+20*0.75, 36*0.25+28*0.75)
+	near(t, "FID forgetting, of one old task", s.FIDForgetting, 30-10, 36-12)
+	near(t, "average incremental FID", s.IncrementalFID, (10+22.5)/2, (12+30)/2.0)
+	near(t, "class accuracy", s.ClassAccuracy, 0.4*0.25+0.8*0.75, 0.2*0.25+0.9*0.75)
+	near(t, "buffer copies over the tasks in the buffer", s.MemorisedBuffer, 0.5, 0.3)
+	// What is told apart, and ranked, is what the table shows.
+	other := twoSeeds()
+	other.Label = "other"
+	for _, r := range other.Runs {
+		r.Strategy.Label, r.Protocol.TaskWeights = "other", []float64{0.25, 0.75}
+	}
+	b, _, err := newBlocks([]Method{m, other}, FinalOf(FID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "mean of a block's tasks", b.bySeed(0), 30*0.25+20*0.75, 36*0.25+28*0.75)
+	// Results from before tasks were weighed are told from those that are, unless tasks are equal.
+	if w := Warnings([]Method{m, twoSeeds()}); len(w) != 1 {
+		t.Errorf("warnings %q, want one about what tasks count", w)
+	}
+	for _, r := range m.Runs {
+		r.Protocol.TaskWeights = []float64{0.5, 0.5}
+	}
+	if w := Warnings([]Method{m, twoSeeds()}); len(w) != 0 {
+		t.Errorf("equal tasks: warnings %q", w)
+	}
+}
+
+func TestMeansOverOldTasksTakeWeights(t *testing.T) {
+	// Two old tasks at two timesteps, of which the second has three times the images; one value is not known.
+	got := ofTask([]float64{1, math.NaN(), 5, 7}, AllOld, 2, []float64{1, 3})
+	if got[0] != 4 || got[1] != 7 {
+		t.Errorf("%v, want 4 and 7", got)
+	}
+	m := averageMap(&dynamics.Map{Grid: dynamics.Grid{Timesteps: []int{1}}, Old: []int{0, 1}, Weights: []float64{1, 3},
+		Increase: []float64{1, 5}, IncreaseSE: []float64{4, 4}})
+	if m.Increase[0] != 4 || math.Abs(m.IncreaseSE[0]-math.Hypot(1, 3)) > 1e-12 {
+		t.Errorf("increase %v ± %v, want 4 ± √10", m.Increase, m.IncreaseSE)
 	}
 }
 
