@@ -76,10 +76,16 @@ func withSection(path, name, markdown string) (old, updated string, err error) {
 		return "", "", err
 	}
 	old = string(data)
+	updated, err = replaceSection(old, name, markdown)
+	return old, updated, errors.WithMessage(err, path)
+}
+
+// replaceSection returns a Markdown text with one section renewed.
+func replaceSection(old, name, markdown string) (string, error) {
 	begin, end := "<!-- table:"+name+" -->", "<!-- /table:"+name+" -->"
 	i, j := strings.Index(old, begin), strings.Index(old, end)
 	if i < 0 || j < i || strings.Count(old, begin) != 1 || strings.Count(old, end) != 1 {
-		return "", "", errors.Errorf("%s: need the lines %s and %s once each, in this order", path, begin, end)
+		return "", errors.Errorf("need the lines %s and %s once each, in this order", begin, end)
 	}
-	return old, old[:i+len(begin)] + "\n\n" + markdown + "\n" + old[j:], nil
+	return old[:i+len(begin)] + "\n\n" + markdown + "\n" + old[j:], nil
 }

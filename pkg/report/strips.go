@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/color"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
 
+	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/results"
 )
 
@@ -159,14 +161,32 @@ func cellsOf(size image.Point, rows, side int) (lattice, bool) {
 
 // readPNG decodes a file.
 func readPNG(path string) (image.Image, error) {
-	f, err := os.Open(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	img, err := png.Decode(f)
-	return img, errors.Wrapf(err, "%s", path)
+	img, err := decodePNG(data)
+	return img, errors.WithMessage(oneline.Error(err), path)
 }
+
+// decodePNG decodes a picture for which its bytes can be enough: compression makes a file at most some thousand times smaller
+// than its pixels, and the decoder would first take the memory for whatever size is declared.
+func decodePNG(data []byte) (image.Image, error) {
+	size, err := png.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	// A pixel has at least a bit, and a row's filter a byte.
+	if need := int64(size.Height) * (1 + int64(size.Width)/8); need/1100 > int64(len(data)) || size.Width > maxSide || size.Height > maxSide {
+		return nil, errors.Errorf("%d bytes declare a picture of %dx%d pixels; need at most %d a side, and enough bytes for them",
+			len(data), size.Width, size.Height, maxSide)
+	}
+	img, err := png.Decode(bytes.NewReader(data))
+	return img, errors.WithStack(err)
+}
+
+// maxSide is the largest height and width of a grid, in pixels.
+const maxSide = 1 << 14
 
 // enlarge copies pixels from from on into to, each scale × scale dots, faded towards white if asked.
 func enlarge(out *image.RGBA, to image.Rectangle, img image.Image, from image.Point, scale int, fade bool) {
