@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/oneline"
 )
 
 // Notebook is a notebook in nbformat 4.
@@ -73,17 +75,22 @@ func Read(path string) (*Notebook, error) {
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}
+	nb, err := parse(text)
+	return nb, errors.WithMessage(oneline.Error(err), path)
+}
+
+func parse(text []byte) (*Notebook, error) {
 	var f file
 	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, errors.Wrapf(err, "%s is no notebook", path)
+		return nil, errors.Wrap(err, "no notebook")
 	}
 	if f.Format != 4 {
-		return nil, errors.Errorf("%s is of nbformat %d, need 4; save it with a newer JupyterLab", path, f.Format)
+		return nil, errors.Errorf("nbformat %d, need 4; save it with a newer JupyterLab", f.Format)
 	}
 	nb := &Notebook{Metadata: f.Metadata}
 	for i, c := range f.Cells {
 		if !slices.Contains([]string{"code", "markdown", "raw"}, c.Type) {
-			return nil, errors.Errorf("%s: cell %d is of type %q, need code, markdown or raw", path, i+1, c.Type)
+			return nil, errors.Errorf("cell %d is of type %q, need code, markdown or raw", i+1, c.Type)
 		}
 		cell := &Cell{Type: c.Type, ID: c.ID, Source: string(c.Source), Metadata: c.Metadata, Count: c.Count}
 		for _, o := range c.Outputs {

@@ -187,7 +187,7 @@ func TestStartFails(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"not JSON":     {"<html>", "is no notebook"},
+		"not JSON":     {"<html>", "no notebook"},
 		"old format":   {`{"nbformat": 3, "cells": []}`, "nbformat 3"},
 		"strange cell": {`{"nbformat": 4, "cells": [{"cell_type": "heading"}]}`, "cell 1"},
 	} {

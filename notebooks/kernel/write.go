@@ -15,6 +15,15 @@ import (
 // indented by one, texts as lists of lines. The same notebook gives the same bytes; a cell
 // without an id gets one by its place.
 func (nb *Notebook) Write(path string) error {
+	text, err := nb.encode()
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, text)
+}
+
+// encode is the content of the file.
+func (nb *Notebook) encode() ([]byte, error) {
 	cells := []any{} // through maps, whose keys come out sorted
 	for i, c := range nb.Cells {
 		cells = append(cells, c.stored(i))
@@ -26,10 +35,7 @@ func (nb *Notebook) Write(path string) error {
 	err := encoder.Encode(map[string]any{
 		"cells": cells, "metadata": orEmpty(nb.Metadata), "nbformat": 4, "nbformat_minor": 5,
 	})
-	if err != nil {
-		return errors.WithStack(err)
-	}
-	return atomicfile.Write(path, text.Bytes())
+	return text.Bytes(), errors.WithStack(err)
 }
 
 // stored returns the cell at a place, counted from 0, as [nbformat] has it.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/oneline"
 )
 
 // described holds the cards and the tuned settings. Both folders have a README, so that they can be embedded while empty.
@@ -86,5 +88,5 @@ func readDescribed(folder, name string, into any) (found bool, err error) {
 func decodeStrictly(text []byte, into any) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
-	return errors.WithStack(decoder.Decode(into))
+	return oneline.Error(errors.WithStack(decoder.Decode(into)))
 }
