@@ -517,6 +517,7 @@ func sampleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer trained.Close()
 			return trained.DrawGrid(cmd.Context(), output, classes, count, sampler, guidance)
 		},
 	}
@@ -554,6 +555,7 @@ func bpdCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer trained.Close()
 			if command.IsTerminal(cmd.ErrOrStderr()) {
 				bar := progressbar.NewOptions(len(trained.Benchmark.Tasks)*1000, progressbar.OptionSetWriter(cmd.ErrOrStderr()),
 					progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())

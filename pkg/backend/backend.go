@@ -45,7 +45,8 @@ func (c Choice) label() string {
 }
 
 // Open opens a backend in the order the package states and says which. The error is nil
-// unless even pure Go fails. Each call opens a new backend: open one for the whole program.
+// unless even pure Go fails. Each call opens a new backend, for the caller to
+// finalize; what lasts as long as the program takes [Shared].
 func Open() (compute.Backend, Choice, error) {
 	return machine().open()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -14,7 +15,15 @@ import (
 )
 
 // Composite is several methods at once, named with "+" between them: "er+ewc_rank1+lwf". Their losses add up, with the
-// weight each has by itself; a schedule that also scales the fresh rows' loss, such as "1-1/k", scales it for all.
+// weight each has by itself:
+//
+//	L = f·mean(loss_fresh) + Σ over parts of the part's own terms
+//
+// The factor f of the fresh rows has one owner. A part whose schedule scales them, such as "1-1/k", says what it is; parts
+// that scale them alike share it, so that two of schedule "1-1/k" give f = 1/k once, beside (1-1/k)·λ of each; and a part that
+// does not scale them, such as er with any other schedule, has no say in it. Parts that scale them differently, which
+// those of this package never do, are refused at the first step where they do. Each part looks at fresh rows as they would weigh if it were alone, and so does what it learns
+// of a step's losses ([Follower]).
 //
 // The replay rows are divided: parts that use them share the loop's evenly, the first ones getting one more where it does not
 // come out even, unless they name their own number. Parts that ask for none ([Rower]) take no share. A setting of a part is
@@ -25,7 +34,13 @@ type Composite struct {
 	names []string
 	parts []Strategy
 	rows  []int // replay rows of each part, once the loop has asked
+
+	weights []freshWeights // of each part in the step at hand; none before the first
+	chosen  freshWeights   // that the step has
 }
+
+// freshWeights are the weights of a step's fresh rows.
+type freshWeights []float32
 
 // newComposite returns the methods named with their default settings.
 func newComposite(name string) (*Composite, error) {
@@ -260,13 +275,22 @@ func (c *Composite) Begin(s Setup) error {
 	return nil
 }
 
-// within calls f for each part with the step as the part is to see it.
-func (c *Composite) within(s *Step, f func(Strategy) error) error {
+// Close implements [Closer].
+func (c *Composite) Close() {
+	for _, p := range c.parts {
+		if closer, ok := p.(Closer); ok {
+			closer.Close()
+		}
+	}
+}
+
+// within calls f for each part with the step as the part is to see it, but for the fresh rows' weights.
+func (c *Composite) within(s *Step, f func(i int, p Strategy) error) error {
 	offset, replay := s.offset, s.Replay
 	defer func() { s.offset, s.Replay = offset, replay }()
 	for i, p := range c.parts {
 		s.Replay = c.rows[i]
-		if err := f(p); err != nil {
+		if err := f(i, p); err != nil {
 			return errors.WithMessagef(err, "part %s", c.names[i])
 		}
 		s.offset += c.rows[i]
@@ -276,16 +300,62 @@ func (c *Composite) within(s *Step, f func(Strategy) error) error {
 
 // BeforeStep implements [Strategy].
 func (c *Composite) BeforeStep(s *Step) error {
-	return c.within(s, func(p Strategy) error { return p.BeforeStep(s) })
+	fresh := s.Batch.W[:s.Fresh]
+	plain := slices.Clone(freshWeights(fresh))
+	owner := -1
+	c.weights, c.chosen = make([]freshWeights, len(c.parts)), plain
+	err := c.within(s, func(i int, p Strategy) error {
+		copy(fresh, plain)
+		if err := p.BeforeStep(s); err != nil {
+			return err
+		}
+		own := slices.Clone(freshWeights(fresh))
+		c.weights[i] = own
+		switch {
+		case slices.Equal(own, plain):
+		case owner < 0:
+			owner, c.chosen = i, own
+		case !own.near(c.chosen):
+			return errors.Errorf("cl: at task %d, %s scales the fresh rows by %.3g and %s by %.3g, but they have one factor; give both the same schedule, or one of them a schedule that leaves fresh rows alone, such as %q",
+				s.Task, c.names[owner], c.chosen.over(plain), c.names[i], own.over(plain), ScheduleConstant)
+		}
+		return nil
+	})
+	copy(fresh, c.chosen)
+	return err
+}
+
+// near says whether weights are equal but for rounding.
+func (w freshWeights) near(o freshWeights) bool {
+	return slices.EqualFunc(w, o, func(a, b float32) bool { return math.Abs(float64(a-b)) <= 1e-6*math.Abs(float64(b)) })
+}
+
+// over is the factor between the sums of w and of o.
+func (w freshWeights) over(o freshWeights) float64 {
+	var sum, of float64
+	for i := range w {
+		sum, of = sum+float64(w[i]), of+float64(o[i])
+	}
+	return sum / of
 }
 
 // AfterStep implements [Follower].
 func (c *Composite) AfterStep(s *Step, r diffusion.StepResult) error {
-	return c.within(s, func(p Strategy) error {
-		if f, ok := p.(Follower); ok {
-			return f.AfterStep(s, r)
+	fresh := s.Batch.W[:s.Fresh]
+	trained := slices.Clone(fresh) // the weights chosen, times what makes up for the timesteps drawn
+	defer copy(fresh, trained)
+	return c.within(s, func(i int, p Strategy) error {
+		f, ok := p.(Follower)
+		if !ok {
+			return nil
 		}
-		return nil
+		copy(fresh, trained)
+		for row, own := range c.weights[i] {
+			if chosen := c.chosen[row]; own != chosen && chosen != 0 {
+				fresh[row] = float32(float64(trained[row]) / float64(chosen) * float64(own))
+			}
+		}
+		return f.AfterStep(s, r)
 	})
 }
 

@@ -132,6 +132,13 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	return l, l.openSampler()
 }
 
+// Close frees what the strategy holds outside of Go's memory ([Closer]). The network is its owner's to close, afterwards.
+func (l *Loop) Close() {
+	if c, ok := l.Strategy.(Closer); ok {
+		c.Close()
+	}
+}
+
 // Phases is the number of training phases: one a task, or a single one where the strategy learns all tasks at once.
 func (l *Loop) Phases() int {
 	if l.Strategy.Info().Stream == AllTasks {

@@ -46,12 +46,17 @@ func (m *MIR) Validate() error {
 		atLeast("mir: virtual_rate", m.Rate, 0))
 }
 
-// Begin implements [Strategy].
-func (m *MIR) Begin(s Setup) error {
+// Close implements [Closer].
+func (m *MIR) Close() {
 	if m.gradient != nil {
 		m.gradient.Close()
 		m.gradient = nil
 	}
+}
+
+// Begin implements [Strategy].
+func (m *MIR) Begin(s Setup) error {
+	m.Close()
 	return m.Replay.begin(s, m.Lambda)
 }
 

@@ -165,6 +165,12 @@ type Restarter interface {
 	Restarts() bool
 }
 
+// Closer is what a strategy that holds compiled graphs or other things outside of Go's memory also is: [Loop.Close] calls
+// Close, perhaps more than once, and Begin may follow it. Its State needs none of what is closed.
+type Closer interface {
+	Close()
+}
+
 // Step is one training step before it is done.
 type Step struct {
 	Task, Index  int             // Index counts the steps of this task

@@ -21,25 +21,27 @@ func (n *Network) Denoiser(ema bool) Denoiser {
 	return networkDenoiser{n, 0}
 }
 
+// networkDenoiser does not embed the network: what holds one could then close it, load it or train it by mistake.
 type networkDenoiser struct {
-	*Network
-	which int // of Network.outputs
+	network *Network
+	which   int // of Network.outputs
 }
 
 func (d networkDenoiser) Output(x []float32, t, y []int32) ([]float32, error) {
-	u, rows := d.UNet, len(t)
+	n := d.network
+	u, rows := n.UNet, len(t)
 	if rows == 0 || len(x) != rows*u.ImageSize*u.ImageSize*u.Channels || len(y) != rows {
 		return nil, errors.Errorf("diffusion: %d timesteps, %d labels and %d pixels; need %d pixels and one label a timestep",
 			rows, len(y), len(x), rows*u.ImageSize*u.ImageSize*u.Channels)
 	}
-	if err := d.labelsInRange(y); err != nil {
+	if err := n.labelsInRange(y); err != nil {
 		return nil, err
 	}
-	if err := d.build(); err != nil {
+	if err := n.build(); err != nil {
 		return nil, err
 	}
-	d.predicted.Add(int64(rows))
-	out, err := d.outputs[d.which].Call1(tensors.FromFlatDataAndDimensions(x, rows, u.ImageSize, u.ImageSize, u.Channels),
+	n.predicted.Add(int64(rows))
+	out, err := n.outputs[d.which].Call1(tensors.FromFlatDataAndDimensions(x, rows, u.ImageSize, u.ImageSize, u.Channels),
 		tensors.FromFlatDataAndDimensions(t, rows), tensors.FromFlatDataAndDimensions(y, rows))
 	if err != nil {
 		return nil, errors.WithMessage(err, "diffusion: network call")

@@ -17,7 +17,7 @@ type DifferentiableDenoiser struct {
 }
 
 // Differentiable returns the network's trained weights, or their moving average, with vector-Jacobian products. Keep
-// what it returns: each compiles anew, once for a batch size.
+// what it returns: each compiles anew, once for a batch size. Close frees it.
 func (n *Network) Differentiable(ema bool) (*DifferentiableDenoiser, error) {
 	name, which := scopeModel, 0
 	if ema {
@@ -35,22 +35,26 @@ func (n *Network) Differentiable(ema bool) (*DifferentiableDenoiser, error) {
 	return &DifferentiableDenoiser{networkDenoiser{n, which}, exec}, nil
 }
 
+// Close frees the compiled graphs of the products. The network stays, and so does Output.
+func (v *DifferentiableDenoiser) Close() { v.exec.Finalize() }
+
 // OutputVJP evaluates the network on B images x, [B, D] flat, at timesteps t [B] with labels y [B], and returns its
 // predictions (without variances) and probe·∂prediction/∂x, the gradient of Σ probe·prediction, both [B, D]. probe is
 // [B, D].
 func (v *DifferentiableDenoiser) OutputVJP(x []float32, t, y []int32, probe []float32) (prediction, product []float32, err error) {
-	u, rows := v.UNet, len(t)
+	n := v.network
+	u, rows := n.UNet, len(t)
 	if need := rows * u.ImageSize * u.ImageSize * u.Channels; rows == 0 || len(x) != need || len(probe) != need || len(y) != rows {
 		return nil, nil, errors.Errorf("diffusion: %d timesteps, %d labels, %d pixels and a probe of %d; need one label a timestep and %d pixels and probe",
 			rows, len(y), len(x), len(probe), need)
 	}
-	if err := v.labelsInRange(y); err != nil {
+	if err := n.labelsInRange(y); err != nil {
 		return nil, nil, err
 	}
-	if err := v.build(); err != nil {
+	if err := n.build(); err != nil {
 		return nil, nil, err
 	}
-	v.predicted.Add(int64(rows))
+	n.predicted.Add(int64(rows))
 	image := func(values []float32) *tensors.Tensor {
 		return tensors.FromFlatDataAndDimensions(values, rows, u.ImageSize, u.ImageSize, u.Channels)
 	}

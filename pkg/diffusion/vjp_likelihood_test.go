@@ -92,4 +92,17 @@ func TestVectorJacobianProduct(t *testing.T) {
 	if _, _, err := d.OutputVJP(x, steps, []int32{0, 4}, probe); err == nil {
 		t.Error("label 4 of 3 classes passes")
 	}
+	// Closed, it leaves the network to others.
+	before := output(x)
+	d.Close()
+	if !slices.Equal(output(x), before) {
+		t.Error("the network's output is another once its products are closed")
+	}
+	out, err := n.Denoiser(false).Output(x, steps, y)
+	if err != nil || out[0] != before[0] {
+		t.Errorf("the network gives %v (%v) once its products are closed", out, err)
+	}
+	if _, _, err := d.OutputVJP(x, steps, y, probe); err == nil {
+		t.Error("products are given after Close")
+	}
 }

@@ -28,7 +28,7 @@ func Calibrate(ctx context.Context, c Config, opt Options) (Rates, error) {
 	c.Strategy, c.Loop.ReplayRows = cl.Spec{Name: "joint"}, rows-c.Loop.FreshRows
 	back := opt.Backend
 	if back == nil {
-		if back, _, err = backend.Open(); err != nil {
+		if back, _, err = backend.Shared(); err != nil {
 			return Rates{}, err
 		}
 	}
@@ -42,6 +42,7 @@ func Calibrate(ctx context.Context, c Config, opt Options) (Rates, error) {
 	}
 	network := loop.Network
 	defer network.Close()
+	defer loop.Close()
 	first, step, err := timed(ctx, min(20, loop.TotalSteps()-1), func() error { _, err := loop.Step(); return err })
 	if err != nil {
 		return Rates{}, err

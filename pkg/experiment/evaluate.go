@@ -32,15 +32,19 @@ type measurer struct {
 }
 
 // newMeasurer loads the extractor and prepares the reference images of every task.
-func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*measurer, error) {
-	bench, err := inside(bench)
-	if err != nil {
+func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (_ *measurer, err error) {
+	if bench, err = inside(bench); err != nil {
 		return nil, err
 	}
 	m := &measurer{config: c, bench: bench}
 	if m.extractor, err = openExtractor(back, c, bench); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			m.close()
+		}
+	}()
 	tasks := slices.Clone(bench.Tasks)
 	for i, t := range tasks {
 		tasks[i].Test = c.Evaluate.Images(t)
@@ -51,6 +55,13 @@ func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (*me
 	}
 	m.evaluator, err = metrics.NewEvaluator(m.extractor, tasks, options)
 	return m, err
+}
+
+// close frees the extractor.
+func (m *measurer) close() {
+	if c, ok := m.extractor.(interface{ Close() }); ok {
+		c.Close()
+	}
 }
 
 // inside is a benchmark without the border that its preparation adds: metrics look at what is inside, so that they

@@ -16,16 +16,22 @@ type Trained struct {
 	Network   *diffusion.Network
 	Position  cl.Position
 
-	loop *cl.Loop
+	loop  *cl.Loop
+	close func()
 }
 
-// OpenTrained loads the network of the run in the folder dir, finished or not.
-func OpenTrained(back compute.Backend, dir string) (*Trained, error) {
+// OpenTrained loads the network of the run in the folder dir, finished or not. Close it.
+func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	c, err := StoredConfig(dir)
 	if err != nil {
 		return nil, err
 	}
 	r := &run{config: c, dir: dir}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
 	if err := r.build(back); err != nil {
 		return nil, err
 	}
@@ -34,8 +40,11 @@ func OpenTrained(back compute.Backend, dir string) (*Trained, error) {
 	} else if !found {
 		return nil, errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, dir)
 	}
-	return &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position, loop: r.loop}, nil
+	return &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position, loop: r.loop, close: r.close}, nil
 }
+
+// Close frees the network and all that was opened with it. Nothing of t must be used afterwards.
+func (t *Trained) Close() { t.close() }
 
 // AtTask calls f while Network is the one that generates a task's classes, see [cl.Loop.AtTask]. It matters for strategies
 // whose network depends on the task at sampling: outside of AtTask it is as training left it.

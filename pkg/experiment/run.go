@@ -24,7 +24,7 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// Options say where a run reports and what it runs on. The zero value opens a backend and is silent.
+// Options say where a run reports and what it runs on. The zero value takes the process's own backend and is silent.
 type Options struct {
 	Log      io.Writer      // lines for people, beside the run folder's log.txt; nil: none
 	Progress func(Progress) // called a few times a second; nil: none
@@ -163,7 +163,11 @@ func firstDifference(have, want string) string {
 // close frees what the run holds on its backend, which the next run of this process may need.
 func (r *run) close() {
 	if r.loop != nil {
+		r.loop.Close()
 		r.loop.Network.Close()
+	}
+	if r.measure != nil {
+		r.measure.close()
 	}
 }
 
@@ -184,7 +188,7 @@ func (r *run) prepare() error {
 	r.choice = r.opt.Choice
 	if back == nil {
 		var err error
-		if back, r.choice, err = backend.Open(); err != nil {
+		if back, r.choice, err = backend.Shared(); err != nil {
 			return err
 		}
 		r.say("%s", r.choice)
@@ -244,9 +248,14 @@ func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, feature
 	}
 	strategy, err := cl.New(c.Strategy)
 	if err != nil {
+		network.Close()
 		return nil, err
 	}
-	return cl.NewLoop(network, bench, strategy, c.Loop, cl.Setup{Seed: c.Seed, Features: features})
+	loop, err := cl.NewLoop(network, bench, strategy, c.Loop, cl.Setup{Seed: c.Seed, Features: features})
+	if err != nil {
+		network.Close()
+	}
+	return loop, err
 }
 
 // train does all steps, measurements and checkpoints that are left.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -88,6 +89,7 @@ func TestTrained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer trained.Close()
 	sampler := s.Runs[0].Evaluate.Sampler
 	a, err := trained.Draw(t.Context(), []int{9, 7}, 3, sampler, 0)
 	if err != nil {
@@ -108,6 +110,17 @@ func TestTrained(t *testing.T) {
 	whole, err := trained.BPD(t.Context(), dir, BPDOptions{Images: 6, Batch: 64})
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The ODE has a compiled graph of its own, which is closed afterwards: the network is not.
+	byODE, err := trained.BPD(t.Context(), "", BPDOptions{Images: 2, Batch: 64, ODE: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if byODE[0].ODEImages != 1 || !(byODE[0].ODEBPD > 0) {
+		t.Errorf("the likelihood by the ODE is %+v", byODE[0])
+	}
+	if again, err := trained.Draw(t.Context(), []int{9, 7}, 3, sampler, 0); err != nil || !slices.Equal(again, a) {
+		t.Errorf("after the ODE the network draws other images, or none (%v)", err)
 	}
 	estimate, err := trained.BPD(t.Context(), "", BPDOptions{Images: 6, Batch: 64, Terms: 25})
 	if err != nil {

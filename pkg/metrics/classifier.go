@@ -49,6 +49,7 @@ type Classifier struct {
 	values map[string]*tensors.Tensor
 	mu     sync.Mutex
 	exec   *model.Exec
+	store  *model.Store // of values
 }
 
 // inferenceBatch is the fixed batch of inference: XLA compiles once.
@@ -64,7 +65,16 @@ func newClassifier(backend compute.Backend, info ClassifierInfo, values map[stri
 	if err != nil {
 		return nil, errors.Wrap(err, "metrics.Classifier")
 	}
-	return &Classifier{Info: info, values: values, exec: exec}, nil
+	return &Classifier{Info: info, values: values, exec: exec, store: store}, nil
+}
+
+// Close frees the compiled graph and the weights. The classifier must not be used afterwards.
+func (c *Classifier) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.exec.Finalize()
+	c.store.Finalize()
+	c.values = nil
 }
 
 // Name implements [Extractor].

@@ -33,6 +33,7 @@ type Inception struct {
 	dim          int
 	mu           sync.Mutex
 	exec         *model.Exec
+	store        *model.Store
 }
 
 // LoadInception reads the weights of Inception from a safetensors file with the tensor names of
@@ -67,12 +68,20 @@ func LoadInception(backend compute.Backend, path string) (*Inception, error) {
 	if err != nil {
 		return nil, errors.Wrap(err, "metrics.LoadInception")
 	}
-	x := &Inception{name: fmt.Sprintf("inception pool3 of %s", filepath.Base(path)), sha256: sum, exec: exec}
+	x := &Inception{name: fmt.Sprintf("inception pool3 of %s", filepath.Base(path)), sha256: sum, exec: exec, store: store}
 	width := func(conv string) int { return folded[conv+"/biases"].Shape().Dimensions[0] }
 	for _, branch := range []string{"branch1x1", "branch3x3_2a", "branch3x3_2b", "branch3x3dbl_3a", "branch3x3dbl_3b", "branch_pool"} {
 		x.dim += width("Mixed_7c." + branch)
 	}
 	return x, nil
+}
+
+// Close frees the compiled graphs and the weights. The network must not be used afterwards.
+func (x *Inception) Close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.exec.Finalize()
+	x.store.Finalize()
 }
 
 // Name implements [Extractor].

@@ -28,7 +28,7 @@ type Outcome struct {
 type Outcomes []Outcome
 
 // Check is [Conform] outside of tests, for a program or a notebook: it runs the suite on the strategies that newStrategy
-// returns, on the backend that backend.Open chooses, and says what each check found. A strategy that panics fails the check.
+// returns, on the backend of the process (backend.Shared), and says what each check found. A strategy that panics fails the check.
 // The error is of the suite itself: no backend, or no place for its files. It takes some seconds, most of them for compiling
 // the network's step.
 func Check(newStrategy func() cl.Strategy, o Options) (Outcomes, error) {
@@ -116,6 +116,6 @@ var openBackend = sync.OnceValues(func() (compute.Backend, error) {
 	if err := kernelsetup.EnsurePlugin(ctx, os.Stderr); err != nil {
 		return nil, err
 	}
-	b, _, err := backend.Open()
+	b, _, err := backend.Shared()
 	return b, err
 })

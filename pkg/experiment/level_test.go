@@ -1,0 +1,93 @@
+//go:build cgo && linux && (amd64 || arm64)
+
+package experiment
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/go-xla/pjrt"
+
+	"palimpsest/pkg/cl"
+)
+
+// briefRun makes, in a folder of its own and on the backend of the process, a short run that opens all that a run can: a
+// strategy's own graphs, the extractor, likelihoods, a probe and an autopsy.
+func briefRun(t testing.TB, seed int) {
+	c := smallConfig()
+	c.Benchmark.Classes, c.Loop.StepsPerTask, c.CheckpointEvery, c.Seed = []int{7, 9, 0, 3}, 2, 0, uint64(seed)
+	c.Strategy = cl.Spec{Name: "mir", Settings: map[string]any{"buffer": 12, "candidates": 4}}
+	c.BPD.Variants = false
+	dir := filepath.Join(t.TempDir(), strconv.Itoa(seed))
+	r, err := Run(t.Context(), c, dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Cost.ExtraEvaluations == 0 {
+		t.Fatal("the strategy has evaluated nothing, so it has opened nothing")
+	}
+}
+
+// TestRunsCloseWhatTheyOpen: when a run ends no compiled graph is left, at once, and no buffer once Go has collected its own;
+// what Go holds does not grow from run to run.
+func TestRunsCloseWhatTheyOpen(t *testing.T) {
+	var heap runtime.MemStats
+	before := uint64(0)
+	for i := range 2 {
+		resident()
+		graphs, buffers := pjrt.LoadedExecutablesAlive(), pjrt.BuffersAlive()
+		briefRun(t, i)
+		if n := pjrt.LoadedExecutablesAlive(); n > graphs {
+			t.Errorf("run %d leaves %d compiled graphs open", i, n-graphs)
+		}
+		resident()
+		if n := pjrt.BuffersAlive(); n > buffers {
+			t.Errorf("run %d leaves %d buffers", i, n-buffers)
+		}
+		runtime.ReadMemStats(&heap)
+		// The first run opens what the process keeps.
+		if grown := int64(heap.HeapAlloc) - int64(before); i > 0 && grown > 4<<20 {
+			t.Errorf("run %d leaves %d KiB more than the one before it", i, grown>>10)
+		}
+		before = heap.HeapAlloc
+	}
+}
+
+// BenchmarkRuns makes runs one after another in this process, and reports the resident memory after the fifth and after the last:
+//
+//	go test ./pkg/experiment -run '^$' -bench Runs -benchtime 100x -timeout 2h
+//
+// The C library keeps the memory of each thread apart and gives little of it back, so the first few runs raise it.
+func BenchmarkRuns(b *testing.B) {
+	i := 0
+	for b.Loop() {
+		briefRun(b, i)
+		if i++; i == 5 {
+			b.ReportMetric(float64(resident())/(1<<20), "MiB-after-5")
+		}
+		if i%10 == 0 {
+			b.Logf("%d MiB after %d runs", resident()>>20, i)
+		}
+	}
+	b.ReportMetric(float64(resident())/(1<<20), "MiB-at-the-end")
+}
+
+// resident is the process's resident memory once Go has given back what it can; 0 where the system does not tell.
+func resident() int64 {
+	for range 3 { // finalizers, then what they let go
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text))
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
