@@ -29,6 +29,7 @@ import (
 	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/settings"
 )
 
 // exitUsage is the exit code of a command line that says no command; package command has the others.
@@ -93,6 +94,9 @@ func labCommand() *cobra.Command {
 		Use: "lab", Short: "Open JupyterLab on the notebooks, the Go kernel ready", Args: cobra.NoArgs,
 		Example: "  go run . lab\n  go run . lab --no-browser --port 8899",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Port < 0 || o.Port > 65535 {
+				return errors.Errorf("--port is %d; need 0 (JupyterLab's own choice) to 65535", o.Port)
+			}
 			o.Out = cmd.OutOrStdout()
 			return kernelsetup.Lab(cmd.Context(), o)
 		},
@@ -129,13 +133,16 @@ func benchCommand() *cobra.Command {
 			label := "the quick benchmark"
 			if configPath != "" {
 				var err error
-				if text, err = os.ReadFile(configPath); err != nil {
+				if text, err = settings.ReadFile(configPath); err != nil {
 					return err
 				}
 				label = configPath
 			}
-			if g.Tuned && !cmd.Flags().Changed("sweep") {
+			if g.UsualSweeps = !cmd.Flags().Changed("sweep"); g.UsualSweeps && g.Tuned {
 				g.Sweeps = nil // the default sweep would undo what was tuned
+			}
+			if err := checkWorkers(workers); err != nil {
+				return err
 			}
 			configs, err := g.Configs(label, text)
 			if err != nil {
@@ -194,6 +201,9 @@ func searchCommand() *cobra.Command {
 		Example: "  go run . search\n  go run . search --strategies er,ewc --seeds 2 --store runs/tuned\n" +
 			"  go run . search --set loop.steps_per_task=300 --dir runs/search300 --store runs/tuned300\n  go run . search --dry-run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkWorkers(workers); err != nil {
+				return err
+			}
 			trials, err := s.Trials()
 			if err != nil {
 				return err
@@ -239,7 +249,7 @@ func searchCommand() *cobra.Command {
 
 // listRuns prints what a study would do and about how long it would take.
 func listRuns(cmd *cobra.Command, s experiment.Study, workers int) error {
-	if err := s.Validate(); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	e, err := estimateStudy(cmd, s, workers)
@@ -277,6 +287,14 @@ func estimateStudy(cmd *cobra.Command, s experiment.Study, workers int) (*experi
 		fmt.Fprintln(cmd.ErrOrStderr(), "timing some steps; most of it is compilation")
 		return experiment.CalibrateApart(ctx, c, experiment.Processes(workers, self, "calibrate"))
 	})
+}
+
+// checkWorkers refuses a number of workers that there cannot be.
+func checkWorkers(workers int) error {
+	if most := 1024; workers < 0 || workers > most {
+		return errors.Errorf("--workers is %d; need 0 (as many as make it fastest) to %d", workers, most)
+	}
+	return nil
 }
 
 // workersFor is how many runs of a study are made at a time; 0 asks for what makes it fastest.
@@ -331,7 +349,7 @@ func doStudy(cmd *cobra.Command, s experiment.Study, workers int, missing func(e
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Validate(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	workers = workersFor(s, workers)

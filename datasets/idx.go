@@ -6,10 +6,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // FormatError says where a data file is not what its format demands.
@@ -126,7 +127,7 @@ func ImagesFromIDX(imageFile string, imageBytes []byte, labelFile string, labelB
 
 // readFile reads a file of at most limit bytes, decompressed if its name ends in ".gz".
 func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := atomicfile.Open(path)
 	if err != nil {
 		return nil, err
 	}

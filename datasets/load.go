@@ -84,6 +84,10 @@ func (s *spec) loadFrom(dir string) (*Dataset, error) {
 func (s *spec) load(fsys fs.FS, folder string) (*Dataset, error) {
 	return s.assemble(folder, func(f file) ([]byte, error) {
 		name := s.diskName(f)
+		// A pipe of that name would make Open wait for ever.
+		if info, err := fs.Stat(fsys, name); err == nil && !info.Mode().IsRegular() {
+			return nil, errors.Errorf("datasets: %s is no regular file", filepath.Join(folder, name))
+		}
 		r, err := fsys.Open(name)
 		if err != nil {
 			return nil, errors.Wrapf(err, "datasets: %s", folder)

@@ -4,16 +4,17 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"io"
-	"os"
 	"path"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // unpack reads files out of a .tar.gz, whatever folder they are in there, and returns their contents by base name.
 // wanted says of a base name whether to read the file and how many bytes it may have at most.
 func unpack(archive string, wanted func(base string) (limit int64, ok bool)) (map[string][]byte, error) {
-	f, err := os.Open(archive)
+	f, err := atomicfile.Open(archive)
 	if err != nil {
 		return nil, err
 	}

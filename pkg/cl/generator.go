@@ -36,7 +36,7 @@ func newGenerator() Generator {
 func (g *Generator) validate(name string) error {
 	sampler := g.sampler(0)
 	return firstError(g.Teaching.validate(name), atLeast(name+": rows", float64(g.Rows), 0), atLeast(name+": pool", float64(g.Pool), 0),
-		errors.WithMessagef(sampler.Validate(), "cl: %s", name))
+		errors.WithMessagef(sampler.Validate(), "cl: %s: sampler is %q, sampler_steps %d", name, g.Sampler, g.Steps))
 }
 
 // sampler are the settings of one draw.
@@ -51,6 +51,9 @@ func (g *Generator) ReplayRows(loop int) int { return rowsFor(g.Lambda, g.Rows, 
 func (g *Generator) Begin(s Setup) error {
 	if err := needRows("a method that replays generated images", g.Lambda, s); err != nil {
 		return err
+	}
+	if g.Lambda > 0 && s.Timesteps > 0 && g.Steps > s.Timesteps {
+		return errors.Errorf("cl: a method that replays generated images draws them in %d steps, but the process has %d timesteps; set sampler_steps to at most that", g.Steps, s.Timesteps)
 	}
 	g.pool = nil
 	return g.Teaching.Begin(s)

@@ -32,7 +32,7 @@ func (c LoopConfig) Validate() error {
 		return errors.Errorf("cl: fresh_rows %d, steps_per_task %d; both must be positive", c.FreshRows, c.StepsPerTask)
 	case c.ReplayRows < 0:
 		return errors.Errorf("cl: replay_rows is %d; need 0 or more", c.ReplayRows)
-	case c.LabelDropout < 0 || c.LabelDropout >= 1:
+	case !(c.LabelDropout >= 0 && c.LabelDropout < 1):
 		return errors.Errorf("cl: label_dropout is %g; need 0 <= label_dropout < 1", c.LabelDropout)
 	case c.TimestepSampler != "":
 		return oneOf("timestep_sampler", c.TimestepSampler, []string{SampleUniform, SampleImportance})

@@ -2,11 +2,15 @@ package cl
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/settings"
 )
 
 // registry makes each known strategy with its default settings. A new method is one file and one line here.
@@ -122,24 +126,35 @@ func create(name string) (Strategy, error) {
 	return nil, errors.Errorf("cl: no strategy is named %q%s; known are %v, and several joined by \"+\"", name, DidYouMean(name, Names()), Names())
 }
 
-// decode puts settings over those that s has.
-func decode(s Strategy, settings map[string]any) error {
+// decode puts the settings given over those that s has.
+func decode(s Strategy, given map[string]any) error {
 	known, err := Settings(s)
 	if err != nil {
 		return err
 	}
 	name := s.Info().Name
-	for key := range settings {
+	for key := range given {
 		if _, ok := known[key]; !ok {
 			names := slices.Sorted(maps.Keys(known))
 			return errors.Errorf("cl: strategy %q has no setting %q%s; it has %v", name, key, DidYouMean(key, names), names)
 		}
 	}
-	text, err := yaml.Marshal(settings)
+	text, err := yaml.Marshal(given)
 	if err != nil {
 		return errors.Wrapf(err, "cl: settings of %q", name)
 	}
-	return errors.WithMessagef(decodeStrictly(text, s), "cl: settings of %q", name)
+	var tree any
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		return errors.Errorf("cl: settings of %q: %s", name, oneline.Text(err.Error()))
+	}
+	// The YAML package cuts 20.9 to 20 where an integer is needed.
+	if err := settings.Fits(tree, reflect.TypeOf(s), ""); err != nil {
+		return errors.WithMessagef(err, "cl: settings of %q", name)
+	}
+	if err := decodeStrictly(text, s); err != nil {
+		return errors.Errorf("cl: settings of %q: %s", name, oneline.Text(err.Error()))
+	}
+	return nil
 }
 
 // Settings returns a strategy's settings by their configuration names.

@@ -2,6 +2,7 @@ package cl
 
 import (
 	"context"
+	"math"
 
 	"github.com/pkg/errors"
 
@@ -38,8 +39,8 @@ func (s *SI) Label() string { return LabelOf(s, NewSI()) }
 
 // Validate implements [Validator].
 func (s *SI) Validate() error {
-	if !(s.Xi > 0) {
-		return errors.Errorf("cl: si: xi is %g; need a number above 0, for instance 0.001", s.Xi)
+	if !(s.Xi > 0) || math.IsInf(s.Xi, 0) {
+		return errors.Errorf("cl: si: xi is %g; need a finite number above 0, for instance 0.001", s.Xi)
 	}
 	return atLeast("si: lambda", s.Lambda, 0)
 }

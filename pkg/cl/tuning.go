@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/settings"
 )
 
 // Tuning is the outcome of a search over a method's candidates: tuned/NAME.yaml.
@@ -70,7 +71,7 @@ func LoadTunings(store string) (map[string]*Tuning, error) {
 	}
 	all := map[string]*Tuning{}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := settings.ReadFile(file)
 		if err != nil {
 			return nil, errors.WithStack(err)
 		}

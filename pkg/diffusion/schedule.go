@@ -21,12 +21,15 @@ type Schedule struct {
 	SqrtOneMinAlphaBar []float64
 }
 
+// maxTimesteps is far more than any process has; a slip of the keyboard is not to fill the memory.
+const maxTimesteps = 1 << 20
+
 // NewSchedule returns the "linear" schedule of [ddpm] or the "cosine" schedule of [iddpm] with steps timesteps.
 // The linear one runs from 1e-4 to 0.02 at T = 1000 and is rescaled by 1000/T for any other T, so that ᾱ_T stays
 // near zero: without it T = 100 would leave ᾱ_T = 0.36.
 func NewSchedule(name string, steps int) (*Schedule, error) {
-	if steps < 2 {
-		return nil, errors.Errorf("diffusion: %d timesteps; need at least 2", steps)
+	if steps < 2 || steps > maxTimesteps {
+		return nil, errors.Errorf("diffusion: timesteps is %d; need 2 to %d", steps, maxTimesteps)
 	}
 	beta := make([]float64, steps)
 	switch name {

@@ -1,6 +1,10 @@
 package diffusion
 
-import "github.com/pkg/errors"
+import (
+	"math"
+
+	"github.com/pkg/errors"
+)
 
 // TrainConfig holds the optimiser's settings.
 type TrainConfig struct {
@@ -27,12 +31,12 @@ const (
 // Validate reports the first setting that makes no sense.
 func (c TrainConfig) Validate() error {
 	switch {
-	case !(c.LearningRate > 0):
-		return errors.Errorf("diffusion: learning_rate is %g; need > 0", c.LearningRate)
-	case c.WarmUp < 0 || c.WeightDecay < 0 || c.ClipNorm < 0 || c.VLBWeight < 0:
-		return errors.Errorf("diffusion: warm_up %d, weight_decay %g, clip_norm %g, vlb_weight %g; need >= 0",
+	case !(c.LearningRate > 0) || math.IsInf(c.LearningRate, 0):
+		return errors.Errorf("diffusion: learning_rate is %g; need a finite number > 0", c.LearningRate)
+	case c.WarmUp < 0 || !finite(c.WeightDecay) || !finite(c.ClipNorm) || !finite(c.VLBWeight):
+		return errors.Errorf("diffusion: warm_up %d, weight_decay %g, clip_norm %g, vlb_weight %g; need finite numbers >= 0",
 			c.WarmUp, c.WeightDecay, c.ClipNorm, c.VLBWeight)
-	case c.EMA < 0 || c.EMA >= 1:
+	case !(c.EMA >= 0 && c.EMA < 1):
 		return errors.Errorf("diffusion: ema is %g; need 0 <= ema < 1", c.EMA)
 	case c.Objective != "" && c.Objective != ObjectiveSimple && c.Objective != ObjectiveVLB:
 		return errors.Errorf("diffusion: objective is %q; choose \"simple\" or \"vlb\"", c.Objective)
@@ -45,3 +49,6 @@ func (c TrainConfig) Validate() error {
 	}
 	return nil
 }
+
+// finite says whether x is a number of 0 or more, and not infinite.
+func finite(x float64) bool { return x >= 0 && !math.IsInf(x, 0) }

@@ -46,6 +46,9 @@ func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD,
 	if o.Images < 1 || o.ODE < 0 || o.ODE > o.Images {
 		return nil, errors.Errorf("%d images a task, %d of them by the ODE; need at least 1, and 0 to all of them", o.Images, o.ODE)
 	}
+	if o.Terms < 0 || o.Batch < 1 {
+		return nil, errors.Errorf("%d timesteps an image in batches of %d; need 0 (all of them) or an odd number, and at least 1", o.Terms, o.Batch)
+	}
 	var ode likelihood.Differentiable
 	if o.ODE > 0 {
 		if o.Terms > 0 {

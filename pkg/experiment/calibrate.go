@@ -91,7 +91,7 @@ func CalibrateApart(ctx context.Context, c Config, spawn func(ctx context.Contex
 		return Rates{}, errors.WithStack(err)
 	}
 	defer os.RemoveAll(dir)
-	if err := claim(c, dir); err != nil {
+	if err := claim(c, dir, nil); err != nil {
 		return Rates{}, err
 	}
 	var out bytes.Buffer

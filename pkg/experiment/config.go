@@ -1,10 +1,8 @@
 package experiment
 
 import (
-	"bytes"
 	"fmt"
 	"hash/crc32"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,7 +14,9 @@ import (
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/settings"
 	"palimpsest/pkg/unet"
 )
 
@@ -123,67 +123,111 @@ func (e EvaluateConfig) calls() int {
 func (e EvaluateConfig) rows() int { return min(e.Batch, e.SamplesPerTask) }
 
 // ParseConfig reads a YAML configuration over the defaults. A key that does not exist is an error that names the
-// nearest one; name is for errors.
+// nearest one, a value that its setting cannot hold as it is written is one that names the setting; name is for errors.
 func ParseConfig(name string, text []byte) (Config, error) {
-	c := DefaultConfig()
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return c, errors.Wrapf(err, "%s is not YAML", name)
-	}
-	if len(doc.Content) > 0 {
-		if err := checkKeys(name, doc.Content[0], settingNames(reflect.TypeFor[Config]()), nil); err != nil {
-			return c, err
-		}
-		decoder := yaml.NewDecoder(bytes.NewReader(text))
-		decoder.KnownFields(true)
-		if err := decoder.Decode(&c); err != nil {
-			return c, errors.Wrap(err, name)
-		}
+	c, err := decodeConfig(name, text)
+	if err != nil {
+		return c, err
 	}
 	return c, errors.WithMessage(c.Validate(), name)
 }
 
+// decodeConfig is [ParseConfig] without asking whether a run can be made.
+func decodeConfig(name string, text []byte) (Config, error) {
+	doc, err := settings.Document(name, text)
+	if err != nil || doc == nil {
+		return DefaultConfig(), err
+	}
+	return decodeNode(name, doc)
+}
+
+// decodeNode puts the settings of a document over the defaults.
+func decodeNode(name string, doc *yaml.Node) (Config, error) {
+	c := DefaultConfig()
+	if err := checkKeys(name, doc, settingNames(reflect.TypeFor[Config]()), nil); err != nil {
+		return c, err
+	}
+	var tree any
+	if err := doc.Decode(&tree); err != nil {
+		return c, errors.Errorf("%s: %s", name, oneline.Text(err.Error()))
+	}
+	if err := settings.Fits(tree, reflect.TypeFor[Config](), ""); err != nil {
+		return c, errors.WithMessage(err, name)
+	}
+	if err := doc.Decode(&c); err != nil {
+		return c, errors.Errorf("%s: %s", name, oneline.Text(err.Error()))
+	}
+	return c, nil
+}
+
 // LoadConfig reads the YAML file at path and applies settings of the form "loop.steps_per_task=300" over it.
-func LoadConfig(path string, settings ...string) (Config, error) {
-	text, err := os.ReadFile(path)
+func LoadConfig(path string, set ...string) (Config, error) {
+	text, err := settings.ReadFile(path)
 	if err != nil {
 		return Config{}, err
 	}
-	return OverrideConfig(path, text, settings)
+	return OverrideConfig(path, text, set)
 }
 
 // OverrideConfig is [ParseConfig] with settings of the form "loop.steps_per_task=300" applied over text first.
-func OverrideConfig(name string, text []byte, settings []string) (Config, error) {
-	tree := map[string]any{}
-	if err := yaml.Unmarshal(text, &tree); err != nil {
-		return Config{}, errors.Wrapf(err, "%s is not a YAML mapping", name)
+func OverrideConfig(name string, text []byte, set []string) (Config, error) {
+	doc, err := settings.Document(name, text)
+	if err != nil {
+		return Config{}, err
 	}
-	for _, s := range settings {
+	if doc == nil {
+		doc = &yaml.Node{Kind: yaml.MappingNode}
+	}
+	if doc.Kind != yaml.MappingNode {
+		return Config{}, errors.Errorf("%s is not a YAML mapping of settings", name)
+	}
+	for _, s := range set {
 		path, value, found := strings.Cut(s, "=")
 		if !found || path == "" {
 			return Config{}, errors.Errorf("setting %q; need KEY=VALUE, for instance loop.steps_per_task=300", s)
 		}
-		var parsed any
-		if err := yaml.Unmarshal([]byte(value), &parsed); err != nil {
-			return Config{}, errors.Wrapf(err, "the value of setting %q", s)
+		// The literal itself, not what it stands for: no digit of a large number or of a name is lost.
+		parsed, err := settings.Document(fmt.Sprintf("the value of setting %q", s), []byte(value))
+		if err != nil {
+			return Config{}, err
 		}
-		keys := strings.Split(path, ".")
-		node := tree
-		for _, k := range keys[:len(keys)-1] {
-			next, ok := node[k].(map[string]any)
-			if !ok {
-				next = map[string]any{}
-				node[k] = next
-			}
-			node = next
+		if parsed == nil {
+			parsed = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
 		}
-		node[keys[len(keys)-1]] = parsed
+		put(doc, strings.Split(path, "."), parsed)
 	}
-	merged, err := yaml.Marshal(tree)
+	c, err := decodeNode(name, doc)
 	if err != nil {
-		return Config{}, errors.Wrap(err, name)
+		return c, err
 	}
-	return ParseConfig(name, merged)
+	return c, errors.WithMessage(c.Validate(), name)
+}
+
+// put sets what stands under the keys of a mapping, one below the other. What is not a mapping on the way becomes one.
+func put(mapping *yaml.Node, keys []string, value *yaml.Node) {
+	at := -1
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == keys[0] {
+			at = i + 1
+		}
+	}
+	if at < 0 {
+		mapping.Content = append(mapping.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: keys[0]}, nil)
+		at = len(mapping.Content) - 1
+	}
+	if len(keys) == 1 {
+		mapping.Content[at] = value
+		return
+	}
+	below := &yaml.Node{Kind: yaml.MappingNode}
+	switch have := mapping.Content[at]; {
+	case have != nil && have.Kind == yaml.MappingNode:
+		below = have
+	case have != nil && have.Kind == yaml.AliasNode && have.Alias.Kind == yaml.MappingNode:
+		below.Content = slices.Clone(have.Alias.Content) // the others that share it stay as they are
+	}
+	mapping.Content[at] = below
+	put(below, keys[1:], value)
 }
 
 // settingNames are the settings of a struct by their YAML names; a setting that is a struct has its own below it.
@@ -232,8 +276,18 @@ func checkKeys(name string, node *yaml.Node, known map[string]any, path []string
 	return nil
 }
 
-// Validate reports the first setting that no run can be made from.
+// Largest sizes: beyond them lies no experiment but a slip of the keyboard, which would ask for more memory than there is.
+const (
+	mostRows    = 1 << 20
+	mostSamples = 1 << 24
+	mostSteps   = 1 << 40
+)
+
+// Validate reports the first setting that no run can be made from. It reads no file: [Config.Check] does.
 func (c Config) Validate() error {
+	if err := settings.Numbers(c); err != nil {
+		return err
+	}
 	b, e := c.Benchmark, c.Evaluate
 	switch {
 	case b.Scenario != "class-incremental" && b.Scenario != "domain-incremental":
@@ -242,18 +296,24 @@ func (c Config) Validate() error {
 		return errors.Errorf("benchmark.datasets names %d sets; class-incremental needs one", len(b.Datasets))
 	case b.Scenario == "domain-incremental" && len(b.Datasets) < 2:
 		return errors.Errorf("benchmark.datasets names %d sets; domain-incremental needs two or more", len(b.Datasets))
+	case b.Scenario == "class-incremental" && b.ClassesPerTask < 1:
+		return errors.Errorf("benchmark.classes_per_task is %d; need 1 or more", b.ClassesPerTask)
+	case !(b.ValFraction >= 0 && b.ValFraction < 1):
+		return errors.Errorf("benchmark.val_fraction is %g; need 0 <= val_fraction < 1", b.ValFraction)
 	case e.Reference != "test" && e.Reference != "validation":
 		return errors.Errorf("evaluate.reference is %q; choose \"test\" or \"validation\"", e.Reference)
 	case e.Reference == "validation" && b.ValFraction == 0:
 		return errors.New("evaluate.reference is \"validation\" but benchmark.val_fraction is 0; hold out a share, for instance 0.1")
-	case e.SamplesPerTask <= 0 || e.Batch <= 0:
-		return errors.Errorf("evaluate.samples_per_task %d, batch %d; both must be positive", e.SamplesPerTask, e.Batch)
-	case e.Guidance < 0:
-		return errors.Errorf("evaluate.guidance is %g; need 0 or more", e.Guidance)
+	case e.SamplesPerTask < 1 || e.SamplesPerTask > mostSamples:
+		return errors.Errorf("evaluate.samples_per_task is %d; need 1 to %d", e.SamplesPerTask, mostSamples)
+	case e.Batch < 1 || e.Batch > mostRows:
+		return errors.Errorf("evaluate.batch is %d; need 1 to %d", e.Batch, mostRows)
 	case e.Guidance > 0 && (!c.Network.Conditional || c.Loop.LabelDropout == 0):
 		return errors.New("evaluate.guidance needs network.conditional and a loop.label_dropout above 0, for instance 0.1")
-	case c.CheckpointEvery < 0:
-		return errors.Errorf("checkpoint_every is %d; need 0 or more", c.CheckpointEvery)
+	case c.Loop.FreshRows > mostRows || c.Loop.ReplayRows > mostRows:
+		return errors.Errorf("loop.fresh_rows is %d, replay_rows %d; need at most %d", c.Loop.FreshRows, c.Loop.ReplayRows, mostRows)
+	case c.Loop.StepsPerTask > mostSteps:
+		return errors.Errorf("loop.steps_per_task is %d; need at most %d", c.Loop.StepsPerTask, mostSteps)
 	case strings.ContainsAny(c.Variant, "/\\"):
 		return errors.Errorf("variant is %q; it becomes a part of a folder's name, so leave out slashes", c.Variant)
 	}
@@ -266,23 +326,29 @@ func (c Config) Validate() error {
 		}
 	}
 	if err := b.Prep.Validate(); err != nil {
+		return errors.WithMessage(err, "benchmark.prep")
+	}
+	if err := c.Network.validate(); err != nil {
 		return err
 	}
 	if err := c.Train.Validate(); err != nil {
-		return err
+		return errors.WithMessage(err, "train")
 	}
 	if err := c.Loop.Validate(); err != nil {
-		return err
-	}
-	if err := e.Sampler.Validate(); err != nil {
-		return err
+		return errors.WithMessage(err, "loop")
 	}
 	p, err := diffusion.New(c.Diffusion)
 	if err != nil {
-		return err
+		return errors.WithMessage(err, "diffusion")
+	}
+	if err := e.Sampler.Validate(); err != nil {
+		return errors.WithMessage(err, "evaluate.sampler")
+	}
+	if _, err := e.Sampler.Timesteps(p.Schedule); err != nil {
+		return errors.WithMessagef(err, "evaluate.sampler.steps is %d", e.Sampler.Steps)
 	}
 	if _, err := p.LossWeights(c.Train.LossWeight); err != nil {
-		return err
+		return errors.WithMessage(err, "train.loss_weight")
 	}
 	if err := c.Probe.validate(p.T); err != nil {
 		return err
@@ -304,6 +370,20 @@ func (c Config) Validate() error {
 	}
 	if len(c.BPD.Outside) > 0 && strategy.Info().TaskAtSampling {
 		return errors.Errorf("bpd.outside measures images that belong to no task, but the network of %s depends on the task; leave one of them out", c.Strategy.Name)
+	}
+	return nil
+}
+
+// validate reports what no network of any image size can have; [unet.Config.Validate] sees the rest.
+func (n NetworkConfig) validate() error {
+	if known := unet.PresetNames(); !slices.Contains(known, n.Size) {
+		return errors.Errorf("network.size is %q%s; choose one of %v", n.Size, cl.DidYouMean(n.Size, known), known)
+	}
+	if !(n.Dropout >= 0 && n.Dropout < 1) {
+		return errors.Errorf("network.dropout is %g; need 0 <= dropout < 1", n.Dropout)
+	}
+	if widest := slices.Max(append([]int{n.Base, n.ResBlocks}, n.Mults...)); widest > mostRows {
+		return errors.Errorf("network.base is %d, res_blocks %d, mults %v; need at most %d", n.Base, n.ResBlocks, n.Mults, mostRows)
 	}
 	return nil
 }

@@ -44,7 +44,14 @@ func TestConfigErrors(t *testing.T) {
 		{"misspelt strategy", "strategy: {name: finetun}", []string{`"finetun"`, `did you mean "finetune"?`}},
 		{"misspelt strategy setting", "strategy: {name: er, lamda: 0.3}", []string{`"lamda"`, `did you mean "lambda"?`}},
 		{"misspelt set", "benchmark: {datasets: [fashion-mnst]}", []string{`"fashion-mnst"`, "did you mean"}},
-		{"wrong type", "loop: {fresh_rows: many}", []string{"x.yaml", "line 1", "many", "int"}},
+		{"wrong type", "loop: {fresh_rows: many}", []string{"x.yaml", "loop.fresh_rows", `"many"`, "whole number"}},
+		{"two documents", "seed: 1\n---\nseed: 2", []string{"x.yaml:2", "second YAML document"}},
+		{"one long word", "variant: " + strings.Repeat("x", 100<<20), []string{"x.yaml", "bytes"}},
+		{"one setting twice", "seed: 1\nseed: 2", []string{"x.yaml", "seed", "already defined"}},
+		{"no value", "seed:", []string{"x.yaml", "seed has no value"}},
+		{"a list for a number", "seed: [1]", []string{"x.yaml", "seed is a list of 1"}},
+		{"a cycle", "benchmark: &a {prep: *a}", []string{"x.yaml"}},
+		{"sampler visits more than there is", "evaluate: {sampler: {steps: 1001}}", []string{"evaluate.sampler.steps is 1001", "1000"}},
 		{"section as a number", "loop: 3", []string{"loop", "must be a mapping"}},
 		{"not YAML", "loop: [", []string{"x.yaml", "YAML"}},
 		{"no rows", "loop: {fresh_rows: 0}", []string{"fresh_rows 0"}},
@@ -64,6 +71,9 @@ func TestConfigErrors(t *testing.T) {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("the error %q does not say %q", err, part)
 				}
+			}
+			if strings.Contains(err.Error(), "\n") || len(err.Error()) > 2000 {
+				t.Errorf("the error has %d bytes on several lines", len(err.Error()))
 			}
 		})
 	}
@@ -102,7 +112,8 @@ func TestOverrides(t *testing.T) {
 	if want := "er-lambda0.25-seed3"; c.RunName() != want {
 		t.Errorf("the run is named %s, want %s", c.RunName(), want)
 	}
-	for _, bad := range []string{"loop.steps_per_task", "=3", "loop.step=3"} {
+	for _, bad := range []string{"loop.steps_per_task", "=3", "loop.step=3", "loop.steps_per_task=12.7", "seed=-0.5", "seed=18446744073709551616",
+		"seed=", "seed=1\n---\n2", "seed.x=1", "loop=3", "strategy.buffer=20.9"} {
 		if _, err := OverrideConfig("x", nil, []string{bad}); err == nil {
 			t.Errorf("%q is taken without an error", bad)
 		}

@@ -76,7 +76,7 @@ func finish(t *testing.T, dir string, c Config, cpu string, train, measure, comp
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := claim(c, folder); err != nil {
+	if err := claim(c, folder, nil); err != nil {
 		t.Fatal(err)
 	}
 	machine := thisMachine()

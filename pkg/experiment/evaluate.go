@@ -3,7 +3,6 @@ package experiment
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
@@ -37,7 +37,7 @@ func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (_ *
 		return nil, err
 	}
 	m := &measurer{config: c, bench: bench}
-	if m.extractor, err = openExtractor(back, c, bench); err != nil {
+	if m.extractor, err = openExtractor(back, c, bench.H); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -90,20 +90,36 @@ func inside(bench *datasets.Benchmark) (*datasets.Benchmark, error) {
 	return &b, nil
 }
 
-// openExtractor returns the network whose features the metrics compare.
-func openExtractor(back compute.Backend, c Config, bench *datasets.Benchmark) (metrics.Extractor, error) {
+// openExtractor returns the network whose features the metrics compare, for images of the given side.
+func openExtractor(back compute.Backend, c Config, side int) (metrics.Extractor, error) {
 	if name := c.Evaluate.Extractor; name != "auto" {
-		if _, err := os.Stat(name); err != nil {
-			return nil, errors.Errorf("evaluate.extractor is %q; need \"auto\" or the file of an Inception network: %v", name, err)
+		if err := checkInceptionFile(name); err != nil {
+			return nil, err
 		}
 		return metrics.LoadInception(back, name)
 	}
-	prep := c.Benchmark.Prep
+	name, prep := c.classifier(side)
+	return metrics.LoadClassifier(back, name, prep)
+}
+
+// checkInceptionFile reports an extractor that is no file.
+func checkInceptionFile(name string) error {
+	f, err := atomicfile.Open(name)
+	if err != nil {
+		return errors.Errorf("evaluate.extractor is %q; need \"auto\" or the file of an Inception network: %v", name, err)
+	}
+	return f.Close()
+}
+
+// classifier names the classifier shipped for a benchmark's images, which have the given side without their border: by its
+// sets, and by how they are prepared.
+func (c Config) classifier(side int) (name string, prep datasets.Prep) {
+	prep = c.Benchmark.Prep
 	prep.Border = 0
 	if prep.Method == "none" {
-		prep = datasets.Prep{Method: "pad", Size: bench.H} // images left as they are have been padded to their own size
+		prep = datasets.Prep{Method: "pad", Size: side} // images left as they are have been padded to their own size
 	}
-	return metrics.LoadClassifier(back, strings.Join(c.Benchmark.Datasets, "+"), prep)
+	return strings.Join(c.Benchmark.Datasets, "+"), prep
 }
 
 // imageFeatures maps prepared images to features, a row an image.

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -16,10 +17,13 @@ import (
 // asked for. Where the network depends on the task at sampling ([cl.Switcher]) the class says which task is meant; it is
 // an error to name one that is in several tasks.
 func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) ([]float32, error) {
-	if count < 1 {
-		return nil, errors.Errorf("%d images of each class; need at least 1", count)
+	if count < 1 || count > mostRows {
+		return nil, errors.Errorf("%d images of each class; need 1 to %d", count, mostRows)
 	}
-	if guidance < 0 || guidance > 0 && t.Config.Loop.LabelDropout == 0 {
+	if _, err := sampler.Timesteps(t.Network.Process.Schedule); err != nil {
+		return nil, err
+	}
+	if !(guidance >= 0) || math.IsInf(guidance, 0) || guidance > 0 && t.Config.Loop.LabelDropout == 0 {
 		return nil, errors.Errorf("guidance is %g; it needs 0 or more, and a network trained with loop.label_dropout above 0", guidance)
 	}
 	var labels []int32

@@ -24,8 +24,8 @@ type BPDConfig struct {
 // validate reports settings no likelihood can be measured with.
 func (c BPDConfig) validate(timesteps int, conditional bool) error {
 	switch {
-	case c.Images < 0:
-		return errors.Errorf("bpd.images is %d; need 0 (no likelihoods) or more", c.Images)
+	case c.Images < 0 || c.Terms < 0:
+		return errors.Errorf("bpd.images is %d, terms %d; need 0 (no likelihoods) or more", c.Images, c.Terms)
 	case c.Images == 0 && (c.Variants || len(c.Outside) > 0):
 		return errors.New("bpd.variants and bpd.outside need likelihoods; set bpd.images, for instance to 40")
 	case c.Images == 0:
@@ -167,6 +167,27 @@ func (r *run) measureSensitivity(ctx context.Context) error {
 	return nil
 }
 
+// outside are the test images of another set as a network of a benchmark takes them, and the set's classes.
+func (c Config) outside(name string, b *datasets.Benchmark) (*datasets.Images, []int, error) {
+	d, err := datasets.Load(name)
+	if err != nil {
+		return nil, nil, errors.WithMessage(err, "bpd.outside")
+	}
+	images, err := c.Benchmark.Prep.Apply(d.Test)
+	if err != nil {
+		return nil, nil, errors.WithMessagef(err, "bpd.outside: %s", name)
+	}
+	if images.C != b.C || images.H != b.H || images.W != b.W {
+		return nil, nil, errors.Errorf("bpd.outside: images of %s are %d×%d×%d, the network's %d×%d×%d; name a set of the same kind",
+			name, images.H, images.W, images.C, b.H, b.W, b.C)
+	}
+	classes := make([]int, len(d.Classes))
+	for i := range classes {
+		classes[i] = i
+	}
+	return images, classes, nil
+}
+
 // measureOutside measures the likelihood of images of other sets, and for comparison of the run's own, under the final
 // network.
 func (r *run) measureOutside(ctx context.Context) error {
@@ -176,21 +197,9 @@ func (r *run) measureOutside(ctx context.Context) error {
 	}
 	var all []results.OutsideBPD
 	for _, name := range append(append([]string(nil), c.Benchmark.Datasets...), c.BPD.Outside...) {
-		d, err := datasets.Load(name)
+		images, classes, err := c.outside(name, r.loop.Benchmark)
 		if err != nil {
 			return err
-		}
-		images, err := c.Benchmark.Prep.Apply(d.Test)
-		if err != nil {
-			return err
-		}
-		if b := r.loop.Benchmark; images.C != b.C || images.H != b.H || images.W != b.W {
-			return errors.Errorf("bpd.outside: images of %s are %d×%d×%d, the network's %d×%d×%d; name a set of the same kind",
-				name, images.H, images.W, images.C, b.H, b.W, b.C)
-		}
-		classes := make([]int, len(d.Classes))
-		for i := range classes {
-			classes[i] = i
 		}
 		data := firstImages(images, classes, c.BPD.Images*len(r.loop.Benchmark.Tasks))
 		clear(data.Labels) // an unconditional network reads none

@@ -77,7 +77,7 @@ func childOf(t *testing.T, dir string, c Config) *exec.Cmd {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := claim(c, dir); err != nil {
+	if err := claim(c, dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0])
@@ -314,7 +314,7 @@ func TestAutopsyAndLikelihoodsAgreeWithTheEvaluations(t *testing.T) {
 // One folder is one run: another configuration and a second process are refused.
 func TestFolderBelongsToOneRun(t *testing.T) {
 	dir := t.TempDir()
-	if err := claim(smallConfig(), dir); err != nil {
+	if err := claim(smallConfig(), dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	other := smallConfig()

@@ -1,19 +1,18 @@
 package experiment
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/mat"
-	"gopkg.in/yaml.v3"
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/atomicfile"
@@ -57,11 +56,15 @@ type run struct {
 // Run makes the run c describes in the folder dir, going on from the newest checkpoint where the folder has one, and
 // returns its stored result; a finished run is only read. When ctx ends it saves a checkpoint and returns ctx's
 // error; the folder can be given to Run again. It refuses a folder that belongs to another configuration.
+//
+// A folder becomes c's only once everything that can be known has been looked at: images opened, networks built and some
+// images measured. Refused, c leaves no folder behind, and one that a run claimed but never began may be taken over.
 func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	undo, err := makeFolder(dir)
+	if err != nil {
 		return nil, err
 	}
 	lock, err := lockFolder(dir)
@@ -69,7 +72,8 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 		return nil, err
 	}
 	defer lock.Unlock()
-	if err := claim(c, dir); err != nil {
+	over, claimed, err := claimable(c, dir)
+	if err != nil {
 		return nil, err
 	}
 	if r, err := results.Load(filepath.Join(dir, "result.json")); err == nil {
@@ -77,16 +81,32 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	} else if !os.IsNotExist(err) {
 		return nil, err
 	}
+	var early bytes.Buffer // lines from before the folder is the run's
+	r := &run{config: c, dir: dir, opt: opt, log: &early}
+	defer r.close()
+	if over != "" {
+		r.say("%s", over)
+	}
+	failed := r.prepare()
+	if failed != nil && !claimed {
+		undo()
+		return nil, failed
+	}
+	if err := claim(c, dir, nil); err != nil {
+		return nil, err
+	}
 	logFile, err := os.OpenFile(filepath.Join(dir, "log.txt"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	defer logFile.Close()
-	r := &run{config: c, dir: dir, opt: opt, log: logFile}
-	defer r.close()
-	if err := r.prepare(); err != nil {
-		r.say("stopped: %v", err)
+	if _, err := early.WriteTo(logFile); err != nil {
 		return nil, err
+	}
+	r.log = logFile
+	if failed != nil {
+		r.say("stopped: %v", failed)
+		return nil, failed
 	}
 	if err := r.train(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
@@ -99,9 +119,12 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	return r.finish()
 }
 
+// lockFile is the file in a run folder by which its process keeps others out.
+const lockFile = ".lock"
+
 // lockFolder keeps other processes out of a run folder.
 func lockFolder(dir string) (*flock.Flock, error) {
-	lock := flock.New(filepath.Join(dir, ".lock"))
+	lock := flock.New(filepath.Join(dir, lockFile))
 	if ok, err := lock.TryLock(); err != nil {
 		return nil, errors.Wrapf(err, "locking %s", dir)
 	} else if !ok {
@@ -121,43 +144,11 @@ func Resume(ctx context.Context, dir string, opt Options) (*results.Run, error) 
 
 // StoredConfig reads the configuration of the run in the folder dir.
 func StoredConfig(dir string) (Config, error) {
-	path := filepath.Join(dir, "config.yaml")
+	path := filepath.Join(dir, configFile)
 	if _, err := os.Stat(path); err != nil {
 		return Config{}, errors.Errorf("%s is no run folder: it has no config.yaml; name a folder that `run` or `bench` made", dir)
 	}
 	return LoadConfig(path)
-}
-
-// claim stores c as dir's configuration, or checks that it is.
-func claim(c Config, dir string) error {
-	text, err := yaml.Marshal(c)
-	if err != nil {
-		return errors.Wrap(err, "configuration")
-	}
-	path := filepath.Join(dir, "config.yaml")
-	have, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
-		return atomicfile.Write(path, text)
-	}
-	if err != nil {
-		return err
-	}
-	if string(have) != string(text) {
-		return errors.Errorf("%s holds a run with other settings (%s); name another folder, or remove this one to start again",
-			dir, firstDifference(string(have), string(text)))
-	}
-	return nil
-}
-
-// firstDifference shows the first line in which two texts differ.
-func firstDifference(have, want string) string {
-	a, b := strings.Split(have, "\n"), strings.Split(want, "\n")
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			return fmt.Sprintf("there %q, here %q", strings.TrimSpace(a[i]), strings.TrimSpace(b[i]))
-		}
-	}
-	return "one has more settings than the other"
 }
 
 // close frees what the run holds on its backend, which the next run of this process may need.
@@ -211,6 +202,11 @@ func (r *run) prepare() error {
 	}
 	if err := r.openProbe(); err != nil {
 		return err
+	}
+	if !resumed {
+		if err := r.rehearse(); err != nil {
+			return err
+		}
 	}
 	phasesLeft, tasks := r.loop.Phases()-len(r.state.Evaluations), len(r.loop.Benchmark.Tasks)
 	r.clock = clock{stepsLeft: r.loop.TotalSteps() - p.Total,

@@ -50,8 +50,8 @@ func (s Search) Trials() ([]SearchTrial, error) {
 	if err := validationOnly(base); err != nil {
 		return nil, err
 	}
-	if s.Seeds < 1 {
-		return nil, errors.Errorf("--seeds is %d; need at least 1", s.Seeds)
+	if s.Seeds < 1 || s.Seeds > mostRuns {
+		return nil, errors.Errorf("--seeds is %d; need 1 to %d", s.Seeds, mostRuns)
 	}
 	names, candidates, err := s.candidates()
 	if err != nil {

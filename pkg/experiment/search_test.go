@@ -87,7 +87,7 @@ func TestSearchBudgetIsEqual(t *testing.T) {
 		{"unknown", three, three, []string{"ewk"}, 1, `did you mean "ewc"?`},
 		{"composite", three, three, []string{"er+ewc"}, 1, "search er,ewc, or write a card"},
 		{"no candidates at all", nil, nil, nil, 1, "nothing to search"},
-		{"no seeds", three, three, nil, 0, "at least 1"},
+		{"no seeds", three, three, nil, 0, "need 1 to"},
 		{"a candidate that is none", []float64{-1, 1}, []float64{1, 2}, nil, 1, "candidate lambda=-1 of er"},
 	} {
 		trials, err := Search{Strategies: tc.names, Seeds: tc.seeds, cardOf: cards(tc.er, tc.ewc)}.Trials()

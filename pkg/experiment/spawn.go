@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,7 +18,8 @@ import (
 
 // Processes returns a Spawn that runs `program args… DIR` as a process of its own for each run and, on Linux, gives
 // each worker an equal share of the processor's cores for itself: two processes of one thread each finish two small
-// networks sooner than one process of two threads finishes them in turn.
+// networks sooner than one process of two threads finishes them in turn. A program that ends with exit code 1 has said what
+// is wrong and is not tried again, unless it is for want of memory.
 func Processes(workers int, program string, args ...string) func(ctx context.Context, dir string, w int, out io.Writer) error {
 	return func(ctx context.Context, dir string, w int, out io.Writer) error {
 		var stderr strings.Builder
@@ -37,14 +39,40 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 			return nil
 		}
 		text := strings.TrimSpace(stderr.String())
+		transient := cmd.ProcessState.ExitCode() != refusedCode || outOfMemory(text)
 		if i := strings.LastIndexByte(text, '\n'); i >= 0 {
 			text = text[i+1:]
 		}
 		if text == "" {
 			return errors.Wrap(err, "its process ended")
 		}
-		return errors.Errorf("its process ended (%v): %s", err, text)
+		err = errors.Errorf("its process ended (%v): %s", err, text)
+		if !transient {
+			return permanent{err}
+		}
+		return err
 	}
+}
+
+// refusedCode is how a process ends that can say why it gave up: by an error of its own, which is the same at every try.
+// One that was killed, or fell, ends otherwise.
+const refusedCode = 1
+
+// permanent is the error of a run that would fail again.
+type permanent struct{ error }
+
+// Unwrap gives the error itself.
+func (p permanent) Unwrap() error { return p.error }
+
+// isPermanent says whether trying again cannot help.
+func isPermanent(err error) bool { return errors.As(err, new(permanent)) }
+
+// outOfMemory says whether the last words of a process tell that memory ran out, which passes when others end.
+func outOfMemory(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc([]string{"out of memory", "resource_exhausted", "cannot allocate memory"}, func(sign string) bool {
+		return strings.Contains(text, sign)
+	})
 }
 
 // AutoWorkers is how many processes make a study fastest on this machine: one a core where the processor does the

@@ -32,7 +32,8 @@ type StudyOptions struct {
 	Missing func(c Config, err error) bool
 
 	// Spawn starts a process that does the run in dir as worker number w (0 .. Workers-1), writes each Progress as a
-	// JSON line to out, and exits with 0 once the run is finished. It must end when ctx does, saving a checkpoint.
+	// JSON line to out, and exits with 0 once the run is finished. It must end when ctx does, saving a checkpoint. The
+	// errors of [Processes] say whether another try can help; others are taken for ones where it can.
 	// nil: the runs are done in this process.
 	Spawn func(ctx context.Context, dir string, w int, out io.Writer) error
 }
@@ -60,21 +61,48 @@ func (s Study) Validate() error {
 	return nil
 }
 
-// Do makes all runs of the study that are not finished yet, each in its folder below Dir, and returns the results in
-// the order of Runs. Finished runs are read, begun ones go on. A process that died is tried once more. When ctx ends
-// every run saves a checkpoint first.
-func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error) {
-	if err := s.Validate(); err != nil {
-		return nil, err
+// claim makes the folders of all runs, none before it is known that all can be had.
+func (s Study) claim(log io.Writer) error {
+	for _, c := range s.Runs {
+		if _, _, err := claimable(c, filepath.Join(s.Dir, c.RunName())); err != nil {
+			return err
+		}
+	}
+	say := func(line string) {
+		if log != nil {
+			io.WriteString(log, line+"\n")
+		}
 	}
 	for _, c := range s.Runs {
 		dir := filepath.Join(s.Dir, c.RunName())
+		if _, claimed, err := claimable(c, dir); err == nil && claimed {
+			continue
+		}
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, err
+			return err
 		}
-		if err := claim(c, dir); err != nil {
-			return nil, err
+		lock, err := lockFolder(dir) // another study may be at work there
+		if err != nil {
+			return err
 		}
+		err = claim(c, dir, say)
+		lock.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Do makes all runs of the study that are not finished yet, each in its folder below Dir, and returns the results in
+// the order of Runs. Finished runs are read, begun ones go on. A process that died is tried once more; one that said what
+// is wrong would say it again. When ctx ends every run saves a checkpoint first.
+func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	if err := s.claim(opt.Log); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -115,7 +143,13 @@ func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error)
 			runs = append(runs, nil)
 			continue
 		}
-		r, err := results.Load(filepath.Join(s.Dir, c.RunName(), "result.json"))
+		dir := filepath.Join(s.Dir, c.RunName())
+		if _, claimed, err := claimable(c, dir); err != nil {
+			return nil, err
+		} else if !claimed {
+			return nil, errors.Errorf("%s became another run's while this study was at work; start it again in a folder of its own", dir)
+		}
+		r, err := results.Load(filepath.Join(dir, "result.json"))
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +188,7 @@ func (s Study) do(ctx context.Context, c Config, w int, opt StudyOptions, watch 
 		}
 		reader.CloseWithError(io.EOF)
 		err := <-finished
-		if err == nil || ctx.Err() != nil || attempt == 2 {
+		if err == nil || ctx.Err() != nil || attempt == 2 || isPermanent(err) {
 			return err
 		}
 		if opt.Log != nil {

@@ -1,14 +1,19 @@
 package experiment
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
+	"math"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
-	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/settings"
 )
 
 // Grid is a set of runs to compare: strategies × swept settings × variants × seeds.
@@ -22,7 +27,12 @@ type Grid struct {
 	Sweeps   []string
 	Variants []string // "NAME: KEY=VALUE KEY=VALUE …": the same runs under other settings, beside the plain ones
 	Seeds    int      // of each: the configuration's seed and those after it
-	Tuned    bool     // start from the settings that a search has chosen ([cl.TunedSpec]); the configuration and sweeps come over them
+
+	// UsualSweeps says that nobody asked for the sweeps in so many words: those that no strategy has are left out, where
+	// otherwise they are refused.
+	UsualSweeps bool
+
+	Tuned bool // start from the settings that a search has chosen ([cl.TunedSpec]); the configuration and sweeps come over them
 }
 
 // variant is a name for settings that differ from the grid's.
@@ -34,8 +44,14 @@ type variant struct {
 // Configs lists the runs, seed by seed so that the first comparison is whole before the second begins, over the YAML
 // configuration text; label names that in errors.
 func (g Grid) Configs(label string, text []byte) ([]Config, error) {
-	if g.Seeds < 1 {
-		return nil, errors.Errorf("--seeds is %d; need at least 1", g.Seeds)
+	if g.Seeds < 1 || g.Seeds > mostRuns {
+		return nil, errors.Errorf("--seeds is %d; need 1 to %d", g.Seeds, mostRuns)
+	}
+	if len(g.Strategies) == 0 {
+		return nil, errors.New("no strategy is named; name one, such as er")
+	}
+	if err := g.checkSettings(); err != nil {
+		return nil, err
 	}
 	variants, err := g.variants()
 	if err != nil {
@@ -50,11 +66,20 @@ func (g Grid) Configs(label string, text []byte) ([]Config, error) {
 		if err := g.checkOrder(base); err != nil {
 			return nil, err
 		}
+		if err := g.checkSet(base, append(slices.Clone(g.Set), v.set...)); err != nil {
+			return nil, err
+		}
+		if base.Seed > math.MaxUint64-uint64(g.Seeds-1) {
+			return nil, errors.Errorf("--seeds is %d from seed %d on; there is no seed above %d", g.Seeds, base.Seed, uint64(math.MaxUint64))
+		}
 		base.Variant = strings.TrimSpace(base.Variant + " " + v.name)
 		for _, name := range g.Strategies {
 			specs, err := g.specs(cl.FullName(name), base)
 			if err != nil {
 				return nil, err
+			}
+			if runs := len(configs) + len(specs)*g.Seeds; runs > mostRuns {
+				return nil, errors.Errorf("the study has %d runs or more; need at most %d, so sweep fewer values or take fewer seeds", runs, mostRuns)
 			}
 			for _, spec := range specs {
 				for seed := range g.Seeds {
@@ -65,8 +90,67 @@ func (g Grid) Configs(label string, text []byte) ([]Config, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(configs, func(a, b Config) int { return int(a.Seed) - int(b.Seed) })
+	slices.SortStableFunc(configs, func(a, b Config) int { return cmp.Compare(a.Seed, b.Seed) })
 	return configs, nil
+}
+
+// mostRuns is far more than any study has; a slip of the keyboard is not to fill the memory.
+const mostRuns = 100_000
+
+// checkSettings refuses what would be swept or set without any run seeing it.
+func (g Grid) checkSettings() error {
+	var names []string         // of the strategies
+	known := map[string]bool{} // the settings of any of them
+	for _, name := range g.Strategies {
+		name = cl.FullName(name)
+		names = append(names, name)
+		strategy, err := cl.New(cl.Spec{Name: name})
+		if err != nil {
+			return err
+		}
+		own, err := cl.Settings(strategy)
+		if err != nil {
+			return err
+		}
+		for key := range own {
+			known[key] = true
+		}
+	}
+	top := settingNames(reflect.TypeFor[Config]())
+	for _, sweep := range g.Sweeps {
+		key, _, err := cutSweep(sweep)
+		if err != nil {
+			return err
+		}
+		switch _, inConfig := top[key]; {
+		case key == "seed":
+			return errors.Errorf("--sweep %s: the seed is not swept; --seeds N makes N runs of each, from the configuration's seed on", sweep)
+		case key == "strategy" || key == "strategy.name":
+			return errors.Errorf("--sweep %s: strategies are not swept; name them by --strategies", sweep)
+		case strings.HasPrefix(key, "strategy."):
+			return errors.Errorf("--sweep %s: a strategy's setting is swept by its own name; write --sweep %s", sweep, strings.TrimPrefix(sweep, "strategy."))
+		case strings.Contains(key, "."):
+			continue // the configuration's, which knows its settings
+		case known[key] || g.UsualSweeps:
+			continue
+		case inConfig:
+			return errors.Errorf("--sweep %s: %q is no setting of a strategy, and of the configuration's only those with a dot are swept; use --variant \"NAME: %s=VALUE\" instead",
+				sweep, key, key)
+		}
+		have := slices.Sorted(maps.Keys(known))
+		return errors.Errorf("--sweep %s: none of %v has a setting %q%s; they have %v", sweep, names, key, cl.DidYouMean(key, have), have)
+	}
+	return nil
+}
+
+// checkSet refuses settings of a strategy that is not among those run.
+func (g Grid) checkSet(base Config, set []string) error {
+	for _, s := range set {
+		if strings.HasPrefix(s, "strategy") && !slices.ContainsFunc(g.Strategies, func(name string) bool { return cl.FullName(name) == base.Strategy.Name }) {
+			return errors.Errorf("setting %q is of strategy %s, which is not run; name it by --strategies, or leave the setting out", s, base.Strategy.Name)
+		}
+	}
+	return nil
 }
 
 // variants are the plain settings, the named variants, and each of them once a value of every swept setting of the
@@ -111,13 +195,13 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 		}
 	}
 	if base.Strategy.Name == name && len(base.Strategy.Settings) > 0 {
-		settings := maps.Clone(base.Strategy.Settings)
+		own := maps.Clone(base.Strategy.Settings)
 		for key, value := range spec.Settings {
-			if _, given := settings[key]; !given {
-				settings[key] = value
+			if _, given := own[key]; !given {
+				own[key] = value
 			}
 		}
-		spec.Settings = settings
+		spec.Settings = own
 	}
 	strategy, err := cl.New(cl.Spec{Name: name})
 	if err != nil {
@@ -139,24 +223,31 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 		var more []cl.Spec
 		for _, spec := range specs {
 			for _, value := range values {
-				settings := maps.Clone(spec.Settings)
-				if settings == nil {
-					settings = map[string]any{}
+				given := maps.Clone(spec.Settings)
+				if given == nil {
+					given = map[string]any{}
 				}
 				if dir, measured := strings.CutPrefix(value, "measured:"); measured && key == "timesteps" {
 					weights, err := MeasuredTimesteps(dir)
 					if err != nil {
 						return nil, err
 					}
-					settings["timesteps"], settings["timestep_weights"] = "measured", weights
+					given["timesteps"], given["timestep_weights"] = "measured", weights
 				} else {
 					var parsed any
-					if err := yaml.Unmarshal([]byte(value), &parsed); err != nil {
-						return nil, errors.Wrapf(err, "--sweep %q", sweep)
+					node, err := settings.Document(fmt.Sprintf("--sweep %q", sweep), []byte(value))
+					if err != nil {
+						return nil, err
 					}
-					settings[key] = parsed
+					if node == nil {
+						return nil, errors.Errorf("--sweep %q has the value %q, which is none", sweep, value)
+					}
+					if err := node.Decode(&parsed); err != nil {
+						return nil, errors.Errorf("--sweep %q: %s", sweep, oneline.Text(err.Error()))
+					}
+					given[key] = parsed
 				}
-				more = append(more, cl.Spec{Name: name, Settings: settings})
+				more = append(more, cl.Spec{Name: name, Settings: given})
 			}
 		}
 		specs = more
@@ -167,7 +258,7 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 // cutSweep reads "SETTING=VALUE,VALUE,…"; commas within brackets, braces and quotes belong to a value.
 func cutSweep(sweep string) (key string, values []string, err error) {
 	key, list, found := strings.Cut(sweep, "=")
-	if !found || list == "" {
+	if !found || key == "" || list == "" {
 		return "", nil, errors.Errorf("--sweep %q; need SETTING=VALUE,VALUE,…", sweep)
 	}
 	depth, start, quote := 0, 0, rune(0)
@@ -193,7 +284,13 @@ func cutSweep(sweep string) (key string, values []string, err error) {
 	if depth != 0 || quote != 0 {
 		return "", nil, errors.Errorf("--sweep %q; a bracket or quote is open, or closed too often: need SETTING=[A,B],[C] for lists", sweep)
 	}
-	return key, append(values, list[start:]), nil
+	values = append(values, list[start:])
+	for _, value := range values {
+		if strings.TrimSpace(value) == "" {
+			return "", nil, errors.Errorf("--sweep %q has an empty value; leave out a comma, or write '' for an empty word", sweep)
+		}
+	}
+	return key, values, nil
 }
 
 // sweptName names a value of a swept setting of the configuration: "steps_per_task=300", "classes=0+1+2", and data sets by

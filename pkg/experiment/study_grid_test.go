@@ -44,7 +44,20 @@ func TestGrid(t *testing.T) {
 		{name: "closed bracket", names: []string{"er"}, sweeps: []string{"benchmark.datasets=mnist],[fashion-mnist"}, seeds: 1, err: "bracket"},
 		{name: "unknown strategy", names: []string{"jont"}, seeds: 1, err: "joint"},
 		{name: "sweep without values", names: []string{"er"}, sweeps: []string{"lambda"}, seeds: 1, err: "SETTING=VALUE"},
-		{name: "no seeds", names: []string{"er"}, seeds: 0, err: "at least 1"},
+		{name: "a setting that no strategy has", names: []string{"er", "finetune"}, sweeps: []string{"lamda=1,2"}, seeds: 1, err: `did you mean "lambda"?`},
+		{name: "a setting of nobody", names: []string{"er"}, sweeps: []string{"nosuch=1"}, seeds: 1, err: `"nosuch"`},
+		{name: "a setting of another strategy", names: []string{"er"}, sweeps: []string{"rank=1"}, seeds: 1, err: `"rank"`},
+		{name: "the seed", names: []string{"er"}, sweeps: []string{"seed=1,2"}, seeds: 1, err: "--seeds"},
+		{name: "a setting of the configuration without a dot", names: []string{"er"}, sweeps: []string{"checkpoint_every=1,2"}, seeds: 1, err: "--variant"},
+		{name: "the strategy", names: []string{"er"}, sweeps: []string{"strategy.name=er,joint"}, seeds: 1, err: "--strategies"},
+		{name: "a strategy's setting by its long name", names: []string{"er"}, sweeps: []string{"strategy.lambda=1,2"}, seeds: 1, err: "--sweep lambda=1,2"},
+		{name: "a fraction of a row", names: []string{"er"}, sweeps: []string{"loop.replay_rows=4.5"}, seeds: 1, err: "loop.replay_rows is 4.5"},
+		{name: "an empty value", names: []string{"er"}, sweeps: []string{"lambda=1,,2"}, seeds: 1, err: "empty value"},
+		{name: "no setting", names: []string{"er"}, sweeps: []string{"=1"}, seeds: 1, err: "SETTING=VALUE"},
+		{name: "a negative number of seeds", names: []string{"er"}, seeds: -1, err: "--seeds is -1"},
+		{name: "too many seeds", names: []string{"er"}, seeds: 1 << 40, err: "--seeds"},
+		{name: "no strategy", seeds: 1, err: "no strategy"},
+		{name: "no seeds", names: []string{"er"}, seeds: 0, err: "need 1 to"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			configs, err := Grid{Strategies: tc.names, Sweeps: tc.sweeps, Variants: tc.variants, Seeds: tc.seeds}.Configs("test", nil)
@@ -68,6 +81,23 @@ func TestGrid(t *testing.T) {
 				t.Errorf("got %v, want %v", have, want)
 			}
 		})
+	}
+}
+
+// The usual sweep is left out where no strategy has the setting: nobody asked for it.
+func TestUsualSweepIsLeftOut(t *testing.T) {
+	configs, err := Grid{Strategies: []string{"finetune"}, Sweeps: []string{"lambda=1,0.1"}, Seeds: 1, UsualSweeps: true}.Configs("test", nil)
+	if err != nil || len(configs) != 1 {
+		t.Errorf("got %d runs, %v; want one", len(configs), err)
+	}
+}
+
+// A setting of a strategy that is not run would change nothing, and seeds are not to begin anew at 0.
+func TestGridRefusesSettingsWithoutEffect(t *testing.T) {
+	for _, set := range []string{"strategy.name=er", "seed=18446744073709551615"} {
+		if _, err := (Grid{Set: []string{set}, Strategies: []string{"joint"}, Seeds: 2}).Configs("test", nil); err == nil {
+			t.Errorf("%s passes", set)
+		}
 	}
 }
 

@@ -44,8 +44,8 @@ func (o ODEOptions) Validate() error {
 	switch {
 	case o.Batch < 1 || o.Draws < 1 || o.MaxSteps < 1:
 		return errors.Errorf("likelihood: batch %d, draws %d, max_steps %d; need at least 1", o.Batch, o.Draws, o.MaxSteps)
-	case !(o.RTol > 0) || !(o.ATol > 0):
-		return errors.Errorf("likelihood: rtol %g, atol %g; need > 0", o.RTol, o.ATol)
+	case !(o.RTol > 0) || !(o.ATol > 0) || math.IsInf(o.RTol, 0) || math.IsInf(o.ATol, 0):
+		return errors.Errorf("likelihood: rtol %g, atol %g; need finite numbers > 0", o.RTol, o.ATol)
 	}
 	return nil
 }

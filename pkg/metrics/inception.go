@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/mat"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/safetensors"
 )
 
@@ -155,7 +155,7 @@ func foldInception(values map[string]*tensors.Tensor) (map[string]*tensors.Tenso
 }
 
 func fileSHA256(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := atomicfile.Open(path)
 	if err != nil {
 		return "", err
 	}

@@ -49,10 +49,10 @@ func (c TrainConfig) Validate() error {
 		return errors.Errorf("metrics.TrainConfig: %d epochs; need at least 1", c.Epochs)
 	case c.BatchSize < 1:
 		return errors.Errorf("metrics.TrainConfig: batches of %d; need at least 1", c.BatchSize)
-	case !(c.LearningRate > 0):
-		return errors.Errorf("metrics.TrainConfig: learning rate %g; need more than 0", c.LearningRate)
-	case !(c.WeightDecay >= 0):
-		return errors.Errorf("metrics.TrainConfig: weight decay %g; need 0 or more", c.WeightDecay)
+	case !(c.LearningRate > 0) || math.IsInf(c.LearningRate, 0):
+		return errors.Errorf("metrics.TrainConfig: learning rate %g; need a finite number above 0", c.LearningRate)
+	case !(c.WeightDecay >= 0) || math.IsInf(c.WeightDecay, 0):
+		return errors.Errorf("metrics.TrainConfig: weight decay %g; need a finite number of 0 or more", c.WeightDecay)
 	case !(c.ValFraction > 0 && c.ValFraction < 1):
 		return errors.Errorf("metrics.TrainConfig: validation fraction %g; need more than 0 and less than 1", c.ValFraction)
 	case c.Shift < 0:

@@ -54,16 +54,24 @@ func Shipped() []string {
 // command to judge the official MNIST. That of "cifar-10" is a weak judge, right for seven images
 // in ten: for colour images prefer [LoadInception].
 func LoadClassifier(backend compute.Backend, dataset string, prep datasets.Prep) (*Classifier, error) {
+	if err := HasClassifier(dataset, prep); err != nil {
+		return nil, err
+	}
+	weights, err := fs.Sub(shipped, "weights")
+	if err != nil {
+		return nil, err
+	}
+	return ReadClassifier(backend, weights, weightsName(dataset, canonicalPrep(prep)))
+}
+
+// HasClassifier returns the error that [LoadClassifier] would for a pair that is not shipped, and nil for one that is.
+func HasClassifier(dataset string, prep datasets.Prep) error {
 	prep = canonicalPrep(prep)
 	name := weightsName(dataset, prep)
 	if slices.Contains(Shipped(), name) {
-		weights, err := fs.Sub(shipped, "weights")
-		if err != nil {
-			return nil, err
-		}
-		return ReadClassifier(backend, weights, name)
+		return nil
 	}
-	return nil, errors.Errorf("metrics.LoadClassifier: no weights for %s; shipped are %s; train others with: "+
+	return errors.Errorf("metrics.LoadClassifier: no weights for %s; shipped are %s; train others with: "+
 		"go run . data train-classifier %s --size %d --method %s", name, strings.Join(Shipped(), ", "),
 		wholeSets(dataset), prep.Size, prep.Method)
 }

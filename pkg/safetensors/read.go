@@ -6,19 +6,19 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
 )
 
 // ReadFile reads the tensors of the file path as [Read] does; its errors name the file.
 func ReadFile(path string, want map[string]shapes.Shape) (map[string]*tensors.Tensor, error) {
-	file, err := os.Open(path)
+	file, err := atomicfile.Open(path)
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}
@@ -33,7 +33,7 @@ func ReadFile(path string, want map[string]shapes.Shape) (map[string]*tensors.Te
 
 // ReadFileAll reads the tensors of the file path as [ReadAll] does; its errors name the file.
 func ReadFileAll(path string) (map[string]*tensors.Tensor, error) {
-	file, err := os.Open(path)
+	file, err := atomicfile.Open(path)
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}

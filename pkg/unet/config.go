@@ -83,7 +83,7 @@ func (c Config) Validate() error {
 			return errors.Errorf("unet: attention at %d pixels, but the levels have %v", r, resolutions)
 		}
 	}
-	if c.Dropout < 0 || c.Dropout >= 1 {
+	if !(c.Dropout >= 0 && c.Dropout < 1) {
 		return errors.Errorf("unet: dropout is %g; need 0 <= dropout < 1", c.Dropout)
 	}
 	if c.LoRA.Rank < 0 || c.LoRA.Rank > 0 && !(c.LoRA.Alpha > 0) || math.IsInf(c.LoRA.Alpha, 0) {

@@ -1,0 +1,156 @@
+package experiment
+
+import (
+	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/metrics"
+)
+
+// Check is [Config.Validate] and what can be known beyond it without a backend: it opens every image set, parts them into
+// tasks, and sees whether network, extractor and metrics go with them. A run looks at the same and more before it
+// claims its folder; a study checks all of its runs so before the first begins.
+func (c Config) Check() error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	bench, err := c.LoadBenchmark()
+	if err != nil {
+		return err
+	}
+	process, err := diffusion.New(c.Diffusion)
+	if err != nil {
+		return err
+	}
+	if _, err := c.unetConfig(bench, process); err != nil {
+		return err
+	}
+	if err := c.checkOutside(bench); err != nil {
+		return err
+	}
+	return c.checkExtractor(bench)
+}
+
+// checkOutside opens the sets of bpd.outside.
+func (c Config) checkOutside(bench *datasets.Benchmark) error {
+	for _, name := range c.BPD.Outside {
+		if _, _, err := c.outside(name, bench); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkExtractor sees whether there is one for the benchmark's images, and, where it is known how many features it has,
+// enough samples for them.
+func (c Config) checkExtractor(bench *datasets.Benchmark) error {
+	if name := c.Evaluate.Extractor; name != "auto" {
+		return checkInceptionFile(name)
+	}
+	if err := metrics.HasClassifier(c.classifier(bench.H - 2*bench.Prep.Border)); err != nil {
+		return err
+	}
+	return c.Evaluate.enough(metrics.FeatureDim)
+}
+
+// enough reports too few samples a task for so many features.
+func (e EvaluateConfig) enough(features int) error {
+	switch {
+	case !e.AllowSmallN && e.SamplesPerTask < features:
+		return errors.Errorf("evaluate.samples_per_task is %d, fewer than the %d features of the extractor, where FID misleads; "+
+			"take at least %d, or set evaluate.allow_small_n and compare equal numbers only", e.SamplesPerTask, features, features)
+	case e.SamplesPerTask <= metrics.DefaultK:
+		return errors.Errorf("evaluate.samples_per_task is %d; precision and recall compare each with its %d nearest, so take more than that",
+			e.SamplesPerTask, metrics.DefaultK)
+	}
+	return nil
+}
+
+// Check is [Study.Validate], and [Config.Check] once for all runs that differ in nothing it looks at.
+func (s Study) Check() error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, c := range s.Runs {
+		looked := c
+		looked.Name, looked.Variant, looked.Seed, looked.Strategy = "", "", 0, DefaultConfig().Strategy
+		text, err := yaml.Marshal(looked)
+		if err != nil {
+			return errors.Wrap(err, "configuration")
+		}
+		if seen[string(text)] {
+			continue
+		}
+		if err := c.Check(); err != nil {
+			return errors.WithMessagef(err, "run %s", c.RunName())
+		}
+		seen[string(text)] = true
+	}
+	return nil
+}
+
+// rehearse measures some real images as if they were samples, the way every evaluation will measure those of the network,
+// and opens what only the end of the run needs: what would fail then fails before the first step.
+func (r *run) rehearse() error {
+	if err := r.config.checkOutside(r.loop.Benchmark); err != nil {
+		return err
+	}
+	return errors.WithMessage(r.measure.rehearse(), "the first measurement would fail")
+}
+
+// quickFeatures is the number of features up to which a rehearsal costs a fraction of a second. Inception's, of which as
+// many images must be seen, would take minutes.
+const quickFeatures = 256
+
+// rehearse evaluates, once, reference images in the place of samples. No more than the metrics ask for are taken of a task:
+// what they need, they need the least of.
+func (m *measurer) rehearse() error {
+	e, dim := m.config.Evaluate, m.extractor.Dim()
+	if err := e.enough(dim); err != nil {
+		return err
+	}
+	classes := 0
+	for j, t := range m.bench.Tasks {
+		if n := e.Images(t).N; n < dim && !e.AllowSmallN {
+			return errors.Errorf("task %d has %d %s images, fewer than the %d features of the extractor, where FID misleads; "+
+				"take a larger set or more classes a task, or set evaluate.allow_small_n", j, n, e.Reference, dim)
+		}
+		classes = max(classes, len(t.Classes))
+	}
+	if dim > quickFeatures {
+		return nil
+	}
+	n := min(e.SamplesPerTask, max(dim, metrics.DefaultK, classes)+1)
+	few := *m
+	few.config.Evaluate.SamplesPerTask = n
+	samples := make([]*metrics.Samples, len(m.bench.Tasks))
+	for j, t := range m.bench.Tasks {
+		reference := e.Images(t)
+		size := reference.ImageSize()
+		s := &metrics.Samples{Images: make([]float32, n*size)}
+		for i := range n {
+			datasets.Scale(s.Images[i*size:(i+1)*size], reference.Image(i%reference.N))
+		}
+		if m.config.Network.Conditional {
+			for _, y := range few.labels(j) {
+				s.Labels = append(s.Labels, int(y))
+			}
+		}
+		samples[j] = s
+	}
+	last := len(samples) - 1
+	var err error
+	if m.config.Network.Conditional {
+		_, _, err = m.evaluator.Evaluate(last, samples, nil)
+	} else {
+		_, _, err = m.unconditional(last, samples, nil)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = few.grid(samples)
+	return err
+}

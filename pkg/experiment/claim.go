@@ -1,0 +1,215 @@
+package experiment
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/settings"
+)
+
+// configFile holds the configuration of a run folder, and makes it one.
+const configFile = "config.yaml"
+
+// makeFolder makes the folder dir with those above it; undo removes what was made, as long as nothing but a lock is in it.
+func makeFolder(dir string) (undo func(), err error) {
+	var made []string
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		made = append(made, at)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return func() {
+		for i, folder := range made {
+			if i == 0 {
+				_ = os.Remove(filepath.Join(folder, lockFile))
+			}
+			if os.Remove(folder) != nil {
+				return // something is in it
+			}
+		}
+	}, nil
+}
+
+// claim makes dir the folder of c's run, or checks that it is; say is told of a folder that is taken over from a run that
+// never began. nil: nobody is.
+func claim(c Config, dir string, say func(string)) error {
+	over, claimed, err := claimable(c, dir)
+	if err != nil || claimed {
+		return err
+	}
+	if over != "" && say != nil {
+		say(over)
+	}
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return errors.Wrap(err, "configuration")
+	}
+	return atomicfile.Write(filepath.Join(dir, configFile), text)
+}
+
+// claimable says whether dir can be the folder of c's run: because it is (claimed), because it is nobody's, or because the
+// run it belongs to never began, in which case over says so. Anything else is an error that lists the settings in which
+// the two differ. Settings are compared by what they mean: one that the stored configuration lacks, being older than it,
+// has its default there. A setting whose absence means "not recorded" is therefore to have a default that says so.
+func claimable(c Config, dir string) (over string, claimed bool, err error) {
+	path := filepath.Join(dir, configFile)
+	text, err := settings.ReadFile(path)
+	if os.IsNotExist(err) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	have, err := decodeConfig(path, text)
+	why := ""
+	if err != nil {
+		why = err.Error()
+	} else if different := differences(have, c); len(different) > 0 {
+		why = writeDifferences(different)
+	} else {
+		return "", true, nil
+	}
+	began, hasErr := hasBegun(dir)
+	switch {
+	case hasErr != nil:
+		return "", false, hasErr
+	case !began:
+		return fmt.Sprintf("taking over %s: the run it was made for never began (%s)", dir, why), false, nil
+	case err != nil:
+		return "", false, errors.Errorf("%s holds a run that this version cannot read (%s); use the version that made it, or name another folder", dir, why)
+	}
+	return "", false, errors.Errorf("%s holds a run with other settings (%s); name another folder, or remove this one to start again", dir, why)
+}
+
+// hasBegun says whether the run in a folder has left anything of its work: a checkpoint, a measurement or a result.
+func hasBegun(dir string) (bool, error) {
+	for _, pattern := range []string{"result.json", "*.csv", "samples/*", "snapshots/*", "checkpoints/*"} {
+		found, err := filepath.Glob(filepath.Join(escapeGlob(dir), pattern))
+		if err != nil {
+			return false, errors.WithStack(err)
+		}
+		for _, file := range found {
+			if !strings.HasPrefix(filepath.Base(file), unfinished) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// escapeGlob makes a path a pattern that only it matches.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(path)
+}
+
+// difference is a setting with two values.
+type difference struct{ key, there, here string }
+
+// differences lists the settings in which two configurations differ in meaning.
+func differences(there, here Config) []difference {
+	a, b := flatten(there), flatten(here)
+	var out []difference
+	for _, s := range a {
+		if value, ok := valueOf(b, s.key); !ok || value != s.value {
+			out = append(out, difference{s.key, s.value, value})
+		}
+	}
+	for _, s := range b {
+		if _, ok := valueOf(a, s.key); !ok {
+			out = append(out, difference{s.key, "", s.value})
+		}
+	}
+	return out
+}
+
+// mostDifferences is how many are listed.
+const mostDifferences = 6
+
+// writeDifferences writes "benchmark.classes: there [9 2 5], here [9 2 5 0]; …".
+func writeDifferences(all []difference) string {
+	var parts []string
+	for _, d := range all[:min(len(all), mostDifferences)] {
+		value := func(v string) string {
+			if v == "" {
+				return "nothing"
+			}
+			return v
+		}
+		parts = append(parts, fmt.Sprintf("%s: there %s, here %s", d.key, value(d.there), value(d.here)))
+	}
+	if more := len(all) - mostDifferences; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// setting is one setting and its value, written.
+type setting struct{ key, value string }
+
+// valueOf is the value of a setting of a list.
+func valueOf(all []setting, key string) (string, bool) {
+	i := slices.IndexFunc(all, func(s setting) bool { return s.key == key })
+	if i < 0 {
+		return "", false
+	}
+	return all[i].value, true
+}
+
+// flatten lists the settings of a configuration in their order, those of the strategy with its defaults.
+func flatten(c Config) []setting {
+	var all []setting
+	var walk func(v reflect.Value, path string)
+	walk = func(v reflect.Value, path string) {
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			key := name
+			if path != "" {
+				key = path + "." + name
+			}
+			switch field := v.Field(i); {
+			case key == "strategy":
+				all = append(all, strategySettings(c.Strategy)...)
+			case field.Kind() == reflect.Struct:
+				walk(field, key)
+			default:
+				all = append(all, setting{key, fmt.Sprint(field.Interface())})
+			}
+		}
+	}
+	walk(reflect.ValueOf(c), "")
+	return all
+}
+
+// strategySettings are the name and all settings of a strategy, in the order of their names. Of one that this program does
+// not know they are those given.
+func strategySettings(spec cl.Spec) []setting {
+	all := []setting{{"strategy.name", cl.FullName(spec.Name)}}
+	values := spec.Settings
+	if s, err := cl.New(spec); err == nil {
+		if full, err := cl.Settings(s); err == nil {
+			values = full
+		}
+	}
+	keys := make([]string, 0, len(values))
+	for key := range values {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		all = append(all, setting{"strategy." + key, fmt.Sprint(values[key])})
+	}
+	return all
+}

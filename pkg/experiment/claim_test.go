@@ -1,0 +1,216 @@
+package experiment
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/backend/backendtest"
+	"palimpsest/pkg/cl"
+)
+
+// storedConfig writes a configuration into a folder as a version of the program would that lacks the settings named.
+func storedConfig(t *testing.T, dir string, c Config, without ...string) {
+	t.Helper()
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range without {
+		keys := strings.Split(path, ".")
+		node := tree
+		for _, key := range keys[:len(keys)-1] {
+			node = node[key].(map[string]any)
+		}
+		if _, ok := node[keys[len(keys)-1]]; !ok {
+			t.Fatalf("there is no setting %s to leave out", path)
+		}
+		delete(node, keys[len(keys)-1])
+	}
+	if text, err = yaml.Marshal(tree); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, configFile), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begun makes a folder look like one of a run that has begun.
+func begun(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, "checkpoints", "phase00-step000003"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A folder is a configuration's by what the settings mean, not by how they are written.
+func TestFoldersAreClaimedByMeaning(t *testing.T) {
+	c := smallConfig()
+	c.Probe, c.Autopsy = DefaultConfig().Probe, DefaultConfig().Autopsy
+	for name, store := range map[string]func(dir string){
+		"the same": func(dir string) { storedConfig(t, dir, c) },
+		"older than some settings": func(dir string) {
+			storedConfig(t, dir, c, "probe", "autopsy", "loop.timestep_sampler", "benchmark.prep.border", "variant")
+		},
+		"a default setting written out": func(dir string) {
+			d := c
+			d.Strategy.Settings = map[string]any{"lambda": 0.5, "buffer": 12, "policy": "reservoir", "draw": "uniform"}
+			storedConfig(t, dir, d)
+		},
+		"a whole number with a point": func(dir string) {
+			d := c
+			d.Strategy.Settings = map[string]any{"lambda": 0.5, "buffer": 12.0, "policy": "reservoir"}
+			storedConfig(t, dir, d)
+		},
+	} {
+		dir := t.TempDir()
+		store(dir)
+		begun(t, dir)
+		if over, claimed, err := claimable(c, dir); err != nil || !claimed || over != "" {
+			t.Errorf("%s: claimed %v, taken over %q, %v", name, claimed, over, err)
+		}
+		if _, err := StoredConfig(dir); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The configuration that the commit 777311d wrote for the first run of the quick benchmark belongs to that run for good.
+func TestFixtureOfAnOlderConfigurationIsStillItsOwn(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "config-777311d.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, configFile), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	begun(t, dir)
+	c := DefaultConfig()
+	c.Strategy = cl.Spec{Name: "er", Settings: map[string]any{"lambda": 0.3}}
+	if _, claimed, err := claimable(c, dir); err != nil || !claimed {
+		t.Errorf("claimed %v, %v", claimed, err)
+	}
+}
+
+// A refusal lists every setting that differs, with both values.
+func TestRefusalsNameTheSettings(t *testing.T) {
+	c := smallConfig()
+	c.Benchmark.Classes = []int{9, 2, 5}
+	dir := t.TempDir()
+	storedConfig(t, dir, c)
+	begun(t, dir)
+	d := c
+	d.Benchmark.Classes, d.Loop.StepsPerTask = []int{9, 2, 5, 0}, 25
+	d.Strategy.Settings = map[string]any{"lambda": 0.25, "buffer": 12, "policy": "reservoir"}
+	_, _, err := claimable(d, dir)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, part := range []string{"benchmark.classes: there [9 2 5], here [9 2 5 0]", "loop.steps_per_task: there 24, here 25",
+		"strategy.lambda: there 0.5, here 0.25", "name another folder"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error %q does not say %q", err, part)
+		}
+	}
+	d.Strategy = cl.Spec{Name: "joint"}
+	d.Seed, d.Evaluate.Batch, d.Evaluate.SamplesPerTask = 5, 7, 80
+	if _, _, err = claimable(d, dir); err == nil || !strings.Contains(err.Error(), "more") {
+		t.Errorf("%v does not count what is left out", err)
+	}
+	// What a later version wrote is named, not overlooked.
+	text, err := os.ReadFile(filepath.Join(dir, configFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, configFile), append(text, "wings: 2\n"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err = claimable(c, dir); err == nil || !strings.Contains(err.Error(), `"wings"`) {
+		t.Errorf("an unknown setting gives %v", err)
+	}
+}
+
+// What cannot be known by looking at the settings alone is found out before a run's folder is made, and a claim that came to
+// nothing can be taken over.
+func TestRefusedRunLeavesNoFolder(t *testing.T) {
+	back := backendtest.Open(t)
+	root := t.TempDir()
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"too few samples for FID":  {func(c *Config) { c.Evaluate.SamplesPerTask = 20 }, "samples_per_task is 20"},
+		"too few samples for PRDC": {func(c *Config) { c.Evaluate.SamplesPerTask, c.Evaluate.AllowSmallN = 5, true }, "samples_per_task is 5"},
+		"images of another kind": {func(c *Config) {
+			c.BPD.Outside, c.Network.Conditional, c.Autopsy.Images = []string{"cifar-10"}, false, 0
+		}, "bpd.outside"},
+		"no extractor":               {func(c *Config) { c.Evaluate.Extractor = filepath.Join(root, "none") }, "evaluate.extractor"},
+		"no classifier":              {func(c *Config) { c.Benchmark.Prep.Size = 20 }, "no weights"},
+		"few validation images":      {func(c *Config) { c.Evaluate.Reference, c.Benchmark.ValFraction = "validation", 0.01 }, "validation images"},
+		"more steps than timesteps":  {func(c *Config) { c.Strategy = cl.Spec{Name: "gr", Settings: map[string]any{"sampler_steps": 51}} }, "50 timesteps"},
+		"no network of that shape":   {func(c *Config) { c.Network.Mults = []int{1, 1, 1, 1, 1, 1} }, "cannot be halved"},
+		"timesteps that are no part": {func(c *Config) { c.Strategy = cl.Spec{Name: "er", Settings: map[string]any{"timesteps": "low:0.001"}} }, "none of the process's 50"},
+	} {
+		c := smallConfig()
+		tc.change(&c)
+		dir := filepath.Join(root, "above", "run")
+		_, err := Run(t.Context(), c, dir, Options{Backend: back})
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v; want an error that says %q", name, err, tc.want)
+		}
+		if _, err := os.Stat(filepath.Join(root, "above")); !os.IsNotExist(err) {
+			t.Fatalf("%s: a folder was left (%v)", name, err)
+		}
+	}
+}
+
+// A folder that a run claimed but never began is the corrected run's, with a line that says so; one whose configuration is
+// older than a setting goes on, and is read once it is finished.
+func TestFoldersAreTakenOverAndGoOn(t *testing.T) {
+	back := backendtest.Open(t)
+	c := smallStudy("").Runs[0]
+	d := DefaultConfig()
+	c.Probe, c.BPD, c.Autopsy = d.Probe, d.BPD, d.Autopsy
+	dir := filepath.Join(t.TempDir(), "run")
+	wrong := c
+	wrong.Loop.StepsPerTask = 7
+	storedConfig(t, dir, wrong)
+	var log strings.Builder
+	ctx, cancel := context.WithCancel(t.Context())
+	o := Options{Backend: back, Log: &log, Progress: func(p Progress) {
+		if p.Stage == "compile" { // so after the first step
+			cancel()
+		}
+	}}
+	if _, err := Run(ctx, c, dir, o); err != context.Canceled {
+		t.Fatalf("got %v, want the context's error", err)
+	}
+	if !strings.Contains(log.String(), "taking over") || !strings.Contains(log.String(), "loop.steps_per_task: there 7, here 6") {
+		t.Errorf("the log does not tell of the folder taken over: %s", log.String())
+	}
+	if _, err := Run(t.Context(), wrong, dir, Options{Backend: back}); err == nil || !strings.Contains(err.Error(), "loop.steps_per_task: there 6, here 7") {
+		t.Errorf("a run that has begun is taken over: %v", err)
+	}
+	storedConfig(t, dir, c, "probe", "autopsy", "bpd", "benchmark.prep.border")
+	for _, what := range []string{"begun", "finished"} {
+		r, err := Run(t.Context(), c, dir, Options{Backend: back})
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if len(r.Evaluations) != 2 {
+			t.Errorf("%s: %d evaluations, want 2", what, len(r.Evaluations))
+		}
+	}
+}
