@@ -9,7 +9,7 @@
 //	checkpoints/STEP/        network, strategy, position, measurements so far; complete or absent
 //	samples/after_task_K.png a row a class, in task order
 //	metrics.csv, losses.csv  the measurements as tables, rewritten whole after each of them
-//	metrics.json             the same measurements so far in their stored form
+//	metrics.json             the same measurements so far, and how they were made, in their stored form
 //	dynamics.json            where a probe is asked for: the loss of every task at many timesteps, along training
 //	result.json              the stored form of the finished run (pkg/results); written last
 //

@@ -50,7 +50,7 @@ type taskReference struct {
 
 // NewEvaluator prepares the evaluation of tasks with the given extractor. It returns an error if
 // the test images are not of the size the extractor takes, if there are none, or if a task has a
-// class that the labeller does not know.
+// class that the labeller does not know or of which there are none.
 func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptions) (*Evaluator, error) {
 	if opt.K == 0 {
 		opt.K = DefaultK
@@ -97,6 +97,12 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 			classes: map[int]int{}, clipped: clippedShare(task.Test.Pixels)}
 		for _, c := range task.Test.Labels {
 			ref.classes[int(c)]++
+		}
+		for _, c := range task.Classes {
+			if ref.classes[c] == 0 {
+				return nil, errors.Errorf("metrics.NewEvaluator: task %d has no reference images of its class %d, so samples of it compare with nothing; "+
+					"leave the class out, or hold out more images", j, c)
+			}
 		}
 		e.tasks = append(e.tasks, ref)
 	}

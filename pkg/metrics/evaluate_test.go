@@ -293,6 +293,10 @@ func TestEvaluateErrors(t *testing.T) {
 	if _, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "class 3") {
 		t.Errorf("a class the labeller does not know: error %v", err)
 	}
+	tasks[1].Classes = []int{2, 0}
+	if _, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "no reference images of its class 0") {
+		t.Errorf("a class without test images: error %v", err)
+	}
 	tasks[1].Test = &datasets.Images{N: 1, H: 3, W: 2, C: 1, Pixels: make([]uint8, 6), Labels: []uint8{2}}
 	if _, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "3×2×1") {
 		t.Errorf("images of another size: error %v", err)

@@ -104,6 +104,42 @@ func TestRowWeights(t *testing.T) {
 	}
 }
 
+func TestRowWeightsAreTheSharesOfTheReference(t *testing.T) {
+	// Whatever is drawn, the samples of a class in a task together weigh its share of the reference images.
+	rng := rand.New(rand.NewPCG(17, 5))
+	for range 200 {
+		var images []map[int]int
+		var wanted [][]int
+		total, samples := 0, 0
+		for j := range 1 + rng.IntN(4) {
+			counts, of := map[int]int{}, []int{}
+			for k := range 1 + rng.IntN(5) {
+				counts[10*j+k] = 1 + rng.IntN(3)*rng.IntN(2000)
+				total += counts[10*j+k]
+				for range 1 + rng.IntN(7) {
+					of = append(of, 10*j+k)
+				}
+			}
+			samples += len(of)
+			rng.Shuffle(len(of), func(a, b int) { of[a], of[b] = of[b], of[a] })
+			images, wanted = append(images, counts), append(wanted, of)
+		}
+		weights, err := rowWeights(images, wanted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := map[int]float64{}
+		for i, c := range slices.Concat(wanted...) {
+			sums[c] += weightOf(weights, i)
+		}
+		for j, counts := range images {
+			for c, n := range counts {
+				near(t, fmt.Sprintf("weight of class %d in task %d", c, j), sums[c], float64(n)/float64(total)*float64(samples), 1e-12)
+			}
+		}
+	}
+}
+
 func TestWeightedStats(t *testing.T) {
 	// Of two values 0 and 3 the unbiased variance is 3²/2 whatever their weights; the mean is weighted.
 	s, err := newWeightedStats(dense([][]float64{{0}, {3}}), []float64{1.5, 0.5})

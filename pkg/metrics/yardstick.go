@@ -246,7 +246,9 @@ func (e *Evaluator) copySetOf(im *datasets.Images) (s copySet, err error) {
 		s.images, err = NewImageSet(pixels, im.ImageSize())
 	}
 	if l := e.opt.Labeller; err == nil && l != nil {
-		s.features, err = l.Features(s.images.pixels, s.images.Len())
+		if s.features, err = l.Features(s.images.pixels, s.images.Len()); err == nil {
+			err = checkFinite("metrics.Evaluator", s.features)
+		}
 	}
 	return s, err
 }

@@ -5,8 +5,9 @@
 //
 // A missing number is null (a nil pointer), never 0. Times are seconds, sizes bytes. FID, KID, label KL and label
 // ARD are lower-is-better, the other metrics higher-is-better, except the memorised shares, which are neither: they
-// qualify the others. Evaluations are in the order of training; entry i of an evaluation's tasks is task i of the
-// benchmark, so that metric m of them makes the matrix R[i,j] (after task i, on task j).
+// qualify the others. Means over tasks, and unions, count each task by [Protocol.TaskWeights]. Evaluations are in the
+// order of training; entry i of an evaluation's tasks is task i of the benchmark, so that metric m of them makes the
+// matrix R[i,j] (after task i, on task j).
 package results
 
 import (
