@@ -39,6 +39,15 @@ func alone(t *testing.T, spec cl.Spec) cl.Strategy {
 // before is a step of the k-th task, k = 1 being the first, as a strategy makes it: four fresh rows of weight 1/4.
 func before(t *testing.T, s cl.Strategy, k int) *cl.Step {
 	t.Helper()
+	step := blank(s, k)
+	if err := s.BeforeStep(step); err != nil {
+		t.Fatal(err)
+	}
+	return step
+}
+
+// blank is that step before the strategy has made anything of it.
+func blank(s cl.Strategy, k int) *cl.Step {
 	replay := loopRows
 	if r, ok := s.(cl.Rower); ok {
 		replay = r.ReplayRows(loopRows)
@@ -48,9 +57,6 @@ func before(t *testing.T, s cl.Strategy, k int) *cl.Step {
 	step.Batch = diffusion.Batch{X: make([]float32, rows*64), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
 	for i := range 4 {
 		step.Batch.W[i] = 0.25
-	}
-	if err := s.BeforeStep(step); err != nil {
-		t.Fatal(err)
 	}
 	return step
 }

@@ -13,12 +13,14 @@ import (
 // DER is dark experience replay, [der], for noise prediction: beside each old image the buffer keeps what the network
 // predicted for it at the end of its task, at Targets noise levels, and replay rows are to predict the same.
 //
-//	L = mean(loss_fresh) + Lambda·mean over replay rows of mean (prediction - kept prediction)² + Beta·mean(loss_replay)
+//	L = mean(loss_fresh) + Lambda·mean over rows of mean (prediction - kept prediction)² + Beta·mean over other rows of loss
 //
-// With Beta above 0 it is the paper's DER++. Timesteps, noise and predictions in place of logits are our reading. The noise
+// With Beta above 0 it is the paper's DER++: the two terms look at images drawn from the buffer independently, the
+// second at timesteps and noise of the step, as fresh rows do. The replay rows are then divided between them evenly, the first
+// term getting one more where it does not come out even; the paper replays a batch for each, which Rows can ask for. Timesteps, noise and predictions in place of logits are our reading. The noise
 // of a target is a function of the seed and the image's number in the stream, so it takes no memory; the timesteps of an
-// image's targets come one from each of Targets equal parts of 0 .. T-1. The class of a replayed row is its image's, and it
-// is not mirrored, since the prediction would not follow.
+// image's targets come one from each of Targets equal parts of 0 .. T-1. The class of a row with a target is its image's,
+// and it is not mirrored, since the prediction would not follow.
 type DER struct {
 	Replay  `yaml:",inline"`
 	Lambda  float64 `yaml:"lambda"`  // weight of the kept predictions, α in the paper, >= 0; default 1 (the paper: 0.1 to 1)
@@ -36,7 +38,7 @@ func NewDER() *DER { return &DER{Replay: NewReplay(), Lambda: 1, Targets: 2, Tea
 func (*DER) Info() Info {
 	return Info{Name: "der", Title: "dark experience replay",
 		Paper:    "Buzzega et al. 2020, arXiv:2004.07211",
-		Equation: "L = mean(loss_fresh) + λ·mean(‖prediction-kept prediction‖²) + β·mean(loss_replay)",
+		Equation: "L = mean(loss_fresh) + λ·mean(‖prediction-kept prediction‖²) + β·mean(loss_replay), each on images of its own",
 		Stores:   "a buffer of old images and predictions for each",
 		Stream:   CurrentTask}
 }
@@ -58,7 +60,21 @@ func (d *DER) Needs(s Setup) diffusion.Extra {
 // Begin implements [Strategy].
 func (d *DER) Begin(s Setup) error {
 	d.kept = map[uint64][]float32{}
+	if s.ReplayRows < 2 && d.Lambda > 0 && d.Beta > 0 {
+		return errors.Errorf("cl: der with lambda and beta has %d replay rows, too few for a row of each of its losses; set replay_rows, or the strategy's rows, to 2 or more", s.ReplayRows)
+	}
 	return d.Replay.begin(s, d.Lambda+d.Beta)
+}
+
+// shares divides replay rows: those with targets, and those of the images' own loss.
+func (d *DER) shares(rows int) (targets, images int) {
+	switch {
+	case d.Beta == 0:
+		return rows, 0
+	case d.Lambda == 0:
+		return 0, rows
+	}
+	return rows - rows/2, rows / 2
 }
 
 // ReplayRows implements [Rower].
@@ -70,15 +86,20 @@ func (d *DER) BeforeStep(s *Step) error {
 		return nil
 	}
 	images, items, size := d.memory.Images(), d.memory.Items(), d.memory.Images().ImageSize()
-	for i, j := range d.memory.Draw(s.RNG, s.Replay) {
-		s.SetReplay(i, images.Image(j), images.Labels[j], d.Beta/float64(s.Replay))
-		if d.Lambda == 0 {
-			continue
+	targets, own := d.shares(s.Replay)
+	if targets > 0 {
+		for i, j := range d.memory.Draw(s.RNG, targets) {
+			k := s.RNG.IntN(d.Targets)
+			t, noise := d.target(items[j].Offer, k, size)
+			s.SetReplay(i, images.Image(j), images.Labels[j], 0)
+			s.SetTimestep(i, t)
+			s.SetTarget(i, noise, d.kept[items[j].Offer][k*size:(k+1)*size], d.Lambda/float64(targets))
 		}
-		k := s.RNG.IntN(d.Targets)
-		t, noise := d.target(items[j].Offer, k, size)
-		s.SetTimestep(i, t)
-		s.SetTarget(i, noise, d.kept[items[j].Offer][k*size:(k+1)*size], d.Lambda/float64(s.Replay))
+	}
+	if own > 0 {
+		for i, j := range d.memory.Draw(s.RNG, own) {
+			s.SetReplay(targets+i, images.Image(j), images.Labels[j], d.Beta/float64(own))
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -289,6 +290,43 @@ func TestDERTargets(t *testing.T) {
 	}
 	if len(seen) < 2 {
 		t.Errorf("%d timesteps in %d rows of 3 targets each", len(seen), s.Replay)
+	}
+}
+
+// TestDERPlusPlusDrawsTwice: the kept predictions and the images' own loss are of independent draws from the buffer; the first
+// gets one row more where they do not come out even.
+func TestDERPlusPlusDrawsTwice(t *testing.T) {
+	for rows, shares := range map[int][2]int{8: {4, 4}, 5: {3, 2}} {
+		s := before(t, alone(t, cl.Spec{Name: "der", Settings: map[string]any{"lambda": 0.6, "beta": 0.3, "rows": rows}}), 2)
+		for i := range rows {
+			row, target, own := s.Row(i), 0.6/float64(shares[0]), 0.
+			if i >= shares[0] {
+				target, own = 0, 0.3/float64(shares[1])
+			}
+			b := s.Batch
+			if b.TargetW[row] != float32(target) || b.W[row] != float32(own) || b.GivenNoise[row] != (own == 0) || b.T[row] != 0 && own > 0 {
+				t.Errorf("row %d of %d weighs %g by its target and %g by its own loss, given noise: %v, timestep %d; want %g and %g", i, rows, b.TargetW[row], b.W[row], b.GivenNoise[row], b.T[row], target, own)
+			}
+		}
+	}
+	// One row each, from 12 images: they show the same in one of 12 steps. The tolerance is five standard errors of 4000 steps.
+	s, same := alone(t, cl.Spec{Name: "der", Settings: map[string]any{"buffer": 12, "beta": 1, "rows": 2}}), 0
+	for seed := range 4000 {
+		step := blank(s, 2)
+		step.RNG = rand.New(rand.NewPCG(1, uint64(seed)))
+		if err := s.BeforeStep(step); err != nil {
+			t.Fatal(err)
+		}
+		if x := step.Batch.X; slices.Equal(x[4*64:5*64], x[5*64:]) {
+			same++
+		}
+	}
+	if math.Abs(float64(same)-4000./12) > 5*math.Sqrt(4000./12) {
+		t.Errorf("both rows show the same image in %d of 4000 steps, want about %d", same, 4000/12)
+	}
+	one := made(t, "der", map[string]any{"beta": 1})
+	if err := one.Begin(cl.Setup{ReplayRows: 1}); err == nil || !strings.Contains(err.Error(), "2 or more") {
+		t.Errorf("one replay row for two losses gives %v", err)
 	}
 }
 
