@@ -556,7 +556,14 @@ func openTrained(cmd *cobra.Command, dir string) (*experiment.Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	return experiment.OpenTrained(back, dir)
+	trained, err := experiment.OpenTrained(back, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range trained.Warnings {
+		fmt.Fprintln(os.Stderr, w)
+	}
+	return trained, nil
 }
 
 func bpdCommand() *cobra.Command {

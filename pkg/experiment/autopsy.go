@@ -60,10 +60,12 @@ func (r *run) keepSnapshot() error {
 	if _, err := os.Stat(final); err == nil {
 		return nil // kept before the run was interrupted; the network is the same bit for bit
 	}
-	if err := clearUnfinished(filepath.Dir(final)); err != nil {
-		return err
-	}
-	return errors.WithMessage(writeFolder(final, r.loop.Network.Save), "snapshot")
+	return errors.WithMessage(r.home.write(func() error {
+		if err := r.home.subfolder("snapshots"); err != nil {
+			return err
+		}
+		return writeFolder(final, r.loop.Network.Save)
+	}), "snapshot")
 }
 
 // hasAutopsy says whether there will be one: joint training has no moment before forgetting.
@@ -91,6 +93,7 @@ type snapshots struct {
 	dir     string
 	loaded  int // the task whose weights it has; -1: unknown
 	asked   int // the task that it generates, where it depends on that
+	checked map[int]bool
 }
 
 // asTrained asks for the network as training left it, whatever task is to be generated.
@@ -106,7 +109,7 @@ func (s *snapshots) use(task, asked int) error {
 	if err := s.loop.UseTask(asTrained); err != nil {
 		return err
 	}
-	if err := s.network.Load(snapshotFolder(s.dir, task)); err != nil {
+	if err := s.load(snapshotFolder(s.dir, task), task); err != nil {
 		return errors.WithMessagef(err, "the network kept after task %d; remove the run folder to start again", task+1)
 	}
 	if asked != asTrained {
@@ -116,6 +119,17 @@ func (s *snapshots) use(task, asked int) error {
 	}
 	s.loaded = task
 	return nil
+}
+
+// load reads the weights kept after a task in a folder, which must be as it was written.
+func (s *snapshots) load(folder string, task int) error {
+	if !s.checked[task] {
+		if _, err := checkSums(folder); err != nil {
+			return err
+		}
+		s.checked[task] = true
+	}
+	return s.network.Load(folder)
 }
 
 // after is the network after a task as samplers see it.
@@ -150,6 +164,12 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 	}
 	r := &run{config: c, dir: dir, opt: opt, log: io.Discard}
 	defer r.close()
+	if r.home, err = newHome(dir); err != nil {
+		return err
+	}
+	if err := clearUnfinished(dir); err != nil {
+		return err
+	}
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -188,7 +208,7 @@ func (r *run) makeAutopsy(ctx context.Context) error {
 	for _, t := range timesteps {
 		a.LogSNR = append(a.LogSNR, process.LogSNR(t))
 	}
-	nets := &snapshots{network: r.loop.Network, loop: r.loop, dir: r.dir, loaded: -1}
+	nets := &snapshots{network: r.loop.Network, loop: r.loop, dir: r.dir, loaded: -1, checked: map[int]bool{}}
 	last := len(b.Tasks) - 1
 	for task := range last {
 		s, err := r.stitch(ctx, nets, task, last)
@@ -207,7 +227,7 @@ func (r *run) makeAutopsy(ctx context.Context) error {
 		return err
 	}
 	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
-	return a.Save(filepath.Join(r.dir, results.AutopsyFile))
+	return r.home.write(func() error { return a.Save(filepath.Join(r.dir, results.AutopsyFile)) })
 }
 
 // thresholds are at most n timesteps at which it makes a difference which network answers: those the sampler visits, and

@@ -112,7 +112,7 @@ func (t *Trained) taskBPD(ctx context.Context, k int, ode likelihood.Differentia
 		return r, nil
 	}
 	folder := filepath.Join(dir, "likelihood")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.Mkdir(folder, 0o755); err != nil && !os.IsExist(err) { // never the run folder itself
 		return r, err
 	}
 	return r, terms.Save(filepath.Join(folder, fmt.Sprintf("task_%d.safetensors", k)))

@@ -39,6 +39,11 @@ type Config struct {
 	Variant string `yaml:"variant"`
 
 	CheckpointEvery int `yaml:"checkpoint_every"` // optimiser steps between checkpoints; 0: only at the end of each task
+
+	// Cores is how many of the processor's cores the run's process is kept to. XLA divides its work by that number, which
+	// the last digits of all results depend on. 0: all that the process may use when the run begins; the run then goes on
+	// with as many, wherever there are.
+	Cores int `yaml:"cores"`
 }
 
 // BenchmarkConfig says which images arrive in which order.
@@ -314,6 +319,8 @@ func (c Config) Validate() error {
 		return errors.Errorf("loop.fresh_rows is %d, replay_rows %d; need at most %d", c.Loop.FreshRows, c.Loop.ReplayRows, mostRows)
 	case c.Loop.StepsPerTask > mostSteps:
 		return errors.Errorf("loop.steps_per_task is %d; need at most %d", c.Loop.StepsPerTask, mostSteps)
+	case c.Cores < 0:
+		return errors.Errorf("cores is %d; need 0 (all that there are when the run begins) or more", c.Cores)
 	case strings.ContainsAny(c.Variant, "/\\"):
 		return errors.Errorf("variant is %q; it becomes a part of a folder's name, so leave out slashes", c.Variant)
 	}

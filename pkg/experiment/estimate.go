@@ -245,8 +245,8 @@ func progressOf(c Config, dir string) float64 {
 	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
 		return 1
 	}
-	entries, err := os.ReadDir(filepath.Join(dir, "checkpoints"))
-	if err != nil {
+	names, err := checkpoints(dir)
+	if err != nil || len(names) == 0 {
 		return 0
 	}
 	tasks, err := c.tasks()
@@ -261,14 +261,8 @@ func progressOf(c Config, dir string) float64 {
 	if s.Info().Stream == cl.AllTasks {
 		phase = total
 	}
-	done := 0
-	for _, entry := range entries {
-		var p, step int
-		if n, _ := fmt.Sscanf(entry.Name(), checkpointName, &p, &step); n == 2 {
-			done = max(done, p*phase+step)
-		}
-	}
-	return min(float64(done)/float64(total), 0.99)
+	done, step, _ := parseCheckpointName(names[len(names)-1])
+	return min(float64(done*phase+step)/float64(total), 0.99)
 }
 
 // String is the estimate on one line: "about 52 min for 78 runs, 2 at a time".

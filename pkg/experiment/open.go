@@ -1,6 +1,8 @@
 package experiment
 
 import (
+	"fmt"
+
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 
@@ -16,11 +18,15 @@ type Trained struct {
 	Network   *diffusion.Network
 	Position  cl.Position
 
+	// Warnings are lines for people: newer checkpoints that are damaged, other images than the run's.
+	Warnings []string
+
 	loop  *cl.Loop
 	close func()
 }
 
-// OpenTrained loads the network of the run in the folder dir, finished or not. Close it.
+// OpenTrained loads the network of the run in the folder dir, finished, at work or neither, from its newest checkpoint that
+// is whole. It changes nothing in the folder. Close it.
 func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	c, err := StoredConfig(dir)
 	if err != nil {
@@ -35,12 +41,25 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	if err := r.build(back); err != nil {
 		return nil, err
 	}
-	if found, err := r.restore(); err != nil {
-		return nil, err
-	} else if !found {
-		return nil, errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, dir)
+	f, err := r.restore()
+	if err == nil && f.name == "" {
+		err = errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, dir)
 	}
-	return &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position, loop: r.loop, close: r.close}, nil
+	if err != nil {
+		return nil, err
+	}
+	t := &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position, loop: r.loop, close: r.close}
+	for _, d := range f.passed {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("warning: checkpoint %s of %s is damaged (%v): this is the network of %s, the one before it", d.name, dir, d.err, f.name))
+	}
+	images, err := r.loop.Benchmark.ContentHash()
+	if err != nil {
+		return nil, err
+	}
+	if began := r.state.Images; began != "" && began != images {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("warning: the run in %s was trained on other images: their content hash is %s, that of those here is %s", dir, began, images))
+	}
+	return t, nil
 }
 
 // Close frees the network and all that was opened with it. Nothing of t must be used afterwards.

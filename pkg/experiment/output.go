@@ -48,10 +48,11 @@ func (r *run) result() (*results.Run, error) {
 	}
 	return &results.Run{
 		Schema: results.Schema, Name: r.config.RunName(), Seed: r.config.Seed, Config: config,
-		Strategy:    results.Strategy{Name: info.Name, Label: label, Paper: info.Paper, Stores: info.Stores, Settings: settings},
-		Benchmark:   r.benchmark(),
-		Protocol:    protocol,
-		Provenance:  results.Provenance{Command: r.state.Command, Commit: r.state.Commit, Dirty: r.state.Dirty, Machine: machine(r.choice), Started: started, Finished: time.Now().UTC().Truncate(time.Second)},
+		Strategy:  results.Strategy{Name: info.Name, Label: label, Paper: info.Paper, Stores: info.Stores, Settings: settings},
+		Benchmark: r.benchmark(),
+		Protocol:  protocol,
+		Provenance: results.Provenance{Command: r.state.Command, Commit: r.state.Commit, Dirty: r.state.Dirty, Machine: machine(r.state.Stretches),
+			Started: started, Finished: time.Now().UTC().Truncate(time.Second), ImagesSHA256: r.state.Images, Stretches: r.state.Stretches},
 		Evaluations: r.state.Evaluations, Losses: r.state.Losses, Cost: cost,
 		Sensitivity: r.state.Sensitivity, Outside: r.state.Outside,
 	}, nil
@@ -81,8 +82,9 @@ func (r *run) benchmark() results.Benchmark {
 
 // measurements is the form of metrics.json: what result.json says of the same numbers.
 type measurements struct {
-	Protocol    results.Protocol     `json:"protocol"`
-	Evaluations []results.Evaluation `json:"evaluations"`
+	ImagesSHA256 string               `json:"images_sha256"`
+	Protocol     results.Protocol     `json:"protocol"`
+	Evaluations  []results.Evaluation `json:"evaluations"`
 }
 
 // writeTables rewrites metrics.csv, losses.csv and metrics.json.
@@ -91,7 +93,7 @@ func (r *run) writeTables() error {
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(measurements{protocol, r.state.Evaluations}, "", " ")
+	text, err := json.MarshalIndent(measurements{r.state.Images, protocol, r.state.Evaluations}, "", " ")
 	if err != nil {
 		return errors.Wrap(err, "measurements")
 	}
@@ -100,7 +102,7 @@ func (r *run) writeTables() error {
 	}
 	metrics := [][]string{{"after_task", "step", "task", "n", "fid", "kid", "precision", "recall", "density", "coverage",
 		"class_accuracy", "memorised_buffer", "memorised_train", "bpd", "copies_buffer", "copies_train", "copies_buffer_features",
-		"copies_train_features", "clipped_pixels", "identical_samples", "reference_split", "reference_images", "extractor_sha256"}}
+		"copies_train_features", "clipped_pixels", "identical_samples", "reference_split", "reference_images", "extractor_sha256", "images_sha256"}}
 	for _, e := range r.state.Evaluations {
 		for _, t := range e.Tasks {
 			var bpd *float64
@@ -118,7 +120,7 @@ func (r *run) writeTables() error {
 				exact(t.FID), exact(t.KID), exact(t.Precision), exact(t.Recall), exact(t.Density), exact(t.Coverage),
 				exact(t.ClassAccuracy), exact(t.MemorisedBuffer), exact(t.MemorisedTrain), exact(bpd), exact(buffer.Pixels),
 				exact(train.Pixels), exact(buffer.Features), exact(train.Features), exact(t.ClippedPixels), exact(t.IdenticalSamples),
-				protocol.ReferenceSplit, strconv.Itoa(r.config.Evaluate.Images(r.loop.Benchmark.Tasks[t.Task]).N), protocol.ExtractorSHA256})
+				protocol.ReferenceSplit, strconv.Itoa(r.config.Evaluate.Images(r.loop.Benchmark.Tasks[t.Task]).N), protocol.ExtractorSHA256, r.state.Images})
 		}
 	}
 	losses := [][]string{{"step", "task", "loss"}}

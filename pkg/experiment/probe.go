@@ -117,5 +117,5 @@ func (r *run) measureDynamics(ctx context.Context) error {
 	r.state.Cost.EvalSeconds += seconds
 	r.clock.rows(r.probeRows(), seconds)
 	// Saved before the checkpoint that counts on it; what a killed run measured beyond its checkpoint is dropped.
-	return r.series.Save(filepath.Join(r.dir, results.DynamicsFile))
+	return r.home.write(func() error { return r.series.Save(filepath.Join(r.dir, results.DynamicsFile)) })
 }

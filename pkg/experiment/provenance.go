@@ -2,12 +2,17 @@ package experiment
 
 import (
 	"bufio"
+	"cmp"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/results"
@@ -16,7 +21,7 @@ import (
 // thisMachine describes this computer.
 func thisMachine() results.Machine {
 	m := results.Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, CPU: field("/proc/cpuinfo", "model name"),
-		Cores: runtime.GOMAXPROCS(0), Go: runtime.Version()}
+		Cores: backend.Cores(), Go: runtime.Version()}
 	m.Memory = kilobytes("/proc/meminfo", "MemTotal")
 	if files, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information"); len(files) > 0 {
 		m.GPU = field(files[0], "Model")
@@ -24,15 +29,87 @@ func thisMachine() results.Machine {
 	return m
 }
 
-// machine describes this computer and the backend chosen on it.
-func machine(choice backend.Choice) results.Machine {
+// machine describes this computer as a run of the given stretches used it.
+func machine(stretches []results.Stretch) results.Machine {
 	m := thisMachine()
-	m.Backend = choice.Config
-	// The plugin's folder differs from machine to machine; its file name says which it was.
-	if kind, path, found := strings.Cut(m.Backend, ":"); found && filepath.IsAbs(path) {
-		m.Backend = kind + ":" + filepath.Base(path)
+	for i, s := range stretches {
+		if i == 0 || s.Backend != stretches[i-1].Backend {
+			m.Backend = strings.TrimPrefix(m.Backend+", then "+s.Backend, ", then ")
+		}
+		m.Cores = s.Cores
 	}
 	return m
+}
+
+// thisStretch describes what this process does of a run that it takes up after some steps.
+func thisStretch(choice backend.Choice, cores, fromStep int, environment map[string]string) (results.Stretch, error) {
+	m := thisMachine()
+	s := results.Stretch{FromStep: fromStep, Started: time.Now().UTC().Truncate(time.Second), Backend: choice.Config, Environment: environment,
+		Cores: cores, Arch: runtime.GOARCH, CPU: m.CPU, GPU: m.GPU, Go: m.Go}
+	s.Commit, s.Dirty = commit()
+	// The plugin's folder differs from machine to machine; its file name says which it was.
+	if kind, path, found := strings.Cut(s.Backend, ":"); found && filepath.IsAbs(path) {
+		s.Backend = kind + ":" + filepath.Base(path)
+	}
+	var err error
+	s.PluginSHA256, err = choice.PluginSHA256()
+	return s, err
+}
+
+// xlaEnvironment is what the environment tells XLA that can change its digits, by the variables' names. Its number of
+// threads (PJRT_NPROC) does not: work is divided by the number of cores.
+func xlaEnvironment() map[string]string {
+	var out map[string]string
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "XLA_") && !strings.HasPrefix(name, "TF_XLA_") && name != "NVIDIA_TF32_OVERRIDE" {
+			continue
+		}
+		// Where libraries lie says nothing of what they compute.
+		words := slices.DeleteFunc(strings.Fields(value), func(w string) bool { return strings.HasPrefix(w, "--xla_gpu_cuda_data_dir=") })
+		if len(words) > 0 {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[name] = strings.Join(words, " ")
+		}
+	}
+	return out
+}
+
+// differencesOf lists in what two stretches of a run differ that can change its last digits.
+func differencesOf(before, now results.Stretch) []string {
+	var out []string
+	add := func(what, before, now string) {
+		if before != now {
+			out = append(out, fmt.Sprintf("%s %s, before %s", what, cmp.Or(now, "none"), cmp.Or(before, "none")))
+		}
+	}
+	add("backend", before.Backend, now.Backend)
+	if before.Backend == now.Backend {
+		add("plugin", before.PluginSHA256, now.PluginSHA256)
+	}
+	add("cores", strconv.Itoa(before.Cores), strconv.Itoa(now.Cores))
+	add("architecture", before.Arch, now.Arch)
+	add("processor", before.CPU, now.CPU)
+	add("GPU", before.GPU, now.GPU)
+	names := slices.Sorted(maps.Keys(before.Environment))
+	names = slices.AppendSeq(names, maps.Keys(now.Environment))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		add(name, before.Environment[name], now.Environment[name])
+	}
+	add("program", version(before), version(now))
+	return out
+}
+
+// version says what program made a stretch.
+func version(s results.Stretch) string {
+	text := fmt.Sprintf("%.12s built by %s", s.Commit, s.Go)
+	if s.Dirty {
+		text = "changed from " + text
+	}
+	return text
 }
 
 // commit returns the checkout's commit and whether it had uncommitted changes; "unknown" outside a checkout.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -39,6 +40,7 @@ const lossEvery = 10
 type run struct {
 	config  Config
 	dir     string
+	home    home // dir, once it is locked
 	opt     Options
 	log     io.Writer
 	loop    *cl.Loop
@@ -50,7 +52,9 @@ type run struct {
 	shown   time.Time
 	stage   string
 	loss    float64 // moving average
+	back    compute.Backend
 	choice  backend.Choice
+	release func() // of the cores that the process is kept to; nil: it is not
 }
 
 // Run makes the run c describes in the folder dir, going on from the newest checkpoint where the folder has one, and
@@ -86,6 +90,14 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	defer r.close()
 	if over != "" {
 		r.say("%s", over)
+	}
+	if r.home, err = newHome(dir); err != nil {
+		return nil, err
+	}
+	if claimed {
+		if err := clearUnfinished(dir); err != nil {
+			return nil, err
+		}
 	}
 	failed := r.prepare()
 	if failed != nil && !claimed {
@@ -160,6 +172,9 @@ func (r *run) close() {
 	if r.measure != nil {
 		r.measure.close()
 	}
+	if r.release != nil {
+		r.release()
+	}
 }
 
 // say writes a line to the log and to the user.
@@ -171,39 +186,57 @@ func (r *run) say(format string, args ...any) {
 	}
 }
 
-// prepare builds everything and restores the newest checkpoint.
+// prepare builds everything and restores the newest checkpoint. It is for who holds the folder's lock.
 func (r *run) prepare() error {
 	r.report("prepare", true)
-	c := r.config
-	back := r.opt.Backend
-	r.choice = r.opt.Choice
-	if back == nil {
-		var err error
-		if back, r.choice, err = backend.Shared(); err != nil {
+	environment := xlaEnvironment() // opening a backend adds to it
+	cores, err := r.useCores()
+	if err != nil {
+		return err
+	}
+	r.back, r.choice = r.opt.Backend, r.opt.Choice
+	if r.back == nil {
+		if r.back, r.choice, err = backend.Shared(); err != nil {
 			return err
 		}
 		r.say("%s", r.choice)
 	}
-	if err := r.build(back); err != nil {
+	if err := r.build(r.back); err != nil {
 		return err
 	}
-	hash, dirty := commit()
-	r.state = state{Command: r.opt.Command, Started: time.Now().UTC().Format(time.RFC3339), Commit: hash, Dirty: dirty}
-	resumed, err := r.restore()
+	f, err := r.restore()
 	if err != nil {
 		return err
 	}
-	r.state.Dirty = r.state.Dirty || dirty || r.state.Commit != hash
-	p := r.loop.Position
-	if resumed {
-		r.say("going on after step %d of %d", p.Total, r.loop.TotalSteps())
-	} else {
-		r.say("%d steps of %d+%d rows, %d tasks of %s", r.loop.TotalSteps(), c.Loop.FreshRows, r.loop.ReplayRows(), len(r.loop.Benchmark.Tasks), r.loop.Benchmark.Name)
+	c, p := r.config, r.loop.Position
+	now, err := thisStretch(r.choice, cores, p.Total, environment)
+	if err != nil {
+		return err
 	}
+	if f.name == "" {
+		if err := onlyDamaged(r.dir); err != nil {
+			return err
+		}
+		r.state = state{Command: r.opt.Command, Started: now.Started.Format(time.RFC3339), Commit: now.Commit}
+		r.say("%d steps of %d+%d rows, %d tasks of %s, on %s", r.loop.TotalSteps(), c.Loop.FreshRows, r.loop.ReplayRows(), len(r.loop.Benchmark.Tasks),
+			r.loop.Benchmark.Name, countCores(cores))
+	}
+	if err := r.sameMaterial(); err != nil {
+		return err
+	}
+	if err := r.setAside(f.passed); err != nil {
+		return err
+	}
+	if f.name != "" {
+		r.say("going on after step %d of %d, on %s", p.Total, r.loop.TotalSteps(), countCores(cores))
+		r.sayWhatChanged(now)
+	}
+	r.state.Dirty = r.state.Dirty || now.Dirty || r.state.Commit != now.Commit
+	r.state.Stretches = append(r.state.Stretches, now)
 	if err := r.openProbe(); err != nil {
 		return err
 	}
-	if !resumed {
+	if f.name == "" {
 		if err := r.rehearse(); err != nil {
 			return err
 		}
@@ -215,6 +248,98 @@ func (r *run) prepare() error {
 	return nil
 }
 
+// useCores keeps this process to the cores that the run asks for or, where it asks for none, had when it began, and returns
+// their number. Where the process cannot be kept to as many it says so.
+func (r *run) useCores() (int, error) {
+	cores := r.config.Cores
+	if cores == 0 {
+		// Not yet known to be whole: if this one is not, those before it had as many.
+		_, _, err := newestWhole(r.dir, func(folder string) error {
+			text, err := readFile(filepath.Join(folder, stateFile))
+			if err != nil {
+				return err
+			}
+			s, err := parseState(text)
+			if err == nil && len(s.Stretches) > 0 {
+				cores = s.Stretches[0].Cores
+			}
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	if cores == 0 {
+		cores = backend.Cores()
+	}
+	used, release, err := backend.UseCores(cores)
+	if err != nil {
+		return 0, errors.WithMessage(err, "cores")
+	}
+	r.release = release
+	if used != cores {
+		r.say("warning: this run is made for %s, but its process runs on %d here: the last digits of its numbers may differ from those of another", countCores(cores), used)
+	}
+	return used, nil
+}
+
+// countCores writes a number of cores.
+func countCores(n int) string {
+	if n == 1 {
+		return "1 core"
+	}
+	return fmt.Sprintf("%d cores", n)
+}
+
+// sameMaterial refuses to go on with other images or another network of the metrics than the run began with, and stores
+// which they are.
+func (r *run) sameMaterial() error {
+	images, err := r.loop.Benchmark.ContentHash()
+	if err != nil {
+		return err
+	}
+	protocol, err := r.measure.protocol()
+	if err != nil {
+		return err
+	}
+	s, extractor := &r.state, protocol.ExtractorSHA256
+	if s.Images != "" && s.Images != images {
+		return errors.Errorf("the run in %s began on other images: their content hash was %s, that of what `%s` has here now is %s; bring the first ones back (a set fetched since may have taken the place of another), or name another folder to start again",
+			r.dir, s.Images, strings.Join(r.config.Benchmark.Datasets, ", "), images)
+	}
+	if s.Extractor != "" && s.Extractor != extractor {
+		return errors.Errorf("the run in %s was measured by another network (evaluate.extractor): its SHA-256 was %s, now it is %s; bring the first one back, or name another folder to start again",
+			r.dir, s.Extractor, extractor)
+	}
+	if s.Images == "" && s.Position.Total > 0 {
+		r.say("an earlier version made the checkpoint: it has no checksums and does not say on which images; it is taken as it is, with those of content hash %s", images)
+	}
+	s.Images, s.Extractor = images, extractor
+	return nil
+}
+
+// sayWhatChanged warns where the run goes on by other means than before.
+func (r *run) sayWhatChanged(now results.Stretch) {
+	all := r.state.Stretches
+	if len(all) == 0 {
+		return
+	}
+	if different := differencesOf(all[len(all)-1], now); len(different) > 0 {
+		r.say("warning: from step %d on this run is made by other means (%s); its last digits may differ from those of a run made in one go, and result.json lists its stretches",
+			now.FromStep, strings.Join(different, "; "))
+	}
+}
+
+// renew makes network, strategy and loop anew, at their beginning.
+func (r *run) renew() error {
+	bench := r.loop.Benchmark
+	r.loop.Close()
+	r.loop.Network.Close()
+	var err error
+	r.loop, err = r.config.newLoop(r.back, bench, r.measure.imageFeatures)
+	return err
+}
+
 // build makes benchmark, network, strategy, loop and measurer as the configuration says, at their beginning.
 func (r *run) build(back compute.Backend) error {
 	bench, err := r.config.LoadBenchmark()
@@ -224,6 +349,7 @@ func (r *run) build(back compute.Backend) error {
 	if r.measure, err = newMeasurer(back, r.config, bench); err != nil {
 		return err
 	}
+	r.back = back
 	r.loop, err = r.config.newLoop(back, bench, r.measure.imageFeatures)
 	return err
 }
@@ -359,16 +485,19 @@ func (r *run) evaluate(ctx context.Context) error {
 		return err
 	}
 	e.Grid = fmt.Sprintf("samples/after_task_%d.png", e.AfterTask)
-	if err := os.MkdirAll(filepath.Join(r.dir, "samples"), 0o755); err != nil {
-		return err
-	}
-	if err := atomicfile.Write(filepath.Join(r.dir, e.Grid), grid); err != nil {
+	err = r.home.write(func() error {
+		if err := r.home.subfolder("samples"); err != nil {
+			return err
+		}
+		return atomicfile.Write(filepath.Join(r.dir, e.Grid), grid)
+	})
+	if err != nil {
 		return err
 	}
 	r.state.Evaluations = append(r.state.Evaluations, e)
 	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
 	r.say("%s", describe(e))
-	return r.writeTables()
+	return r.home.write(r.writeTables)
 }
 
 // keepCost folds what a strategy holds now into the run's cost.
@@ -392,7 +521,7 @@ func (r *run) finish() (*results.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := out.Save(filepath.Join(r.dir, "result.json")); err != nil {
+	if err := r.home.write(func() error { return out.Save(filepath.Join(r.dir, "result.json")) }); err != nil {
 		return nil, err
 	}
 	r.say("done in %s of training and %s of measuring", seconds(out.Cost.TrainSeconds), seconds(out.Cost.EvalSeconds))

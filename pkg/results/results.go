@@ -155,17 +155,39 @@ type Provenance struct {
 	Machine  Machine   `json:"machine"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
+
+	// ImagesSHA256 is the content hash of the benchmark's images (datasets.Benchmark.ContentHash), and Stretches are the
+	// parts in which the run was made, first to last: one where it was never interrupted. Absent in results from before
+	// they were recorded; a first stretch that does not begin at step 0 went on with such a run.
+	ImagesSHA256 string    `json:"images_sha256,omitempty"`
+	Stretches    []Stretch `json:"stretches,omitempty"`
+}
+
+// Stretch is what one process did of a run, and all beside settings and images that decides the last digits of its numbers.
+type Stretch struct {
+	FromStep     int               `json:"from_step"` // optimiser steps done before
+	Started      time.Time         `json:"started"`
+	Commit       string            `json:"commit"` // "unknown" outside a checkout
+	Dirty        bool              `json:"dirty"`
+	Backend      string            `json:"backend"`                 // as [Machine.Backend]
+	PluginSHA256 string            `json:"plugin_sha256,omitempty"` // of XLA's library
+	Environment  map[string]string `json:"environment,omitempty"`   // variables that XLA reads
+	Cores        int               `json:"cores"`                   // that the process was kept to, by which XLA divides its work
+	Arch         string            `json:"arch"`                    // "amd64"
+	CPU          string            `json:"cpu"`
+	GPU          string            `json:"gpu,omitempty"`
+	Go           string            `json:"go"`
 }
 
 // Machine describes the computer of a run.
 type Machine struct {
 	OS      string `json:"os"`
 	CPU     string `json:"cpu"`
-	Cores   int    `json:"cores"`
+	Cores   int    `json:"cores"` // that the run was kept to
 	Memory  int64  `json:"memory_bytes"`
 	GPU     string `json:"gpu,omitempty"`
 	Go      string `json:"go"`
-	Backend string `json:"backend"` // what ran the model and why
+	Backend string `json:"backend"` // what ran the model: several, in their order, where the run went on with another
 }
 
 // Evaluation is everything measured at one moment of training.

@@ -1,0 +1,30 @@
+package cl
+
+import "testing"
+
+func TestPlanKnowsItsPositions(t *testing.T) {
+	through, anew := Plan{Phases: 3, PhaseSteps: 10}, Plan{Phases: 3, PhaseSteps: 10, Restarts: true}
+	for _, c := range []struct {
+		plan Plan
+		at   Position
+		good bool
+	}{
+		{through, Position{}, true},
+		{through, Position{Phase: 1, Step: 10, Total: 20, Optimiser: 20}, true},
+		{through, Position{Phase: 3, Total: 30, Optimiser: 30}, true},
+		{anew, Position{Phase: 1, Step: 4, Total: 14, Optimiser: 4}, true},
+		{anew, Position{Phase: 3, Total: 30, Optimiser: 10}, true},
+		{through, Position{Phase: -1}, false},
+		{through, Position{Phase: 4, Total: 40, Optimiser: 40}, false},
+		{through, Position{Phase: 3, Step: 1, Total: 31, Optimiser: 31}, false},
+		{through, Position{Step: -1, Total: -1, Optimiser: -1}, false},
+		{through, Position{Step: 11, Total: 11, Optimiser: 11}, false},
+		{through, Position{Phase: 1, Step: 4, Total: 15, Optimiser: 15}, false},
+		{through, Position{Phase: 1, Step: 4, Total: 14, Optimiser: 4}, false},
+		{anew, Position{Phase: 1, Step: 4, Total: 14, Optimiser: 14}, false},
+	} {
+		if err := c.plan.Check(c.at); (err == nil) != c.good {
+			t.Errorf("%+v in %+v: %v", c.at, c.plan, err)
+		}
+	}
+}

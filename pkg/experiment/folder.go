@@ -1,0 +1,244 @@
+package experiment
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// sumsFile lists the SHA-256 of every other file of a folder that writeFolder made, as `sha256sum -c SHA256SUMS` reads it.
+const sumsFile = "SHA256SUMS"
+
+// unfinished begins the names of folders that are being written or removed.
+const unfinished = ".writing-"
+
+// home is a run folder as it was when the run began. Its path may come to lead to another folder, or nowhere.
+type home struct {
+	dir          string
+	folder, lock fs.FileInfo
+}
+
+// newHome remembers the folder dir, which must be locked.
+func newHome(dir string) (home, error) {
+	h := home{dir: dir}
+	var err error
+	if h.folder, err = os.Stat(dir); err != nil {
+		return h, errors.WithStack(err)
+	}
+	h.lock, err = os.Stat(filepath.Join(dir, lockFile))
+	return h, errors.WithStack(err)
+}
+
+// there reports that the run folder is no longer where it was, or no longer this run's.
+func (h home) there() error {
+	const advice = "nothing more is written; move it back, or go on where it is now with `resume`"
+	folder, err := os.Stat(h.dir)
+	if err != nil || !os.SameFile(folder, h.folder) {
+		return errors.Errorf("the run folder %s was moved, removed or replaced while the run was at work: %s", h.dir, advice)
+	}
+	lock, err := os.Stat(filepath.Join(h.dir, lockFile))
+	if err != nil || !os.SameFile(lock, h.lock) {
+		return errors.Errorf("%s of the run folder %s was removed or replaced while the run was at work, so that another process may write there: nothing more is written",
+			lockFile, h.dir)
+	}
+	if _, err := os.Stat(filepath.Join(h.dir, configFile)); err != nil {
+		return errors.Errorf("%s of the run folder %s was removed while the run was at work: nothing more is written; put it back and `resume`, or remove the folder", configFile, h.dir)
+	}
+	return nil
+}
+
+// write has f write into the run folder, if it is there, and says that it is gone where that is why f failed.
+func (h home) write(f func() error) error {
+	if err := h.there(); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		return nil
+	}
+	if gone := h.there(); gone != nil {
+		return gone
+	}
+	return err
+}
+
+// subfolder makes the folder name below the run folder unless it is there. It never makes the run folder itself.
+func (h home) subfolder(name string) error {
+	if err := os.Mkdir(filepath.Join(h.dir, name), 0o755); err != nil && !os.IsExist(err) {
+		return errors.WithStack(err)
+	}
+	return nil
+}
+
+// writeFolder makes the folder final, whose parent must exist, by write, which is given a temporary one beside it, and adds
+// the sums of all files. A process killed at any moment leaves all of it or nothing.
+func writeFolder(final string, write func(temporary string) error) error {
+	parent := filepath.Dir(final)
+	temporary, err := os.MkdirTemp(parent, unfinished)
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	defer os.RemoveAll(temporary)
+	if err := write(temporary); err != nil {
+		return err
+	}
+	if err := writeSums(temporary); err != nil {
+		return err
+	}
+	if err := os.Chmod(temporary, 0o755); err != nil {
+		return errors.WithStack(err)
+	}
+	syncFolder(temporary)
+	if err := os.Rename(temporary, final); err != nil {
+		return errors.WithStack(err)
+	}
+	syncFolder(parent)
+	return nil
+}
+
+// removeFolder removes a folder in one step as others see it: it has gone before the first of its files goes.
+func removeFolder(folder string) error {
+	going := filepath.Join(filepath.Dir(folder), unfinished+"removed-"+filepath.Base(folder))
+	if err := os.Rename(folder, going); err != nil {
+		return errors.WithStack(err)
+	}
+	return errors.WithStack(os.RemoveAll(going))
+}
+
+// halfFile are the names of files that atomicfile is writing.
+var halfFile = regexp.MustCompile(`^\..+\.\d+\.tmp$`)
+
+// clearUnfinished removes what killed processes left half-written or half-removed in the run folder dir. Only who holds its
+// lock may do so, another process may be writing; and only in a folder that is a run's.
+func clearUnfinished(dir string) error {
+	for _, name := range []string{".", "samples", "checkpoints", "snapshots"} {
+		folder := filepath.Join(dir, name)
+		entries, err := os.ReadDir(folder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.WithStack(err)
+		}
+		for _, e := range entries {
+			if !halfFile.MatchString(e.Name()) && !strings.HasPrefix(e.Name(), unfinished) {
+				continue
+			}
+			if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
+				return errors.WithStack(err)
+			}
+		}
+	}
+	return nil
+}
+
+// syncFolder makes a rename in folder durable where the system supports it.
+func syncFolder(folder string) {
+	if f, err := os.Open(folder); err == nil {
+		_ = f.Sync()
+		_ = f.Close()
+	}
+}
+
+// writeSums adds sumsFile to a folder.
+func writeSums(folder string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	var text bytes.Buffer
+	for _, e := range entries {
+		sum, err := sumOf(filepath.Join(folder, e.Name()))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&text, "%s  %s\n", sum, e.Name())
+	}
+	return atomicfile.Write(filepath.Join(folder, sumsFile), text.Bytes())
+}
+
+// checkSums reports the first file of a folder that is not as it was written. found says whether the folder has sums: those
+// of earlier versions have none, and nothing is known of them.
+func checkSums(folder string) (found bool, err error) {
+	text, err := readFile(filepath.Join(folder, sumsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	want, err := parseSums(text)
+	if err != nil {
+		return true, err
+	}
+	names := make([]string, 0, len(want))
+	for name := range want {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		sum, err := sumOf(filepath.Join(folder, name))
+		if err != nil {
+			return true, err
+		}
+		if sum != want[name] {
+			return true, errors.Errorf("%s is not as it was written: its SHA-256 is %.12s…, need %.12s…", name, sum, want[name])
+		}
+	}
+	return true, nil
+}
+
+// parseSums reads lines of a SHA-256, two blanks and the name of a file beside it.
+func parseSums(text []byte) (map[string]string, error) {
+	sums := map[string]string{}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		sum, name, found := strings.Cut(lines.Text(), "  ")
+		if raw, err := hex.DecodeString(sum); err != nil || len(raw) != sha256.Size || !found || name == "" || name != filepath.Base(name) {
+			return nil, errors.Errorf("%s has the line %.100q; need a SHA-256, two blanks and a file's name", sumsFile, lines.Text())
+		}
+		sums[name] = strings.ToLower(sum)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, errors.Wrap(err, sumsFile)
+	}
+	if len(sums) == 0 {
+		return nil, errors.Errorf("%s names no file", sumsFile)
+	}
+	return sums, nil
+}
+
+// readFile reads a file, and nothing that could make the program wait for ever.
+func readFile(path string) ([]byte, error) {
+	f, err := atomicfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	return text, errors.Wrap(err, path)
+}
+
+// sumOf is the SHA-256 of a file in hexadecimal digits.
+func sumOf(path string) (string, error) {
+	f, err := atomicfile.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", errors.Wrap(err, path)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}

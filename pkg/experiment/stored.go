@@ -1,0 +1,223 @@
+package experiment
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/results"
+)
+
+// stateVersion is the form of state.json. Version 0, from before versions were counted, has no sums beside it.
+const stateVersion = 1
+
+// stateFile is the file of a checkpoint that holds a state.
+const stateFile = "state.json"
+
+// state is everything a checkpoint holds beside the network's own file.
+type state struct {
+	Version     int                  `json:"version"`
+	Position    cl.Position          `json:"position"`
+	Strategy    []byte               `json:"strategy"`          // the strategy's own form
+	Sampler     []byte               `json:"sampler,omitempty"` // of timesteps, the loop's own form
+	Evaluations []results.Evaluation `json:"evaluations"`       // so far
+	Losses      []results.LossPoint  `json:"losses"`
+	LossSum     float64              `json:"loss_sum"` // since the last loss point
+	LossCount   int                  `json:"loss_count"`
+	Cost        results.Cost         `json:"cost"` // so far
+	BPD         *results.BPDProtocol `json:"bpd,omitempty"`
+	Sensitivity []results.BPDVariant `json:"sensitivity,omitempty"`
+	Outside     []results.OutsideBPD `json:"outside,omitempty"`
+	Command     string               `json:"command"`
+	Started     string               `json:"started"` // RFC 3339
+	Commit      string               `json:"commit"`  // of the checkout when the run began
+	Dirty       bool                 `json:"dirty"`   // it had changes then, or was another one when the run went on
+
+	// Empty in states of version 0.
+	Images    string            `json:"images_sha256,omitempty"`    // [datasets.Benchmark.ContentHash]
+	Extractor string            `json:"extractor_sha256,omitempty"` // of the metrics' network
+	Stretches []results.Stretch `json:"stretches,omitempty"`        // this process's last
+}
+
+// errVersion refuses a state of a newer program, which is not damaged.
+var errVersion = errors.New("use the newer program that wrote it")
+
+// parseState reads the text of a state and reports what no run could have written.
+func parseState(text []byte) (*state, error) {
+	s := new(state)
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, errors.Wrap(err, stateFile)
+	}
+	if s.Version > stateVersion {
+		return nil, errors.WithMessagef(errVersion, "%s has version %d, this program reads 0 to %d", stateFile, s.Version, stateVersion)
+	}
+	if _, err := time.Parse(time.RFC3339, s.Started); err != nil {
+		return nil, errors.Wrapf(err, "%s: started", stateFile)
+	}
+	for _, st := range s.Stretches {
+		if st.FromStep < 0 || st.FromStep > s.Position.Total || st.Cores < 0 {
+			return nil, errors.Errorf("%s: a stretch from step %d on %d cores, in a run of %d steps so far", stateFile, st.FromStep, st.Cores, s.Position.Total)
+		}
+	}
+	return s, nil
+}
+
+// check reports a state in which no run of the plan can be: a position that is none, measurements or losses that do not
+// belong to it. JSON has no infinite numbers, so none need be looked for.
+func (s *state) check(p cl.Plan) error {
+	if err := p.Check(s.Position); err != nil {
+		return err
+	}
+	if len(s.Evaluations) != s.Position.Phase {
+		return errors.Errorf("%d measurements at phase %d; every phase before it has one", len(s.Evaluations), s.Position.Phase)
+	}
+	for i, e := range s.Evaluations {
+		if e.Step != (i+1)*p.PhaseSteps || p.Phases > 1 && e.AfterTask != i || len(e.Tasks) == 0 {
+			return errors.Errorf("measurement %d is of %d tasks after task %d, at step %d; need some, after task %d, at step %d",
+				i+1, len(e.Tasks), e.AfterTask, e.Step, i, (i+1)*p.PhaseSteps)
+		}
+	}
+	last := 0
+	for _, l := range s.Losses {
+		if l.Step <= last || l.Task < 0 {
+			return errors.Errorf("the loss of step %d of task %d is stored after that of step %d", l.Step, l.Task, last)
+		}
+		last = l.Step
+	}
+	if s.LossCount < 0 || last+s.LossCount != s.Position.Total {
+		return errors.Errorf("losses up to step %d and of %d steps more; the position is step %d", last, s.LossCount, s.Position.Total)
+	}
+	return nil
+}
+
+// checkpointName is a checkpoint's folder by phase and step within it.
+func checkpointName(p cl.Position) string { return fmt.Sprintf("phase%02d-step%06d", p.Phase, p.Step) }
+
+var checkpointPattern = regexp.MustCompile(`^phase(\d+)-step(\d+)$`)
+
+// parseCheckpointName is the phase and the step of a checkpoint's folder; ok is false for anything else.
+func parseCheckpointName(name string) (phase, step int, ok bool) {
+	m := checkpointPattern.FindStringSubmatch(name)
+	if m == nil {
+		return 0, 0, false
+	}
+	phase, errPhase := strconv.Atoi(m[1])
+	step, errStep := strconv.Atoi(m[2])
+	return phase, step, errPhase == nil && errStep == nil
+}
+
+// checkpoints lists the checkpoints of a run folder by name, oldest first. It changes nothing; what is being written or
+// was set aside is not among them.
+func checkpoints(dir string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "checkpoints"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.WithStack(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if _, _, ok := parseCheckpointName(e.Name()); ok && e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	// By number: names have as many digits as they need, so the text says nothing of the order.
+	slices.SortFunc(names, func(a, b string) int {
+		phaseA, stepA, _ := parseCheckpointName(a)
+		phaseB, stepB, _ := parseCheckpointName(b)
+		return cmp.Or(cmp.Compare(phaseA, phaseB), cmp.Compare(stepA, stepB), cmp.Compare(a, b))
+	})
+	return names, nil
+}
+
+// readCheckpoint reads the state of a checkpoint whose files are as they were written, and which a run of the plan can
+// be in.
+func readCheckpoint(folder string, p cl.Plan) (*state, error) {
+	summed, err := checkSums(folder)
+	if err != nil {
+		return nil, err
+	}
+	text, err := readFile(filepath.Join(folder, stateFile))
+	if err != nil {
+		return nil, err
+	}
+	s, err := parseState(text)
+	if err != nil {
+		return nil, err
+	}
+	if s.Version != 0 && !summed {
+		return nil, errors.Errorf("it has no %s", sumsFile)
+	}
+	if err := s.check(p); err != nil {
+		return nil, err
+	}
+	if phase, step, _ := parseCheckpointName(filepath.Base(folder)); phase != s.Position.Phase || step != s.Position.Step {
+		return nil, errors.Errorf("it holds phase %d, step %d", s.Position.Phase, s.Position.Step)
+	}
+	return s, nil
+}
+
+// damage is a checkpoint that could not be used, and why.
+type damage struct {
+	name string
+	err  error
+}
+
+// How often, and with how long between, the list of checkpoints is read again because one of them was removed while it was
+// being read.
+const (
+	rotations     = 50
+	rotationPause = 20 * time.Millisecond
+)
+
+// newestWhole gives use the checkpoints of the run folder dir, newest first, until it takes one, and returns that one's
+// name and those passed over; the name is "" where none is taken. It changes nothing, and another process may be at work in
+// the folder: a checkpoint that goes away meanwhile is no damage, there are newer ones then.
+func newestWhole(dir string, use func(folder string) error) (name string, passed []damage, err error) {
+	for range rotations {
+		names, err := checkpoints(dir)
+		if err != nil {
+			return "", nil, err
+		}
+		passed, rotated := []damage(nil), false
+		for _, name := range slices.Backward(names) {
+			folder := filepath.Join(dir, "checkpoints", name)
+			err := use(folder)
+			if err == nil {
+				return name, passed, nil
+			}
+			if _, gone := os.Stat(folder); errors.Is(gone, fs.ErrNotExist) {
+				rotated = true
+				break
+			}
+			if !isDamage(err) {
+				return "", nil, errors.WithMessagef(err, "checkpoint %s", folder)
+			}
+			passed = append(passed, damage{name, err})
+		}
+		if !rotated {
+			return "", passed, nil
+		}
+		time.Sleep(rotationPause)
+	}
+	return "", nil, errors.Errorf("the checkpoints of %s come and go faster than they can be read; try again when the run there has ended", dir)
+}
+
+// isDamage tells a checkpoint that is not whole from one that cannot be read just now, or by this user.
+func isDamage(err error) bool {
+	for _, other := range []error{errVersion, fs.ErrPermission, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return true
+}
