@@ -11,6 +11,7 @@ import (
 
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/metrics"
 )
 
 // ForgettingCourse shows when along training a task was forgotten: the increase of its loss over the level just learned
@@ -142,17 +143,21 @@ func (d *Dynamics) CourseFindings() ([]string, error) {
 			for i, v := range c.Recovered {
 				c.Recovered[i] = math.Min(v, 1) // below its level just learned, all of it is gone; NaN stays
 			}
-			var wait, length []float64
-			risen := 0.0
+			var wait, length, risen, weights []float64
 			for i, half := range c.HalfStep {
+				if c.Map.Weights != nil {
+					weights = append(weights, c.Map.Weights[i/n])
+				}
 				start := s.Checkpoints[c.Map.Learned[i/n]].Step
 				next := s.Checkpoints[s.LearnedAt(c.Map.Old[i/n]+1)].Step
+				ever, taken := 0.0, math.NaN()
 				if !math.IsNaN(half) {
-					risen++
-					wait, length = append(wait, half-float64(start)), append(length, float64(next-start))
+					ever, taken = 1, float64(next-start)
 				}
+				risen, wait, length = append(risen, ever), append(wait, half-float64(start)), append(length, taken)
 			}
-			return []float64{meanOfKnown(wait), meanOfKnown(length), risen / float64(len(c.HalfStep)), meanOfKnown(c.Recovered)}, nil
+			mean := func(values []float64) float64 { return metrics.WeightedMeanOfKnown(values, weights) }
+			return []float64{mean(wait), mean(length), mean(risen), mean(c.Recovered)}, nil
 		})
 		if err != nil {
 			return nil, err
