@@ -149,6 +149,9 @@ func benchCommand() *cobra.Command {
 				return err
 			}
 			planned := experiment.Study{Dir: dir, Runs: configs}
+			if err := planned.Check(); err != nil {
+				return err
+			}
 			if dryRun {
 				return listRuns(cmd, planned, workers)
 			}
@@ -213,6 +216,9 @@ func searchCommand() *cobra.Command {
 			}
 			study := experiment.SearchStudy(dir, trials)
 			fmt.Fprintf(cmd.OutOrStdout(), "Settings over the quick benchmark's:\n  %s\n", strings.Join(s.Overrides(), "\n  "))
+			if err := study.Check(); err != nil {
+				return err
+			}
 			if dryRun {
 				return listRuns(cmd, study, workers)
 			}
@@ -249,9 +255,6 @@ func searchCommand() *cobra.Command {
 
 // listRuns prints what a study would do and about how long it would take.
 func listRuns(cmd *cobra.Command, s experiment.Study, workers int) error {
-	if err := s.Check(); err != nil {
-		return err
-	}
 	e, err := estimateStudy(cmd, s, workers)
 	if err != nil {
 		return err
@@ -347,9 +350,6 @@ func printEstimate(cmd *cobra.Command, s experiment.Study, workers int) error {
 func doStudy(cmd *cobra.Command, s experiment.Study, workers int, missing func(experiment.Config, error) bool) ([]*results.Run, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
-	}
-	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	workers = workersFor(s, workers)

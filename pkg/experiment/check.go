@@ -1,6 +1,9 @@
 package experiment
 
 import (
+	"os"
+	"path/filepath"
+
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
@@ -68,13 +71,17 @@ func (e EvaluateConfig) enough(features int) error {
 	return nil
 }
 
-// Check is [Study.Validate], and [Config.Check] once for all runs that differ in nothing it looks at.
+// Check is [Study.Validate], and [Config.Check] once for all runs that differ in nothing it looks at, finished ones apart:
+// they are only read, and on a machine that has their results it need not be possible to make them again.
 func (s Study) Check() error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
 	seen := map[string]bool{}
 	for _, c := range s.Runs {
+		if _, err := os.Stat(filepath.Join(s.Dir, c.RunName(), "result.json")); err == nil {
+			continue
+		}
 		looked := c
 		looked.Name, looked.Variant, looked.Seed, looked.Strategy = "", "", 0, DefaultConfig().Strategy
 		text, err := yaml.Marshal(looked)

@@ -1,69 +1,38 @@
+//go:build unix
+
 package experiment
 
 import (
-	"fmt"
+	"context"
 	"io"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
 
-// The memory free to new runs is the machine's, or what a container's limit leaves where that is less.
-func TestFreeMemoryCountsTheContainersLimit(t *testing.T) {
-	write := func(name, text string) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	meminfo := write("meminfo", "MemTotal: 900000 kB\nMemAvailable:  1024 kB\n")
+// A process that says what is wrong is not asked again; one that was killed, fell, or had no memory is, once.
+func TestOnlyWhatMayPassIsTriedAgain(t *testing.T) {
 	for _, tc := range []struct {
-		limit, used, stat string
-		want              int64
+		name, script string
+		tries        int
 	}{
-		{"max", "700", "", 1 << 20},
-		{"1000", "400", "", 600},
-		{"1000", "900", "anon 100\ninactive_file 300\n", 400}, // files that only lie in memory give way
-		{"1000", "1000", "", 1},                               // nothing is left: not 0, which says that nobody knows
-		{"9000000000", "1000000", "", 1 << 20},                // the machine has less
+		{"a refusal", "echo 'error: loop.fresh_rows is 0' >&2; exit 1", 1},
+		{"killed", "echo working >&2; kill -9 $$", 2},
+		{"killed without a word", "kill -9 $$", 2},
+		{"fallen", "echo 'panic: index out of range' >&2; exit 2", 2},
+		{"no memory", "echo 'error: RESOURCE_EXHAUSTED: Out of memory allocating' >&2; exit 1", 2},
 	} {
-		group := filepath.Dir(write("memory.max", tc.limit+"\n"))
-		for name, text := range map[string]string{"memory.current": tc.used + "\n", "memory.stat": tc.stat} {
-			if err := os.WriteFile(filepath.Join(group, name), []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
+		s := smallStudy(t.TempDir())
+		s.Runs = s.Runs[:1]
+		tries, process := 0, Processes(1, "/bin/sh", "-c", tc.script)
+		_, err := s.Do(t.Context(), StudyOptions{Spawn: func(ctx context.Context, dir string, w int, out io.Writer) error {
+			tries++
+			return process(ctx, dir, w, out)
+		}})
+		if err == nil || !strings.Contains(err.Error(), s.Runs[0].RunName()) {
+			t.Errorf("%s: got %v; want an error that names the run", tc.name, err)
 		}
-		if got := freeMemory(meminfo, group); got != tc.want {
-			t.Errorf("limit %s, used %s: %d bytes free, want %d", tc.limit, tc.used, got, tc.want)
+		if tries != tc.tries {
+			t.Errorf("%s: %d tries, want %d (%v)", tc.name, tries, tc.tries, err)
 		}
-	}
-	if got := freeMemory(meminfo, t.TempDir()); got != 1<<20 {
-		t.Errorf("without a control group %d bytes are free, want %d", got, 1<<20)
-	}
-}
-
-// Where a quota allows fewer cores than the machine has, workers share the quota: as many as it has at most, and each
-// is told its part.
-func TestWorkersShareTheQuota(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	if n := AutoWorkers(false, 8); n != 1 {
-		t.Errorf("%d workers under a quota of one core, want 1", n)
-	}
-	if runtime.GOOS != "linux" || runtime.NumCPU() < 2 {
-		t.Skip("cores are shared out on Linux, and this machine needs two")
-	}
-	program := filepath.Join(t.TempDir(), "worker")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$GOMAXPROCS\"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	if err := Processes(2, program)(t.Context(), "", 1, io.Writer(&out)); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.TrimSpace(out.String()); got != fmt.Sprint(1) {
-		t.Errorf("a worker under a quota of one core has GOMAXPROCS=%q, want 1", got)
 	}
 }

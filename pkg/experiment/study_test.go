@@ -140,7 +140,7 @@ func TestTrained(t *testing.T) {
 	}
 }
 
-// A run that fails twice ends the study with the reason its process gave.
+// A run that fails ends the study with the reason its process gave.
 func TestStudyTellsWhyARunFailed(t *testing.T) {
 	t.Setenv(childEnv, "last argument")
 	s := smallStudy(t.TempDir())
