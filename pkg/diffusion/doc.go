@@ -11,6 +11,28 @@
 // A network is seen through [Denoiser] alone, so that the samplers also run on exact denoisers of known
 // distributions, on two networks stitched together, or on a backend of the reader's own.
 //
+// # Samplers
+//
+// Where codes differ about a sampler, this is what ours does, with the names that Hugging Face's diffusers has for it:
+//
+//   - ᾱ after the last visited timestep is 1, so that a sample ends at an estimate of x_0: set_alpha_to_one=True,
+//     final_sigmas_type="zero". It begins with N(0, 1), whatever ᾱ_{T-1} is: init_noise_sigma=1, no rescale_betas_zero_snr.
+//   - [SamplerConfig].Clip clips estimates of x_0 to [-1, 1]: clip_sample=True, clip_sample_range=1, and for DPM-Solver++
+//     thresholding=True with sample_max_value=1.
+//   - ddim then derives ε anew from the clipped estimate, as OpenAI's code does: use_clipped_model_output=True, which is not
+//     diffusers' default. Without clipping the two are the same.
+//   - ddim and ancestral visit even timesteps that hold both ends, 0 and T-1: timestep_spacing="linspace", but for halves,
+//     which we round up and NumPy to even, and for a single step, which is T-1. This is OpenAI's spacing for one section too;
+//     "leading", the default of diffusers' DDIM, leaves out the noisiest timesteps. A step goes to the next timestep visited,
+//     where diffusers' DDIM goes to t - T//steps, which is another one unless the spacing is "leading".
+//   - ancestral derives β of a step from ᾱ of the timesteps visited and adds no noise at the last. Its variance is the
+//     process's: variance_type="fixed_small", "fixed_large" or "learned_range".
+//   - dpm++2m is algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint"; its first step, and the last, to
+//     σ = 0, are of first order. Timesteps are even in the log-SNR: use_lu_lambdas=True, but distinct and holding both ends.
+//   - [Guided].Scale w is guidance_scale-1.
+//   - Of the schedules, "linear" keeps its ᾱ_T at any T ([NewSchedule]), where diffusers keeps its β; "cosine" is
+//     "squaredcos_cap_v2".
+//
 // References:
 //
 //	[ddpm]        Ho, Jain, Abbeel. Denoising Diffusion Probabilistic Models. arXiv:2006.11239

@@ -15,12 +15,13 @@ const (
 	DPMPP2M   = "dpm++2m"   // [dpm++] algorithm 2
 )
 
-// SamplerConfig says how images are drawn from a network. Start from [DefaultSampler].
+// SamplerConfig says how images are drawn from a network. Start from [DefaultSampler]. The package's documentation says where
+// other codes' samplers differ.
 type SamplerConfig struct {
 	Name  string  `yaml:"name" json:"name"`   // "ancestral", "ddim" or "dpm++2m"
 	Steps int     `yaml:"steps" json:"steps"` // timesteps visited, one network call each; at most T
 	Eta   float64 `yaml:"eta" json:"eta"`     // ddim alone: 0 is deterministic, 1 has the ancestral sampler's fixed-small variance
-	Clip  bool    `yaml:"clip" json:"clip"`   // clip every estimate of x_0 to [-1, 1]
+	Clip  bool    `yaml:"clip" json:"clip"`   // clip every estimate of x_0 to [-1, 1]; ddim derives ε anew from it
 	Seed  uint64  `yaml:"seed" json:"seed"`   // of all noise
 
 	// OnEstimate, where set, is shown the estimates of x_0 made at timestep t for images first, first+1, ...: x0 is

@@ -3,6 +3,7 @@ package diffusion
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -418,6 +419,76 @@ func TestGuidance(t *testing.T) {
 	}
 }
 
+// noises is a network that predicts one noise everywhere, and records what it is shown.
+type noises struct {
+	noise float32
+	seen  [][]float32
+}
+
+func (n *noises) Output(x []float32, _, _ []int32) ([]float32, error) {
+	n.seen = append(n.seen, slices.Clone(x))
+	out := make([]float32, len(x))
+	for i := range out {
+		out[i] = n.noise
+	}
+	return out, nil
+}
+
+// TestSamplerConventions takes one step of each sampler from the noisiest timestep to 0 by hand, where the estimate of x_0 lies
+// beyond 1, and the step after it, to a finished image. In the names of diffusers: clip_sample, use_clipped_model_output,
+// timestep_spacing "linspace", set_alpha_to_one, solver_order 2 with a first step of order 1, final_sigmas_type "zero".
+func TestSamplerConventions(t *testing.T) {
+	p := newProcess(t, Config{T: 50, Schedule: "linear", Prediction: PredictNoise, Variance: FixedSmall})
+	ab, prev := p.AlphaBar[49], p.AlphaBar[0]
+	for name, tc := range map[string]struct {
+		o SamplerConfig
+		// next is x at timestep 0 of x at timestep 49, given the network's noise, and the estimate of x_0 before clipping.
+		next func(x, noise, x0 float64) float64
+	}{
+		"ddim": {SamplerConfig{Name: DDIM, Steps: 2}, func(_, noise, x0 float64) float64 {
+			return math.Sqrt(prev)*x0 + math.Sqrt(1-prev)*noise
+		}},
+		"ddim clipped": {SamplerConfig{Name: DDIM, Steps: 2, Clip: true}, func(x, _, x0 float64) float64 {
+			x0 = min(max(x0, -1), 1)
+			return math.Sqrt(prev)*x0 + math.Sqrt(1-prev)*(x-math.Sqrt(ab)*x0)/math.Sqrt(1-ab)
+		}},
+		"dpm++2m clipped": {SamplerConfig{Name: DPMPP2M, Steps: 2, Clip: true}, func(x, _, x0 float64) float64 {
+			x0 = min(max(x0, -1), 1)
+			h := math.Log(math.Sqrt(prev/(1-prev))) - math.Log(math.Sqrt(ab/(1-ab)))
+			return math.Sqrt((1-prev)/(1-ab))*x - math.Sqrt(prev)*(math.Exp(-h)-1)*x0
+		}},
+		"ancestral clipped": {SamplerConfig{Name: Ancestral, Steps: 2, Clip: true, Seed: 7}, func(x, _, x0 float64) float64 {
+			x0, beta := min(max(x0, -1), 1), 1-ab/prev
+			key := rand.New(rand.NewChaCha8(noiseKey(7, 0, 49)))
+			return (math.Sqrt(prev)*beta*x0+math.Sqrt(1-beta)*(1-prev)*x)/(1-ab) + math.Sqrt(beta*(1-prev)/(1-ab))*key.NormFloat64()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &noises{noise: 0.25}
+			out, err := Sample(t.Context(), p, n, 1, 1, []int32{0}, tc.o, 1, nil)
+			if err != nil || len(n.seen) != 2 {
+				t.Fatalf("%d calls of the network, %v", len(n.seen), err)
+			}
+			x, noise := float64(n.seen[0][0]), 0.25
+			x0 := (x - math.Sqrt(1-ab)*noise) / math.Sqrt(ab)
+			if math.Abs(x0) < 1.5 {
+				t.Fatalf("the estimate %g is not far beyond 1, so clipping would not show", x0)
+			}
+			// The network sees float32.
+			if got, want := float64(n.seen[1][0]), tc.next(x, noise, x0); math.Abs(got-want) > 1e-6*max(1, math.Abs(x0)) {
+				t.Errorf("x at timestep 0 is %g, want %g", got, want)
+			}
+			end := (float64(n.seen[1][0]) - math.Sqrt(1-prev)*noise) / math.Sqrt(prev)
+			if tc.o.Clip {
+				end = min(max(end, -1), 1)
+			}
+			if math.Abs(float64(out[0])-end) > 1e-6*max(1, math.Abs(x0)) {
+				t.Errorf("the image is %g, want the estimate %g at timestep 0", out[0], end)
+			}
+		})
+	}
+}
+
 func TestTimesteps(t *testing.T) {
 	even := func(T, n int) []int {
 		ts, err := EvenTimesteps(T, n)
@@ -428,6 +499,17 @@ func TestTimesteps(t *testing.T) {
 	}
 	if got, want := even(1000, 5), []int{0, 250, 500, 749, 999}; !slices.Equal(got, want) { // 249.75, 499.5, 749.25
 		t.Errorf("EvenTimesteps(1000, 5) = %v, want %v", got, want)
+	}
+	for _, tc := range []struct {
+		T, n int
+		want []int
+	}{
+		{1000, 10, []int{0, 111, 222, 333, 444, 555, 666, 777, 888, 999}}, // numpy.linspace(0, 999, 10)
+		{6, 3, []int{0, 3, 5}}, // 2.5, which NumPy rounds to 2
+	} {
+		if got := even(tc.T, tc.n); !slices.Equal(got, tc.want) {
+			t.Errorf("EvenTimesteps(%d, %d) = %v, want %v", tc.T, tc.n, got, tc.want)
+		}
 	}
 	if got := even(1000, 1); !slices.Equal(got, []int{999}) {
 		t.Errorf("EvenTimesteps(1000, 1) = %v, want [999]", got)

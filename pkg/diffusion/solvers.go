@@ -16,7 +16,8 @@ func (a *ancestral) advance(k int, x, x0, v []float64, normal func(int) float64)
 	}
 }
 
-// ddim is [ddim] eq. 12, with σ² = η²·β̃ (eq. 16) and the noise that agrees with the estimate of x_0, clipped or not:
+// ddim is [ddim] eq. 12, with σ² = η²·β̃ (eq. 16) and the noise that agrees with the estimate of x_0, clipped or not, which
+// diffusers calls use_clipped_model_output=True:
 //
 //	x_{t-1} = sqrt(ᾱ_{t-1})·x_0 + sqrt(1-ᾱ_{t-1}-σ²)·ε + σ·noise
 type ddim struct {
