@@ -10,7 +10,7 @@ import (
 // AcrossBenchmarks holds numbers of methods that ran on several benchmarks, a section a number: a row a method at its settings,
 // a column a benchmark and number of optimiser steps.
 func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
-	t := &Table{}
+	t := &Table{Alarms: alarms(methods)}
 	parts := map[trainingKey][]Method{}
 	for _, g := range methods {
 		key := trainingOf(g.Runs[0])
@@ -34,15 +34,15 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 			p := parts[key]
 			c := Column{Head: names[k], Unit: n.Metric.Unit, Arrow: n.arrow(), Long: n.Name() + " on this benchmark, averaged over its tasks."}
 			for _, row := range t.Rows {
-				value := NewStat(nil)
+				value, mark := NewStat(nil), ""
 				if i := slices.IndexFunc(p, func(g Method) bool { return withoutVariant(g.Runs[0]) == row }); i >= 0 {
-					value = p[i].Over(n.Of)
+					value, mark = p[i].Over(n.Of), marks(p[i])
 				}
 				text := value.Format(1)
 				if value.Known() && value.N < most {
 					text += " (" + seeds(value.N) + ")"
 				}
-				c.Cells = append(c.Cells, Cell{Text: text, Sort: value.Mean})
+				c.Cells = append(c.Cells, Cell{Text: text + mark, Sort: value.Mean})
 			}
 			s.Columns = append(s.Columns, c)
 		}
@@ -58,7 +58,7 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *Table {
 		for _, task := range r.Benchmark.Tasks {
 			sum += task.Train
 		}
-		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d training images; %s.", upperFirst(names[k]), sum, comparedImages(r.Protocol)))
+		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d training images; %s.", upperFirst(names[k]), sum, comparedImages(r)))
 	}
 	return t
 }

@@ -51,7 +51,7 @@ func BestLambda(runs []*results.Run, strategy string) (*BestLambdas, error) {
 			out.Left = append(out.Left, s.title(line))
 			continue
 		}
-		out.Rows = append(out.Rows, newBestRow(line, b))
+		out.Rows = append(out.Rows, newBestRow(line, b, s.copiesOf()))
 	}
 	if len(out.Rows) == 0 {
 		return nil, errors.Errorf("report: no seed has the FID of every λ under the same other settings (%s); let the sweep finish", list(out.Left))
@@ -59,8 +59,8 @@ func BestLambda(runs []*results.Run, strategy string) (*BestLambdas, error) {
 	return out, nil
 }
 
-// newBestRow finds the best λ of a line, whose FID b holds by λ.
-func newBestRow(line SweepLine, b blocks) BestLambdaRow {
+// newBestRow finds the best λ of a line, whose FID b holds by λ; copied is the share of copies.
+func newBestRow(line SweepLine, b blocks, copied func(*results.Run) float64) BestLambdaRow {
 	r := BestLambdaRow{Line: line, Seeds: b.seeds, Reduced: math.NaN()}
 	for k := range line.Lambdas {
 		r.fids = append(r.fids, b.bySeed(k))
@@ -70,7 +70,7 @@ func newBestRow(line SweepLine, b blocks) BestLambdaRow {
 	})
 	r.Best, r.FID = line.Lambdas[at], r.fids[at]
 	copies := func(k int) Stat {
-		return overRuns(slices.DeleteFunc(slices.Clone(line.Methods[k].Runs), func(run *results.Run) bool { return !slices.Contains(b.seeds, run.Seed) }), copiesOf)
+		return overRuns(slices.DeleteFunc(slices.Clone(line.Methods[k].Runs), func(run *results.Run) bool { return !slices.Contains(b.seeds, run.Seed) }), copied)
 	}
 	reduced, plain := -1, -1
 	for k, lambda := range line.Lambdas {
@@ -136,7 +136,8 @@ func lambdaList(lambdas []float64) string {
 
 // Table holds a row a line.
 func (b *BestLambdas) Table() *Table {
-	t := &Table{Head: "setting"}
+	t := &Table{Head: "setting", Alarms: alarms(b.methods())}
+	_, criterion := b.Sweep.copies()
 	columns := []Column{
 		{Head: "λ tried", Long: "Rehearsal coefficients above 0 that were run."},
 		{Head: "best λ", Long: "The λ tried of the lowest mean final FID."},
@@ -147,8 +148,8 @@ func (b *BestLambdas) Table() *Table {
 		{Head: "FID at λ = 1", Arrow: "↓", Long: "Final FID of plain rehearsal."},
 		{Head: "difference", Long: "FID of the best reduced λ less that of λ = 1 on the same seeds, with its 95 % t interval."},
 		{Head: "p", Long: "Of that difference, by Student's t on the differences seed by seed."},
-		{Head: "its copies", Unit: "%", Long: "Share of final samples that copy a buffer image, at the best reduced λ."},
-		{Head: "copies at λ = 1", Unit: "%", Long: "Share of final samples that copy a buffer image, of plain rehearsal."},
+		{Head: "its copies", Unit: "%", Long: "Share of final samples that copy a buffer image by " + criterion + ", at the best reduced λ."},
+		{Head: "copies at λ = 1", Unit: "%", Long: "Share of final samples that copy a buffer image by " + criterion + ", of plain rehearsal."},
 		{Head: "rows a step", Long: "New images and replayed ones in a training step; their sum is what a step costs."},
 	}
 	for _, r := range b.Rows {
@@ -167,8 +168,17 @@ func (b *BestLambdas) Table() *Table {
 		}
 	}
 	t.Sections = []Section{{"The best λ of " + b.Sweep.Strategy, columns}}
-	t.Notes = b.notes()
+	t.Notes = append(b.notes(), append([]string{"Copies here are told by " + criterion + "."}, copyNotes(b.methods())...)...)
 	return t
+}
+
+// methods are those of all lines.
+func (b *BestLambdas) methods() []Method {
+	var out []Method
+	for _, r := range b.Rows {
+		out = append(out, r.Line.Methods...)
+	}
+	return out
 }
 
 // notes says how best λ and intervals came about.
@@ -184,6 +194,9 @@ func (b *BestLambdas) notes() []string {
 			fmt.Sprintf("Each of the %d settings is judged by itself: were no λ better than another, about one verdict in twenty would still be decided, by chance.", len(b.Rows)))
 	} else {
 		out = append(out, "One seed: the spread between seeds is unknown and nothing is decided.")
+	}
+	if slices.ContainsFunc(b.Rows, func(r BestLambdaRow) bool { return r.Line.Steps != b.Rows[0].Line.Steps }) {
+		out = append(out, "Settings are separate runs: one of more steps is not one of fewer carried on.")
 	}
 	if len(b.Left) > 0 {
 		out = append(out, "Left out, as no seed has all their λ: "+list(b.Left)+".")

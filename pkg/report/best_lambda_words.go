@@ -59,8 +59,10 @@ func (c counts) answer() string {
 		return "in part"
 	case c.below > 0:
 		return "it depends"
+	case c.above > 0:
+		return "no"
 	}
-	return "no"
+	return "not told apart"
 }
 
 // shares writes in how many settings a difference was which way, after "is lower".
@@ -84,7 +86,7 @@ func (b *BestLambdas) betterSentence() string {
 		return "Is a reduced λ better? No setting was run with both λ = 1 and one below, so that cannot be said."
 	}
 	if c.open == c.all() {
-		return "Is a reduced λ better? Not decided: one seed does not say."
+		return "Is a reduced λ better? Not decided by these seeds."
 	}
 	return fmt.Sprintf("Is a reduced λ better than λ = 1? %s: by the paired t (p < 0.05) the FID of the best λ below 1 is lower %s.",
 		upperFirst(c.answer()), c.shares())
@@ -102,10 +104,11 @@ func (b *BestLambdas) copiesSentence() string {
 		return "Does a reduced λ copy less? Copies of buffer images were not measured at both λ = 1 and one below, so that cannot be said."
 	}
 	if c.open == c.all() {
-		return "Does a reduced λ copy less? Not decided: one seed does not say."
+		return "Does a reduced λ copy less? Not decided by these seeds."
 	}
-	return fmt.Sprintf("Does a reduced λ copy less than λ = 1? %s: by the paired t (p < 0.05) the share of samples that copy a buffer image is lower %s.",
-		upperFirst(c.answer()), c.shares())
+	_, criterion := b.Sweep.copies()
+	return fmt.Sprintf("Does a reduced λ copy less than λ = 1? %s: by the paired t (p < 0.05) the share of samples that copy a buffer image, told by %s, is lower %s.",
+		upperFirst(c.answer()), criterion, c.shares())
 }
 
 // betterWords compares the FID of reduced and plain rehearsal in one line.

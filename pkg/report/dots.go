@@ -86,6 +86,9 @@ type fewTicks struct{}
 // Ticks implements [plot.Ticker].
 func (fewTicks) Ticks(low, high float64) []plot.Tick {
 	step := math.Pow(10, math.Floor(math.Log10(high-low)))
+	if !steppable(low, high, step/16) {
+		return nil
+	}
 	for (high-low)/step < 1.9 {
 		step /= 2
 	}
@@ -116,22 +119,17 @@ func CopiesScatter(methods []Method) Figure {
 		return absent(title, "FID was not measured.")
 	}
 	var row []*plot.Plot
-	for _, c := range []struct {
-		title string
-		of    func(Summary) Stat
-	}{
-		{"copies of training images, %", func(s Summary) Stat { return s.MemorisedTrain.Times(100) }},
-		{"copies of buffer images, %", func(s Summary) Stat { return s.MemorisedBuffer.Times(100) }},
-	} {
+	train, buffer, criterion := copyMetrics(methods)
+	for _, m := range []Metric{train, buffer} {
 		y := ""
 		if len(row) == 0 {
 			y = "final FID (lower is better)"
 		}
-		p := newPanel("", c.title, y)
+		p := newPanel("", m.title(), y)
 		setRange(p, low, high)
 		right, any := 1.0, false
 		for i := range methods {
-			x, f := c.of(summaries[i]), summaries[i].FID
+			x, f := methods[i].finalShare(m).Times(100), summaries[i].FID
 			if !x.Known() || !f.Known() {
 				continue
 			}
@@ -156,6 +154,6 @@ func CopiesScatter(methods []Method) Figure {
 	if len(row) == 0 {
 		return absent(title, "Copies were not measured.")
 	}
-	return chart(title, "A sample copies an image that is much nearer to it than any other. "+bandNote(methods),
+	return chart(title, "Copies are told by "+criterion+". "+bandNote(methods),
 		60+310*float64(len(row)), 290, entries(methods, l), [][]*plot.Plot{row})
 }

@@ -138,7 +138,7 @@ func (d *Dynamics) InterferenceFindings() ([]string, error) {
 		switch {
 		case test.Tested() && test.Sign() == 0:
 		case c.Mean < 0:
-			word = "they conflict: learning the new undoes the old"
+			word = "they conflict: a small step for the new raises the loss of the old"
 		case c.Mean > 0:
 			word = "they still agree"
 		}

@@ -21,8 +21,9 @@ const (
 // Ledger holds, a row a method, what its implementation is verified against, the settings it ran at, how its paper is read
 // where that leaves something open, and whether the study agrees with what the paper claims.
 type Ledger struct {
-	Rows []LedgerRow
-	Left []string // methods of the study without a card
+	Rows   []LedgerRow
+	Left   []string // methods of the study without a card
+	Alarms []string // which runs diverged or collapsed
 }
 
 // LedgerRow is one strategy.
@@ -63,7 +64,7 @@ func Cards(methods []Method) (map[string]cl.Card, error) {
 // NewLedger judges the claims of cards, by strategy name, on methods of a study. It is an error if a claim has a metric other
 // than cl.MetricFID and cl.MetricForgetting.
 func NewLedger(cards map[string]cl.Card, methods []Method) (*Ledger, error) {
-	l := &Ledger{}
+	l := &Ledger{Alarms: alarms(methods)}
 	for _, g := range methods {
 		card, ok := cards[g.Name()]
 		i := slices.IndexFunc(l.Rows, func(r LedgerRow) bool { return r.Name == g.Name() })
@@ -162,10 +163,10 @@ func (l *Ledger) Markdown() string {
 
 // notes says how claims were judged and counts them.
 func (l *Ledger) notes() []string {
-	out := []string{l.Summary(),
-		RuleNote + " A claim agrees, or does not, where the difference is told apart from 0, each claim by itself: were there no differences at all, about one in " +
+	out := append(slices.Clone(l.Alarms), l.Summary(),
+		RuleNote+" A claim agrees, or does not, where the difference is told apart from 0, each claim by itself: were there no differences at all, about one in "+
 			"twenty would still be decided, by chance. A strategy with several settings is taken at the best of them.",
-		"The runs are smaller than those of the papers, with another network, data set and number of steps: a claim that does not agree here may hold there."}
+		"The runs are smaller than those of the papers, with another network, data set and number of steps: a claim that does not agree here may hold there.")
 	if len(l.Left) > 0 {
 		out = append(out, "Without a card of their own: "+list(l.Left)+".")
 	}

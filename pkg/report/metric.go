@@ -37,15 +37,15 @@ var (
 		}
 		return &t.BPD.Mean
 	}}
-	MemorisedBuffer = Metric{Key: "memorised_buffer", Name: "copies of buffer images", Unit: "%", Qualifies: true,
+	MemorisedBuffer = Metric{Key: "memorised_buffer", Name: "copies of buffer images, by ratio", Unit: "%", Qualifies: true,
 		of: func(t *results.TaskMetrics) *float64 { return t.MemorisedBuffer }}
-	MemorisedTrain = Metric{Key: "memorised_train", Name: "copies of training images", Unit: "%", Qualifies: true,
+	MemorisedTrain = Metric{Key: "memorised_train", Name: "copies of training images, by ratio", Unit: "%", Qualifies: true,
 		of: func(t *results.TaskMetrics) *float64 { return t.MemorisedTrain }}
 )
 
 // Metrics returns all metrics of a task, in the order a report shows them.
 func Metrics() []Metric {
-	return []Metric{FID, ClassAccuracy, KID, Precision, Recall, Density, Coverage, BPD, MemorisedBuffer, MemorisedTrain}
+	return []Metric{FID, ClassAccuracy, KID, Precision, Recall, Density, Coverage, BPD, MemorisedBuffer, MemorisedTrain, CopiesBufferPixels, CopiesTrainPixels}
 }
 
 // Label names the metric with its unit and which way is better: an axis title.

@@ -21,12 +21,13 @@ func Notes(methods []Method) []string {
 	notes := []string{
 		fmt.Sprintf("Data: %s, %s, %d tasks learned one after another, %d×%d pixels (%s).",
 			b.Dataset, b.Scenario, len(b.Tasks), b.ImageSize, b.ImageSize, b.Prep),
-		fmt.Sprintf("Measured on %s, %d dimensions.", comparedImages(p), p.FeatureDim),
+		fmt.Sprintf("Measured on %s, %d dimensions. ", comparedImages(first), p.FeatureDim) + sampleSizeNote(first),
 		fmt.Sprintf("Samples: %s with %d steps, guidance %g, %s weights.",
 			p.Sampler, p.SamplerSteps, p.Guidance, map[bool]string{true: "averaged (EMA)", false: "plain"}[p.EMA]),
 		trainingNote(methods),
 		seedsNote(methods),
 	}
+	notes = append(notes, tunedNotes(methods)...)
 	if _, ok := find(methods, Joint); ok {
 		notes = append(notes, "joint learns all tasks at once, from scratch: it is the reference. It has no order of tasks, so it has no forgetting.")
 	}
@@ -39,8 +40,7 @@ func Notes(methods []Method) []string {
 	if len(rereads) > 0 {
 		notes = append(notes, "Stored images are those of a rehearsal buffer; "+list(rereads)+" instead read the data of other tasks again.")
 	}
-	return append(notes, fmt.Sprintf("Copies qualify FID: a sample copies an image if its distance to it is less than %s its distance to the second nearest; "+
-		"a small buffer can buy a good FID by copying.", fraction(p.MemorisedRatio)))
+	return append(notes, copyNotes(methods)...)
 }
 
 // fraction writes a ratio in words where it has them.
@@ -52,16 +52,45 @@ func fraction(v float64) string {
 }
 
 // comparedImages says which images are compared with which, and by which features.
-func comparedImages(p results.Protocol) string {
+func comparedImages(r *results.Run) string {
+	p := r.Protocol
+	text := "the images"
+	switch least, most := referenceImages(r); {
+	case most > least:
+		text = fmt.Sprintf("%d to %d images a task", least, most)
+	case most > 0:
+		text = fmt.Sprintf("%d images a task", most)
+	}
 	return fmt.Sprintf("N = %d generated images a task against %s of the %s split; features of %s%s",
-		p.SamplesPerTask, countImages(p.ReferenceImages), p.ReferenceSplit, p.Extractor, checksum(p.ExtractorSHA256))
+		p.SamplesPerTask, text, p.ReferenceSplit, p.Extractor, checksum(p.ExtractorSHA256))
 }
 
-func countImages(n int) string {
-	if n == 0 {
-		return "the images"
+// referenceImages are the fewest and the most real images that a task's samples are compared with; 0 where that was not
+// recorded.
+func referenceImages(r *results.Run) (least, most int) {
+	least = r.Protocol.ReferenceImages // the fewest of a task
+	for _, t := range r.Benchmark.Tasks {
+		most = max(most, t.Test)
 	}
-	return fmt.Sprintf("%d images a task", n)
+	return least, max(least, most)
+}
+
+// sampleSizeNote says what the numbers of images do to FID. A covariance of N images has rank N - 1 at most.
+func sampleSizeNote(r *results.Run) string {
+	text := "FID is too high by an amount that falls as either number of images grows: compare equal numbers only."
+	n, d := r.Protocol.SamplesPerTask, r.Protocol.FeatureDim
+	least, _ := referenceImages(r)
+	var singular []string
+	if n <= d {
+		singular = append(singular, "the samples")
+	}
+	if 0 < least && least <= d {
+		singular = append(singular, "the real images of the smallest task")
+	}
+	if len(singular) > 0 {
+		text += fmt.Sprintf(" The covariance of %s is singular, as there are no more of them than dimensions: FID says little.", list(singular))
+	}
+	return text
 }
 
 func checksum(sum string) string {

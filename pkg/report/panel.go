@@ -49,6 +49,9 @@ type linearTicks struct{}
 // Ticks implements [plot.Ticker].
 func (linearTicks) Ticks(low, high float64) []plot.Tick {
 	step := math.Pow(10, math.Floor(math.Log10((high-low)/3)))
+	if !steppable(low, high, step) {
+		return nil
+	}
 	for _, factor := range []float64{5, 2} {
 		if (high-low)/(step*factor) >= 2.5 {
 			step *= factor
@@ -62,17 +65,29 @@ func (linearTicks) Ticks(low, high float64) []plot.Tick {
 	return out
 }
 
+// steppable says whether steps from low reach high: a step too small to change a number of that size never would, nor
+// would any pass the greatest numbers there are.
+func steppable(low, high, step float64) bool {
+	const least, most = 1e-300, 1e300
+	return step > least && math.Abs(low) < most && math.Abs(high) < most && low+step/8 > low && high-step/8 < high && high-low < 1e3*step
+}
+
 // logTicks labels 1, 2 and 5 times powers of ten.
 type logTicks struct{}
 
 // Ticks implements [plot.Ticker].
 func (logTicks) Ticks(low, high float64) []plot.Tick {
+	if !(low > 1e-300 && high < 1e300) {
+		return nil
+	}
 	multiples := []float64{1, 2, 5}
 	if high/low > 300 {
 		multiples = []float64{1}
 	}
+	decades := math.Log10(high) - math.Log10(low)
+	every := math.Max(1, math.Ceil(decades/9)) // decades between labels
 	var out []plot.Tick
-	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
+	for e := every * math.Floor(math.Log10(low)/every); e <= math.Ceil(math.Log10(high)); e += every {
 		for _, m := range multiples {
 			if v := m * math.Pow(10, e); v >= low*(1-1e-9) && v <= high*(1+1e-9) {
 				out = append(out, plot.Tick{Value: v, Label: shortNumber(v)})

@@ -95,7 +95,7 @@ func ParetoFront(methods []Method, quality Number, price Price) []PricedMethod {
 
 // ParetoSentences says which methods are on the front, one sentence a price.
 func ParetoSentences(methods []Method, quality Number, prices ...Price) []string {
-	var out []string
+	out := alarms(methods)
 	for _, price := range pricesOr(prices) {
 		var front []string
 		all := ParetoFront(methods, quality, price)
@@ -113,7 +113,7 @@ func ParetoSentences(methods []Method, quality Number, prices ...Price) []string
 			front = append(front, fmt.Sprintf("%s (%s %s at %s)", m.Method.Label, quality.Name(), m.Quality.Format(quality.decimals()), text))
 		}
 		if len(front) > 0 {
-			out = append(out, fmt.Sprintf("By %s against %s, %d of %d methods have no other that is both cheaper and better: %s.",
+			out = append(out, fmt.Sprintf("By %s against %s, %d of %d methods have no other that is both cheaper and better, by their means, whose differences are not tested: %s.",
 				quality.Name(), price.Name, len(on), len(all), list(front)))
 		}
 	}

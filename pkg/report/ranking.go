@@ -158,7 +158,7 @@ func (r *Ranking) Table() *Table {
 	var methods []Method
 	for _, row := range r.Rows {
 		methods = append(methods, row.Method)
-		t.Rows = append(t.Rows, row.Method.Label)
+		t.Rows = append(t.Rows, row.Method.Label+marks(row.Method))
 		rank.Cells = append(rank.Cells, Cell{row.Rank.Format(1), row.Rank.Value})
 		value.Cells = append(value.Cells, Cell{row.Value.Format(decimals), row.Value.Mean})
 		d := Cell{row.Difference.Format(decimals), row.Difference.Value}
@@ -175,7 +175,7 @@ func (r *Ranking) Table() *Table {
 		level.Cells = append(level.Cells, l)
 	}
 	t.Sections = []Section{{"How sure the order is, by " + r.title(), []Column{rank, value, difference, p, corrected, level}}}
-	t.Notes, t.Warnings = r.notes(), Warnings(methods)
+	t.Notes, t.Warnings, t.Alarms = r.notes(), Warnings(methods), alarms(methods)
 	return t
 }
 
@@ -202,6 +202,11 @@ func (r *Ranking) notes() []string {
 		out = append(out, "One seed tells nothing of others: there are no intervals.")
 	}
 	out = append(out, r.tests())
+	var methods []Method
+	for _, row := range r.Rows {
+		methods = append(methods, row.Method)
+	}
+	out = append(out, tunedNotes(methods)...)
 	if len(r.Left) > 0 {
 		out = append(out, fmt.Sprintf("Left out, as %s was not measured for every task: %s.", r.Number.Name(), list(r.Left)))
 	}

@@ -17,8 +17,9 @@ import (
 func NewScorecard(methods []Method) *Table {
 	t := &Table{Notes: scorecardNotes(methods), Warnings: append(Warnings(methods), bpdWarnings(methods)...)}
 	var summaries []Summary
+	t.Rows, t.Alarms = rows(methods), alarms(methods)
 	for _, g := range methods {
-		t.Rows, summaries = append(t.Rows, g.Label), append(summaries, g.Summary())
+		summaries = append(summaries, g.Summary())
 	}
 	section := func(title string, columns ...Column) {
 		var kept []Column
@@ -59,11 +60,14 @@ func NewScorecard(methods []Method) *Table {
 		column("coverage", "↑", "", "Share of real images with a sample in their neighbourhood.", 2, 3, 1, func(s Summary) Stat { return s.Coverage }),
 	)
 	section("What qualifies them, and what they cost",
-		column("train copies", "", "%", "Share of samples that copy a training image.", 1, 1, 100, func(s Summary) Stat { return s.MemorisedTrain }),
-		column("buffer copies", "", "%", "Share of samples that copy an image of the rehearsal buffer.", 1, 1, 100, func(s Summary) Stat { return s.MemorisedBuffer }),
+		column("train copies by ratio", "", "%", "Share of samples that copy a training image.", 1, 1, 100, func(s Summary) Stat { return s.MemorisedTrain }),
+		column("buffer copies by ratio", "", "%", "Share of samples that copy an image of the rehearsal buffer.", 1, 1, 100, func(s Summary) Stat { return s.MemorisedBuffer }),
 		column("stored", "", unit, "Size of everything the strategy keeps.", 0, 2, 1/bytes, func(s Summary) Stat { return s.StoredBytes }),
 		column("training", "", "s", "Seconds in training steps, compilation left out.", 0, 1, 1, func(s Summary) Stat { return s.TrainSeconds }),
 	)
+	if s, any := yardstickSection(methods, summaries); any {
+		t.Sections = append(t.Sections, s)
+	}
 	var bits, detail, content, detailRise, contentRise []Stat
 	for _, g := range methods {
 		d, c := splitOf(g)

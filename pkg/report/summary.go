@@ -34,8 +34,9 @@ type Summary struct {
 	LabelARD           Stat // over all final samples together
 	BPD                Stat // final average, bits per dimension
 	BPDForgetting      Stat // final BPD minus BPD just after learning, average over all tasks but the last
-	MemorisedBuffer    Stat // share of final samples that copy a buffer image, average over the tasks with a buffer
-	MemorisedTrain     Stat // share of final samples that copy a training image, average over tasks
+	MemorisedBuffer    Stat // share of final samples that copy a buffer image by ratio, average over the tasks with a buffer
+	MemorisedTrain     Stat // share of final samples that copy a training image by ratio, average over tasks
+	Yardstick          Yardstick
 	StoredImages       Stat
 	StoredBytes        Stat
 	TrainSeconds       Stat
@@ -84,13 +85,13 @@ func (g Method) Summary() Summary {
 		LabelARD:           union(func(u *results.UnionMetrics) *float64 { return u.LabelARD }),
 		BPD:                final(BPD),
 		BPDForgetting:      forgetting(BPD),
-		// A buffer need not hold every task, so this share is over the tasks it was measured for.
-		MemorisedBuffer:  g.Over(func(r *results.Run) float64 { return finalOfKnown(r, MemorisedBuffer) }),
-		MemorisedTrain:   final(MemorisedTrain),
-		StoredImages:     cost(func(c *results.Cost) float64 { return float64(c.StoredImages) }),
-		StoredBytes:      cost(func(c *results.Cost) float64 { return float64(c.StoredBytes) }),
-		TrainSeconds:     cost(func(c *results.Cost) float64 { return c.TrainSeconds }),
-		ExtraEvaluations: cost(func(c *results.Cost) float64 { return float64(c.ExtraEvaluations) }),
+		MemorisedBuffer:    g.finalShare(MemorisedBuffer),
+		MemorisedTrain:     final(MemorisedTrain),
+		Yardstick:          g.yardstick(),
+		StoredImages:       cost(func(c *results.Cost) float64 { return float64(c.StoredImages) }),
+		StoredBytes:        cost(func(c *results.Cost) float64 { return float64(c.StoredBytes) }),
+		TrainSeconds:       cost(func(c *results.Cost) float64 { return c.TrainSeconds }),
+		ExtraEvaluations:   cost(func(c *results.Cost) float64 { return float64(c.ExtraEvaluations) }),
 		PeakRSS: cost(func(c *results.Cost) float64 {
 			if c.PeakRSS == 0 { // the system does not tell
 				return math.NaN()

@@ -22,13 +22,25 @@ func LambdaSweep(runs []*results.Run, strategy string) (Figure, error) {
 	return s.Figure(), nil
 }
 
+// copies is the metric that tells copies of buffer images in all lines alike, and by which criterion.
+func (s *Sweep) copies() (m Metric, criterion string) {
+	var methods []Method
+	for _, l := range s.Lines {
+		methods = append(methods, l.Methods...)
+	}
+	_, m, criterion = copyMetrics(methods)
+	return m, criterion
+}
+
 // copiesOf is the share of a run's final samples that copy a buffer image, in per cent, over the tasks it was measured for.
-func copiesOf(r *results.Run) float64 {
-	return 100 * finalOfKnown(r, MemorisedBuffer)
+func (s *Sweep) copiesOf() func(*results.Run) float64 {
+	m, _ := s.copies()
+	return func(r *results.Run) float64 { return 100 * finalOfKnown(r, m) }
 }
 
 // Figure is that of [LambdaSweep].
 func (s *Sweep) Figure() Figure {
+	copied, _ := s.copies()
 	columns := []struct {
 		title  string
 		of     func(*results.Run) float64
@@ -36,7 +48,7 @@ func (s *Sweep) Figure() Figure {
 	}{
 		{"FID after the last task", FinalOf(FID).Of, []string{Finetune, Joint}},
 		{"FID forgetting", ForgettingOf(FID).Of, []string{Finetune}},
-		{"copies of buffer images, %", copiesOf, nil},
+		{copied.title(), s.copiesOf(), nil},
 	}
 	names := s.names()
 	l := lineLooks(len(names))

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ type Table struct {
 	Rows     []string // labels of the methods
 	Sections []Section
 	Notes    []string // how the numbers were measured
+	Alarms   []string // which rows are of runs that diverged or collapsed
 	Warnings []string // why rows must not be compared, if so
 }
 
@@ -51,10 +53,9 @@ func (c Column) Title() string {
 
 // NewTable compares methods.
 func NewTable(methods []Method) *Table {
-	t := &Table{Notes: Notes(methods), Warnings: Warnings(methods)}
+	t := &Table{Rows: rows(methods), Notes: Notes(methods), Warnings: Warnings(methods), Alarms: alarms(methods)}
 	summaries := make([]Summary, len(methods))
 	for i, g := range methods {
-		t.Rows = append(t.Rows, g.Label)
 		summaries[i] = g.Summary()
 	}
 	column := func(head, unit, long string, least, most int, scale float64, f func(*Summary) Stat) Column {
@@ -132,11 +133,14 @@ func NewTable(methods []Method) *Table {
 				func(s *Summary) Stat { return s.LabelKL }),
 			column("label ARD ↓", "", "Absolute difference of the two label histograms.", 3, 4, 1,
 				func(s *Summary) Stat { return s.LabelARD }),
-			column("buffer copies", "%", "Share of samples that copy an image of the rehearsal buffer.", 1, 1, 100,
+			column("buffer copies by ratio", "%", "Share of samples that copy an image of the rehearsal buffer.", 1, 1, 100,
 				func(s *Summary) Stat { return s.MemorisedBuffer }),
-			column("train copies", "%", "Share of samples that copy a training image.", 1, 1, 100,
+			column("train copies by ratio", "%", "Share of samples that copy a training image.", 1, 1, 100,
 				func(s *Summary) Stat { return s.MemorisedTrain }),
 		}},
+	}
+	if s, any := yardstickSection(methods, summaries); any {
+		t.Sections = append(t.Sections, s)
 	}
 	if measured(methods, BPD) {
 		t.Notes, t.Warnings = append(t.Notes, bpdNotes(methods)...), append(t.Warnings, bpdWarnings(methods)...)
@@ -188,7 +192,7 @@ func (t *Table) legend() string {
 
 // notes are the table's warnings, legend and notes, as they stand under every rendering.
 func (t *Table) notes() []string {
-	var out []string
+	out := slices.Clone(t.Alarms)
 	for _, w := range t.Warnings {
 		out = append(out, "NOT COMPARABLE: "+w)
 	}

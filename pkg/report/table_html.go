@@ -32,6 +32,9 @@ func (t *Table) HTML() string {
 		b.WriteString("</tbody></table></div>\n")
 	}
 	b.WriteString("<ul class=\"notes\">\n")
+	for _, a := range t.Alarms {
+		fmt.Fprintf(&b, "<li class=\"warning\"><strong>%s</strong></li>\n", html.EscapeString(a))
+	}
 	for _, w := range t.Warnings {
 		fmt.Fprintf(&b, "<li class=\"warning\"><strong>Not comparable:</strong> %s</li>\n", html.EscapeString(w))
 	}

@@ -21,6 +21,7 @@ func Verdict(methods []Method) []string {
 	if w := Warnings(methods); len(w) > 0 {
 		out = append(out, "Read with care, the rows are not strictly comparable: "+strings.Join(w, " "))
 	}
+	out = append(out, alarms(methods)...)
 	summaries := make(map[string]Summary, len(methods))
 	for _, g := range methods {
 		summaries[g.Label] = g.Summary()
@@ -228,7 +229,7 @@ func (v verdict) reference() []string {
 			word = "is not behind"
 		}
 		out = append(out, fmt.Sprintf("%s %s %s at the end: FID %s against %s, %s. %s",
-			other.Label, word, g.Label, fid(s.FID), fid(joint.FID), d.words("better", "worse", "", 1), copies(s, joint, g.Label)))
+			other.Label, word, g.Label, fid(s.FID), fid(joint.FID), d.words("better", "worse", "", 1), copies(other, g)))
 	}
 	if len(behind) > 0 {
 		out = append(out, "Behind "+g.Label+" at the end (p < 0.05 each): "+strings.Join(behind, ", ")+".")
@@ -239,26 +240,28 @@ func (v verdict) reference() []string {
 	return out
 }
 
-// copies says whether copying may be why a strategy reaches joint training.
-func copies(s, joint Summary, reference string) string {
-	if !s.MemorisedTrain.Known() && !s.MemorisedBuffer.Known() || !joint.MemorisedTrain.Known() {
+// copies says whether copying may be why a strategy reaches joint training, by the criterion that both were searched by.
+func copies(g, joint Method) string {
+	trainMetric, bufferMetric, criterion := copyMetrics([]Method{g, joint})
+	train, buffer, reference := g.finalShare(trainMetric), g.finalShare(bufferMetric), joint.finalShare(trainMetric)
+	if !train.Known() && !buffer.Known() || !reference.Known() {
 		return "Copies were not measured, so whether copying is why cannot be said."
 	}
-	share, text := s.MemorisedTrain, ""
-	if s.MemorisedTrain.Known() {
-		text = percent(s.MemorisedTrain) + " of its samples copy a training image"
+	share, text := train, ""
+	if train.Known() {
+		text = percent(train) + " of its samples copy a training image"
 	}
-	if b := s.MemorisedBuffer; b.Known() {
+	if buffer.Known() {
 		if text != "" {
 			text = " and " + text
 		}
-		text = percent(b) + " of its samples copy a buffer image" + strings.Replace(text, " of its samples", "", 1)
-		if !share.Known() || b.Mean > share.Mean { // the nearest images of a small buffer show copies best
-			share = b
+		text = percent(buffer) + " of its samples copy a buffer image" + strings.Replace(text, " of its samples", "", 1)
+		if !share.Known() || buffer.Mean > share.Mean { // the nearest images of a small buffer show copies best
+			share = buffer
 		}
 	}
-	text += fmt.Sprintf("; of %s's, %s copy a training image. ", reference, percent(joint.MemorisedTrain))
-	d := Compare(share, joint.MemorisedTrain)
+	text = fmt.Sprintf("By %s, %s; of %s's, %s copy a training image. ", criterion, text, joint.Label, percent(reference))
+	d := Compare(share, reference)
 	points := number(d.Value*100, 1)
 	// A difference below one sample in a hundred explains no FID, whatever the spread.
 	switch {

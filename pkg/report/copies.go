@@ -1,0 +1,162 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"palimpsest/pkg/results"
+)
+
+// Two ways tell a copy, and are never shown in one column. By ratio, an image is a copy if its nearest stored image is closer
+// than a share of the distance to the second nearest: the fewer images there are, the farther apart they lie and the more passes,
+// so that shares of buffers of different sizes do not compare. By the fixed yardstick it is one if that distance is below what
+// all but few real held-out images keep from the training set, in pixels or in features, whatever the set's size.
+var (
+	CopiesBufferPixels   = copiesMetric("buffer images, by pixels", false, func(c *results.Copies) *float64 { return rates(c.Buffer).Pixels })
+	CopiesBufferFeatures = copiesMetric("buffer images, by features", false, func(c *results.Copies) *float64 { return rates(c.Buffer).Features })
+	CopiesTrainPixels    = copiesMetric("training images, by pixels", false, func(c *results.Copies) *float64 { return rates(c.Train).Pixels })
+	CopiesTrainFeatures  = copiesMetric("training images, by features", false, func(c *results.Copies) *float64 { return rates(c.Train).Features })
+
+	realBufferPixels   = copiesMetric("buffer images, by pixels", true, func(c *results.Copies) *float64 { return rates(c.Buffer).RealPixels })
+	realBufferFeatures = copiesMetric("buffer images, by features", true, func(c *results.Copies) *float64 { return rates(c.Buffer).RealFeatures })
+	realTrainPixels    = copiesMetric("training images, by pixels", true, func(c *results.Copies) *float64 { return rates(c.Train).RealPixels })
+	realTrainFeatures  = copiesMetric("training images, by features", true, func(c *results.Copies) *float64 { return rates(c.Train).RealFeatures })
+)
+
+// copiesMetric is a share of samples, or of real images, that are copies by the fixed yardstick.
+func copiesMetric(of string, real bool, share func(*results.Copies) *float64) Metric {
+	name := "copies of " + of
+	if real {
+		name = "real images that are " + name
+	}
+	return Metric{Key: strings.NewReplacer(" ", "_", ",", "").Replace(name), Name: name, Unit: "%", Qualifies: true,
+		of: func(t *results.TaskMetrics) *float64 {
+			if t.Copies == nil {
+				return nil
+			}
+			return share(t.Copies)
+		}}
+}
+
+// rates are the given ones, or none.
+func rates(r *results.CopyRates) results.CopyRates {
+	if r == nil {
+		return results.CopyRates{}
+	}
+	return *r
+}
+
+// Copied is a share of final samples that copy, and beside it that of real held-out images by the same yardstick.
+type Copied struct{ Samples, Real Stat }
+
+// Yardstick holds the shares of copies by the fixed yardstick.
+type Yardstick struct{ BufferPixels, BufferFeatures, TrainPixels, TrainFeatures Copied }
+
+// yardstick computes the method's shares.
+func (g Method) yardstick() Yardstick {
+	of := func(samples, real Metric) Copied { return Copied{g.finalShare(samples), g.finalShare(real)} }
+	return Yardstick{of(CopiesBufferPixels, realBufferPixels), of(CopiesBufferFeatures, realBufferFeatures),
+		of(CopiesTrainPixels, realTrainPixels), of(CopiesTrainFeatures, realTrainFeatures)}
+}
+
+// finalShare is a metric after the last task, averaged over the tasks it was measured for: a buffer need not hold every task.
+func (g Method) finalShare(m Metric) Stat {
+	return g.Over(func(r *results.Run) float64 { return finalOfKnown(r, m) })
+}
+
+// byYardstick says whether all methods that were searched for copies by ratio were so by the fixed yardstick too, so that it
+// can stand for all of them.
+func byYardstick(methods []Method) bool {
+	any := false
+	for _, g := range methods {
+		for _, pair := range [][2]Metric{{MemorisedTrain, CopiesTrainPixels}, {MemorisedBuffer, CopiesBufferPixels}} {
+			ratio, fixed := g.finalShare(pair[0]), g.finalShare(pair[1])
+			if fixed.N < ratio.N {
+				return false
+			}
+			any = any || fixed.Known()
+		}
+	}
+	return any
+}
+
+// copyMetrics are the metrics of training and of buffer images by the criterion that all methods share: the fixed yardstick
+// in pixels, or else the ratio. name says which.
+func copyMetrics(methods []Method) (train, buffer Metric, name string) {
+	if byYardstick(methods) {
+		return CopiesTrainPixels, CopiesBufferPixels, "the fixed yardstick in pixels"
+	}
+	return MemorisedTrain, MemorisedBuffer, "the distance ratio"
+}
+
+// yardstickSection shows both measures of the fixed yardstick; false where no method has any.
+func yardstickSection(methods []Method, summaries []Summary) (Section, bool) {
+	s := Section{Title: "Copies by the fixed yardstick (in brackets: real held-out images by the same)"}
+	known := false
+	for _, c := range []struct {
+		head, long string
+		of         func(Yardstick) Copied
+	}{
+		{"of the buffer, by pixels", "Share of samples nearer in pixels to an image of the buffer than nearly all real held-out images are to the training set.", func(y Yardstick) Copied { return y.BufferPixels }},
+		{"of the buffer, by features", "The same by the classifier's features.", func(y Yardstick) Copied { return y.BufferFeatures }},
+		{"of training images, by pixels", "Share of samples nearer in pixels to a training image than nearly all real held-out images are.", func(y Yardstick) Copied { return y.TrainPixels }},
+		{"of training images, by features", "The same by the classifier's features.", func(y Yardstick) Copied { return y.TrainFeatures }},
+	} {
+		column := Column{Head: c.head, Unit: "%", Long: c.long}
+		for i := range methods {
+			v := c.of(summaries[i].Yardstick)
+			cell := Cell{v.Samples.Times(100).Format(1), v.Samples.Mean * 100}
+			if v.Samples.Known() {
+				known = true
+				cell.Text += " (" + number(v.Real.Mean*100, 1) + ")"
+			}
+			column.Cells = append(column.Cells, cell)
+		}
+		s.Columns = append(s.Columns, column)
+	}
+	return s, known
+}
+
+// copyNotes say how copies are told, by each way that a method was searched by.
+func copyNotes(methods []Method) []string {
+	p := methods[0].Runs[0].Protocol
+	out := []string{fmt.Sprintf("Copies qualify FID: by ratio, a sample copies an image if its distance to it is less than %s its distance to the second nearest; "+
+		"a small buffer can buy a good FID by copying. The fewer images there are, the more passes for a copy by ratio: shares of buffers of different sizes do not compare.", fraction(p.MemorisedRatio))}
+	var told []string
+	for _, g := range methods {
+		for _, r := range g.Runs {
+			c := r.Protocol.Copies
+			if c == nil {
+				continue
+			}
+			text := fmt.Sprintf("By the fixed yardstick a sample copies an image if it is no farther from it than %s grey levels rms a pixel", shortNumber(roundTo(c.PixelThreshold, 3)))
+			if c.FeatureThreshold != nil {
+				text += fmt.Sprintf(", or in features %s", shortNumber(roundTo(*c.FeatureThreshold, 3)))
+			}
+			text += fmt.Sprintf(": the %s quantile of the distances of %d real held-out images to %d training images, whatever the size of the set searched", shortNumber(c.Quantile), c.HeldOut, c.Train)
+			if c.Mirrored {
+				text += "; a mirrored copy is a copy"
+			}
+			told = append(told, text+".")
+		}
+	}
+	switch told = unique(told); {
+	case len(told) == 1:
+		out = append(out, told[0])
+	case len(told) > 1: // thresholds are of the images of a run
+		out = append(out, told[0]+fmt.Sprintf(" Of %d different ones; results hold those of each run.", len(told)))
+	}
+	return out
+}
+
+// unique keeps the first of equal texts.
+func unique(texts []string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, t := range texts {
+		if !seen[t] {
+			seen[t], out = true, append(out, t)
+		}
+	}
+	return out
+}
