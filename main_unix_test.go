@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -7,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,9 +42,6 @@ checkpoint_every: 0
 // shell runs this program by a shell's command line in which "$0" is the program, and returns it, started.
 func shell(t *testing.T, line string, args ...string) *exec.Cmd {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("no such signals and outputs on Windows")
-	}
 	cmd := exec.Command("sh", append([]string{"-c", line, os.Args[0]}, args...)...)
 	cmd.Env = append(os.Environ(), childEnv+"=1", compute.ConfigEnvVar+"=go") // which compiles nothing
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}                      // no terminal
@@ -209,6 +207,9 @@ func TestLostOutputIsAnError(t *testing.T) {
 		{`"$0" strategies >/dev/full; echo $? >&2`, 1, "error: standard output cannot be written to (no space left on device)\n"},
 		{`"$0" strategies >/dev/null; echo $? >&2`, 0, ""},
 	} {
+		if _, err := os.Stat("/dev/full"); err != nil && strings.Contains(tc.line, "/dev/full") {
+			continue // this system has no such thing
+		}
 		cmd := shell(t, tc.line)
 		var said bytes.Buffer
 		cmd.Stderr = &said
