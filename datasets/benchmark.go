@@ -75,9 +75,9 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 			what string
 		}{{&t.Train, train, "training"}, {&t.Val, val, "validation"}, {&t.Test, test, "test"}} {
 			*part.to = part.from.Select(part.from.IndicesOf(classes...))
-			if (*part.to).N == 0 && part.what != "validation" {
-				return nil, errors.Errorf("datasets.ClassIncremental: no %s images of classes %v in %s; leave them out of the order",
-					part.what, classes, d.Name)
+			if c, lacks := part.from.lacking(classes); lacks && (part.what != "validation" || part.from.N > 0) {
+				return nil, errors.Errorf("datasets.ClassIncremental: %s has no %s image of class %d (%s), which task %d (%s) brings; "+
+					"leave that class out: give the others as the order (class_order \"given\")", d.Name, part.what, c, d.Classes[c], t.ID, t.Name)
 			}
 		}
 		b.Tasks = append(b.Tasks, t)

@@ -40,8 +40,21 @@ func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, e
 		}
 		if train.H != b.H || train.W != b.W || train.C != b.C {
 			return nil, errors.Errorf("datasets.DomainIncremental: images of %s are %dx%dx%d after preparation, those of %s %dx%dx%d; "+
-				"need one size and number of channels (Prep sets the size)",
+				"need one size and number of channels (Prep sets both)",
 				d.Name, train.H, train.W, train.C, ds[0].Name, b.H, b.W, b.C)
+		}
+		own := make([]int, len(d.Classes))
+		for k := range own {
+			own[k] = k
+		}
+		for _, part := range []struct {
+			im   *Images
+			what string
+		}{{train, "training"}, {val, "validation"}, {test, "test"}} {
+			if c, lacks := part.im.lacking(own); lacks && (part.what != "validation" || val.N > 0) {
+				return nil, errors.Errorf("datasets.DomainIncremental: %s, task %d, has no %s image of class %d (%s); leave the set out, or the class out of the set",
+					d.Name, i, part.what, c, d.Classes[c])
+			}
 		}
 		offset := len(b.ClassNames)
 		switch {

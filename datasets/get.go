@@ -20,6 +20,8 @@ type GetOptions struct {
 	// CIFAR-10 also the archive cifar-10-binary.tar.gz or its folder). If it is set, no
 	// other source is tried.
 	From string
+	// StandIn allows the set that stands in for one that cannot be had: "mnist-10k" for "mnist".
+	StandIn bool
 	// Out receives progress and one line for each source tried; nil for silence.
 	Out io.Writer
 }
@@ -29,8 +31,8 @@ type GetOptions struct {
 // against its pinned SHA-256, which is the same for every source. The set is written to a
 // temporary folder and renamed, so it is there whole or not at all; two processes that
 // ask at once take turns. A set that is there and whole is left alone, a damaged one is
-// replaced. Where MNIST's addresses are out of reach, Get("mnist") brings "mnist-10k" and
-// says so. When ctx ends, Get stops and returns its error.
+// replaced. Where MNIST's addresses are out of reach, Get("mnist") fails and names "mnist-10k";
+// it brings that in its place, and says so, if GetOptions.StandIn allows. When ctx ends, Get stops and returns its error.
 func Get(ctx context.Context, name string, opt GetOptions) error {
 	s, err := find(name)
 	if err != nil {
@@ -93,6 +95,9 @@ func (s *spec) get(ctx context.Context, dir string, opt GetOptions) error {
 		v, findErr := find(s.variant)
 		if findErr != nil {
 			return findErr
+		}
+		if !opt.StandIn {
+			return errors.Errorf("%v; or take %s, %d + %d images with a split of its own: go run . data get %s", err, v.name, v.train, v.test, v.name)
 		}
 		fmt.Fprintf(opt.Out, "%s: the official set is out of reach; bringing %s instead: %s\n", s.name, v.name, v.source)
 		if vErr := v.get(ctx, dir, opt); vErr != nil {

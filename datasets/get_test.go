@@ -319,8 +319,15 @@ func TestGetBringsTheVariant(t *testing.T) {
 	if _, err := Load("mnist"); err == nil || !strings.Contains(err.Error(), "go run . data get mnist") {
 		t.Errorf("loading a set that is not there gives %v", err)
 	}
+	// What was asked for cannot be had, so that Get fails; it names what can.
+	if err := Get(context.Background(), "mnist", GetOptions{}); err == nil || strings.Contains(err.Error(), "\n") || !strings.HasSuffix(err.Error(), "go run . data get mnist-10k") {
+		t.Errorf("the official set out of reach gives %v; want one line with the command that brings the stand-in", err)
+	}
+	if infos, err := List(); err != nil || infos[1].OnDisk() {
+		t.Errorf("the stand-in came unasked: %+v (%v)", infos, err)
+	}
 	var out bytes.Buffer
-	if err := Get(context.Background(), "mnist", GetOptions{Out: &out}); err != nil {
+	if err := Get(context.Background(), "mnist", GetOptions{Out: &out, StandIn: true}); err != nil {
 		t.Fatal(err)
 	}
 	if line := lineWith(out.String(), "bringing mnist-10k instead"); !strings.Contains(line, "a small one") {

@@ -1,6 +1,8 @@
 package datasets
 
 import (
+	"slices"
+
 	"github.com/pkg/errors"
 )
 
@@ -68,6 +70,16 @@ func (im *Images) IndicesOf(classes ...int) []int {
 		}
 	}
 	return idx
+}
+
+// lacking returns the first of classes of which there is no image.
+func (im *Images) lacking(classes []int) (class int, lacks bool) {
+	n := im.CountPerClass(256)
+	i := slices.IndexFunc(classes, func(c int) bool { return n[c] == 0 })
+	if i < 0 {
+		return 0, false
+	}
+	return classes[i], true
 }
 
 // CountPerClass returns the number of images of each class 0 .. classes-1. Labels beyond

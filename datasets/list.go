@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/pkg/errors"
 )
 
 // Info describes a set without loading it.
@@ -39,7 +41,7 @@ func List() ([]Info, error) {
 			info.Sources = append(info.Sources, s.pkg.label)
 		}
 		if s.variant != "" {
-			info.Sources = append(info.Sources, s.variant+" in its place")
+			info.Sources = append(info.Sources, s.variant+" in its place, where that is allowed")
 		}
 		folder := filepath.Join(dir, s.name)
 		switch {
@@ -51,6 +53,40 @@ func List() ([]Info, error) {
 		infos = append(infos, info)
 	}
 	return infos, nil
+}
+
+// PreparedShape is the height, width and number of channels of the images of the named sets once they are prepared by p. It
+// knows them from the catalogue and loads nothing. It returns an error if there is no such set, if p cannot prepare its
+// images, or if two sets' images differ.
+func PreparedShape(p Prep, names ...string) (h, w, c int, err error) {
+	for i, name := range names {
+		s, err := find(name)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		height, width, channels, err := p.Shape(s.h, s.w, s.c)
+		switch {
+		case err != nil:
+			return 0, 0, 0, errors.WithMessage(err, name)
+		case i == 0:
+			h, w, c = height, width, channels
+		case channels != c:
+			return 0, 0, 0, errors.Errorf("images of %s are %s, those of %s %s; set benchmark.prep.channels to 1, which makes all grey, or to 3, which makes all coloured",
+				names[0], colour(c), name, colour(channels))
+		case height != h || width != w:
+			return 0, 0, 0, errors.Errorf("images of %s are %d×%d, those of %s %d×%d; set benchmark.prep.method to \"pad\" or \"area\", which gives all one size",
+				names[0], h, w, name, height, width)
+		}
+	}
+	return h, w, c, nil
+}
+
+// colour says what images of so many channels are.
+func colour(channels int) string {
+	if channels == 1 {
+		return "grey"
+	}
+	return "in colour"
 }
 
 // allThere says whether all files of the set are in a folder.

@@ -21,6 +21,13 @@ type Prep struct {
 	// images become Size+2·Border pixels high and wide. It makes a known, constant part of
 	// an image; CropRows takes it off samples again.
 	Border int `json:"border,omitempty" yaml:"border"`
+	// Channels is 1 for grey images, 3 for images in colour; 0 leaves a set's images as they are. It is done before all
+	// else. A grey image becomes three equal channels; of one in colour the luma of ITU-R BT.601 is taken,
+	//
+	//	Y = 0.299·R + 0.587·G + 0.114·B,
+	//
+	// rounded half up to 8 bits, so that a grey image turned into colour comes back as it was.
+	Channels int `json:"channels,omitempty" yaml:"channels"`
 }
 
 // maxSide is the largest side of prepared images, in pixels.
@@ -48,6 +55,11 @@ func (p Prep) Validate() error {
 	if q.Size < 1 || q.Size > maxSide {
 		return errors.Errorf("datasets.Prep: size %d; need 1 to %d pixels (0 for 32)", p.Size, maxSide)
 	}
+	switch q.Channels {
+	case 0, 1, 3:
+	default:
+		return errors.Errorf("datasets.Prep: %d channels; need 1 (grey), 3 (colour) or 0 (as the images are)", q.Channels)
+	}
 	inside := q.Size
 	if q.Method == "none" {
 		inside = 1 // at least; Apply will see
@@ -58,33 +70,77 @@ func (p Prep) Validate() error {
 	return nil
 }
 
-// Apply returns the images at the prepared size: new pixels and the same labels, or im
-// itself if nothing changes, so treat the result as read-only. The channels stay. It returns
-// an error for settings out of range and for padding to less than the images have.
-func (p Prep) Apply(im *Images) (*Images, error) {
+// Shape is the height, width and number of channels that images of h×w pixels with c channels have once they are
+// prepared. It returns the errors of [Prep.Apply], for images that need not be there.
+func (p Prep) Shape(h, w, c int) (height, width, channels int, err error) {
 	if err := p.Validate(); err != nil {
-		return nil, err
+		return 0, 0, 0, err
 	}
+	p = p.normal()
+	switch {
+	case p.Channels == 0 || p.Channels == c:
+	case c != 1 && c != 3:
+		return 0, 0, 0, errors.Errorf("datasets.Prep: cannot make %d channels of %d; need images with 1 or 3", p.Channels, c)
+	default:
+		c = p.Channels
+	}
+	if p.Method != "none" {
+		if p.Method == "pad" && (h > p.Size || w > p.Size) {
+			return 0, 0, 0, errors.Errorf("datasets.Prep: cannot pad %dx%d images to %dx%d; take a larger size or the method \"area\"",
+				h, w, p.Size, p.Size)
+		}
+		h, w = p.Size, p.Size
+	}
+	h, w = h+2*p.Border, w+2*p.Border
+	if max(h, w) > maxSide { // images left at their own size
+		return 0, 0, 0, errors.Errorf("datasets.Prep: a border of %d around %dx%d pixels; images have at most %d pixels a side",
+			p.Border, h-2*p.Border, w-2*p.Border, maxSide)
+	}
+	return h, w, c, nil
+}
+
+// Apply returns the images at the prepared size: new pixels and the same labels, or im
+// itself if nothing changes, so treat the result as read-only. It returns an error for
+// settings out of range and for padding to less than the images have.
+func (p Prep) Apply(im *Images) (*Images, error) {
 	if err := im.Validate(); err != nil {
 		return nil, err
 	}
-	p = p.normal()
-	out, err := p.resize(im)
-	if err != nil || p.Border == 0 {
-		return out, err
+	h, w, c, err := p.Shape(im.H, im.W, im.C)
+	if err != nil {
+		return nil, err
 	}
-	h, w := out.H+2*p.Border, out.W+2*p.Border
-	if max(h, w) > maxSide { // images left at their own size
-		return nil, errors.Errorf("datasets.Prep: a border of %d around %dx%d pixels; images have at most %d pixels a side",
-			p.Border, out.H, out.W, maxSide)
+	p = p.normal()
+	out := p.resize(recolour(im, c))
+	if p.Border == 0 {
+		return out, nil
 	}
 	return centre(out, h, w), nil
 }
 
+// recolour returns the images with one or three channels, see [Prep.Channels], or im itself if they have them.
+func recolour(im *Images, channels int) *Images {
+	if channels == im.C {
+		return im
+	}
+	out := &Images{N: im.N, H: im.H, W: im.W, C: channels, Labels: im.Labels, Pixels: make([]uint8, 0, im.N*im.H*im.W*channels)}
+	if channels == 3 {
+		for _, v := range im.Pixels {
+			out.Pixels = append(out.Pixels, v, v, v)
+		}
+		return out
+	}
+	for i := 0; i < len(im.Pixels); i += 3 {
+		r, g, b := int(im.Pixels[i]), int(im.Pixels[i+1]), int(im.Pixels[i+2])
+		out.Pixels = append(out.Pixels, uint8((299*r+587*g+114*b+500)/1000))
+	}
+	return out
+}
+
 // resize returns the images at p's size without its border, or im itself if that is theirs.
-func (p Prep) resize(im *Images) (*Images, error) {
+func (p Prep) resize(im *Images) *Images {
 	if p.Method == "none" || (im.H == p.Size && im.W == p.Size) {
-		return im, nil
+		return im
 	}
 	if p.Method == "area" {
 		out := &Images{N: im.N, H: p.Size, W: p.Size, C: im.C, Labels: im.Labels,
@@ -93,13 +149,9 @@ func (p Prep) resize(im *Images) (*Images, error) {
 		for i := range im.N {
 			areaResize(out.Image(i), im.Image(i), im.H, im.W, im.C, rows, cols)
 		}
-		return out, nil
+		return out
 	}
-	if im.H > p.Size || im.W > p.Size {
-		return nil, errors.Errorf("datasets.Prep: cannot pad %dx%d images to %dx%d; take a larger size or the method \"area\"",
-			im.H, im.W, p.Size, p.Size)
-	}
-	return centre(im, p.Size, p.Size), nil
+	return centre(im, p.Size, p.Size)
 }
 
 // centre puts the images in the middle of black ones of h by w pixels, which are no smaller.
