@@ -335,6 +335,10 @@ func (c Config) Validate() error {
 	if err := b.Prep.Validate(); err != nil {
 		return errors.WithMessage(err, "benchmark.prep")
 	}
+	h, w, channels, err := datasets.PreparedShape(b.Prep, b.Datasets...)
+	if err != nil {
+		return errors.WithMessage(err, "benchmark.datasets")
+	}
 	if err := c.Network.validate(); err != nil {
 		return err
 	}
@@ -369,6 +373,14 @@ func (c Config) Validate() error {
 	for _, name := range c.BPD.Outside {
 		if known := datasets.Names(); !slices.Contains(known, name) {
 			return errors.Errorf("bpd.outside: no set is named %q%s; known are %v", name, cl.DidYouMean(name, known), known)
+		}
+		oh, ow, oc, err := datasets.PreparedShape(b.Prep, name)
+		if err != nil {
+			return errors.WithMessage(err, "bpd.outside")
+		}
+		if oh != h || ow != w || oc != channels {
+			return errors.Errorf("bpd.outside: images of %s are %d×%d×%d once prepared, the network's %d×%d×%d; set benchmark.prep.method to \"pad\" or \"area\", "+
+				"and benchmark.prep.channels to %d", name, oh, ow, oc, h, w, channels, channels)
 		}
 	}
 	strategy, err := cl.New(c.Strategy)

@@ -117,7 +117,7 @@ func (c Config) classifier(side int) (name string, prep datasets.Prep) {
 	prep = c.Benchmark.Prep
 	prep.Border = 0
 	if prep.Method == "none" {
-		prep = datasets.Prep{Method: "pad", Size: side} // images left as they are have been padded to their own size
+		prep = datasets.Prep{Method: "pad", Size: side, Channels: prep.Channels} // images left as they are have been padded to their own size
 	}
 	return strings.Join(c.Benchmark.Datasets, "+"), prep
 }

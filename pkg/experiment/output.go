@@ -73,6 +73,9 @@ func (r *run) benchmark() results.Benchmark {
 	if b.Prep.Border > 0 {
 		out.Prep += fmt.Sprintf(" border %d", b.Prep.Border)
 	}
+	if n := b.Prep.Channels; n > 0 {
+		out.Prep += fmt.Sprintf(" channels %d", n)
+	}
 	for _, t := range b.Tasks {
 		test := r.config.Evaluate.Images(t)
 		out.Tasks = append(out.Tasks, results.Task{Name: t.Name, Classes: t.Classes, Train: t.Train.N, Test: test.N})

@@ -95,14 +95,6 @@ func setInfo(name string) (datasets.Info, error) {
 
 // networkKind tells networks of different cost apart: equal kinds run a row equally fast on one machine.
 func (c Config) networkKind() (string, error) {
-	set, err := setInfo(c.Benchmark.Datasets[0])
-	if err != nil {
-		return "", err
-	}
-	p := c.Benchmark.Prep
-	size := fmt.Sprint(p.Size)
-	if p.Method == "none" {
-		size = fmt.Sprintf("%d×%d", set.H, set.W)
-	}
-	return fmt.Sprintf("%+v of %s+%d pixels, %d channels", c.Network, size, p.Border, set.C), nil
+	h, w, channels, err := datasets.PreparedShape(c.Benchmark.Prep, c.Benchmark.Datasets[0])
+	return fmt.Sprintf("%+v of %d×%d pixels, %d channels", c.Network, h, w, channels), err
 }

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"math"
 
 	"palimpsest/datasets"
@@ -48,6 +49,33 @@ type taskReference struct {
 	clipped  float64     // share of pixel values at an end of their range
 }
 
+// shapeWords says what images of a shape are; a height of 0 stands for any.
+func shapeWords(h, w, c int) string {
+	colour := fmt.Sprintf("%d-channel", c)
+	switch c {
+	case 1:
+		colour = "grey"
+	case 3:
+		colour = "colour"
+	}
+	if h == 0 {
+		return colour + " images of any size"
+	}
+	return fmt.Sprintf("%s images of %d×%d", colour, h, w)
+}
+
+// shapeAdvice says how images come to what an extractor takes.
+func shapeAdvice(h, c, has int) string {
+	advice := ""
+	if c != has && (c == 1 || c == 3) {
+		advice += fmt.Sprintf("; prepare them with %d channels (benchmark.prep.channels)", c)
+	}
+	if h != 0 {
+		advice += fmt.Sprintf("; prepare them at size %d (benchmark.prep.size)", h)
+	}
+	return advice + "; or take an extractor made for such images"
+}
+
 // NewEvaluator prepares the evaluation of tasks with the given extractor. It returns an error if
 // the test images are not of the size the extractor takes, if there are none, or if a task has a
 // class that the labeller does not know or of which there are none.
@@ -70,8 +98,8 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
 		}
 		if h, w, c := extractor.ImageShape(); c != task.Test.C || (h != 0 && (h != task.Test.H || w != task.Test.W)) {
-			return nil, errors.Errorf("metrics.NewEvaluator: test images of task %d are %d×%d×%d but %s takes %d×%d×%d; "+
-				"take the extractor made for this preparation", j, task.Test.H, task.Test.W, task.Test.C, extractor.Name(), h, w, c)
+			return nil, errors.Errorf("metrics.NewEvaluator: test images of task %d are %s but %s takes %s", j,
+				shapeWords(task.Test.H, task.Test.W, task.Test.C), extractor.Name(), shapeWords(h, w, c)+shapeAdvice(h, c, task.Test.C))
 		}
 		if e.size == 0 {
 			e.size = task.Test.ImageSize()

@@ -43,11 +43,15 @@ func JoinDatasets(sets ...*datasets.Dataset) (*datasets.Dataset, error) {
 	return out, err
 }
 
-// LoadJoined loads the sets whose names are joined by + in name, each as datasets.Load does, and
-// joins them; a single name is that set alone.
-func LoadJoined(name string) (*datasets.Dataset, error) {
+// LoadJoined loads the sets whose names are joined by + in name, each as datasets.Load does, prepares their images by prep,
+// since sets differ in size and colour, and joins them; a single name is that set alone, as it is.
+func LoadJoined(name string, prep datasets.Prep) (*datasets.Dataset, error) {
 	var sets []*datasets.Dataset
-	for _, part := range strings.Split(name, "+") {
+	parts := strings.Split(name, "+")
+	if _, _, _, err := datasets.PreparedShape(prep, parts...); err != nil {
+		return nil, err
+	}
+	for _, part := range parts {
 		d, err := datasets.Load(part)
 		if err != nil {
 			return nil, err
@@ -56,6 +60,16 @@ func LoadJoined(name string) (*datasets.Dataset, error) {
 	}
 	if len(sets) == 1 {
 		return sets[0], nil
+	}
+	for i, d := range sets {
+		prepared := *d
+		for _, split := range []**datasets.Images{&prepared.Train, &prepared.Test} {
+			var err error
+			if *split, err = prep.Apply(*split); err != nil {
+				return nil, err
+			}
+		}
+		sets[i] = &prepared
 	}
 	return JoinDatasets(sets...)
 }

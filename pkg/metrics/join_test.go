@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"palimpsest/datasets"
@@ -24,7 +25,7 @@ func TestJoinDatasets(t *testing.T) {
 	if a.Train.Labels[1] != 1 || b.Train.Labels[1] != 1 {
 		t.Error("joining changed the sets' own labels")
 	}
-	if name := weightsName(got.Name, canonicalPrep(datasets.Prep{})); name != "clothes+digits-pad32" {
+	if name := weightsName(got.Name, canonicalPrep(got.Name, datasets.Prep{})); name != "clothes+digits-pad32" {
 		t.Errorf("weights of parts of sets are called %s", name)
 	}
 	if _, err := JoinDatasets(a, set("tall", 2, "x")); err == nil {
@@ -36,15 +37,19 @@ func TestJoinDatasets(t *testing.T) {
 }
 
 func TestLoadJoined(t *testing.T) {
-	one, err := LoadJoined("fashion-mnist-sample")
+	one, err := LoadJoined("fashion-mnist-sample", datasets.Prep{})
 	if err != nil || one.Name != "fashion-mnist-sample" || len(one.Classes) != 10 {
 		t.Fatalf("one set: %v, error %v", one, err)
 	}
-	two, err := LoadJoined("fashion-mnist-sample+fashion-mnist-sample")
-	if err != nil || len(two.Classes) != 20 || two.Train.N != 2*one.Train.N || two.Train.Labels[one.Train.N] != one.Train.Labels[0]+10 {
+	two, err := LoadJoined("fashion-mnist-sample+fashion-mnist-sample", datasets.Prep{Size: 16, Method: "area"})
+	if err != nil || len(two.Classes) != 20 || two.Train.N != 2*one.Train.N || two.Train.H != 16 || two.Train.Labels[one.Train.N] != one.Train.Labels[0]+10 {
 		t.Errorf("two sets: error %v", err)
 	}
-	if _, err := LoadJoined("fashion-mnist-sample+nothing"); err == nil {
+	if _, err := LoadJoined("fashion-mnist-sample+nothing", datasets.Prep{}); err == nil {
 		t.Error("a set that is not there gave no error")
+	}
+	// Grey and colour do not join, which is known before either is loaded.
+	if _, err := LoadJoined("fashion-mnist-sample+cifar-10", datasets.Prep{}); err == nil || !strings.Contains(err.Error(), "channels") {
+		t.Errorf("grey and colour: %v", err)
 	}
 }

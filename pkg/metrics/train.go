@@ -71,7 +71,12 @@ func TrainClassifier(ctx context.Context, backend compute.Backend, data *dataset
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	prep = canonicalPrep(prep)
+	prep = canonicalPrep(data.Name, prep)
+	if prep.Method != "none" { // else the images say
+		if err := checkSide(prep.Size); err != nil {
+			return nil, err
+		}
+	}
 	rest, held, err := datasets.HoldOut(data.Train.Labels, cfg.ValFraction, cfg.Seed)
 	if err != nil {
 		return nil, err
@@ -87,9 +92,11 @@ func TrainClassifier(ctx context.Context, backend compute.Backend, data *dataset
 		return nil, errors.Errorf("metrics.TrainClassifier: %d training images for batches of %d and %d to watch it by; "+
 			"need a whole batch and at least 1", train.N, cfg.BatchSize, val.N)
 	}
-	if train.H%16 != 0 || train.H != train.W {
-		return nil, errors.Errorf("metrics.TrainClassifier: images are %d×%d; need squares of a multiple of 16: "+
-			"prepare them with Size 16 or 32", train.H, train.W)
+	if train.H != train.W {
+		return nil, errors.Errorf("metrics.TrainClassifier: images are %d×%d; need squares: prepare them by the method \"pad\" or \"area\"", train.H, train.W)
+	}
+	if err := checkSide(train.H); err != nil {
+		return nil, err
 	}
 	info := ClassifierInfo{Dataset: data.Name, DataSHA256: data.Hash, Prep: prep, Size: train.H, Channels: train.C,
 		Classes: data.Classes, FeatureDim: FeatureDim, Config: cfg, TrainN: train.N, ValN: val.N, TestN: test.N,

@@ -61,19 +61,40 @@ func LoadClassifier(backend compute.Backend, dataset string, prep datasets.Prep)
 	if err != nil {
 		return nil, err
 	}
-	return ReadClassifier(backend, weights, weightsName(dataset, canonicalPrep(prep)))
+	return ReadClassifier(backend, weights, weightsName(dataset, canonicalPrep(dataset, prep)))
 }
 
 // HasClassifier returns the error that [LoadClassifier] would for a pair that is not shipped, and nil for one that is.
 func HasClassifier(dataset string, prep datasets.Prep) error {
-	prep = canonicalPrep(prep)
+	prep = canonicalPrep(dataset, prep)
+	if err := checkSide(prep.Size); err != nil {
+		return err
+	}
 	name := weightsName(dataset, prep)
 	if slices.Contains(Shipped(), name) {
 		return nil
 	}
-	return errors.Errorf("metrics.LoadClassifier: no weights for %s; shipped are %s; train others with: "+
-		"go run . data train-classifier %s --size %d --method %s", name, strings.Join(Shipped(), ", "),
-		wholeSets(dataset), prep.Size, prep.Method)
+	channels := ""
+	if prep.Channels != 0 {
+		channels = fmt.Sprintf(" --channels %d", prep.Channels)
+	}
+	return errors.Errorf("metrics: no classifier for %s; there are %s; train it with: "+
+		"go run . data train-classifier %s --size %d --method %s%s", name, strings.Join(Shipped(), ", "),
+		wholeSets(dataset), prep.Size, prep.Method, channels)
+}
+
+// sideUnit is what the side of a classifier's images is a multiple of, in pixels: it halves them four times.
+const sideUnit = 16
+
+// checkSide returns an error for images that no classifier takes.
+func checkSide(side int) error {
+	if side >= sideUnit && side%sideUnit == 0 {
+		return nil
+	}
+	below := max(sideUnit, side/sideUnit*sideUnit)
+	return errors.Errorf("metrics: images of %d×%d, of which there is no classifier: their side must be a multiple of %d; prepare them at size %d or %d "+
+		"(benchmark.prep.size, method \"pad\" or \"area\"), or name the file of an Inception network as evaluate.extractor",
+		side, side, sideUnit, below, below+sideUnit)
 }
 
 // ReadClassifier reads NAME.safetensors and NAME.json, as [Classifier.Save] wrote them, from a
@@ -176,9 +197,9 @@ func decodeWeights(content []byte, dims map[string][]int) (map[string]*tensors.T
 	return values, nil
 }
 
-// canonicalPrep fills in the defaults, so that one preparation has one name. Flips are no matter
-// of evaluation.
-func canonicalPrep(p datasets.Prep) datasets.Prep {
+// canonicalPrep fills in the defaults, so that one preparation of a dataset has one name. Flips are no matter of evaluation,
+// and so is a number of channels that the dataset has anyway.
+func canonicalPrep(dataset string, p datasets.Prep) datasets.Prep {
 	if p.Size == 0 {
 		p.Size = 32
 	}
@@ -186,21 +207,34 @@ func canonicalPrep(p datasets.Prep) datasets.Prep {
 		p.Method = "pad"
 	}
 	p.Flip = false
+	if _, _, c, err := datasets.PreparedShape(datasets.Prep{Method: "none"}, wholeParts(dataset)...); err == nil && c == p.Channels {
+		p.Channels = 0
+	}
 	return p
 }
 
-// weightsName names a classifier by its data: "fashion-mnist-pad32".
+// weightsName names a classifier by its data: "fashion-mnist-pad32", "cifar-10-area16-grey".
 func weightsName(dataset string, p datasets.Prep) string {
-	return fmt.Sprintf("%s-%s%d", wholeSets(dataset), p.Method, p.Size)
+	name := fmt.Sprintf("%s-%s%d", wholeSets(dataset), p.Method, p.Size)
+	switch p.Channels {
+	case 0:
+		return name
+	case 1:
+		return name + "-grey"
+	}
+	return name + "-colour"
 }
 
 // wholeSets names the sets of which the given ones, joined by +, are parts.
-func wholeSets(dataset string) string {
+func wholeSets(dataset string) string { return strings.Join(wholeParts(dataset), "+") }
+
+// wholeParts are the sets that wholeSets joins.
+func wholeParts(dataset string) []string {
 	parts := strings.Split(dataset, "+")
 	for i, p := range parts {
 		parts[i] = strings.TrimSuffix(strings.TrimSuffix(p, "-sample"), "-10k")
 	}
-	return strings.Join(parts, "+")
+	return parts
 }
 
 func sha256Hex(b []byte) string {
