@@ -528,7 +528,8 @@ func sampleCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "sample DIR", Short: "Draw images from the network of a run", Args: cobra.ExactArgs(1),
 		Long: "Sample draws images of the classes asked for. Where a run's network depends on the task at sampling (`strategies` says\n" +
-			"of which), each class is drawn with the weights of its task; a class of several tasks can then not be named by itself.",
+			"of which), each class is drawn with the weights of its task; a class of several tasks can then not be named by itself.\n" +
+			"A class that the run has not learned yet is drawn as well, and a line on standard error says so.",
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			trained, err := openTrained(cmd, args[0])
@@ -536,7 +537,11 @@ func sampleCommand() *cobra.Command {
 				return err
 			}
 			defer trained.Close()
-			return trained.DrawGrid(cmd.Context(), output, classes, count, sampler, guidance)
+			note, err := trained.DrawGrid(cmd.Context(), output, classes, count, sampler, guidance)
+			if note != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
+			}
+			return err
 		},
 	}
 	c.Flags().IntSliceVar(&classes, "classes", nil, "classes to draw, a row each; default: all")

@@ -2,21 +2,31 @@ package experiment
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/report"
 )
 
-// Draw samples count images of each class and returns them flat, [len(classes)·count, H, W, C] in [-1, 1], class by
-// class. Without classes it draws all of the benchmark's, task by task. An unconditional network is drawn from once a class
-// asked for. Where the network depends on the task at sampling ([cl.Switcher]) the class says which task is meant; it is
-// an error to name one that is in several tasks.
-func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) ([]float32, error) {
+// Drawn is what [Trained.Draw] draws.
+type Drawn struct {
+	Images []float32 // [images, H, W, C] in [-1, 1], class by class
+	Labels []int     // the class asked for of each
+	Note   string    // what to know of them, such as that a class has not been learned yet; "": nothing
+}
+
+// Draw samples count images of each class, class by class. Without classes it draws all of the benchmark's, task by task. An
+// unconditional network is drawn from once a class asked for. A class that the network has not learned at its checkpoint is
+// drawn as well, which shows what the network makes of it, and the note says so. Where the network depends on the task at
+// sampling ([cl.Switcher]) the class says which task is meant; it is an error to name one that is in several tasks.
+func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (*Drawn, error) {
 	if count < 1 || count > mostRows {
 		return nil, errors.Errorf("%d images of each class; need 1 to %d", count, mostRows)
 	}
@@ -47,24 +57,74 @@ func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler di
 			}
 		}
 	}
-	b := t.Benchmark
-	if !t.loop.Switches() {
-		return diffusion.Sample(ctx, t.Network.Process, t.Denoiser(guidance), b.C, b.H*b.W*b.C, labels, sampler, min(100, len(labels)), nil)
+	b, drawn := t.Benchmark, &Drawn{Note: t.note(labels, len(classes) > 0)}
+	for _, y := range labels {
+		drawn.Labels = append(drawn.Labels, int(y))
 	}
-	var all []float32
+	if !t.loop.Switches() {
+		var err error
+		drawn.Images, err = diffusion.Sample(ctx, t.Network.Process, t.Denoiser(guidance), b.C, b.H*b.W*b.C, labels, sampler, min(100, len(labels)), nil)
+		return drawn, err
+	}
 	for from := 0; from < len(labels); from += count {
 		err := t.AtTask(of[from], func() error {
 			seeded := sampler
 			seeded.Seed += uint64(from) // rows of one class after another, each from noise of its own
 			images, err := diffusion.Sample(ctx, t.Network.Process, t.Denoiser(guidance), b.C, b.H*b.W*b.C, labels[from:from+count], seeded, min(100, count), nil)
-			all = append(all, images...)
+			drawn.Images = append(drawn.Images, images...)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	return all, nil
+	return drawn, nil
+}
+
+// Learned are the classes that the network has trained on so far, in the order of their tasks. Of the task at hand one step
+// is enough.
+func (t *Trained) Learned() []int {
+	p, tasks := t.Position, 0
+	switch {
+	case p.Total == 0:
+	case t.loop.Strategy.Info().Stream == cl.AllTasks:
+		tasks = len(t.Benchmark.Tasks)
+	case p.Step > 0:
+		tasks = min(p.Phase+1, len(t.Benchmark.Tasks))
+	default:
+		tasks = p.Phase
+	}
+	var learned []int
+	for _, task := range t.Benchmark.Tasks[:tasks] {
+		for _, c := range task.Classes {
+			if !slices.Contains(learned, c) { // domains may share labels
+				learned = append(learned, c)
+			}
+		}
+	}
+	return learned
+}
+
+// note is what to know of samples of the given labels; named says that the user asked for these.
+func (t *Trained) note(labels []int32, named bool) string {
+	if !t.Config.Network.Conditional {
+		if named {
+			return "the network is unconditional: the images are of no class in particular"
+		}
+		return ""
+	}
+	learned := t.Learned()
+	var unlearned []string
+	for i, y := range labels {
+		if !slices.Contains(learned, int(y)) && !slices.Contains(labels[:i], y) {
+			unlearned = append(unlearned, fmt.Sprintf("%d (%s)", y, t.Benchmark.ClassNames[y]))
+		}
+	}
+	if len(unlearned) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("not learned: class %s; at step %d of %d the network has learned the classes %v, and what it draws for another shows nothing of that class",
+		strings.Join(unlearned, ", "), t.Position.Total, t.loop.TotalSteps(), learned)
 }
 
 // taskOf is the task that a class belongs to; of several it is the first, unless the network depends on which.
@@ -85,20 +145,20 @@ func (t *Trained) taskOf(class int) (int, error) {
 	return task, nil
 }
 
-// DrawGrid is [Trained.Draw] written to path as a PNG, a row a class.
-func (t *Trained) DrawGrid(ctx context.Context, path string, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) error {
-	images, err := t.Draw(ctx, classes, count, sampler, guidance)
+// DrawGrid is [Trained.Draw] written to path as a PNG, a row a class. It returns the note.
+func (t *Trained) DrawGrid(ctx context.Context, path string, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (note string, err error) {
+	drawn, err := t.Draw(ctx, classes, count, sampler, guidance)
 	if err != nil {
-		return err
+		return "", err
 	}
 	b := t.Benchmark
-	sheet, err := report.Grid(images, len(images)/(count*b.H*b.W*b.C), count, b.H, b.W, b.C, 2)
+	sheet, err := report.Grid(drawn.Images, len(drawn.Labels)/count, count, b.H, b.W, b.C, 2)
 	if err != nil {
-		return err
+		return "", err
 	}
 	picture, err := report.PNG(sheet)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return atomicfile.Write(path, picture)
+	return drawn.Note, atomicfile.Write(path, picture)
 }

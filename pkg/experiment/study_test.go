@@ -95,8 +95,25 @@ func TestTrained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 2 * 3 * 16 * 16; len(a) != want {
-		t.Errorf("%d values for six images of 16×16, want %d", len(a), want)
+	if want := 2 * 3 * 16 * 16; len(a.Images) != want || !slices.Equal(a.Labels, []int{9, 9, 9, 7, 7, 7}) || a.Note != "" {
+		t.Errorf("%d values for six images of 16×16, want %d; labels %v, note %q", len(a.Images), want, a.Labels, a.Note)
+	}
+	// A class that the run has no task for is drawn, and said to be none of its own.
+	if never, err := trained.Draw(t.Context(), []int{9, 2}, 1, sampler, 0); err != nil || !strings.Contains(never.Note, "not learned: class 2 (Pullover); at step 12 of 12 the network has learned the classes") {
+		t.Errorf("a class that was never learned: %+v (%v)", never, err)
+	}
+	// So is one whose task is still to come.
+	early := *trained
+	early.Position = cl.Position{Phase: 0, Step: 3, Total: 3}
+	first := trained.Benchmark.Tasks[0].Classes
+	if learned := early.Learned(); !slices.Equal(learned, first) {
+		t.Errorf("in the first task %v are learned, want %v", learned, first)
+	}
+	for position, want := range map[cl.Position]int{{}: 0, {Phase: 1, Total: 24}: 1, {Phase: 1, Step: 1, Total: 25}: 2, {Phase: 2, Total: 48}: 2} {
+		early.Position = position
+		if learned := early.Learned(); len(learned) != want*len(first) {
+			t.Errorf("at %+v %v are learned; want those of %d tasks", position, learned, want)
+		}
 	}
 	for _, bad := range []func() error{
 		func() error { _, err := trained.Draw(t.Context(), []int{10}, 1, sampler, 0); return err },
@@ -119,7 +136,7 @@ func TestTrained(t *testing.T) {
 	if byODE[0].ODEImages != 1 || !(byODE[0].ODEBPD > 0) {
 		t.Errorf("the likelihood by the ODE is %+v", byODE[0])
 	}
-	if again, err := trained.Draw(t.Context(), []int{9, 7}, 3, sampler, 0); err != nil || !slices.Equal(again, a) {
+	if again, err := trained.Draw(t.Context(), []int{9, 7}, 3, sampler, 0); err != nil || !slices.Equal(again.Images, a.Images) {
 		t.Errorf("after the ODE the network draws other images, or none (%v)", err)
 	}
 	estimate, err := trained.BPD(t.Context(), "", BPDOptions{Images: 6, Batch: 64, Terms: 25})
