@@ -3,6 +3,7 @@ package experiment
 import (
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
@@ -112,52 +113,48 @@ func (r *run) rehearse() error {
 // many images must be seen, would take minutes.
 const quickFeatures = 256
 
-// rehearse evaluates, once, reference images in the place of samples. No more than the metrics ask for are taken of a task:
-// what they need, they need the least of.
+// rehearse sees whether every task has the images that the metrics ask for, and evaluates, once, reference images of the
+// first in the place of samples: one batch for the extractor, which the pure-Go backend takes seconds for. No more than the
+// metrics ask for are taken: what they need, they need the least of.
 func (m *measurer) rehearse() error {
 	e, dim := m.config.Evaluate, m.extractor.Dim()
 	if err := e.enough(dim); err != nil {
 		return err
 	}
-	classes := 0
 	for j, t := range m.bench.Tasks {
 		if n := e.Images(t).N; n < dim && !e.AllowSmallN {
 			return errors.Errorf("task %d has %d %s images, fewer than the %d features of the extractor, where FID misleads; "+
 				"take a larger set or more classes a task, or set evaluate.allow_small_n", j, n, e.Reference, dim)
 		}
-		classes = max(classes, len(t.Classes))
+		if n := len(t.Classes); n > e.SamplesPerTask {
+			return errors.Errorf("evaluate.samples_per_task is %d, but task %d has %d classes; take at least one sample of each", e.SamplesPerTask, j, n)
+		}
 	}
 	if dim > quickFeatures {
 		return nil
 	}
-	n := min(e.SamplesPerTask, max(dim, metrics.DefaultK, classes)+1)
 	few := *m
-	few.config.Evaluate.SamplesPerTask = n
-	samples := make([]*metrics.Samples, len(m.bench.Tasks))
-	for j, t := range m.bench.Tasks {
-		reference := e.Images(t)
-		size := reference.ImageSize()
-		s := &metrics.Samples{Images: make([]float32, n*size)}
-		for i := range n {
-			datasets.Scale(s.Images[i*size:(i+1)*size], reference.Image(i%reference.N))
-		}
+	few.config.Evaluate.SamplesPerTask = min(e.SamplesPerTask, max(dim, metrics.DefaultK, len(m.bench.Tasks[0].Classes))+1)
+	reference, labels := e.Images(m.bench.Tasks[0]), few.labels(0)
+	size := reference.ImageSize()
+	s := &metrics.Samples{Images: make([]float32, len(labels)*size)}
+	for i, y := range labels {
+		datasets.Scale(s.Images[i*size:(i+1)*size], reference.Image(i%reference.N))
 		if m.config.Network.Conditional {
-			for _, y := range few.labels(j) {
-				s.Labels = append(s.Labels, int(y))
-			}
+			s.Labels = append(s.Labels, int(y))
 		}
-		samples[j] = s
 	}
-	last := len(samples) - 1
+	samples := make([]*metrics.Samples, len(m.bench.Tasks))
+	samples[0] = s
 	var err error
 	if m.config.Network.Conditional {
-		_, _, err = m.evaluator.Evaluate(last, samples, nil)
+		_, _, err = m.evaluator.Evaluate(0, samples, nil)
 	} else {
-		_, _, err = m.unconditional(last, samples, nil)
+		_, _, err = m.unconditional(0, samples[:1], nil)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = few.grid(samples)
+	_, err = few.grid(slices.Repeat([]*metrics.Samples{s}, len(samples)))
 	return err
 }

@@ -153,6 +153,9 @@ func TestRefusedRunLeavesNoFolder(t *testing.T) {
 	}{
 		"too few samples for FID":  {func(c *Config) { c.Evaluate.SamplesPerTask = 20 }, "samples_per_task is 20"},
 		"too few samples for PRDC": {func(c *Config) { c.Evaluate.SamplesPerTask, c.Evaluate.AllowSmallN = 5, true }, "samples_per_task is 5"},
+		"fewer samples than classes": {func(c *Config) {
+			c.Benchmark.ClassesPerTask, c.Evaluate.SamplesPerTask, c.Evaluate.AllowSmallN = 6, 5, true
+		}, "samples_per_task is 5"},
 		"images of another kind": {func(c *Config) {
 			c.BPD.Outside, c.Network.Conditional, c.Autopsy.Images = []string{"cifar-10"}, false, 0
 		}, "bpd.outside"},
