@@ -138,9 +138,7 @@ func benchCommand() *cobra.Command {
 				}
 				label = configPath
 			}
-			if g.UsualSweeps = !cmd.Flags().Changed("sweep"); g.UsualSweeps && g.Tuned {
-				g.Sweeps = nil // the default sweep would undo what was tuned
-			}
+			usualSweeps(cmd, &g)
 			if err := checkWorkers(workers); err != nil {
 				return err
 			}
@@ -187,6 +185,13 @@ func benchCommand() *cobra.Command {
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and what they take, and stop")
 	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
 	return c
+}
+
+// usualSweeps says of a grid whether its sweeps are those that `bench` makes unasked.
+func usualSweeps(bench *cobra.Command, g *experiment.Grid) {
+	if g.UsualSweeps = !bench.Flags().Changed("sweep"); g.UsualSweeps && g.Tuned {
+		g.Sweeps = nil // they would undo what was tuned
+	}
 }
 
 func searchCommand() *cobra.Command {
@@ -432,7 +437,7 @@ func runCommand() *cobra.Command {
 			}
 			return cobra.ExactArgs(1)(cmd, args)
 		},
-		Example: "  go run . run --defaults > my.yaml\n  go run . run my.yaml\n  go run . run my.yaml --set seed=1 --set strategy.lambda=0.3 --dir runs/second",
+		Example: "  go run . run --defaults > my.yaml\n  go run . run my.yaml\n  go run . run my.yaml --set seed=1 --set strategy.name=er --set strategy.lambda=0.3 --dir runs/second",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if defaults {
 				text, err := yaml.Marshal(experiment.DefaultConfig())

@@ -96,7 +96,7 @@ func (p probes) open() (compute.Backend, Choice, error) {
 			if backend, c, ok := try(c); ok {
 				return backend, c, nil
 			}
-			faster = "mend the GPU, go run . doctor says how"
+			faster = "mend the GPU, `go run . doctor` says how"
 		} else {
 			faster = "the NVIDIA GPU " + p.devices[0] + " here, after: go run . setup --cuda"
 		}

@@ -34,7 +34,7 @@ func Open(dirs ...string) (*Study, error) {
 			return nil, err
 		}
 		if len(paths) == 0 {
-			return nil, errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run` leave them", dir)
+			return nil, errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run CONFIG` leave them", dir)
 		}
 		for _, path := range paths {
 			absolute, err := filepath.Abs(path)
