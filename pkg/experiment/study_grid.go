@@ -43,7 +43,8 @@ type variant struct {
 
 // Configs lists the runs, seed by seed so that the first comparison is whole before the second begins, over the YAML
 // configuration text; label names that in errors.
-func (g Grid) Configs(label string, text []byte) ([]Config, error) {
+func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
+	defer func() { err = oneline.Error(err) }() // words of the command line are repeated as they are
 	if g.Seeds < 1 || g.Seeds > mostRuns {
 		return nil, errors.Errorf("--seeds is %d; need 1 to %d", g.Seeds, mostRuns)
 	}
@@ -57,7 +58,6 @@ func (g Grid) Configs(label string, text []byte) ([]Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	var configs []Config
 	for _, v := range variants {
 		base, err := OverrideConfig(label, text, append(slices.Clone(g.Set), v.set...))
 		if err != nil {

@@ -52,6 +52,7 @@ var (
 // tortured is the last result of one part, as testdata/torture.json keeps it.
 type tortured struct {
 	Part     string         `json:"part"`
+	Whole    bool           `json:"whole"` // the part came to its end
 	Tried    int            `json:"tried"`
 	Survived int            `json:"survived"`
 	Lost     int            `json:"lost"`
@@ -95,21 +96,29 @@ func newRack(t *testing.T, part string) *rack {
 	if os.Getenv("XLA_FLAGS") == "" { // compiling is most of a small run
 		t.Setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
 	}
-	t.Cleanup(r.store)
+	t.Cleanup(func() {
+		o := &r.out
+		o.Whole = true
+		r.store()
+		r.Logf("%s: %d tried, %d survived, %d lost; %v; seed %d; %g s", o.Part, o.Tried, o.Survived, o.Lost, o.Of, o.Seed, o.Seconds)
+		if o.Lost > 0 {
+			r.Errorf("%s: %d lost", o.Part, o.Lost)
+		}
+	})
 	return r
 }
 
+// store puts the part's result so far in place of its last one, so that a torture cut short tells what it has done.
 func (r *rack) store() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	o := &r.out
 	o.Seconds = float64(int(time.Since(r.start).Seconds()))
-	r.Logf("%s: %d tried, %d survived, %d lost; %v; seed %d; %g s", o.Part, o.Tried, o.Survived, o.Lost, o.Of, o.Seed, o.Seconds)
-	if o.Lost > 0 {
-		r.Errorf("%s: %d lost", o.Part, o.Lost)
-	}
 	var all []tortured
 	if text, err := os.ReadFile(tortureFile); err == nil {
 		if err := json.Unmarshal(text, &all); err != nil {
-			r.Fatal(err)
+			r.Errorf("%s: %v", tortureFile, err)
+			return
 		}
 	}
 	all = append(slices.DeleteFunc(all, func(old tortured) bool { return old.Part == o.Part }), *o)
@@ -122,7 +131,7 @@ func (r *rack) store() {
 		err = atomicfile.Write(tortureFile, append(text, '\n'))
 	}
 	if err != nil {
-		r.Fatal(err)
+		r.Error(err)
 	}
 }
 
@@ -221,7 +230,7 @@ func (r *rack) begin(dir string, c Config) {
 		err = os.WriteFile(filepath.Join(dir, "config.yaml"), text, 0o644)
 	}
 	if err != nil {
-		r.Fatal(err)
+		r.Error(err) // and what follows is lost
 	}
 }
 
@@ -362,6 +371,7 @@ func TestTortureKills(t *testing.T) {
 			defer wait.Done()
 			for j := range jobs {
 				r.killOften(j.name, j.kills, j.rng)
+				r.store()
 			}
 		}()
 	}
