@@ -344,7 +344,7 @@ func TestReadersBesideAWriter(t *testing.T) {
 	reads := make([]int, 2)
 	for i := range reads {
 		reader := bareRun(t, back, t.TempDir())
-		reader.dir, reader.loop.Config.StepsPerTask = dir, 200
+		reader.dir, reader.config.Loop.StepsPerTask, reader.loop.Config.StepsPerTask = dir, 200, 200 // it may build its loop anew
 		wait.Go(func() {
 			for last := 0; ctx.Err() == nil; reads[i]++ {
 				f, err := reader.restore()
