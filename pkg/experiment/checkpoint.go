@@ -27,6 +27,11 @@ func (r *run) saveCheckpoint() error {
 		return errors.WithMessage(err, "state of the sampler of timesteps")
 	}
 	s := &r.state
+	if r.series != nil {
+		if s.Dynamics, err = sumOfSeries(r.series); err != nil {
+			return err
+		}
+	}
 	s.Version, s.Position, s.Strategy, s.Sampler = stateVersion, r.loop.Position, stored, sampler
 	// What would be refused when it is read is not worth writing.
 	if err := s.check(r.loop.Plan()); err != nil {
@@ -134,7 +139,7 @@ func (r *run) setAside(all []damage) error {
 		if err := os.Rename(filepath.Join(folder, d.name), to); err != nil {
 			return errors.WithStack(err)
 		}
-		r.say("warning: checkpoint %s is damaged (%v): it is kept as %s, and the run goes on from the one before it", d.name, d.err, to)
+		r.warn("checkpoint %s is damaged (%v): it is kept as %s, and the run goes on from the one before it", d.name, d.err, to)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/results"
 )
 
@@ -313,6 +314,58 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 			}
 			sameTree(t, "refusing", before, tree(t, dir))
 		})
+	}
+}
+
+// What the probe measured before a checkpoint must be there when the run goes on; what it measured since is dropped.
+func TestProbeMeasurementsAreNotLostUnnoticed(t *testing.T) {
+	r := bareRun(t, backendtest.Open(t), t.TempDir())
+	r.config.Probe = ProbeConfig{Every: 2, Images: 2, Timesteps: 3}
+	measured := func(n int) *dynamics.Series {
+		s := dynamics.NewSeries(r.probe)
+		for i := range n {
+			snapshot := &dynamics.Snapshot{Grid: s.Grid}
+			for k := range len(s.Tasks) * len(s.Timesteps) * s.Images {
+				snapshot.Rows = append(snapshot.Rows, float64(1+i+k))
+			}
+			if err := s.Append(dynamics.Checkpoint{Step: 2 * (i + 1)}, snapshot); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	}
+	if err := r.openProbe(); err != nil {
+		t.Fatal(err)
+	}
+	r.series = measured(2)
+	save(t, r.at(0, 4))
+	path := filepath.Join(r.dir, results.DynamicsFile)
+	for name, c := range map[string]struct {
+		leave func() error
+		good  bool
+	}{
+		"as it was":   {func() error { return measured(2).Save(path) }, true},
+		"measured on": {func() error { return measured(3).Save(path) }, true},
+		"one less":    {func() error { return measured(1).Save(path) }, false},
+		"removed":     {func() error { return os.Remove(path) }, false},
+		"changed": {func() error {
+			s := measured(2)
+			s.Loss[0]++
+			return s.Save(path)
+		}, false},
+	} {
+		if err := measured(2).Save(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.leave(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.openProbe(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.checkSeries(); (err == nil) != c.good || err != nil && !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package experiment
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"time"
 
 	"github.com/pkg/errors"
@@ -207,7 +209,7 @@ func (r *run) measureOutside(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		o := results.OutsideBPD{Dataset: name, Images: data.N, ByImage: e.BPD}
+		o := results.OutsideBPD{Dataset: name, Images: data.N, ByImage: e.BPD, PixelsSHA256: fmt.Sprintf("%x", sha256.Sum256(data.Pixels))}
 		o.Mean, o.SE = e.MeanBPD()
 		all = append(all, o)
 	}

@@ -24,6 +24,9 @@ func NotebookProgress() func(Progress) {
 	}
 	id := "progress_" + gonbui.UniqueID()
 	return func(p Progress) {
+		for _, line := range p.Warnings {
+			gonbui.DisplayHtml("<div>" + html.EscapeString(p.Run+": "+line) + "</div>")
+		}
 		gonbui.UpdateHtml(id, fmt.Sprintf(`<div style="font:13px sans-serif"><div style="width:100%%;max-width:40em;background:#8883;border-radius:3px">`+
 			`<div style="width:%.1f%%;background:#0072b2;height:8px;border-radius:3px"></div></div>%s</div>`, 100*p.Fraction, html.EscapeString(p.String())))
 		if p.Stage == "done" {

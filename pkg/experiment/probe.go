@@ -2,6 +2,9 @@ package experiment
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -68,6 +71,29 @@ func (r *run) openProbe() error {
 		r.series = s
 	}
 	return nil
+}
+
+// checkSeries reports a series that is not, up to the checkpoint, what the run had measured by then.
+func (r *run) checkSeries() error {
+	want := r.state.Dynamics // "" where nothing was measured, or an earlier version kept no sum
+	if r.probe == nil || want == "" {
+		return nil
+	}
+	got, err := sumOfSeries(r.series)
+	if err == nil && got != want {
+		err = errors.Errorf("%s was removed or changed: it is not what the run had measured by step %d; bring it back, or remove the run folder to start again",
+			filepath.Join(r.dir, results.DynamicsFile), r.loop.Position.Total)
+	}
+	return err
+}
+
+// sumOfSeries is the SHA-256 of a series, "" of one without measurements.
+func sumOfSeries(s *dynamics.Series) (string, error) {
+	if len(s.Checkpoints) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(s)
+	return fmt.Sprintf("%x", sha256.Sum256(text)), errors.WithStack(err)
 }
 
 // probeRows is how many rows one measurement of the probe runs through the network.

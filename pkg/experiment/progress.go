@@ -14,6 +14,10 @@ type Progress struct {
 	ImagesPerSecond float64       `json:"images_per_second"`
 	Fraction        float64       `json:"fraction"` // of the run's time, 0 .. 1
 	ETA             time.Duration `json:"eta"`      // 0 while unknown
+
+	// Warnings are lines for people since the progress before: what the log says of a run that goes on otherwise than it
+	// began, or not from its newest checkpoint.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // clock turns what has been measured so far into a remaining time. Training is counted in steps, measuring in

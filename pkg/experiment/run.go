@@ -38,23 +38,24 @@ const lossEvery = 10
 
 // run is one run at work.
 type run struct {
-	config  Config
-	dir     string
-	home    home // dir, once it is locked
-	opt     Options
-	log     io.Writer
-	loop    *cl.Loop
-	measure *measurer
-	probe   *dynamics.Probe // nil: none
-	series  *dynamics.Series
-	state   state
-	clock   clock
-	shown   time.Time
-	stage   string
-	loss    float64 // moving average
-	back    compute.Backend
-	choice  backend.Choice
-	release func() // of the cores that the process is kept to; nil: it is not
+	config   Config
+	dir      string
+	home     home // dir, once it is locked
+	opt      Options
+	log      io.Writer
+	loop     *cl.Loop
+	measure  *measurer
+	probe    *dynamics.Probe // nil: none
+	series   *dynamics.Series
+	state    state
+	clock    clock
+	shown    time.Time
+	stage    string
+	loss     float64 // moving average
+	back     compute.Backend
+	choice   backend.Choice
+	warnings []string // not yet reported
+	release  func()   // of the cores that the process is kept to; nil: it is not
 }
 
 // Run makes the run c describes in the folder dir, going on from the newest checkpoint where the folder has one, and
@@ -186,6 +187,13 @@ func (r *run) say(format string, args ...any) {
 	}
 }
 
+// warn says a line, and reports it to who sees no lines.
+func (r *run) warn(format string, args ...any) {
+	line := "warning: " + fmt.Sprintf(format, args...)
+	r.say("%s", line)
+	r.warnings = append(r.warnings, line)
+}
+
 // prepare builds everything and restores the newest checkpoint. It is for who holds the folder's lock.
 func (r *run) prepare() error {
 	r.report("prepare", true)
@@ -278,7 +286,7 @@ func (r *run) useCores() (int, error) {
 	}
 	r.release = release
 	if used != cores {
-		r.say("warning: this run is made for %s, but its process runs on %d here: the last digits of its numbers may differ from those of another", countCores(cores), used)
+		r.warn("this run is made for %s, but its process runs on %d here: the last digits of its numbers may differ from those of another", countCores(cores), used)
 	}
 	return used, nil
 }
@@ -312,7 +320,7 @@ func (r *run) sameMaterial() error {
 			r.dir, s.Extractor, extractor)
 	}
 	if s.Images == "" && s.Position.Total > 0 {
-		r.say("an earlier version made the checkpoint: it has no checksums and does not say on which images; it is taken as it is, with those of content hash %s", images)
+		r.warn("an earlier version made the checkpoint: it has no checksums and does not say on which images; it is taken as it is, with those of content hash %s", images)
 	}
 	s.Images, s.Extractor = images, extractor
 	return nil
@@ -325,7 +333,7 @@ func (r *run) sayWhatChanged(now results.Stretch) {
 		return
 	}
 	if different := differencesOf(all[len(all)-1], now); len(different) > 0 {
-		r.say("warning: from step %d on this run is made by other means (%s); its last digits may differ from those of a run made in one go, and result.json lists its stretches",
+		r.warn("from step %d on this run is made by other means (%s); its last digits may differ from those of a run made in one go, and result.json lists its stretches",
 			now.FromStep, strings.Join(different, "; "))
 	}
 }
@@ -382,6 +390,9 @@ func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, feature
 
 // train does all steps, measurements and checkpoints that are left.
 func (r *run) train(ctx context.Context) error {
+	if err := r.checkSeries(); err != nil {
+		return err
+	}
 	for l := r.loop; !l.Done(); {
 		if err := r.trainPhase(ctx); err != nil {
 			return err
@@ -535,7 +546,8 @@ func (r *run) report(stage string, always bool) {
 		return
 	}
 	r.shown, r.stage = time.Now(), stage
-	p := Progress{Run: r.config.RunName(), Stage: stage, Loss: r.loss}
+	p := Progress{Run: r.config.RunName(), Stage: stage, Loss: r.loss, Warnings: r.warnings}
+	r.warnings = nil
 	if l := r.loop; l != nil {
 		rows := l.Config.FreshRows + l.ReplayRows()
 		p.Tasks, p.Step, p.Steps = len(l.Benchmark.Tasks), l.Position.Total, l.TotalSteps()

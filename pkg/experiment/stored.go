@@ -45,6 +45,7 @@ type state struct {
 	Dirty       bool                 `json:"dirty"`   // it had changes then, or was another one when the run went on
 
 	// Empty in states of version 0.
+	Dynamics  string            `json:"dynamics_sha256,omitempty"`  // of what the probe had measured; "": nothing
 	Images    string            `json:"images_sha256,omitempty"`    // [datasets.Benchmark.ContentHash]
 	Extractor string            `json:"extractor_sha256,omitempty"` // of the metrics' network
 	Stretches []results.Stretch `json:"stretches,omitempty"`        // this process's last

@@ -184,6 +184,11 @@ func (s Study) do(ctx context.Context, c Config, w int, opt StudyOptions, watch 
 			if err := lines.Decode(&p); err != nil {
 				break
 			}
+			for _, line := range p.Warnings {
+				if opt.Log != nil {
+					io.WriteString(opt.Log, c.RunName()+": "+line+"\n")
+				}
+			}
 			watch.update(p)
 		}
 		reader.CloseWithError(io.EOF)

@@ -145,6 +145,8 @@ type OutsideBPD struct {
 	Mean    float64   `json:"mean"`
 	SE      float64   `json:"se"`       // as [BPD.SE]
 	ByImage []float64 `json:"by_image"` // bits per dimension of each image
+
+	PixelsSHA256 string `json:"pixels_sha256,omitempty"` // of the prepared images, one after another; absent in results from before it was recorded
 }
 
 // Provenance says where the run came from.
