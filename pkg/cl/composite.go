@@ -275,6 +275,31 @@ func (c *Composite) Begin(s Setup) error {
 	return nil
 }
 
+// Generated implements [Generating].
+func (c *Composite) Generated() (all []Generated) {
+	for i, p := range c.parts {
+		if g, ok := p.(Generating); ok {
+			for _, of := range g.Generated() {
+				of.Method = c.names[i]
+				all = append(all, of)
+			}
+		}
+	}
+	return all
+}
+
+// Warnings implements [Warner].
+func (c *Composite) Warnings() (all []string) {
+	for i, p := range c.parts {
+		if w, ok := p.(Warner); ok {
+			for _, line := range w.Warnings() {
+				all = append(all, c.names[i]+": "+line)
+			}
+		}
+	}
+	return all
+}
+
 // Close implements [Closer].
 func (c *Composite) Close() {
 	for _, p := range c.parts {

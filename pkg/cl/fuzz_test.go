@@ -51,7 +51,7 @@ func restorable(f *testing.F) (all []begun) {
 			f.Fatal(err)
 		}
 		settings := map[string]any{}
-		for key, value := range map[string]any{"buffer": 3, "pool": 2, "generative_distillation_pool": 2, "targets": 1, "schedule": "adaptive"} {
+		for key, value := range map[string]any{"buffer": 3, "pool": 2, "generative_distillation_pool": 2, "sampler_steps": 2, "generative_distillation_sampler_steps": 2, "targets": 1, "schedule": "adaptive"} {
 			if _, ok := has[key]; ok && (key != "schedule" || name == "er") {
 				settings[key] = value
 			}
@@ -93,9 +93,9 @@ func consolidate(s Strategy, im *datasets.Images) {
 	case *DER:
 		s.kept[s.memory.Items()[1].Offer] = make([]float32, s.Targets*im.H*im.W*im.C)
 	case *GR:
-		s.pool = im.Select([]int{0, 1})
+		s.pool, s.generated = im.Select([]int{0, 1}), []Generated{{Task: 1, Images: 2, Asked: []int{1, 1}, Judged: []int{2, 0}, Right: []int{1, 0}}}
 	case *GenerativeDistillation:
-		s.pool = im.Select([]int{0, 1})
+		s.pool, s.generated = im.Select([]int{0, 1}), []Generated{{Task: 1, Images: 2, Asked: []int{1, 1}, Judged: []int{2, 0}, Right: []int{1, 0}}}
 	case *Composite:
 		for _, p := range s.parts {
 			consolidate(p, im)

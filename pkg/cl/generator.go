@@ -23,7 +23,8 @@ type Generator struct {
 	Sampler  string `yaml:"sampler"`       // diffusion.DDIM or another; default DDIM
 	Steps    int    `yaml:"sampler_steps"` // network evaluations an image, >= 1; default 10
 
-	pool *datasets.Images
+	pool      *datasets.Images
+	generated []Generated
 }
 
 // newGenerator returns the settings that both methods start from.
@@ -55,7 +56,7 @@ func (g *Generator) Begin(s Setup) error {
 	if g.Lambda > 0 && s.Timesteps > 0 && g.Steps > s.Timesteps {
 		return errors.Errorf("cl: a method that replays generated images draws them in %d steps, but the process has %d timesteps; set sampler_steps to at most that", g.Steps, s.Timesteps)
 	}
-	g.pool = nil
+	g.pool, g.generated = nil, nil
 	return g.Teaching.Begin(s)
 }
 
@@ -76,6 +77,9 @@ func (g *Generator) replay(s *Step, weigh func(row int, weight float64)) error {
 			labels[i] = g.classes[s.RNG.IntN(len(g.classes))]
 		}
 		if images, err = g.generate(context.Background(), teacher, labels, s.RNG.Uint64(), s.Replay); err != nil {
+			return err
+		}
+		if err := g.record(s.Task, images, s.Index == 0); err != nil {
 			return err
 		}
 	} else {
@@ -128,7 +132,38 @@ func (g *Generator) Consolidate(ctx context.Context, task int, train *datasets.I
 	var err error
 	denoiser := g.setup.Network.Denoiser(g.Teacher == TeachAverage)
 	g.pool, err = g.generate(ctx, denoiser, labels, g.setup.rng(task).Uint64(), min(generatorBatch, g.Pool))
-	return err
+	if err != nil {
+		return err
+	}
+	return g.record(task+1, g.pool, true)
+}
+
+// record counts images replayed in a task, and judges them where it is asked to.
+func (g *Generator) record(task int, images *datasets.Images, judge bool) error {
+	var judged []int
+	if judge && g.setup.Judge != nil {
+		var err error
+		if judged, err = g.setup.Judge(images); err != nil {
+			return errors.WithMessage(err, "cl: judging generated images")
+		}
+	}
+	if n := len(g.generated); n == 0 || g.generated[n-1].Task != task {
+		g.generated = append(g.generated, Generated{Task: task})
+	}
+	conditional := g.setup.Network.UNet.Classes > 0
+	g.generated[len(g.generated)-1].add(images.Labels, conditional, judged, g.setup.Classes)
+	return nil
+}
+
+// Generated implements [Generating].
+func (g *Generator) Generated() []Generated { return slices.Clone(g.generated) }
+
+// Warnings implements [Warner].
+func (g *Generator) Warnings() []string {
+	if g.Lambda == 0 || g.Steps > 1 {
+		return nil
+	}
+	return []string{"sampler_steps is 1: one step from noise gives nearly the mean image of a class, not a sample, and that is what is replayed; set it to 2 or more (the default is 10)"}
 }
 
 // Stored implements [Strategy].
@@ -143,28 +178,38 @@ func (g *Generator) Stored() Stored {
 // State implements [Strategy].
 func (g *Generator) State() ([]byte, error) {
 	state, err := g.Teaching.State()
-	if err != nil || g.pool == nil {
-		return state, err
+	if err != nil {
+		return nil, err
 	}
-	return append(append(state, g.pool.Labels...), g.pool.Pixels...), nil
+	if g.pool != nil {
+		state = append(append(state, g.pool.Labels...), g.pool.Pixels...)
+	}
+	return appendGenerated(state, g.generated), nil
 }
 
-// Restore implements [Strategy].
+// Restore implements [Strategy]. Checkpoints of earlier versions lack the counts of what was generated.
 func (g *Generator) Restore(state []byte) error {
 	rest, err := g.Teaching.restore(state)
 	if err != nil {
 		return err
 	}
-	g.pool = nil
+	g.pool, g.generated = nil, nil
 	size := g.setup.H * g.setup.W * g.setup.C
-	if len(rest) == 0 && (len(g.classes) == 0 || g.Pool == 0 || g.Lambda == 0) {
-		return nil
+	if g.Pool > 0 && g.Lambda > 0 && len(g.classes) > 0 && g.setup.Tasks > 1 {
+		bytes := g.Pool * (1 + size)
+		if len(rest) < bytes {
+			return errors.Errorf("cl: %d bytes of generated images in the stored state; need %d for %d images of %dx%dx%d",
+				len(rest), bytes, g.Pool, g.setup.H, g.setup.W, g.setup.C)
+		}
+		g.pool = &datasets.Images{N: g.Pool, H: g.setup.H, W: g.setup.W, C: g.setup.C,
+			Labels: slices.Clone(rest[:g.Pool]), Pixels: slices.Clone(rest[g.Pool:bytes])}
+		if err := g.pool.Validate(); err != nil {
+			return err
+		}
+		rest = rest[bytes:]
+	} else if len(rest) > 0 && (g.Pool > 0 || g.Lambda == 0 || len(g.classes) == 0) {
+		return errors.Errorf("cl: %d bytes follow the classes that a teacher knows in the stored state; need none before it has generated images", len(rest))
 	}
-	if len(rest) != g.Pool*(1+size) || g.Pool == 0 || len(g.classes) == 0 {
-		return errors.Errorf("cl: %d bytes of generated images in the stored state; need %d for %d images of %dx%dx%d",
-			len(rest), g.Pool*(1+size), g.Pool, g.setup.H, g.setup.W, g.setup.C)
-	}
-	g.pool = &datasets.Images{N: g.Pool, H: g.setup.H, W: g.setup.W, C: g.setup.C,
-		Labels: slices.Clone(rest[:g.Pool]), Pixels: slices.Clone(rest[g.Pool:])}
-	return g.pool.Validate()
+	g.generated, err = readGenerated(rest)
+	return err
 }

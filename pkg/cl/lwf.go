@@ -6,7 +6,7 @@ package cl
 //	L = f·mean(loss_fresh) + r·mean over fresh rows of mean (prediction - teacher's prediction)²
 //
 // f and r follow from Lambda by Schedule, which is [gendistill]'s 1-1/k by default. The teacher sees the same x_t, timestep
-// and label.
+// and label. Where tasks bring new classes it keeps little, [scenarios].
 type LwF struct {
 	Teaching  `yaml:",inline"`
 	FreshOnly `yaml:"-"`

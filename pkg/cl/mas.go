@@ -12,7 +12,8 @@ import (
 //	L = mean(loss_fresh) + Lambda·Σ_i Ω_i·(θ_i - θ*_i)²        Ω_i = Σ_k mean |∂(‖prediction‖²/D)/∂θ_i|
 //
 // The mean runs over MASRows of task k's images at timesteps from all of 0 .. T-1. The division by an image's D values is
-// ours, so that Lambda does not depend on their number.
+// ours, so that Lambda does not depend on their number. Where tasks bring new classes it keeps little, as its kind does in
+// [scenarios].
 type MAS struct {
 	Lambda    float64 `yaml:"lambda"`   // strength, >= 0; default 1, the paper's (CLoG: 5)
 	MASRows   int     `yaml:"mas_rows"` // rows of each task's importance, >= 1; default 500

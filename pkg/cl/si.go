@@ -15,7 +15,8 @@ import (
 //	L = mean(loss_fresh) + Lambda·Σ_i Ω_i·(θ_i - θ*_i)²        Ω_i = Σ_k max(ω_ki, 0)/(Δ_ki² + Xi)
 //
 // ω_k is the path integral of the denoising loss's gradient over task k and Δ_k the whole change of the weight in it. Paths
-// that raised the loss count as 0, since a penalty cannot be negative.
+// that raised the loss count as 0, since a penalty cannot be negative. Where tasks bring new classes it keeps little,
+// [scenarios].
 type SI struct {
 	Lambda    float64 `yaml:"lambda"` // strength, c in the paper, >= 0; default 1 (the paper: 0.1 to 1; CLoG: 5)
 	Xi        float64 `yaml:"xi"`     // damping, > 0; default 0.001, the paper's on split MNIST (CLoG: 0.01)

@@ -51,6 +51,10 @@ type Setup struct {
 	// Features maps prepared images to classifier features, a row an image, for herding. It is nil where the run
 	// has no extractor.
 	Features func(*datasets.Images) (*mat.Dense, error)
+
+	// Judge names the class that the run's classifier sees in each of some images, for counts of what was generated; nothing
+	// is learned from it. It returns nil, or is nil, where the run has no classifier.
+	Judge func(*datasets.Images) ([]int, error)
 }
 
 // Stored is what a strategy holds now and what it has spent so far beside the training step itself.

@@ -131,6 +131,16 @@ func (m *measurer) imageFeatures(im *datasets.Images) (*mat.Dense, error) {
 	return m.extractor.Features(scaled(im), im.N)
 }
 
+// judge names the class that the classifier sees in each of some prepared images, as the benchmark numbers them; nil where
+// the run has none.
+func (m *measurer) judge(im *datasets.Images) ([]int, error) {
+	im, err := im.Crop((im.H - m.bench.H) / 2)
+	if err != nil {
+		return nil, err
+	}
+	return m.evaluator.Labels(scaled(im), im.N)
+}
+
 // scaled are all pixels of im in [-1, 1].
 func scaled(im *datasets.Images) []float32 {
 	pixels := make([]float32, len(im.Pixels))
@@ -300,6 +310,22 @@ func describe(e results.Evaluation) string {
 		fid, accuracy = append(fid, number(t.FID, "%.0f")), append(accuracy, number(t.ClassAccuracy, "%.2f"))
 	}
 	return fmt.Sprintf("after task %d: FID by task %s, class accuracy %s", e.AfterTask, strings.Join(fid, " "), strings.Join(accuracy, " "))
+}
+
+// describeGenerated is one line about the images that a method has generated to replay in a task.
+func describeGenerated(g cl.Generated) string {
+	line := fmt.Sprintf("%s replayed %d generated images in task %d", g.Method, g.Images, g.Task)
+	judged, right := 0, 0
+	for _, n := range g.Judged {
+		judged += n
+	}
+	for _, n := range g.Right {
+		right += n
+	}
+	if judged > 0 && g.Asked != nil {
+		line += fmt.Sprintf("; of %d looked at, the classifier sees the class asked for in %d", judged, right)
+	}
+	return line
 }
 
 // number writes a measured value, or a dash.

@@ -46,6 +46,10 @@ func (r *run) result() (*results.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	var generated []results.Generated
+	for _, g := range r.loop.Generated() {
+		generated = append(generated, results.Generated(g))
+	}
 	return &results.Run{
 		Schema: results.Schema, Name: r.config.RunName(), Seed: r.config.Seed, Config: config,
 		Strategy:  results.Strategy{Name: info.Name, Label: label, Paper: info.Paper, Stores: info.Stores, Settings: settings},
@@ -55,6 +59,7 @@ func (r *run) result() (*results.Run, error) {
 			Started: started, Finished: time.Now().UTC().Truncate(time.Second), ImagesSHA256: r.state.Images, Stretches: r.state.Stretches},
 		Evaluations: r.state.Evaluations, Losses: r.state.Losses, Cost: cost,
 		Sensitivity: r.state.Sensitivity, Outside: r.state.Outside,
+		Generated: generated,
 	}, nil
 }
 

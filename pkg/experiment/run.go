@@ -13,7 +13,6 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
-	"gonum.org/v1/gonum/mat"
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/atomicfile"
@@ -239,6 +238,9 @@ func (r *run) prepare() error {
 		r.say("going on after step %d of %d, on %s", p.Total, r.loop.TotalSteps(), countCores(cores))
 		r.sayWhatChanged(now)
 	}
+	for _, line := range r.loop.Warnings() {
+		r.say("warning: %s", line)
+	}
 	r.state.Dirty = r.state.Dirty || now.Dirty || r.state.Commit != now.Commit
 	r.state.Stretches = append(r.state.Stretches, now)
 	if err := r.openProbe(); err != nil {
@@ -344,7 +346,7 @@ func (r *run) renew() error {
 	r.loop.Close()
 	r.loop.Network.Close()
 	var err error
-	r.loop, err = r.config.newLoop(r.back, bench, r.measure.imageFeatures)
+	r.loop, err = r.config.newLoop(r.back, bench, r.measure)
 	return err
 }
 
@@ -358,12 +360,13 @@ func (r *run) build(back compute.Backend) error {
 		return err
 	}
 	r.back = back
-	r.loop, err = r.config.newLoop(back, bench, r.measure.imageFeatures)
+	r.loop, err = r.config.newLoop(back, bench, r.measure)
 	return err
 }
 
-// newLoop makes network, strategy and loop for a benchmark, at their beginning.
-func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, features func(*datasets.Images) (*mat.Dense, error)) (*cl.Loop, error) {
+// newLoop makes network, strategy and loop for a benchmark, at their beginning. m, where not nil, is what strategies look at
+// images with.
+func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, m *measurer) (*cl.Loop, error) {
 	process, err := diffusion.New(c.Diffusion)
 	if err != nil {
 		return nil, err
@@ -381,11 +384,16 @@ func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, feature
 		network.Close()
 		return nil, err
 	}
-	loop, err := cl.NewLoop(network, bench, strategy, c.Loop, cl.Setup{Seed: c.Seed, Features: features})
+	setup := cl.Setup{Seed: c.Seed}
+	if m != nil {
+		setup.Features, setup.Judge = m.imageFeatures, m.judge
+	}
+	loop, err := cl.NewLoop(network, bench, strategy, c.Loop, setup)
 	if err != nil {
 		network.Close()
+		return nil, err
 	}
-	return loop, err
+	return loop, nil
 }
 
 // train does all steps, measurements and checkpoints that are left.
@@ -508,6 +516,11 @@ func (r *run) evaluate(ctx context.Context) error {
 	r.state.Evaluations = append(r.state.Evaluations, e)
 	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
 	r.say("%s", describe(e))
+	for _, g := range r.loop.Generated() {
+		if g.Task == e.AfterTask {
+			r.say("%s", describeGenerated(g))
+		}
+	}
 	return r.home.write(r.writeTables)
 }
 

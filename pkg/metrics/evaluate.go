@@ -168,6 +168,16 @@ func (e *Evaluator) look(pixels []float32, n int) (features, seen *mat.Dense, la
 	return features, seen, labels, err
 }
 
+// Labels names the class that the labeller sees in each of n images, flat [n, H, W, C] in [-1, 1], as the benchmark numbers
+// classes; nil without a labeller.
+func (e *Evaluator) Labels(images []float32, n int) ([]int, error) {
+	if e.opt.Labeller == nil {
+		return nil, nil
+	}
+	_, _, labels, err := e.look(images, n)
+	return labels, err
+}
+
 // Describe writes into p what the evaluator compares with and how: the reference split, the
 // number of reference images of the task with the fewest, extractor, K and ratio, the weights of tasks and, where the
 // tasks have training images, the yardstick for copies.

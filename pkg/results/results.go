@@ -41,6 +41,23 @@ type Run struct {
 	// Outside that of images of other sets; both only where the run was asked to.
 	Sensitivity []BPDVariant `json:"sensitivity,omitempty"`
 	Outside     []OutsideBPD `json:"outside,omitempty"`
+
+	// Generated tells of the images that the strategy drew from the network to replay them, a method's and a task's together;
+	// null where it drew none or it was not recorded.
+	Generated []Generated `json:"generated,omitempty"`
+}
+
+// Generated counts, by class, the images that a method replayed in one task instead of stored ones.
+type Generated struct {
+	Method string `json:"method"`
+	Task   int    `json:"task"` // in which they were replayed
+	Images int    `json:"images"`
+	Asked  []int  `json:"asked,omitempty"` // by the class asked for; null where the network takes none
+
+	// Judged counts by the class that the run's classifier sees, Right, by the class asked for, the images in which it sees
+	// that one: of a pool all, of images made at each step those of the task's first. null where there is no classifier.
+	Judged []int `json:"judged,omitempty"`
+	Right  []int `json:"right,omitempty"`
 }
 
 // Strategy says which method ran and with which settings.
