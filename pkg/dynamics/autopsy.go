@@ -2,6 +2,7 @@ package dynamics
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 
 	"github.com/pkg/errors"
@@ -23,6 +24,9 @@ type Autopsy struct {
 	Stitches     []Stitching    `json:"stitches"`     // one for each old task
 	Drifts       []TaskDrift    `json:"drifts"`       // one for each old task
 	Interference []Interference `json:"interference"` // one for each task after the first
+
+	// Missing says of numbers that are null what they came out as: CKA is none of activations that do not vary.
+	Missing map[string]string `json:"missing,omitempty"`
 
 	TaskWeights []float64 `json:"-"` // as [Series.TaskWeights]
 }
@@ -52,26 +56,26 @@ type Stitching struct {
 
 // StitchCurve is one direction of stitching, by threshold.
 type StitchCurve struct {
-	FID           []float64 `json:"fid"`
-	ClassAccuracy []float64 `json:"class_accuracy"` // share of samples that show the class asked for
+	FID           Floats `json:"fid"`
+	ClassAccuracy Floats `json:"class_accuracy"` // share of samples that show the class asked for
 }
 
 // TaskDrift is how alike the middle block's activations on an old task's noisy images are just after the task was
 // learned and at the end ([Drift]), by timestep.
 type TaskDrift struct {
-	Task     int       `json:"task"`
-	CKA      []float64 `json:"cka"`
-	Unbiased []float64 `json:"unbiased"` // by [UnbiasedCKA]
+	Task     int    `json:"task"`
+	CKA      Floats `json:"cka"`
+	Unbiased Floats `json:"unbiased"` // by [UnbiasedCKA]
 }
 
 // Interference is the cosine of the loss gradients of a task about to be learned and of all tasks before it, at the
 // network that has learned the latter, by timestep. Below 0, a step for the new task undoes the old ones. Halves are
 // cosines between two halves of the same images: what noise alone leaves of a cosine of 1.
 type Interference struct {
-	Task      int       `json:"task"` // the new one
-	Cosine    []float64 `json:"cosine"`
-	HalvesOld []float64 `json:"halves_old"`
-	HalvesNew []float64 `json:"halves_new"`
+	Task      int    `json:"task"` // the new one
+	Cosine    Floats `json:"cosine"`
+	HalvesOld Floats `json:"halves_old"`
+	HalvesNew Floats `json:"halves_new"`
 }
 
 // LoadAutopsy reads what [Autopsy.Save] wrote. Another format, unknown fields and arrays that do not fit are refused.
@@ -107,8 +111,31 @@ func (a *Autopsy) encode() ([]byte, error) {
 	if err := a.Validate(); err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(a)
+	written := *a
+	written.Missing = a.missing()
+	text, err := json.Marshal(written)
 	return append(text, '\n'), errors.Wrap(err, "dynamics: autopsy")
+}
+
+// missing says of each measured number that is none what it came out as.
+func (a *Autopsy) missing() map[string]string {
+	out := map[string]string{}
+	for i, s := range a.Stitches {
+		for way, c := range map[string]StitchCurve{"old_high": s.OldHigh, "old_low": s.OldLow} {
+			c.FID.missing(fmt.Sprintf("stitches[%d].%s.fid", i, way), out)
+			c.ClassAccuracy.missing(fmt.Sprintf("stitches[%d].%s.class_accuracy", i, way), out)
+		}
+	}
+	for i, d := range a.Drifts {
+		d.CKA.missing(fmt.Sprintf("drifts[%d].cka", i), out)
+		d.Unbiased.missing(fmt.Sprintf("drifts[%d].unbiased", i), out)
+	}
+	for i, g := range a.Interference {
+		g.Cosine.missing(fmt.Sprintf("interference[%d].cosine", i), out)
+		g.HalvesOld.missing(fmt.Sprintf("interference[%d].halves_old", i), out)
+		g.HalvesNew.missing(fmt.Sprintf("interference[%d].halves_new", i), out)
+	}
+	return out
 }
 
 // Validate reports arrays that do not fit each other.

@@ -17,7 +17,8 @@ import (
 func TestForgettingByTimestep(t *testing.T) {
 	dir := t.TempDir()
 	for seed, end := range [][2]float32{{2, 2.5}, {1, 3.5}} {
-		r := &results.Run{Schema: results.Schema, Name: fmt.Sprintf("er-seed%d", seed), Strategy: results.Strategy{Label: "er"}}
+		r := &results.Run{Schema: results.Schema, Name: fmt.Sprintf("er-seed%d", seed), Strategy: results.Strategy{Name: "er", Label: "er"},
+			Benchmark: results.Benchmark{ImageSize: 16, Channels: 1, Tasks: []results.Task{{Name: "a"}, {Name: "b"}}}}
 		folder := filepath.Join(dir, r.Name)
 		s := &dynamics.Series{
 			Grid: dynamics.Grid{Tasks: []string{"a", "b"}, Images: 2, Timesteps: []int{10, 30}, LogSNR: []float64{1, -1},

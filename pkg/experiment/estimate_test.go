@@ -88,7 +88,9 @@ func finish(t *testing.T, dir string, c Config, cpu string, train, measure, comp
 		t.Fatal(err)
 	}
 	start := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	r := results.Run{Schema: results.Schema, Name: c.RunName(), Cost: results.Cost{Steps: 750, FreshRows: 16, ReplayRows: replay, TrainSeconds: train, EvalSeconds: measure, CompileSeconds: compile},
+	r := results.Run{Schema: results.Schema, Name: c.RunName(), Strategy: results.Strategy{Name: c.Strategy.Name, Label: c.Strategy.Name},
+		Benchmark:  results.Benchmark{ImageSize: 16, Channels: 1, Tasks: []results.Task{{Name: "a"}, {Name: "b"}}},
+		Cost:       results.Cost{Steps: 750, FreshRows: 16, ReplayRows: replay, TrainSeconds: train, EvalSeconds: measure, CompileSeconds: compile},
 		Provenance: results.Provenance{Machine: machine, Started: start, Finished: start.Add(time.Duration(wall * float64(time.Second)))}}
 	if err := r.Save(filepath.Join(folder, "result.json")); err != nil {
 		t.Fatal(err)

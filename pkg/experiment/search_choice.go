@@ -42,7 +42,7 @@ func Diverged(err error) bool {
 }
 
 // Choose picks the best candidate of each strategy: runs are the results of [SearchStudy]'s runs in order, nil where one
-// diverged; command is what the user typed.
+// diverged, as those do whose loss stayed finite but left all learning, or whose samples collapsed; command is what the user typed.
 func (s Search) Choose(trials []SearchTrial, runs []*results.Run, command string) ([]SearchChoice, error) {
 	var all []SearchChoice
 	for len(trials) > 0 {
@@ -72,7 +72,7 @@ func (s Search) choose(trials []SearchTrial, runs []*results.Run, command string
 	for i, trial := range trials {
 		score := 0.0
 		for _, r := range runs[i*s.Seeds : (i+1)*s.Seeds] {
-			if r == nil {
+			if r == nil || unfit(r) {
 				score = math.Inf(1)
 				continue
 			}
@@ -104,6 +104,13 @@ func (s Search) choose(trials []SearchTrial, runs []*results.Run, command string
 	var err error
 	c.Tuning.Edge, err = edges(c.Strategy, candidates, candidates[c.Best])
 	return c, err
+}
+
+// unfit says whether a run's FID is not that of something learned, though all its numbers are finite.
+func unfit(r *results.Run) bool {
+	_, diverged := r.Diverged()
+	_, collapsed := r.Collapsed()
+	return diverged || collapsed
 }
 
 // finalFID is the mean over tasks of the FID after the last task.

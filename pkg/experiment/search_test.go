@@ -123,6 +123,21 @@ func stored(name, split string, fid ...float64) *results.Run {
 // The score is the mean over tasks and seeds; the least wins, a diverged candidate never, and a best value at an end of
 // its range is an edge.
 func TestSearchChooses(t *testing.T) {
+	testSearchChooses(t, nil)
+}
+
+// A candidate whose loss stayed finite but left all learning, or whose samples are all one, is not chosen, however low its FID.
+func TestSearchPassesOverRunsThatDivergedFinitely(t *testing.T) {
+	exploded, constant, all := stored("e", "validation", 0.1, 0.1), stored("e", "validation", 0.1, 0.1), 1.0
+	exploded.Losses = []results.LossPoint{{Step: 10, Loss: 3e17}, {Step: 20, Loss: 9e20}}
+	constant.Evaluations[1].Union.IdenticalSamples = &all
+	testSearchChooses(t, exploded)
+	testSearchChooses(t, constant)
+}
+
+// testSearchChooses has one run of a candidate diverge.
+func testSearchChooses(t *testing.T, diverged *results.Run) {
+	t.Helper()
 	s := Search{Seeds: 2, cardOf: cards([]float64{0.1, 0.5, 9.5}, []float64{5, 50, 500})}
 	trials, err := s.Trials()
 	if err != nil {
@@ -132,7 +147,7 @@ func TestSearchChooses(t *testing.T) {
 	runs := []*results.Run{
 		stored("a", v, 10, 30), stored("b", v, 20, 40), // 25
 		stored("c", v, 10, 10), stored("d", v, 20, 16), // 14
-		stored("e", v, 1, 1), nil, // diverged
+		stored("e", v, 1, 1), diverged,
 		stored("f", v, 9, 9), stored("g", v, 9, 11),
 		stored("h", v, 7, 7), stored("i", v, 7, 7),
 		stored("j", v, 5, 5), stored("k", v, 5, 5),

@@ -156,7 +156,8 @@ func TestMeasuredTimesteps(t *testing.T) {
 	if err := series.Save(filepath.Join(dir, "dynamics", "finetune-seed0.json")); err != nil {
 		t.Fatal(err)
 	}
-	run := results.Run{Schema: results.Schema, Name: "finetune-seed0", Strategy: results.Strategy{Name: "finetune", Label: "finetune"}}
+	run := results.Run{Schema: results.Schema, Name: "finetune-seed0", Strategy: results.Strategy{Name: "finetune", Label: "finetune"},
+		Benchmark: results.Benchmark{ImageSize: 16, Channels: 1, Tasks: []results.Task{{Name: "a"}, {Name: "b"}}}}
 	if err := run.Save(filepath.Join(dir, "finetune-seed0.json")); err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,7 @@ func LostTable(runs []*results.Run, limit int) (*Table, error) {
 	}
 	for _, c := range list {
 		t.Rows = append(t.Rows, fmt.Sprintf("%s, seed %d", c.Run.Strategy.Label, c.Run.Seed))
-		change := number(c.Change, 3) + " ± " + number(c.SE, 3)
+		change := PlusMinus(c.Change, c.SE, 3)
 		for k, cell := range []Cell{
 			{fmt.Sprintf("%d: %s", c.Task+1, c.Run.Benchmark.Tasks[c.Task].Name), float64(c.Task)},
 			{number(100*c.LearnedAccuracy, 1), c.LearnedAccuracy}, {number(100*c.FinalAccuracy, 1), c.FinalAccuracy},

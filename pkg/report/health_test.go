@@ -1,6 +1,9 @@
 package report
 
 import (
+	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -111,5 +114,50 @@ func TestTableShowsBothCopyMeasures(t *testing.T) {
 	}
 	if got := copies(methods[1], joint); !strings.HasPrefix(got, "By the distance ratio, ") {
 		t.Errorf("%s: %q", methods[1].Label, got)
+	}
+}
+
+// A page of runs whose numbers are as large as a stored run may have them ends, without a coordinate that is none.
+func TestPageOfHugeNumbers(t *testing.T) {
+	runs := madeUp(2)
+	for _, r := range runs[:2] {
+		for i := range r.Evaluations {
+			for j := range r.Evaluations[i].Tasks {
+				m := &r.Evaluations[i].Tasks[j]
+				m.FID, m.KID = p(1e45), p(-1e45)
+			}
+		}
+		for i := range r.Losses {
+			r.Losses[i].Loss = 1e45
+		}
+		r.Cost.TrainSeconds, r.Cost.StoredBytes = 1e45, 1<<62
+		if err := r.Validate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "report.html")
+	if err := WriteHTML(path, Study{Runs: runs}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, not := range []string{">NaN", "\"NaN", "NaN,", ",NaN", "+Inf", "00000000000000000000"} {
+		if at := strings.Index(string(text), not); at >= 0 {
+			t.Errorf("the page holds %q: …%s…", not, text[max(0, at-200):min(len(text), at+40)])
+		}
+	}
+	if table := TextTable(Group(runs)); !strings.Contains(table, "1e+45") {
+		t.Errorf("the table lacks the number:\n%s", table)
+	}
+}
+
+func TestPlusMinus(t *testing.T) {
+	if got := PlusMinus(4.1234, math.NaN(), 3); got != "4.123 ± –" {
+		t.Errorf("one value: %q", got)
+	}
+	if got := PlusMinus(4.1234, 0.05, 2); got != "4.12 ± 0.05" {
+		t.Errorf("%q", got)
 	}
 }

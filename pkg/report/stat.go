@@ -87,6 +87,11 @@ func (s Stat) Format(decimals int) string {
 	return text
 }
 
+// PlusMinus writes "12.34 ± 0.05", "12.34 ± –" where there is no spread: of one value, or of none.
+func PlusMinus(value, spread float64, decimals int) string {
+	return number(value, decimals) + " ± " + number(spread, decimals)
+}
+
 // missing stands for a number that was not measured.
 const missing = "–"
 
@@ -96,6 +101,9 @@ func number(v float64, decimals int) string {
 		return missing
 	}
 	text := strconv.FormatFloat(v, 'f', decimals, 64)
+	if math.Abs(v) >= 1e9 { // of a run that diverged: digits would say nothing
+		text = strconv.FormatFloat(v, 'g', 3, 64)
+	}
 	if digits, negative := strings.CutPrefix(text, "-"); negative {
 		if strings.Trim(digits, "0.") == "" {
 			return digits

@@ -12,12 +12,17 @@ package results
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 )
 
 // Schema is the version of the stored form; files of another version are refused.
@@ -45,6 +50,9 @@ type Run struct {
 	// Generated tells of the images that the strategy drew from the network to replay them, a method's and a task's together;
 	// null where it drew none or it was not recorded.
 	Generated []Generated `json:"generated,omitempty"`
+
+	// Missing names what was left out when the run was written, as a number in it was none, and why.
+	Missing map[string]string `json:"missing,omitempty"`
 }
 
 // Generated counts, by class, the images that a method replayed in one task instead of stored ones.
@@ -239,6 +247,9 @@ type TaskMetrics struct {
 	IdenticalSamples  *float64 `json:"identical_samples,omitempty"`   // share of samples of which another of the task is an exact duplicate
 
 	BPD *BPD `json:"bpd,omitempty"` // null where it was not measured
+
+	// Missing says of numbers that are null why they are: "class_accuracy" → "no classifier looked, …". Absent in older results.
+	Missing map[string]string `json:"missing,omitempty"`
 }
 
 // Copies are the shares of a task's samples that are copies by the yardstick of [CopyProtocol].
@@ -268,6 +279,8 @@ type UnionMetrics struct {
 	ClippedPixels     *float64 `json:"clipped_pixels,omitempty"`
 	RealClippedPixels *float64 `json:"real_clipped_pixels,omitempty"`
 	IdenticalSamples  *float64 `json:"identical_samples,omitempty"`
+
+	Missing map[string]string `json:"missing,omitempty"` // as in [TaskMetrics]
 }
 
 // LossPoint is the training loss averaged since the point before.
@@ -293,27 +306,65 @@ type Cost struct {
 	ExtraEvaluations int64   `json:"extra_evaluations"` // rows the strategy ran through a network beside the training step
 }
 
-// Load reads one stored run.
+// Load reads one stored run. A file that is none, or whose numbers make no sense, is an error of one line, which names the
+// file, the key, the value and what to do.
 func Load(path string) (*Run, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // a pipe would be waited for
+		return nil, errors.Errorf("%s is no regular file; need a stored run, as `go run . bench` leaves it", path)
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
+	r, err := parse(data)
+	return r, errors.WithMessage(oneline.Error(err), path)
+}
+
+// parse reads the content of a file.
+func parse(data []byte) (*Run, error) {
 	r := new(Run)
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, errors.Wrapf(err, "%s is not a stored run", path)
+		return nil, errors.Wrap(err, "not a stored run")
+	}
+	again := "it is damaged, or no stored run: take it from where it came, or remove it"
+	if r.Provenance.Command != "" {
+		again = fmt.Sprintf("make the run again with `%s`", r.Provenance.Command)
 	}
 	if r.Schema != Schema {
-		return nil, errors.Errorf("%s has schema %d; this version reads %d: make the run again with `%s`", path, r.Schema, Schema, r.Provenance.Command)
+		return nil, errors.Errorf("schema is %d; this version reads %d: %s", r.Schema, Schema, again)
+	}
+	if err := r.Validate(); err != nil {
+		return nil, errors.Errorf("%v: %s", err, again)
 	}
 	return r, nil
 }
 
-// Save writes r to path through a temporary file, so that no half-written file is ever seen.
+// Save writes r to path through a temporary file, so that no half-written file is ever seen. Losses, and likelihoods by other
+// ways or of other images, that hold what is no finite number are left out, and r.Missing of the file says so.
 func (r *Run) Save(path string) error {
-	data, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return errors.Wrapf(err, "run %s", r.Name)
+	kept := *r
+	kept.Missing = maps.Clone(r.Missing)
+	drop := func(what string, v any) bool {
+		where, n := nonFinite(reflect.ValueOf(v), "")
+		if where == "" {
+			return false
+		}
+		if kept.Missing == nil {
+			kept.Missing = map[string]string{}
+		}
+		kept.Missing[what] = fmt.Sprintf("%s came out as %g", where, n)
+		return true
 	}
-	return atomicfile.Write(path, append(data, '\n'))
+	kept.Losses = slices.DeleteFunc(slices.Clone(r.Losses), func(p LossPoint) bool { return drop(fmt.Sprintf("losses: step %d", p.Step), p) })
+	kept.Sensitivity = slices.DeleteFunc(slices.Clone(r.Sensitivity), func(v BPDVariant) bool { return drop("sensitivity: "+v.Name, v) })
+	kept.Outside = slices.DeleteFunc(slices.Clone(r.Outside), func(o OutsideBPD) bool { return drop("outside: "+o.Dataset, o) })
+	data, err := Encode(&kept)
+	if err != nil {
+		return errors.WithMessagef(err, "run %s", r.Name)
+	}
+	return atomicfile.Write(path, data)
 }

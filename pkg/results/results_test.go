@@ -10,7 +10,8 @@ import (
 
 func TestSaveLoad(t *testing.T) {
 	fid := 12.5
-	r := &Run{Schema: Schema, Name: "a", Evaluations: []Evaluation{{Tasks: []TaskMetrics{{N: 3, FID: &fid}}}}}
+	r := valid()
+	r.Evaluations = []Evaluation{{Tasks: []TaskMetrics{{N: 3, FID: &fid}}}}
 	path := filepath.Join(t.TempDir(), "result.json")
 	if err := r.Save(path); err != nil {
 		t.Fatal(err)
@@ -55,8 +56,9 @@ func TestStore(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name, DynamicsFile), []byte("{}"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		runs = append(runs, &Run{Schema: Schema, Name: name, Strategy: Strategy{Label: "er"},
-			Evaluations: []Evaluation{{Grid: "samples/after_task_0.png"}}})
+		r := valid()
+		r.Name, r.Strategy.Label, r.Evaluations = name, "er", []Evaluation{{Grid: "samples/after_task_0.png"}}
+		runs = append(runs, r)
 	}
 	if err := Store(dir, to, runs); err != nil {
 		t.Fatal(err)
@@ -88,7 +90,8 @@ func TestStoreManyLabels(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()
 	var runs []*Run
 	for i := range manyLabels + 1 {
-		r := &Run{Schema: Schema, Name: fmt.Sprintf("method%d-seed0", i), Strategy: Strategy{Label: fmt.Sprint("method", i)}}
+		r := valid()
+		r.Name, r.Strategy.Label, r.Evaluations = fmt.Sprintf("method%d-seed0", i), fmt.Sprint("method", i), nil
 		if err := os.MkdirAll(filepath.Join(dir, r.Name, "samples"), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package results
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -51,7 +52,7 @@ func Store(dir, to string, runs []*Run) error {
 		copied.Evaluations = append([]Evaluation(nil), r.Evaluations...)
 		for i := range copied.Evaluations {
 			e := &copied.Evaluations[i]
-			source := filepath.Join(dir, r.Name, e.Grid)
+			source := filepath.Join(dir, r.Name, filepath.FromSlash(e.Grid))
 			e.Grid = ""
 			if shown[r.Strategy.Label] || len(labels) > manyLabels && i < len(copied.Evaluations)-1 {
 				continue
@@ -60,8 +61,8 @@ func Store(dir, to string, runs []*Run) error {
 			if err != nil {
 				return errors.Wrapf(err, "run %s", r.Name)
 			}
-			e.Grid = filepath.Join("samples", fmt.Sprintf("%s_after_task_%d.png", r.Name, e.AfterTask))
-			if err := atomicfile.Write(filepath.Join(to, e.Grid), picture); err != nil {
+			e.Grid = path.Join("samples", fmt.Sprintf("%s_after_task_%d.png", r.Name, e.AfterTask))
+			if err := atomicfile.Write(filepath.Join(to, filepath.FromSlash(e.Grid)), picture); err != nil {
 				return err
 			}
 		}
