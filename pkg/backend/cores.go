@@ -1,11 +1,9 @@
 package backend
 
-import "runtime"
+// available is what [Cores] tells: by the time it is asked the process may be kept to fewer.
+var available = schedulable()
 
-// available is what [Cores] tells: by the time it is asked the process may have been pinned.
-var available = min(schedulable(), runtime.GOMAXPROCS(0))
-
-// Cores is how many of the processor's cores this process might use when it began: those it may run on, within a
-// container's quota and GOMAXPROCS. XLA divides its work by the number it finds whenever it compiles, so the last digits
-// of what it computes depend on it; [UseCores] decides that number.
+// Cores is how many of the processor's cores this process might run on when it began. XLA divides its work by the number
+// it finds whenever it compiles, so the last digits of what it computes depend on it; [UseCores] decides that number. A
+// container's quota of processor time is no part of it: it takes time away, not cores.
 func Cores() int { return available }

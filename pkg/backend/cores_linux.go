@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"strconv"
@@ -37,9 +38,9 @@ func UseCores(n int) (used int, release func(), err error) {
 			cores = append(cores, core)
 		}
 	}
-	// Not the first ones: several processes that each want one core are then likely to get different ones.
-	for i := range n {
-		some.Set(cores[(os.Getpid()+i)%len(cores)])
+	// Any ones: several processes that each want a core are then likely to get different ones.
+	for _, i := range rand.Perm(len(cores))[:n] {
+		some.Set(cores[i])
 	}
 	if err := pin(&some); err != nil {
 		_ = pin(&all)

@@ -41,7 +41,7 @@ type Config struct {
 	CheckpointEvery int `yaml:"checkpoint_every"` // optimiser steps between checkpoints; 0: only at the end of each task
 
 	// Cores is how many of the processor's cores the run's process is kept to. XLA divides its work by that number, which
-	// the last digits of all results depend on. 0: all that the process may use when the run begins; the run then goes on
+	// the last digits of all results depend on. 0: all that the process may run on when the run begins; the run then goes on
 	// with as many, wherever there are.
 	Cores int `yaml:"cores"`
 }

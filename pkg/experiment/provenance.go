@@ -21,7 +21,7 @@ import (
 // thisMachine describes this computer.
 func thisMachine() results.Machine {
 	m := results.Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, CPU: field("/proc/cpuinfo", "model name"),
-		Cores: backend.Cores(), Go: runtime.Version()}
+		Cores: runtime.GOMAXPROCS(0), Go: runtime.Version()}
 	m.Memory = kilobytes("/proc/meminfo", "MemTotal")
 	if files, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information"); len(files) > 0 {
 		m.GPU = field(files[0], "Model")
@@ -36,7 +36,7 @@ func machine(stretches []results.Stretch) results.Machine {
 		if i == 0 || s.Backend != stretches[i-1].Backend {
 			m.Backend = strings.TrimPrefix(m.Backend+", then "+s.Backend, ", then ")
 		}
-		m.Cores = s.Cores
+		m.Cores = min(m.Cores, s.Cores)
 	}
 	return m
 }
