@@ -21,6 +21,9 @@ type Choice struct {
 	Why    string   // why this one
 	Faster string   // what would be faster and how to get it; "" if nothing known is
 	Failed []string // what was tried before and failed, one message each
+
+	// Convolutions says what computes 3×3 convolutions: package fastconv or XLA; "" with any other backend.
+	Convolutions string
 }
 
 // String returns the choice as one line.
@@ -29,6 +32,9 @@ func (c Choice) String() string {
 	fmt.Fprintf(&b, "backend %s: %s", c.label(), c.Why)
 	for _, failed := range c.Failed {
 		fmt.Fprintf(&b, "; %s", failed)
+	}
+	if c.Convolutions != "" {
+		fmt.Fprintf(&b, "; 3×3 convolutions: %s", c.Convolutions)
 	}
 	if c.Faster != "" {
 		fmt.Fprintf(&b, "; faster: %s", c.Faster)
@@ -58,7 +64,7 @@ type probes struct {
 	noXLA      string                 // what would bring XLA into this build; "": nothing, no plugin exists for the system
 	devices    []string               // NVIDIA device files
 	cpu, cuda  func() (string, error) // plugin paths
-	newBackend func(config string) (compute.Backend, error)
+	newBackend func(config string) (backend compute.Backend, convolutions string, err error)
 }
 
 // machine returns the probes of the machine the program runs on.
@@ -73,12 +79,12 @@ func machine() probes {
 func (p probes) open() (compute.Backend, Choice, error) {
 	var failed []string
 	try := func(c Choice) (compute.Backend, Choice, bool) {
-		backend, err := p.newBackend(c.Config)
+		backend, convolutions, err := p.newBackend(c.Config)
 		if err != nil {
 			failed = append(failed, fmt.Sprintf("%s did not open (%s)", c.label(), firstLine(err)))
 			return nil, c, false
 		}
-		c.Failed = failed
+		c.Failed, c.Convolutions = failed, convolutions
 		return backend, c, true
 	}
 	if p.user != "" {

@@ -26,12 +26,12 @@ func fake(user string, devices int, cpu, cuda bool, works ...string) (probes, *[
 	p := probes{
 		user: user, xla: true, devices: []string{"/dev/nvidia0"}[:devices],
 		cpu: find(cpu, "/p/cpu.so"), cuda: find(cuda, "/p/cuda.so"),
-		newBackend: func(config string) (compute.Backend, error) {
+		newBackend: func(config string) (compute.Backend, string, error) {
 			tried = append(tried, config)
 			if slices.ContainsFunc(works, func(w string) bool { return strings.Contains(config, w) }) {
-				return nil, nil
+				return nil, "", nil
 			}
-			return nil, errors.New("broken " + config + "\nwith a second line")
+			return nil, "", errors.New("broken " + config + "\nwith a second line")
 		},
 	}
 	return p, &tried
@@ -139,16 +139,16 @@ func TestExpand(t *testing.T) {
 
 // TestNewBackend opens for real what needs no plugin: pure Go, and three ways to fail.
 func TestNewBackend(t *testing.T) {
-	b, err := newBackend(pureGo)
-	if err != nil || b == nil {
-		t.Fatalf("pure Go did not open: %v", err)
+	b, convolutions, err := newBackend(pureGo)
+	if err != nil || b == nil || convolutions != "" {
+		t.Fatalf("pure Go did not open: %v; its convolutions are %q", err, convolutions)
 	}
 	notALibrary := filepath.Join(t.TempDir(), "pjrt_c_api_cuda_plugin.so")
 	if err := os.WriteFile(notALibrary, []byte("not a library"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, config := range []string{"nosuch:x", "xla:/nosuch.so", "xla:" + notALibrary} {
-		if b, err := newBackend(config); err == nil || b != nil {
+		if b, _, err := newBackend(config); err == nil || b != nil {
 			t.Errorf("%s gave backend %v, error %v; want nil and an error", config, b, err)
 		}
 	}

@@ -7,14 +7,16 @@ import (
 	"strconv"
 	"strings"
 
+	"palimpsest/pkg/fastconv"
+
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 	"k8s.io/klog/v2"
 )
 
-// newBackend opens config through GoMLX. Whatever panics inside becomes an error: GoMLX
-// panics on a backend name it does not know.
-func newBackend(config string) (backend compute.Backend, err error) {
+// newBackend opens config through GoMLX and says what computes 3×3 convolutions, "" where there is nothing to say. Whatever
+// panics inside becomes an error: GoMLX panics on a backend name it does not know.
+func newBackend(config string) (backend compute.Backend, convolutions string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			backend, err = nil, errors.Errorf("%v", r)
@@ -24,28 +26,46 @@ func newBackend(config string) (backend compute.Backend, err error) {
 		plugin, options, _ := strings.Cut(plugin, ",")
 		if namesCUDA(filepath.Base(plugin)) {
 			if err := prepareCUDA(plugin); err != nil {
-				return nil, err
+				return nil, "", err
 			}
-		} else if filepath.IsAbs(plugin) && namesCUDA(plugin) {
-			link, err := linkTo(plugin)
-			if err != nil {
-				return nil, err
+		} else if filepath.IsAbs(plugin) {
+			installed, err := CPUPluginPath()
+			pinned := err == nil && plugin == installed
+			if namesCUDA(plugin) {
+				link, err := linkTo(plugin)
+				if err != nil {
+					return nil, "", err
+				}
+				defer os.RemoveAll(filepath.Dir(link)) // the library stays loaded
+				plugin = link
+				if config = "xla:" + link; options != "" {
+					config += "," + options
+				}
 			}
-			defer os.RemoveAll(filepath.Dir(link)) // the library stays loaded
-			if config = "xla:" + link; options != "" {
-				config += "," + options
-			}
+			convolutions = loadConvolutions(plugin, pinned)
 		}
 	}
 	if err := limitThreads(runtime.GOMAXPROCS(0), runtime.NumCPU()); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer quiet()()
 	backend, err = compute.NewWithConfig(config)
 	if err != nil {
-		return nil, err // XLA returns a typed nil beside its error
+		return nil, "", err // XLA returns a typed nil beside its error
 	}
-	return backend, nil
+	return backend, convolutions, nil
+}
+
+// loadConvolutions puts the kernels of package fastconv into a plugin for the processor and says what computes its 3×3
+// convolutions now. They lean on the layout of one plugin's interfaces, and so go into the pinned one alone.
+func loadConvolutions(plugin string, pinned bool) string {
+	if !pinned {
+		return "XLA's own (this is not the plugin setup installs)"
+	}
+	if err := fastconv.Load(plugin); err != nil {
+		return "XLA's own (" + firstLine(err) + ")"
+	}
+	return "fastconv (" + fastconv.Vectors() + ")"
 }
 
 // threadsEnv is where XLA's PJRT clients look for their number of threads before they count processors.

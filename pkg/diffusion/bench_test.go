@@ -2,48 +2,88 @@ package diffusion
 
 import (
 	"testing"
+	"time"
 
 	"palimpsest/pkg/unet"
 )
 
-// tiny is the quick benchmark's network at 16×16, 10 classes, 32 rows a step.
-func tiny(b *testing.B) *Network {
-	u, err := unet.Preset("tiny", 16, 1, 10)
+// The benchmarks of one training step and one call of the averaged network. On a quiet machine, with the convolutions of
+// package fastconv, then with XLA's, for a network a time (compiling takes most of it):
+//
+//	go test ./pkg/diffusion -run ^$ -bench '(Step|Forward)/tiny16$' -benchtime 30x
+//	PALIMPSEST_FASTCONV=off go test ./pkg/diffusion -run ^$ -bench '(Step|Forward)/tiny16$' -benchtime 30x
+//
+// and with taskset -c 0 before it for one thread, as the runs of a study have. cpu-ms is what the process took on all
+// processors, which a busy machine changes less than the clock.
+var benchmarks = []struct {
+	name, preset string
+	size         int
+	rows         int // of a call; a step has 32
+}{
+	{"tiny16", "tiny", 16, 250},
+	{"small16", "small", 16, 250},
+	{"small32", "small", 32, 64},
+	{"ddpm32", "ddpm", 32, 16},
+}
+
+// cpuTime returns the processor time this process has taken so far; nil where the system is not asked.
+var cpuTime func() time.Duration
+
+// benchmark times run, which prepare returns with everything compiled.
+func benchmark(b *testing.B, rows int, prepare func(b *testing.B) (run func(i int))) {
+	run := prepare(b)
+	run(0)
+	run(1)
+	var before time.Duration
+	if cpuTime != nil {
+		before = cpuTime()
+	}
+	b.ResetTimer()
+	for i := range b.N {
+		run(2 + i)
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/1e3/float64(b.N), "ms")
+	b.ReportMetric(float64(b.N*rows)/b.Elapsed().Seconds(), "rows/s")
+	if cpuTime != nil {
+		b.ReportMetric(float64((cpuTime()-before).Microseconds())/1e3/float64(b.N), "cpu-ms")
+	}
+}
+
+func benchmarkNetwork(b *testing.B, preset string, size int) *Network {
+	u, err := unet.Preset(preset, size, 1, 10)
 	if err != nil {
 		b.Fatal(err)
 	}
-	p := newProcess(b, DefaultConfig())
-	return newNetwork(b, p, u, TrainConfig{LearningRate: 1e-3, ClipNorm: 1, EMA: 0.99}, 0)
+	return newNetwork(b, newProcess(b, DefaultConfig()), u, TrainConfig{LearningRate: 1e-3, ClipNorm: 1, EMA: 0.99}, 0)
 }
 
-// BenchmarkStep times one training step of 32 rows, compiled before.
+// BenchmarkStep times one training step of 32 rows.
 func BenchmarkStep(b *testing.B) {
-	n := tiny(b)
-	batch := exampleBatch(n, 32)
-	step(b, n, batch, 0, 0)
-	b.ResetTimer()
-	for i := range b.N {
-		step(b, n, batch, i, uint64(i))
+	for _, c := range benchmarks {
+		b.Run(c.name, func(b *testing.B) {
+			benchmark(b, 32, func(b *testing.B) func(int) {
+				n := benchmarkNetwork(b, c.preset, c.size)
+				batch := exampleBatch(n, 32)
+				return func(i int) { step(b, n, batch, i, uint64(i)) }
+			})
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/step")
-	b.ReportMetric(float64(b.N*32)/b.Elapsed().Seconds(), "rows/s")
 }
 
-// BenchmarkForward times one call of the averaged network on 250 rows, compiled before.
+// BenchmarkForward times one call of the averaged network.
 func BenchmarkForward(b *testing.B) {
-	n := tiny(b)
-	batch := exampleBatch(n, 250)
-	d := n.Denoiser(true)
-	call := func() {
-		if _, err := d.Output(batch.X, batch.T, batch.Y); err != nil {
-			b.Fatal(err)
-		}
+	for _, c := range benchmarks {
+		b.Run(c.name, func(b *testing.B) {
+			benchmark(b, c.rows, func(b *testing.B) func(int) {
+				n := benchmarkNetwork(b, c.preset, c.size)
+				batch := exampleBatch(n, c.rows)
+				d := n.Denoiser(true)
+				return func(int) {
+					if _, err := d.Output(batch.X, batch.T, batch.Y); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
 	}
-	call()
-	b.ResetTimer()
-	for range b.N {
-		call()
-	}
-	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/call")
-	b.ReportMetric(float64(b.N*250)/b.Elapsed().Seconds(), "rows/s")
 }

@@ -51,6 +51,9 @@ func thisStretch(choice backend.Choice, cores, fromStep int, environment map[str
 	if kind, path, found := strings.Cut(s.Backend, ":"); found && filepath.IsAbs(path) {
 		s.Backend = kind + ":" + filepath.Base(path)
 	}
+	if strings.HasPrefix(choice.Convolutions, "fastconv") { // the same digits whatever vectors it uses
+		s.Backend += " with fastconv"
+	}
 	var err error
 	s.PluginSHA256, err = choice.PluginSHA256()
 	return s, err

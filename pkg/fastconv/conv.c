@@ -1,0 +1,165 @@
+//go:build cgo && linux && (amd64 || arm64)
+
+#include "conv.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+const float zeros[MAX_CHANNELS];
+
+// Work of several items, each done once by whichever thread comes first. A thread that comes late finds none left, maybe
+// after the caller has gone: so the job is freed by whoever leaves last, and nothing of the caller's is touched by then.
+struct job {
+	atomic_int users, next, slots, done;
+	int items;
+	void (*item)(void *context, int item, int slot);
+	void *context;
+	pthread_mutex_t lock;
+	pthread_cond_t finished;
+};
+
+static void leave(struct job *j) {
+	if (atomic_fetch_sub(&j->users, 1) > 1) return;
+	pthread_cond_destroy(&j->finished);
+	pthread_mutex_destroy(&j->lock);
+	free(j);
+}
+
+static void work(struct job *j) {
+	int i = atomic_fetch_add(&j->next, 1);
+	if (i >= j->items) return;
+	int slot = atomic_fetch_add(&j->slots, 1);
+	for (; i < j->items; i = atomic_fetch_add(&j->next, 1)) {
+		j->item(j->context, i, slot);
+		if (atomic_fetch_add(&j->done, 1) + 1 < j->items) continue;
+		pthread_mutex_lock(&j->lock);
+		pthread_cond_signal(&j->finished);
+		pthread_mutex_unlock(&j->lock);
+	}
+}
+
+static void help(void *data) {
+	work(data);
+	leave(data);
+}
+
+// Calls item(context, i, slot) once for every i in [0, items); slot, below helpers->threads, is the calling thread's own.
+static void parallel(const struct helpers *h, int items, void (*item)(void *, int, int), void *context) {
+	int threads = h->threads < items ? h->threads : items;
+	struct job *j = threads > 1 ? calloc(1, sizeof *j) : NULL;
+	if (!j) {
+		for (int i = 0; i < items; i++) item(context, i, 0);
+		return;
+	}
+	j->items = items;
+	j->item = item;
+	j->context = context;
+	pthread_mutex_init(&j->lock, NULL);
+	pthread_cond_init(&j->finished, NULL);
+	atomic_store(&j->users, threads);
+	for (int i = 1; i < threads; i++)
+		if (!h->run(h->context, help, j)) leave(j);
+	work(j);
+	pthread_mutex_lock(&j->lock);
+	while (atomic_load(&j->done) < items) pthread_cond_wait(&j->finished, &j->lock);
+	pthread_mutex_unlock(&j->lock);
+	leave(j);
+}
+
+enum { ROWS = 8 }; // input channels an item of work on filters
+
+static int ceil_div(int a, int b) { return (a + b - 1) / b; }
+static int least(int a, int b) { return a < b ? a : b; }
+
+// turned[3][3][C][K] of w[3][3][K][C], for some of C.
+static void turn_item(void *context, int i, int slot) {
+	const struct conv *v = context;
+	(void)slot;
+	for (int q = 0; q < 9; q++)
+		for (int k = 0; k < v->K; k++)
+			for (int c = i * ROWS; c < least((i + 1) * ROWS, v->C); c++)
+				v->turned[((size_t)q * v->C + c) * v->K + k] = v->w[((size_t)q * v->K + k) * v->C + c];
+}
+
+static void filter_item(void *context, int i, int slot) {
+	const struct conv *v = context;
+	const float *w = v->w;
+	if (v->turned) {
+		turn_item(context, i, slot);
+		w = v->turned;
+	}
+	v->kernels->filters(v, w, i * ROWS, least((i + 1) * ROWS, v->C));
+}
+
+static void apply_item(void *context, int i, int slot) {
+	const struct conv *v = context;
+	v->kernels->apply(v, i * v->block, least(v->block, v->tiles - i * v->block), v->scratch + slot * v->scratch_size);
+}
+
+// The first input channel of a chunk. All are multiples of 16 but the end, and every chunk has 16 or more.
+static int chunk_start(const struct conv *v, int i) { return i == v->chunks ? v->C : i * v->C / v->chunks & ~15; }
+
+static void accumulate_item(void *context, int i, int slot) {
+	const struct conv *v = context;
+	int part = i / v->chunks, chunk = i % v->chunks;
+	v->kernels->accumulate(v, chunk_start(v, chunk), chunk_start(v, chunk + 1), part * v->per_part,
+			       least((part + 1) * v->per_part, v->tiles), v->scratch + slot * v->scratch_size,
+			       v->U + (size_t)part * 36 * v->C * v->Kp);
+}
+
+static void unfilter_item(void *context, int i, int slot) {
+	const struct conv *v = context;
+	(void)slot;
+	v->kernels->unfilters(v, i * ROWS, least((i + 1) * ROWS, v->C));
+}
+
+// Memory for n floats in whole cache lines.
+static size_t lines(size_t n) { return (n + 15) & ~(size_t)15; }
+
+int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, float *out,
+	     const struct helpers *helpers, int at_most) {
+	const struct kernels *kernels = kernels_for(least(C, K), at_most);
+	if (!kernels || C > MAX_CHANNELS || K > MAX_CHANNELS) return 2;
+	struct conv v = {.B = B, .H = H, .W = W, .C = C, .K = K, .x = a, .out = out, .kernels = kernels};
+	v.Kp = ceil_div(K, kernels->lanes) * kernels->lanes;
+	v.rows = ceil_div(H, 4);
+	v.columns = ceil_div(W, 4);
+	v.tiles = B * v.rows * v.columns;
+	size_t filters = (size_t)36 * C * v.Kp, turned = 0;
+	int items;
+	if (kind == FILTER_GRADIENT) {
+		// How the sum is cut depends on the shape alone, and so does its order. The parts' sums take 16 MB or less.
+		v.y = b;
+		v.parts = least(8, ceil_div(v.tiles, 2 * TILES));
+		v.parts = least(v.parts, (int)((4 << 20) / filters) + 1);
+		v.per_part = ceil_div(ceil_div(v.tiles, v.parts), TILES) * TILES;
+		v.parts = ceil_div(v.tiles, v.per_part);
+		v.chunks = ceil_div(C, 128);
+		filters *= v.parts;
+		items = v.parts * v.chunks;
+		v.scratch_size = lines((size_t)36 * TILES * (ceil_div(C, v.chunks) + 16 + v.Kp));
+	} else {
+		// Smaller blocks where the threads would not have two each; a result depends on its own tile alone.
+		v.w = b;
+		v.block = least(TILES, (ceil_div(v.tiles, 2 * helpers->threads) + 7) & ~7);
+		items = ceil_div(v.tiles, v.block);
+		v.scratch_size = lines((size_t)36 * v.block * (C + v.Kp));
+		if (kind == INPUT_GRADIENT) turned = (size_t)9 * C * K;
+	}
+	int threads = least(helpers->threads, items);
+	float *memory = aligned_alloc(64, sizeof(float) * (lines(filters) + lines(turned) + threads * v.scratch_size));
+	if (!memory) return 1;
+	v.U = memory;
+	v.scratch = memory + lines(filters) + lines(turned);
+	if (turned) v.turned = memory + lines(filters);
+	if (kind == FILTER_GRADIENT) {
+		parallel(helpers, items, accumulate_item, &v);
+		parallel(helpers, ceil_div(C, ROWS), unfilter_item, &v);
+	} else {
+		if (v.Kp > K) memset(v.U, 0, sizeof(float) * filters); // what stands beyond K is multiplied, and dropped
+		parallel(helpers, ceil_div(C, ROWS), filter_item, &v);
+		parallel(helpers, items, apply_item, &v);
+	}
+	free(memory);
+	return 0;
+}

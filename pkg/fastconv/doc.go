@@ -1,0 +1,32 @@
+// Package fastconv computes 3×3 convolutions for XLA on the processor, in a third of XLA's time.
+//
+// # How it gets there
+//
+// A plugin is a table of functions ([pjrt]). [Load] registers this package's kernels with a plugin as custom calls, copies
+// its table, puts a function of its own in the place of the one that compiles a program, and hands the copy to go-xla
+// under the plugin's path, by go-xla's public RegisterPreloadedPlugin. That function replaces the convolutions it knows in
+// the program's text, and calls the plugin's. So no code that builds graphs knows of it, GoMLX and go-xla keep their own
+// types all through, gradients included, and a convolution it does not know stays XLA's.
+//
+// What it leans on that nobody promises is the text in which go-xla writes a convolution ([replace] leaves alone what reads
+// differently) and the layout of XLA's foreign-function interface (plugin.c; the plugin itself refuses handlers of another
+// version). Package backend loads it for the one plugin it pins. A test fails where either moves.
+//
+// # What it computes
+//
+// Float32 images [batch, height, width, channels], stride 1, a border of one zero, sides from 4 and channels from 8 to 512
+// on, forward and both gradients, by Winograd's F(4×4, 3×3) ([winograd], winograd.h). Relative errors are below 2e-5 (1e-6 is usual);
+// float32's own rounding in a plain sum gives 1e-7. A NaN or an infinity reaches all of its tile of 4×4 outputs and the tiles beside it.
+// Results are the same, bit by bit, whatever the number of threads and the instruction set. The threads are XLA's own,
+// asked for through its interface, so nothing waits in a loop beside them.
+//
+// [Env] set to "off" leaves all convolutions to XLA.
+//
+// References:
+//
+//	[winograd]  Lavin, Gray. Fast Algorithms for Convolutional Neural Networks. arXiv:1509.09308
+//	[pjrt]      OpenXLA. PJRT: Uniform Device API. https://openxla.org/xla/pjrt
+package fastconv
+
+// Env is the environment variable that switches the package off.
+const Env = "PALIMPSEST_FASTCONV"

@@ -1,0 +1,150 @@
+//go:build cgo && linux && (amd64 || arm64)
+
+package fastconv
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+var allKinds = []string{forward, inputGradient, filterGradient}
+
+// needKernels skips the test where the processor has no vectors the kernels use.
+func needKernels(t testing.TB) {
+	if Vectors() == "none" {
+		t.Skip("this processor has no AVX2 with FMA")
+	}
+}
+
+func uniform(rng *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = 2*rng.Float32() - 1
+	}
+	return x
+}
+
+// relativeError is the root of the mean square difference from the plain sum over that of the plain sum, of some values
+// drawn at random.
+func relativeError(rng *rand.Rand, kind string, s shape, a, b, out []float32) float64 {
+	var off, size float64
+	for range 200 {
+		i := rng.IntN(len(out))
+		want := plain(kind, s, a, b, i)
+		off, size = off+(float64(out[i])-want)*(float64(out[i])-want), size+want*want
+	}
+	return math.Sqrt(off / size)
+}
+
+// checkShape compares every kernel with the plain sum, and its bits over numbers of threads and widths of vectors.
+func checkShape(t testing.TB, rng *rand.Rand, s shape) {
+	for _, kind := range allKinds {
+		na, nb, _ := s.operands(kind)
+		a, b := uniform(rng, na), uniform(rng, nb)
+		want, err := kernel(kind, s, a, b, 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := relativeError(rng, kind, s, a, b, want); !(e <= 2e-5) {
+			t.Errorf("%s of %+v: relative error %.1e", kind, s, e)
+		}
+		for _, threads := range []int{1, 2, 3, 8} {
+			for _, vector := range []int{0, 8} {
+				got, err := kernel(kind, s, a, b, threads, vector)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s of %+v: %d threads with vectors of at most %d floats give other bits", kind, s, threads, vector)
+				}
+			}
+		}
+	}
+}
+
+// TestKernels runs shapes at the edges of what is taken, those of the presets that differ in kind, and random ones.
+func TestKernels(t *testing.T) {
+	needKernels(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	shapes := []shape{
+		{1, 4, 4, 8, 8}, {1, 4, 4, 16, 512}, {1, 4, 5, 512, 8}, {2, 28, 28, 16, 32}, {2, 7, 7, 64, 32}, {2, 8, 8, 320, 272},
+		{70, 4, 4, 16, 16}, {33, 8, 8, 48, 17}, {8, 32, 32, 32, 32},
+	}
+	for range 25 {
+		shapes = append(shapes, shape{1 + rng.IntN(4), 4 + rng.IntN(14), 4 + rng.IntN(14), 8 + rng.IntN(70), 8 + rng.IntN(70)})
+	}
+	for _, s := range shapes {
+		checkShape(t, rng, s)
+	}
+}
+
+// FuzzKernels is TestKernels at shapes a fuzzer chooses.
+func FuzzKernels(f *testing.F) {
+	f.Add(uint8(1), uint8(5), uint8(6), uint16(17), uint16(18), uint64(0))
+	f.Fuzz(func(t *testing.T, b, h, w uint8, c, k uint16, seed uint64) {
+		needKernels(t)
+		s := shape{1 + int(b)%5, 4 + int(h)%30, 4 + int(w)%30, 8 + int(c)%505, 8 + int(k)%505}
+		if s.b*s.h*s.w*s.c*s.k > 1<<24 {
+			t.Skip("takes too long")
+		}
+		checkShape(t, rand.New(rand.NewPCG(seed, 0)), s)
+	})
+}
+
+// TestGradients compares the gradients of L = Σ r·y, y the forward pass, along a direction with central differences of L.
+// L is linear in x and in w, so that these are exact at any step but for float32's rounding, and a step of 1/2 keeps that small.
+func TestGradients(t *testing.T) {
+	needKernels(t)
+	rng := rand.New(rand.NewPCG(3, 4))
+	dot := func(a, b []float32) (sum float64) {
+		for i := range a {
+			sum += float64(a[i]) * float64(b[i])
+		}
+		return sum
+	}
+	must := func(out []float32, err error) []float32 {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	along := func(x, d []float32, step float32) []float32 {
+		out := make([]float32, len(x))
+		for i := range x {
+			out[i] = x[i] + step*d[i]
+		}
+		return out
+	}
+	for _, s := range []shape{{2, 8, 8, 16, 32}, {3, 5, 7, 9, 31}} {
+		nx, nw, ny := s.operands(forward)
+		x, w, r := uniform(rng, nx), uniform(rng, nw), uniform(rng, ny)
+		dx, dw := uniform(rng, nx), uniform(rng, nw)
+		loss := func(x, w []float32) float64 { return dot(r, must(kernel(forward, s, x, w, 2, 0))) }
+
+		// Autodiff hands the kernel over with its rows and columns reversed: the last of nine comes first.
+		turned := make([]float32, nw)
+		for q := range 9 {
+			copy(turned[(8-q)*s.c*s.k:][:s.c*s.k], w[q*s.c*s.k:])
+		}
+		back := shape{s.b, s.h, s.w, s.k, s.c}
+		gotX := dot(dx, must(kernel(inputGradient, back, r, turned, 2, 0)))
+		gotW := dot(dw, must(kernel(filterGradient, s, x, r, 2, 0)))
+		wantX := loss(along(x, dx, .5), w) - loss(along(x, dx, -.5), w)
+		wantW := loss(x, along(w, dw, .5)) - loss(x, along(w, dw, -.5))
+		// Both are sums of some thousand products of either sign, of a size near the root of their number.
+		tolerance := 1e-5 * math.Sqrt(float64(9*s.c)*float64(ny))
+		if math.Abs(gotX-wantX) > tolerance || math.Abs(gotW-wantW) > tolerance {
+			t.Errorf("%+v: along a direction the gradients give %g and %g, differences %g and %g (tolerance %g)", s, gotX, gotW, wantX, wantW, tolerance)
+		}
+	}
+}
+
+func TestTry(t *testing.T) {
+	needKernels(t)
+	if err := try(); err != nil {
+		t.Error(err)
+	}
+}

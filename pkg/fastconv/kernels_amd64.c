@@ -1,0 +1,49 @@
+//go:build cgo && linux && amd64
+
+#include "conv.h"
+
+// The compiler's options allow any processor of this architecture; what only some have is allowed for these lines alone, and
+// used after the processor was asked.
+#define FN(name) avx2_##name
+#define VL 8
+#define MR 4
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+#include "winograd.h"
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef FN
+#undef VL
+#undef MR
+
+#define FN(name) avx512_##name
+#define VL 16
+#define MR 8
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx2,fma,prefer-vector-width=512"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx2,fma,prefer-vector-width=512")
+#endif
+#include "winograd.h"
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+const struct kernels *kernels_for(int channels, int at_most) {
+	__builtin_cpu_init();
+	int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+	int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+	if (avx512 && channels >= 16 && (at_most == 0 || at_most >= 16)) return &avx512_kernels;
+	if (avx2 && channels >= 8 && (at_most == 0 || at_most >= 8)) return &avx2_kernels;
+	return NULL;
+}

@@ -1,0 +1,13 @@
+//go:build cgo && linux && arm64
+
+#include "conv.h"
+
+// Every processor of this architecture has these vectors.
+#define FN(name) neon_##name
+#define VL 4
+#define MR 8
+#include "winograd.h"
+
+const struct kernels *kernels_for(int channels, int at_most) {
+	return channels >= 8 && (at_most == 0 || at_most >= 4) ? &neon_kernels : NULL;
+}

@@ -1,0 +1,11 @@
+//go:build !(cgo && linux && (amd64 || arm64))
+
+package fastconv
+
+import "github.com/pkg/errors"
+
+// Load fails: this build has no XLA to load kernels into.
+func Load(string) error { return errors.New("this build has no XLA") }
+
+// Vectors names the widest vectors the kernels use on this processor.
+func Vectors() string { return "none" }

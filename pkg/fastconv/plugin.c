@@ -1,0 +1,226 @@
+//go:build cgo && linux && (amd64 || arm64)
+
+// The two interfaces through which XLA calls this package: PJRT's table of functions and its extension for custom calls, and
+// XLA's foreign-function interface. Declared here is what is used of them, as go-xla's pjrt_c_api.h and XLA's
+// xla/ffi/api/c_api.h lay it out. PJRT promises that fields are only added at the end while the major version stays; the
+// versions of all are checked before anything is registered.
+#define _GNU_SOURCE
+#include "plugin.h"
+#include "conv.h"
+#include <dlfcn.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PJRT_MAJOR = 0, PJRT_EXTENSION_FFI = 5, FFI_MAJOR = 0, FFI_MINOR = 3 };
+
+struct extension { size_t size; int type; struct extension *next; };
+struct version { size_t size; struct extension *extensions; int major, minor; };
+
+struct program { size_t size; struct extension *extensions; char *code; size_t code_size; const char *format; size_t format_size; };
+struct compile_args { size_t size; struct extension *extensions; void *client; const struct program *program; }; // and more
+struct error_message_args { size_t size; struct extension *extensions; void *error; const char *message; size_t message_size; };
+struct error_destroy_args { size_t size; struct extension *extensions; void *error; };
+
+struct pjrt {
+	size_t size;
+	struct extension *extensions;
+	struct version version;
+	void (*error_destroy)(struct error_destroy_args *);
+	void (*error_message)(struct error_message_args *);
+	void *others[18];
+	void *(*compile)(struct compile_args *);
+	// and more
+};
+
+struct register_args {
+	size_t size;
+	const char *name;
+	size_t name_size;
+	void *handler;
+	const char *platform;
+	size_t platform_size;
+	int traits;
+};
+struct ffi_extension { struct extension base; void *type_register, *user_data_add; void *(*register_handler)(struct register_args *); };
+
+struct error_create_args { size_t size; struct extension *extensions; const char *message; int code; };
+struct schedule_args { size_t size; struct extension *extensions; void *context; void (*task)(void *); void *data; };
+struct threads_args { size_t size; struct extension *extensions; void *context; int64_t *threads; };
+struct ffi_error_destroy_args { size_t size; struct extension *extensions; void *error; };
+
+struct ffi {
+	size_t size;
+	struct extension *extensions;
+	struct version version;
+	void *internal;
+	void *(*error_create)(struct error_create_args *);
+	void *error_message;
+	void (*error_destroy)(struct ffi_error_destroy_args *);
+	void *others[8];
+	void *(*schedule)(struct schedule_args *);
+	void *(*threads)(struct threads_args *);
+	// and more
+};
+
+struct buffer { size_t size; struct extension *extensions; int type; void *data; int64_t rank, *sides; };
+struct values { size_t size; struct extension *extensions; int64_t count; int *types; void **values; };
+struct frame {
+	size_t size;
+	struct extension *extensions;
+	const struct ffi *api;
+	void *context;
+	int stage;
+	struct values arguments, results;
+	// and more
+};
+struct metadata { size_t size; struct version version; uint32_t traits; };
+struct metadata_extension { struct extension base; struct metadata *metadata; };
+enum { EXTENSION_METADATA = 1, STAGE_EXECUTE = 3, TYPE_F32 = 11, CODE_INVALID_ARGUMENT = 3, CODE_RESOURCE_EXHAUSTED = 8 };
+
+static void *fail(const struct frame *f, int code, const char *message) {
+	struct error_create_args a = {sizeof a, NULL, message, code};
+	return f->api->error_create(&a);
+}
+
+static int run(void *context, void (*task)(void *), void *data) {
+	const struct frame *f = context;
+	struct schedule_args a = {sizeof a, NULL, f->context, task, data};
+	void *error = f->api->schedule(&a);
+	if (!error) return 1;
+	struct ffi_error_destroy_args d = {sizeof d, NULL, error};
+	f->api->error_destroy(&d);
+	return 0;
+}
+
+// Whether a value is a float32 array of four axes, and which.
+static int four(const struct values *v, int i, int64_t sides[4], float **data) {
+	if (i >= v->count || v->types[i] != 1) return 0;
+	const struct buffer *b = v->values[i];
+	if (b->type != TYPE_F32 || b->rank != 4) return 0;
+	memcpy(sides, b->sides, 4 * sizeof *sides);
+	*data = b->data;
+	return 1;
+}
+
+static void *handle(const struct frame *f, enum kind kind) {
+	for (struct extension *e = f->extensions; e; e = e->next)
+		if (e->type == EXTENSION_METADATA) { // XLA asks what was compiled in, once, when the handler is registered
+			struct metadata *m = ((struct metadata_extension *)e)->metadata;
+			m->version.major = FFI_MAJOR;
+			m->version.minor = FFI_MINOR;
+			m->traits = 0;
+			return NULL;
+		}
+	if (f->stage != STAGE_EXECUTE) return NULL;
+	int64_t x[4], w[4], y[4];
+	float *a, *b, *out;
+	if (!four(&f->arguments, 0, x, &a) || !four(&f->arguments, 1, w, &b) || !four(&f->results, 0, y, &out))
+		return fail(f, CODE_INVALID_ARGUMENT, "palimpsest: a convolution takes two float32 arrays of four axes and gives one");
+	int64_t threads = 1;
+	struct threads_args t = {sizeof t, NULL, f->context, &threads};
+	void *error = f->api->threads(&t);
+	if (error) return error;
+	struct helpers helpers = {threads < 1 ? 1 : threads > 256 ? 256 : (int)threads, run, (void *)f};
+	switch (convolve(kind, x[0], x[1], x[2], x[3], y[3], a, b, out, &helpers, 0)) {
+	case 0: return NULL;
+	case 1: return fail(f, CODE_RESOURCE_EXHAUSTED, "palimpsest: no memory for a convolution; use fewer rows a step");
+	default: return fail(f, CODE_INVALID_ARGUMENT, "palimpsest: a convolution of a shape there are no kernels for");
+	}
+}
+
+static void *handle_forward(struct frame *f) { return handle(f, FORWARD); }
+static void *handle_input_gradient(struct frame *f) { return handle(f, INPUT_GRADIENT); }
+static void *handle_filter_gradient(struct frame *f) { return handle(f, FILTER_GRADIENT); }
+
+// In Go: the program with its convolutions replaced, for the caller to free, or NULL where none is.
+char *palimpsestReplace(char *program, size_t size, size_t *new_size);
+
+static void *(*compile_as_before)(struct compile_args *);
+
+// Package backend has the allocator keep what pages it has. For blocks of 32 MB and more, which it maps one by one, that takes
+// another word, which it follows at any time; with it the heap of a larger network grows by half through the holes that
+// compilation leaves, unless they are given back before and after.
+static void keep_large_blocks(void) {
+#ifdef __GLIBC__
+	const char *tunables = getenv("GLIBC_TUNABLES");
+	if (tunables == NULL || strstr(tunables, "glibc.malloc.") == NULL) mallopt(M_MMAP_MAX, 0);
+#endif
+}
+
+static void trim(void) {
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
+static void *compile(struct compile_args *args) {
+	const struct program *before = args->program;
+	trim();
+	size_t size = 0;
+	char *code = before->format_size == 4 && !memcmp(before->format, "mlir", 4) ? palimpsestReplace(before->code, before->code_size, &size) : NULL;
+	struct program after = *before;
+	if (code) {
+		after.code = code;
+		after.code_size = size;
+		args->program = &after;
+	}
+	void *error = compile_as_before(args);
+	args->program = before;
+	free(code);
+	trim();
+	return error;
+}
+
+static char *say(const char *format, const char *detail) {
+	char *text = NULL;
+	return asprintf(&text, format, detail) < 0 ? NULL : text;
+}
+
+static int reg(const struct pjrt *api, const struct ffi_extension *ffi, const char *name, void *handler, char **error) {
+	struct register_args a = {sizeof a, name, strlen(name), handler, "Host", 4, 0};
+	void *e = ffi->register_handler(&a);
+	if (!e) return 1;
+	struct error_message_args m = {sizeof m, NULL, e, NULL, 0};
+	api->error_message(&m);
+	char *text = strndup(m.message, m.message_size);
+	*error = say("the plugin refuses our handlers: %s", text ? text : "");
+	free(text);
+	struct error_destroy_args d = {sizeof d, NULL, e};
+	api->error_destroy(&d);
+	return 0;
+}
+
+void *load(const char *path, char **error) {
+	static const struct pjrt *from; // the caller's lock guards these two
+	static struct pjrt *copy;
+	void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+	const struct pjrt *(*get)(void) = library ? (const struct pjrt *(*)(void))dlsym(library, "GetPjrtApi") : NULL;
+	if (!get) return *error = say("the plugin does not load: %s", dlerror()), NULL;
+	const struct pjrt *api = get();
+	if (copy && api == from) return copy;
+	if (copy) return *error = say("%s is a second plugin", path), NULL;
+	if (api->version.major != PJRT_MAJOR || api->size < sizeof *api) return *error = say("%s", "the plugin has another version of PJRT"), NULL;
+	const struct ffi_extension *ffi = NULL;
+	for (struct extension *e = api->extensions; e; e = e->next)
+		if (e->type == PJRT_EXTENSION_FFI) ffi = (const struct ffi_extension *)e;
+	if (!ffi || ffi->base.size < sizeof *ffi) return *error = say("%s", "the plugin lacks PJRT's extension for custom calls"), NULL;
+	if (!reg(api, ffi, "palimpsest.conv.forward", handle_forward, error) ||
+	    !reg(api, ffi, "palimpsest.conv.input_gradient", handle_input_gradient, error) ||
+	    !reg(api, ffi, "palimpsest.conv.filter_gradient", handle_filter_gradient, error))
+		return NULL;
+	copy = malloc(api->size);
+	if (!copy) return *error = say("%s", "no memory"), NULL;
+	memcpy(copy, api, api->size);
+	from = api;
+	compile_as_before = api->compile;
+	copy->compile = compile;
+	keep_large_blocks();
+	return copy;
+}
+
+int lanes(void) {
+	const struct kernels *k = kernels_for(MAX_CHANNELS, 0);
+	return k ? k->lanes : 0;
+}

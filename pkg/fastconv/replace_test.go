@@ -1,0 +1,94 @@
+package fastconv
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// text is a convolution as go-xla writes it, with some of its words replaced by others.
+func text(axes, x, w, y string, replace ...string) string {
+	return strings.NewReplacer(replace...).Replace(fmt.Sprintf(`    %%3 = "stablehlo.convolution"(%%arg0, %%2#1) {
+      batch_group_count = 1 : i64,
+      dimension_numbers = #stablehlo.conv<%s>,
+      feature_group_count = 1 : i64,
+      lhs_dilation = array<i64: 1, 1>,
+      padding = dense<[[1, 1], [1, 1]]> : tensor<2x2xi64>,
+      precision_config = [#stablehlo<precision DEFAULT>, #stablehlo<precision DEFAULT>],
+      rhs_dilation = array<i64: 1, 1>,
+      window_reversal = array<i1: false, false>,
+      window_strides = array<i64: 1, 1>
+    } : (tensor<%sxf32>, tensor<%sxf32>) -> tensor<%sxf32>
+`, axes, x, w, y))
+}
+
+const (
+	plainAxes  = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
+	inputAxes  = "[b, 0, 1, f]x[0, 1, o, i]->[b, 0, 1, f]"
+	filterAxes = "[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]"
+)
+
+func TestReplace(t *testing.T) {
+	for _, tc := range []struct {
+		name, text, kind string // kind "": left to XLA
+	}{
+		{"forward", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32"), forward},
+		{"input gradient", text(inputAxes, "2x8x8x32", "3x3x16x32", "2x8x8x16"), inputGradient},
+		{"filter gradient", text(filterAxes, "2x8x8x16", "2x8x8x32", "3x3x16x32"), filterGradient},
+		{"odd sides and channels", text(plainAxes, "1x5x7x9", "3x3x9x511", "1x5x7x511"), forward},
+		{"few channels in", text(plainAxes, "2x8x8x3", "3x3x3x32", "2x8x8x32"), ""},
+		{"few channels out", text(plainAxes, "2x8x8x32", "3x3x32x1", "2x8x8x1"), ""},
+		{"many channels", text(plainAxes, "2x8x8x1024", "3x3x1024x32", "2x8x8x32"), ""},
+		{"small sides", text(plainAxes, "2x3x8x16", "3x3x16x32", "2x3x8x32"), ""},
+		{"too large", text(plainAxes, "99999x99x99x16", "3x3x16x32", "99999x99x99x32"), ""},
+		{"no such number", text(plainAxes, "99999999999999999999x8x8x16", "3x3x16x32", "99999999999999999999x8x8x32"), ""},
+		{"a filter of 5×5", text(plainAxes, "2x8x8x16", "5x5x16x32", "2x8x8x32"), ""},
+		{"shapes that disagree", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x16"), ""},
+		{"one axis", text("[b, 0, f]x[0, i, o]->[b, 0, f]", "2x8x16", "3x16x32", "2x8x32"), ""},
+		{"channels first", text("[b, f, 0, 1]x[o, i, 0, 1]->[b, f, 0, 1]", "2x16x8x8", "32x16x3x3", "2x32x8x8"), ""},
+		{"stride 2", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32", "window_strides = array<i64: 1, 1>", "window_strides = array<i64: 2, 2>"), ""},
+		{"no border", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32", "[[1, 1], [1, 1]]", "[[0, 0], [0, 0]]"), ""},
+		{"groups", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32", "feature_group_count = 1", "feature_group_count = 2"), ""},
+		{"dilation", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32", "rhs_dilation = array<i64: 1, 1>", "rhs_dilation = array<i64: 2, 2>"), ""},
+		{"reversal", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32", "array<i1: false, false>", "array<i1: true, true>"), ""},
+		{"float64", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32", "xf32", "xf64"), ""},
+		{"precision", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32", "DEFAULT", "HIGHEST"), ""},
+		{"cut short", text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32")[:300], ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			around := "module @m {\n" + tc.text + tc.text + "}\n"
+			got, n := replace(around)
+			if tc.kind == "" {
+				if n != 0 || got != around {
+					t.Errorf("%d convolutions were replaced:\n%s", n, got)
+				}
+				return
+			}
+			if n != 2 || strings.Contains(got, "convolution") || strings.Count(got, `"`+tc.kind+`"`) != 2 {
+				t.Errorf("%d of 2 convolutions were replaced by %s:\n%s", n, tc.kind, got)
+			}
+			types := tc.text[strings.LastIndex(tc.text, ": (tensor"):]
+			if !strings.HasPrefix(got, "module @m {\n    %3 = ") || !strings.HasSuffix(got, types+"}\n") || !strings.Contains(got, "(%arg0, %2#1)") {
+				t.Errorf("what stands around a convolution has changed:\n%s", got)
+			}
+		})
+	}
+}
+
+// FuzzReplace makes sure that whatever the text, nothing but whole convolutions changes.
+func FuzzReplace(f *testing.F) {
+	f.Add(text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32"))
+	f.Add(text(filterAxes, "2x8x8x16", "2x8x8x32", "3x3x16x32") + text(inputAxes, "0x8x8x32", "3x3x16x32", "-1xx8x16"))
+	f.Fuzz(func(t *testing.T, program string) {
+		got, n := replace(program)
+		if n == 0 && got != program {
+			t.Fatalf("nothing was replaced, but %q became %q", program, got)
+		}
+		if before, after := strings.Count(program, convolution), strings.Count(got, convolution); before-after != n {
+			t.Fatalf("%d convolutions became %d, though %d were replaced", before, after, n)
+		}
+		if again, m := replace(got); m != 0 || again != got {
+			t.Fatalf("a second pass replaced %d more", m)
+		}
+	})
+}

@@ -1,0 +1,128 @@
+// Runs the kernels without Go and XLA, so that the compiler's sanitisers (go run ./pkg/nightly sanitize) and a profiler see
+// them. To take times, from the package's folder:
+//
+//	gcc -O3 -I. testdata/harness.c conv.c threads.c kernels_amd64.c -lm -lpthread -o /tmp/harness && /tmp/harness time
+#include "conv.h"
+#include "threads.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static float *random_floats(size_t n) {
+	float *p = malloc(n * sizeof *p); // exactly as long as it is, so that a sanitiser sees what reaches beyond
+	for (size_t i = 0; i < n; i++) p[i] = (float)rand() / RAND_MAX - .5f;
+	return p;
+}
+
+static double pixel(const float *x, int H, int W, int C, int b, int i, int j, int c) {
+	return i < 0 || j < 0 || i >= H || j >= W ? 0 : x[((size_t)(b * H + i) * W + j) * C + c];
+}
+
+// One value of the result, by the plain sum in float64.
+static double plain(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, size_t at) {
+	int k = at % K;
+	at /= K;
+	double sum = 0;
+	if (kind == FILTER_GRADIENT) {
+		int c = at % C, s = at / C % 3, r = at / C / 3;
+		for (int n = 0; n < B; n++)
+			for (int i = 0; i < H; i++)
+				for (int j = 0; j < W; j++) sum += pixel(a, H, W, C, n, i + r - 1, j + s - 1, c) * pixel(b, H, W, K, n, i, j, k);
+		return sum;
+	}
+	int j = at % W, i = at / W % H, n = at / W / H;
+	for (int r = 0; r < 3; r++)
+		for (int s = 0; s < 3; s++)
+			for (int c = 0; c < C; c++)
+				sum += pixel(a, H, W, C, n, i + r - 1, j + s - 1, c) *
+				       (kind == FORWARD ? b[((size_t)(r * 3 + s) * C + c) * K + k] : b[((size_t)(r * 3 + s) * K + k) * C + c]);
+	return sum;
+}
+
+static void check(int B, int H, int W, int C, int K) {
+	size_t nx = (size_t)B * H * W * C, ny = (size_t)B * H * W * K, nw = (size_t)9 * C * K;
+	float *x = random_floats(nx), *y = random_floats(ny), *w = random_floats(nw);
+	for (enum kind kind = FORWARD; kind <= FILTER_GRADIENT; kind++) {
+		size_t n = kind == FILTER_GRADIENT ? nw : ny;
+		float *first = NULL;
+		for (int lanes = 4; lanes <= 16; lanes *= 2)
+			for (int threads = 1; threads <= 5; threads += 2) {
+				if (!kernels_for(C < K ? C : K, lanes)) continue;
+				int shape[5] = {B, H, W, C, K};
+				float *out = malloc(n * sizeof *out);
+				if (convolve_alone(kind, shape, x, kind == FILTER_GRADIENT ? y : w, out, threads, lanes)) abort();
+				if (first && memcmp(first, out, n * sizeof *out)) printf("kind %d B %d H %d W %d C %d K %d: %d threads, %d lanes give other bits\n", kind, B, H, W, C, K, threads, lanes), exit(1);
+				if (first) free(out);
+				else first = out;
+			}
+		if (!first) continue;
+		double error = 0, size = 0;
+		for (int i = 0; i < 300; i++) {
+			size_t at = (size_t)rand() % n;
+			double want = plain(kind, B, H, W, C, K, x, kind == FILTER_GRADIENT ? y : w, at);
+			error += (first[at] - want) * (first[at] - want);
+			size += want * want;
+		}
+		free(first);
+		if (!(sqrt(error / size) < 2e-5)) printf("kind %d B %d H %d W %d C %d K %d: relative error %.1e\n", kind, B, H, W, C, K, sqrt(error / size)), exit(1);
+	}
+	free(x), free(y), free(w);
+}
+
+static double now(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1e3 + t.tv_nsec * 1e-6;
+}
+
+static int compare(const void *a, const void *b) { return *(double *)a < *(double *)b ? -1 : *(double *)a > *(double *)b; }
+
+// CPU milliseconds on one thread: the median of nine.
+static void take_time(int B, int side, int C, int K) {
+	size_t nx = (size_t)B * side * side * C, ny = (size_t)B * side * side * K, nw = (size_t)9 * C * K;
+	float *x = random_floats(nx), *y = random_floats(ny), *w = random_floats(nw), *out = random_floats((nx + ny > nw ? nx + ny : nw));
+	int shape[5] = {B, side, side, C, K}, turned[5] = {B, side, side, K, C};
+	for (int lanes = 8; lanes <= 16; lanes *= 2) {
+		if (!kernels_for(C < K ? C : K, lanes) || kernels_for(C < K ? C : K, lanes)->lanes != lanes) continue;
+		double total = 0;
+		printf("%3dx%-3d %3d to %3d, %2d lanes:", side, side, C, K, lanes);
+		for (enum kind kind = FORWARD; kind <= FILTER_GRADIENT; kind++) {
+			double times[9];
+			for (int i = 0; i < 9; i++) {
+				double start = now();
+				if (kind == FORWARD) convolve_alone(kind, shape, x, w, out, 1, lanes);
+				if (kind == INPUT_GRADIENT) convolve_alone(kind, turned, y, w, out, 1, lanes);
+				if (kind == FILTER_GRADIENT) convolve_alone(kind, shape, x, y, out, 1, lanes);
+				times[i] = now() - start;
+			}
+			qsort(times, 9, sizeof *times, compare);
+			printf(" %7.2f ms (%4.0f GFLOP/s)", times[4], 18e-6 * B * side * side * C * K / times[4]);
+			total += times[4];
+		}
+		printf("  all %7.2f\n", total);
+	}
+	free(x), free(y), free(w), free(out);
+}
+
+int main(int n, char **arguments) {
+	if (n == 2 && !strcmp(arguments[1], "check")) {
+		check(1, 4, 4, 8, 8);
+		check(2, 5, 7, 9, 31);
+		check(3, 16, 16, 16, 48);
+		check(40, 8, 8, 17, 20);
+		check(2, 8, 8, 300, 272);
+		check(1, 4, 9, 512, 8);
+		for (int i = 0; i < 40; i++) check(1 + rand() % 6, 4 + rand() % 12, 4 + rand() % 12, 8 + rand() % 60, 8 + rand() % 60);
+		puts("all is well");
+		return 0;
+	}
+	if (n == 2 && !strcmp(arguments[1], "time")) {
+		int shapes[][3] = {{16, 16, 16}, {16, 48, 16}, {16, 32, 32}, {8, 32, 32}, {8, 96, 32}, {8, 64, 64}, {4, 64, 64}, {4, 128, 64},
+				   {32, 64, 64}, {32, 192, 64}, {16, 128, 128}, {16, 256, 128}, {8, 128, 128}, {32, 128, 128}, {16, 256, 256}, {8, 512, 256}, {4, 256, 256}};
+		for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) take_time(32, shapes[i][0], shapes[i][1], shapes[i][2]);
+		return 0;
+	}
+	puts("say check or time");
+	return 2;
+}

@@ -1,0 +1,115 @@
+//go:build cgo && linux && (amd64 || arm64)
+
+package fastconv_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"palimpsest/pkg/backend"
+	"palimpsest/pkg/backend/backendtest"
+	"palimpsest/pkg/fastconv"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+func open(t *testing.T) compute.Backend {
+	t.Helper()
+	if !backend.CPU.Supported() || os.Getenv(compute.ConfigEnvVar) != "" || os.Getenv(fastconv.Env) != "" || fastconv.Vectors() == "none" {
+		t.Skip("no plugin or no vectors for this machine, or another backend asked for")
+	}
+	return backendtest.Open(t)
+}
+
+func random(rng *rand.Rand, dims ...int) *tensors.Tensor {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = 2*rng.Float32() - 1
+	}
+	return tensors.FromFlatDataAndDimensions(x, dims...)
+}
+
+// TestAgainstXLA builds the same convolution twice: as the networks write it, which this package replaces, and with channels
+// first, which stays XLA's; and compares values and gradients. That three convolutions of each graph are replaced is what
+// fails where go-xla's text, GoMLX's gradients or XLA's interface move.
+func TestAgainstXLA(t *testing.T) {
+	b := open(t)
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, s := range [][5]int{{2, 8, 8, 16, 32}, {3, 7, 9, 24, 40}, {1, 4, 4, 130, 8}} {
+		n, h, w, c, k := s[0], s[1], s[2], s[3], s[4]
+		before := fastconv.Replaced()
+		ours, err := NewExec(b, func(x, w, r *Node) []*Node {
+			y := Convolve(x, w).Strides(1).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
+			return append(Gradient(ReduceAllSum(Mul(y, r)), x, w), y)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		xla, err := NewExec(b, func(x, w, r *Node) []*Node {
+			first := TransposeAllDims(x, 0, 3, 1, 2)
+			axes := compute.ConvolveAxesConfig{InputBatch: 0, InputChannels: 1, InputSpatial: []int{2, 3}, KernelInputChannels: 2, KernelOutputChannels: 3,
+				KernelSpatial: []int{0, 1}, OutputBatch: 0, OutputChannels: 1, OutputSpatial: []int{2, 3}}
+			y := TransposeAllDims(Convolve(first, w).AxesConfig(axes).Strides(1).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done(), 0, 2, 3, 1)
+			return append(Gradient(ReduceAllSum(Mul(y, r)), x, w), y)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, kernel, r := random(rng, n, h, w, c), random(rng, 3, 3, c, k), random(rng, n, h, w, k)
+		got, err := ours.Call(x, kernel, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if replaced := fastconv.Replaced() - before; replaced != 3 {
+			t.Fatalf("%d convolutions were replaced, not the forward pass and two gradients", replaced)
+		}
+		want, err := xla.Call(x, kernel, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if replaced := fastconv.Replaced() - before; replaced != 3 {
+			t.Fatalf("%d convolutions with channels first were replaced", replaced-3)
+		}
+		for i, name := range []string{"gradient of x", "gradient of the kernel", "output"} {
+			a, b := tensors.MustCopyFlatData[float32](got[i]), tensors.MustCopyFlatData[float32](want[i])
+			var off, size float64
+			for j := range a {
+				d := float64(a[j]) - float64(b[j])
+				off, size = off+d*d, size+float64(b[j])*float64(b[j])
+			}
+			if e := math.Sqrt(off / size); !(e <= 2e-5) || len(a) != len(b) || e == 0 {
+				t.Errorf("%v: %s is off by %.1e of its size; want at most 2e-5, and not 0, which XLA's own would give", s, name, e)
+			}
+		}
+	}
+}
+
+// TestLeftToXLA runs convolutions that are not replaced beside one that is.
+func TestLeftToXLA(t *testing.T) {
+	b := open(t)
+	before := fastconv.Replaced()
+	rng := rand.New(rand.NewPCG(7, 8))
+	out, err := CallOnce(b, func(x, w, v *Node) *Node {
+		x = Convolve(x, v).Strides(1).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()                          // 3 to 16 channels
+		x = Convolve(x, w).Strides(1).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()                          // ours
+		x = Convolve(x, w).Strides(2).PaddingPerDim([][2]int{{0, 1}, {0, 1}}).Done()                          // stride 2
+		return Convolve(x, w).Strides(1).PaddingPerDim([][2]int{{2, 2}, {2, 2}}).DilationPerAxis(2, 2).Done() // dilated
+	}, random(rng, 1, 8, 8, 3), random(rng, 3, 3, 16, 16), random(rng, 3, 3, 3, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := out.Shape().Dimensions; d[1] != 4 || d[3] != 16 {
+		t.Errorf("the result has shape %v", out.Shape())
+	}
+	if n := fastconv.Replaced() - before; n != 1 {
+		t.Errorf("%d convolutions were replaced, want 1", n)
+	}
+}
