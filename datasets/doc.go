@@ -25,7 +25,7 @@
 //
 // Images are [N,H,W,C] uint8, 0 black to 255 white, with one uint8 label each, an index into
 // the names of the classes. Scale takes them to float32 in [-1, 1] when a batch is made.
-// Prep is the one place where an image's size changes, and stays in 8 bits; Crop and CropRows
+// Prep is the one place where an image's size and channels change, and stays in 8 bits; Crop and CropRows
 // only take its Border off again.
 //
 // The official test split is for the final measurement. It is prepared and handed on, and
