@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/gomlx/compute"
 )
 
 // childEnv set, this test binary is the program itself.
@@ -46,8 +44,8 @@ const patience = 5 * time.Minute
 func shell(t *testing.T, line string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("sh", append([]string{"-c", line, os.Args[0]}, args...)...)
-	cmd.Env = append(os.Environ(), childEnv+"=1", compute.ConfigEnvVar+"=go") // which compiles nothing
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}                      // no terminal
+	cmd.Env = append(os.Environ(), childEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal
 	t.Cleanup(func() {
 		if cmd.Process != nil && cmd.ProcessState == nil {
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
