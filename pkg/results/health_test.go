@@ -1,6 +1,7 @@
 package results
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -21,10 +22,14 @@ func TestDiverged(t *testing.T) {
 		{"one bad batch", []float64{0.8, 0.5, 0.4, 0.3, 50, 0.3, 0.3}, false},
 		{"a bound", []float64{6.7, 2.1, 1.3, 13.7, 2, 4, 3, 10.8, 2.5}, false}, // as stored runs of a bound go
 		{"a penalty at a task's first steps", []float64{0.78, 0.2, 3, 0.46, 0.4, 0.4}, false},
+		{"never below twice nothing", []float64{10.0, 20.6, 7.6, 16.4, 13.8, 1.6}, true}, // 60 steps at a learning rate of 1
 	} {
-		r := &Run{}
+		r := &Run{Config: map[string]any{"train": map[string]any{"loss_weight": "", "vlb_weight": 0.0}}}
+		if strings.Contains(tc.name, "bound") {
+			r.Config = map[string]any{"train": map[string]any{"objective": "vlb", "loss_weight": "", "vlb_weight": 0.0}}
+		}
 		for i, l := range tc.losses {
-			r.Losses = append(r.Losses, LossPoint{Step: 10 * (i + 1), Loss: l})
+			r.Losses = append(r.Losses, LossPoint{Step: 10 * (i + 1), Task: i / 3, Loss: l})
 		}
 		if loss, got := r.Diverged(); got != tc.want {
 			t.Errorf("%s: ends at %g, diverged %v; want %v", tc.name, loss, got, tc.want)
@@ -56,5 +61,25 @@ func TestCollapsed(t *testing.T) {
 	}
 	if _, got := new(Run).Collapsed(); got {
 		t.Error("a run without evaluations has collapsed")
+	}
+}
+
+// None of the stored runs, bounds, penalties and tenfold weights among them, is taken for one that diverged or collapsed.
+func TestStoredRunsAreHealthy(t *testing.T) {
+	files, err := filepath.Glob("../../notebooks/results/*/*.json")
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d stored runs, %v", len(files), err)
+	}
+	for _, f := range files {
+		r, err := Load(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if loss, bad := r.Diverged(); bad {
+			t.Errorf("%s: diverged, its loss ends at %g", f, loss)
+		}
+		if why, bad := r.Collapsed(); bad {
+			t.Errorf("%s: collapsed, %s", f, why)
+		}
 	}
 }
