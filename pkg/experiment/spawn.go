@@ -48,7 +48,7 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 		}
 		err = errors.Errorf("its process ended (%v): %s", err, text)
 		if !transient {
-			return permanent{err}
+			return permanent{err: err}
 		}
 		return err
 	}
@@ -59,10 +59,12 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 const refusedCode = 1
 
 // permanent is the error of a run that would fail again.
-type permanent struct{ error }
+type permanent struct{ err error }
 
 // Unwrap gives the error itself.
-func (p permanent) Unwrap() error { return p.error }
+func (p permanent) Error() string { return p.err.Error() }
+
+func (p permanent) Unwrap() error { return p.err }
 
 // isPermanent says whether trying again cannot help.
 func isPermanent(err error) bool { return errors.As(err, new(permanent)) }
