@@ -54,7 +54,7 @@ func main() {
 }
 
 // goOn are the commands that, stopped and given again, go on where they stopped.
-var goOn = []string{"bench", "search", "run", "resume", "setup", "lab"}
+var goOn = []string{"bench", "search", "run", "resume", "setup", "lab", "perf"}
 
 // newRoot is the tree of all commands; begins is called when the work of one begins.
 func newRoot(begins func()) *cobra.Command {
@@ -67,7 +67,8 @@ func newRoot(begins func()) *cobra.Command {
 		PersistentPreRun: func(*cobra.Command, []string) { begins() },
 	}
 	root.AddCommand(setupCommand(), labCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), sampleCommand(),
-		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand())
+		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand(),
+		command.Perf(commandLine))
 	return root
 }
 

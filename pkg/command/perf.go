@@ -1,0 +1,133 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pkg/errors"
+	"github.com/spf13/cobra"
+
+	"palimpsest/kernelsetup"
+	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/perf"
+	"palimpsest/pkg/report"
+)
+
+// Perf is the command that measures speed and memory. typed is how the user called the program.
+func Perf(typed func() string) *cobra.Command {
+	o := perf.Defaults()
+	var python string
+	c := &cobra.Command{
+		Use: "perf", Short: "Measure speed and memory, beside PyTorch and JAX doing the same work", Args: cobra.NoArgs,
+		Long: "Perf times training steps, forward passes, sampling and the bound: ours, ours with XLA's own convolutions, pure Go (tiny\n" +
+			"alone), and with --peers PyTorch (eager, channels last, compiled) and JAX with the same network, checked output by\n" +
+			"output. All are measured in turn in one sitting, on one core and on all, by the clock and by the processor. Peers get\n" +
+			"an environment of their own in the cache folder, made when first asked for. Interrupted, the same command goes on\n" +
+			"with the round that is missing. Numbers mean something on a quiet machine alone; it warns where it is not.",
+		Example: "  go run . perf --peers torch,jax\n  go run . perf --networks tiny --sizes 16 --what step --threads 1 --rounds 3\n" +
+			"  go run . perf --networks ddpm --sizes 32 --peers torch --rows 32 --samples 4\n  go run . perf --growth\n  go run . perf show",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.Validate(); err != nil {
+				return err
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			o.Command, o.Log = []string{self, "perf", "serve"}, cmd.ErrOrStderr()
+			o.Python = func(ctx context.Context, peer string) (string, error) {
+				if python != "" {
+					return filepath.Abs(python)
+				}
+				return kernelsetup.PeerPython(ctx, peer, cmd.ErrOrStderr())
+			}
+			o.Origin = perf.Origin{Command: typed(), Machine: experiment.ThisMachine()}
+			o.Origin.Commit, o.Origin.Dirty = experiment.ThisCommit()
+			if err := perf.Measure(cmd.Context(), o); err != nil {
+				return err
+			}
+			name := "perf"
+			if o.Growth {
+				name = "growth"
+			}
+			return printPerf(cmd, o.Store, name)
+		},
+	}
+	f := c.Flags()
+	f.StringSliceVar(&o.Networks, "networks", o.Networks, "sizes of network: tiny, small, ddpm")
+	f.IntSliceVar(&o.Sizes, "sizes", o.Sizes, "pixels a side")
+	f.StringSliceVar(&o.What, "what", o.What, "what to measure")
+	f.StringSliceVar(&o.Threads, "threads", o.Threads, "\"1\": one process on one core; \"all\": one process on all cores")
+	f.StringSliceVar(&o.Peers, "peers", nil, "whom to measure against: torch, jax (torch takes 5.4 GB on the disk)")
+	f.BoolVar(&o.Growth, "growth", false, "measure instead how the cost of a step grows with batch, width, resolution, tasks, buffer and penalties")
+	f.IntVar(&o.Rounds, "rounds", o.Rounds, "rounds in which everyone is measured once")
+	f.IntVar(&o.Batch, "batch", o.Batch, "rows of a training step")
+	f.IntVar(&o.Rows, "rows", o.Rows, "rows of a forward call")
+	f.IntVar(&o.Samples, "samples", o.Samples, "images drawn by a sampler")
+	f.BoolVar(&o.Anew, "anew", false, "measure again what the store has, in its place")
+	f.StringVar(&python, "python", "", "a Python that has the peers' packages, in place of an environment made for them")
+	c.PersistentFlags().StringVar(&o.Store, "store", filepath.Join("runs", "perf"), "folder of the measurements, a file each")
+	c.AddCommand(perfShowCommand(&o.Store), perfServeCommand())
+	return c
+}
+
+// perfShowCommand prints what is stored.
+func perfShowCommand(store *string) *cobra.Command {
+	var table string
+	c := &cobra.Command{
+		Use: "show", Short: "Print the stored measurements", Args: cobra.NoArgs,
+		Example: "  go run . perf show\n  go run . perf show --store notebooks/results/perf --table README.md:perf",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if table == "" {
+				return printPerf(cmd, *store, "perf", "growth")
+			}
+			file, name, found := strings.Cut(table, ":")
+			if !found {
+				return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:perf", table)
+			}
+			all, err := perf.LoadAll(*store)
+			if err != nil {
+				return err
+			}
+			markdown, err := perf.Markdown(all, name)
+			if err != nil {
+				return err
+			}
+			return report.WriteSection(file, name, markdown)
+		},
+	}
+	c.Flags().StringVar(&table, "table", "", "FILE:perf or FILE:growth: renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file")
+	return c
+}
+
+// perfServeCommand is one of the processes that are measured.
+func perfServeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return perf.Serve(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}
+
+// printPerf prints tables of the stored measurements.
+func printPerf(cmd *cobra.Command, store string, names ...string) error {
+	all, err := perf.LoadAll(store)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		text, err := perf.Text(all, name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), text)
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+"""The U-Net of pkg/unet, its training step and its samplers in PyTorch, on the processor."""
+
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import peer
+
+
+class Residual(nn.Module):
+    def __init__(self, c, inp, out, side):
+        super().__init__()
+        self.norm0, self.conv0 = norm(c, inp), nn.Conv2d(inp, out, 3, padding=1)
+        self.embed = nn.Linear(4 * c["base"], out)
+        self.norm1, self.conv1 = norm(c, out), nn.Conv2d(out, out, 3, padding=1)
+        self.dropout = nn.Dropout(c["dropout"])
+        self.skip = nn.Conv2d(inp, out, 1) if inp != out else nn.Identity()
+        self.attention = Attention(c, out) if peer.attends(c, side) else nn.Identity()
+
+    def forward(self, x, emb):
+        h = self.conv0(F.silu(self.norm0(x))) + self.embed(emb)[:, :, None, None]
+        h = self.conv1(self.dropout(F.silu(self.norm1(h))))
+        return self.attention(self.skip(x) + h)
+
+
+class Attention(nn.Module):
+    def __init__(self, c, channels):
+        super().__init__()
+        self.heads = c["heads"]
+        self.norm = norm(c, channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        q, k, v = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w).transpose(3, 4).unbind(1)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return x + self.project(mixed.transpose(2, 3).reshape(b, c, h, w))
+
+
+class UNet(nn.Module):
+    """Layers are called as in pkg/unet, so that weights can be handed over."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.c, base, width = c, c["base"], 4 * c["base"]
+        self.register_buffer("frequencies", torch.from_numpy(peer.frequencies(base)))
+        layers = {"time0": nn.Linear(base, width), "time1": nn.Linear(width, width)}
+        if c["classes"]:
+            layers["label"] = nn.Embedding(c["classes"] + 1, width)
+        layers["in"] = nn.Conv2d(c["channels"], base, 3, padding=1)
+        channels, side, skips = base, c["image_size"], [base]
+        for level, mult in enumerate(c["mults"]):
+            for i in range(c["res_blocks"]):
+                layers[f"down{level}_{i}"] = Residual(c, channels, base * mult, side)
+                channels = base * mult
+                skips.append(channels)
+            if level < len(c["mults"]) - 1:
+                layers[f"down{level}_pool"] = nn.Conv2d(channels, channels, 3, stride=2)
+                skips.append(channels)
+                side //= 2
+        layers["mid0"] = Residual({**c, "attention": []}, channels, channels, side)
+        if c["mid_attention"]:
+            layers["mid_attention"] = Attention(c, channels)
+        layers["mid1"] = Residual({**c, "attention": []}, channels, channels, side)
+        for level, mult in reversed(list(enumerate(c["mults"]))):
+            for i in range(c["res_blocks"] + 1):
+                layers[f"up{level}_{i}"] = Residual(c, channels + skips.pop(), base * mult, side)
+                channels = base * mult
+            if level > 0:
+                layers[f"up{level}_grow"] = nn.Conv2d(channels, channels, 3, padding=1)
+                side *= 2
+        layers["out_norm"], layers["out"] = norm(c, channels), nn.Conv2d(channels, c["out_channels"], 3, padding=1)
+        self.layers = nn.ModuleDict(layers)
+
+    def forward(self, x, t, y):
+        c, layer = self.c, self.layers
+        angle = t[:, None].float() * self.frequencies
+        emb = layer["time1"](F.silu(layer["time0"](torch.cat([angle.sin(), angle.cos()], 1))))
+        if c["classes"]:
+            emb = emb + layer["label"](y)
+        emb = F.silu(emb)
+        h = layer["in"](x)
+        skips = [h]
+        for level in range(len(c["mults"])):
+            for i in range(c["res_blocks"]):
+                h = layer[f"down{level}_{i}"](h, emb)
+                skips.append(h)
+            if level < len(c["mults"]) - 1:
+                h = layer[f"down{level}_pool"](F.pad(h, (0, 1, 0, 1)))
+                skips.append(h)
+        h = layer["mid0"](h, emb)
+        if c["mid_attention"]:
+            h = layer["mid_attention"](h)
+        h = layer["mid1"](h, emb)
+        for level in reversed(range(len(c["mults"]))):
+            for i in range(c["res_blocks"] + 1):
+                h = layer[f"up{level}_{i}"](torch.cat([h, skips.pop()], 1), emb)
+            if level > 0:
+                h = layer[f"up{level}_grow"](F.interpolate(h, scale_factor=2, mode="nearest"))
+        return layer["out"](F.silu(layer["out_norm"](h)))
+
+
+def norm(c, channels):
+    return nn.GroupNorm(c["groups"], channels, eps=1e-6)
+
+
+def slots(net):
+    """Where each weight of pkg/unet goes, in its layout: [in, out], or [height, width, in, out]."""
+    def place(path, view):
+        return path, tuple(view.shape), lambda values: view.copy_(torch.from_numpy(values))
+
+    for name, m in net.layers.named_modules():
+        path = name.replace(".", "/")
+        if isinstance(m, nn.GroupNorm):
+            yield place(path + "/gain", m.weight.data)
+            yield place(path + "/offset", m.bias.data)
+        elif isinstance(m, nn.Embedding):
+            yield place(path + "/embedding", m.weight.data)
+        elif isinstance(m, (nn.Linear, nn.Conv2d)):
+            kernel = m.weight.data
+            if kernel.dim() == 4:
+                kernel = kernel.permute(2, 3, 1, 0)
+                if kernel.shape[0] == 1:
+                    kernel = kernel[0, 0]
+            else:
+                kernel = kernel.T
+            if path.endswith("/qkv"):
+                parts = zip(("query", "key", "value"), kernel.chunk(3, 1), m.bias.data.chunk(3))
+            else:
+                parts = [(path.rsplit("/", 1)[-1], kernel, m.bias.data)]
+            for last, weights, biases in parts:
+                at = "/".join(path.split("/")[:-1] + [last])
+                yield place(at + "/weights", weights)
+                yield place(at + "/biases", biases)
+
+
+class Peer:
+    def __init__(self, task):
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        self.versions = {"torch": torch.__version__, "numpy": np.__version__, "threads": str(threads)}
+        self.task, c, rows = task, task["network"], task["rows"]
+        self.layout = torch.channels_last if task["mode"] == "channels-last" else torch.contiguous_format
+        self.net = UNet(c).to(memory_format=self.layout)
+        self.run = torch.compile(self.net) if task["mode"] == "compiled" else self.net
+        self.shape = (rows, c["channels"], c["image_size"], c["image_size"])
+        self.x = torch.randn(self.shape).to(memory_format=self.layout)
+        self.y = torch.arange(rows) % max(1, c["classes"])
+        self.t = torch.arange(rows) % len(task["signal"])
+        self.signal, self.sigma = (torch.tensor(task[k]) for k in ("signal", "sigma"))
+        if task["what"] == "step":
+            self.weights = list(self.net.parameters())
+            self.average = [w.detach().clone() for w in self.weights]
+            self.optimizer = torch.optim.Adam(self.weights, task["train"]["learning_rate"], fused=True)
+            self.call = self.step
+        else:
+            self.net.eval()
+            self.call = self.forward if task["what"] == "forward" else self.sample
+
+    def parameters(self):
+        return sum(w.numel() for w in self.net.parameters())
+
+    def load(self, weights):
+        peer.fill(slots(self.net), weights)
+
+    def output(self, x, t, y):
+        training = self.net.training
+        self.net.eval()
+        with torch.inference_mode():
+            out = self.net(torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(t), torch.from_numpy(y))
+        self.net.train(training)
+        return out.permute(0, 2, 3, 1).numpy()
+
+    def step(self):
+        train = self.task["train"]
+        t = torch.randint(len(self.signal), (len(self.x),))
+        noise = torch.randn_like(self.x)
+        signal, sigma = self.signal[t].view(-1, 1, 1, 1), self.sigma[t].view(-1, 1, 1, 1)
+        velocity = signal * noise - sigma * self.x
+        loss = F.mse_loss(self.run(signal * self.x + sigma * noise, t, self.y), velocity)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if train["clip_norm"] > 0:
+            nn.utils.clip_grad_norm_(self.weights, train["clip_norm"], foreach=True)
+        self.optimizer.step()
+        torch._foreach_lerp_(self.average, [w.detach() for w in self.weights], 1 - train["ema"])
+        return loss.item()
+
+    @torch.inference_mode()
+    def forward(self):
+        return self.run(self.x, self.t, self.y).numpy()
+
+    @torch.inference_mode()
+    def sample(self):
+        x, past = torch.randn(self.shape).to(memory_format=self.layout), torch.zeros(())
+        for t, image_x, image_out, next_x, next_image, next_past in self.task["steps"]:
+            out = self.run(x, torch.full((len(x),), int(t)), self.y)
+            image = (image_x * x + image_out * out).clamp(-1, 1)
+            x, past = next_x * x + next_image * image + next_past * past, image
+        return x.numpy()
+
+
+if __name__ == "__main__":
+    peer.serve(Peer)

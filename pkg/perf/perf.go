@@ -1,0 +1,366 @@
+package perf
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gomlx/compute"
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/results"
+	"palimpsest/pkg/unet"
+)
+
+// Options say what [Measure] measures.
+type Options struct {
+	Networks []string // names of unet.Preset
+	Sizes    []int    // pixels a side
+	What     []string // of [Whats]
+	Threads  []string // "1": one process on one core; "all": one process on all
+	Peers    []string // of [Peers]
+	Growth   bool     // how cost grows, in place of all this
+	Rounds   int
+	Batch    int // rows of a training step
+	Rows     int // of a forward call
+	Samples  int // images drawn
+
+	Store string // folder of the results
+	Anew  bool   // measure again what is stored
+
+	Command []string                                                        // this program, answering tasks: [Serve]
+	Python  func(ctx context.Context, peer string) (python string, e error) // that has a peer's packages
+	Origin  Origin
+	Log     io.Writer
+}
+
+// Origin says where and from what measurements come.
+type Origin struct {
+	Command string
+	Commit  string
+	Dirty   bool
+	Machine results.Machine
+}
+
+// Defaults are the settings of the stored measurements, but for peers.
+func Defaults() Options {
+	return Options{Networks: []string{"tiny", "small"}, Sizes: []int{16, 32}, What: Whats(), Threads: []string{"1", "all"},
+		Rounds: 7, Batch: 32, Rows: 250, Samples: 100}
+}
+
+// Peers are the names of those we can be compared with.
+func Peers() []string { return []string{"torch", "jax"} }
+
+// Names of the contestants. All that compare do so with PyTorch as it comes.
+const (
+	ours         = "ours"
+	oursXLA      = "ours-xla"
+	oursGo       = "ours-go"
+	torch        = "torch"
+	torchLast    = "torch-channels-last"
+	torchCompile = "torch-compiled"
+	jax          = "jax"
+)
+
+// convolutionsEnv leaves all convolutions to XLA, set to "off".
+const convolutionsEnv = "PALIMPSEST_FASTCONV"
+
+// quiet is the load below which a machine counts as quiet, in processes.
+const quiet = 0.3
+
+// Validate reports the first setting that nothing can be measured with.
+func (o Options) Validate() error {
+	for _, list := range []struct {
+		flag         string
+		given, known []string
+	}{
+		{"--networks", o.Networks, unet.PresetNames()}, {"--what", o.What, Whats()},
+		{"--threads", o.Threads, []string{"1", "all"}}, {"--peers", o.Peers, Peers()},
+	} {
+		if len(list.given) == 0 && list.flag != "--peers" {
+			return errors.Errorf("%s names nothing; choose of %q", list.flag, list.known)
+		}
+		for _, name := range list.given {
+			if !slices.Contains(list.known, name) {
+				return errors.Errorf("%s has %q; choose of %q", list.flag, name, list.known)
+			}
+		}
+	}
+	for _, n := range []struct {
+		flag  string
+		value int
+		most  int
+	}{{"--rounds", o.Rounds, 1000}, {"--batch", o.Batch, 1 << 16}, {"--rows", o.Rows, 1 << 16}, {"--samples", o.Samples, 1 << 16}} {
+		if n.value < 1 || n.value > n.most {
+			return errors.Errorf("%s is %d; need 1 to %d", n.flag, n.value, n.most)
+		}
+	}
+	if !canPin && slices.Contains(o.Threads, "1") {
+		return errors.New("--threads 1 needs Linux, where a process can be kept to one core; measure with --threads all")
+	}
+	if len(o.Sizes) == 0 {
+		return errors.New("--sizes names nothing; give pixels a side, for instance 16,32")
+	}
+	for _, name := range o.Networks {
+		for _, size := range o.Sizes {
+			if _, err := network(name, size); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// network is a preset with the classes of the benchmarks: of grey images, or for ddpm of CIFAR-10's.
+func network(name string, size int) (unet.Config, error) {
+	return unet.Preset(name, size, channelsOf(name), 10)
+}
+
+func channelsOf(name string) int {
+	if name == "ddpm" {
+		return 3
+	}
+	return 1
+}
+
+// process and training are those of the quick benchmark (experiment.DefaultConfig).
+var (
+	quickProcess = diffusion.Config{T: 1000, Schedule: "cosine", Prediction: diffusion.PredictVelocity, Variance: diffusion.FixedLarge}
+	quickTrain   = diffusion.TrainConfig{LearningRate: 1e-3, ClipNorm: 1, EMA: 0.99, WarmUp: 20}
+)
+
+// Measure measures what o asks for and has not been measured, one case after another.
+func Measure(ctx context.Context, o Options) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	r := &runner{dir: o.Store, rounds: o.Rounds, anew: o.Anew, log: o.Log, start: startProcess, settle: 250 * time.Millisecond, free: freeMemory,
+		origin: Sitting{Command: o.Origin.Command, Commit: o.Origin.Commit, Dirty: o.Origin.Dirty, Machine: o.Origin.Machine, Load: load()}}
+	if r.origin.Load > quiet {
+		r.say("WARNING: the machine is not quiet (load %.2f): what is measured says little, and the tables will say so", r.origin.Load)
+	}
+	if o.Growth {
+		return o.measureGrowth(ctx, r)
+	}
+	scratch, err := os.MkdirTemp("", "palimpsest-perf-")
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	defer os.RemoveAll(scratch)
+	pythons, err := o.openPeers(ctx, scratch)
+	if err != nil {
+		return err
+	}
+	for _, name := range o.Networks {
+		for _, size := range o.Sizes {
+			u, err := network(name, size)
+			if err != nil {
+				return err
+			}
+			base := Task{Network: u, Process: quickProcess, Train: quickTrain}
+			parameters := 0
+			if len(o.Peers) > 0 {
+				if base.Example, parameters, err = o.makeExample(ctx, scratch, base); err != nil {
+					return err
+				}
+			}
+			for _, threads := range o.Threads {
+				for _, what := range o.What {
+					c := Case{What: what, Network: name, Size: size, Channels: u.Channels, Rows: o.rows(what), OneCore: threads == "1"}
+					c.Name = fmt.Sprintf("%s-%d-%s-%s", name, size, map[bool]string{true: "onecore", false: "allcores"}[c.OneCore], strings.ReplaceAll(what, "+", "p"))
+					all, err := o.contestants(base, c, pythons, scratch)
+					if err != nil {
+						return err
+					}
+					r.say("%s %d×%d, %s of %d rows, %s:", name, size, size, what, c.Rows, coresOf(c))
+					if err := r.race(ctx, c, all, torch, parameters); err != nil {
+						return err
+					}
+				}
+			}
+			if base.Example != "" {
+				if err := os.RemoveAll(base.Example); err != nil {
+					return errors.WithStack(err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// rows is how many rows a case has.
+func (o Options) rows(what string) int {
+	switch what {
+	case Step:
+		return o.Batch
+	case Forward:
+		return o.Rows
+	case Bound:
+		return 256
+	}
+	return o.Samples
+}
+
+// contestants lists who takes part in a case.
+func (o Options) contestants(base Task, c Case, pythons map[string]string, scratch string) ([]Contestant, error) {
+	t := base
+	t.What, t.Rows, t.Example = c.What, c.Rows, ""
+	all := []Contestant{
+		{Name: ours, Task: t, Command: o.Command, Env: []string{convolutionsEnv + "="}},
+		{Name: oursXLA, Task: t, Command: o.Command, Env: []string{convolutionsEnv + "=off"}},
+	}
+	// In pure Go a larger network takes minutes a call, and sampling is forward calls.
+	if c.Network == "tiny" && (c.What == Step || c.What == Forward) {
+		all = append(all, Contestant{Name: oursGo, Task: t, Command: o.Command, Env: []string{compute.ConfigEnvVar + "=go"}})
+	}
+	if c.What == Bound {
+		return all, nil
+	}
+	t, err := t.forPeers()
+	if err != nil {
+		return nil, err
+	}
+	t.Example = base.Example
+	for _, peer := range o.Peers {
+		command := []string{pythons[peer], filepath.Join(scratch, peer+"_peer.py")}
+		if peer == jax {
+			all = append(all, Contestant{Name: jax, Task: t, Command: command})
+			continue
+		}
+		for _, v := range []struct{ name, mode string }{{torch, "eager"}, {torchLast, "channels-last"}, {torchCompile, "compiled"}} {
+			t.Mode = v.mode
+			all = append(all, Contestant{Name: v.name, Task: t, Command: command})
+		}
+	}
+	return all, nil
+}
+
+//go:embed peers/*.py
+var peerScripts embed.FS
+
+// openPeers writes the peers' scripts to a folder and finds the Pythons that run them.
+func (o Options) openPeers(ctx context.Context, dir string) (pythons map[string]string, err error) {
+	pythons = map[string]string{}
+	for _, peer := range o.Peers {
+		if pythons[peer], err = o.Python(ctx, peer); err != nil {
+			return nil, err
+		}
+	}
+	files, err := peerScripts.ReadDir("peers")
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	for _, f := range files {
+		text, err := peerScripts.ReadFile("peers/" + f.Name())
+		if err == nil {
+			err = atomicfile.Write(filepath.Join(dir, f.Name()), text)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return pythons, nil
+}
+
+// makeExample has our program write what peers are held to, and returns its folder and the network's number of parameters.
+func (o Options) makeExample(ctx context.Context, scratch string, t Task) (dir string, parameters int, err error) {
+	if dir, err = os.MkdirTemp(scratch, "example-"); err != nil {
+		return "", 0, errors.WithStack(err)
+	}
+	t.What, t.Example, t.Rows = example, dir, 1
+	e, r, err := startProcess(ctx, Contestant{Task: t, Command: o.Command}, false)
+	if err != nil {
+		return "", 0, errors.WithMessage(err, "making an output that peers are held to")
+	}
+	e.stop()
+	return dir, r.Parameters, nil
+}
+
+// measureGrowth measures how the cost of a tiny network's step grows with one thing at a time.
+func (o Options) measureGrowth(ctx context.Context, r *runner) error {
+	for _, axis := range growthAxes {
+		c := Case{Name: "growth-" + axis.name, Grows: axis.title, What: Step, Network: "tiny", Size: 16, Channels: 1, Rows: o.Batch}
+		var all []Contestant
+		for _, value := range axis.values {
+			u, err := network(c.Network, c.Size)
+			if err != nil {
+				return err
+			}
+			t := Task{What: Step, Network: u, Process: quickProcess, Train: quickTrain, Rows: c.Rows, Growth: &Growth{Tasks: 2, Buffer: 200}}
+			axis.set(&t, value)
+			t.Network.Classes = max(t.Network.Classes, 2*t.Growth.Tasks)
+			if err := t.Network.Validate(); err != nil {
+				return err
+			}
+			all = append(all, Contestant{Name: strconv.Itoa(value), Task: t, Command: o.Command})
+		}
+		r.say("growth with %s:", axis.title)
+		if err := r.race(ctx, c, all, "", 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// growthAxes are the things that cost grows with.
+var growthAxes = []struct {
+	name, title string
+	values      []int
+	set         func(t *Task, value int)
+}{
+	{"batch", "rows of a step", []int{8, 16, 32, 64, 128}, func(t *Task, v int) { t.Rows = v }},
+	{"width", "feature channels", []int{8, 16, 32, 64}, func(t *Task, v int) { t.Network.Base = v }},
+	{"resolution", "pixels a side", []int{8, 16, 32, 64}, func(t *Task, v int) { t.Network.ImageSize = v }},
+	{"tasks", "tasks learned", []int{1, 2, 5, 10, 20, 50, 100}, func(t *Task, v int) { t.Growth.Tasks = v }},
+	{"buffer", "images in the buffer", []int{1e3, 1e4, 1e5, 1e6}, func(t *Task, v int) { t.Growth.Buffer = v }},
+	{"penalties", "rank-1 penalties", []int{0, 1, 2, 4, 8, 16}, func(t *Task, v int) { t.Growth.Penalties, t.Growth.Tasks = v, 0 }},
+}
+
+// coresOf says on how many cores a case runs.
+func coresOf(c Case) string {
+	if c.OneCore {
+		return "one core"
+	}
+	return "all cores"
+}
+
+// Markdown is the tables of a folder's results as Markdown: "perf", the comparison, or "growth".
+func Markdown(all []*Result, name string) (string, error) {
+	t, err := tableOf(all, name)
+	if err != nil || t == nil {
+		return notMeasured(name), err
+	}
+	return t.Markdown(), nil
+}
+
+// Text is [Markdown] for a terminal.
+func Text(all []*Result, name string) (string, error) {
+	t, err := tableOf(all, name)
+	if err != nil || t == nil {
+		return notMeasured(name), err
+	}
+	return t.String() + "\n", nil
+}
+
+// notMeasured says how the measurements of a table are made, where there are none.
+func notMeasured(name string) string {
+	var b bytes.Buffer
+	b.WriteString("Not measured yet; `go run . perf ")
+	if name == sectionGrowth {
+		b.WriteString("--growth")
+	} else {
+		b.WriteString("--peers torch,jax")
+	}
+	b.WriteString("` does.\n")
+	return b.String()
+}
