@@ -50,6 +50,9 @@ func serve(ctx context.Context, requests *json.Decoder, answers *json.Encoder) e
 	}
 	r := ready{Parameters: w.network.Parameters(), Prepare: time.Since(start).Seconds(),
 		Versions: map[string]string{"go": runtime.Version(), "backend": backendName(choice)}}
+	if choice.Convolutions != "" {
+		r.Versions["convolutions"] = choice.Convolutions
+	}
 	start = time.Now()
 	if t.What != example {
 		if err := w.call(); err != nil {

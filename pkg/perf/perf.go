@@ -18,6 +18,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/fastconv"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/unet"
 )
@@ -71,9 +72,6 @@ const (
 	torchCompile = "torch-compiled"
 	jax          = "jax"
 )
-
-// convolutionsEnv leaves all convolutions to XLA, set to "off".
-const convolutionsEnv = "PALIMPSEST_FASTCONV"
 
 // quiet is the load below which a machine counts as quiet, in processes.
 const quiet = 0.3
@@ -216,8 +214,8 @@ func (o Options) contestants(base Task, c Case, pythons map[string]string, scrat
 	t := base
 	t.What, t.Rows, t.Example = c.What, c.Rows, ""
 	all := []Contestant{
-		{Name: ours, Task: t, Command: o.Command, Env: []string{convolutionsEnv + "="}},
-		{Name: oursXLA, Task: t, Command: o.Command, Env: []string{convolutionsEnv + "=off"}},
+		{Name: ours, Task: t, Command: o.Command, Env: []string{fastconv.Env + "="}},
+		{Name: oursXLA, Task: t, Command: o.Command, Env: []string{fastconv.Env + "=off"}},
 	}
 	// In pure Go a larger network takes minutes a call, and sampling is forward calls.
 	if c.Network == "tiny" && (c.What == Step || c.What == Forward) {

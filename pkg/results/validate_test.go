@@ -83,11 +83,7 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 
 // All stored runs of this repository load.
 func TestStoredRunsLoad(t *testing.T) {
-	files, err := filepath.Glob("../../notebooks/results/*/*.json")
-	if err != nil || len(files) < 100 {
-		t.Fatalf("%d stored runs, %v", len(files), err)
-	}
-	for _, f := range files {
+	for _, f := range storedRuns(t) {
 		if _, err := Load(f); err != nil {
 			t.Error(err)
 		}
