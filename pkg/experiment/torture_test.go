@@ -38,6 +38,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/results"
 )
 
@@ -164,7 +165,7 @@ func tortureConfig(strategy string) (Config, error) {
 	if measured { // everything that a run can write
 		c.Probe = ProbeConfig{Every: 3, Images: 2, Timesteps: 3}
 		c.BPD = BPDConfig{Images: 2, Terms: 5, Variants: true}
-		c.Autopsy = AutopsyConfig{Images: 2, Timesteps: 2, Steps: 2, Thresholds: 3}
+		c.Autopsy = AutopsyConfig{Images: 4, Timesteps: 2, Steps: 2, Thresholds: 3}
 		c.Loop.TimestepSampler = "importance"
 	}
 	s, err := cl.New(cl.Spec{Name: name})
@@ -184,6 +185,16 @@ func tortureConfig(strategy string) (Config, error) {
 		}
 	}
 	return c, c.Validate()
+}
+
+// TestTortureConfigs looks at all configurations before an hour is spent on them.
+func TestTortureConfigs(t *testing.T) {
+	r := &rack{T: t}
+	for _, name := range r.victims() {
+		if _, err := tortureConfig(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // victims are the strategies to be tortured.
@@ -274,7 +285,17 @@ func remains(dir string) (map[string]string, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("no checkpoint is left")
 	}
-	files := []string{"metrics.csv", "losses.csv", "metrics.json", results.DynamicsFile, results.AutopsyFile, filepath.Join("checkpoints", names[len(names)-1], "network.safetensors")}
+	if a, err := dynamics.LoadAutopsy(filepath.Join(dir, results.AutopsyFile)); err == nil {
+		a.Command, a.Commit, a.Dirty = "", "", false
+		text, err := json.Marshal(a)
+		if err != nil {
+			return nil, err
+		}
+		all[results.AutopsyFile] = string(text)
+	} else if !os.IsNotExist(err) {
+		return nil, err
+	}
+	files := []string{"metrics.csv", "losses.csv", "metrics.json", results.DynamicsFile, filepath.Join("checkpoints", names[len(names)-1], "network.safetensors")}
 	pictures, err := filepath.Glob(filepath.Join(dir, "samples", "*"))
 	if err != nil {
 		return nil, err
@@ -573,8 +594,8 @@ func TestTortureFullDisk(t *testing.T) {
 	if err := os.Mkdir(disk, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 6 {
-		dir, room := filepath.Join(disk, fmt.Sprint("run", i)), total*int64(i+1)/6
+	for i := range 4 {
+		dir, room := filepath.Join(disk, fmt.Sprint("run", i)), total*int64(i+1)/5
 		if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", room), "none", disk).CombinedOutput(); err != nil {
 			t.Logf("no small disk can be mounted here (%s): left out", lastLine(out))
 			break
@@ -601,11 +622,11 @@ func TestTortureFullDisk(t *testing.T) {
 		t.Log("no prlimit here: left out")
 		return
 	}
-	for i := range 4 {
+	for i := range 3 {
 		dir := filepath.Join(base, fmt.Sprint("limited", i))
 		r.begin(dir, c)
 		cmd := r.process(t.Context(), dir, false, "resume")
-		cmd = exec.Command("prlimit", append([]string{fmt.Sprintf("--fsize=%d", largest*int64(i+1)/5)}, cmd.Args...)...)
+		cmd = exec.Command("prlimit", append([]string{fmt.Sprintf("--fsize=%d", largest*int64(i+1)/4)}, cmd.Args...)...)
 		out, err := cmd.CombinedOutput()
 		switch {
 		case err == nil:
