@@ -3,10 +3,14 @@ package experiment
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -513,6 +517,11 @@ func (r *run) evaluate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.state.Pictures == nil {
+		r.state.Pictures = map[string]string{}
+	}
+	sum := sha256.Sum256(grid)
+	r.state.Pictures[e.Grid] = hex.EncodeToString(sum[:])
 	r.state.Evaluations = append(r.state.Evaluations, e)
 	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
 	r.say("%s", describe(e))
@@ -547,6 +556,14 @@ func (r *run) finish() (*results.Run, error) {
 	}
 	if err := r.home.write(func() error { return out.Save(filepath.Join(r.dir, "result.json")) }); err != nil {
 		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.state.Pictures)) {
+		// What a checkpoint is gone on from says nothing of the pictures drawn before it.
+		if sum, err := sumOf(filepath.Join(r.dir, name)); err != nil {
+			r.warn("the samples in %s cannot be read: %v", name, err)
+		} else if sum != r.state.Pictures[name] {
+			r.warn("the samples in %s are not as they were drawn; the measurements are not touched by it", name)
+		}
 	}
 	r.say("done in %s of training and %s of measuring", seconds(out.Cost.TrainSeconds), seconds(out.Cost.EvalSeconds))
 	r.report("done", true)
