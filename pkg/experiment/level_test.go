@@ -16,14 +16,22 @@ import (
 	"palimpsest/pkg/cl"
 )
 
-// briefRun makes, in a folder of its own and on the backend of the process, a short run that opens all that a run can: a
-// strategy's own graphs, the extractor, likelihoods, a probe and an autopsy.
-func briefRun(t testing.TB, seed int) {
+// briefConfig is the shortest run: fine-tuning on two tasks, sampled and measured.
+func briefConfig(seed int) Config {
 	c := smallConfig()
 	c.Benchmark.Classes, c.Loop.StepsPerTask, c.CheckpointEvery, c.Seed = []int{7, 9, 0, 3}, 2, 0, uint64(seed)
+	c.Strategy = cl.Spec{Name: "finetune"}
+	c.Probe, c.BPD, c.Autopsy = ProbeConfig{}, BPDConfig{}, AutopsyConfig{}
+	return c
+}
+
+// fullRun is a short run that opens all that a run can: a strategy's own graphs, the extractor, likelihoods, a probe and an
+// autopsy.
+func fullRun(t testing.TB) {
+	c, all := briefConfig(1), smallConfig()
 	c.Strategy = cl.Spec{Name: "mir+gr", Settings: map[string]any{"buffer": 12, "candidates": 4, "pool": 6, "sampler_steps": 1}}
-	c.BPD.Variants = false
-	dir := filepath.Join(t.TempDir(), strconv.Itoa(seed))
+	c.Probe, c.BPD, c.Autopsy = all.Probe, BPDConfig{Images: all.BPD.Images, Terms: all.BPD.Terms}, all.Autopsy
+	dir := t.TempDir()
 	r, err := Run(t.Context(), c, dir, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +53,7 @@ func briefRun(t testing.TB, seed int) {
 func TestRunClosesWhatItOpens(t *testing.T) {
 	resident() // collects what other tests have left
 	graphs, buffers := pjrt.LoadedExecutablesAlive(), pjrt.BuffersAlive()
-	briefRun(t, 1)
+	fullRun(t)
 	if n := pjrt.LoadedExecutablesAlive(); n > graphs {
 		t.Errorf("the run leaves %d compiled graphs open", n-graphs)
 	}
@@ -63,11 +71,13 @@ func TestRunClosesWhatItOpens(t *testing.T) {
 func BenchmarkRuns(b *testing.B) {
 	i := 0
 	for b.Loop() {
-		briefRun(b, i)
+		if _, err := Run(b.Context(), briefConfig(i), filepath.Join(b.TempDir(), strconv.Itoa(i)), Options{}); err != nil {
+			b.Fatal(err)
+		}
 		if i++; i == 5 {
 			b.ReportMetric(float64(resident())/(1<<20), "MiB-after-5")
 		}
-		if i%10 == 0 {
+		if i%10 == 0 || i < 5 {
 			b.Logf("%d MiB after %d runs", resident()>>20, i)
 		}
 	}
