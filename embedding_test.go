@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -15,8 +16,8 @@ import (
 // destructive are names of methods after which a value is of no use.
 var destructive = []string{"Close", "Finalize", "FinalizeAll", "MustFinalizeAll", "Destroy", "Free", "Shutdown", "Reset", "Release"}
 
-// foreign are types of other modules that may be embedded: what embeds them is a lock or a hash itself.
-var foreign = []string{"sync.Mutex", "sync.RWMutex", "hash.Hash"}
+// foreign are types of elsewhere that may be embedded: what embeds them is an error, a lock or a hash itself.
+var foreign = []string{"error", "sync.Mutex", "sync.RWMutex", "hash.Hash"}
 
 // declared is what the packages of this repository declare, by "package.Type".
 type declared struct {
@@ -98,6 +99,9 @@ func (d declared) add(file *ast.File) {
 			}
 			return pkg + "." + e.Sel.Name
 		case *ast.Ident:
+			if types.Universe.Lookup(e.Name) != nil {
+				return e.Name
+			}
 			return file.Name.Name + "." + e.Name
 		}
 		return ""
