@@ -163,3 +163,37 @@ int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, 
 	free(memory);
 	return 0;
 }
+
+static void norm_forward_item(void *context, int i, int slot) {
+	const struct norm *v = context;
+	(void)slot;
+	v->kernels->norm_forward(v, i);
+}
+
+static void norm_backward_item(void *context, int i, int slot) {
+	const struct norm *v = context;
+	(void)slot;
+	v->kernels->norm_backward(v, i);
+}
+
+int normalise(int B, int P, int C, int G, const float *x, const float *gamma, const float *beta, const float *dy, float *out,
+	      float *dgamma, float *dbeta, const struct helpers *helpers, int at_most) {
+	const struct kernels *kernels = kernels_for(C, at_most);
+	if (!kernels || C > MAX_CHANNELS || G < 1 || C % G) return 2;
+	struct norm v = {.B = B, .P = P, .C = C, .G = G, .x = x, .gamma = gamma, .beta = beta, .dy = dy, .out = out, .kernels = kernels};
+	if (!dy) {
+		parallel(helpers, B, norm_forward_item, &v);
+		return 0;
+	}
+	v.images = malloc(sizeof(float) * B * 2 * C);
+	if (!v.images) return 1;
+	parallel(helpers, B, norm_backward_item, &v);
+	for (int c = 0; c < C; c++) dgamma[c] = dbeta[c] = 0;
+	for (int b = 0; b < B; b++)
+		for (int c = 0; c < C; c++) {
+			dgamma[c] += v.images[(size_t)b * 2 * C + c];
+			dbeta[c] += v.images[(size_t)b * 2 * C + C + c];
+		}
+	free(v.images);
+	return 0;
+}

@@ -1,5 +1,6 @@
 // What the parts of this package written in C share.
 #pragma once
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -30,13 +31,26 @@ struct conv {
 	int block;            // tiles a block of the forward pass
 };
 
-// The kernels of one instruction set; winograd.h says what they do.
+#define NORM_EPSILON 1e-6f // as package unet has it
+
+// GroupNorm and SiLU, or their gradients, on their way. Images are [B][P pixels][C channels], in G groups of channels.
+struct norm {
+	int B, P, C, G;
+	const float *x, *gamma, *beta, *dy;
+	float *out;    // y, or the gradient with respect to x
+	float *images; // [B][2][C]: the gradients of every image with respect to gamma and beta
+	const struct kernels *kernels;
+};
+
+// The kernels of one instruction set; winograd.h and norm.h say what they do.
 struct kernels {
 	int lanes;
 	void (*filters)(const struct conv *, const float *w, int c0, int c1);
 	void (*apply)(const struct conv *, int first, int n, float *scratch);
 	void (*accumulate)(const struct conv *, int c0, int c1, int first, int end, float *scratch, float *U);
 	void (*unfilters)(const struct conv *, int c0, int c1);
+	void (*norm_forward)(const struct norm *, int image);
+	void (*norm_backward)(const struct norm *, int image);
 };
 
 // Threads that help. run asks for task(data) to be run once on another thread and tells whether it will be; threads is how
@@ -86,3 +100,8 @@ const struct kernels *kernels_for(int channels, int at_most);
 // The result does not depend on the number of threads. It returns 0, 1 where memory is short, 2 where no kernels fit.
 int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, float *out,
 	     const struct helpers *helpers, int at_most);
+
+// normalise computes y = SiLU(GroupNorm(x)) into out where dy is NULL; else, from dy, the gradients with respect to x, gamma
+// and beta into out, dgamma and dbeta. It returns as convolve does, 2 also where the groups do not divide the channels.
+int normalise(int B, int P, int C, int G, const float *x, const float *gamma, const float *beta, const float *dy, float *out,
+	      float *dgamma, float *dbeta, const struct helpers *helpers, int at_most);

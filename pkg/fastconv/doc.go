@@ -1,4 +1,4 @@
-// Package fastconv computes 3×3 convolutions for XLA on the processor, in a third of XLA's time.
+// Package fastconv computes 3×3 convolutions for XLA on the processor, in a third of XLA's time, and GroupNorm with SiLU.
 //
 // # How it gets there
 //
@@ -7,6 +7,9 @@
 // under the plugin's path, by go-xla's public RegisterPreloadedPlugin. That function replaces the convolutions it knows in
 // the program's text, and calls the plugin's. So no code that builds graphs knows of it, GoMLX and go-xla keep their own
 // types all through, gradients included, and a convolution it does not know stays XLA's.
+//
+// GroupNorm and SiLU are no operation of StableHLO's. [NormSiLU] marks where they stand in a graph, and changes nothing to
+// who does not read the mark.
 //
 // What it leans on that nobody promises is the text in which go-xla writes a convolution ([replace] leaves alone what reads
 // differently) and the layout of XLA's foreign-function interface (plugin.c; the plugin itself refuses handlers of another
@@ -20,7 +23,9 @@
 // Results are the same, bit by bit, whatever the number of threads and the instruction set. The threads are XLA's own,
 // asked for through its interface, so nothing waits in a loop beside them.
 //
-// [Env] set to "off" leaves all convolutions to XLA.
+// GroupNorm and SiLU, and their gradients, are computed an image at a time, with the statistics taken anew for the gradients.
+//
+// [Env] set to "off" leaves all of it to XLA.
 //
 // References:
 //

@@ -3,7 +3,7 @@
 package fastconv
 
 // #cgo CFLAGS: -O3
-// #cgo LDFLAGS: -ldl -lpthread
+// #cgo LDFLAGS: -ldl -lm -lpthread
 // #include <stdlib.h>
 // #include "plugin.h"
 import "C"
@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/gomlx/compute"
+	"github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
 	"github.com/pkg/errors"
 )
@@ -55,6 +57,14 @@ func Load(path string) error {
 	}
 	loaded[path] = true
 	return nil
+}
+
+// runs says whether this package's kernels compute on a backend.
+func runs(b compute.Backend) bool {
+	x, ok := b.(*xla.Backend)
+	loading.Lock()
+	defer loading.Unlock()
+	return ok && loaded[x.PluginName()]
 }
 
 // Vectors names the widest vectors the kernels use on this processor.

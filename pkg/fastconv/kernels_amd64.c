@@ -14,6 +14,7 @@
 #pragma GCC target("avx2,fma")
 #endif
 #include "winograd.h"
+#include "norm.h"
 #ifdef __clang__
 #pragma clang attribute pop
 #else
@@ -33,6 +34,7 @@
 #pragma GCC target("avx512f,avx512vl,avx512dq,avx2,fma,prefer-vector-width=512")
 #endif
 #include "winograd.h"
+#include "norm.h"
 #ifdef __clang__
 #pragma clang attribute pop
 #else

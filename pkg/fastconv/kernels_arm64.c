@@ -7,6 +7,7 @@
 #define VL 4
 #define MR 8
 #include "winograd.h"
+#include "norm.h"
 
 const struct kernels *kernels_for(int channels, int at_most) {
 	return channels >= 8 && (at_most == 0 || at_most >= 4) ? &neon_kernels : NULL;

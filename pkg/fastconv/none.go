@@ -2,10 +2,16 @@
 
 package fastconv
 
-import "github.com/pkg/errors"
+import (
+	"github.com/gomlx/compute"
+	"github.com/pkg/errors"
+)
 
 // Load fails: this build has no XLA to load kernels into.
 func Load(string) error { return errors.New("this build has no XLA") }
 
 // Vectors names the widest vectors the kernels use on this processor.
 func Vectors() string { return "none" }
+
+// runs says whether this package's kernels compute on a backend.
+func runs(compute.Backend) bool { return false }

@@ -94,45 +94,76 @@ static int run(void *context, void (*task)(void *), void *data) {
 	return 0;
 }
 
-// Whether a value is a float32 array of four axes, and which.
-static int four(const struct values *v, int i, int64_t sides[4], float **data) {
-	if (i >= v->count || v->types[i] != 1) return 0;
+// Where a float32 array of so many axes begins, and how long they are; NULL where a value is none.
+static float *array(const struct values *v, int i, int rank, const int64_t **sides) {
+	static const int64_t none[4];
+	*sides = none;
+	if (i >= v->count || v->types[i] != 1) return NULL;
 	const struct buffer *b = v->values[i];
-	if (b->type != TYPE_F32 || b->rank != 4) return 0;
-	memcpy(sides, b->sides, 4 * sizeof *sides);
-	*data = b->data;
-	return 1;
+	if (b->type != TYPE_F32 || b->rank != rank) return NULL;
+	*sides = b->sides;
+	return b->data;
 }
 
-static void *handle(const struct frame *f, enum kind kind) {
+// XLA asks what was compiled in, once, when a handler is registered; and calls before and after execution.
+static int execution(const struct frame *f) {
 	for (struct extension *e = f->extensions; e; e = e->next)
-		if (e->type == EXTENSION_METADATA) { // XLA asks what was compiled in, once, when the handler is registered
+		if (e->type == EXTENSION_METADATA) {
 			struct metadata *m = ((struct metadata_extension *)e)->metadata;
 			m->version.major = FFI_MAJOR;
 			m->version.minor = FFI_MINOR;
 			m->traits = 0;
-			return NULL;
+			return 0;
 		}
-	if (f->stage != STAGE_EXECUTE) return NULL;
-	int64_t x[4], w[4], y[4];
-	float *a, *b, *out;
-	if (!four(&f->arguments, 0, x, &a) || !four(&f->arguments, 1, w, &b) || !four(&f->results, 0, y, &out))
-		return fail(f, CODE_INVALID_ARGUMENT, "palimpsest: a convolution takes two float32 arrays of four axes and gives one");
+	return f->stage == STAGE_EXECUTE;
+}
+
+// XLA's threads.
+static void *ask_threads(struct frame *f, struct helpers *h) {
 	int64_t threads = 1;
 	struct threads_args t = {sizeof t, NULL, f->context, &threads};
 	void *error = f->api->threads(&t);
-	if (error) return error;
-	struct helpers helpers = {threads < 1 ? 1 : threads > 256 ? 256 : (int)threads, run, (void *)f};
-	switch (convolve(kind, x[0], x[1], x[2], x[3], y[3], a, b, out, &helpers, 0)) {
+	*h = (struct helpers){threads < 1 ? 1 : threads > 256 ? 256 : (int)threads, run, f};
+	return error;
+}
+
+static void *result(const struct frame *f, int code) {
+	switch (code) {
 	case 0: return NULL;
-	case 1: return fail(f, CODE_RESOURCE_EXHAUSTED, "palimpsest: no memory for a convolution; use fewer rows a step");
-	default: return fail(f, CODE_INVALID_ARGUMENT, "palimpsest: a convolution of a shape there are no kernels for");
+	case 1: return fail(f, CODE_RESOURCE_EXHAUSTED, "palimpsest: no memory for a kernel; use fewer rows a step");
+	default: return fail(f, CODE_INVALID_ARGUMENT, "palimpsest: a kernel was called with arrays it does not take");
 	}
+}
+
+static void *handle(struct frame *f, enum kind kind) {
+	if (!execution(f)) return NULL;
+	const int64_t *x, *w, *y;
+	float *a = array(&f->arguments, 0, 4, &x), *b = array(&f->arguments, 1, 4, &w), *out = array(&f->results, 0, 4, &y);
+	if (!a || !b || !out) return result(f, 2);
+	struct helpers helpers;
+	void *error = ask_threads(f, &helpers);
+	return error ? error : result(f, convolve(kind, x[0], x[1], x[2], x[3], y[3], a, b, out, &helpers, 0));
 }
 
 static void *handle_forward(struct frame *f) { return handle(f, FORWARD); }
 static void *handle_input_gradient(struct frame *f) { return handle(f, INPUT_GRADIENT); }
 static void *handle_filter_gradient(struct frame *f) { return handle(f, FILTER_GRADIENT); }
+
+// x [B, P, C], gamma [G, C/G], beta [G, C/G], for the gradients dy [B, P, C]; gives one like x, for the gradients one like each.
+static void *handle_any_norm(struct frame *f, int backward) {
+	if (!execution(f)) return NULL;
+	const int64_t *x, *g, *s;
+	float *in = array(&f->arguments, 0, 3, &x), *gamma = array(&f->arguments, 1, 2, &g), *beta = array(&f->arguments, 2, 2, &s);
+	float *dy = backward ? array(&f->arguments, 3, 3, &s) : NULL, *out = array(&f->results, 0, 3, &s);
+	float *dgamma = backward ? array(&f->results, 1, 2, &s) : NULL, *dbeta = backward ? array(&f->results, 2, 2, &s) : NULL;
+	if (!in || !gamma || !beta || !out || (backward && (!dy || !dgamma || !dbeta)) || g[0] * g[1] != x[2]) return result(f, 2);
+	struct helpers helpers;
+	void *error = ask_threads(f, &helpers);
+	return error ? error : result(f, normalise(x[0], x[1], x[2], g[0], in, gamma, beta, dy, out, dgamma, dbeta, &helpers, 0));
+}
+
+static void *handle_norm(struct frame *f) { return handle_any_norm(f, 0); }
+static void *handle_norm_gradient(struct frame *f) { return handle_any_norm(f, 1); }
 
 // In Go: the program with its convolutions replaced, for the caller to free, or NULL where none is.
 char *palimpsestReplace(char *program, size_t size, size_t *new_size);
@@ -208,7 +239,9 @@ void *load(const char *path, char **error) {
 	if (!ffi || ffi->base.size < sizeof *ffi) return *error = say("%s", "the plugin lacks PJRT's extension for custom calls"), NULL;
 	if (!reg(api, ffi, "palimpsest.conv.forward", handle_forward, error) ||
 	    !reg(api, ffi, "palimpsest.conv.input_gradient", handle_input_gradient, error) ||
-	    !reg(api, ffi, "palimpsest.conv.filter_gradient", handle_filter_gradient, error))
+	    !reg(api, ffi, "palimpsest.conv.filter_gradient", handle_filter_gradient, error) ||
+	    !reg(api, ffi, "palimpsest.norm_silu", handle_norm, error) ||
+	    !reg(api, ffi, "palimpsest.norm_silu.gradient", handle_norm_gradient, error))
 		return NULL;
 	copy = malloc(api->size);
 	if (!copy) return *error = say("%s", "no memory"), NULL;

@@ -75,20 +75,56 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+const (
+	forwardBarrier = `    %9, %10, %11, %12, %13 = "stablehlo.optimization_barrier"(%8, %1, %arg2, %3#1, %4) : ` +
+		`(tensor<2x64x32xf32>, tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<1x1x1x1x1xui16>) -> ` +
+		`(tensor<2x64x32xf32>, tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<1x1x1x1x1xui16>)` + "\n"
+	gradientBarrier = `    %30, %31, %32, %33, %34, %35, %36, %37 = "stablehlo.optimization_barrier"(%20, %21, %22, %1, %2, %3, %19, %4) : ` +
+		`(tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<2x64x32xf32>, tensor<1x1x1x1x1xui16>) -> ` +
+		`(tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<2x64x32xf32>, tensor<1x1x1x1x1xui16>)` + "\n"
+)
+
+// TestReplaceNorm makes sure that a marked barrier takes a kernel's result, and is itself unchanged.
+func TestReplaceNorm(t *testing.T) {
+	got, n := replace("{\n" + forwardBarrier + gradientBarrier + "}\n")
+	const kernel = `    %palimpsest_8 = "stablehlo.custom_call"(%1, %arg2, %3#1) {api_version = 4 : i32, call_target_name = "palimpsest.norm_silu", ` +
+		`operand_layouts = [dense<[2, 1, 0]> : tensor<3xindex>, dense<[1, 0]> : tensor<2xindex>, dense<[1, 0]> : tensor<2xindex>], ` +
+		`result_layouts = [dense<[2, 1, 0]> : tensor<3xindex>]} : (tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>) -> (tensor<2x64x32xf32>)` + "\n"
+	const gradient = `    %palimpsest_20, %palimpsest_21, %palimpsest_22 = "stablehlo.custom_call"(%1, %2, %3, %19) {api_version = 4 : i32, call_target_name = "palimpsest.norm_silu.gradient", `
+	want := "{\n" + kernel + strings.Replace(forwardBarrier, "(%8,", "(%palimpsest_8,", 1)
+	if n != 2 || !strings.HasPrefix(got, want+gradient) ||
+		!strings.HasSuffix(got, strings.Replace(gradientBarrier, "(%20, %21, %22,", "(%palimpsest_20, %palimpsest_21, %palimpsest_22,", 1)+"}\n") {
+		t.Errorf("%d of 2 barriers were given kernels:\n%s", n, got)
+	}
+	for _, other := range []string{
+		strings.ReplaceAll(forwardBarrier, "ui16", "ui32"),
+		strings.ReplaceAll(forwardBarrier, "2x64x32xf32", "2x64x32xf64"),
+		strings.ReplaceAll(forwardBarrier, "8x4xf32", "8xf32"),
+		strings.Replace(forwardBarrier, "(%8, ", "(", 1),
+		forwardBarrier[:200],
+	} {
+		if got, n := replace("{\n" + other); n != 0 || got != "{\n"+other {
+			t.Errorf("%d barriers were given kernels:\n%s", n, got)
+		}
+	}
+}
+
 // FuzzReplace makes sure that whatever the text, nothing but whole convolutions changes.
 func FuzzReplace(f *testing.F) {
 	f.Add(text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32"))
 	f.Add(text(filterAxes, "2x8x8x16", "2x8x8x32", "3x3x16x32") + text(inputAxes, "0x8x8x32", "3x3x16x32", "-1xx8x16"))
+	f.Add("{\n" + forwardBarrier + gradientBarrier)
 	f.Fuzz(func(t *testing.T, program string) {
 		got, n := replace(program)
 		if n == 0 && got != program {
 			t.Fatalf("nothing was replaced, but %q became %q", program, got)
 		}
-		if before, after := strings.Count(program, convolution), strings.Count(got, convolution); before-after != n {
-			t.Fatalf("%d convolutions became %d, though %d were replaced", before, after, n)
+		const ours = `"stablehlo.custom_call"(`
+		if before, after := strings.Count(program, ours), strings.Count(got, ours); after-before != n {
+			t.Fatalf("%d calls became %d, though %d operations were replaced", before, after, n)
 		}
-		if again, m := replace(got); m != 0 || again != got {
-			t.Fatalf("a second pass replaced %d more", m)
+		if before, after := strings.Count(program, barrier), strings.Count(got, barrier); before != after {
+			t.Fatalf("%d barriers became %d", before, after)
 		}
 	})
 }

@@ -36,3 +36,9 @@ int convolve_alone(int kind, const int shape[5], const float *a, const float *b,
 	struct helpers helpers = {threads, run, NULL};
 	return convolve(kind, shape[0], shape[1], shape[2], shape[3], shape[4], a, b, out, &helpers, at_most);
 }
+
+int normalise_alone(const int shape[4], const float *x, const float *gamma, const float *beta, const float *dy, float *out,
+		    float *dgamma, float *dbeta, int threads, int at_most) {
+	struct helpers helpers = {threads, run, NULL};
+	return normalise(shape[0], shape[1], shape[2], shape[3], x, gamma, beta, dy, out, dgamma, dbeta, &helpers, at_most);
+}

@@ -267,10 +267,3 @@ static void FN(accumulate)(const struct conv *v, int c0, int c1, int first, int 
 				     U + ((size_t)q * v->C + c0) * v->Kp, v->Kp, t > first);
 	}
 }
-
-const struct kernels FN(kernels) = {VL, FN(filters), FN(apply), FN(accumulate), FN(unfilters)};
-
-#undef VEC
-#undef LOAD
-#undef STORE
-#undef INLINE

@@ -11,6 +11,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/fastconv"
 )
 
 // builder carries what every layer of one graph needs.
@@ -103,10 +105,29 @@ func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float
 // groupNorm normalises x [B, H, W, C] over the pixels and channels of each group (arXiv:1803.08494, eq. 3),
 // then scales and shifts each channel.
 func (b *builder) groupNorm(scope *model.Scope, x *Node) *Node {
+	gamma, beta := b.affine(scope, x)
+	return b.normalised(x, gamma, beta)
+}
+
+// normSiLU is silu(groupNorm(x)), in one kernel where there is one.
+func (b *builder) normSiLU(scope *model.Scope, x *Node) *Node {
+	gamma, beta := b.affine(scope, x)
+	plain := func(x, gamma, beta *Node) *Node { return silu(b.normalised(x, gamma, beta)) }
+	if y := fastconv.NormSiLU(x, gamma, beta, b.groups, plain); y != nil {
+		return y
+	}
+	return plain(x, gamma, beta)
+}
+
+// affine returns the scale and shift of every channel after normalisation.
+func (b *builder) affine(scope *model.Scope, x *Node) (gamma, beta *Node) {
+	c := x.Shape().Dimensions[3]
+	return b.constant(scope, "gain", 1, c).NodeValue(x), b.constant(scope, "offset", 0, c).NodeValue(x)
+}
+
+func (b *builder) normalised(x, gamma, beta *Node) *Node {
 	const epsilon = 1e-6
 	batch, h, w, c := dims4(x)
-	gamma := b.constant(scope, "gain", 1, c).NodeValue(x)
-	beta := b.constant(scope, "offset", 0, c).NodeValue(x)
 	perGroup := c / b.groups
 	flat := Reshape(x, batch, h*w, c)
 	// Means over a channel's pixels first, then over the group's channels: the layout stays [.., C] throughout.

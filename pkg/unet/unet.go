@@ -108,7 +108,7 @@ func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out,
 			h = b.conv(scope.At("%s", fmt.Sprintf("up%d_grow", level)), upsample(h), c.Base*mult, 1, 1)
 		}
 	}
-	h = silu(b.groupNorm(scope.At("out_norm"), h))
+	h = b.normSiLU(scope.At("out_norm"), h)
 	return b.conv(scope.At("out"), h, c.OutChannels, 1, 0), mid
 }
 
@@ -116,10 +116,10 @@ func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out,
 // the start), added to x or, where the channels change, to its 1×1 projection. x is [B, H, W, in], emb [B, 4·Base].
 func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
 	batch, _, _, in := dims4(x)
-	h := b.conv(scope.At("conv0"), silu(b.groupNorm(scope.At("norm0"), x)), out, 1, 1)
+	h := b.conv(scope.At("conv0"), b.normSiLU(scope.At("norm0"), x), out, 1, 1)
 	e := b.dense(scope.At("embed"), emb, out, 1)
 	h = Add(h, BroadcastToShape(Reshape(e, batch, 1, 1, out), h.Shape()))
-	h = b.drop(silu(b.groupNorm(scope.At("norm1"), h)))
+	h = b.drop(b.normSiLU(scope.At("norm1"), h))
 	h = b.conv(scope.At("conv1"), h, out, 1, 0)
 	if in != out {
 		x = b.dense(scope.At("skip"), x, out, 1)

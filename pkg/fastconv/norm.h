@@ -1,0 +1,129 @@
+// The kernels of GroupNorm followed by SiLU, y = u·σ(u) with u = (x-mean)/sqrt(variance+ε)·γ+β over the pixels and channels
+// of each group, and of its gradients. Included after winograd.h, whose words it uses.
+//
+// Sums over pixels run in four strands, pixel p in strand p modulo 4, a vector of channels at a time: the same order
+// whatever VL is, and a vector that overlaps the one before computes the same sums again.
+
+typedef int32_t FN(whole) __attribute__((vector_size(4 * VL)));
+
+INLINE VEC FN(splat)(float a) { return (VEC){0} + a; }
+
+// e^x for x in [-87, 87] and the nearer end beyond: 2^n·e^r with r in [-ln 2/2, ln 2/2], e^r by the polynomial of the Cephes
+// library's expf (Moshier), two units in the last place.
+INLINE VEC FN(exponential)(VEC x) {
+	FN(whole) low = x < FN(splat)(-87), high = x > FN(splat)(87);
+	x = (VEC)(((FN(whole))x & ~(low | high)) | ((FN(whole))FN(splat)(-87) & low) | ((FN(whole))FN(splat)(87) & high));
+	VEC n = x * 1.44269504f + 12582912.f - 12582912.f; // 1.5·2^23: the sum has no digits behind the point
+	VEC r = x - n * 0.693359375f + n * 2.12194440e-4f;
+	VEC p = FN(splat)(1.9875691500e-4f);
+	p = p * r + 1.3981999507e-3f;
+	p = p * r + 8.3334519073e-3f;
+	p = p * r + 4.1665795894e-2f;
+	p = p * r + 1.6666665459e-1f;
+	p = p * r + 5.0000001201e-1f;
+	p = p * r * r + r + 1.f;
+	return p * (VEC)((__builtin_convertvector(n, FN(whole)) + 127) << 23);
+}
+
+INLINE VEC FN(strands)(const VEC s[4]) { return (s[0] + s[1]) + (s[2] + s[3]); }
+
+// mean[C] and scale[C] = 1/sqrt(variance+ε) of every channel's group in image x[P][C]. γ plays no part.
+static void FN(statistics)(const struct norm *v, const float *x, float *mean, float *scale) {
+	int channels = v->C / v->G;
+	float count = (float)v->P * channels;
+	for (int c = 0; c < v->C; c = FN(next)(c, v->C)) {
+		VEC s[4] = {{0}};
+		for (int p = 0; p < v->P; p++) s[p & 3] += LOAD(x + (size_t)p * v->C + c);
+		STORE(mean + c, FN(strands)(s));
+	}
+	for (int g = 0; g < v->C; g += channels) {
+		float sum = 0;
+		for (int i = 0; i < channels; i++) sum += mean[g + i];
+		for (int i = 0; i < channels; i++) mean[g + i] = sum / count;
+	}
+	for (int c = 0; c < v->C; c = FN(next)(c, v->C)) {
+		VEC s[4] = {{0}}, m = LOAD(mean + c);
+		for (int p = 0; p < v->P; p++) {
+			VEC d = LOAD(x + (size_t)p * v->C + c) - m;
+			s[p & 3] += d * d;
+		}
+		STORE(scale + c, FN(strands)(s));
+	}
+	for (int g = 0; g < v->C; g += channels) {
+		float sum = 0;
+		for (int i = 0; i < channels; i++) sum += scale[g + i];
+		for (int i = 0; i < channels; i++) scale[g + i] = 1 / sqrtf(sum / count + NORM_EPSILON);
+	}
+}
+
+static void FN(norm_forward)(const struct norm *v, int image) {
+	float mean[MAX_CHANNELS], scale[MAX_CHANNELS];
+	const float *x = v->x + (size_t)image * v->P * v->C;
+	float *y = v->out + (size_t)image * v->P * v->C;
+	FN(statistics)(v, x, mean, scale);
+	for (int c = 0; c < v->C; c = FN(next)(c, v->C)) {
+		VEC a = LOAD(scale + c) * LOAD(v->gamma + c), m = LOAD(mean + c), b = LOAD(v->beta + c);
+		for (int p = 0; p < v->P; p++) {
+			VEC u = (LOAD(x + (size_t)p * v->C + c) - m) * a + b;
+			STORE(y + (size_t)p * v->C + c, u / (1 + FN(exponential)(-u)));
+		}
+	}
+}
+
+// The gradient with respect to x of a vector of channels of one pixel, from du that stands in its place.
+INLINE VEC FN(input_part)(const struct norm *v, const float *x, const float *du, const float *mean, const float *scale,
+			  const float *along, const float *level, int c) {
+	VEC h = (LOAD(x + c) - LOAD(mean + c)) * LOAD(scale + c);
+	return LOAD(scale + c) * (LOAD(du + c) * LOAD(v->gamma + c) - LOAD(level + c) - h * LOAD(along + c));
+}
+
+// The gradients with respect to x, and of this image alone with respect to γ and β, by dy.
+static void FN(norm_backward)(const struct norm *v, int image) {
+	float mean[MAX_CHANNELS], scale[MAX_CHANNELS], along[MAX_CHANNELS], level[MAX_CHANNELS];
+	size_t start = (size_t)image * v->P * v->C;
+	const float *x = v->x + start, *dy = v->dy + start;
+	float *dx = v->out + start, *dgamma = v->images + (size_t)image * 2 * v->C, *dbeta = dgamma + v->C;
+	FN(statistics)(v, x, mean, scale);
+	for (int c = 0; c < v->C; c = FN(next)(c, v->C)) {
+		VEC m = LOAD(mean + c), r = LOAD(scale + c), gamma = LOAD(v->gamma + c), beta = LOAD(v->beta + c);
+		VEC sum_g[4] = {{0}}, sum_b[4] = {{0}};
+		for (int p = 0; p < v->P; p++) {
+			VEC h = (LOAD(x + (size_t)p * v->C + c) - m) * r, u = h * gamma + beta;
+			VEC s = 1 / (1 + FN(exponential)(-u)), du = LOAD(dy + (size_t)p * v->C + c) * (s * (1 + u * (1 - s)));
+			STORE(dx + (size_t)p * v->C + c, du); // for the second pass
+			sum_g[p & 3] += du * h;
+			sum_b[p & 3] += du;
+		}
+		STORE(dgamma + c, FN(strands)(sum_g));
+		STORE(dbeta + c, FN(strands)(sum_b));
+	}
+	int channels = v->C / v->G;
+	float count = (float)v->P * channels;
+	for (int g = 0; g < v->C; g += channels) {
+		float a = 0, b = 0;
+		for (int i = g; i < g + channels; i++) {
+			a = fmaf(dgamma[i], v->gamma[i], a); // lest some compilers round twice for some vectors
+			b = fmaf(dbeta[i], v->gamma[i], b);
+		}
+		for (int i = g; i < g + channels; i++) {
+			along[i] = a / count;
+			level[i] = b / count;
+		}
+	}
+	// A vector at the end that overlaps the one before is computed before that replaces du, and stored after.
+	for (int p = 0; p < v->P; p++) {
+		const float *from = x + (size_t)p * v->C;
+		float *to = dx + (size_t)p * v->C;
+		int end = v->C - VL;
+		VEC last = FN(input_part)(v, from, to, mean, scale, along, level, end);
+		for (int c = 0; c < end; c += VL) STORE(to + c, FN(input_part)(v, from, to, mean, scale, along, level, c));
+		STORE(to + end, last);
+	}
+}
+
+const struct kernels FN(kernels) = {VL, FN(filters), FN(apply), FN(accumulate), FN(unfilters), FN(norm_forward), FN(norm_backward)};
+
+#undef VEC
+#undef LOAD
+#undef STORE
+#undef INLINE
