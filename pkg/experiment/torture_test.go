@@ -875,6 +875,9 @@ func TestTortureCores(t *testing.T) {
 // TestTortureInOneProcess makes several runs in this process at once, stops one amid its work and looks at another meanwhile.
 // It is for the race detector.
 func TestTortureInOneProcess(t *testing.T) {
+	if os.Getenv("XLA_FLAGS") == "" {
+		t.Setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+	}
 	base := t.TempDir()
 	var wait sync.WaitGroup
 	for i, name := range []string{"er measured", "er+ewc_rank1+generative_distillation", "packnet"} {
