@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -103,6 +104,11 @@ func TestStoppedRunKeepsACheckpoint(t *testing.T) {
 	if err := os.WriteFile(config, []byte(endless), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// Processes inherit which signals are ignored, as the hangup is where the tests run under nohup; those that are
+	// handled here begin with them as usual.
+	handled := make(chan os.Signal, 1)
+	signal.Notify(handled, syscall.SIGHUP)
+	defer signal.Stop(handled)
 	const begun = "steps of 1+0 rows"
 	t.Run("hangup", func(t *testing.T) {
 		dir := t.TempDir()
