@@ -103,6 +103,9 @@ func (o Options) Validate() error {
 			return errors.Errorf("%s is %d; need 1 to %d", n.flag, n.value, n.most)
 		}
 	}
+	if o.Growth && len(o.Peers) > 0 {
+		return errors.New("--growth is measured of ours alone; leave out --peers")
+	}
 	if !canPin && slices.Contains(o.Threads, "1") {
 		return errors.New("--threads 1 needs Linux, where a process can be kept to one core; measure with --threads all")
 	}

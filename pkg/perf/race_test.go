@@ -336,6 +336,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"--rounds":      func(o *Options) { o.Rounds = 0 },
 		"--samples":     func(o *Options) { o.Samples = -1 },
 		"--sizes":       func(o *Options) { o.Sizes = nil },
+		"--growth":      func(o *Options) { o.Growth, o.Peers = true, []string{"jax"} },
 		"cannot be hal": func(o *Options) { o.Sizes = []int{17} },
 	} {
 		o := Defaults()
