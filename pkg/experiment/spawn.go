@@ -61,9 +61,9 @@ const refusedCode = 1
 // permanent is the error of a run that would fail again.
 type permanent struct{ err error }
 
-// Unwrap gives the error itself.
 func (p permanent) Error() string { return p.err.Error() }
 
+// Unwrap gives the error itself.
 func (p permanent) Unwrap() error { return p.err }
 
 // isPermanent says whether trying again cannot help.
