@@ -6,13 +6,12 @@ import (
 	"strings"
 
 	"github.com/gomlx/compute"
-	_ "github.com/gomlx/compute/gobackend" // pure Go, always there
+	"github.com/gomlx/compute/gobackend" // pure Go, always there
 	"github.com/pkg/errors"
 )
 
-// pureGo is how pure Go is opened: with its default number of workers, which follows the
-// number of processors, it deadlocks on two of them.
-const pureGo = "go:parallelism=64"
+// pureGo is how pure Go is opened, see [safeGo].
+const pureGo = gobackend.BackendName + ":" + unlimited
 
 // Choice says which backend was opened and why.
 type Choice struct {
@@ -22,7 +21,7 @@ type Choice struct {
 	Faster string   // what would be faster and how to get it; "" if nothing known is
 	Failed []string // what was tried before and failed, one message each
 
-	// Convolutions says what computes 3×3 convolutions: package fastconv or XLA; "" with any other backend.
+	// Convolutions says what computes 3×3 convolutions: package fastconv, XLA or package goconv; "" where nothing is known.
 	Convolutions string
 }
 
@@ -138,8 +137,8 @@ func (p probes) open() (compute.Backend, Choice, error) {
 }
 
 // expand turns the short names of GOMLX_BACKEND into what this package installs: "xla:cpu"
-// and "xla:cuda" into the plugin's path, "go" into a form that does not deadlock. Options
-// after a comma stay.
+// and "xla:cuda" into the plugin's path, "go" into a form that does not deadlock. Other options
+// stay.
 func (p probes) expand(config string) string {
 	name, options, hasOptions := strings.Cut(config, ",")
 	if hasOptions {
@@ -151,10 +150,7 @@ func (p probes) expand(config string) string {
 			return "xla:" + path + options
 		}
 	}
-	if config == "go" || config == "go:" {
-		return pureGo
-	}
-	return config
+	return safeGo(config)
 }
 
 // firstLine returns the first line of err, cut at 300 bytes: PJRT's errors run to pages.

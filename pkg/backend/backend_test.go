@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 )
 
@@ -54,9 +57,9 @@ func TestOpenOrder(t *testing.T) {
 		{"GPU next", "", 1, true, true, all, "xla:cuda", []string{"xla:/p/cuda.so"}, []string{"/dev/nvidia0"}, "faster"},
 		{"no device", "", 0, true, true, all, "xla:cpu", []string{"xla:/p/cpu.so"}, []string{"no NVIDIA GPU"}, "faster"},
 		{"device without plugin", "", 1, true, false, all, "xla:cpu", []string{"xla:/p/cpu.so"}, []string{"faster", "go run . setup --cuda"}, "did not open"},
-		{"nothing installed", "", 0, false, false, all, "go", []string{"go:parallelism=64"}, []string{"pure Go", "cpu.so is not installed"}, "GPU"},
+		{"nothing installed", "", 0, false, false, all, "go", []string{"go:parallelism=-1"}, []string{"pure Go", "cpu.so is not installed"}, "GPU"},
 		{"GPU broken", "", 1, true, true, []string{"cpu.so"}, "xla:cpu", []string{"xla:/p/cuda.so", "xla:/p/cpu.so"}, []string{"xla:cuda did not open (broken xla:/p/cuda.so)", "go run . doctor"}, "second line"},
-		{"both broken", "", 1, true, true, []string{"go:"}, "go", []string{"xla:/p/cuda.so", "xla:/p/cpu.so", "go:parallelism=64"}, []string{"xla:cuda did not", "xla:cpu did not"}, ""},
+		{"both broken", "", 1, true, true, []string{"go:"}, "go", []string{"xla:/p/cuda.so", "xla:/p/cpu.so", "go:parallelism=-1"}, []string{"xla:cuda did not", "xla:cpu did not"}, ""},
 		{"user broken", "xla:/typo.so", 0, true, false, []string{"cpu.so"}, "xla:cpu", []string{"xla:/typo.so", "xla:/p/cpu.so"}, []string{"xla:/typo.so did not open"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -128,8 +131,10 @@ func TestExpand(t *testing.T) {
 		"xla:cpu":           "xla:/p/cpu.so",
 		"xla:cuda,notf32":   "xla:/p/cuda.so,notf32",
 		"xla:/mine.so":      "xla:/mine.so",
-		"go":                "go:parallelism=64",
+		"go":                "go:parallelism=-1",
 		"go:ops_sequential": "go:ops_sequential",
+		"go:ops_parallel":   "go:ops_parallel,parallelism=-1",
+		"go:parallelism=0":  "go:parallelism=0",
 	} {
 		if got := p.expand(user); got != want {
 			t.Errorf("GOMLX_BACKEND=%s opens %s, want %s", user, got, want)
@@ -140,7 +145,7 @@ func TestExpand(t *testing.T) {
 // TestNewBackend opens for real what needs no plugin: pure Go, and three ways to fail.
 func TestNewBackend(t *testing.T) {
 	b, convolutions, err := newBackend(pureGo)
-	if err != nil || b == nil || convolutions != "" {
+	if err != nil || b == nil || !strings.Contains(convolutions, "goconv") {
 		t.Fatalf("pure Go did not open: %v; its convolutions are %q", err, convolutions)
 	}
 	notALibrary := filepath.Join(t.TempDir(), "pjrt_c_api_cuda_plugin.so")
@@ -150,6 +155,54 @@ func TestNewBackend(t *testing.T) {
 	for _, config := range []string{"nosuch:x", "xla:/nosuch.so", "xla:" + notALibrary} {
 		if b, _, err := newBackend(config); err == nil || b != nil {
 			t.Errorf("%s gave backend %v, error %v; want nil and an error", config, b, err)
+		}
+	}
+}
+
+// The Go backend waits for itself where all of a limited pool's workers wait for workers. The product that hangs then is one
+// whose operations are more at a time than workers: here sixteen matrix products for one worker.
+func TestPureGoNeverHangs(t *testing.T) {
+	for config, opens := range map[string]bool{
+		"go:parallelism=-1": true, "go:parallelism=0": true, "go:ops_sequential": true, "go:parallelism=1,ops_sequential": true,
+		"go:ops_sequential,creation_order": true, "go:parallelism=4,parallelism=-1": true, "go:ops_parallel,parallelism=-1": true,
+		"go": false, "go:": false, "go:parallelism=1": false, "go:parallelism=64": false, "go:ops_sequential,ops_parallel": false,
+		"go:creation_order": false, "go:parallelism=2,ops_parallel": false, "go:parallelism=x": false,
+	} {
+		b, _, err := newBackend(config)
+		if (err == nil) != opens {
+			t.Errorf("%s: opened %v, error %v; want opened %v", config, b != nil, err, opens)
+		}
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: the error is not one line: %v", config, err)
+			}
+			continue
+		}
+		defer b.Finalize()
+		done := make(chan error, 1)
+		go func() {
+			_, err := graph.CallOnce(b, func(x *graph.Node) *graph.Node {
+				var all []*graph.Node
+				for i := range 16 {
+					all = append(all, graph.Dot(graph.AddScalar(x, float64(i)), x).Product())
+				}
+				return graph.ReduceAllSum(graph.Concatenate(all, 0))
+			}, tensors.FromScalarAndDimensions(float32(1), 64, 64))
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("%s: %v", config, err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("%s hangs", config)
+		}
+	}
+	p, _ := fake("", 0, false, false)
+	for _, config := range []string{"go", "go:", "go:creation_order", "go:ops_sequential,ops_parallel"} {
+		if err := refuseDeadlock(p.expand(config)); err != nil {
+			t.Errorf("%s becomes %s, and that is refused: %v", config, p.expand(config), err)
 		}
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"palimpsest/pkg/fastconv"
+	"palimpsest/pkg/goconv"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/gobackend"
 	"github.com/pkg/errors"
 	"k8s.io/klog/v2"
 )
@@ -45,6 +47,9 @@ func newBackend(config string) (backend compute.Backend, convolutions string, er
 			convolutions = loadConvolutions(plugin, pinned)
 		}
 	}
+	if err := refuseDeadlock(config); err != nil {
+		return nil, "", err
+	}
 	if err := limitThreads(runtime.GOMAXPROCS(0), runtime.NumCPU()); err != nil {
 		return nil, "", err
 	}
@@ -52,6 +57,9 @@ func newBackend(config string) (backend compute.Backend, convolutions string, er
 	backend, err = compute.NewWithConfig(config)
 	if err != nil {
 		return nil, "", err // XLA returns a typed nil beside its error
+	}
+	if name, _, _ := strings.Cut(config, ":"); name == gobackend.BackendName {
+		backend, convolutions = goconv.Wrap(backend), "goconv (matrix products)"
 	}
 	return backend, convolutions, nil
 }

@@ -27,7 +27,7 @@ type begun struct {
 func restorable(f *testing.F) (all []begun) {
 	f.Helper()
 	const side, classes, tasks, timesteps = 4, 4, 2, 5
-	back, err := compute.NewWithConfig("go:parallelism=64")
+	back, err := compute.NewWithConfig("go:parallelism=-1")
 	if err != nil {
 		f.Fatal(err)
 	}
