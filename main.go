@@ -84,6 +84,7 @@ func setupCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&o.CUDA, "cuda", false, "install the XLA plugin for NVIDIA GPUs too (large)")
+	c.Flags().StringVar(&o.Plugin, "plugin", "", "file of an XLA CPU plugin, for a system that none is pinned for")
 	c.Flags().BoolVar(&noLab, "no-lab", false, "leave out JupyterLab")
 	c.Flags().BoolVar(&noCompletion, "no-completion", false, "leave out gopls, which completes names in cells")
 	return c
@@ -154,7 +155,7 @@ func benchCommand() *cobra.Command {
 			if dryRun {
 				return listRuns(cmd, planned, workers)
 			}
-			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
+			if err := ensurePlugin(cmd); err != nil {
 				return err
 			}
 			runs, err := doStudy(cmd, planned, workers, nil)
@@ -228,7 +229,7 @@ func searchCommand() *cobra.Command {
 			if dryRun {
 				return listRuns(cmd, study, workers)
 			}
-			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
+			if err := ensurePlugin(cmd); err != nil {
 				return err
 			}
 			runs, err := doStudy(cmd, study, workers, func(_ experiment.Config, err error) bool { return experiment.Diverged(err) })
@@ -454,7 +455,7 @@ func runCommand() *cobra.Command {
 			if dir == "" {
 				dir = filepath.Join("runs", config.RunName())
 			}
-			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
+			if err := ensurePlugin(cmd); err != nil {
 				return err
 			}
 			if _, err := experiment.Run(cmd.Context(), config, dir, experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: commandLine()}); err != nil {
@@ -484,7 +485,7 @@ func resumeCommand() *cobra.Command {
 				// The process that started this one reads JSON lines.
 				lines := json.NewEncoder(cmd.OutOrStdout())
 				o.Log, o.Progress = nil, func(p experiment.Progress) { _ = lines.Encode(p) }
-			} else if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
+			} else if err := ensurePlugin(cmd); err != nil {
 				return err
 			}
 			_, err := experiment.Resume(cmd.Context(), args[0], o)
@@ -509,6 +510,17 @@ func runDisplay(out io.Writer) func(experiment.Progress) {
 			fmt.Fprintf(out, "%3.0f%% %s\n", 100*p.Fraction, p)
 		}
 	}
+}
+
+// ensurePlugin installs the plugin unless it is there, and says so where pure Go will compute.
+func ensurePlugin(cmd *cobra.Command) error {
+	if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	if note := backend.PureGoNote(); note != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), note)
+	}
+	return nil
 }
 
 // openBackend installs the plugin unless it is there, opens a backend and says which.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -89,7 +88,11 @@ func goChecks(ctx context.Context) []Check {
 func xlaCheck(built, supported bool, fix string) Check {
 	switch {
 	case !supported:
-		return Check{Name: "XLA", Found: fmt.Sprintf("no plugin for %s/%s; pure Go is used", runtime.GOOS, runtime.GOARCH), Missing: true, Optional: true}
+		found, err := backend.CPUPluginPath()
+		if err != nil {
+			return Check{Name: "XLA", Found: err.Error() + "; pure Go is used", Missing: true, Optional: true}
+		}
+		return Check{Name: "XLA", Found: "a plugin you gave, " + backend.NotTried + ": " + found, Missing: !built, Optional: true, Fix: fix}
 	case built:
 		return Check{Name: "XLA", Found: "compiled in"}
 	}

@@ -17,6 +17,7 @@ type SetupOptions struct {
 	Lab        bool      // JupyterLab
 	Completion bool      // gopls, the longest to build
 	CUDA       bool      // the CUDA plugin that suits the driver
+	Plugin     string    // file of an XLA CPU plugin to take, see [backend.GivePlugin]; "" takes none
 	Out        io.Writer // messages
 }
 
@@ -44,6 +45,13 @@ func checkSystem(system string) error {
 func setup(ctx context.Context, p *progress, o SetupOptions) error {
 	if err := checkSystem(runtime.GOOS); err != nil {
 		return err
+	}
+	if o.Plugin != "" {
+		path, err := backend.GivePlugin(o.Plugin)
+		if err != nil {
+			return err
+		}
+		p.line("the XLA CPU plugin is copied to %s; it is %s", path, backend.NotTried)
 	}
 	// What depends on the machine is found out before anything large is fetched.
 	var cuda backend.Plugin

@@ -120,7 +120,7 @@ func (p probes) open() (compute.Backend, Choice, error) {
 	case !p.xla:
 		c.Why = "pure Go, for this build has no XLA"
 		if p.noXLA != "" {
-			c.Faster = "XLA, 5 to 10 times: " + p.noXLA
+			c.Faster = "XLA, some ten times: " + p.noXLA
 		}
 	case cpuErr != nil:
 		c.Why = "pure Go, for " + firstLine(cpuErr) // which names the command, where there is one
@@ -160,4 +160,26 @@ func firstLine(err error) string {
 		line = line[:300] + "…"
 	}
 	return line
+}
+
+// PureGoNote says in one line that computations will run in pure Go, why, and what that means; "" where something else is to
+// run them. Nothing is opened: commands print it before they begin.
+func PureGoNote() string { return machine().pureGoNote() }
+
+func (p probes) pureGoNote() string {
+	why := ""
+	_, cpuErr := p.cpu()
+	_, cudaErr := p.cuda()
+	_, asked := goOptions(p.user)
+	switch {
+	case asked:
+		why = compute.ConfigEnvVar + "=" + p.user
+	case p.user != "" || p.xla && (cpuErr == nil || cudaErr == nil && len(p.devices) > 0):
+		return ""
+	case !p.xla:
+		why = "this build has no XLA"
+	default:
+		why = firstLine(cpuErr)
+	}
+	return "note: pure Go computes here, some ten times slower than XLA: " + why
 }

@@ -31,7 +31,7 @@ func newBackend(config string) (backend compute.Backend, convolutions string, er
 				return nil, "", err
 			}
 		} else if filepath.IsAbs(plugin) {
-			installed, err := CPUPluginPath()
+			installed, err := CPU.Path()
 			pinned := err == nil && plugin == installed
 			if namesCUDA(plugin) {
 				link, err := linkTo(plugin)

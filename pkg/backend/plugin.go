@@ -97,8 +97,11 @@ func (p Plugin) Supported() bool { return runtime.GOOS == "linux" && runtime.GOA
 // BuildFix says what brings XLA into a build that has none, see [XLABuilt]; "" where nothing does, because no plugin
 // exists for the system.
 func BuildFix() string {
-	if !CPU.Supported() {
+	if _, err := CPUPluginPath(); err != nil && !CPU.Supported() {
 		return ""
+	}
+	if runtime.GOOS == "darwin" {
+		return "go run -tags xla . (with Apple's C compiler; " + NotTried + ")"
 	}
 	return buildFix(exec.LookPath)
 }
@@ -113,8 +116,14 @@ func buildFix(find func(string) (string, error)) string {
 	return "install a C compiler (on Debian: apt-get install gcc libc6-dev) and run again"
 }
 
-// CPUPluginPath returns the absolute path of the XLA CPU plugin, see [Plugin.Path].
-func CPUPluginPath() (string, error) { return CPU.Path() }
+// CPUPluginPath returns the absolute path of the XLA CPU plugin, see [Plugin.Path], or where none is pinned for the system
+// that of the one a user gave, see [GivePlugin].
+func CPUPluginPath() (string, error) {
+	if CPU.Supported() {
+		return CPU.Path()
+	}
+	return givenPath(system())
+}
 
 // CUDAPluginPath returns the absolute path of the CUDA plugin, the newer of those
 // installed, see [Plugin.Path].
