@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -291,7 +292,7 @@ func estimateStudy(cmd *cobra.Command, s experiment.Study, workers int) (*experi
 	}
 	workers = workersFor(s, workers)
 	return s.Estimate(cmd.Context(), workers, func(ctx context.Context, c experiment.Config) (experiment.Rates, error) {
-		if err := kernelsetup.EnsurePlugin(ctx, cmd.OutOrStdout()); err != nil {
+		if err := ensurePlugin(cmd); err != nil {
 			return experiment.Rates{}, err
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), "timing some steps; most of it is compilation")
@@ -517,11 +518,16 @@ func ensurePlugin(cmd *cobra.Command) error {
 	if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	if note := backend.PureGoNote(); note != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), note)
-	}
+	sayPureGo.Do(func() {
+		if note := backend.PureGoNote(); note != "" {
+			fmt.Fprintln(cmd.ErrOrStderr(), note)
+		}
+	})
 	return nil
 }
+
+// sayPureGo has the note once, though a command estimates and then computes.
+var sayPureGo sync.Once
 
 // openBackend installs the plugin unless it is there, opens a backend and says which.
 func openBackend(ctx context.Context, out io.Writer) (compute.Backend, error) {

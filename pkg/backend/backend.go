@@ -171,10 +171,14 @@ func (p probes) pureGoNote() string {
 	_, cpuErr := p.cpu()
 	_, cudaErr := p.cuda()
 	_, asked := goOptions(p.user)
+	user := p.user
+	if asked && refuseDeadlock(p.expand(user)) != nil { // then the others are tried
+		asked, user = false, ""
+	}
 	switch {
 	case asked:
 		why = compute.ConfigEnvVar + "=" + p.user
-	case p.user != "" || p.xla && (cpuErr == nil || cudaErr == nil && len(p.devices) > 0):
+	case user != "" || p.xla && (cpuErr == nil || cudaErr == nil && len(p.devices) > 0):
 		return ""
 	case !p.xla:
 		why = "this build has no XLA"

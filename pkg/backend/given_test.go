@@ -68,6 +68,7 @@ func TestPureGoNote(t *testing.T) {
 		{"XLA", "", 0, true, false, true, ""},
 		{"GPU", "", 1, false, true, true, ""},
 		{"asked for", "go", 0, true, false, true, "GOMLX_BACKEND=go"},
+		{"asked for in vain", "go:parallelism=2", 0, true, false, true, ""},
 		{"another", "xla:/mine.so", 0, false, false, true, ""},
 		{"no plugin", "", 0, false, false, true, "not installed"},
 		{"not built", "", 0, true, false, false, "no XLA"},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"palimpsest/kernelsetup"
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/perf"
 	"palimpsest/pkg/report"
@@ -39,6 +40,9 @@ func Perf(typed func() string) *cobra.Command {
 			}
 			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.ErrOrStderr()); err != nil {
 				return err
+			}
+			if note := backend.PureGoNote(); note != "" {
+				return errors.Errorf("perf compares pure Go and others with XLA, and XLA would not run (%s)", strings.TrimPrefix(note, "note: "))
 			}
 			o.Command, o.Log = []string{self, "perf", "serve"}, cmd.ErrOrStderr()
 			o.Python = func(ctx context.Context, peer string) (string, error) {
