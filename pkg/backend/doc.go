@@ -15,7 +15,8 @@
 // A plugin is a shared library with the PJRT interface, [pjrt]. Plugins are installed by
 // package kernelsetup into [CacheDir]; this package only looks for them and never
 // downloads anything: the automatic download of go-xla is switched off on import.
-// XLA needs cgo. A build without a C compiler still works and has pure Go alone.
+// XLA needs cgo. A build without a C compiler still works and has pure Go alone, with the convolutions of package goconv.
+// Where no plugin is pinned for the system, one that a user gave ([GivePlugin]) is taken.
 //
 // References:
 //
