@@ -115,8 +115,8 @@ func (r *run) restore() (found, error) {
 	}
 	if name == "" && len(passed) > 0 {
 		newest := passed[0]
-		return found{}, errors.Errorf("checkpoint %s is damaged (%v), and so is every one before it; remove the run folder %s to start again",
-			filepath.Join(r.dir, "checkpoints", newest.name), newest.err, r.dir)
+		return found{}, errors.Errorf("checkpoint %s is damaged (%v), and so is every one before it; name another folder to start again",
+			filepath.Join(r.dir, "checkpoints", newest.name), newest.err)
 	}
 	return found{name, passed}, nil
 }
@@ -155,7 +155,7 @@ func onlyDamaged(dir string) error {
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), damaged) {
-			return errors.Errorf("%s has no checkpoint but %s, which is damaged; remove the run folder to start again", dir, filepath.Join("checkpoints", e.Name()))
+			return errors.Errorf("%s has no checkpoint but %s, which is damaged; name another folder to start again", dir, filepath.Join("checkpoints", e.Name()))
 		}
 	}
 	return nil

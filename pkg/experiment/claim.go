@@ -50,48 +50,99 @@ func claim(c Config, dir string, say func(string)) error {
 	if err != nil || claimed {
 		return err
 	}
-	if over != "" && say != nil {
-		say(over)
-	}
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return errors.Wrap(err, "configuration")
 	}
+	if over != "" {
+		if say != nil {
+			say(over)
+		}
+		if err := keepReplaced(dir); err != nil {
+			return err
+		}
+	}
 	return atomicfile.Write(filepath.Join(dir, configFile), text)
 }
 
-// claimable says whether dir can be the folder of c's run: because it is (claimed), because it is nobody's, or because the
-// run it belongs to never began, in which case over says so. Anything else is an error that lists the settings in which
-// the two differ. Settings are compared by what they mean: one that the stored configuration lacks, being older than it,
+// replaced begins the names under which the configurations of runs that never began are kept: somebody may have written
+// them by hand.
+const replaced = configFile + ".replaced"
+
+// keepReplaced copies the configuration in dir to a name that is free.
+func keepReplaced(dir string) error {
+	text, err := settings.ReadFile(filepath.Join(dir, configFile))
+	if err != nil {
+		return err
+	}
+	to := filepath.Join(dir, replaced)
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(to); os.IsNotExist(err) {
+			return atomicfile.Write(to, text)
+		} else if err != nil {
+			return errors.WithStack(err)
+		}
+		to = filepath.Join(dir, fmt.Sprintf("%s-%d", replaced, i))
+	}
+}
+
+// claimable says whether dir can be the folder of c's run: because it is (claimed), because it is empty but for what a run leaves that
+// never began, or because the run it belongs to never began, in which case over says so. Anything else is an error: files
+// that no run of this program left, a configuration that is none of this program's, or other settings, which it lists. Settings are compared by what they mean: one that the stored configuration lacks, being older than it,
 // has its default there. A setting whose absence means "not recorded" is therefore to have a default that says so.
 func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	path := filepath.Join(dir, configFile)
 	text, err := settings.ReadFile(path)
 	if os.IsNotExist(err) {
-		return "", false, nil
+		return "", false, onlyLeftovers(dir)
 	}
 	if err != nil {
 		return "", false, err
 	}
 	have, err := decodeConfig(path, text)
-	why := ""
 	if err != nil {
-		why = err.Error()
-	} else if different := differences(have, c); len(different) > 0 {
-		why = writeDifferences(different)
-	} else {
+		return "", false, errors.Errorf("%s holds a %s that this version cannot read (%v); if another version wrote it use that one, else name another folder", dir, configFile, err)
+	}
+	different := differences(have, c)
+	if len(different) == 0 {
 		return "", true, nil
 	}
-	began, hasErr := hasBegun(dir)
-	switch {
-	case hasErr != nil:
-		return "", false, hasErr
-	case !began:
-		return fmt.Sprintf("taking over %s: the run it was made for never began (%s)", dir, why), false, nil
-	case err != nil:
-		return "", false, errors.Errorf("%s holds a run that this version cannot read (%s); use the version that made it, or name another folder", dir, why)
+	why := writeDifferences(different)
+	began, err := hasBegun(dir)
+	if err != nil {
+		return "", false, err
 	}
-	return "", false, errors.Errorf("%s holds a run with other settings (%s); name another folder, or remove this one to start again", dir, why)
+	if !began {
+		return fmt.Sprintf("taking over %s: the run it was made for never began (%s); its configuration is kept as %s", dir, why, replaced), false, nil
+	}
+	return "", false, errors.Errorf("%s holds a run with other settings (%s); name another folder", dir, why)
+}
+
+// onlyLeftovers reports what is in the folder dir, which has no configuration, unless runs that never began left it.
+func onlyLeftovers(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	var foreign []string
+	for _, e := range entries {
+		name := e.Name()
+		if name != lockFile && name != "log.txt" && !halfFile.MatchString(name) && !strings.HasPrefix(name, unfinished) {
+			foreign = append(foreign, name)
+		}
+	}
+	if len(foreign) == 0 {
+		return nil
+	}
+	const most = 3
+	names := strings.Join(foreign[:min(len(foreign), most)], ", ")
+	if more := len(foreign) - most; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return errors.Errorf("%s is no run folder: it holds %s, and no %s; name a folder that is empty or does not exist yet", dir, names, configFile)
 }
 
 // hasBegun says whether the run in a folder has left anything of its work: a checkpoint, a measurement or a result.

@@ -142,6 +142,89 @@ func TestRefusalsNameTheSettings(t *testing.T) {
 	}
 }
 
+// Nobody's files are written over, nor is anything put beside them.
+func TestFoldersOfOthersAreLeftAlone(t *testing.T) {
+	c := smallConfig()
+	for name, tc := range map[string]struct {
+		files map[string]string
+		want  string // "": may be had
+	}{
+		"nothing":                 {nil, ""},
+		"leftovers":               {map[string]string{lockFile: "", "log.txt": "x\n", ".config.yaml.123.tmp": "na", unfinished + "1": ""}, ""},
+		"another's configuration": {map[string]string{configFile: "my: own\n"}, `there is no setting "my"`},
+		"text":                    {map[string]string{configFile: "dear diary\n"}, "cannot read"},
+		"half a YAML":             {map[string]string{configFile: "benchmark: {prep\n"}, "cannot read"},
+		"a later version's":       {map[string]string{configFile: "seed: 0\nwings: 2\n"}, "wings"},
+		"a repository":            {map[string]string{".git": "", "go.mod": "", "main.go": "", "README.md": ""}, "it holds .git, README.md, go.mod and 1 more"},
+		"a run without its own":   {map[string]string{"result.json": "{}"}, "it holds result.json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for file, text := range tc.files {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := tree(t, dir)
+			over, claimed, err := claimable(c, dir)
+			if claimed || over != "" {
+				t.Errorf("claimed %v, taken over %q", claimed, over)
+			}
+			if tc.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			for _, err := range []error{err, claim(c, dir, nil), Study{Dir: filepath.Dir(dir), Runs: []Config{named(c, filepath.Base(dir))}}.claim(nil)} {
+				if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "remove") {
+					t.Errorf("got %v, want an error that says %q and not to remove anything", err, tc.want)
+				}
+			}
+			if _, err := Run(t.Context(), c, dir, Options{}); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("a run gives %v, want an error that says %q", err, tc.want)
+			}
+			sameTree(t, name, before, tree(t, dir))
+		})
+	}
+}
+
+// named is c with the name of its folder.
+func named(c Config, name string) Config {
+	c.Name = name
+	return c
+}
+
+// A configuration that is taken over is kept, and so is the one before it.
+func TestConfigurationsTakenOverAreKept(t *testing.T) {
+	c := smallConfig()
+	dir := t.TempDir()
+	path := filepath.Join(dir, configFile)
+	for i, file := range []string{"", replaced, replaced + "-2"} {
+		var before []byte
+		if file != "" {
+			var err error
+			if before, err = os.ReadFile(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Seed = uint64(i)
+		said := ""
+		if err := claim(c, dir, func(line string) { said = line }); err != nil {
+			t.Fatal(err)
+		}
+		if file == "" {
+			continue
+		}
+		if kept, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(kept) != string(before) {
+			t.Errorf("%s holds %q (%v), want %q", file, kept, err, before)
+		}
+		if !strings.Contains(said, "taking over") {
+			t.Errorf("said %q", said)
+		}
+	}
+}
+
 // What cannot be known by looking at the settings alone is found out before a run's folder is made, and a claim that came to
 // nothing can be taken over.
 func TestRefusedRunLeavesNoFolder(t *testing.T) {

@@ -55,7 +55,7 @@ func (h home) there() error {
 			lockFile, h.dir)
 	}
 	if _, err := os.Stat(filepath.Join(h.dir, configFile)); err != nil {
-		return errors.Errorf("%s of the run folder %s was removed while the run was at work: nothing more is written; put it back and `resume`, or remove the folder", configFile, h.dir)
+		return errors.Errorf("%s of the run folder %s was removed while the run was at work: nothing more is written; put it back and `resume`, or name another folder to start again", configFile, h.dir)
 	}
 	return nil
 }

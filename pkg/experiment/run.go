@@ -63,12 +63,17 @@ type run struct {
 
 // Run makes the run c describes in the folder dir, going on from the newest checkpoint where the folder has one, and
 // returns its stored result; a finished run is only read. When ctx ends it saves a checkpoint and returns ctx's
-// error; the folder can be given to Run again. It refuses a folder that belongs to another configuration.
+// error; the folder can be given to Run again. It refuses a folder that belongs to another configuration,
+// and one that holds files but no configuration of a run.
 //
 // A folder becomes c's only once everything that can be known has been looked at: images opened, networks built and some
 // images measured. Refused, c leaves no folder behind, and one that a run claimed but never began may be taken over.
 func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, error) {
 	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	// Before anything is made in it: it may be anybody's.
+	if _, _, err := claimable(c, dir); err != nil {
 		return nil, err
 	}
 	undo, err := makeFolder(dir)
