@@ -317,11 +317,6 @@ func TestFolderBelongsToOneRun(t *testing.T) {
 	if err := claim(smallConfig(), dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	other := smallConfig()
-	other.Loop.StepsPerTask++
-	if _, err := Run(t.Context(), other, dir, Options{}); err == nil || !strings.Contains(err.Error(), "steps_per_task") {
-		t.Errorf("a folder of other settings gives %v; want an error that shows steps_per_task", err)
-	}
 	cmd := child(t, dir)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -332,11 +327,30 @@ func TestFolderBelongsToOneRun(t *testing.T) {
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	var p Progress
-	if err := json.NewDecoder(stdout).Decode(&p); err != nil {
+	lines := json.NewDecoder(stdout)
+	if err := lines.Decode(&p); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Run(t.Context(), smallConfig(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("a second process in one folder gets %v", err)
+	}
+	for begun := false; !begun; {
+		if err := lines.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if begun, err = hasBegun(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	other := smallConfig()
+	other.Loop.StepsPerTask++
+	if _, err := Run(t.Context(), other, dir, Options{}); err == nil || !strings.Contains(err.Error(), "steps_per_task") {
+		t.Errorf("a folder of other settings gives %v; want an error that shows steps_per_task", err)
 	}
 }
 

@@ -263,12 +263,16 @@ func TestStudyDoesWithoutDivergedRuns(t *testing.T) {
 		{"no space left on device", false},
 	} {
 		s := smallStudy(t.TempDir())
-		finished := stored("", "validation", 1)
+		finished := stored("finished", "validation", 1)
 		finished.Schema = results.Schema
-		if err := os.MkdirAll(filepath.Join(s.Dir, s.Runs[1].RunName()), 0o755); err != nil {
+		dir := filepath.Join(s.Dir, s.Runs[1].RunName())
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := finished.Save(filepath.Join(s.Dir, s.Runs[1].RunName(), "result.json")); err != nil {
+		if err := claim(s.Runs[1], dir, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := finished.Save(filepath.Join(dir, "result.json")); err != nil {
 			t.Fatal(err)
 		}
 		last := StudyProgress{}

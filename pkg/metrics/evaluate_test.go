@@ -298,7 +298,7 @@ func TestEvaluateErrors(t *testing.T) {
 		t.Errorf("a class without test images: error %v", err)
 	}
 	tasks[1].Test = &datasets.Images{N: 1, H: 3, W: 2, C: 1, Pixels: make([]uint8, 6), Labels: []uint8{2}}
-	if _, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "3×2×1") {
+	if _, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "3×2") {
 		t.Errorf("images of another size: error %v", err)
 	}
 }
