@@ -264,7 +264,8 @@ func TestStudyDoesWithoutDivergedRuns(t *testing.T) {
 	} {
 		s := smallStudy(t.TempDir())
 		finished := stored("finished", "validation", 1)
-		finished.Schema = results.Schema
+		finished.Schema, finished.Strategy = results.Schema, results.Strategy{Name: "finetune", Label: "finetune"}
+		finished.Benchmark = results.Benchmark{ImageSize: 1, Channels: 1, Tasks: make([]results.Task, 1)}
 		dir := filepath.Join(s.Dir, s.Runs[1].RunName())
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
