@@ -737,6 +737,16 @@ func autopsyCommand() *cobra.Command {
 	}
 }
 
+// sayAtWork adds to the error of who looked for results in folders that a run is at work in one.
+func sayAtWork(err error, dirs []string) error {
+	for _, dir := range dirs {
+		if experiment.AtWork(dir) {
+			return errors.WithMessagef(err, "a run is at work in %s; wait for its result", dir)
+		}
+	}
+	return err
+}
+
 func reportCommand() *cobra.Command {
 	var output, table, only, strategy, reference string
 	var scorecard bool
@@ -747,7 +757,7 @@ func reportCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			study, err := report.Open(args...)
 			if err != nil {
-				return err
+				return sayAtWork(err, args)
 			}
 			if scorecard {
 				only = "scorecard"

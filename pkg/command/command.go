@@ -5,8 +5,8 @@
 //
 // A command is asked to end by SIGINT, SIGTERM or SIGHUP, unless the process was started with that signal ignored, as
 // nohup does; or because one of its outputs can no longer be written: the pipe's reader is gone, the disk is full, the
-// terminal is closed. Either ends the command's context, and the context's cause says which it was. A run then saves a
-// checkpoint. The exit code is 128 + the signal's number, as a shell has it of a program that died of the signal; a
+// terminal is closed. Either ends the command's context, and the context's cause says which it was; of a signal a
+// line says at once that it has come. A run then saves a checkpoint. The exit code is 128 + the signal's number, as a shell has it of a program that died of the signal; a
 // closed pipe counts as SIGPIPE. `go run` itself exits with 1 whatever the program's code was.
 package command
 
@@ -51,23 +51,27 @@ func Start() (ctx context.Context, stdout, stderr *Output, stop func()) {
 	// A write to a closed pipe fails with an error instead of ending the process on the spot, which it would do on
 	// standard output and standard error.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	stdout, stderr = &Output{file: os.Stdout, name: "standard output", lost: cancel}, &Output{file: os.Stderr, name: "standard error", lost: cancel}
 	done := make(chan struct{})
 	go func() {
 		for {
 			select {
 			case s := <-signals:
+				first := ctx.Err() == nil
 				cancel(&Stop{Reason: names[s], Code: 128 + int(s.(syscall.Signal))})
+				if first { // what is at hand, such as a compilation, may take long
+					fmt.Fprintf(stderr, "\nstopping: %s; ends once the step at hand is done\n", names[s])
+				}
 			case <-done:
 				return
 			}
 		}
 	}()
-	return ctx, &Output{file: os.Stdout, name: "standard output", lost: cancel}, &Output{file: os.Stderr, name: "standard error", lost: cancel},
-		func() {
-			signal.Reset()
-			close(done)
-			cancel(nil)
-		}
+	return ctx, stdout, stderr, func() {
+		signal.Reset()
+		close(done)
+		cancel(nil)
+	}
 }
 
 // Output is standard output or standard error. The first write that fails ends the command's context; later ones do

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/atomicfile"
 )
@@ -32,6 +33,11 @@ func (r *run) saveCheckpoint() error {
 			return err
 		}
 	}
+	settings, err := yaml.Marshal(r.config)
+	if err != nil {
+		return errors.Wrap(err, "configuration")
+	}
+	s.Settings = string(settings)
 	s.Version, s.Position, s.Strategy, s.Sampler = stateVersion, r.loop.Position, stored, sampler
 	// What would be refused when it is read is not worth writing.
 	if err := s.check(r.loop.Plan()); err != nil {
@@ -88,7 +94,7 @@ type found struct {
 func (r *run) restore() (found, error) {
 	touched := false
 	name, passed, err := newestWhole(r.dir, func(folder string) error {
-		s, err := readCheckpoint(folder, r.loop.Plan())
+		s, err := readCheckpoint(folder, r.config, r.loop.Plan())
 		if err != nil {
 			return err
 		}

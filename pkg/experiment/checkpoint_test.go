@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/backend/backendtest"
@@ -156,6 +157,47 @@ func TestStatesAreCheckedForSense(t *testing.T) {
 	for _, text := range []string{"", "{", "null", "[]", `{"position": {"phase": 1.5}}`, `{"loss_sum": 1e999}`, `{"version": 1e99}`} {
 		if err := read([]byte(text)); err == nil {
 			t.Errorf("%q is a state", text)
+		}
+	}
+}
+
+// A checkpoint belongs to the settings that it was made with, by what they mean; it is not damaged because others are asked for.
+func TestCheckpointsBelongToTheirSettings(t *testing.T) {
+	c := shortConfig()
+	written := func(c Config) string {
+		text, err := yaml.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	now := written(c)
+	for name, tc := range map[string]struct {
+		settings string
+		change   func(*Config)
+		want     []string // nil: goes on
+	}{
+		"the same":                  {now, func(*Config) {}, nil},
+		"before settings were kept": {"", func(c *Config) { c.Seed++ }, nil},
+		"older than a setting":      {strings.Replace(now, "variant: \"\"\n", "", 1), func(*Config) {}, nil},
+		"a default written out": {now, func(c *Config) {
+			c.Strategy.Settings = map[string]any{"lambda": 0.5, "buffer": 12, "policy": "reservoir", "draw": "uniform"}
+		}, nil},
+		"free ones": {now, func(c *Config) { c.Name, c.CheckpointEvery, c.Cores = "mine", 7, 3 }, nil},
+		"learning rate and seed": {now, func(c *Config) { c.Train.LearningRate, c.Seed = 0.5, 9 },
+			[]string{"seed: there 0, here 9", "train.learning_rate: there 0.001, here 0.5", "set them back"}},
+		"a later version's": {now + "wings: 2\n", func(*Config) {}, []string{"wings", "newer program"}},
+	} {
+		d := c
+		tc.change(&d)
+		err := (&state{Settings: tc.settings}).sameSettings(d)
+		if (err == nil) != (tc.want == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, part := range tc.want {
+			if err != nil && (!strings.Contains(err.Error(), part) || isDamage(err)) {
+				t.Errorf("%s: %v does not say %q, or counts as damage (%v)", name, err, part, isDamage(err))
+			}
 		}
 	}
 }
@@ -309,7 +351,7 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 			damage(t, first)
 			damage(t, last)
 			before = tree(t, dir)
-			if f, err := a.restore(); err == nil || !strings.Contains(err.Error(), last) || !strings.Contains(err.Error(), "remove") {
+			if f, err := a.restore(); err == nil || !strings.Contains(err.Error(), last) || !strings.Contains(err.Error(), "name another folder") {
 				t.Errorf("all are damaged, and yet %+v, %v", f, err)
 			}
 			sameTree(t, "refusing", before, tree(t, dir))

@@ -300,3 +300,25 @@ func TestFoldersAreTakenOverAndGoOn(t *testing.T) {
 		}
 	}
 }
+
+// Who comes too early is told to wait, and makes nothing in the folder.
+func TestReadersAreToldOfARunAtWork(t *testing.T) {
+	dir := t.TempDir()
+	if AtWork(dir) {
+		t.Error("a run is at work in an empty folder")
+	}
+	sameTree(t, "asking", map[string]string{dir: ""}, tree(t, dir))
+	lock, err := lockFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := StoredConfig(dir); !AtWork(dir) || err == nil || !strings.Contains(err.Error(), "wait for its first checkpoint") {
+		t.Errorf("at work %v, %v", AtWork(dir), err)
+	}
+	if err := lock.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := StoredConfig(dir); AtWork(dir) || err == nil || !strings.Contains(err.Error(), "no run folder") {
+		t.Errorf("at work %v, %v", AtWork(dir), err)
+	}
+}

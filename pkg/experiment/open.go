@@ -44,6 +44,9 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	f, err := r.restore()
 	if err == nil && f.name == "" {
 		err = errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, dir)
+		if AtWork(dir) {
+			err = errors.Errorf("a run is at work in %s and has no checkpoint yet; wait for its first one", dir)
+		}
 	}
 	if err != nil {
 		return nil, err

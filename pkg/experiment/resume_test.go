@@ -357,6 +357,7 @@ func TestFolderBelongsToOneRun(t *testing.T) {
 // A damaged checkpoint is one clear error that names the folder, and nothing is deleted.
 func TestDamagedCheckpoint(t *testing.T) {
 	dir := t.TempDir()
+	storedConfig(t, dir, smallConfig())
 	folder := filepath.Join(dir, "checkpoints", "phase00-step000005")
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		t.Fatal(err)
@@ -365,7 +366,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Run(t.Context(), smallConfig(), dir, Options{})
-	if err == nil || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "remove") {
+	if err == nil || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "name another folder") {
 		t.Errorf("got %v; want an error that names %s and says what to do", err, folder)
 	}
 	if _, err := os.Stat(folder); err != nil {

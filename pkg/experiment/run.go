@@ -154,6 +154,20 @@ func lockFolder(dir string) (*flock.Flock, error) {
 	return lock, nil
 }
 
+// AtWork says whether a process is at work in a run folder. It makes nothing there.
+func AtWork(dir string) bool {
+	file := filepath.Join(dir, lockFile)
+	if _, err := os.Stat(file); err != nil {
+		return false
+	}
+	lock := flock.New(file)
+	ok, err := lock.TryRLock()
+	if ok {
+		_ = lock.Unlock()
+	}
+	return err == nil && !ok
+}
+
 // Resume goes on with the run in the folder dir from its stored configuration.
 func Resume(ctx context.Context, dir string, opt Options) (*results.Run, error) {
 	c, err := StoredConfig(dir)
@@ -167,6 +181,9 @@ func Resume(ctx context.Context, dir string, opt Options) (*results.Run, error) 
 func StoredConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, configFile)
 	if _, err := os.Stat(path); err != nil {
+		if AtWork(dir) {
+			return Config{}, errors.Errorf("a run is at work in %s and has not begun to train yet; wait for its first checkpoint", dir)
+		}
 		return Config{}, errors.Errorf("%s is no run folder: it has no config.yaml; name a folder that `run` or `bench` made", dir)
 	}
 	return LoadConfig(path)

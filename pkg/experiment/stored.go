@@ -44,6 +44,8 @@ type state struct {
 	Commit      string               `json:"commit"`  // of the checkout when the run began
 	Dirty       bool                 `json:"dirty"`   // it had changes then, or was another one when the run went on
 
+	Settings string `json:"settings"` // the run's configuration as YAML; "" in states from before it was kept
+
 	// Empty in states of version 0.
 	Dynamics  string            `json:"dynamics_sha256,omitempty"`  // of what the probe had measured; "": nothing
 	Images    string            `json:"images_sha256,omitempty"`    // [datasets.Benchmark.ContentHash]
@@ -54,6 +56,30 @@ type state struct {
 
 // errVersion refuses a state of a newer program, which is not damaged.
 var errVersion = errors.New("use the newer program that wrote it")
+
+// errSettings refuses a state of a run with other settings, which is not damaged.
+var errSettings = errors.New("set them back in " + configFile + ", or name another folder to start again")
+
+// freeSettings may change while a run is under way, no image and no weight depends on them: what the run is called, how often
+// it is saved, and the cores, which the result lists by stretch.
+var freeSettings = []string{"name", "checkpoint_every", "cores"}
+
+// sameSettings refuses a configuration that differs in meaning from the one that the state was made with. A setting that was
+// added since has its default there.
+func (s *state) sameSettings(c Config) error {
+	if s.Settings == "" {
+		return nil
+	}
+	began, err := decodeConfig("settings", []byte(s.Settings))
+	if err != nil {
+		return errors.WithMessagef(errVersion, "its settings cannot be read (%v)", err)
+	}
+	different := slices.DeleteFunc(differences(began, c), func(d difference) bool { return slices.Contains(freeSettings, d.key) })
+	if len(different) == 0 {
+		return nil
+	}
+	return errors.WithMessagef(errSettings, "it was made with other settings than %s has now (%s)", configFile, writeDifferences(different))
+}
 
 // parseState reads the text of a state and reports what no run could have written.
 func parseState(text []byte) (*state, error) {
@@ -142,8 +168,8 @@ func checkpoints(dir string) ([]string, error) {
 }
 
 // readCheckpoint reads the state of a checkpoint whose files are as they were written, and which a run of the plan can
-// be in.
-func readCheckpoint(folder string, p cl.Plan) (*state, error) {
+// be in, made with the settings of c.
+func readCheckpoint(folder string, c Config, p cl.Plan) (*state, error) {
 	summed, err := checkSums(folder)
 	if err != nil {
 		return nil, err
@@ -158,6 +184,9 @@ func readCheckpoint(folder string, p cl.Plan) (*state, error) {
 	}
 	if s.Version != 0 && !summed {
 		return nil, errors.Errorf("it has no %s", sumsFile)
+	}
+	if err := s.sameSettings(c); err != nil {
+		return nil, err
 	}
 	if err := s.check(p); err != nil {
 		return nil, err
@@ -216,7 +245,7 @@ func newestWhole(dir string, use func(folder string) error) (name string, passed
 
 // isDamage tells a checkpoint that is not whole from one that cannot be read just now, or by this user.
 func isDamage(err error) bool {
-	for _, other := range []error{errVersion, fs.ErrPermission, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+	for _, other := range []error{errVersion, errSettings, fs.ErrPermission, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
 		if errors.Is(err, other) {
 			return false
 		}
