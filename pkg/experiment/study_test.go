@@ -161,10 +161,9 @@ func TestTrained(t *testing.T) {
 func TestStudyTellsWhyARunFailed(t *testing.T) {
 	t.Setenv(childEnv, "last argument")
 	s := smallStudy(t.TempDir())
-	folder := filepath.Join(s.Dir, s.Runs[0].RunName(), "checkpoints", "phase00-step000003")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	folder := filepath.Join(s.Dir, s.Runs[0].RunName())
+	storedConfig(t, folder, s.Runs[0])
+	begun(t, folder)
 	s.Runs = s.Runs[:1]
 	_, err := s.Do(t.Context(), StudyOptions{Workers: 1, Spawn: Processes(1, os.Args[0])})
 	if err == nil || !strings.Contains(err.Error(), s.Runs[0].RunName()) || !strings.Contains(err.Error(), "damaged") {
