@@ -22,6 +22,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/kernelsetup"
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/command"
@@ -556,6 +557,9 @@ func sampleCommand() *cobra.Command {
 			"A class that the run has not learned yet is drawn as well, and a line on standard error says so.",
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := atomicfile.Check(output); err != nil {
+				return err
+			}
 			trained, err := openTrained(cmd, args[0])
 			if err != nil {
 				return err

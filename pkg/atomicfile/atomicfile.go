@@ -3,6 +3,7 @@ package atomicfile
 
 import (
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -19,15 +20,25 @@ func Write(path string, data []byte) error {
 
 // WriteFrom writes what write produces to path: under a temporary name in the same folder, which must exist, synced to
 // the disk, then renamed. Whenever the process ends, path holds the old content or the new. On an error the temporary
-// file is removed and path is as it was.
+// file is removed and path is as it was. Where path is a symbolic link, what it points to is written and the link stays.
+// A file that is there keeps its mode and, where the system lets it, its owner; what [Check] refuses stays as it is.
 func WriteFrom(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	target, old, err := resolve(path)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*.tmp")
 	if err != nil {
 		return errors.WithStack(err)
 	}
 	defer os.Remove(f.Name()) // fails after the rename, as it should
+	mode := fs.FileMode(0o644)
+	if old != nil {
+		keepOwner(f, old)
+		mode = old.Mode().Perm()
+	}
 	if err = write(f); err == nil {
-		err = f.Chmod(0o644)
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -36,7 +47,54 @@ func WriteFrom(path string, write func(io.Writer) error) error {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(f.Name(), target)
 	}
 	return errors.Wrapf(err, "writing %s", path)
+}
+
+// Check says whether [WriteFrom] could write to path, for those who want to know before they work for long: the folder
+// must be there, and at path, links followed, a regular file or nothing. A folder, a pipe or a device is refused, because
+// a file would take its place.
+func Check(path string) error {
+	_, _, err := resolve(path)
+	return err
+}
+
+// mostLinks is the number of links that lead to a file; with more they lead in a circle.
+const mostLinks = 40
+
+// resolve follows symbolic links to what is to be written, which need not be there yet; old is the file that is, or nil.
+func resolve(path string) (target string, old fs.FileInfo, err error) {
+	target = path
+	for range mostLinks {
+		info, err := os.Lstat(target)
+		switch {
+		case os.IsNotExist(err):
+			_, err := os.Stat(filepath.Dir(target))
+			return target, nil, errors.Wrapf(err, "writing %s", path)
+		case err != nil:
+			return "", nil, errors.Wrapf(err, "writing %s", path)
+		case info.Mode().IsRegular():
+			return target, info, nil
+		case info.Mode()&fs.ModeSymlink == 0:
+			return "", nil, errors.Errorf("%s is %s; name a file to write, new or to be replaced", path, kind(info.Mode()))
+		}
+		to, err := os.Readlink(target)
+		if err != nil {
+			return "", nil, errors.Wrapf(err, "writing %s", path)
+		}
+		if !filepath.IsAbs(to) {
+			dir, err := filepath.EvalSymlinks(filepath.Dir(target)) // a link's ".." starts where the link really is
+			if err != nil {
+				return "", nil, errors.Wrapf(err, "writing %s", path)
+			}
+			to = filepath.Join(dir, to)
+		}
+		// What has no name of its own, as an open pipe under /proc, is told by what it is.
+		if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+			return "", nil, errors.Errorf("%s leads to %s; name a file to write, new or to be replaced", path, kind(info.Mode()))
+		}
+		target = to
+	}
+	return "", nil, errors.Errorf("%s is a link that leads back to itself; name a file to write", path)
 }

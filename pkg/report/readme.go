@@ -1,7 +1,6 @@
 package report
 
 import (
-	"os"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -71,7 +70,7 @@ func CheckSection(path, name, markdown string) error {
 
 // withSection returns a Markdown file as it is and with one section renewed.
 func withSection(path, name, markdown string) (old, updated string, err error) {
-	data, err := os.ReadFile(path)
+	data, err := atomicfile.Read(path, 64<<20)
 	if err != nil {
 		return "", "", err
 	}
