@@ -350,7 +350,7 @@ func (c Config) Validate() error {
 	}
 	p, err := diffusion.New(c.Diffusion)
 	if err != nil {
-		return errors.WithMessage(err, "diffusion")
+		return err // which says "diffusion" itself
 	}
 	if err := e.Sampler.Validate(); err != nil {
 		return errors.WithMessage(err, "evaluate.sampler")

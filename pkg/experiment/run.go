@@ -90,6 +90,9 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 		return nil, err
 	}
 	if r, err := results.Load(filepath.Join(dir, "result.json")); err == nil {
+		if opt.Log != nil {
+			fmt.Fprintf(opt.Log, "%s: already finished; result: %s\n", c.RunName(), filepath.Join(dir, "result.json"))
+		}
 		return r, nil
 	} else if !os.IsNotExist(err) {
 		return nil, err
