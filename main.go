@@ -68,6 +68,7 @@ func newRoot(begins func()) *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { begins() },
 	}
+	root.SetFlagErrorFunc(command.FlagError)
 	root.AddCommand(setupCommand(), labCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), sampleCommand(),
 		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand(),
 		command.Perf(commandLine))

@@ -162,7 +162,7 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 	if _, err := os.Stat(filepath.Join(dir, "result.json")); err != nil {
 		return errors.Errorf("the run in %s is not finished; `go run . resume %s` goes on with it", dir, dir)
 	}
-	r := &run{config: c, dir: dir, opt: opt, log: io.Discard}
+	r := &run{config: c, dir: dir, opt: opt, log: io.Discard, only: true}
 	defer r.close()
 	if r.home, err = newHome(dir); err != nil {
 		return err

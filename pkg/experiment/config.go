@@ -255,7 +255,7 @@ func settingNames(t reflect.Type) map[string]any {
 // checkKeys reports the first key of node that known lacks. The strategy's own settings are checked by pkg/cl.
 func checkKeys(name string, node *yaml.Node, known map[string]any, path []string) error {
 	if node.Kind != yaml.MappingNode {
-		return errors.Errorf("%s:%d: %s must be a mapping of settings", name, node.Line, strings.Join(append([]string{"the configuration"}, path...), " "))
+		return errors.Errorf("%s: %s must be a mapping of settings", lineOf(name, node), strings.Join(append([]string{"the configuration"}, path...), " "))
 	}
 	if slices.Equal(path, []string{"strategy"}) {
 		return nil
@@ -269,7 +269,7 @@ func checkKeys(name string, node *yaml.Node, known map[string]any, path []string
 		key, value := node.Content[i], node.Content[i+1]
 		below, ok := known[key.Value]
 		if !ok {
-			return errors.Errorf("%s:%d: there is no setting %q%s; here are %v", name, key.Line,
+			return errors.Errorf("%s: there is no setting %q%s; here are %v", lineOf(name, key),
 				strings.Join(append(slices.Clone(path), key.Value), "."), cl.DidYouMean(key.Value, names), names)
 		}
 		if sub, ok := below.(map[string]any); ok {
@@ -279,6 +279,14 @@ func checkKeys(name string, node *yaml.Node, known map[string]any, path []string
 		}
 	}
 	return nil
+}
+
+// lineOf names the line of a node, where it comes from text.
+func lineOf(name string, node *yaml.Node) string {
+	if node.Line == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s:%d", name, node.Line)
 }
 
 // Largest sizes: beyond them lies no experiment but a slip of the keyboard, which would ask for more memory than there is.

@@ -59,6 +59,7 @@ type run struct {
 	choice   backend.Choice
 	warnings []string // not yet reported
 	release  func()   // of the cores that the process is kept to; nil: it is not
+	only     bool     // an autopsy is asked for: nothing is gone on with
 }
 
 // Run makes the run c describes in the folder dir, going on from the newest checkpoint where the folder has one, and
@@ -263,7 +264,7 @@ func (r *run) prepare() error {
 	if err := r.setAside(f.passed); err != nil {
 		return err
 	}
-	if f.name != "" {
+	if f.name != "" && !r.only {
 		r.say("going on after step %d of %d, on %s", p.Total, r.loop.TotalSteps(), countCores(cores))
 		r.sayWhatChanged(now)
 	}

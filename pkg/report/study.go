@@ -33,6 +33,9 @@ func Open(dirs ...string) (*Study, error) {
 		if err != nil {
 			return nil, err
 		}
+		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+			return nil, errors.Errorf("%s is a file; name its folder, %s", dir, filepath.Dir(dir))
+		}
 		if len(paths) == 0 {
 			return nil, errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run CONFIG` leave them", dir)
 		}

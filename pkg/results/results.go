@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"time"
@@ -321,26 +322,29 @@ func Load(path string) (*Run, error) {
 		return nil, err
 	}
 	r, err := parse(data)
-	return r, errors.WithMessage(oneline.Error(err), path)
+	if err == nil {
+		return r, nil
+	}
+	todo := "take it from where it came, or remove it"
+	if r != nil && r.Provenance.Command != "" {
+		todo = fmt.Sprintf("make it again with `%s`, or remove it", r.Provenance.Command)
+	}
+	if dir, name := filepath.Split(path); name == "result.json" {
+		todo = fmt.Sprintf("remove it, and `go run . resume %s` makes it again", filepath.Clean(dir))
+	}
+	return nil, errors.Errorf("%s: %v; it is damaged, or no stored run of this version: %s", path, oneline.Error(err), todo)
 }
 
-// parse reads the content of a file.
+// parse reads the content of a file; beside an error it returns what could be read.
 func parse(data []byte) (*Run, error) {
 	r := new(Run)
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, errors.Wrap(err, "not a stored run")
 	}
-	again := "it is damaged, or no stored run: take it from where it came, or remove it"
-	if r.Provenance.Command != "" {
-		again = fmt.Sprintf("make the run again with `%s`", r.Provenance.Command)
-	}
 	if r.Schema != Schema {
-		return nil, errors.Errorf("schema is %d; this version reads %d: %s", r.Schema, Schema, again)
+		return r, errors.Errorf("schema is %d; this version reads %d", r.Schema, Schema)
 	}
-	if err := r.Validate(); err != nil {
-		return nil, errors.Errorf("%v: %s", err, again)
-	}
-	return r, nil
+	return r, r.Validate()
 }
 
 // Save writes r to path through a temporary file, so that no half-written file is ever seen. Losses, and likelihoods by other

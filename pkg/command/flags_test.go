@@ -1,0 +1,32 @@
+package command
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// Values that cannot be read are told in plain words, without the parser's own.
+func TestFlagError(t *testing.T) {
+	for arg, want := range map[string]string{
+		"--seed=-1":      `--seed is "-1"; need a whole number from 0 on`,
+		"--classes=x":    `--classes is "x"; need whole numbers, with commas between them`,
+		"--scale=much":   `--scale is "much"; need a number`,
+		"--count=1.5":    `--count is "1.5"; need a whole number`,
+		"--loud=perhaps": `--loud is "perhaps"; need true or false`,
+		"--nosuch=1":     "unknown flag: --nosuch",
+	} {
+		c := &cobra.Command{Use: "test", SilenceErrors: true, SilenceUsage: true, RunE: func(*cobra.Command, []string) error { return nil }}
+		c.Flags().Uint64("seed", 0, "")
+		c.Flags().IntSlice("classes", nil, "")
+		c.Flags().Float64("scale", 0, "")
+		c.Flags().Int("count", 0, "")
+		c.Flags().Bool("loud", false, "")
+		c.SetFlagErrorFunc(FlagError)
+		c.SetArgs([]string{arg})
+		if err := c.Execute(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", arg, err, want)
+		}
+	}
+}
