@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/backend"
@@ -538,17 +539,28 @@ func TestUnfinishedIsClearedAway(t *testing.T) {
 	}
 }
 
-// interrupted makes the run c in the folder dir up to a step.
-func interrupted(t *testing.T, c Config, dir string, opt Options, step int) {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	opt.Progress = func(p Progress) {
-		if p.Step >= step {
-			stop()
+// interruption ends a step after a file is there: a run looks at its context once a step, and progress is told too seldom to
+// interrupt it at a certain one.
+type interruption struct {
+	context.Context
+	file string
+	left int // looks with the file there before the end
+}
+
+func (i *interruption) Err() error {
+	if _, err := os.Stat(i.file); err == nil {
+		if i.left--; i.left < 0 {
+			return context.Canceled
 		}
 	}
-	if _, err := Run(ctx, c, dir, opt); err != context.Canceled {
+	return i.Context.Err()
+}
+
+// interrupted makes the run c in the folder dir up to the step after its checkpoint of the first task's given step.
+func interrupted(t *testing.T, c Config, dir string, opt Options, step int) {
+	t.Helper()
+	ctx := &interruption{t.Context(), filepath.Join(dir, "checkpoints", checkpointName(cl.Position{Step: step})), 1}
+	if _, err := Run(ctx, c, dir, opt); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the run ended with %v; want it interrupted", err)
 	}
 }
@@ -565,7 +577,7 @@ func TestRunGoesOnAsItBegan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	interrupted(t, c, begun, opt, 5)
+	interrupted(t, c, begun, opt, 4)
 	release()
 	one := c
 	one.Cores = 1

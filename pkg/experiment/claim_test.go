@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/backend/backendtest"
@@ -280,7 +281,7 @@ func TestFoldersAreTakenOverAndGoOn(t *testing.T) {
 			cancel()
 		}
 	}}
-	if _, err := Run(ctx, c, dir, o); err != context.Canceled {
+	if _, err := Run(ctx, c, dir, o); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want the context's error", err)
 	}
 	if !strings.Contains(log.String(), "taking over") || !strings.Contains(log.String(), "loop.steps_per_task: there 7, here 6") {
