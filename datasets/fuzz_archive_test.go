@@ -4,13 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"hash/crc32"
 	"image"
 	"image/color"
-	"image/png"
 	"path"
 	"strings"
 	"testing"
@@ -158,28 +155,21 @@ func FuzzJSONPixels(f *testing.F) {
 // FuzzPNGRows reads arbitrary pictures. The check sums of their chunks are put right, so that what lies behind is reached.
 func FuzzPNGRows(f *testing.F) {
 	const w, h = 4, 3
-	encode := func(m image.Image) []byte {
-		var out bytes.Buffer
-		if err := (&png.Encoder{CompressionLevel: png.NoCompression}).Encode(&out, m); err != nil {
-			f.Fatal(err)
-		}
-		return out.Bytes()
-	}
 	opaque := image.NewRGBA(image.Rect(0, 0, w, h))
 	for y := range h {
 		for x := range w {
 			opaque.SetRGBA(x, y, color.RGBA{uint8(x), uint8(y), 200, 255})
 		}
 	}
-	good := encode(opaque)
+	good := fuzztest.PNG(f, opaque)
 	f.Add(good)
 	f.Add(good[:40])
-	f.Add(encode(image.NewRGBA(opaque.Rect)))
-	f.Add(encode(image.NewGray(opaque.Rect)))
-	f.Add(encode(image.NewPaletted(opaque.Rect, color.Palette{color.White, color.Black})))
-	f.Add(encode(image.NewRGBA64(image.Rect(0, 0, w+1, h))))
+	f.Add(fuzztest.PNG(f, image.NewRGBA(opaque.Rect)))
+	f.Add(fuzztest.PNG(f, image.NewGray(opaque.Rect)))
+	f.Add(fuzztest.PNG(f, image.NewPaletted(opaque.Rect, color.Palette{color.White, color.Black})))
+	f.Add(fuzztest.PNG(f, image.NewRGBA64(image.Rect(0, 0, w+1, h))))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		repaired := repairPNG(b)
+		repaired := fuzztest.RepairPNG(b)
 		var pixels []uint8
 		if fuzztest.Read(t, len(b), func() (err error) { pixels, err = pngRows("f.png", repaired, w, h); return err }) != nil {
 			return
@@ -192,24 +182,10 @@ func FuzzPNGRows(f *testing.F) {
 			copy(m.Pix[4*i:], pixels[3*i:3*i+3])
 			m.Pix[4*i+3] = 255
 		}
-		again, err := pngRows("f.png", encode(m), w, h)
+		again, err := pngRows("f.png", fuzztest.PNG(t, m), w, h)
 		if err != nil {
 			t.Fatal(err)
 		}
 		fuzztest.Same(t, again, pixels)
 	})
-}
-
-// repairPNG returns a copy of b with the check sum that each chunk should have.
-func repairPNG(b []byte) []byte {
-	b = bytes.Clone(b)
-	for at := 8; at+12 <= len(b); {
-		n := int(binary.BigEndian.Uint32(b[at:]))
-		if n > len(b)-at-12 {
-			break
-		}
-		binary.BigEndian.PutUint32(b[at+8+n:], crc32.ChecksumIEEE(b[at+4:at+8+n]))
-		at += 12 + n
-	}
-	return b
 }

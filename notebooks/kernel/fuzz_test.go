@@ -34,18 +34,7 @@ func FuzzNotebook(f *testing.F) {
 				}
 			}
 		}
-		written, err := nb.encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if nb, err = parse(written); err != nil {
-			t.Fatal(err)
-		}
-		again, err := nb.encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		fuzztest.Same(t, again, written)
+		fuzztest.Rereads(t, nb, (*Notebook).encode, parse)
 	})
 }
 

@@ -7,27 +7,6 @@ import (
 	"palimpsest/pkg/fuzztest"
 )
 
-// stored is one of the package's files.
-type stored interface{ encode() ([]byte, error) }
-
-// rereads checks that what was read is written as something that reads back as the same.
-func rereads[S stored](t *testing.T, s S, parse func([]byte) (S, error)) {
-	t.Helper()
-	text, err := s.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	written, err := again.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fuzztest.Same(t, written, text)
-}
-
 // FuzzSeries reads arbitrary stored losses. What it accepts can be looked at as the report does.
 func FuzzSeries(f *testing.F) {
 	s := &Series{Grid: Grid{Tasks: []string{"a", "b"}, Images: 2, Timesteps: []int{1, 5}, LogSNR: []float64{3, -2}, Prediction: "eps", Probe: "p"},
@@ -45,7 +24,7 @@ func FuzzSeries(f *testing.F) {
 		if fuzztest.Read(t, len(text), func() (err error) { s, err = parseSeries(text); return err }) != nil {
 			return
 		}
-		rereads(t, s, parseSeries)
+		fuzztest.Rereads(t, s, (*Series).encode, parseSeries)
 		if _, _, err := s.Mean("v"); err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +59,7 @@ func FuzzAutopsy(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var a *Autopsy
 		if fuzztest.Read(t, len(text), func() (err error) { a, err = parseAutopsy(text); return err }) == nil {
-			rereads(t, a, parseAutopsy)
+			fuzztest.Rereads(t, a, (*Autopsy).encode, parseAutopsy)
 		}
 	})
 }

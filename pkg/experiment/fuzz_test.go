@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
-
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/fuzztest"
 	"palimpsest/pkg/results"
@@ -17,19 +15,7 @@ import (
 // rewrites checks that a configuration is written as something that reads back as the same.
 func rewrites(t *testing.T, c Config) {
 	t.Helper()
-	written, err := yaml.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := ParseConfig("f.yaml", written)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, written)
-	}
-	rewritten, err := yaml.Marshal(again)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fuzztest.Same(t, rewritten, written)
+	again := fuzztest.Rereads(t, c, fuzztest.YAML, func(text []byte) (Config, error) { return ParseConfig("f.yaml", text) })
 	if c.RunName() != again.RunName() || strings.ContainsAny(c.RunName(), "/\\\n") {
 		t.Fatalf("the run's name is %q, and %q when it is read again", c.RunName(), again.RunName())
 	}
@@ -134,19 +120,7 @@ func FuzzState(f *testing.F) {
 		if err != nil {
 			return
 		}
-		written, err := json.Marshal(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := read(written)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rewritten, err := json.Marshal(again)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fuzztest.Same(t, rewritten, written)
+		fuzztest.Rereads(t, s, fuzztest.JSON, read)
 	})
 }
 

@@ -4,11 +4,14 @@ package fuzztest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"runtime/metrics"
 	"strings"
 	"testing"
 	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 const (
@@ -52,6 +55,30 @@ func Same(t testing.TB, written, want []byte) {
 	around := func(b []byte) []byte { return b[max(0, min(at-20, len(b))):min(len(b), at+40)] }
 	t.Fatalf("written again it is %d bytes, not %d, and differs from byte %d on: %q, not %q", len(written), len(want), at, around(written), around(want))
 }
+
+// Rereads fails the test where v, which was read from the input, is written as something that does not read back, or reads back
+// as what is written as other bytes. It returns what read back.
+func Rereads[V any](t testing.TB, v V, write func(V) ([]byte, error), read func([]byte) (V, error)) V {
+	t.Helper()
+	written, err := write(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := read(written)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, written)
+	}
+	rewritten, err := write(again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	Same(t, rewritten, written)
+	return again
+}
+
+// JSON and YAML write a value for [Rereads].
+func JSON[V any](v V) ([]byte, error) { return json.Marshal(v) }
+func YAML[V any](v V) ([]byte, error) { return yaml.Marshal(v) }
 
 // allocated is how many bytes the process has ever taken from the heap, large ones counted at once.
 func allocated() uint64 {

@@ -29,18 +29,7 @@ func FuzzClassifierInfo(f *testing.F) {
 		if fuzztest.Read(t, len(text), func() (err error) { info, err = parseInfo(text); return err }) != nil {
 			return
 		}
-		written, err := json.Marshal(info)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info, err = parseInfo(written); err != nil {
-			t.Fatal(err)
-		}
-		again, err := json.Marshal(info)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fuzztest.Same(t, again, written)
+		fuzztest.Rereads(t, info, fuzztest.JSON, parseInfo)
 	})
 }
 
@@ -53,25 +42,21 @@ func FuzzWeights(f *testing.F) {
 	f.Add(good[:len(good)-1])
 	f.Add(bytes.Replace(good, []byte("[2,3]"), []byte("[3,2]"), 1))
 	f.Add(append(bytes.Clone(good[:len(good)-4]), 0, 0, 0xc0, 0x7f)) // not a number
+	read := func(content []byte) (map[string]*tensors.Tensor, error) { return decodeWeights(content, dims) }
 	f.Fuzz(func(t *testing.T, content []byte) {
 		var values map[string]*tensors.Tensor
-		if fuzztest.Read(t, len(content), func() (err error) { values, err = decodeWeights(content, dims); return err }) != nil {
+		if fuzztest.Read(t, len(content), func() (err error) { values, err = read(content); return err }) != nil {
 			return
 		}
-		written := encoded(t, values)
-		again, err := decodeWeights(written, dims)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fuzztest.Same(t, encoded(t, again), written)
+		fuzztest.Rereads(t, values, encodeWeights, read)
 	})
 }
 
-func encoded(t testing.TB, values map[string]*tensors.Tensor) []byte {
-	t.Helper()
+func encoded(f *testing.F, values map[string]*tensors.Tensor) []byte {
+	f.Helper()
 	content, err := encodeWeights(values)
 	if err != nil {
-		t.Fatal(err)
+		f.Fatal(err)
 	}
 	return content
 }
@@ -105,23 +90,15 @@ func FuzzGrid(f *testing.F) {
 	for _, text := range []string{"[[1,null],[2.5]]", "[]", "null", "[null]", "[[1e999]]", "[[[]]]", `{"a":1}`} {
 		f.Add([]byte(text))
 	}
+	read := func(text []byte) (g Grid, err error) {
+		err = json.Unmarshal(text, &g)
+		return g, err
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var g Grid
-		if fuzztest.Read(t, len(text), func() error { return json.Unmarshal(text, &g) }) != nil {
+		if fuzztest.Read(t, len(text), func() (err error) { g, err = read(text); return err }) != nil {
 			return
 		}
-		written, err := json.Marshal(g)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var again Grid
-		if err := json.Unmarshal(written, &again); err != nil {
-			t.Fatal(err)
-		}
-		rewritten, err := json.Marshal(again)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fuzztest.Same(t, rewritten, written)
+		fuzztest.Rereads(t, g, fuzztest.JSON, read)
 	})
 }

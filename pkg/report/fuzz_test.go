@@ -3,10 +3,8 @@ package report
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc32"
 	"image"
 	"image/color"
-	"image/png"
 	"strings"
 	"testing"
 
@@ -40,35 +38,20 @@ func FuzzSection(f *testing.F) {
 
 // FuzzGrid reads arbitrary sample grids. The check sums of their chunks are put right, so that what lies behind is reached.
 func FuzzGrid(f *testing.F) {
-	encode := func(m image.Image) []byte {
-		var out bytes.Buffer
-		if err := (&png.Encoder{CompressionLevel: png.NoCompression}).Encode(&out, m); err != nil {
-			f.Fatal(err)
-		}
-		return out.Bytes()
-	}
 	grid, err := Grid(make([]float32, 6*4), 2, 3, 2, 2, 1, 1)
 	if err != nil {
 		f.Fatal(err)
 	}
-	good := encode(grid)
+	good := fuzztest.PNG(f, grid)
 	f.Add(good)
 	f.Add(good[:50])
 	huge := bytes.Clone(good)
 	binary.BigEndian.PutUint32(huge[16:], 1<<31-1)
 	f.Add(huge)
-	f.Add(encode(image.NewGray16(image.Rect(0, 0, 6, 4))))
-	f.Add(encode(image.NewPaletted(image.Rect(0, 0, 6, 4), color.Palette{color.White, color.Black})))
+	f.Add(fuzztest.PNG(f, image.NewGray16(image.Rect(0, 0, 6, 4))))
+	f.Add(fuzztest.PNG(f, image.NewPaletted(image.Rect(0, 0, 6, 4), color.Palette{color.White, color.Black})))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		data = bytes.Clone(data)
-		for at := 8; at+12 <= len(data); {
-			n := int(binary.BigEndian.Uint32(data[at:]))
-			if n > len(data)-at-12 {
-				break
-			}
-			binary.BigEndian.PutUint32(data[at+8+n:], crc32.ChecksumIEEE(data[at+4:at+8+n]))
-			at += 12 + n
-		}
+		data = fuzztest.RepairPNG(data)
 		var img image.Image
 		// A byte of a well compressed picture of 16 bits a channel is worth so many of memory.
 		if fuzztest.Read(t, 32*len(data), func() (err error) { img, err = decodePNG(data); return err }) != nil {

@@ -43,18 +43,6 @@ func FuzzRun(f *testing.F) {
 		if fuzztest.Read(t, len(text), func() (err error) { r, err = load(text); return err }) != nil {
 			return
 		}
-		written, err := json.Marshal(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := load(written)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rewritten, err := json.Marshal(again)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fuzztest.Same(t, rewritten, written)
+		fuzztest.Rereads(t, r, fuzztest.JSON, load)
 	})
 }
