@@ -31,9 +31,6 @@ type AutopsyConfig struct {
 // validate reports settings no autopsy can be made with.
 func (c AutopsyConfig) validate(timesteps int, conditional bool) error {
 	switch {
-	case c.Images < 0 || c.Timesteps < 0 || c.Steps < 0 || c.Thresholds < 0:
-		return errors.Errorf("autopsy.images is %d, timesteps %d, steps %d, thresholds %d; need 0 or more, 0 images for no autopsy",
-			c.Images, c.Timesteps, c.Steps, c.Thresholds)
 	case c.Images == 0:
 		return nil
 	case c.Images < 4:

@@ -327,8 +327,6 @@ func (c Config) Validate() error {
 		return errors.Errorf("loop.fresh_rows is %d, replay_rows %d; need at most %d", c.Loop.FreshRows, c.Loop.ReplayRows, mostRows)
 	case c.Loop.StepsPerTask > mostSteps:
 		return errors.Errorf("loop.steps_per_task is %d; need at most %d", c.Loop.StepsPerTask, mostSteps)
-	case c.Cores < 0:
-		return errors.Errorf("cores is %d; need 0 (all that there are when the run begins) or more", c.Cores)
 	case strings.ContainsAny(c.Variant, "/\\"):
 		return errors.Errorf("variant is %q; it becomes a part of a folder's name, so leave out slashes", c.Variant)
 	}

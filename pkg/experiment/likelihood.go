@@ -26,8 +26,6 @@ type BPDConfig struct {
 // validate reports settings no likelihood can be measured with.
 func (c BPDConfig) validate(timesteps int, conditional bool) error {
 	switch {
-	case c.Images < 0 || c.Terms < 0:
-		return errors.Errorf("bpd.images is %d, terms %d; need 0 (no likelihoods) or more", c.Images, c.Terms)
 	case c.Images == 0 && (c.Variants || len(c.Outside) > 0):
 		return errors.New("bpd.variants and bpd.outside need likelihoods; set bpd.images, for instance to 40")
 	case c.Images == 0:

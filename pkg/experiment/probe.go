@@ -24,12 +24,7 @@ type ProbeConfig struct {
 
 // validate reports settings no probe can be made from; total is the number of timesteps.
 func (c ProbeConfig) validate(total int) error {
-	switch {
-	case c.Every < 0:
-		return errors.Errorf("probe.every is %d; need 0 (no probe) or more", c.Every)
-	case c.Images < 0 || c.Timesteps < 0:
-		return errors.Errorf("probe.images %d, timesteps %d; need 0 or more", c.Images, c.Timesteps)
-	case c.Every > 0 && (c.Images < 2 || c.Timesteps < 1 || c.Timesteps > total):
+	if c.Every > 0 && (c.Images < 2 || c.Timesteps < 1 || c.Timesteps > total) {
 		return errors.Errorf("probe.images %d, timesteps %d; need at least 2, and 1 to %d", c.Images, c.Timesteps, total)
 	}
 	return nil
