@@ -5,9 +5,10 @@
 //
 // A command is asked to end by SIGINT, SIGTERM or SIGHUP, unless the process was started with that signal ignored, as
 // nohup does; or because one of its outputs can no longer be written: the pipe's reader is gone, the disk is full, the
-// terminal is closed. Either ends the command's context, and the context's cause says which it was; of a signal a
-// line says at once that it has come. A run then saves a checkpoint. The exit code is 128 + the signal's number, as a shell has it of a program that died of the signal; a
-// closed pipe counts as SIGPIPE. `go run` itself exits with 1 whatever the program's code was.
+// terminal is closed. Either ends the command's context, and the context's cause says which it was; of a signal a line
+// says at once that it has come. A run then saves a checkpoint. The exit code is 128 + the signal's number, as a shell has
+// it of a program that died of the signal; a closed pipe counts as SIGPIPE. `go run` itself exits with 1 whatever the
+// program's code was.
 package command
 
 import (

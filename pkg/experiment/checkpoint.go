@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,12 +134,9 @@ const damaged = "damaged-"
 func (r *run) setAside(all []damage) error {
 	folder := filepath.Join(r.dir, "checkpoints")
 	for _, d := range all {
-		to := filepath.Join(folder, damaged+d.name)
-		for i := 2; ; i++ {
-			if _, err := os.Lstat(to); err != nil {
-				break
-			}
-			to = filepath.Join(folder, fmt.Sprintf("%s%s-%d", damaged, d.name, i))
+		to, err := freeName(filepath.Join(folder, damaged+d.name))
+		if err != nil {
+			return err
 		}
 		if err := os.Rename(filepath.Join(folder, d.name), to); err != nil {
 			return errors.WithStack(err)

@@ -50,14 +50,19 @@ func claim(c Config, dir string, say func(string)) error {
 	if err != nil || claimed {
 		return err
 	}
+	if over != "" && say != nil {
+		say(over)
+	}
+	return take(c, dir, over != "")
+}
+
+// take stores c as the configuration of dir, which [claimable] gave; over says that it replaces another.
+func take(c Config, dir string, over bool) error {
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return errors.Wrap(err, "configuration")
 	}
-	if over != "" {
-		if say != nil {
-			say(over)
-		}
+	if over {
 		if err := keepReplaced(dir); err != nil {
 			return err
 		}
@@ -75,21 +80,18 @@ func keepReplaced(dir string) error {
 	if err != nil {
 		return err
 	}
-	to := filepath.Join(dir, replaced)
-	for i := 2; ; i++ {
-		if _, err := os.Lstat(to); os.IsNotExist(err) {
-			return atomicfile.Write(to, text)
-		} else if err != nil {
-			return errors.WithStack(err)
-		}
-		to = filepath.Join(dir, fmt.Sprintf("%s-%d", replaced, i))
+	to, err := freeName(filepath.Join(dir, replaced))
+	if err != nil {
+		return err
 	}
+	return atomicfile.Write(to, text)
 }
 
-// claimable says whether dir can be the folder of c's run: because it is (claimed), because it is empty but for what a run leaves that
-// never began, or because the run it belongs to never began, in which case over says so. Anything else is an error: files
-// that no run of this program left, a configuration that is none of this program's, or other settings, which it lists. Settings are compared by what they mean: one that the stored configuration lacks, being older than it,
-// has its default there. A setting whose absence means "not recorded" is therefore to have a default that says so.
+// claimable says whether dir can be the folder of c's run: because it is (claimed), because it is empty but for what a run
+// leaves that never began, or because the run it belongs to never began, in which case over says so. Anything else is an
+// error: files that no run of this program left, a configuration that is none of this program's, or other settings, which
+// it lists. Settings are compared by what they mean: one that the stored configuration lacks, being older than it, has its
+// default there. A setting whose absence means "not recorded" is therefore to have a default that says so.
 func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	path := filepath.Join(dir, configFile)
 	text, err := settings.ReadFile(path)

@@ -109,6 +109,19 @@ func writeFolder(final string, write func(temporary string) error) error {
 	return nil
 }
 
+// freeName is path if nothing is there, or else the first of path-2, path-3 and so on where nothing is.
+func freeName(path string) (string, error) {
+	free := path
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(free); errors.Is(err, fs.ErrNotExist) {
+			return free, nil
+		} else if err != nil {
+			return "", errors.WithStack(err)
+		}
+		free = fmt.Sprintf("%s-%d", path, i)
+	}
+}
+
 // removeFolder removes a folder in one step as others see it: it has gone before the first of its files goes.
 func removeFolder(folder string) error {
 	going := filepath.Join(filepath.Dir(folder), unfinished+"removed-"+filepath.Base(folder))

@@ -117,8 +117,10 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 		undo()
 		return nil, failed
 	}
-	if err := claim(c, dir, nil); err != nil {
-		return nil, err
+	if !claimed {
+		if err := take(c, dir, over != ""); err != nil {
+			return nil, err
+		}
 	}
 	logFile, err := os.OpenFile(filepath.Join(dir, "log.txt"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
