@@ -3,12 +3,9 @@ package kernelsetup
 import (
 	"context"
 	_ "embed"
-	"os"
 	"path/filepath"
 
 	"palimpsest/pkg/backend"
-
-	"github.com/pkg/errors"
 )
 
 // jupyterTitle names JupyterLab in messages, with the size of the download.
@@ -28,8 +25,7 @@ func jupyterTree(ctx context.Context) (tree, error) {
 	if err != nil {
 		return tree{}, err
 	}
-	// An environment points at its Python and dies with it, so both are in its name.
-	version, err := command(ctx, "", nil, python, "-c", "import sys; print(sys.base_prefix, sys.version)")
+	version, err := pythonVersion(ctx, python)
 	if err != nil {
 		return tree{}, err
 	}
@@ -38,23 +34,9 @@ func jupyterTree(ctx context.Context) (tree, error) {
 		return tree{}, err
 	}
 	fill := func(ctx context.Context, dir string) error {
-		if _, err := command(ctx, "", nil, python, "-m", "venv", dir); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return errors.Errorf("could not make a Python environment: %v\n%s", err, pythonFix)
-		}
-		list := filepath.Join(dir, "requirements.txt")
-		if err := os.WriteFile(list, []byte(jupyterRequirements), 0o644); err != nil {
-			return errors.WithStack(err)
-		}
-		_, err := command(ctx, dir, pipEnv, filepath.Join(dir, "bin", "python"), "-m", "pip", "install", "--quiet",
-			"--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:", "-r", list)
+		err := makeEnvironment(ctx, python, dir, "JupyterLab", jupyterRequirements, pipFix, "--no-compile", "--no-deps", "--require-hashes")
 		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return errors.Errorf("could not install JupyterLab: %v\n%s", err, pipFix)
+			return err
 		}
 		return writeFile(filepath.Join(dir, "share", "jupyter", "lab", "settings", "overrides.json"), jupyterOverrides)
 	}

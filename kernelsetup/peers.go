@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 
@@ -44,13 +43,11 @@ func PeerPython(ctx context.Context, name string, out io.Writer) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if _, err := command(ctx, "", nil, python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"); err != nil {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		return "", errors.Errorf("%s is older than 3.11, which %s needs; put a newer python3 first in PATH, or name a Python that has it with --python", python, name)
+	more := ", which " + name + " needs; put a newer python3 first in PATH, or name a Python that has it with --python"
+	if err := needPython(ctx, python, 11, more); err != nil {
+		return "", err
 	}
-	version, err := command(ctx, "", nil, python, "-c", "import sys; print(sys.base_prefix, sys.version)")
+	version, err := pythonVersion(ctx, python)
 	if err != nil {
 		return "", err
 	}
@@ -58,28 +55,10 @@ func PeerPython(ctx context.Context, name string, out io.Writer) (string, error)
 	if err != nil {
 		return "", err
 	}
-	t := tree{dir: filepath.Join(cache, name+"-"+hashOf(p.requirements, version)), title: p.title, inPlace: true,
-		fill: func(ctx context.Context, dir string) error { return fillPeer(ctx, python, dir, p) }}
+	fill := func(ctx context.Context, dir string) error {
+		fix := "check the network and the space in " + cache + ", or name a Python that has it with --python"
+		return makeEnvironment(ctx, python, dir, p.title, p.requirements, fix, "--no-cache-dir")
+	}
+	t := tree{dir: filepath.Join(cache, name+"-"+hashOf(p.requirements, version)), title: p.title, inPlace: true, fill: fill}
 	return filepath.Join(t.dir, "bin", "python"), t.ensure(ctx, newProgress(out))
-}
-
-// fillPeer makes the environment of a peer in dir.
-func fillPeer(ctx context.Context, python, dir string, p peer) error {
-	if _, err := command(ctx, "", nil, python, "-m", "venv", dir); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return errors.Errorf("could not make a Python environment: %v\n%s", err, pythonFix)
-	}
-	list := filepath.Join(dir, "requirements.txt")
-	if err := os.WriteFile(list, []byte(p.requirements), 0o644); err != nil {
-		return errors.WithStack(err)
-	}
-	_, err := command(ctx, dir, pipEnv, filepath.Join(dir, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-cache-dir",
-		"--only-binary=:all:", "-r", list)
-	if err != nil && ctx.Err() == nil {
-		return errors.Errorf("could not install %s: %v\ncheck the network and the space in %s, or name a Python that has it with --python",
-			p.title, err, filepath.Dir(dir))
-	}
-	return err
 }

@@ -2,9 +2,11 @@ package kernelsetup
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/pkg/errors"
 )
@@ -27,14 +29,44 @@ func findPython(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", errors.Errorf("no python3 found in PATH; %s", pythonFix)
 	}
-	_, err = command(ctx, "", nil, python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))")
-	if err != nil {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		return "", errors.Errorf("%s is older than 3.10; %s", python, pythonFix)
+	return python, needPython(ctx, python, 10, "; "+pythonFix)
+}
+
+// needPython fails where python is older than 3.minor, with what else there is to say.
+func needPython(ctx context.Context, python string, minor int, more string) error {
+	_, err := command(ctx, "", nil, python, "-c", fmt.Sprintf("import sys; sys.exit(sys.version_info < (3, %d))", minor))
+	if err != nil && ctx.Err() == nil {
+		return errors.Errorf("%s is older than 3.%d%s", python, minor, more)
 	}
-	return python, nil
+	return ctx.Err()
+}
+
+// pythonVersion tells a Python from all others. An environment points at its Python and dies with it, so this is in its name.
+func pythonVersion(ctx context.Context, python string) (string, error) {
+	return command(ctx, "", nil, python, "-c", "import sys; print(sys.base_prefix, sys.version)")
+}
+
+// makeEnvironment makes a Python environment in dir with the packages of requirements, a text in pip's format. Where they
+// cannot be installed the error names what they are and says fix.
+func makeEnvironment(ctx context.Context, python, dir, what, requirements, fix string, options ...string) error {
+	if _, err := command(ctx, "", nil, python, "-m", "venv", dir); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return errors.Errorf("could not make a Python environment: %v\n%s", err, pythonFix)
+	}
+	list := filepath.Join(dir, "requirements.txt")
+	if err := os.WriteFile(list, []byte(requirements), 0o644); err != nil {
+		return errors.WithStack(err)
+	}
+	argv := slices.Concat([]string{filepath.Join(dir, "bin", "python"), "-m", "pip", "install", "--quiet", "--only-binary=:all:"}, options, []string{"-r", list})
+	if _, err := command(ctx, dir, pipEnv, argv...); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return errors.Errorf("could not install %s: %v\n%s", what, err, fix)
+	}
+	return nil
 }
 
 // findPip returns how to call pip: the Python's own, else one made in a throw-away
