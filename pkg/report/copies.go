@@ -46,19 +46,6 @@ func rates(r *results.CopyRates) results.CopyRates {
 	return *r
 }
 
-// Copied is a share of final samples that copy, and beside it that of real held-out images by the same yardstick.
-type Copied struct{ Samples, Real Stat }
-
-// Yardstick holds the shares of copies by the fixed yardstick.
-type Yardstick struct{ BufferPixels, BufferFeatures, TrainPixels, TrainFeatures Copied }
-
-// yardstick computes the method's shares.
-func (g Method) yardstick() Yardstick {
-	of := func(samples, real Metric) Copied { return Copied{g.finalShare(samples), g.finalShare(real)} }
-	return Yardstick{of(CopiesBufferPixels, realBufferPixels), of(CopiesBufferFeatures, realBufferFeatures),
-		of(CopiesTrainPixels, realTrainPixels), of(CopiesTrainFeatures, realTrainFeatures)}
-}
-
 // finalShare is a metric after the last task, averaged over the tasks it was measured for: a buffer need not hold every task.
 func (g Method) finalShare(m Metric) Stat {
 	return g.Over(func(r *results.Run) float64 { return finalOfKnown(r, m) })
@@ -90,25 +77,25 @@ func copyMetrics(methods []Method) (train, buffer Metric, name string) {
 }
 
 // yardstickSection shows both measures of the fixed yardstick; false where no method has any.
-func yardstickSection(methods []Method, summaries []Summary) (Section, bool) {
+func yardstickSection(methods []Method) (Section, bool) {
 	s := Section{Title: "Copies by the fixed yardstick (in brackets: real held-out images by the same)"}
 	known := false
 	for _, c := range []struct {
-		head, long string
-		of         func(Yardstick) Copied
+		head, long    string
+		samples, real Metric
 	}{
-		{"of the buffer, by pixels", "Share of samples nearer in pixels to an image of the buffer than nearly all real held-out images are to the training set.", func(y Yardstick) Copied { return y.BufferPixels }},
-		{"of the buffer, by features", "The same by the classifier's features.", func(y Yardstick) Copied { return y.BufferFeatures }},
-		{"of training images, by pixels", "Share of samples nearer in pixels to a training image than nearly all real held-out images are.", func(y Yardstick) Copied { return y.TrainPixels }},
-		{"of training images, by features", "The same by the classifier's features.", func(y Yardstick) Copied { return y.TrainFeatures }},
+		{"of the buffer, by pixels", "Share of samples nearer in pixels to an image of the buffer than nearly all real held-out images are to the training set.", CopiesBufferPixels, realBufferPixels},
+		{"of the buffer, by features", "The same by the classifier's features.", CopiesBufferFeatures, realBufferFeatures},
+		{"of training images, by pixels", "Share of samples nearer in pixels to a training image than nearly all real held-out images are.", CopiesTrainPixels, realTrainPixels},
+		{"of training images, by features", "The same by the classifier's features.", CopiesTrainFeatures, realTrainFeatures},
 	} {
 		column := Column{Head: c.head, Unit: "%", Long: c.long}
-		for i := range methods {
-			v := c.of(summaries[i].Yardstick)
-			cell := Cell{v.Samples.Times(100).Format(1), v.Samples.Mean * 100}
-			if v.Samples.Known() {
+		for _, g := range methods {
+			share := g.finalShare(c.samples)
+			cell := Cell{share.Times(100).Format(1), share.Mean * 100}
+			if share.Known() {
 				known = true
-				cell.Text += " (" + number(v.Real.Mean*100, 1) + ")"
+				cell.Text += " (" + number(g.finalShare(c.real).Mean*100, 1) + ")"
 			}
 			column.Cells = append(column.Cells, cell)
 		}

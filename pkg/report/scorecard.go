@@ -65,7 +65,7 @@ func NewScorecard(methods []Method) *Table {
 		column("stored", "", unit, "Size of everything the strategy keeps.", 0, 2, 1/bytes, func(s Summary) Stat { return s.StoredBytes }),
 		column("training", "", "s", "Seconds in training steps, compilation left out.", 0, 1, 1, func(s Summary) Stat { return s.TrainSeconds }),
 	)
-	if s, any := yardstickSection(methods, summaries); any {
+	if s, any := yardstickSection(methods); any {
 		t.Sections = append(t.Sections, s)
 	}
 	var bits, detail, content, detailRise, contentRise []Stat

@@ -36,7 +36,6 @@ type Summary struct {
 	BPDForgetting      Stat // final BPD minus BPD just after learning, average over all tasks but the last
 	MemorisedBuffer    Stat // share of final samples that copy a buffer image by ratio, average over the tasks with a buffer
 	MemorisedTrain     Stat // share of final samples that copy a training image by ratio, average over tasks
-	Yardstick          Yardstick
 	StoredImages       Stat
 	StoredBytes        Stat
 	TrainSeconds       Stat
@@ -87,7 +86,6 @@ func (g Method) Summary() Summary {
 		BPDForgetting:      forgetting(BPD),
 		MemorisedBuffer:    g.finalShare(MemorisedBuffer),
 		MemorisedTrain:     final(MemorisedTrain),
-		Yardstick:          g.yardstick(),
 		StoredImages:       cost(func(c *results.Cost) float64 { return float64(c.StoredImages) }),
 		StoredBytes:        cost(func(c *results.Cost) float64 { return float64(c.StoredBytes) }),
 		TrainSeconds:       cost(func(c *results.Cost) float64 { return c.TrainSeconds }),

@@ -139,7 +139,7 @@ func NewTable(methods []Method) *Table {
 				func(s *Summary) Stat { return s.MemorisedTrain }),
 		}},
 	}
-	if s, any := yardstickSection(methods, summaries); any {
+	if s, any := yardstickSection(methods); any {
 		t.Sections = append(t.Sections, s)
 	}
 	if measured(methods, BPD) {
