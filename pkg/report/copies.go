@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"palimpsest/pkg/results"
@@ -109,25 +110,8 @@ func copyNotes(methods []Method) []string {
 	p := methods[0].Runs[0].Protocol
 	out := []string{fmt.Sprintf("Copies qualify FID: by ratio, a sample copies an image if its distance to it is less than %s its distance to the second nearest; "+
 		"a small buffer can buy a good FID by copying. The fewer images there are, the more passes for a copy by ratio: shares of buffers of different sizes do not compare.", fraction(p.MemorisedRatio))}
-	var told []string
-	for _, g := range methods {
-		for _, r := range g.Runs {
-			c := r.Protocol.Copies
-			if c == nil {
-				continue
-			}
-			text := fmt.Sprintf("By the fixed yardstick a sample copies an image if it is no farther from it than %s grey levels rms a pixel", shortNumber(roundTo(c.PixelThreshold, 3)))
-			if c.FeatureThreshold != nil {
-				text += fmt.Sprintf(", or in features %s", shortNumber(roundTo(*c.FeatureThreshold, 3)))
-			}
-			text += fmt.Sprintf(": the %s quantile of the distances of %d real held-out images to %d training images, whatever the size of the set searched", shortNumber(c.Quantile), c.HeldOut, c.Train)
-			if c.Mirrored {
-				text += "; a mirrored copy is a copy"
-			}
-			told = append(told, text+".")
-		}
-	}
-	switch told = unique(told); {
+	told := slices.DeleteFunc(distinct(methods, yardstickText), func(text string) bool { return text == "" })
+	switch {
 	case len(told) == 1:
 		out = append(out, told[0])
 	case len(told) > 1: // thresholds are of the images of a run
@@ -136,14 +120,19 @@ func copyNotes(methods []Method) []string {
 	return out
 }
 
-// unique keeps the first of equal texts.
-func unique(texts []string) []string {
-	var out []string
-	seen := map[string]bool{}
-	for _, t := range texts {
-		if !seen[t] {
-			seen[t], out = true, append(out, t)
-		}
+// yardstickText says how a run tells a copy by the fixed yardstick; "" where it does not.
+func yardstickText(r *results.Run) string {
+	c := r.Protocol.Copies
+	if c == nil {
+		return ""
 	}
-	return out
+	text := fmt.Sprintf("By the fixed yardstick a sample copies an image if it is no farther from it than %s grey levels rms a pixel", shortNumber(roundTo(c.PixelThreshold, 3)))
+	if c.FeatureThreshold != nil {
+		text += fmt.Sprintf(", or in features %s", shortNumber(roundTo(*c.FeatureThreshold, 3)))
+	}
+	text += fmt.Sprintf(": the %s quantile of the distances of %d real held-out images to %d training images, whatever the size of the set searched", shortNumber(c.Quantile), c.HeldOut, c.Train)
+	if c.Mirrored {
+		text += "; a mirrored copy is a copy"
+	}
+	return text + "."
 }
