@@ -9,6 +9,7 @@ import (
 
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/metrics"
 )
 
 // LossByTimestep shows the loss of one task's images at each timestep, just after the strategy had learned the task and
@@ -183,7 +184,7 @@ func split(timesteps []int, n int) []span {
 func averages(values []float64, ranges []span) []float64 {
 	out := make([]float64, len(ranges))
 	for i, r := range ranges {
-		out[i] = meanOfKnown(values[r.from:r.to])
+		out[i] = metrics.WeightedMeanOfKnown(values[r.from:r.to], nil)
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,16 +150,4 @@ func find(methods []Method, name string) (Method, bool) {
 		return Method{}, false
 	}
 	return methods[i], true
-}
-
-// meanOfKnown averages what is not NaN; NaN if nothing is left.
-func meanOfKnown(values []float64) float64 {
-	sum, n := 0.0, 0
-	for _, v := range values {
-		if !math.IsNaN(v) {
-			sum += v
-			n++
-		}
-	}
-	return sum / float64(n)
 }
