@@ -97,17 +97,21 @@ func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) 
 
 	meanRanks := b.means(b.all(), rank)
 	drawnRanks, _ := b.resample(rank)
+	values := make([]Stat, len(b.methods))
+	for m := range values {
+		values[m] = b.bySeed(m)
+	}
 	var every []float64 // p of each pair, once
 	for m, g := range b.methods {
 		row := RankedMethod{Method: g, Value: g.Over(n.Of), Corrected: math.NaN(),
 			Rank:       percentiles(meanRanks[m], drawnOf(drawnRanks, func(d []float64) float64 { return d[m] })),
-			Difference: Compare(b.bySeed(m), b.bySeed(to))}
+			Difference: Compare(values[m], values[to])}
 		var own []float64
 		for other := range b.methods {
 			if other == m {
 				continue
 			}
-			p := Compare(b.bySeed(m), b.bySeed(other)).P
+			p := Compare(values[m], values[other]).P
 			own = append(own, p)
 			if other > m {
 				every = append(every, p)
