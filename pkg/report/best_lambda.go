@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/floats"
 
 	"palimpsest/pkg/results"
 )
@@ -62,12 +63,12 @@ func BestLambda(runs []*results.Run, strategy string) (*BestLambdas, error) {
 // newBestRow finds the best λ of a line, whose FID b holds by λ; copied is the share of copies.
 func newBestRow(line SweepLine, b blocks, copied func(*results.Run) float64) BestLambdaRow {
 	r := BestLambdaRow{Line: line, Seeds: b.seeds, Reduced: math.NaN()}
+	var means []float64
 	for k := range line.Lambdas {
-		r.fids = append(r.fids, b.bySeed(k))
+		fid := b.bySeed(k)
+		r.fids, means = append(r.fids, fid), append(means, fid.Mean)
 	}
-	at := slices.IndexFunc(r.fids, func(s Stat) bool {
-		return !slices.ContainsFunc(r.fids, func(o Stat) bool { return o.Mean < s.Mean })
-	})
+	at := floats.MinIdx(means)
 	r.Best, r.FID = line.Lambdas[at], r.fids[at]
 	copies := func(k int) Stat {
 		return overRuns(slices.DeleteFunc(slices.Clone(line.Methods[k].Runs), func(run *results.Run) bool { return !slices.Contains(b.seeds, run.Seed) }), copied)
