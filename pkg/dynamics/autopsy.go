@@ -32,11 +32,14 @@ type Autopsy struct {
 }
 
 // Weights are what some of the tasks count in a mean over them; nil: all alike.
-func (a *Autopsy) Weights(tasks []int) []float64 {
+func (a *Autopsy) Weights(tasks []int) []float64 { return weightsOf(a.TaskWeights, tasks) }
+
+// weightsOf picks the weights of some of the tasks from those of all.
+func weightsOf(all []float64, tasks []int) []float64 {
 	var out []float64
 	for _, task := range tasks {
-		if task < len(a.TaskWeights) {
-			out = append(out, a.TaskWeights[task])
+		if task < len(all) {
+			out = append(out, all[task])
 		}
 	}
 	return out

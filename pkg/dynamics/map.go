@@ -39,9 +39,6 @@ func (s *Series) Map(what string, i int) (*Map, error) {
 			continue // never measured while it was learned
 		}
 		m.Old, m.Learned = append(m.Old, task), append(m.Learned, learned)
-		if task < len(s.TaskWeights) {
-			m.Weights = append(m.Weights, s.TaskWeights[task])
-		}
 		for k := range s.Timesteps {
 			b, a := s.index(learned, task, k), s.index(i, task, k)
 			m.Before, m.After = append(m.Before, mean[b]), append(m.After, mean[a])
@@ -53,6 +50,7 @@ func (s *Series) Map(what string, i int) (*Map, error) {
 			m.IncreaseSE = append(m.IncreaseSE, math.Hypot(se[a], se[b]))
 		}
 	}
+	m.Weights = weightsOf(s.TaskWeights, m.Old)
 	return m, nil
 }
 
