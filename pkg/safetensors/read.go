@@ -18,21 +18,13 @@ import (
 
 // ReadFile reads the tensors of the file path as [Read] does; its errors name the file.
 func ReadFile(path string, want map[string]shapes.Shape) (map[string]*tensors.Tensor, error) {
-	file, err := atomicfile.Open(path)
-	if err != nil {
-		return nil, errors.WithStack(err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, errors.WithStack(err)
-	}
-	values, err := Read(file, info.Size(), want)
-	return values, errors.WithMessage(err, path)
+	return readFile(path, func(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error) { return Read(r, size, want) })
 }
 
 // ReadFileAll reads the tensors of the file path as [ReadAll] does; its errors name the file.
-func ReadFileAll(path string) (map[string]*tensors.Tensor, error) {
+func ReadFileAll(path string) (map[string]*tensors.Tensor, error) { return readFile(path, ReadAll) }
+
+func readFile(path string, read func(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error)) (map[string]*tensors.Tensor, error) {
 	file, err := atomicfile.Open(path)
 	if err != nil {
 		return nil, errors.WithStack(err)
@@ -42,7 +34,7 @@ func ReadFileAll(path string) (map[string]*tensors.Tensor, error) {
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}
-	values, err := ReadAll(file, info.Size())
+	values, err := read(file, info.Size())
 	return values, errors.WithMessage(err, path)
 }
 
