@@ -26,6 +26,12 @@ const NotTried = "not tried by us"
 
 func system() string { return runtime.GOOS + "/" + runtime.GOARCH }
 
+// givenFile is where the plugin given for a system lies, if there is one.
+func givenFile(system string) (string, error) {
+	dir, err := CacheDir()
+	return filepath.Join(dir, "plugins", "given", filepath.FromSlash(system), "pjrt_c_api_cpu_plugin.so"), err
+}
+
 // givenPath returns where a plugin that [GivePlugin] has taken lies on a system; it fails, naming the command, where there
 // is none, and where there cannot be one.
 func givenPath(system string) (string, error) {
@@ -33,11 +39,10 @@ func givenPath(system string) (string, error) {
 	if !known {
 		return "", errors.Errorf("there is no XLA CPU plugin for %s", system)
 	}
-	dir, err := CacheDir()
+	path, err := givenFile(system)
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "plugins", "given", filepath.FromSlash(system), "pjrt_c_api_cpu_plugin.so")
 	if !exists(path) {
 		return "", errors.Errorf("no XLA CPU plugin is pinned for %s; one %s: unpack %s of github.com/gomlx/pjrt-cpu-binaries, release v0.114.0, and run: "+
 			"go run . setup --plugin FILE", system, NotTried, asset)
@@ -60,11 +65,10 @@ func givePlugin(file, system string) (string, error) {
 	if err := checkLibrary(file, system); err != nil {
 		return "", err
 	}
-	dir, err := CacheDir()
+	path, err := givenFile(system)
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "plugins", "given", filepath.FromSlash(system), "pjrt_c_api_cpu_plugin.so")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", errors.Wrapf(err, "the plugin needs a folder; make it writable or set %s", CacheEnv)
 	}
