@@ -151,10 +151,7 @@ func decode(s Strategy, given map[string]any) error {
 	if err := settings.Fits(tree, reflect.TypeOf(s), ""); err != nil {
 		return errors.WithMessagef(err, "cl: settings of %q", name)
 	}
-	if err := decodeStrictly(text, s); err != nil {
-		return errors.Errorf("cl: settings of %q: %s", name, oneline.Text(err.Error()))
-	}
-	return nil
+	return errors.WithMessagef(decodeStrictly(text, s), "cl: settings of %q", name)
 }
 
 // Settings returns a strategy's settings by their configuration names.
