@@ -340,11 +340,7 @@ func (r *run) sameMaterial() error {
 	if err != nil {
 		return err
 	}
-	protocol, err := r.measure.protocol()
-	if err != nil {
-		return err
-	}
-	s, extractor := &r.state, protocol.ExtractorSHA256
+	s, extractor := &r.state, r.measure.extractor.Identity()
 	if s.Images != "" && s.Images != images {
 		return errors.Errorf("the run in %s began on other images: their content hash was %s, that of what `%s` has here now is %s; bring the first ones back (a set fetched since may have taken the place of another), or name another folder to start again",
 			r.dir, s.Images, strings.Join(r.config.Benchmark.Datasets, ", "), images)
