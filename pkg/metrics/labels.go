@@ -9,6 +9,11 @@ import (
 // LabelHistogram counts how often each of the classes 0 .. classes-1 occurs in labels. It
 // returns an error that names the first label out of range.
 func LabelHistogram(labels []int, classes int) ([]float64, error) {
+	return weightedHistogram(labels, classes, nil)
+}
+
+// weightedHistogram is [LabelHistogram] where labels count by weights; nil: all 1.
+func weightedHistogram(labels []int, classes int, weights []float64) ([]float64, error) {
 	if classes < 1 {
 		return nil, errors.Errorf("metrics.LabelHistogram: %d classes; need at least 1", classes)
 	}
@@ -17,20 +22,7 @@ func LabelHistogram(labels []int, classes int) ([]float64, error) {
 		if l < 0 || l >= classes {
 			return nil, errors.Errorf("metrics.LabelHistogram: label %d of image %d; need 0 to %d", l, i, classes-1)
 		}
-		counts[l]++
-	}
-	return counts, nil
-}
-
-// weightedHistogram is [LabelHistogram] where labels count by weights; nil: all 1.
-func weightedHistogram(labels []int, classes int, weights []float64) ([]float64, error) {
-	counts, err := LabelHistogram(labels, classes)
-	if err != nil || weights == nil {
-		return counts, err
-	}
-	clear(counts)
-	for i, l := range labels {
-		counts[l] += weights[i]
+		counts[l] += weightOf(weights, i)
 	}
 	return counts, nil
 }
