@@ -43,6 +43,13 @@ func (im *Images) Image(i int) []uint8 {
 	return im.Pixels[i*size : (i+1)*size : (i+1)*size]
 }
 
+// Scaled are all pixels as numbers in [-1, 1], see [Scale].
+func (im *Images) Scaled() []float32 {
+	pixels := make([]float32, len(im.Pixels))
+	Scale(pixels, im.Pixels)
+	return pixels
+}
+
 // Select copies the images at idx, in that order, into a new set; an index may repeat.
 // It panics if an index is not in [0, N), as indexing does.
 func (im *Images) Select(idx []int) *Images {

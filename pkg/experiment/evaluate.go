@@ -128,7 +128,7 @@ func (m *measurer) imageFeatures(im *datasets.Images) (*mat.Dense, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.extractor.Features(scaled(im), im.N)
+	return m.extractor.Features(im.Scaled(), im.N)
 }
 
 // judge names the class that the classifier sees in each of some prepared images, as the benchmark numbers them; nil where
@@ -138,14 +138,7 @@ func (m *measurer) judge(im *datasets.Images) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.evaluator.Labels(scaled(im), im.N)
-}
-
-// scaled are all pixels of im in [-1, 1].
-func scaled(im *datasets.Images) []float32 {
-	pixels := make([]float32, len(im.Pixels))
-	datasets.Scale(pixels, im.Pixels)
-	return pixels
+	return m.evaluator.Labels(im.Scaled(), im.N)
 }
 
 // rows is how many rows one evaluation runs through the network.

@@ -40,7 +40,7 @@ func perfect(m *measurer, j int, of *datasets.Images) *metrics.Samples {
 		next[y]++
 		s.Labels = append(s.Labels, int(y))
 	}
-	s.Images = scaled(of.Select(rows))
+	s.Images = of.Select(rows).Scaled()
 	return s
 }
 

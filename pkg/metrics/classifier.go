@@ -127,9 +127,7 @@ func (c *Classifier) Judge(images []float32, n int) (*mat.Dense, []int, error) {
 // Accuracy returns the share of images whose class it names rightly. The images must be of the
 // size the classifier was made for.
 func (c *Classifier) Accuracy(images *datasets.Images) (float64, error) {
-	pixels := make([]float32, len(images.Pixels))
-	datasets.Scale(pixels, images.Pixels)
-	_, labels, err := c.Judge(pixels, images.N)
+	_, labels, err := c.Judge(images.Scaled(), images.N)
 	if err != nil {
 		return 0, err
 	}

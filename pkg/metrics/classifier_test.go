@@ -34,12 +34,6 @@ func fashion(t *testing.T, prep datasets.Prep) (c *Classifier, train, test *data
 	return c, train, test
 }
 
-func scaled(im *datasets.Images) []float32 {
-	out := make([]float32, len(im.Pixels))
-	datasets.Scale(out, im.Pixels)
-	return out
-}
-
 func TestShippedClassifier(t *testing.T) {
 	for _, prep := range []datasets.Prep{{Size: 32, Method: "pad"}, {Size: 16, Method: "area"}} {
 		t.Run(weightsName("fashion-mnist", prep), func(t *testing.T) {
@@ -59,7 +53,7 @@ func TestShippedClassifier(t *testing.T) {
 			}
 			// Features are standardised over the training split; of 6,000 of its images the means are
 			// within five standard errors, 5/sqrt(6000) = 0.065, of 0 and the deviations near 1.
-			h, err := c.Features(scaled(train), train.N)
+			h, err := c.Features(train.Scaled(), train.N)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +158,7 @@ func TestClassifierAgainstNumPy(t *testing.T) {
 
 func TestFeaturesDoNotDependOnTheBatch(t *testing.T) {
 	c, _, test := fashion(t, datasets.Prep{Size: 16, Method: "area"})
-	pixels, size := scaled(test), test.ImageSize()
+	pixels, size := test.Scaled(), test.ImageSize()
 	n := inferenceBatch + 7
 	all, err := c.Features(pixels[:n*size], n)
 	if err != nil {
@@ -208,7 +202,7 @@ func TestFIDRanksDamage(t *testing.T) {
 	}
 	features := func(im *datasets.Images, noise float64) *mat.Dense {
 		rng := rand.New(rand.NewPCG(1, 2))
-		pixels := scaled(im)
+		pixels := im.Scaled()
 		for i := range pixels {
 			pixels[i] = float32(max(-1, min(1, float64(pixels[i])+noise*rng.NormFloat64())))
 		}

@@ -113,7 +113,7 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 					"take a labeller trained on all classes of the benchmark", j, c, l.Name(), e.classes())
 			}
 		}
-		features, _, labels, err := e.look(scaledPixels(task.Test), task.Test.N)
+		features, _, labels, err := e.look(task.Test.Scaled(), task.Test.N)
 		if err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
 		}

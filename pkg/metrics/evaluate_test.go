@@ -51,8 +51,7 @@ func threeClasses(rng *rand.Rand, n int, classes ...int) *datasets.Images {
 }
 
 func samplesOf(im *datasets.Images) *Samples {
-	s := &Samples{Images: make([]float32, len(im.Pixels))}
-	datasets.Scale(s.Images, im.Pixels)
+	s := &Samples{Images: im.Scaled()}
 	for _, l := range im.Labels {
 		s.Labels = append(s.Labels, int(l))
 	}

@@ -205,9 +205,7 @@ func (t *trainer) report(now *Classifier, epoch int, loss float64, start time.Ti
 // standardise sets the shift and scale of the features to those of the training images, without
 // augmentation.
 func (t *trainer) standardise(now *Classifier, store *model.Store) error {
-	pixels := make([]float32, len(t.train.Pixels))
-	datasets.Scale(pixels, t.train.Pixels)
-	h, err := now.Features(pixels, t.train.N)
+	h, err := now.Features(t.train.Scaled(), t.train.N)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func TestTrainSaveAndRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	images := scaled(bars(320).Test)
+	images := bars(320).Test.Scaled()
 	want, err := c.Features(images, 80)
 	if err != nil {
 		t.Fatal(err)

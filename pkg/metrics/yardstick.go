@@ -123,7 +123,7 @@ func (e *Evaluator) holdOut(y *yardstick) error {
 			rows = append(rows, picked*total/n-start)
 		}
 		start += t.images.N
-		pixels := scaledPixels(t.images.Select(rows))
+		pixels := t.images.Select(rows).Scaled()
 		var seen *mat.Dense
 		var err error
 		if l := e.opt.Labeller; l != nil && len(rows) > 0 {
@@ -239,7 +239,7 @@ func nearestRows(x, set *mat.Dense) []float64 {
 
 // copySetOf makes a set to look for copies in.
 func (e *Evaluator) copySetOf(im *datasets.Images) (s copySet, err error) {
-	pixels := scaledPixels(im)
+	pixels := im.Scaled()
 	if e.opt.Mirrored {
 		s.images, err = NewMirroredSet(pixels, im.H, im.W, im.C)
 	} else {
@@ -261,13 +261,6 @@ func (e *Evaluator) lookAt(pixels []float32, features *mat.Dense) (h looked, err
 		h.mirrored, err = e.opt.Labeller.Features(mirrored(pixels, im.H, im.W, im.C), len(pixels)/e.size)
 	}
 	return h, err
-}
-
-// scaledPixels are all pixels of im in [-1, 1].
-func scaledPixels(im *datasets.Images) []float32 {
-	pixels := make([]float32, len(im.Pixels))
-	datasets.Scale(pixels, im.Pixels)
-	return pixels
 }
 
 // nearestOfFirst are the least of the first tasks' distances of each image.
