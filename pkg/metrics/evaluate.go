@@ -43,6 +43,7 @@ type taskReference struct {
 	images   *datasets.Images
 	train    *datasets.Images // nil: unknown
 	features *mat.Dense
+	seen     *mat.Dense // the labeller's features, nil without one
 	stats    *Stats
 	labels   []int       // that the labeller sees, nil without one
 	classes  map[int]int // images of each class, by their own labels
@@ -113,7 +114,7 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 					"take a labeller trained on all classes of the benchmark", j, c, l.Name(), e.classes())
 			}
 		}
-		features, _, labels, err := e.look(task.Test.Scaled(), task.Test.N)
+		features, seen, labels, err := e.look(task.Test.Scaled(), task.Test.N)
 		if err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
 		}
@@ -121,7 +122,7 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 		if err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
 		}
-		ref := taskReference{images: task.Test, train: task.Train, features: features, stats: stats, labels: labels,
+		ref := taskReference{images: task.Test, train: task.Train, features: features, seen: seen, stats: stats, labels: labels,
 			classes: map[int]int{}, clipped: clippedShare(task.Test.Pixels)}
 		for _, c := range task.Test.Labels {
 			ref.classes[int(c)]++
@@ -147,34 +148,34 @@ func (e *Evaluator) classes() int {
 
 // look returns the extractor's features and, with a labeller, the labeller's and its labels.
 func (e *Evaluator) look(pixels []float32, n int) (features, seen *mat.Dense, labels []int, err error) {
-	l := e.opt.Labeller
-	if l == nil {
-		features, err := e.extractor.Features(pixels, n)
-		return features, nil, nil, err
-	}
-	seen, labels, err = l.Judge(pixels, n)
-	if err != nil {
+	if seen, labels, err = e.label(pixels, n); err != nil {
 		return nil, nil, nil, err
 	}
-	if e.opt.SharedClasses > 0 {
+	if l := e.opt.Labeller; l != nil && l.Identity() == e.extractor.Identity() {
+		return seen, seen, labels, nil
+	}
+	features, err = e.extractor.Features(pixels, n)
+	return features, seen, labels, err
+}
+
+// label returns the labeller's features and its labels; nil without one.
+func (e *Evaluator) label(pixels []float32, n int) (seen *mat.Dense, labels []int, err error) {
+	if e.opt.Labeller == nil {
+		return nil, nil, nil
+	}
+	seen, labels, err = e.opt.Labeller.Judge(pixels, n)
+	if err == nil && e.opt.SharedClasses > 0 {
 		for i := range labels {
 			labels[i] %= e.opt.SharedClasses
 		}
 	}
-	features = seen
-	if l.Identity() != e.extractor.Identity() {
-		features, err = e.extractor.Features(pixels, n)
-	}
-	return features, seen, labels, err
+	return seen, labels, err
 }
 
 // Labels names the class that the labeller sees in each of n images, flat [n, H, W, C] in [-1, 1], as the benchmark numbers
 // classes; nil without a labeller.
 func (e *Evaluator) Labels(images []float32, n int) ([]int, error) {
-	if e.opt.Labeller == nil {
-		return nil, nil
-	}
-	_, _, labels, err := e.look(images, n)
+	_, labels, err := e.label(images, n)
 	return labels, err
 }
 

@@ -123,16 +123,11 @@ func (e *Evaluator) holdOut(y *yardstick) error {
 			rows = append(rows, picked*total/n-start)
 		}
 		start += t.images.N
-		pixels := t.images.Select(rows).Scaled()
 		var seen *mat.Dense
-		var err error
-		if l := e.opt.Labeller; l != nil && len(rows) > 0 {
-			seen, err = l.Features(pixels, len(rows))
+		if t.seen != nil && len(rows) > 0 {
+			seen = takeRows(t.seen, rows)
 		}
-		var h looked
-		if err == nil {
-			h, err = e.lookAt(pixels, seen)
-		}
+		h, err := e.lookAt(t.images.Select(rows).Scaled(), seen)
 		if err != nil {
 			return errors.WithMessage(err, "held-out images")
 		}
