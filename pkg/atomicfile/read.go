@@ -1,6 +1,8 @@
 package atomicfile
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"io/fs"
 	"os"
@@ -36,6 +38,20 @@ func Read(path string, limit int64) ([]byte, error) {
 		return nil, errors.Errorf("%s has more than %d bytes; need at most that, so is it the right file?", path, limit)
 	}
 	return data, nil
+}
+
+// SHA256 is the SHA-256 of the regular file at path in hexadecimal digits.
+func SHA256(path string) (string, error) {
+	f, err := Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", errors.Wrap(err, path)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // kind says what there is instead of a file.

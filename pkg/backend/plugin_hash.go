@@ -1,15 +1,13 @@
 package backend
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // pluginHashes keeps what PluginSHA256 has read: a plugin has some 200 MB, and is loaded for as long as the process lives.
@@ -26,16 +24,10 @@ func (c Choice) PluginSHA256() (string, error) {
 	if known, ok := pluginHashes.Load(path); ok {
 		return known.(string), nil
 	}
-	f, err := os.Open(path)
+	sum, err := atomicfile.SHA256(path)
 	if err != nil {
 		return "", errors.WithStack(err)
 	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", errors.Wrap(err, path)
-	}
-	text := hex.EncodeToString(sum.Sum(nil))
-	pluginHashes.Store(path, text)
-	return text, nil
+	pluginHashes.Store(path, sum)
+	return sum, nil
 }

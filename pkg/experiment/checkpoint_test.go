@@ -17,6 +17,7 @@ import (
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
@@ -597,7 +598,7 @@ func TestRunGoesOnAsItBegan(t *testing.T) {
 		if err != nil || len(names) == 0 {
 			t.Fatal(names, err)
 		}
-		sum, err := sumOf(filepath.Join(dir, "checkpoints", names[len(names)-1], diffusion.StateFile))
+		sum, err := atomicfile.SHA256(filepath.Join(dir, "checkpoints", names[len(names)-1], diffusion.StateFile))
 		if err != nil {
 			t.Fatal(err)
 		}

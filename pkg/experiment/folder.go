@@ -171,7 +171,7 @@ func writeSums(folder string) error {
 	}
 	var text bytes.Buffer
 	for _, e := range entries {
-		sum, err := sumOf(filepath.Join(folder, e.Name()))
+		sum, err := atomicfile.SHA256(filepath.Join(folder, e.Name()))
 		if err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func checkSums(folder string) (found bool, err error) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		sum, err := sumOf(filepath.Join(folder, name))
+		sum, err := atomicfile.SHA256(filepath.Join(folder, name))
 		if err != nil {
 			return true, err
 		}
@@ -240,18 +240,4 @@ func readFile(path string) ([]byte, error) {
 	defer f.Close()
 	text, err := io.ReadAll(f)
 	return text, errors.Wrap(err, path)
-}
-
-// sumOf is the SHA-256 of a file in hexadecimal digits.
-func sumOf(path string) (string, error) {
-	f, err := atomicfile.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", errors.Wrap(err, path)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }

@@ -583,7 +583,7 @@ func (r *run) finish() (*results.Run, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.state.Pictures)) {
 		// What a checkpoint is gone on from says nothing of the pictures drawn before it.
-		if sum, err := sumOf(filepath.Join(r.dir, name)); err != nil {
+		if sum, err := atomicfile.SHA256(filepath.Join(r.dir, name)); err != nil {
 			r.warn("the samples in %s cannot be read: %v", name, err)
 		} else if sum != r.state.Pictures[name] {
 			r.warn("the samples in %s are not as they were drawn; the measurements are not touched by it", name)

@@ -1,10 +1,7 @@
 package metrics
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,7 +45,7 @@ type Inception struct {
 // another form than its place in the network asks, and for torchvision's ImageNet weights, which
 // have the same names but give numbers that do not compare with any published FID.
 func LoadInception(backend compute.Backend, path string) (*Inception, error) {
-	sum, err := fileSHA256(path)
+	sum, err := atomicfile.SHA256(path)
 	if err != nil {
 		return nil, errors.Wrap(err, "metrics.LoadInception")
 	}
@@ -152,19 +149,6 @@ func foldInception(values map[string]*tensors.Tensor) (map[string]*tensors.Tenso
 		}
 	}
 	return folded, nil
-}
-
-func fileSHA256(path string) (string, error) {
-	f, err := atomicfile.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // inceptionConvolutions lists the names of the convolutions, in the order of the network.
