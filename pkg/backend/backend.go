@@ -3,6 +3,7 @@ package backend
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -39,6 +40,14 @@ func (c Choice) String() string {
 		fmt.Fprintf(&b, "; faster: %s", c.Faster)
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// Portable is Config with the name of XLA's plugin in place of its path: the folder differs from machine to machine.
+func (c Choice) Portable() string {
+	if kind, path, found := strings.Cut(c.Config, ":"); found && filepath.IsAbs(path) {
+		return kind + ":" + filepath.Base(path)
+	}
+	return c.Config
 }
 
 // label is the backend's name for people; only a user's own choice needs its settings told.

@@ -12,7 +12,7 @@ import (
 
 	"palimpsest/kernelsetup"
 	"palimpsest/pkg/backend"
-	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/perf"
 	"palimpsest/pkg/report"
 )
@@ -51,8 +51,8 @@ func Perf(typed func() string) *cobra.Command {
 				}
 				return kernelsetup.PeerPython(ctx, peer, cmd.ErrOrStderr())
 			}
-			o.Origin = perf.Origin{Command: typed(), Machine: experiment.ThisMachine()}
-			o.Origin.Commit, o.Origin.Dirty = experiment.ThisCommit()
+			o.Origin = perf.Origin{Command: typed(), Machine: host.Machine()}
+			o.Origin.Commit, o.Origin.Dirty = host.Commit()
 			if err := perf.Measure(cmd.Context(), o); err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 )
 
@@ -198,7 +199,7 @@ func (r *run) makeAutopsy(ctx context.Context) error {
 		return err
 	}
 	a := &dynamics.Autopsy{T: process.T, Timesteps: timesteps, Command: r.state.Command}
-	a.Commit, a.Dirty = commit()
+	a.Commit, a.Dirty = host.Commit()
 	for _, t := range b.Tasks {
 		a.Tasks = append(a.Tasks, t.Name)
 	}

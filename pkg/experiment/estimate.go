@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 )
 
@@ -210,7 +211,7 @@ func finishedRuns(dir string) ([]finishedRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	here := thisMachine()
+	here := host.Machine()
 	var all []finishedRun
 	for _, file := range files {
 		r, err := results.Load(file)

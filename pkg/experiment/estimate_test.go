@@ -14,6 +14,7 @@ import (
 
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 )
 
@@ -79,7 +80,7 @@ func finish(t *testing.T, dir string, c Config, cpu string, train, measure, comp
 	if err := claim(c, folder, nil); err != nil {
 		t.Fatal(err)
 	}
-	machine := thisMachine()
+	machine := host.Machine()
 	if cpu != "" {
 		machine.CPU = cpu
 	}

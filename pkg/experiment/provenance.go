@@ -1,13 +1,10 @@
 package experiment
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -15,23 +12,13 @@ import (
 	"time"
 
 	"palimpsest/pkg/backend"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 )
 
-// thisMachine describes this computer.
-func thisMachine() results.Machine {
-	m := results.Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, CPU: field("/proc/cpuinfo", "model name"),
-		Cores: runtime.GOMAXPROCS(0), Go: runtime.Version()}
-	m.Memory = kilobytes("/proc/meminfo", "MemTotal")
-	if files, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information"); len(files) > 0 {
-		m.GPU = field(files[0], "Model")
-	}
-	return m
-}
-
 // machine describes this computer as a run of the given stretches used it.
 func machine(stretches []results.Stretch) results.Machine {
-	m := thisMachine()
+	m := host.Machine()
 	for i, s := range stretches {
 		if i == 0 || s.Backend != stretches[i-1].Backend {
 			m.Backend = strings.TrimPrefix(m.Backend+", then "+s.Backend, ", then ")
@@ -43,14 +30,10 @@ func machine(stretches []results.Stretch) results.Machine {
 
 // thisStretch describes what this process does of a run that it takes up after some steps.
 func thisStretch(choice backend.Choice, cores, fromStep int, environment map[string]string) (results.Stretch, error) {
-	m := thisMachine()
-	s := results.Stretch{FromStep: fromStep, Started: time.Now().UTC().Truncate(time.Second), Backend: choice.Config, Environment: environment,
+	m := host.Machine()
+	s := results.Stretch{FromStep: fromStep, Started: time.Now().UTC().Truncate(time.Second), Backend: choice.Portable(), Environment: environment,
 		Cores: cores, Arch: runtime.GOARCH, CPU: m.CPU, GPU: m.GPU, Go: m.Go}
-	s.Commit, s.Dirty = commit()
-	// The plugin's folder differs from machine to machine; its file name says which it was.
-	if kind, path, found := strings.Cut(s.Backend, ":"); found && filepath.IsAbs(path) {
-		s.Backend = kind + ":" + filepath.Base(path)
-	}
+	s.Commit, s.Dirty = host.Commit()
 	if strings.HasPrefix(choice.Convolutions, "fastconv") { // the same digits whatever vectors it uses
 		s.Backend += " with fastconv"
 	}
@@ -113,42 +96,4 @@ func version(s results.Stretch) string {
 		text = "changed from " + text
 	}
 	return text
-}
-
-// commit returns the checkout's commit and whether it had uncommitted changes; "unknown" outside a checkout.
-func commit() (hash string, dirty bool) {
-	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
-	if err != nil {
-		return "unknown", false
-	}
-	changes, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output()
-	return strings.TrimSpace(string(out)), err != nil || len(changes) > 0
-}
-
-// peakRSS is the largest resident memory of this process so far, in bytes; 0 where the system does not tell.
-func peakRSS() int64 { return kilobytes("/proc/self/status", "VmHWM") }
-
-// field returns the value of the first "name : value" line of a file under /proc, or "".
-func field(path, name string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		key, value, found := strings.Cut(lines.Text(), ":")
-		if found && strings.TrimSpace(key) == name {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
-}
-
-// kilobytes is field for lines like "VmHWM:  1234 kB", in bytes.
-func kilobytes(path, name string) int64 {
-	n, err := strconv.ParseInt(strings.TrimSuffix(field(path, name), " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n * 1024
 }

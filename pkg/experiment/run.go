@@ -24,6 +24,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 )
 
@@ -568,12 +569,12 @@ func (r *run) keepCost(s cl.Stored) {
 	c.StoredBytes = max(c.StoredBytes, s.Bytes)
 	c.StoredParameters = max(c.StoredParameters, s.Parameters)
 	c.ExtraEvaluations = s.ExtraEvaluations
-	c.PeakRSS = max(c.PeakRSS, peakRSS())
+	c.PeakRSS = max(c.PeakRSS, host.PeakMemory())
 }
 
 // finish stores the result.
 func (r *run) finish() (*results.Run, error) {
-	r.state.Cost.PeakRSS = max(r.state.Cost.PeakRSS, peakRSS())
+	r.state.Cost.PeakRSS = max(r.state.Cost.PeakRSS, host.PeakMemory())
 	out, err := r.result()
 	if err != nil {
 		return nil, err

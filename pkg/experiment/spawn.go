@@ -5,15 +5,15 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/host"
 )
 
 // Processes returns a Spawn that runs `program args… DIR` as a process of its own for each run and, on Linux, gives
@@ -85,52 +85,8 @@ func AutoWorkers(gpu bool, runs int) int {
 		return 1
 	}
 	n := min(runtime.GOMAXPROCS(0), runs)
-	if free := freeMemory("/proc/meminfo", "/sys/fs/cgroup"); free > 0 {
+	if free := host.FreeMemory(); free > 0 {
 		n = min(n, int(free/(3<<29)))
 	}
 	return max(1, n)
-}
-
-// freeMemory is the memory that new processes may take, in bytes: what the machine has left, or what is left of the
-// limit of the container, whose control group is that of the folder; 0 if neither is known.
-func freeMemory(meminfo, group string) int64 {
-	free := kilobytes(meminfo, "MemAvailable")
-	limit, used := bytesIn(filepath.Join(group, "memory.max")), bytesIn(filepath.Join(group, "memory.current"))
-	if limit > 0 && used > 0 {
-		used -= statistic(filepath.Join(group, "memory.stat"), "inactive_file") // files in memory that give way
-		if left := max(1, limit-used); free == 0 || left < free {
-			return left
-		}
-	}
-	return free
-}
-
-// statistic is the number of the line "name number" of a file, 0 if there is none.
-func statistic(path, name string) int64 {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if words := strings.Fields(line); len(words) == 2 && words[0] == name {
-			n, err := strconv.ParseInt(words[1], 10, 64)
-			if err == nil {
-				return n
-			}
-		}
-	}
-	return 0
-}
-
-// bytesIn is the number that a file holds; 0 where it holds none, such as "max".
-func bytesIn(path string) int64 {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }

@@ -39,6 +39,7 @@ import (
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 )
 
@@ -86,11 +87,10 @@ func newRack(t *testing.T, part string) *rack {
 	if s == 0 {
 		s = uint64(time.Now().UnixNano())
 	}
-	hash, dirty := commit()
-	m := thisMachine()
+	hash, dirty := host.Commit()
 	r := &rack{T: t, rng: rand.New(rand.NewPCG(s, 0)), program: filepath.Join(t.TempDir(), "palimpsest"), start: time.Now(), out: tortured{
 		Part: part, Of: map[string]int{}, Seed: s, Commit: hash, Dirty: dirty, Date: time.Now().UTC().Format(time.DateOnly),
-		Machine: fmt.Sprintf("%s, %s, %d cores, %s", m.OS, m.CPU, m.Cores, m.Go)}}
+		Machine: host.Line()}}
 	if out, err := exec.Command("go", "build", "-o", r.program, "palimpsest").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

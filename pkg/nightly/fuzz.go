@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/host"
 )
 
 // recordFile holds the last recorded run of every target.
@@ -122,7 +122,7 @@ func fuzz(ctx context.Context, args []string) error {
 
 // run runs one target.
 func (t target) run(ctx context.Context, o options) (record, error) {
-	r := record{Package: t.dir, Target: t.name, Machine: machine(), Date: time.Now().UTC().Format(time.DateOnly)}
+	r := record{Package: t.dir, Target: t.name, Machine: host.Line(), Date: time.Now().UTC().Format(time.DateOnly)}
 	var err error
 	if r.Commit, err = output(ctx, "git", "rev-parse", "HEAD"); err != nil {
 		return r, err
@@ -242,15 +242,4 @@ func (t target) keep(ctx context.Context, n int) error {
 		}
 	}
 	return nil
-}
-
-// machine describes the computer.
-func machine() string {
-	cpu := "unknown processor"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		if m := regexp.MustCompile(`(?m)^model name\s*: (.*)$`).FindSubmatch(text); m != nil {
-			cpu = string(m[1])
-		}
-	}
-	return fmt.Sprintf("%s/%s, %s, %d cores, %s", runtime.GOOS, runtime.GOARCH, cpu, runtime.GOMAXPROCS(0), runtime.Version())
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -17,6 +16,7 @@ import (
 
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/likelihood"
 )
 
@@ -49,7 +49,7 @@ func serve(ctx context.Context, requests *json.Decoder, answers *json.Encoder) e
 		return err
 	}
 	r := ready{Parameters: w.network.Parameters(), Prepare: time.Since(start).Seconds(),
-		Versions: map[string]string{"go": runtime.Version(), "backend": backendName(choice)}}
+		Versions: map[string]string{"go": runtime.Version(), "backend": choice.Portable()}}
 	if choice.Convolutions != "" {
 		r.Versions["convolutions"] = choice.Convolutions
 	}
@@ -59,7 +59,7 @@ func serve(ctx context.Context, requests *json.Decoder, answers *json.Encoder) e
 			return err
 		}
 	}
-	r.Call, r.Peak = time.Since(start).Seconds(), peakMemory()
+	r.Call, r.Peak = time.Since(start).Seconds(), host.PeakMemory()
 	if err := answers.Encode(r); err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func serve(ctx context.Context, requests *json.Decoder, answers *json.Encoder) e
 				return err
 			}
 		}
-		s.Wall, s.CPU, s.Peak = time.Since(start).Seconds(), processorTime()-cpu, peakMemory()
+		s.Wall, s.CPU, s.Peak = time.Since(start).Seconds(), processorTime()-cpu, host.PeakMemory()
 		if t.Growth != nil {
 			s.Outside = s.Wall - (w.networkTime() - inNetwork)
 		}
@@ -85,14 +85,6 @@ func serve(ctx context.Context, requests *json.Decoder, answers *json.Encoder) e
 			return err
 		}
 	}
-}
-
-// backendName is a backend's configuration without the folder of its plugin, which differs from machine to machine.
-func backendName(c backend.Choice) string {
-	if kind, path, found := strings.Cut(c.Config, ":"); found && filepath.IsAbs(path) {
-		return kind + ":" + filepath.Base(path)
-	}
-	return c.Config
 }
 
 // work is one thing to be done again and again.

@@ -19,6 +19,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/fastconv"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/unet"
 )
@@ -145,7 +146,7 @@ func Measure(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	r := &runner{dir: o.Store, rounds: o.Rounds, anew: o.Anew, log: o.Log, start: startProcess, settle: 250 * time.Millisecond, free: freeMemory,
+	r := &runner{dir: o.Store, rounds: o.Rounds, anew: o.Anew, log: o.Log, start: startProcess, settle: 250 * time.Millisecond, free: host.FreeMemory,
 		origin: Sitting{Command: o.Origin.Command, Commit: o.Origin.Commit, Dirty: o.Origin.Dirty, Machine: o.Origin.Machine, Load: load()}}
 	if r.origin.Load > quiet {
 		r.say("WARNING: the machine is not quiet (load %.2f): what is measured says little, and the tables will say so", r.origin.Load)
@@ -197,6 +198,20 @@ func Measure(ctx context.Context, o Options) error {
 		}
 	}
 	return nil
+}
+
+// load is how many processes ran or wanted to over the last minute; -1 where it is not told.
+func load() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return -1
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	v, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return -1
+	}
+	return v
 }
 
 // rows is how many rows a case has.

@@ -1,0 +1,115 @@
+// Package host says what a program runs on and what it was built from, as far as the system tells.
+package host
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"palimpsest/pkg/results"
+)
+
+// Machine describes this computer; what ran on it is for the caller to add.
+func Machine() results.Machine {
+	m := results.Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, CPU: field("/proc/cpuinfo", "model name"),
+		Cores: runtime.GOMAXPROCS(0), Go: runtime.Version()}
+	m.Memory = kilobytes("/proc/meminfo", "MemTotal")
+	if files, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information"); len(files) > 0 {
+		m.GPU = field(files[0], "Model")
+	}
+	return m
+}
+
+// Line describes this computer in one line.
+func Line() string {
+	m := Machine()
+	return fmt.Sprintf("%s, %s, %d cores, %s", m.OS, cmp.Or(m.CPU, "unknown processor"), m.Cores, m.Go)
+}
+
+// Commit returns the checkout's commit and whether it had uncommitted changes; "unknown" outside a checkout.
+func Commit() (hash string, dirty bool) {
+	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
+	if err != nil {
+		return "unknown", false
+	}
+	changes, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output()
+	return strings.TrimSpace(string(out)), err != nil || len(changes) > 0
+}
+
+// FreeMemory is the memory that new processes may take, in bytes: what the machine has left, or what is left of the limit of
+// the container; 0 if neither is known.
+func FreeMemory() int64 { return freeMemory("/proc/meminfo", "/sys/fs/cgroup") }
+
+// freeMemory is FreeMemory by the file that tells of the machine's, and the folder of the container's control group.
+func freeMemory(meminfo, group string) int64 {
+	free := kilobytes(meminfo, "MemAvailable")
+	limit, used := bytesIn(filepath.Join(group, "memory.max")), bytesIn(filepath.Join(group, "memory.current"))
+	if limit > 0 && used > 0 {
+		used -= statistic(filepath.Join(group, "memory.stat"), "inactive_file") // files in memory that give way
+		if left := max(1, limit-used); free == 0 || left < free {
+			return left
+		}
+	}
+	return free
+}
+
+// statistic is the number of the line "name number" of a file, 0 if there is none.
+func statistic(path, name string) int64 {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == name {
+			n, err := strconv.ParseInt(words[1], 10, 64)
+			if err == nil {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// bytesIn is the number that a file holds; 0 where it holds none, such as "max".
+func bytesIn(path string) int64 {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// field returns the value of the first "name : value" line of a file under /proc, or "".
+func field(path, name string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		key, value, found := strings.Cut(lines.Text(), ":")
+		if found && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// kilobytes is field for lines like "VmHWM:  1234 kB", in bytes.
+func kilobytes(path, name string) int64 {
+	n, err := strconv.ParseInt(strings.TrimSuffix(field(path, name), " kB"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n * 1024
+}
