@@ -1,6 +1,7 @@
 package perf
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -34,7 +35,7 @@ type process struct {
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
 	answers *json.Decoder
-	stderr  tail
+	stderr  bytes.Buffer // to be read when the process has ended
 	ended   sync.Once
 }
 
@@ -88,8 +89,8 @@ func (p *process) ask(question, answer any) error {
 		return nil
 	}
 	p.stop()
-	if last := p.stderr.last(); last != "" {
-		return errors.Errorf("its process ended: %s", last)
+	if text := strings.TrimSpace(p.stderr.String()); text != "" {
+		return errors.Errorf("its process ended: %s", oneline.Text(text[strings.LastIndexByte(text, '\n')+1:]))
 	}
 	return errors.Wrap(err, "its process does not answer")
 }
@@ -111,29 +112,4 @@ func (p *process) stop() {
 		defer kill.Stop()
 		_ = p.cmd.Wait() // how it ended does not matter any more
 	})
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-// Write implements io.Writer.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if most := 4096; len(t.text) > most {
-		t.text = t.text[len(t.text)-most:]
-	}
-	return len(p), nil
-}
-
-// last is the last line that says something.
-func (t *tail) last() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := strings.TrimSpace(string(t.text))
-	return oneline.Text(text[strings.LastIndexByte(text, '\n')+1:])
 }

@@ -1,7 +1,6 @@
 package perf
 
 import (
-	"bytes"
 	"context"
 	"embed"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/fastconv"
 	"palimpsest/pkg/host"
-	"palimpsest/pkg/results"
 	"palimpsest/pkg/unet"
 )
 
@@ -44,14 +42,6 @@ type Options struct {
 	Python  func(ctx context.Context, peer string) (python string, e error) // that has a peer's packages
 	Origin  Origin
 	Log     io.Writer
-}
-
-// Origin says where and from what measurements come.
-type Origin struct {
-	Command string
-	Commit  string
-	Dirty   bool
-	Machine results.Machine
 }
 
 // Defaults are the settings of the stored measurements, but for peers.
@@ -147,7 +137,7 @@ func Measure(ctx context.Context, o Options) error {
 		return err
 	}
 	r := &runner{dir: o.Store, rounds: o.Rounds, anew: o.Anew, log: o.Log, start: startProcess, settle: 250 * time.Millisecond, free: host.FreeMemory,
-		origin: Sitting{Command: o.Origin.Command, Commit: o.Origin.Commit, Dirty: o.Origin.Dirty, Machine: o.Origin.Machine, Load: load()}}
+		origin: Sitting{Origin: o.Origin, Load: load()}}
 	if r.origin.Load > quiet {
 		r.say("WARNING: the machine is not quiet (load %.2f): what is measured says little, and the tables will say so", r.origin.Load)
 	}
@@ -370,13 +360,9 @@ func Text(all []*Result, name string) (string, error) {
 
 // notMeasured says how the measurements of a table are made, where there are none.
 func notMeasured(name string) string {
-	var b bytes.Buffer
-	b.WriteString("Not measured yet; `go run . perf ")
+	what := "--peers torch,jax"
 	if name == sectionGrowth {
-		b.WriteString("--growth")
-	} else {
-		b.WriteString("--peers torch,jax")
+		what = "--growth"
 	}
-	b.WriteString("` does.\n")
-	return b.String()
+	return "Not measured yet; `go run . perf " + what + "` does.\n"
 }

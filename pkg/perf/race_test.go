@@ -47,7 +47,7 @@ func (f *fake) stop() { f.track.alive.Add(-1) }
 func faked(t *testing.T, dir string, calls map[string]float64) (*runner, *track) {
 	tr := &track{}
 	r := &runner{dir: dir, rounds: 3, log: io.Discard, free: func() int64 { return 1 << 40 },
-		origin: Sitting{Commit: "abc", Machine: results.Machine{CPU: "one", Cores: 2}}}
+		origin: Sitting{Origin: Origin{Commit: "abc", Machine: results.Machine{CPU: "one", Cores: 2}}}}
 	r.start = func(_ context.Context, c Contestant, _ bool) (entrant, ready, error) {
 		tr.started = append(tr.started, c.Name)
 		if calls[c.Name] < 0 {
@@ -286,7 +286,7 @@ func TestTables(t *testing.T) {
 	if _, err := Markdown(nil, "speed"); err == nil {
 		t.Error("a table of no such name is made")
 	}
-	s := Sitting{Rounds: 3, Load: 5, Commit: "0123456789abcdef", Measured: []Measured{
+	s := Sitting{Rounds: 3, Load: 5, Origin: Origin{Commit: "0123456789abcdef"}, Measured: []Measured{
 		{Name: torch, Wall: []float64{0.1, 0.2, 0.4}, CPU: []float64{1, 1, 1}, Peak: 3 << 20, Versions: map[string]string{"torch": "2.15.0"}},
 		{Name: ours, Wall: []float64{0.05, 0.1, 0.1}, CPU: []float64{1, 1, 1}, Peak: 2 << 20},
 		{Name: jax, Failed: "no room"},

@@ -35,16 +35,21 @@ type Case struct {
 	OneCore  bool   `json:"one_core"` // each contestant is kept to one core; else it has all
 }
 
+// Origin says where and from what measurements come.
+type Origin struct {
+	Command string          `json:"command"`
+	Commit  string          `json:"commit"` // "unknown" outside a checkout
+	Dirty   bool            `json:"dirty"`  // the checkout had changes
+	Machine results.Machine `json:"machine"`
+}
+
 // Sitting is a set of contestants measured in turn. Only what was measured in one sitting compares.
 type Sitting struct {
-	Started  time.Time       `json:"started"`
-	Command  string          `json:"command"`
-	Commit   string          `json:"commit"` // "unknown" outside a checkout
-	Dirty    bool            `json:"dirty"`  // the checkout had changes
-	Machine  results.Machine `json:"machine"`
-	Load     float64         `json:"load"` // processes that ran or wanted to in the minute before the command; -1: not known
-	Rounds   int             `json:"rounds"`
-	Measured []Measured      `json:"measured"`
+	Started time.Time `json:"started"`
+	Origin
+	Load     float64    `json:"load"` // processes that ran or wanted to in the minute before the command; -1: not known
+	Rounds   int        `json:"rounds"`
+	Measured []Measured `json:"measured"`
 }
 
 // Measured is what one contestant did.

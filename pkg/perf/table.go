@@ -36,13 +36,19 @@ var whatTitles = map[string]string{Step: "train step", Forward: "forward", DPM10
 
 // tableOf makes the named table; nil where nothing was measured for it.
 func tableOf(all []*Result, name string) (*report.Table, error) {
-	switch name {
-	case sectionPerf:
-		return compared(slices.DeleteFunc(slices.Clone(all), func(r *Result) bool { return r.Case.Grows != "" })), nil
-	case sectionGrowth:
-		return grown(slices.DeleteFunc(slices.Clone(all), func(r *Result) bool { return r.Case.Grows == "" })), nil
+	if name != sectionPerf && name != sectionGrowth {
+		return nil, errors.Errorf("no table of measurements is named %q; choose %q or %q", name, sectionPerf, sectionGrowth)
 	}
-	return nil, errors.Errorf("no table of measurements is named %q; choose %q or %q", name, sectionPerf, sectionGrowth)
+	table := compared
+	if name == sectionGrowth {
+		table = grown
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(r *Result) bool { return (r.Case.Grows != "") != (name == sectionGrowth) })
+	t := table(all) // which puts them in their order
+	if t != nil {
+		t.Notes, t.Warnings = slices.Concat(t.Notes, provenance(all), failures(all)), disturbed(all)
+	}
+	return t, nil
 }
 
 // compared is the table of the comparison: a section for each network, size and number of cores.
@@ -74,7 +80,7 @@ func compared(all []*Result) *report.Table {
 		speed, cost := report.Section{Title: title}, report.Section{Title: title + ": processor time and peak memory"}
 		for _, r := range all[first:end] {
 			head := fmt.Sprintf("%s (%d rows)", whatTitles[r.Case.What], r.Case.Rows)
-			wall, cpu := newDurations(), newDurations()
+			var wall, cpu durations
 			ratio, memory := report.Column{Head: "× PyTorch", Arrow: "↑"}, report.Column{Head: "peak", Unit: "MiB", Arrow: "↓"}
 			for _, name := range names {
 				s, m := r.latest(name)
@@ -87,7 +93,7 @@ func compared(all []*Result) *report.Table {
 				wall.add(m.Wall)
 				cpu.add(m.CPU)
 				ratio.Cells = append(ratio.Cells, cellOf(ratios(s, m), 1, "%.2f"))
-				memory.Cells = append(memory.Cells, report.Cell{Text: strconv.FormatInt(m.Peak>>20, 10), Sort: float64(m.Peak)})
+				memory.Cells = append(memory.Cells, memoryOf(m))
 			}
 			speed.Columns = append(speed.Columns, wall.column(head), ratio)
 			cost.Columns = append(cost.Columns, cpu.column(whatTitles[r.Case.What]), memory)
@@ -95,13 +101,11 @@ func compared(all []*Result) *report.Table {
 		t.Sections = append(t.Sections, speed, cost)
 		first = end
 	}
-	t.Notes = append([]string{
+	t.Notes = []string{
 		"Time of a call: the median over rounds [quartiles]. × PyTorch: how many times as fast as PyTorch as it comes (eager), round by round, both measured in turn in the same sitting.",
 		"Rows: images in a step or call, images drawn, or rows that the bound is computed from. Train step: noise, loss, gradient, clipping, Adam, averaged weights. Peers implement step, forward and sampling, no bound; each was checked to have our parameters and to return our network's output.",
 		"Processor time: user and system, of all threads, a call. Peak: the most memory the process held, compilation included.",
-	}, provenance(all)...)
-	t.Notes = append(t.Notes, failures(all)...)
-	t.Warnings = disturbed(all)
+	}
 	return t
 }
 
@@ -117,7 +121,7 @@ func grown(all []*Result) *report.Table {
 	}
 	slices.SortStableFunc(all, func(a, b *Result) int { return order(a) - order(b) })
 	t := &report.Table{Head: "a step with"}
-	wall, cpu, outside := newDurations(), newDurations(), newDurations()
+	var wall, cpu, outside durations
 	memory := report.Column{Head: "peak", Unit: "MiB", Arrow: "↓"}
 	for _, r := range all {
 		var names []string
@@ -140,7 +144,7 @@ func grown(all []*Result) *report.Table {
 			wall.add(m.Wall)
 			cpu.add(m.CPU)
 			outside.add(m.Outside)
-			memory.Cells = append(memory.Cells, report.Cell{Text: strconv.FormatInt(m.Peak>>20, 10), Sort: float64(m.Peak)})
+			memory.Cells = append(memory.Cells, memoryOf(m))
 		}
 	}
 	if len(t.Rows) == 0 {
@@ -148,13 +152,11 @@ func grown(all []*Result) *report.Table {
 	}
 	t.Sections = []report.Section{{Title: "How the cost of a training step grows", Columns: []report.Column{
 		wall.column("time"), cpu.column("processor time"), outside.column("outside the network's step"), memory}}}
-	t.Notes = append([]string{
+	t.Notes = []string{
 		"One thing grows at a time, from a step of tiny at 16×16 pixels, 16 feature channels, on all cores: experience replay from 200 images of one earlier task, half of the rows replayed. Median over rounds [quartiles].",
 		"Outside the network's step: drawing and scaling images, the strategy's own work. Images and penalties are made up; those of earlier tasks lie in memory beside the buffer, as in any run.",
 		"Rank-1 penalties: a network without replay.",
-	}, provenance(all)...)
-	t.Notes = append(t.Notes, failures(all)...)
-	t.Warnings = disturbed(all)
+	}
 	return t
 }
 
@@ -171,17 +173,15 @@ func ratios(s *Sitting, m *Measured) []float64 {
 	return out
 }
 
-// durations are those of a column, which share a unit.
-type durations struct{ rounds [][]float64 }
+// durations are those of a column, which share a unit; nil stands for one that is missing.
+type durations [][]float64
 
-func newDurations() *durations { return &durations{} }
+func (d *durations) add(seconds []float64) { *d = append(*d, seconds) }
 
-func (d *durations) add(seconds []float64) { d.rounds = append(d.rounds, seconds) }
-
-func (d *durations) column(head string) report.Column {
+func (d durations) column(head string) report.Column {
 	c := report.Column{Head: head, Unit: "ms", Arrow: "↓"}
 	most, scale, format := 0.0, 1e3, "%.1f"
-	for _, r := range d.rounds {
+	for _, r := range d {
 		if len(r) > 0 {
 			most = max(most, quantile(r, 0.5))
 		}
@@ -192,7 +192,7 @@ func (d *durations) column(head string) report.Column {
 	case most >= 1:
 		format = "%.0f"
 	}
-	for _, r := range d.rounds {
+	for _, r := range d {
 		c.Cells = append(c.Cells, cellOf(r, scale, format))
 	}
 	return c
@@ -205,6 +205,10 @@ func cellOf(values []float64, scale float64, format string) report.Cell {
 	}
 	text := func(q float64) string { return fmt.Sprintf(format, scale*quantile(values, q)) }
 	return report.Cell{Text: fmt.Sprintf("%s [%s, %s]", text(0.5), text(0.25), text(0.75)), Sort: quantile(values, 0.5)}
+}
+
+func memoryOf(m *Measured) report.Cell {
+	return report.Cell{Text: strconv.FormatInt(m.Peak>>20, 10), Sort: float64(m.Peak)}
 }
 
 func missing() report.Cell { return report.Cell{Text: "–", Sort: math.NaN()} }
