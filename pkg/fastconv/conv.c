@@ -71,24 +71,20 @@ enum { ROWS = 8 }; // input channels an item of work on filters
 static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 static int least(int a, int b) { return a < b ? a : b; }
 
-// turned[3][3][C][K] of w[3][3][K][C], for some of C.
-static void turn_item(void *context, int i, int slot) {
-	const struct conv *v = context;
-	(void)slot;
+// turned[3][3][C][K] of w[3][3][K][C], for the input channels from c0 to c1.
+static void turn(const struct conv *v, int c0, int c1) {
 	for (int q = 0; q < 9; q++)
 		for (int k = 0; k < v->K; k++)
-			for (int c = i * ROWS; c < least((i + 1) * ROWS, v->C); c++)
+			for (int c = c0; c < c1; c++)
 				v->turned[((size_t)q * v->C + c) * v->K + k] = v->w[((size_t)q * v->K + k) * v->C + c];
 }
 
 static void filter_item(void *context, int i, int slot) {
 	const struct conv *v = context;
-	const float *w = v->w;
-	if (v->turned) {
-		turn_item(context, i, slot);
-		w = v->turned;
-	}
-	v->kernels->filters(v, w, i * ROWS, least((i + 1) * ROWS, v->C));
+	(void)slot;
+	int c0 = i * ROWS, c1 = least(c0 + ROWS, v->C);
+	if (v->turned) turn(v, c0, c1);
+	v->kernels->filters(v, v->turned ? v->turned : v->w, c0, c1);
 }
 
 static void apply_item(void *context, int i, int slot) {

@@ -2,6 +2,7 @@
 
 package fastconv
 
+// #include "conv.h"
 // #include "threads.h"
 import "C"
 
@@ -32,7 +33,7 @@ func kernel(kind string, s shape, a, b []float32, threads, vector int) ([]float3
 		return nil, errors.Errorf("fastconv: %s of %+v takes %d and %d values, not %d and %d", kind, s, na, nb, len(a), len(b))
 	}
 	out := make([]float32, n)
-	code := map[string]C.int{forward: 0, inputGradient: 1, filterGradient: 2}[kind]
+	code := map[string]C.int{forward: C.FORWARD, inputGradient: C.INPUT_GRADIENT, filterGradient: C.FILTER_GRADIENT}[kind]
 	sides := [5]C.int{C.int(s.b), C.int(s.h), C.int(s.w), C.int(s.c), C.int(s.k)}
 	switch C.convolve_alone(code, &sides[0], (*C.float)(&a[0]), (*C.float)(&b[0]), (*C.float)(&out[0]), C.int(threads), C.int(vector)) {
 	case 0:

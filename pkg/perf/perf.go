@@ -16,7 +16,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
-	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/fastconv"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/unet"
@@ -125,10 +125,10 @@ func channelsOf(name string) int {
 	return 1
 }
 
-// process and training are those of the quick benchmark (experiment.DefaultConfig).
+// process and training are those of the quick benchmark.
 var (
-	quickProcess = diffusion.Config{T: 1000, Schedule: "cosine", Prediction: diffusion.PredictVelocity, Variance: diffusion.FixedLarge}
-	quickTrain   = diffusion.TrainConfig{LearningRate: 1e-3, ClipNorm: 1, EMA: 0.99, WarmUp: 20}
+	quickProcess = experiment.DefaultConfig().Diffusion
+	quickTrain   = experiment.DefaultConfig().Train
 )
 
 // Measure measures what o asks for and has not been measured, one case after another.
