@@ -360,9 +360,8 @@ func Text(all []*Result, name string) (string, error) {
 
 // notMeasured says how the measurements of a table are made, where there are none.
 func notMeasured(name string) string {
-	what := "--peers torch,jax"
 	if name == sectionGrowth {
-		what = "--growth"
+		return "Not measured yet; `go run . perf --growth` does.\n"
 	}
-	return "Not measured yet; `go run . perf " + what + "` does.\n"
+	return "Not measured yet; `go run . perf --peers torch,jax` does.\n"
 }
