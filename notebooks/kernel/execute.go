@@ -37,7 +37,7 @@ func (p *Process) execute(ctx context.Context, code string, out *outputs) (id st
 		case err := <-p.errs:
 			return id, err
 		case <-p.ended:
-			return id, errors.Errorf("the kernel's process ended%s", p.log)
+			return id, errors.Errorf("the kernel's process ended%s", p.wrote())
 		case <-done:
 			if _, err := p.send(p.control, "interrupt_request", struct{}{}); err != nil {
 				return id, err

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,12 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/oneline"
 )
 
 // Options says how [Start] starts a kernel.
@@ -37,7 +36,7 @@ type Process struct {
 	events  chan message // from iopub
 	errs    chan error   // from the readers of both
 	ended   chan struct{}
-	log     *tail
+	log     oneline.Tail
 	stop    context.CancelFunc
 }
 
@@ -50,13 +49,13 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		return nil, errors.WithStack(err)
 	}
 	p := &Process{
-		dir: dir, session: randomHex(16), key: []byte(randomHex(16)), log: &tail{},
+		dir: dir, session: randomHex(16), key: []byte(randomHex(16)),
 		replies: make(chan message, 16), events: make(chan message, 1024),
 		errs: make(chan error, 2), ended: make(chan struct{}),
 	}
 	if err := p.start(ctx, o); err != nil {
 		p.kill()
-		return nil, errors.WithMessagef(err, "the kernel did not start%s", p.log)
+		return nil, errors.WithMessagef(err, "the kernel did not start%s", p.wrote())
 	}
 	return p, nil
 }
@@ -86,7 +85,7 @@ func (p *Process) start(ctx context.Context, o Options) error {
 	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Dir = o.Dir
 	p.cmd.Env = append(append(os.Environ(), o.Env...), "TMPDIR="+tmp)
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	p.cmd.SysProcAttr = Group() // cells, compilers and gopls end with it
 	if err := p.cmd.Start(); err != nil {
 		return errors.WithStack(err)
@@ -238,26 +237,9 @@ func freePorts(n int) ([]int, error) {
 
 func address(port int) string { return fmt.Sprintf("tcp://127.0.0.1:%d", port) }
 
-// tail keeps the last of what a process wrote.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.text = append(t.text, p...); len(t.text) > 4096 {
-		t.text = bytes.Clone(t.text[len(t.text)-2048:])
-	}
-	return len(p), nil
-}
-
-// String returns the text, if any, as the end of an error message.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if text := strings.TrimSpace(string(t.text)); text != "" {
+// wrote is what the kernel's process wrote last, if anything, as the end of an error message.
+func (p *Process) wrote() string {
+	if text := p.log.String(); text != "" {
 		return "; it wrote:\n" + text
 	}
 	return ""

@@ -1,13 +1,11 @@
 package perf
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,7 +33,7 @@ type process struct {
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
 	answers *json.Decoder
-	stderr  bytes.Buffer // to be read when the process has ended
+	stderr  oneline.Tail
 	ended   sync.Once
 }
 
@@ -89,8 +87,8 @@ func (p *process) ask(question, answer any) error {
 		return nil
 	}
 	p.stop()
-	if text := strings.TrimSpace(p.stderr.String()); text != "" {
-		return errors.Errorf("its process ended: %s", oneline.Text(text[strings.LastIndexByte(text, '\n')+1:]))
+	if last := p.stderr.Last(); last != "" {
+		return errors.Errorf("its process ended: %s", last)
 	}
 	return errors.Wrap(err, "its process does not answer")
 }
