@@ -22,8 +22,8 @@ import (
 // The factor f of the fresh rows has one owner. A part whose schedule scales them, such as "1-1/k", says what it is; parts
 // that scale them alike share it, so that two of schedule "1-1/k" give f = 1/k once, beside (1-1/k)·λ of each; and a part that
 // does not scale them, such as er with any other schedule, has no say in it. Parts that scale them differently, which
-// those of this package never do, are refused at the first step where they do. Each part looks at fresh rows as they would weigh if it were alone, and so does what it learns
-// of a step's losses ([Follower]).
+// those of this package never do, are refused at the first step where they do. Each part looks at fresh rows as they
+// would weigh if it were alone, and so does what it learns of a step's losses ([Follower]).
 //
 // The replay rows are divided: parts that use them share the loop's evenly, the first ones getting one more where it does not
 // come out even, unless they name their own number. Parts that ask for none ([Rower]) take no share. A setting of a part is

@@ -17,10 +17,11 @@ import (
 //
 // With Beta above 0 it is the paper's DER++: the two terms look at images drawn from the buffer independently, the
 // second at timesteps and noise of the step, as fresh rows do. The replay rows are then divided between them evenly, the first
-// term getting one more where it does not come out even; the paper replays a batch for each, which Rows can ask for. Timesteps, noise and predictions in place of logits are our reading. The noise
-// of a target is a function of the seed and the image's number in the stream, so it takes no memory; the timesteps of an
-// image's targets come one from each of Targets equal parts of 0 .. T-1. The class of a row with a target is its image's,
-// and it is not mirrored, since the prediction would not follow.
+// term getting one more where it does not come out even; the paper replays a batch for each, which Rows can ask for.
+// Timesteps, noise and predictions in place of logits are our reading. The noise of a target is a function of the seed
+// and the image's number in the stream, so it takes no memory; the timesteps of an image's targets come one from each
+// of Targets equal parts of 0 .. T-1. The class of a row with a target is its image's, and it is not mirrored, since
+// the prediction would not follow.
 type DER struct {
 	Replay  `yaml:",inline"`
 	Lambda  float64 `yaml:"lambda"`  // weight of the kept predictions, α in the paper, >= 0; default 1 (the paper: 0.1 to 1)

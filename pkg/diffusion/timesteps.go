@@ -7,8 +7,9 @@ import (
 )
 
 // EvenTimesteps returns n of the timesteps 0 .. T-1 in ascending order, evenly spaced and rounded, as [iddpm] section 4
-// strides them; halves are rounded up. diffusers calls it timestep_spacing="linspace". The last is T-1, where the process starts from pure noise, and for n > 1 the first is 0, so that the
-// network's last look is at a nearly clean image.
+// strides them; halves are rounded up. diffusers calls it timestep_spacing="linspace". The last is T-1, where the
+// process starts from pure noise, and for n > 1 the first is 0, so that the network's last look is at a nearly clean
+// image.
 func EvenTimesteps(T, n int) ([]int, error) {
 	if n < 1 || n > T {
 		return nil, errors.Errorf("diffusion: %d sampling steps over %d timesteps; need 1 .. %d", n, T, T)

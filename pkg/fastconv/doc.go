@@ -18,10 +18,10 @@
 // # What it computes
 //
 // Float32 images [batch, height, width, channels], stride 1, a border of one zero, sides from 4 and channels from 8 to 512
-// on, forward and both gradients, by Winograd's F(4×4, 3×3) ([winograd], winograd.h). Relative errors are below 2e-5 (1e-6 is usual);
-// float32's own rounding in a plain sum gives 1e-7. A NaN or an infinity reaches all of its tile of 4×4 outputs and the tiles beside it.
-// Results are the same, bit by bit, whatever the number of threads and the instruction set. The threads are XLA's own,
-// asked for through its interface, so nothing waits in a loop beside them.
+// on, forward and both gradients, by Winograd's F(4×4, 3×3) ([winograd], winograd.h). Relative errors are below 2e-5
+// (1e-6 is usual); float32's own rounding in a plain sum gives 1e-7. A NaN or an infinity reaches all of its tile of
+// 4×4 outputs and the tiles beside it. Results are the same, bit by bit, whatever the number of threads and the
+// instruction set. The threads are XLA's own, asked for through its interface, so nothing waits in a loop beside them.
 //
 // GroupNorm and SiLU, and their gradients, are computed an image at a time, with the statistics taken anew for the gradients.
 //

@@ -30,7 +30,8 @@ type Side struct {
 }
 
 // Disagreements lists the pairs of methods that a and b order differently, both told apart by the rule of
-// [Difference], and whom the other metrics side with; with one seed there is none. It is an error if fewer than two methods measured both.
+// [Difference], and whom the other metrics side with; with one seed there is none. It is an error if fewer than two
+// methods measured both.
 func Disagreements(runs []*results.Run, a, b Number) ([]Disagreement, error) {
 	methods := Group(runs)
 	known := 0

@@ -62,8 +62,9 @@ func DefaultReference(methods []Method) string {
 }
 
 // NewRanking ranks methods by number n on the seeds they have in common. reference is the label of the method that
-// differences are to; "" for [DefaultReference]. Methods are told apart by the rule of [Difference]; with one seed by none. It is an error if fewer than two methods measured n, if they have no seed in common or
-// are of different benchmarks, or if there is no such reference.
+// differences are to; "" for [DefaultReference]. Methods are told apart by the rule of [Difference]; with one seed by
+// none. It is an error if fewer than two methods measured n, if they have no seed in common or are of different
+// benchmarks, or if there is no such reference.
 func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) {
 	b, left, err := newBlocks(methods, n)
 	if err != nil {

@@ -20,8 +20,8 @@ func RankIntervals(methods []Method, n Number, reference string) (Figure, error)
 }
 
 // Figure is a critical-difference diagram, [demsar] figure 1, turned so that methods are rows and with
-// intervals: mean ranks with the bootstrap's in the first panel, differences to the reference with Student's in the second. Upright bars join methods that
-// the critical difference does not tell apart.
+// intervals: mean ranks with the bootstrap's in the first panel, differences to the reference with Student's in the
+// second. Upright bars join methods that the critical difference does not tell apart.
 func (r *Ranking) Figure() Figure {
 	n := len(r.Rows)
 	names, colours := make([]string, n), make([]look, n)

@@ -54,8 +54,8 @@ func Document(name string, text []byte) (*yaml.Node, error) {
 var own = reflect.TypeFor[yaml.Unmarshaler]()
 
 // Fits reports the first value that a setting of the type t cannot hold as it is written: a fraction or a number out of
-// range for an integer, no finite number for a float (of 32 bits, which is what networks reckon in), a word for a number. tree is what YAML decodes into an `any`; path
-// names it, "" for the top. Keys that t lacks are left to others.
+// range for an integer, no finite number for a float (of 32 bits, which is what networks reckon in), a word for a
+// number. tree is what YAML decodes into an `any`; path names it, "" for the top. Keys that t lacks are left to others.
 func Fits(tree any, t reflect.Type, path string) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
