@@ -13,7 +13,7 @@ import (
 )
 
 // candidates is how many settings every method with something to tune has, so that searches spend alike on all.
-const candidates = 4
+const candidates = 6
 
 // testNames are the tests there are in the packages that strategies are made of.
 func testNames(t *testing.T) map[string]bool {
