@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,6 +88,7 @@ func setupCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&o.CUDA, "cuda", false, "install the XLA plugin for NVIDIA GPUs too (large)")
+	c.Flags().StringVar(&o.GPU, "gpu", "", "install the plugin for another GPU: "+strings.Join(slices.Sorted(maps.Keys(backend.GPUPlugins)), ", ")+" ("+backend.NotTried+")")
 	c.Flags().StringVar(&o.Plugin, "plugin", "", "file of an XLA CPU plugin, for a system that none is pinned for")
 	c.Flags().BoolVar(&noLab, "no-lab", false, "leave out JupyterLab")
 	c.Flags().BoolVar(&noCompletion, "no-completion", false, "leave out gopls, which completes names in cells")

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,10 +103,11 @@ func xlaCheck(built, supported bool, fix string) Check {
 
 // pluginChecks looks at the plugins, the driver and the GPUs.
 func pluginChecks(context.Context) []Check {
+	others := gpuChecks()
 	if !backend.CPU.Supported() {
-		return nil // said before
+		return others // the rest was said before
 	}
-	checks := []Check{pathCheck("XLA CPU plugin", backend.CPUPluginPath, backend.CPU.Setup)}
+	checks := append([]Check{pathCheck("XLA CPU plugin", backend.CPUPluginPath, backend.CPU.Setup)}, others...)
 	devices, driver := backend.NVIDIADevices(), nvidiaDriver()
 	if len(devices) == 0 {
 		// A container sees the host's driver but no device unless it was given one.
@@ -124,6 +127,28 @@ func pluginChecks(context.Context) []Check {
 		return append(checks, Check{Name: "NVIDIA driver", Found: err.Error(), Missing: true, Fix: "update the driver"})
 	}
 	return append(checks, Check{Name: "NVIDIA driver", Found: driver}, pathCheck("XLA CUDA plugin", wanted.Path, wanted.Setup))
+}
+
+// gpuChecks looks at the plugins for GPUs other than NVIDIA's that are installed here, or could be of use.
+func gpuChecks() []Check {
+	var checks []Check
+	for _, name := range slices.Sorted(maps.Keys(backend.GPUPlugins)) {
+		plugin := backend.GPUPlugins[name]
+		if !plugin.Supported() {
+			continue
+		}
+		about := backend.NotTried + "; it needs " + plugin.Needs
+		path, err := plugin.Path()
+		if err != nil {
+			if _, err := os.Stat(plugin.Device); plugin.Device == "" || err != nil {
+				continue
+			}
+			checks = append(checks, Check{Name: "plugin " + name, Found: "not installed, " + about, Missing: true, Optional: true, Fix: plugin.Setup})
+			continue
+		}
+		checks = append(checks, Check{Name: "plugin " + name, Found: path + ", " + about + "; GOMLX_BACKEND=xla:" + name + " computes on it"})
+	}
+	return checks
 }
 
 // pathCheck checks that a path can be found.

@@ -7,10 +7,14 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -235,6 +239,7 @@ func TestPins(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"JupyterLab": jupyterRequirements, "CPU": backend.CPU.Requirements, "CUDA 13": backend.CUDA13.Requirements, "CUDA 12": backend.CUDA12.Requirements,
+		"AMD": backend.GPUPlugins["rocm"].Requirements, "Intel": backend.GPUPlugins["oneapi"].Requirements, "Apple": backend.GPUPlugins["metal"].Requirements,
 	} {
 		packages := regexp.MustCompile(`(?m)^[a-z0-9-]+==.* \\\n    --hash=sha256:[0-9a-f]{64}`).FindAllString(text, -1)
 		if all := regexp.MustCompile(`(?m)^[^#\s].*$`).FindAllString(text, -1); len(packages) != len(all) || len(all) == 0 {
@@ -243,14 +248,18 @@ func TestPins(t *testing.T) {
 	}
 }
 
-// wheel makes a Python package with one file and returns its requirement.
-func wheel(t *testing.T, dir string) string {
+// wheel makes a Python package with one file, for a Python of 3.99 or later where newer, and returns its requirement.
+func wheel(t *testing.T, dir string, newer bool) string {
 	t.Helper()
+	needs := ""
+	if newer {
+		needs = "Requires-Python: >=3.99\n"
+	}
 	var data bytes.Buffer
 	z := zip.NewWriter(&data)
 	for name, text := range map[string]string{
 		"plug/lib.so":                     "a library",
-		"plug-1.0.dist-info/METADATA":     "Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n",
+		"plug-1.0.dist-info/METADATA":     "Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n" + needs,
 		"plug-1.0.dist-info/WHEEL":        "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 		"plug-1.0.dist-info/RECORD":       "plug/lib.so,,\nplug-1.0.dist-info/METADATA,,\nplug-1.0.dist-info/WHEEL,,\nplug-1.0.dist-info/RECORD,,\n",
 		"plug-1.0.dist-info/licenses/LIC": "free",
@@ -270,13 +279,53 @@ func wheel(t *testing.T, dir string) string {
 	return fmt.Sprintf("plug==1.0 --hash=sha256:%x\n", sha256.Sum256(data.Bytes()))
 }
 
+// A plugin for another GPU comes from the registry that pip is told of, whatever Python it asks for, and a
+// file that is not the pinned one is refused.
+func TestGPUPluginFromServer(t *testing.T) {
+	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
+		t.Skip("no pip here")
+	}
+	files := t.TempDir()
+	requirement := wheel(t, files, true)
+	write(t, filepath.Join(files, "simple", "plug", "index.html"), `<!DOCTYPE html><html><body><a href="/plug-1.0-py3-none-any.whl" data-requires-python="&gt;=3.99">plug-1.0-py3-none-any.whl</a></body></html>`)
+	server := httptest.NewServer(http.FileServer(http.Dir(files)))
+	defer server.Close()
+	for _, name := range []string{"PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("PIP_INDEX_URL", server.URL+"/simple")
+	t.Setenv(backend.CacheEnv, t.TempDir())
+	p := newProgress(&bytes.Buffer{})
+	apple := backend.Plugin{Name: "apple", Title: "plugin", Requirements: requirement, File: "plug/lib.so", System: runtime.GOOS + "/" + runtime.GOARCH}
+	if err := ensurePlugin(t.Context(), p, apple); err != nil {
+		t.Fatal(err)
+	}
+	if path, err := apple.Path(); err != nil || filepath.Base(path) != "lib.so" {
+		t.Errorf("installed at %q, %v", path, err)
+	}
+	elsewhere := apple
+	elsewhere.System = "plan9/mips"
+	if _, err := elsewhere.Path(); err == nil {
+		t.Error("a plugin for another system counts as installed")
+	}
+	write(t, filepath.Join(files, "plug-1.0-py3-none-any.whl"), "something else")
+	changed := apple
+	changed.Name = "changed"
+	if err := ensurePlugin(t.Context(), p, changed); err == nil {
+		t.Error("another file than the pinned one is installed")
+	}
+	if err := Setup(t.Context(), SetupOptions{GPU: "nosuch", Out: io.Discard}); err == nil || !strings.Contains(err.Error(), "metal, oneapi, rocm") {
+		t.Errorf("setup --gpu nosuch: %v; want those there are", err)
+	}
+}
+
 // TestPluginByPip lets the real pip install a small package from a folder.
 func TestPluginByPip(t *testing.T) {
 	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
 		t.Skip("no pip here")
 	}
 	wheels := t.TempDir()
-	requirement := wheel(t, wheels)
+	requirement := wheel(t, wheels, false)
 	t.Setenv("PIP_NO_INDEX", "1")
 	t.Setenv("PIP_FIND_LINKS", wheels)
 	t.Setenv(backend.CacheEnv, t.TempDir())

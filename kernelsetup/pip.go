@@ -90,7 +90,7 @@ func findPip(ctx context.Context, dir string) ([]string, error) {
 }
 
 // pipInstall unpacks the packages of requirements, a text in pip's format with a hash for
-// each, into dir, an empty folder.
+// each, into dir, an empty folder. A library in a package is of use whatever Python the package asks for.
 func pipInstall(ctx context.Context, dir, requirements string) error {
 	pip, err := findPip(ctx, dir)
 	if err != nil {
@@ -101,7 +101,7 @@ func pipInstall(ctx context.Context, dir, requirements string) error {
 		return errors.WithStack(err)
 	}
 	// --no-cache-dir: a plugin is taken once, and its wheel is large.
-	_, err = command(ctx, dir, pipEnv, append(pip, "install", "--quiet", "--no-compile", "--no-cache-dir",
+	_, err = command(ctx, dir, pipEnv, append(pip, "install", "--quiet", "--no-compile", "--no-cache-dir", "--ignore-requires-python",
 		"--no-deps", "--require-hashes", "--only-binary=:all:", "--target", dir, "-r", list)...)
 	if err != nil {
 		return err

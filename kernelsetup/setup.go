@@ -17,6 +17,7 @@ type SetupOptions struct {
 	Lab        bool      // JupyterLab
 	Completion bool      // gopls, the longest to build
 	CUDA       bool      // the CUDA plugin that suits the driver
+	GPU        string    // a plugin for another GPU, by its name in [backend.GPUPlugins]; "" installs none
 	Plugin     string    // file of an XLA CPU plugin to take, see [backend.GivePlugin]; "" takes none
 	Out        io.Writer // messages
 }
@@ -54,7 +55,13 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 		p.line("the XLA CPU plugin is copied to %s; it is %s", path, backend.NotTried)
 	}
 	// What depends on the machine is found out before anything large is fetched.
-	var cuda backend.Plugin
+	var cuda, gpu backend.Plugin
+	if o.GPU != "" {
+		var err error
+		if gpu, err = backend.GPUPlugin(o.GPU); err != nil {
+			return err
+		}
+	}
 	if o.CUDA {
 		var err error
 		if cuda, err = cudaPlugin(nvidiaDriver()); err != nil {
@@ -88,6 +95,15 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 	})
 	if o.CUDA {
 		group.Go(func() error { return ensurePlugin(ctx, p, cuda) })
+	}
+	if o.GPU != "" {
+		group.Go(func() error {
+			if err := ensurePlugin(ctx, p, gpu); err != nil {
+				return err
+			}
+			p.line("the %s is %s and needs %s; GOMLX_BACKEND=xla:%s computes on it", gpu.ShortTitle(), backend.NotTried, gpu.Needs, o.GPU)
+			return nil
+		})
 	}
 	return group.Wait()
 }

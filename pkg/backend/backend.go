@@ -96,8 +96,11 @@ func (p probes) open() (compute.Backend, Choice, error) {
 		return backend, c, true
 	}
 	if p.user != "" {
-		c := Choice{Name: "user", Config: p.expand(p.user), Why: compute.ConfigEnvVar + "=" + p.user}
-		if backend, c, ok := try(c); ok {
+		config, err := p.resolve(p.user)
+		c := Choice{Name: "user", Config: config, Why: compute.ConfigEnvVar + "=" + p.user}
+		if err != nil {
+			failed = append(failed, fmt.Sprintf("%s did not open (%s)", c.Why, firstLine(err)))
+		} else if backend, c, ok := try(c); ok {
 			return backend, c, nil
 		}
 	}
@@ -145,21 +148,28 @@ func (p probes) open() (compute.Backend, Choice, error) {
 	return backend, c, nil
 }
 
-// expand turns the short names of GOMLX_BACKEND into what this package installs: "xla:cpu"
-// and "xla:cuda" into the plugin's path, "go" into a form that does not deadlock. Other options
-// stay.
-func (p probes) expand(config string) string {
+// resolve turns the short names of GOMLX_BACKEND into what this package installs: "xla:cpu", "xla:cuda" and "xla:" with a
+// name of [GPUPlugins] into the plugin's path, "go" into a form that does not deadlock. Other options stay. It fails, naming
+// the command, where the plugin is not installed.
+func (p probes) resolve(config string) (string, error) {
 	name, options, hasOptions := strings.Cut(config, ",")
 	if hasOptions {
 		options = "," + options
 	}
 	find := map[string]func() (string, error){"xla": p.cpu, "xla:": p.cpu, "xla:cpu": p.cpu, "xla:cuda": p.cuda}[name]
-	if find != nil {
-		if path, err := find(); err == nil {
-			return "xla:" + path + options
+	if gpu, found := strings.CutPrefix(name, "xla:"); find == nil && found {
+		if plugin, known := GPUPlugins[gpu]; known {
+			find = plugin.Path
 		}
 	}
-	return safeGo(config)
+	if find == nil {
+		return safeGo(config), nil
+	}
+	path, err := find()
+	if err != nil {
+		return config, err
+	}
+	return "xla:" + path + options, nil
 }
 
 // firstLine returns the first line of err, cut at 300 bytes: PJRT's errors run to pages.
@@ -181,7 +191,7 @@ func (p probes) pureGoNote() string {
 	_, cudaErr := p.cuda()
 	_, asked := goOptions(p.user)
 	user := p.user
-	if asked && refuseDeadlock(p.expand(user)) != nil { // then the others are tried
+	if asked && refuseDeadlock(safeGo(user)) != nil { // then the others are tried
 		asked, user = false, ""
 	}
 	switch {

@@ -124,7 +124,7 @@ func TestOpenNothingWorks(t *testing.T) {
 	}
 }
 
-func TestExpand(t *testing.T) {
+func TestResolve(t *testing.T) {
 	p, _ := fake("", 0, true, true)
 	for user, want := range map[string]string{
 		"xla":               "xla:/p/cpu.so",
@@ -136,8 +136,8 @@ func TestExpand(t *testing.T) {
 		"go:ops_parallel":   "go:ops_parallel,parallelism=-1",
 		"go:parallelism=0":  "go:parallelism=0",
 	} {
-		if got := p.expand(user); got != want {
-			t.Errorf("GOMLX_BACKEND=%s opens %s, want %s", user, got, want)
+		if got, err := p.resolve(user); got != want || err != nil {
+			t.Errorf("GOMLX_BACKEND=%s opens %s (%v), want %s", user, got, err, want)
 		}
 	}
 }
@@ -199,10 +199,9 @@ func TestPureGoNeverHangs(t *testing.T) {
 			t.Fatalf("%s hangs", config)
 		}
 	}
-	p, _ := fake("", 0, false, false)
 	for _, config := range []string{"go", "go:", "go:creation_order", "go:ops_sequential,ops_parallel"} {
-		if err := refuseDeadlock(p.expand(config)); err != nil {
-			t.Errorf("%s becomes %s, and that is refused: %v", config, p.expand(config), err)
+		if err := refuseDeadlock(safeGo(config)); err != nil {
+			t.Errorf("%s becomes %s, and that is refused: %v", config, safeGo(config), err)
 		}
 	}
 }

@@ -24,7 +24,8 @@ var untried = map[string]string{
 // NotTried is what is said of a plugin that was never run with this program.
 const NotTried = "not tried by us"
 
-func system() string { return runtime.GOOS + "/" + runtime.GOARCH }
+// system names the machine's system as Go does, "linux/amd64". Tests put another in its place.
+var system = func() string { return runtime.GOOS + "/" + runtime.GOARCH }
 
 // givenFile is where the plugin given for a system lies, if there is one.
 func givenFile(system string) (string, error) {

@@ -56,6 +56,51 @@ func TestGivePlugin(t *testing.T) {
 	}
 }
 
+// The plugins for other GPUs are found where they are installed, on the systems that they are built for and on no other, and
+// opened where GOMLX_BACKEND asks for them.
+func TestGPUPlugins(t *testing.T) {
+	t.Setenv(CacheEnv, t.TempDir())
+	real := system
+	t.Cleanup(func() { system = real })
+	for name, on := range map[string]string{"rocm": "linux/amd64", "oneapi": "linux/amd64", "metal": "darwin/arm64"} {
+		for _, other := range []string{"linux/arm64", "windows/amd64", "darwin/amd64"} {
+			system = func() string { return other }
+			if _, err := GPUPlugin(name); err == nil || !strings.Contains(err.Error(), on) || !strings.Contains(err.Error(), other) {
+				t.Errorf("%s on %s: %v; want a refusal that names both systems", name, other, err)
+			}
+		}
+		system = func() string { return on }
+		plugin, err := GPUPlugin(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, opened := fake("xla:"+name, 0, true, false, "")
+		if _, c, err := p.open(); err != nil || len(c.Failed) != 1 || !strings.Contains(c.Failed[0], plugin.Setup) {
+			t.Errorf("%s, not installed: %+v, %v; want the command that installs it", name, c, err)
+		}
+		dir, err := plugin.Dir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		library := filepath.Join(dir, plugin.File)
+		if err := os.MkdirAll(filepath.Dir(library), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{library, filepath.Join(dir, StampName)} {
+			if err := os.WriteFile(file, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		*opened = nil
+		if _, c, err := p.open(); err != nil || c.Config != "xla:"+library || len(*opened) != 1 {
+			t.Errorf("%s, installed: %+v, %v, tried %v; want %s", name, c, err, *opened, library)
+		}
+	}
+	if _, err := GPUPlugin("nosuch"); err == nil || !strings.Contains(err.Error(), "metal, oneapi, rocm") {
+		t.Errorf("an unknown name: %v; want those there are", err)
+	}
+}
+
 // Commands say before they compute that pure Go will do it, and nothing where XLA will.
 func TestPureGoNote(t *testing.T) {
 	for _, tc := range []struct {

@@ -1,13 +1,17 @@
 package backend
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/pkg/errors"
 )
@@ -19,6 +23,9 @@ type Plugin struct {
 	Requirements string // the packages, each with its version and SHA-256, as pip reads them
 	File         string // the library, relative to the folder the packages are unpacked in
 	Setup        string // the command that installs it
+	System       string // the system it is built for, "darwin/arm64"; "": linux/amd64
+	Device       string // a file that is there where such a GPU is; "": none tells
+	Needs        string // what else the machine must have, where this repository has not tried the plugin; "": it has
 }
 
 // What is pinned: the wheels' names, versions and hashes are in these files and nowhere else.
@@ -29,6 +36,12 @@ var (
 	cuda13Requirements string
 	//go:embed requirements/cuda12.txt
 	cuda12Requirements string
+	//go:embed requirements/rocm.txt
+	rocmRequirements string
+	//go:embed requirements/oneapi.txt
+	oneapiRequirements string
+	//go:embed requirements/metal.txt
+	metalRequirements string
 )
 
 // CPU is the XLA plugin for the processor.
@@ -58,9 +71,61 @@ var CUDA12 = Plugin{
 	Setup:        "go run . setup --cuda",
 }
 
+// GPUPlugins are the plugins for GPUs that are not NVIDIA's, by the name under which `setup --gpu` installs them and
+// GOMLX_BACKEND=xla:NAME opens them. None was ever run with this program, so none is opened unasked.
+var GPUPlugins = map[string]Plugin{
+	"rocm": {
+		Name:         "xla-rocm7-0.11.2",
+		Title:        "XLA plugin for AMD GPUs, 140 MB",
+		Requirements: rocmRequirements,
+		File:         "jax_plugins/xla_rocm7/xla_rocm_plugin.so",
+		Setup:        "go run . setup --gpu rocm",
+		Device:       "/dev/kfd",
+		Needs:        "an AMD GPU with ROCm 7",
+	},
+	"oneapi": {
+		Name:         "xla-oneapi-0.11.2",
+		Title:        "XLA plugin for Intel GPUs, 135 MB",
+		Requirements: oneapiRequirements,
+		File:         "jax_plugins/xla_oneapi/xla_oneapi_plugin.so",
+		Setup:        "go run . setup --gpu oneapi",
+		Needs:        "an Intel GPU with oneAPI's libraries",
+	},
+	"metal": {
+		Name:         "metaljax-0.11.9",
+		Title:        "PJRT plugin for Apple GPUs (metaljax), 68 MB",
+		Requirements: metalRequirements,
+		File:         "metaljax/lib/libmetal_pjrt_native.dylib",
+		Setup:        "go run . setup --gpu metal",
+		System:       "darwin/arm64",
+		Device:       "/System/Library/Frameworks/Metal.framework",
+		Needs:        "macOS 14 on an Apple processor, and `go run -tags xla .`",
+	},
+}
+
+// GPUPlugin returns the plugin of [GPUPlugins] of a name. It fails where there is none and where it is built for another
+// system than this one.
+func GPUPlugin(name string) (Plugin, error) {
+	p, known := GPUPlugins[name]
+	switch {
+	case !known:
+		return p, errors.Errorf("no GPU plugin is named %q; choose %s, or for NVIDIA `setup --cuda`", name,
+			strings.Join(slices.Sorted(maps.Keys(GPUPlugins)), ", "))
+	case !p.Supported():
+		return p, errors.Errorf("the %s is built for %s, this is %s", p.ShortTitle(), p.system(), system())
+	}
+	return p, nil
+}
+
 // StampName is the file an installer writes last into a folder. A folder without it is
 // unfinished and is replaced by the next installation.
 const StampName = ".installed"
+
+// ShortTitle is the title without the size.
+func (p Plugin) ShortTitle() string {
+	title, _, _ := strings.Cut(p.Title, ",")
+	return title
+}
 
 // Dir returns the folder p is unpacked in. Its name ends in a hash of what is pinned.
 func (p Plugin) Dir() (string, error) {
@@ -76,7 +141,7 @@ func (p Plugin) Dir() (string, error) {
 // mends it, if p is not installed completely or has no build for this machine.
 func (p Plugin) Path() (string, error) {
 	if !p.Supported() {
-		return "", errors.Errorf("%s is built for linux/amd64 only, this is %s/%s", p.Name, runtime.GOOS, runtime.GOARCH)
+		return "", errors.Errorf("%s is built for %s only, this is %s", p.Name, p.system(), system())
 	}
 	dir, err := p.Dir()
 	if err != nil {
@@ -92,7 +157,9 @@ func (p Plugin) Path() (string, error) {
 }
 
 // Supported says whether p has a build for this machine.
-func (p Plugin) Supported() bool { return runtime.GOOS == "linux" && runtime.GOARCH == "amd64" }
+func (p Plugin) Supported() bool { return p.system() == system() }
+
+func (p Plugin) system() string { return cmp.Or(p.System, "linux/amd64") }
 
 // BuildFix says what brings XLA into a build that has none, see [XLABuilt]; "" where nothing does, because no plugin
 // exists for the system.
