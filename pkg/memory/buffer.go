@@ -17,6 +17,7 @@ type Buffer struct {
 
 	images  *datasets.Images // those kept; nil before the first are offered
 	items   []Item           // one an image kept
+	byClass [][]int          // indices of items; see indicesByClass
 	classes []int            // offered so far, in the order of their first image
 	seen    []int            // images offered of each of classes
 	offered uint64           // images offered so far
@@ -88,7 +89,7 @@ func (b *Buffer) Add(task int, images *datasets.Images) error {
 	for k, i := range keep {
 		items[k] = c.Items[i]
 	}
-	b.images, b.items, b.classes, b.seen = c.Images(keep), items, c.Classes, c.Seen
+	b.images, b.items, b.byClass, b.classes, b.seen = c.Images(keep), items, indicesByClass(items), c.Classes, c.Seen
 	b.offered += uint64(images.N)
 	return nil
 }

@@ -3,15 +3,13 @@ package memory
 import "math/rand/v2"
 
 // Draw returns the indices of n images drawn uniformly: distinct ones while n <= Len, and beyond that every image
-// once before any is drawn again. It returns nil for an empty buffer.
+// once before any is drawn again. It returns nil for an empty buffer. Its cost grows with n alone, however many
+// images the buffer holds.
 func (b *Buffer) Draw(rng *rand.Rand, n int) []int {
 	if b.Len() == 0 {
 		return nil
 	}
-	d := deck{rng: rng, cards: make([]int, b.Len())}
-	for i := range d.cards {
-		d.cards[i] = i
-	}
+	d := newDeck(rng, b.Len())
 	index := make([]int, n)
 	for i := range index {
 		index[i] = d.next()
@@ -21,46 +19,66 @@ func (b *Buffer) Draw(rng *rand.Rand, n int) []int {
 
 // DrawBalanced returns the indices of n images drawn evenly over the classes kept: the classes' numbers of draws
 // differ by 1 at most, which classes get the remainder is random, and within a class every image is drawn once before
-// any is drawn again. It returns nil for an empty buffer.
+// any is drawn again. It returns nil for an empty buffer. Its cost grows with n and the number of classes alone.
 func (b *Buffer) DrawBalanced(rng *rand.Rand, n int) []int {
 	if b.Len() == 0 {
 		return nil
 	}
-	place := map[int]int{}
-	var decks []deck
-	for i, item := range b.items {
-		k, ok := place[item.Class]
-		if !ok {
-			k = len(decks)
-			place[item.Class] = k
-			decks = append(decks, deck{rng: rng})
-		}
-		decks[k].cards = append(decks[k].cards, i)
+	decks := make([]*deck, len(b.byClass))
+	for k, images := range b.byClass {
+		decks[k] = newDeck(rng, len(images))
 	}
-	turn := deck{rng: rng, cards: make([]int, len(decks))}
-	for k := range turn.cards {
-		turn.cards[k] = k
-	}
+	turn := newDeck(rng, len(decks))
 	index := make([]int, n)
 	for i := range index {
-		index[i] = decks[turn.next()].next()
+		k := turn.next()
+		index[i] = b.byClass[k][decks[k].next()]
 	}
 	return index
 }
 
-// deck deals its cards in random order and shuffles again when it runs out.
+// indicesByClass are the indices of the items of each class, the classes in the order of their first item.
+func indicesByClass(items []Item) [][]int {
+	var groups [][]int
+	place := map[int]int{}
+	for i, item := range items {
+		k, ok := place[item.Class]
+		if !ok {
+			k = len(groups)
+			place[item.Class] = k
+			groups = append(groups, nil)
+		}
+		groups[k] = append(groups[k], i)
+	}
+	return groups
+}
+
+// deck deals the cards 0 .. n-1 in random order and shuffles again when it runs out. Laying out a card for every image
+// of a large buffer would take longer than a training step, so only those are noted that are not in their own place.
 type deck struct {
 	rng   *rand.Rand
-	cards []int
+	n     int
+	moved map[int]int // the card in a place, where it is another than the place's number
 	dealt int
 }
 
+func newDeck(rng *rand.Rand, n int) *deck { return &deck{rng: rng, n: n, moved: map[int]int{}} }
+
 func (d *deck) next() int {
-	if d.dealt == len(d.cards) {
+	if d.dealt == d.n {
 		d.dealt = 0
 	}
-	i := d.dealt + d.rng.IntN(len(d.cards)-d.dealt)
-	d.cards[i], d.cards[d.dealt] = d.cards[d.dealt], d.cards[i]
+	i := d.dealt + d.rng.IntN(d.n-d.dealt)
+	card := d.at(i)
+	d.moved[i], d.moved[d.dealt] = d.at(d.dealt), card
 	d.dealt++
-	return d.cards[d.dealt-1]
+	return card
+}
+
+// at is the card in place i.
+func (d *deck) at(i int) int {
+	if card, ok := d.moved[i]; ok {
+		return card
+	}
+	return i
 }

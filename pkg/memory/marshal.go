@@ -152,6 +152,7 @@ func (h header) read(in *bytes.Reader) (*Buffer, error) {
 	if size > 0 {
 		b.images = &datasets.Images{N: int(h.N), H: int(h.H), W: int(h.W), C: int(h.C), Pixels: pixels, Labels: labels}
 	}
+	b.byClass = indicesByClass(b.items)
 	return b, nil
 }
 
