@@ -38,11 +38,11 @@ func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		part, err := reportPart(study, s.name, "er", "")
+		part, err := study.Part(s.name, "er", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := report.CheckSection("README.md", s.name, part.markdown); err != nil {
+		if err := report.CheckSection("README.md", s.name, part.Markdown); err != nil {
 			t.Errorf("%v: run `go run . report %s --only %s --table README.md:%s`", err, strings.Join(s.dirs, " "), s.name, s.name)
 		}
 	}
@@ -73,7 +73,7 @@ func checkFindings(t *testing.T, name string) {
 	if !found || !closed || len(strings.Fields(quoted)) == 0 {
 		t.Fatalf("README.md has no findings of %s between its marks", name)
 	}
-	sentences, err := studyFindings("notebooks/results/" + name)
+	sentences, err := report.Findings("notebooks/results/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,35 +119,5 @@ func TestStoredStudyHasTodaysSettings(t *testing.T) {
 	slices.Sort(have)
 	if !slices.Equal(want, have) {
 		t.Errorf("the stored runs are\n%v, the quick benchmark with three seeds is\n%v", have, want)
-	}
-}
-
-// Every part of a report can be printed and written into a Markdown file by its name.
-func TestReportParts(t *testing.T) {
-	study, err := report.Open("notebooks/results/quick")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{
-		"table":      "FID forgetting",
-		"scorecard":  "What the samples say",
-		"intervals":  "mean rank",
-		"pareto":     "no other that is both cheaper and better",
-		"lambda":     "Is a reduced λ better than λ = 1?",
-		"benchmarks": "FID forgetting, by benchmark",
-		"ledger":     "verified against",
-	} {
-		part, err := reportPart(study, name, "er", "")
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		} else if !strings.Contains(part.markdown, want) || !strings.Contains(strings.Join(strings.Fields(part.text), " "), strings.Fields(want)[0]) {
-			t.Errorf("%s lacks %q:\n%s", name, want, part.markdown)
-		}
-	}
-	if _, err := reportPart(study, "interval", "er", ""); err == nil || !strings.Contains(err.Error(), "intervals") {
-		t.Errorf("an unknown part gives %v; want the nearest one named", err)
-	}
-	if _, err := reportPart(study, "intervals", "er", "er λ=7"); err == nil || !strings.Contains(err.Error(), "er λ=0.3") {
-		t.Errorf("an unknown reference gives %v; want those there are", err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package command holds what all commands of the program share: how they end when they are asked to, and how they write
-// to outputs that may go away.
+// Package command holds the program's commands, a file each, and what they share: how they end when they are asked to, and
+// how they write to outputs that may go away.
 //
 // # Conventions
 //
@@ -7,8 +7,8 @@
 // nohup does; or because one of its outputs can no longer be written: the pipe's reader is gone, the disk is full, the
 // terminal is closed. Either ends the command's context, and the context's cause says which it was; of a signal a line
 // says at once that it has come. A run then saves a checkpoint. The exit code is 128 + the signal's number, as a shell has
-// it of a program that died of the signal; a closed pipe counts as SIGPIPE. `go run` itself exits with 1 whatever the
-// program's code was.
+// it of a program that died of the signal; a closed pipe counts as SIGPIPE. It is 1 if the command failed and 2 if the
+// command line names none that could begin. `go run` itself exits with 1 whatever the program's code was.
 package command
 
 import (

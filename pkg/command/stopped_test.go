@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package command
 
 import (
 	"bufio"
@@ -21,8 +21,7 @@ const childEnv = "PALIMPSEST_TEST_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		main()
-		return
+		os.Exit(Main())
 	}
 	os.Exit(m.Run())
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -317,13 +317,14 @@ func checkReport(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	_, err = reportPart(study, only, "er", "")
+	_, err = study.Part(only, "er", "")
 	return err
 }
 
 // Every command that a message, the help, the documentation or a notebook names is one that there is, with flags and
 // arguments that are taken. The harmless ones are run.
 func TestNamedCommandsWork(t *testing.T) {
+	t.Chdir("../..") // where the program is called
 	found, run := map[string]bool{}, map[string]bool{}
 	for _, s := range everythingSaid(t) {
 		for _, line := range commands(s.text) {
@@ -378,6 +379,7 @@ func harmless(words []string) bool {
 
 // Every setting that a message names by its place in the configuration is one that there is.
 func TestNamedSettingsExist(t *testing.T) {
+	t.Chdir("../..") // where the program is called
 	setting := regexp.MustCompile(`\b(benchmark|network|diffusion|train|loop|evaluate|probe|bpd|autopsy)\.[a-z_]+(\.[a-z_]+)?\b`)
 	n := 0
 	for _, s := range everythingSaid(t) {
@@ -402,6 +404,7 @@ func TestNamedSettingsExist(t *testing.T) {
 // Every flag that a message names is one of some command. Those of other programs are in kernelsetup and datasets, which
 // call them, and in the nightly command.
 func TestNamedFlagsExist(t *testing.T) {
+	t.Chdir("../..") // where the program is called
 	flag := regexp.MustCompile(`(?:^|[\s("\x60])--([a-z][a-z-]*)`)
 	known := map[string]bool{"help": true, "xla": true, "porcelain": true, "untracked-files": true} // the latter are XLA's and git's
 	var visit func(*cobra.Command)

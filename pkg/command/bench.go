@@ -1,0 +1,114 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/report"
+	"palimpsest/pkg/results"
+	"palimpsest/pkg/settings"
+)
+
+func benchCommand() *cobra.Command {
+	var (
+		dir, configPath, store string
+		g                      experiment.Grid
+		workers                int
+		dryRun                 bool
+	)
+	c := &cobra.Command{
+		Use: "bench", Short: "Train the strategies one after another and compare what they forget", Args: cobra.NoArgs,
+		Long: "Bench trains a DDPM on five tasks of real Fashion-MNIST images under several strategies, measures every task\n" +
+			"after each, prints the table and writes a report. Interrupted, the same command goes on where it stopped.\n" +
+			"It says first about how long that takes, from finished runs in the folder or from some steps timed.",
+		Example: "  go run . bench\n  go run . bench --seeds 3 --dir runs/three\n" +
+			"  go run . bench --strategies finetune,er,joint --sweep lambda=0.03,0.1,0.3,1,3\n" +
+			"  go run . bench --strategies er --sweep rows=4,16 --sweep benchmark.class_order=natural,seeded --dir runs/rows\n" +
+			"  go run . bench --strategies joint --variant 'T=100: diffusion.timesteps=100' --dir runs/t\n" +
+			"  go run . bench --strategies finetune,er,ewc,er+ewc --tuned --seeds 3 --dir runs/tuned\n" +
+			"  go run . bench --sweep 'benchmark.datasets=[mnist],[fashion-mnist]' --set benchmark.class_order=seeded --sweep benchmark.order_seed=1,2,3 --dir runs/orders\n" +
+			"  go run . bench --set loop.steps_per_task=1000 --set benchmark.prep.size=32 --set benchmark.prep.method=pad --dir runs/long\n" +
+			"  go run . bench --dry-run",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var text []byte
+			label := "the quick benchmark"
+			if configPath != "" {
+				var err error
+				if text, err = settings.ReadFile(configPath); err != nil {
+					return err
+				}
+				label = configPath
+			}
+			usualSweeps(cmd, &g)
+			if err := checkWorkers(workers); err != nil {
+				return err
+			}
+			configs, err := g.Configs(label, text)
+			if err != nil {
+				return err
+			}
+			planned := experiment.Study{Dir: dir, Runs: configs}
+			if err := planned.Check(); err != nil {
+				return err
+			}
+			if dryRun {
+				return listRuns(cmd, planned, workers)
+			}
+			if err := ensurePlugin(cmd); err != nil {
+				return err
+			}
+			runs, err := doStudy(cmd, planned, workers, nil)
+			if err != nil {
+				return err
+			}
+			path, err := printStudy(cmd.OutOrStdout(), dir, runs)
+			if err != nil {
+				return err
+			}
+			if store != "" {
+				if err := results.Store(dir, store, runs); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "\nReport: %s\nNotebooks: `go run . lab`\n", path)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", filepath.Join("runs", "bench"), "folder of the run folders")
+	c.Flags().StringVar(&configPath, "config", "", "YAML file with the settings all runs share; default: the quick benchmark")
+	c.Flags().StringArrayVar(&g.Set, "set", nil, "one setting, KEY=VALUE, over the configuration; may be repeated")
+	c.Flags().StringSliceVar(&g.Strategies, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare; see `go run . strategies`")
+	c.Flags().StringArrayVar(&g.Sweeps, "sweep", []string{"lambda=1,0.3,0.1"}, "SETTING=VALUE,VALUE,…: one run a value for strategies that have the setting; a setting with a dot is the configuration's, for all")
+	c.Flags().StringArrayVar(&g.Variants, "variant", nil, "\"NAME: KEY=VALUE KEY=VALUE …\": every run once more under these settings, called so; may be repeated")
+	c.Flags().BoolVar(&g.Tuned, "tuned", false, "run strategies at the settings that `go run . search` has chosen; a setting that is swept is not taken from there")
+	c.Flags().IntVar(&g.Seeds, "seeds", 1, "runs of each, with seeds 0, 1, …")
+	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and what they take, and stop")
+	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
+	return c
+}
+
+// usualSweeps says of a grid whether its sweeps are those that `bench` makes unasked.
+func usualSweeps(bench *cobra.Command, g *experiment.Grid) {
+	if g.UsualSweeps = !bench.Flags().Changed("sweep"); g.UsualSweeps && g.Tuned {
+		g.Sweeps = nil // they would undo what was tuned
+	}
+}
+
+// studyTitle heads the reports.
+const studyTitle = "What each strategy forgets"
+
+// printStudy prints table and verdict and writes the report of the runs in dir.
+func printStudy(out io.Writer, dir string, runs []*results.Run) (string, error) {
+	groups := report.Group(runs)
+	fmt.Fprintln(out, report.TextTable(groups))
+	for _, line := range report.Verdict(groups) {
+		fmt.Fprintln(out, "- "+line)
+	}
+	path := filepath.Join(dir, "report.html")
+	return path, report.WriteHTML(path, report.Study{Title: studyTitle, Dir: dir, Runs: runs})
+}

@@ -1,0 +1,83 @@
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/pkg/errors"
+	"github.com/spf13/cobra"
+
+	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/report"
+)
+
+func reportCommand() *cobra.Command {
+	var output, table, only, strategy, reference string
+	var scorecard bool
+	c := &cobra.Command{
+		Use: "report DIR…", Short: "Compare finished runs: table, intervals and HTML report", Args: cobra.MinimumNArgs(1),
+		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --table README.md:quick\n" +
+			"  go run . report runs/sweep --only lambda\n  go run . report runs/bench --only ledger --table README.md:ledger",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			study, err := report.Open(args...)
+			if err != nil {
+				return sayAtWork(err, args)
+			}
+			if scorecard {
+				only = "scorecard"
+			}
+			if table != "" {
+				file, name, found := strings.Cut(table, ":")
+				if !found {
+					return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:quick", table)
+				}
+				part, err := study.Part(cmp.Or(only, "table"), strategy, reference)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), part.Text)
+				return report.WriteSection(file, name, part.Markdown)
+			}
+			if only != "" {
+				part, err := study.Part(only, strategy, reference)
+				if err == nil {
+					fmt.Fprintln(cmd.OutOrStdout(), part.Text)
+				}
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), report.TextTable(study.Group()))
+			for _, r := range report.Rankings(study.Group()) {
+				fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n\n%s\n", r.Table(), strings.Join(r.Sentences(), "\n"))
+			}
+			if output == "" {
+				output = filepath.Join(args[0], "report.html")
+			}
+			study.Title = studyTitle
+			if err := report.WriteHTML(output, *study); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "\nReport: %s\n", output)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&scorecard, "scorecard", false, "short for --only scorecard")
+	c.Flags().StringVar(&only, "only", "", "print one part: \"table\"; \"scorecard\", the numbers to report of a continual study, bits per dimension in two parts; "+
+		"\"intervals\", mean ranks and differences with intervals; \"pareto\", who is best at its price; \"lambda\", what a sweep of λ finds; \"benchmarks\", methods that ran on several; \"ledger\", what methods are verified against and whether their papers agree")
+	c.Flags().StringVar(&strategy, "strategy", "er", "with --only lambda: the strategy that was swept")
+	c.Flags().StringVar(&reference, "reference", "", "with --only intervals: label of the method that differences are to; default: er with λ = 1")
+	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")
+	c.Flags().StringVar(&table, "table", "", "FILE:NAME: instead of a page, renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file by the table, or the part --only names")
+	return c
+}
+
+// sayAtWork adds to the error of who looked for results in folders that a run is at work in one.
+func sayAtWork(err error, dirs []string) error {
+	for _, dir := range dirs {
+		if experiment.AtWork(dir) {
+			return errors.WithMessagef(err, "a run is at work in %s; wait for its result", dir)
+		}
+	}
+	return err
+}

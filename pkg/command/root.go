@@ -1,0 +1,62 @@
+package command
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// exitUsage is the exit code of a command line that says no command.
+const exitUsage = 2
+
+// Main runs the command that the command line names and returns the code to exit with.
+func Main() int {
+	ctx, stdout, stderr, stop := Start()
+	defer stop()
+	usage := true // until a command's own work begins, an error is one of usage
+	root := newRoot(func() { usage = false })
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	called, err := root.ExecuteContextC(ctx)
+	code := End(ctx, err, stdout, stderr, slices.Contains(goOn, called.Name()))
+	if code == Failure && usage {
+		fmt.Fprintln(stderr, "`go run . --help` lists the commands, `go run . COMMAND --help` explains one")
+		code = exitUsage
+	}
+	return code
+}
+
+// goOn are the commands that, stopped and given again, go on where they stopped.
+var goOn = []string{"bench", "search", "run", "resume", "setup", "lab", "perf"}
+
+// newRoot is the tree of all commands; begins is called when the work of one begins.
+func newRoot(begins func()) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "palimpsest",
+		Short: "Continual learning of diffusion models: train one task after another, see what is forgotten",
+		Long: "Palimpsest trains denoising diffusion models on a sequence of tasks under continual-learning strategies and\n" +
+			"measures what each forgets and what remembering costs. Start with `go run . bench`, then `go run . lab`.",
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRun: func(*cobra.Command, []string) { begins() },
+	}
+	root.SetFlagErrorFunc(FlagError)
+	root.AddCommand(setupCommand(), labCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), sampleCommand(),
+		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand(),
+		Perf(commandLine))
+	return root
+}
+
+// commandLine is how the user called this program.
+func commandLine() string {
+	words := []string{"go run ."}
+	for _, a := range os.Args[1:] {
+		if strings.ContainsAny(a, " \t\"'$*") {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,72 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/experiment"
+)
+
+func runCommand() *cobra.Command {
+	var dir string
+	var set []string
+	var defaults bool
+	c := &cobra.Command{
+		Use: "run CONFIG", Short: "Make the run a YAML file describes",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if defaults {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
+		Example: "  go run . run --defaults > my.yaml\n  go run . run my.yaml\n  go run . run my.yaml --set seed=1 --set strategy.name=er --set strategy.lambda=0.3 --dir runs/second",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if defaults {
+				text, err := yaml.Marshal(experiment.DefaultConfig())
+				if err == nil {
+					_, err = cmd.OutOrStdout().Write(text)
+				}
+				return err
+			}
+			config, err := experiment.LoadConfig(args[0], set...)
+			if err != nil {
+				return err
+			}
+			if dir == "" {
+				dir = filepath.Join("runs", config.RunName())
+			}
+			if err := ensurePlugin(cmd); err != nil {
+				return err
+			}
+			if _, err := experiment.Run(cmd.Context(), config, dir, experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: commandLine()}); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "\nResult: %s\nReport: `go run . report %s`\n", filepath.Join(dir, "result.json"), dir)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&defaults, "defaults", false, "print the settings of the quick benchmark as YAML, to start a file from")
+	c.Flags().StringVar(&dir, "dir", "", "run folder; default: runs/NAME")
+	c.Flags().StringArrayVar(&set, "set", nil, "one setting, KEY=VALUE, over the file's; may be repeated")
+	return c
+}
+
+// runDisplay shows the progress of one run: a line that is written over in a terminal, else one every 15 seconds.
+func runDisplay(out io.Writer) func(experiment.Progress) {
+	terminal := IsTerminal(out)
+	var last time.Time
+	return func(p experiment.Progress) {
+		switch {
+		case terminal:
+			fmt.Fprintf(out, "\r\033[K%3.0f%% %s", 100*p.Fraction, p)
+		case time.Since(last) > 15*time.Second:
+			last = time.Now()
+			fmt.Fprintf(out, "%3.0f%% %s\n", 100*p.Fraction, p)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package command
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"palimpsest/pkg/experiment"
+)
+
+func searchCommand() *cobra.Command {
+	var (
+		s          experiment.Search
+		dir, store string
+		workers    int
+		dryRun     bool
+	)
+	c := &cobra.Command{
+		Use: "search", Short: "Choose the settings of strategies on validation images, with the same budget for each", Args: cobra.NoArgs,
+		Long: "Search trains every strategy once for each candidate on its card (pkg/cl/cards), on a short benchmark, and keeps the\n" +
+			"candidate with the lowest FID against validation images in pkg/cl/tuned, with what else was tried and how. Test images\n" +
+			"are not looked at. `go run . bench --tuned` runs strategies at the settings kept. Interrupted, the same command goes on.",
+		Example: "  go run . search\n  go run . search --strategies er,ewc --seeds 2 --store runs/tuned\n" +
+			"  go run . search --set loop.steps_per_task=300 --dir runs/search300 --store runs/tuned300\n  go run . search --dry-run",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkWorkers(workers); err != nil {
+				return err
+			}
+			trials, err := s.Trials()
+			if err != nil {
+				return err
+			}
+			if err := s.CheckStore(store, trials); err != nil {
+				return err
+			}
+			study := experiment.SearchStudy(dir, trials)
+			fmt.Fprintf(cmd.OutOrStdout(), "Settings over the quick benchmark's:\n  %s\n", strings.Join(s.Overrides(), "\n  "))
+			if err := study.Check(); err != nil {
+				return err
+			}
+			if dryRun {
+				return listRuns(cmd, study, workers)
+			}
+			if err := ensurePlugin(cmd); err != nil {
+				return err
+			}
+			runs, err := doStudy(cmd, study, workers, func(_ experiment.Config, err error) bool { return experiment.Diverged(err) })
+			if err != nil {
+				return err
+			}
+			choices, err := s.Choose(trials, runs, commandLine())
+			if err != nil {
+				return err
+			}
+			for i := range choices {
+				if err := choices[i].Tuning.Save(store, choices[i].Strategy); err != nil {
+					return err
+				}
+			}
+			fmt.Fprint(cmd.OutOrStdout(), "\n"+experiment.SearchTable(choices))
+			fmt.Fprintf(cmd.OutOrStdout(), "\nChosen settings: %s\n", store)
+			return nil
+		},
+	}
+	c.Flags().StringSliceVar(&s.Strategies, "strategies", nil, "strategies to search; default: all that have candidates")
+	c.Flags().StringVar(&dir, "dir", filepath.Join("runs", "search"), "folder of the run folders")
+	c.Flags().StringVar(&store, "store", filepath.Join("pkg", "cl", "tuned"), "folder of the chosen settings, a file a strategy")
+	c.Flags().StringArrayVar(&s.Set, "set", nil, "one setting, KEY=VALUE, over the search's own; may be repeated")
+	c.Flags().IntVar(&s.Seeds, "seeds", 1, "runs of each candidate")
+	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and what they take, and stop")
+	return c
+}

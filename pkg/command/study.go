@@ -1,0 +1,93 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pkg/errors"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"palimpsest/pkg/backend"
+	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/results"
+)
+
+// checkWorkers refuses a number of workers that there cannot be.
+func checkWorkers(workers int) error {
+	if most := 1024; workers < 0 || workers > most {
+		return errors.Errorf("--workers is %d; need 0 (as many as make it fastest) to %d", workers, most)
+	}
+	return nil
+}
+
+// workersFor is how many runs of a study are made at a time; 0 asks for what makes it fastest.
+func workersFor(s experiment.Study, workers int) int {
+	if workers > 0 {
+		return workers
+	}
+	_, err := backend.CUDAPluginPath()
+	return experiment.AutoWorkers(err == nil && len(backend.NVIDIADevices()) > 0, len(s.Runs))
+}
+
+// listRuns prints what a study would do and about how long it would take.
+func listRuns(cmd *cobra.Command, s experiment.Study, workers int) error {
+	e, err := estimateStudy(cmd, s, workers)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(cmd.OutOrStdout(), e.Table())
+	fmt.Fprintln(cmd.OutOrStdout(), describeEstimate(e))
+	return nil
+}
+
+// doStudy runs a study in processes of this program and shows its progress; missing says which failures it can do without.
+func doStudy(cmd *cobra.Command, s experiment.Study, workers int, missing func(experiment.Config, error) bool) ([]*results.Run, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	workers = workersFor(s, workers)
+	if err := printEstimate(cmd, s, workers); err != nil {
+		return nil, err
+	}
+	typed := commandLine()
+	show := studyDisplay(cmd.ErrOrStderr())
+	runs, err := s.Do(cmd.Context(), experiment.StudyOptions{Workers: workers, Log: cmd.ErrOrStderr(), Progress: show, Command: typed, Missing: missing,
+		Spawn: experiment.Processes(workers, self, "resume", "--progress=json", "--command="+typed)})
+	fmt.Fprintln(cmd.ErrOrStderr())
+	return runs, err
+}
+
+// studyDisplay shows the progress of a study: a bar in a terminal, else a line every 15 seconds.
+func studyDisplay(out io.Writer) func(experiment.StudyProgress) {
+	describe := func(p experiment.StudyProgress) string {
+		var parts []string
+		for _, a := range p.Active {
+			parts = append(parts, fmt.Sprintf("%s %d/%d loss %.3f %.0f img/s", strings.TrimSuffix(a.Run, "-seed0"), a.Step, a.Steps, a.Loss, a.ImagesPerSecond))
+		}
+		eta := "?"
+		if p.ETA > 0 {
+			eta = p.ETA.Round(time.Second).String()
+		}
+		return fmt.Sprintf("%d/%d runs, %s left | %s", p.Done, p.Runs, eta, strings.Join(parts, " | "))
+	}
+	if !IsTerminal(out) {
+		var last time.Time
+		return func(p experiment.StudyProgress) {
+			if time.Since(last) > 15*time.Second {
+				last = time.Now()
+				fmt.Fprintf(out, "%3.0f%% %s\n", 100*p.Fraction, describe(p))
+			}
+		}
+	}
+	bar := progressbar.NewOptions(1000, progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(20),
+		progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionSetElapsedTime(true))
+	return func(p experiment.StudyProgress) {
+		bar.Describe(describe(p))
+		_ = bar.Set(int(1000 * p.Fraction))
+	}
+}

@@ -1,0 +1,41 @@
+package report
+
+// Findings says in sentences what the runs in a folder show of forgetting by timestep and of likelihoods, as far as
+// they measured it.
+func Findings(dir string) ([]string, error) {
+	d, err := OpenDynamics(dir)
+	if err != nil {
+		return nil, err
+	}
+	parts := []func() ([]string, error){d.ForgettingFindings, d.CourseFindings, d.RecoveryFindings}
+	if len(d.Dissected()) > 0 {
+		parts = append(parts, d.StitchingFindings, d.DriftFindings, d.InterferenceFindings)
+	}
+	study, err := Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if study.Runs[0].Protocol.BPD != nil {
+		parts = append(parts, func() ([]string, error) { return BitsSentences(study.Group()) },
+			func() ([]string, error) {
+				s, err := LostSentence(study.Runs)
+				return []string{s}, err
+			},
+			func() ([]string, error) {
+				r, err := NewBPDRanks(study.Runs)
+				if err != nil {
+					return nil, err
+				}
+				return r.Sentences(), nil
+			})
+	}
+	var all []string
+	for _, part := range parts {
+		sentences, err := part()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sentences...)
+	}
+	return all, nil
+}

@@ -1,0 +1,77 @@
+package report
+
+import (
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/cl"
+)
+
+// Part is one part of a report in two forms: for a terminal, and in Markdown.
+type Part struct{ Text, Markdown string }
+
+// Part makes the part of the study's report that `go run . report --only NAME` prints. strategy is the one whose sweep "lambda"
+// is about; reference is the label of the method that "intervals" gives differences to, "" for er with λ = 1. It is an error
+// if there is no such part, or if the runs do not have what it is made of.
+func (s *Study) Part(name, strategy, reference string) (Part, error) {
+	methods := s.Group()
+	both := func(t *Table, sentences []string) Part {
+		p := Part{Text: t.Text(110)}
+		for _, s := range sentences {
+			p.Text += "- " + s + "\n"
+			p.Markdown += "- " + s + "\n"
+		}
+		if len(sentences) > 0 {
+			p.Markdown += "\n"
+		}
+		p.Markdown += t.Markdown()
+		return p
+	}
+	switch name {
+	case "table":
+		return Part{TextTable(methods), MarkdownTable(methods)}, nil
+	case "scorecard":
+		return both(NewScorecard(methods), nil), nil
+	case "intervals":
+		var all Part
+		for _, same := range ByBenchmark(methods) {
+			if len(same) < 2 && len(methods) > 2 { // nothing to compare with
+				continue
+			}
+			r, err := NewRanking(same, FinalOf(FID), reference)
+			if err != nil {
+				return Part{}, err
+			}
+			p := both(r.Table(), r.Sentences())
+			all.Text, all.Markdown = all.Text+p.Text+"\n", all.Markdown+p.Markdown+"\n"
+		}
+		return all, nil
+	case "pareto":
+		var all Part
+		for _, same := range ByBenchmark(methods) {
+			for _, s := range ParetoSentences(same, FinalOf(FID), PriceImages, PriceBytes, PriceCompute) {
+				all.Text, all.Markdown = all.Text+"- "+s+"\n", all.Markdown+"- "+s+"\n"
+			}
+		}
+		return all, nil
+	case "lambda":
+		b, err := BestLambda(s.Runs, strategy)
+		if err != nil {
+			return Part{}, err
+		}
+		return both(b.Table(), b.Sentences()), nil
+	case "benchmarks":
+		return both(AcrossBenchmarks(methods, FinalOf(FID), ForgettingOf(FID)), nil), nil
+	case "ledger":
+		cards, err := Cards(methods)
+		if err != nil {
+			return Part{}, err
+		}
+		l, err := NewLedger(cards, methods)
+		if err != nil {
+			return Part{}, err
+		}
+		return Part{l.Markdown(), l.Markdown()}, nil
+	}
+	parts := []string{"table", "scorecard", "intervals", "pareto", "lambda", "benchmarks", "ledger"}
+	return Part{}, errors.Errorf("--only is %q%s; choose one of %v", name, cl.DidYouMean(name, parts), parts)
+}
