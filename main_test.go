@@ -10,27 +10,31 @@ import (
 	"palimpsest/pkg/report"
 )
 
-// The README's tables are those its commands make from the stored studies.
-func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
-	for _, name := range []string{"quick", "timesteps"} {
-		study, err := report.Open("notebooks/results/" + name)
+// The tables of README.md and of the pages of the stored studies are those that their commands make from the studies.
+func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
+	for _, s := range []struct{ file, name string }{
+		{"README.md", "quick"},
+		{"notebooks/results/timesteps.md", "timesteps"},
+	} {
+		study, err := report.Open("notebooks/results/" + s.name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := report.CheckTable("README.md", name, study.Runs); err != nil {
-			t.Errorf("%v: run `go run . report notebooks/results/%s --table README.md:%s`", err, name, name)
+		if err := report.CheckTable(s.file, s.name, study.Runs); err != nil {
+			t.Errorf("%v: run `go run . report notebooks/results/%s --table %s:%s`", err, s.name, s.file, s.name)
 		}
 	}
 	for _, s := range []struct {
-		name string // of the section and of the part that stands in it
-		dirs []string
+		file, name string // name is that of the section and of the part that stands in it
+		dirs       []string
 	}{
-		{"intervals", []string{"methods"}},
-		{"pareto", []string{"methods"}},
-		{"ledger", []string{"methods"}},
-		{"lambda", []string{"lambda", "quick"}},
-		{"benchmarks", []string{"quick", "datasets"}},
+		{"methods.md", "intervals", []string{"methods"}},
+		{"methods.md", "pareto", []string{"methods"}},
+		{"methods.md", "ledger", []string{"methods"}},
+		{"lambda.md", "lambda", []string{"lambda", "quick"}},
+		{"README.md", "benchmarks", []string{"quick", "datasets"}},
 	} {
+		file := "notebooks/results/" + s.file
 		for i, dir := range s.dirs {
 			s.dirs[i] = "notebooks/results/" + dir
 		}
@@ -42,44 +46,54 @@ func TestREADMETablesAreThoseOfTheStoredStudies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := report.CheckSection("README.md", s.name, part.Markdown); err != nil {
-			t.Errorf("%v: run `go run . report %s --only %s --table README.md:%s`", err, strings.Join(s.dirs, " "), s.name, s.name)
+		if err := report.CheckSection(file, s.name, part.Markdown); err != nil {
+			t.Errorf("%v: run `go run . report %s --only %s --table %s:%s`", err, strings.Join(s.dirs, " "), s.name, file, s.name)
 		}
-	}
-	checkFindings(t, "forgetting")
-	table, err := experiment.ForgettingByTimestep("notebooks/results/forgetting", 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(readme), table.Markdown()) {
-		t.Errorf("README.md lacks the table that `go run . dynamics notebooks/results/forgetting` prints:\n%s", table.Markdown())
 	}
 }
 
-// checkFindings wants every sentence between <!-- findings:NAME --> and <!-- /findings:NAME --> of the README to be one that
-// the stored study NAME gives.
-func checkFindings(t *testing.T, name string) {
+// What README.md and the pages of the stored studies quote is what the studies give.
+func TestFindingsAreThoseOfTheStoredStudies(t *testing.T) {
+	study, err := report.Open("notebooks/results/quick")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFindings(t, "README.md", "quick", report.Verdict(study.Group()))
+	const page, forgetting = "notebooks/results/timesteps.md", "notebooks/results/forgetting"
+	sentences, err := report.Findings(forgetting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFindings(t, page, "forgetting", sentences)
+	table, err := experiment.ForgettingByTimestep(forgetting, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), table.Markdown()) {
+		t.Errorf("%s lacks the table that `go run . dynamics %s` prints:\n%s", page, forgetting, table.Markdown())
+	}
+}
+
+// checkFindings wants every line between <!-- findings:NAME --> and <!-- /findings:NAME --> of a file to be one of the
+// sentences, which the stored study NAME gives.
+func checkFindings(t *testing.T, file, name string, sentences []string) {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(text), "<!-- findings:"+name+" -->\n")
 	quoted, _, closed := strings.Cut(rest, "<!-- /findings:"+name+" -->")
 	if !found || !closed || len(strings.Fields(quoted)) == 0 {
-		t.Fatalf("README.md has no findings of %s between its marks", name)
-	}
-	sentences, err := report.Findings("notebooks/results/" + name)
-	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s has no findings of %s between its marks", file, name)
 	}
 	for line := range strings.Lines(strings.TrimSpace(quoted)) {
 		if line = strings.TrimSpace(line); line != "" && !slices.Contains(sentences, strings.TrimPrefix(line, "- ")) {
-			t.Errorf("README.md quotes %q; the stored runs say no such thing (`go run . dynamics notebooks/results/%s --findings`)", line, name)
+			t.Errorf("%s quotes %q; the stored runs say no such thing, but\n%s", file, line, strings.Join(sentences, "\n"))
 		}
 	}
 }

@@ -86,14 +86,14 @@ func perfShowCommand(store *string) *cobra.Command {
 	var table string
 	c := &cobra.Command{
 		Use: "show", Short: "Print the stored measurements", Args: cobra.NoArgs,
-		Example: "  go run . perf show\n  go run . perf show --store notebooks/results/perf --table README.md:perf",
+		Example: "  go run . perf show\n  go run . perf show --store notebooks/results/perf --table notebooks/results/perf.md:perf",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if table == "" {
 				return printPerf(cmd, *store, "perf", "growth")
 			}
 			file, name, found := strings.Cut(table, ":")
 			if !found {
-				return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:perf", table)
+				return errors.Errorf("--table is %q; need FILE:NAME, for instance notebooks/results/perf.md:perf", table)
 			}
 			all, err := perf.LoadAll(*store)
 			if err != nil {

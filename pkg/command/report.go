@@ -19,7 +19,7 @@ func reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "report DIR…", Short: "Compare finished runs: table, intervals and HTML report", Args: cobra.MinimumNArgs(1),
 		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --table README.md:quick\n" +
-			"  go run . report runs/sweep --only lambda\n  go run . report runs/bench --only ledger --table README.md:ledger",
+			"  go run . report runs/sweep --only lambda\n  go run . report runs/bench --only ledger --table notebooks/results/methods.md:ledger",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			study, err := report.Open(args...)
 			if err != nil {

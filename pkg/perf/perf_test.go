@@ -215,8 +215,8 @@ func TestPeersAreWrittenOutAndParse(t *testing.T) {
 	}
 }
 
-// The README's tables are those of the stored measurements.
-func TestREADME(t *testing.T) {
+// The tables of perf.md are those of the stored measurements.
+func TestPage(t *testing.T) {
 	all, err := LoadAll("../../notebooks/results/perf")
 	if err != nil {
 		t.Fatal(err)
@@ -226,8 +226,8 @@ func TestREADME(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := report.CheckSection("../../README.md", name, markdown); err != nil {
-			t.Errorf("%v: run `go run . perf show --store notebooks/results/perf --table README.md:%s`", err, name)
+		if err := report.CheckSection("../../notebooks/results/perf.md", name, markdown); err != nil {
+			t.Errorf("%v: run `go run . perf show --store notebooks/results/perf --table notebooks/results/perf.md:%s`", err, name)
 		}
 	}
 }
