@@ -15,16 +15,23 @@ import (
 	"palimpsest/pkg/fuzztest"
 )
 
+// storing is the writer of stored.
+var storing *gzip.Writer
+
 // stored is content as a .gz file. Nothing is compressed, so that a change to content is a small change to the file.
 func stored(t testing.TB, content []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	z, err := gzip.NewWriterLevel(&out, gzip.NoCompression)
-	if err == nil {
-		_, err = z.Write(content)
+	if storing == nil { // a writer has large tables: one serves all executions
+		var err error
+		if storing, err = gzip.NewWriterLevel(&out, gzip.NoCompression); err != nil {
+			t.Fatal(err)
+		}
 	}
+	storing.Reset(&out)
+	_, err := storing.Write(content)
 	if err == nil {
-		err = z.Close()
+		err = storing.Close()
 	}
 	if err != nil {
 		t.Fatal(err)

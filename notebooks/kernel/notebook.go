@@ -2,12 +2,12 @@ package kernel
 
 import (
 	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
 )
 
@@ -71,7 +71,7 @@ func (m *multiline) UnmarshalJSON(data []byte) error {
 
 // Read reads a notebook. The error of a file that is none says what is wrong with it.
 func Read(path string) (*Notebook, error) {
-	text, err := os.ReadFile(path)
+	text, err := atomicfile.Read(path, atomicfile.Large)
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}

@@ -23,6 +23,9 @@ func Open(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
+// Large is a limit for [Read] of results, pictures and notebooks, of which the largest have some megabytes.
+const Large = 1 << 30
+
 // Read reads the regular file at path, which may have at most limit bytes.
 func Read(path string, limit int64) ([]byte, error) {
 	f, err := Open(path)

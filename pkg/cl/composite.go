@@ -47,17 +47,17 @@ func newComposite(name string) (*Composite, error) {
 	c := &Composite{names: strings.Split(name, "+")}
 	for i, part := range c.names {
 		if slices.Contains(c.names[:i], part) {
-			return nil, errors.Errorf("cl: %q names %q twice; name each method once", name, part)
+			return nil, errors.Errorf("cl: %.100q names %.100q twice; name each method once", name, part)
 		}
 		s, err := create(part)
 		if err != nil {
-			return nil, errors.WithMessagef(err, "in %q", name)
+			return nil, errors.WithMessagef(err, "in %.100q", name)
 		}
 		if s.Info().Stream != CurrentTask {
-			return nil, errors.Errorf("cl: %q cannot be part of %q: it trains on a stream of its own", part, name)
+			return nil, errors.Errorf("cl: %.100q cannot be part of %.100q: it trains on a stream of its own", part, name)
 		}
 		if r, ok := s.(Restarter); ok && r.Restarts() {
-			return nil, errors.Errorf("cl: %q cannot be part of %q: it starts from new weights at each task", part, name)
+			return nil, errors.Errorf("cl: %.100q cannot be part of %.100q: it starts from new weights at each task", part, name)
 		}
 		c.parts = append(c.parts, s)
 	}
@@ -145,10 +145,11 @@ func (c *Composite) set(settings map[string]any) error {
 			}
 		}
 	}
-	for key, value := range settings {
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		value := settings[key]
 		switch owner := owners[key]; len(owner) {
 		case 0:
-			return errors.Errorf("cl: strategy %q has no setting %q%s; it has %v", c.Info().Name, key, DidYouMean(key, known), known)
+			return errors.Errorf("cl: strategy %q has no setting %.100q%s; it has %v", c.Info().Name, key, DidYouMean(key, known), known)
 		case 1:
 			if _, twice := own[owner[0]][plain[key]]; twice {
 				return errors.Errorf("cl: strategy %q is given %q under two names; give it once", c.Info().Name, plain[key])
@@ -159,7 +160,7 @@ func (c *Composite) set(settings map[string]any) error {
 			for _, i := range owner {
 				choices = append(choices, c.names[i]+"_"+key)
 			}
-			return errors.Errorf("cl: strategy %q has setting %q in several parts; say which: %v", c.Info().Name, key, choices)
+			return errors.Errorf("cl: strategy %q has setting %.100q in several parts; say which: %v", c.Info().Name, key, choices)
 		}
 	}
 	for i, p := range c.parts {

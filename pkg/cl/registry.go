@@ -123,20 +123,23 @@ func create(name string) (Strategy, error) {
 			return s, nil
 		}
 	}
-	return nil, errors.Errorf("cl: no strategy is named %q%s; known are %v, and several joined by \"+\"", name, DidYouMean(name, Names()), Names())
+	return nil, errors.Errorf("cl: no strategy is named %.100q%s; known are %v, and several joined by \"+\"", name, DidYouMean(name, Names()), Names())
 }
 
 // decode puts the settings given over those that s has.
 func decode(s Strategy, given map[string]any) error {
+	if len(given) == 0 {
+		return nil
+	}
 	known, err := Settings(s)
 	if err != nil {
 		return err
 	}
 	name := s.Info().Name
-	for key := range given {
+	for _, key := range slices.Sorted(maps.Keys(given)) { // in order, so that of several faults the same is always told
 		if _, ok := known[key]; !ok {
 			names := slices.Sorted(maps.Keys(known))
-			return errors.Errorf("cl: strategy %q has no setting %q%s; it has %v", name, key, DidYouMean(key, names), names)
+			return errors.Errorf("cl: strategy %q has no setting %.100q%s; it has %v", name, key, DidYouMean(key, names), names)
 		}
 	}
 	text, err := yaml.Marshal(given)

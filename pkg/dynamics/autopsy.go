@@ -3,7 +3,6 @@ package dynamics
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/pkg/errors"
 
@@ -83,7 +82,7 @@ type Interference struct {
 
 // LoadAutopsy reads what [Autopsy.Save] wrote. Another format, unknown fields and arrays that do not fit are refused.
 func LoadAutopsy(path string) (*Autopsy, error) {
-	data, err := os.ReadFile(path)
+	data, err := atomicfile.Read(path, atomicfile.Large)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"math"
-	"os"
 
 	"github.com/pkg/errors"
 
@@ -146,7 +145,7 @@ func (s *Series) encode() ([]byte, error) {
 // LoadSeries reads what [Series.Save] wrote. Another format, unknown fields, arrays that do not fit and anything after
 // the object are refused.
 func LoadSeries(path string) (*Series, error) {
-	text, err := os.ReadFile(path)
+	text, err := atomicfile.Read(path, atomicfile.Large)
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}

@@ -189,10 +189,10 @@ func OverrideConfig(name string, text []byte, set []string) (Config, error) {
 	for _, s := range set {
 		path, value, found := strings.Cut(s, "=")
 		if !found || path == "" {
-			return Config{}, errors.Errorf("setting %q; need KEY=VALUE, for instance loop.steps_per_task=300", s)
+			return Config{}, errors.Errorf("setting %.100q; need KEY=VALUE, for instance loop.steps_per_task=300", s)
 		}
 		// The literal itself, not what it stands for: no digit of a large number or of a name is lost.
-		parsed, err := settings.Document(fmt.Sprintf("the value of setting %q", s), []byte(value))
+		parsed, err := settings.Document(fmt.Sprintf("the value of setting %.100q", s), []byte(value))
 		if err != nil {
 			return Config{}, err
 		}
@@ -269,7 +269,7 @@ func checkKeys(name string, node *yaml.Node, known map[string]any, path []string
 		key, value := node.Content[i], node.Content[i+1]
 		below, ok := known[key.Value]
 		if !ok {
-			return errors.Errorf("%s: there is no setting %q%s; here are %v", lineOf(name, key),
+			return errors.Errorf("%s: there is no setting %.100q%s; here are %v", lineOf(name, key),
 				strings.Join(append(slices.Clone(path), key.Value), "."), cl.DidYouMean(key.Value, names), names)
 		}
 		if sub, ok := below.(map[string]any); ok {
@@ -304,7 +304,7 @@ func (c Config) Validate() error {
 	b, e := c.Benchmark, c.Evaluate
 	switch {
 	case b.Scenario != "class-incremental" && b.Scenario != "domain-incremental":
-		return errors.Errorf("benchmark.scenario is %q; choose \"class-incremental\" or \"domain-incremental\"", b.Scenario)
+		return errors.Errorf("benchmark.scenario is %.100q; choose \"class-incremental\" or \"domain-incremental\"", b.Scenario)
 	case b.Scenario == "class-incremental" && len(b.Datasets) != 1:
 		return errors.Errorf("benchmark.datasets names %d sets; class-incremental needs one", len(b.Datasets))
 	case b.Scenario == "domain-incremental" && len(b.Datasets) < 2:
@@ -314,7 +314,7 @@ func (c Config) Validate() error {
 	case !(b.ValFraction >= 0 && b.ValFraction < 1):
 		return errors.Errorf("benchmark.val_fraction is %g; need 0 <= val_fraction < 1", b.ValFraction)
 	case e.Reference != "test" && e.Reference != "validation":
-		return errors.Errorf("evaluate.reference is %q; choose \"test\" or \"validation\"", e.Reference)
+		return errors.Errorf("evaluate.reference is %.100q; choose \"test\" or \"validation\"", e.Reference)
 	case e.Reference == "validation" && b.ValFraction == 0:
 		return errors.New("evaluate.reference is \"validation\" but benchmark.val_fraction is 0; hold out a share, for instance 0.1")
 	case e.SamplesPerTask < 1 || e.SamplesPerTask > mostSamples:
@@ -328,14 +328,14 @@ func (c Config) Validate() error {
 	case c.Loop.StepsPerTask > mostSteps:
 		return errors.Errorf("loop.steps_per_task is %d; need at most %d", c.Loop.StepsPerTask, mostSteps)
 	case strings.ContainsAny(c.Variant, "/\\"):
-		return errors.Errorf("variant is %q; it becomes a part of a folder's name, so leave out slashes", c.Variant)
+		return errors.Errorf("variant is %.100q; it becomes a part of a folder's name, so leave out slashes", c.Variant)
 	}
 	if err := results.CheckName(c.RunName()); err != nil {
 		return err
 	}
 	for _, name := range b.Datasets {
 		if known := datasets.Names(); !slices.Contains(known, name) {
-			return errors.Errorf("benchmark.datasets: no set is named %q%s; known are %v", name, cl.DidYouMean(name, known), known)
+			return errors.Errorf("benchmark.datasets: no set is named %.100q%s; known are %v", name, cl.DidYouMean(name, known), known)
 		}
 	}
 	if err := b.Prep.Validate(); err != nil {
@@ -378,7 +378,7 @@ func (c Config) Validate() error {
 	}
 	for _, name := range c.BPD.Outside {
 		if known := datasets.Names(); !slices.Contains(known, name) {
-			return errors.Errorf("bpd.outside: no set is named %q%s; known are %v", name, cl.DidYouMean(name, known), known)
+			return errors.Errorf("bpd.outside: no set is named %.100q%s; known are %v", name, cl.DidYouMean(name, known), known)
 		}
 		oh, ow, oc, err := datasets.PreparedShape(b.Prep, name)
 		if err != nil {
@@ -402,7 +402,7 @@ func (c Config) Validate() error {
 // validate reports what no network of any image size can have; [unet.Config.Validate] sees the rest.
 func (n NetworkConfig) validate() error {
 	if known := unet.PresetNames(); !slices.Contains(known, n.Size) {
-		return errors.Errorf("network.size is %q%s; choose one of %v", n.Size, cl.DidYouMean(n.Size, known), known)
+		return errors.Errorf("network.size is %.100q%s; choose one of %v", n.Size, cl.DidYouMean(n.Size, known), known)
 	}
 	if !(n.Dropout >= 0 && n.Dropout < 1) {
 		return errors.Errorf("network.dropout is %g; need 0 <= dropout < 1", n.Dropout)

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -183,7 +182,7 @@ func writeSums(folder string) error {
 // checkSums reports the first file of a folder that is not as it was written. found says whether the folder has sums: those
 // of earlier versions have none, and nothing is known of them.
 func checkSums(folder string) (found bool, err error) {
-	text, err := readFile(filepath.Join(folder, sumsFile))
+	text, err := atomicfile.Read(filepath.Join(folder, sumsFile), atomicfile.Large)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -229,15 +228,4 @@ func parseSums(text []byte) (map[string]string, error) {
 		return nil, errors.Errorf("%s names no file", sumsFile)
 	}
 	return sums, nil
-}
-
-// readFile reads a file, and nothing that could make the program wait for ever.
-func readFile(path string) ([]byte, error) {
-	f, err := atomicfile.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(f)
-	return text, errors.Wrap(err, path)
 }

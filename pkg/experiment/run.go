@@ -298,7 +298,7 @@ func (r *run) useCores() (int, error) {
 	if cores == 0 {
 		// Not yet known to be whole: if this one is not, those before it had as many.
 		_, _, err := newestWhole(r.dir, func(folder string) error {
-			text, err := readFile(filepath.Join(folder, stateFile))
+			text, err := atomicfile.Read(filepath.Join(folder, stateFile), mostState)
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/results"
 )
@@ -24,6 +25,9 @@ const stateVersion = 1
 
 // stateFile is the file of a checkpoint that holds a state.
 const stateFile = "state.json"
+
+// mostState is how many bytes a state may have, of which most are the images that a strategy keeps.
+const mostState = 1 << 36
 
 // state is everything a checkpoint holds beside the network's own file.
 type state struct {
@@ -174,7 +178,7 @@ func readCheckpoint(folder string, c Config, p cl.Plan) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := readFile(filepath.Join(folder, stateFile))
+	text, err := atomicfile.Read(filepath.Join(folder, stateFile), mostState)
 	if err != nil {
 		return nil, err
 	}

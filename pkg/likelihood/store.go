@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"io"
-	"os"
 
 	"github.com/pkg/errors"
 
@@ -130,7 +129,7 @@ func (b *Terms) consistent() error {
 // Load reads what [Terms.Save] wrote. A file of another format or version, with other arrays, sizes or bytes left over
 // is refused.
 func Load(path string) (*Terms, error) {
-	data, err := os.ReadFile(path)
+	data, err := atomicfile.Read(path, atomicfile.Large)
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}

@@ -185,8 +185,8 @@ func decodeWeights(content []byte, dims map[string][]int) (map[string]*tensors.T
 	if err != nil {
 		return nil, err
 	}
-	for name, t := range values {
-		flat, err := floatsOf(t)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		flat, err := floatsOf(values[name])
 		if err != nil {
 			return nil, err
 		}

@@ -8,7 +8,6 @@ import (
 	"image/draw"
 	"image/png"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/results"
 )
@@ -161,7 +161,7 @@ func cellsOf(size image.Point, rows, side int) (lattice, bool) {
 
 // readPNG decodes a file.
 func readPNG(path string) (image.Image, error) {
-	data, err := os.ReadFile(path)
+	data, err := atomicfile.Read(path, atomicfile.Large)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -115,7 +116,9 @@ func nonFinite(v reflect.Value, place string) (string, float64) {
 			}
 		}
 	case reflect.Map:
-		for _, key := range v.MapKeys() {
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		for _, key := range keys {
 			if where, n := nonFinite(v.MapIndex(key), join(fmt.Sprint(key))); where != "" {
 				return where, n
 			}

@@ -2,8 +2,6 @@ package results
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,14 +28,7 @@ func FuzzRun(f *testing.F) {
 	f.Add([]byte("{}"))
 	f.Add([]byte(`{"schema":1}`))
 	f.Add([]byte("null"))
-	dir := f.TempDir()
-	load := func(text []byte) (*Run, error) {
-		path := filepath.Join(dir, "result.json")
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			return nil, err
-		}
-		return Load(path)
-	}
+	load := func(text []byte) (*Run, error) { return decode("run/result.json", text) }
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var r *Run
 		if fuzztest.Read(t, len(text), func() (err error) { r, err = load(text); return err }) != nil {

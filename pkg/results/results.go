@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -310,17 +309,15 @@ type Cost struct {
 // Load reads one stored run. A file that is none, or whose numbers make no sense, is an error of one line, which names the
 // file, the key, the value and what to do.
 func Load(path string) (*Run, error) {
-	info, err := os.Stat(path)
+	data, err := atomicfile.Read(path, atomicfile.Large)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() { // a pipe would be waited for
-		return nil, errors.Errorf("%s is no regular file; need a stored run, as `go run . bench` leaves it", path)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+	return decode(path, data)
+}
+
+// decode reads the content of the file at path.
+func decode(path string, data []byte) (*Run, error) {
 	r, err := parse(data)
 	if err == nil {
 		return r, nil

@@ -57,7 +57,7 @@ func Store(dir, to string, runs []*Run) error {
 			if shown[r.Strategy.Label] || len(labels) > manyLabels && i < len(copied.Evaluations)-1 {
 				continue
 			}
-			picture, err := os.ReadFile(source)
+			picture, err := atomicfile.Read(source, atomicfile.Large)
 			if err != nil {
 				return errors.Wrapf(err, "run %s", r.Name)
 			}
@@ -81,7 +81,7 @@ func Store(dir, to string, runs []*Run) error {
 
 // keep copies a file of the run name, if it has one, into the folder to.
 func keep(file, to, name string) error {
-	data, err := os.ReadFile(file)
+	data, err := atomicfile.Read(file, atomicfile.Large)
 	if os.IsNotExist(err) {
 		return nil
 	}

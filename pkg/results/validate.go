@@ -2,8 +2,11 @@ package results
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -27,7 +30,7 @@ func (r *Run) Validate() error {
 	case r.Benchmark.ImageSize < 1 || r.Benchmark.Channels < 1:
 		return errors.Errorf("benchmark.image_size is %d and benchmark.channels %d; need at least 1", r.Benchmark.ImageSize, r.Benchmark.Channels)
 	}
-	for place, text := range map[string]string{"name": r.Name, "strategy.name": r.Strategy.Name, "strategy.label": r.Strategy.Label, "benchmark.dataset": r.Benchmark.Dataset} {
+	for place, text := range inOrder(map[string]string{"name": r.Name, "strategy.name": r.Strategy.Name, "strategy.label": r.Strategy.Label, "benchmark.dataset": r.Benchmark.Dataset}) {
 		if strings.ContainsFunc(text, unicode.IsControl) {
 			return errors.Errorf("%s is %q; need one line of text", place, text)
 		}
@@ -58,7 +61,7 @@ func (r *Run) Validate() error {
 		at := fmt.Sprintf("generated[%d]", i)
 		v.task(at+".task", g.Task)
 		v.whole(at+".images", int64(g.Images))
-		for key, counts := range map[string][]int{"asked": g.Asked, "judged": g.Judged, "right": g.Right} {
+		for key, counts := range inOrder(map[string][]int{"asked": g.Asked, "judged": g.Judged, "right": g.Right}) {
 			for k, n := range counts {
 				v.whole(fmt.Sprintf("%s.%s[%d]", at, key, k), int64(n))
 			}
@@ -75,6 +78,17 @@ func (r *Run) Validate() error {
 		v.numbers(at+".by_image", o.ByImage)
 	}
 	return v.err
+}
+
+// inOrder goes through a map by its keys in order, so that of several wrong values the same is always told.
+func inOrder[V any](m map[string]V) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if !yield(key, m[key]) {
+				return
+			}
+		}
+	}
 }
 
 // validator keeps the first error.
@@ -121,8 +135,8 @@ func (v *validator) numbers(place string, values []float64) {
 func (v *validator) share(place string, n *float64) { v.number(place, n, 0, 1) }
 
 func (v *validator) protocol(p *Protocol) {
-	for place, n := range map[string]int{"samples_per_task": p.SamplesPerTask, "reference_images_per_task": p.ReferenceImages,
-		"feature_dim": p.FeatureDim, "sampler_steps": p.SamplerSteps, "nearest_k": p.NearestK} {
+	for place, n := range inOrder(map[string]int{"samples_per_task": p.SamplesPerTask, "reference_images_per_task": p.ReferenceImages,
+		"feature_dim": p.FeatureDim, "sampler_steps": p.SamplerSteps, "nearest_k": p.NearestK}) {
 		v.whole("protocol."+place, int64(n))
 	}
 	v.number("protocol.guidance", &p.Guidance, -largest, largest)
@@ -172,8 +186,8 @@ func (v *validator) evaluation(at string, e *Evaluation) {
 	v.number(at+".fid", u.FID, -largest, largest)
 	v.number(at+".label_kl", u.LabelKL, 0, largest)
 	v.number(at+".label_ard", u.LabelARD, 0, largest)
-	for key, n := range map[string]*float64{"class_accuracy": u.ClassAccuracy, "clipped_pixels": u.ClippedPixels,
-		"real_clipped_pixels": u.RealClippedPixels, "identical_samples": u.IdenticalSamples} {
+	for key, n := range inOrder(map[string]*float64{"class_accuracy": u.ClassAccuracy, "clipped_pixels": u.ClippedPixels,
+		"real_clipped_pixels": u.RealClippedPixels, "identical_samples": u.IdenticalSamples}) {
 		v.share(at+"."+key, n)
 	}
 }
@@ -188,17 +202,17 @@ func (v *validator) metrics(at string, m *TaskMetrics) {
 		"memorised_buffer": m.MemorisedBuffer, "memorised_train": m.MemorisedTrain, "clipped_pixels": m.ClippedPixels,
 		"real_clipped_pixels": m.RealClippedPixels, "identical_samples": m.IdenticalSamples}
 	if c := m.Copies; c != nil {
-		for key, of := range map[string]*CopyRates{"copies.buffer.": c.Buffer, "copies.train.": c.Train} {
+		for key, of := range inOrder(map[string]*CopyRates{"copies.buffer.": c.Buffer, "copies.train.": c.Train}) {
 			if of != nil {
 				shares[key+"pixels"], shares[key+"features"], shares[key+"real_pixels"], shares[key+"real_features"] = of.Pixels, of.Features, of.RealPixels, of.RealFeatures
 			}
 		}
 	}
-	for key, n := range shares {
+	for key, n := range inOrder(shares) {
 		v.share(at+"."+key, n)
 	}
 	if b := m.BPD; b != nil {
-		for key, n := range map[string]float64{"mean": b.Mean, "se": b.SE, "prior": b.Prior, "decoder": b.Decoder} {
+		for key, n := range inOrder(map[string]float64{"mean": b.Mean, "se": b.SE, "prior": b.Prior, "decoder": b.Decoder}) {
 			v.number(at+".bpd."+key, &n, -largest, largest)
 		}
 		v.numbers(at+".bpd.bins", b.Bins)
@@ -206,12 +220,12 @@ func (v *validator) metrics(at string, m *TaskMetrics) {
 }
 
 func (v *validator) cost(c *Cost) {
-	for key, n := range map[string]int64{"steps": int64(c.Steps), "fresh_rows": int64(c.FreshRows), "replay_rows": int64(c.ReplayRows),
+	for key, n := range inOrder(map[string]int64{"steps": int64(c.Steps), "fresh_rows": int64(c.FreshRows), "replay_rows": int64(c.ReplayRows),
 		"parameters": int64(c.Parameters), "peak_rss_bytes": c.PeakRSS, "stored_images": int64(c.StoredImages), "stored_bytes": c.StoredBytes,
-		"stored_parameters": int64(c.StoredParameters), "extra_evaluations": c.ExtraEvaluations} {
+		"stored_parameters": int64(c.StoredParameters), "extra_evaluations": c.ExtraEvaluations}) {
 		v.whole("cost."+key, n)
 	}
-	for key, n := range map[string]float64{"train_seconds": c.TrainSeconds, "eval_seconds": c.EvalSeconds, "compile_seconds": c.CompileSeconds} {
+	for key, n := range inOrder(map[string]float64{"train_seconds": c.TrainSeconds, "eval_seconds": c.EvalSeconds, "compile_seconds": c.CompileSeconds}) {
 		v.number("cost."+key, &n, 0, largest)
 	}
 }

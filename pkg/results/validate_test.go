@@ -150,7 +150,18 @@ func TestSaveWithoutNumbers(t *testing.T) {
 
 // A pipe in place of a result is not waited for.
 func TestLoadOfNoFile(t *testing.T) {
-	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is a folder; need a file") {
 		t.Errorf("a folder gives %v", err)
+	}
+}
+
+// Of several values that make no sense the same is told each time.
+func TestValidateTellsTheSame(t *testing.T) {
+	r := valid()
+	r.Cost.Steps, r.Cost.FreshRows, r.Cost.ReplayRows, r.Cost.Parameters, r.Cost.StoredImages = -1, -1, -1, -1, -1
+	for range 20 {
+		if err := r.Validate(); err == nil || !strings.HasPrefix(err.Error(), "cost.fresh_rows is -1") {
+			t.Fatalf("got %v", err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/gomlx/compute/shapes"
@@ -46,7 +47,8 @@ func ReadAll(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error) {
 		return nil, errors.WithMessage(oneline.Error(err), "safetensors")
 	}
 	want := make(map[string]shapes.Shape, len(entries))
-	for name, e := range entries {
+	for _, name := range slices.Sorted(maps.Keys(entries)) { // in order, so that of several faults the same is always told
+		e := entries[name]
 		if want[name], err = e.shape(size); err != nil {
 			return nil, errors.WithMessagef(oneline.Error(err), "safetensors: tensor %q", oneline.Text(name))
 		}
@@ -174,7 +176,8 @@ func parseHeader(text []byte) (map[string]entry, error) {
 // match compares a header with what is wanted of it, and with the size of the values in bytes, and returns the names in
 // the order of their values.
 func match(entries map[string]entry, want map[string]shapes.Shape, size int64) ([]string, error) {
-	for name, shape := range want {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		shape := want[name]
 		dtype, ok := dtypeNames[shape.DType]
 		if !ok {
 			return nil, errors.Errorf("tensor %s is wanted as %s; only float32 and int64 can be read", name, shape)
@@ -191,14 +194,13 @@ func match(entries map[string]entry, want map[string]shapes.Shape, size int64) (
 			return nil, errors.WithMessagef(err, "tensor %s", name)
 		}
 	}
-	order := make([]string, 0, len(entries))
-	for name := range entries {
+	order := slices.Sorted(maps.Keys(entries))
+	for _, name := range order {
 		if _, ok := want[name]; !ok {
 			return nil, errors.Errorf("unknown tensor %s; need %d others: saved with another configuration?", name, len(want))
 		}
-		order = append(order, name)
 	}
-	slices.SortFunc(order, func(a, b string) int {
+	slices.SortStableFunc(order, func(a, b string) int {
 		x, y := entries[a].Offsets, entries[b].Offsets
 		return cmp.Or(cmp.Compare(x[0], y[0]), cmp.Compare(x[1], y[1])) // a tensor without values stands before its neighbour
 	})

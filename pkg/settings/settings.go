@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
@@ -55,7 +56,7 @@ var own = reflect.TypeFor[yaml.Unmarshaler]()
 
 // Fits reports the first value that a setting of the type t cannot hold as it is written: a fraction or a number out of
 // range for an integer, no finite number for a float (of 32 bits, which is what networks reckon in), a word for a
-// number. tree is what YAML decodes into an `any`; path names it, "" for the top. Keys that t lacks are left to others.
+// number, a text of several lines for one. tree is what YAML decodes into an `any`; path names it, "" for the top. Keys that t lacks are left to others.
 func Fits(tree any, t reflect.Type, path string) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -93,6 +94,11 @@ func Fits(tree any, t reflect.Type, path string) error {
 		}
 		if _, ok := tree.(bool); !ok {
 			return errors.Errorf("%s is %s; need true or false", path, show(tree))
+		}
+	case kind == reflect.String:
+		// A line break alone is written by the YAML package as a block of no text, and read as nothing.
+		if word, ok := tree.(string); ok && strings.ContainsFunc(word, unicode.IsControl) {
+			return errors.Errorf("%s is %s; need one line of text", path, show(tree))
 		}
 	case t.PkgPath() == "" && kind >= reflect.Int && kind <= reflect.Uint64:
 		return fitsInteger(tree, t, path)

@@ -62,6 +62,8 @@ func TestFits(t *testing.T) {
 		{"rate: -.inf", "rate is -Inf"},
 		{"rate: 1e39", "rate is 1e+39"}, // infinite in the 32 bits of a network
 		{"rate: nan", `rate is "nan"`},
+		{`name: "\n"`, `name is "\n"; need one line of text`}, // would be written as nothing
+		{`name: "a\tb"`, "need one line"},
 		{"clip: 1", "clip is 1; need true or false"},
 		{"sizes: 3", "sizes is 3; need a list"},
 		{"sizes: [1, 2.5]", "sizes[1] is 2.5"},
