@@ -14,6 +14,7 @@ import (
 
 	"palimpsest/notebooks/kernel"
 	"palimpsest/pkg/backend"
+	"palimpsest/pkg/executables"
 
 	"github.com/pkg/errors"
 )
@@ -176,7 +177,28 @@ func backendChecks(context.Context) []Check {
 			check.Fix = "unset GOMLX_BACKEND, or give it a value that opens"
 		}
 	}
-	return []Check{check}
+	checks := []Check{check}
+	if choice.Executables != "" {
+		checks = append(checks, executablesCheck(choice.Executables, backend.ExecutablesDir))
+	}
+	return checks
+}
+
+// executablesCheck says whether compiled programs are kept, how many, and how to be rid of them. All works without them.
+func executablesCheck(said string, find func() (string, error)) Check {
+	check := Check{Name: "compiled programs", Found: said, Optional: true}
+	dir, err := find()
+	if err != nil || said != "kept in "+dir {
+		check.Missing = true
+		return check
+	}
+	files, bytes, err := executables.Held(dir)
+	if err != nil {
+		check.Found, check.Missing, check.Fix = err.Error(), true, "rm -r "+dir
+		return check
+	}
+	check.Found = fmt.Sprintf("%s: %d files, %.1f of at most %d MiB; remove the folder to have all compiled anew", said, files, float64(bytes)/(1<<20), executables.Most>>20)
+	return check
 }
 
 // toolChecks looks at the Go programs the kernel needs.

@@ -24,6 +24,9 @@ type Choice struct {
 
 	// Convolutions says what computes 3×3 convolutions: package fastconv, XLA or package goconv; "" where nothing is known.
 	Convolutions string
+	// Executables says where compiled programs are kept, or that they are not and why (package executables); "" where they
+	// never are.
+	Executables string
 }
 
 // String returns the choice as one line.
@@ -72,7 +75,7 @@ type probes struct {
 	noXLA      string                 // what would bring XLA into this build; "": nothing, no plugin exists for the system
 	devices    []string               // NVIDIA device files
 	cpu, cuda  func() (string, error) // plugin paths
-	newBackend func(config string) (backend compute.Backend, convolutions string, err error)
+	newBackend func(config string) (compute.Backend, layers, error)
 }
 
 // machine returns the probes of the machine the program runs on.
@@ -87,12 +90,12 @@ func machine() probes {
 func (p probes) open() (compute.Backend, Choice, error) {
 	var failed []string
 	try := func(c Choice) (compute.Backend, Choice, bool) {
-		backend, convolutions, err := p.newBackend(c.Config)
+		backend, over, err := p.newBackend(c.Config)
 		if err != nil {
 			failed = append(failed, fmt.Sprintf("%s did not open (%s)", c.label(), firstLine(err)))
 			return nil, c, false
 		}
-		c.Failed, c.Convolutions = failed, convolutions
+		c.Failed, c.Convolutions, c.Executables = failed, over.convolutions, over.executables
 		return backend, c, true
 	}
 	if p.user != "" {

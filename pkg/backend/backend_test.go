@@ -29,12 +29,12 @@ func fake(user string, devices int, cpu, cuda bool, works ...string) (probes, *[
 	p := probes{
 		user: user, xla: true, devices: []string{"/dev/nvidia0"}[:devices],
 		cpu: find(cpu, "/p/cpu.so"), cuda: find(cuda, "/p/cuda.so"),
-		newBackend: func(config string) (compute.Backend, string, error) {
+		newBackend: func(config string) (compute.Backend, layers, error) {
 			tried = append(tried, config)
 			if slices.ContainsFunc(works, func(w string) bool { return strings.Contains(config, w) }) {
-				return nil, "", nil
+				return nil, layers{}, nil
 			}
-			return nil, "", errors.New("broken " + config + "\nwith a second line")
+			return nil, layers{}, errors.New("broken " + config + "\nwith a second line")
 		},
 	}
 	return p, &tried
@@ -144,9 +144,9 @@ func TestResolve(t *testing.T) {
 
 // TestNewBackend opens for real what needs no plugin: pure Go, and three ways to fail.
 func TestNewBackend(t *testing.T) {
-	b, convolutions, err := newBackend(pureGo)
-	if err != nil || b == nil || !strings.Contains(convolutions, "goconv") {
-		t.Fatalf("pure Go did not open: %v; its convolutions are %q", err, convolutions)
+	b, over, err := newBackend(pureGo)
+	if err != nil || b == nil || !strings.Contains(over.convolutions, "goconv") {
+		t.Fatalf("pure Go did not open: %v; its convolutions are %q", err, over.convolutions)
 	}
 	notALibrary := filepath.Join(t.TempDir(), "pjrt_c_api_cuda_plugin.so")
 	if err := os.WriteFile(notALibrary, []byte("not a library"), 0o644); err != nil {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"palimpsest/pkg/executables"
+
 	"github.com/pkg/errors"
 )
 
@@ -23,4 +25,13 @@ func CacheDir() (string, error) {
 		return "", errors.Wrapf(err, "no folder for cached files; set %s to one", CacheEnv)
 	}
 	return filepath.Join(dir, "palimpsest"), nil
+}
+
+// ExecutablesDir returns the folder that package executables keeps compiled programs in. It fails where it is to keep none.
+func ExecutablesDir() (string, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	return executables.Dir(cache)
 }

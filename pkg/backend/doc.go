@@ -16,6 +16,8 @@
 // package kernelsetup into [CacheDir]; this package only looks for them and never
 // downloads anything: the automatic download of go-xla is switched off on import.
 // XLA needs cgo. A build without a C compiler still works and has pure Go alone, with the convolutions of package goconv.
+// Packages fastconv and executables lie over the pinned plugin for the processor: kernels of our own, and compiled programs
+// that are kept on disk.
 // Where no plugin is pinned for the system, one that a user gave ([GivePlugin]) is taken.
 //
 // References:

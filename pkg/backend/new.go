@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"palimpsest/pkg/fastconv"
 	"palimpsest/pkg/goconv"
 
 	"github.com/gomlx/compute"
@@ -16,9 +15,15 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// newBackend opens config through GoMLX and says what computes 3×3 convolutions, "" where there is nothing to say. Whatever
-// panics inside becomes an error: GoMLX panics on a backend name it does not know.
-func newBackend(config string) (backend compute.Backend, convolutions string, err error) {
+// layers says what lies over a backend; "" where there is nothing to say.
+type layers struct {
+	convolutions string // what computes 3×3 convolutions
+	executables  string // where compiled programs are kept
+}
+
+// newBackend opens config through GoMLX and says what lies over it. Whatever panics inside becomes an error: GoMLX panics
+// on a backend name it does not know.
+func newBackend(config string) (backend compute.Backend, over layers, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			backend, err = nil, errors.Errorf("%v", r)
@@ -28,7 +33,7 @@ func newBackend(config string) (backend compute.Backend, convolutions string, er
 		plugin, options, _ := strings.Cut(plugin, ",")
 		if namesCUDA(filepath.Base(plugin)) {
 			if err := prepareCUDA(plugin); err != nil {
-				return nil, "", err
+				return nil, layers{}, err
 			}
 		} else if filepath.IsAbs(plugin) {
 			installed, err := CPU.Path()
@@ -36,7 +41,7 @@ func newBackend(config string) (backend compute.Backend, convolutions string, er
 			if namesCUDA(plugin) {
 				link, err := linkTo(plugin)
 				if err != nil {
-					return nil, "", err
+					return nil, layers{}, err
 				}
 				defer os.RemoveAll(filepath.Dir(link)) // the library stays loaded
 				plugin = link
@@ -44,36 +49,24 @@ func newBackend(config string) (backend compute.Backend, convolutions string, er
 					config += "," + options
 				}
 			}
-			convolutions = loadConvolutions(plugin, pinned)
+			over = layer(plugin, pinned)
 		}
 	}
 	if err := refuseDeadlock(config); err != nil {
-		return nil, "", err
+		return nil, layers{}, err
 	}
 	if err := limitThreads(runtime.GOMAXPROCS(0), runtime.NumCPU()); err != nil {
-		return nil, "", err
+		return nil, layers{}, err
 	}
 	defer quiet()()
 	backend, err = compute.NewWithConfig(config)
 	if err != nil {
-		return nil, "", err // XLA returns a typed nil beside its error
+		return nil, layers{}, err // XLA returns a typed nil beside its error
 	}
 	if name, _, _ := strings.Cut(config, ":"); name == gobackend.BackendName {
-		backend, convolutions = goconv.Wrap(backend), "goconv (matrix products)"
+		backend, over.convolutions = goconv.Wrap(backend), "goconv (matrix products)"
 	}
-	return backend, convolutions, nil
-}
-
-// loadConvolutions puts the kernels of package fastconv into a plugin for the processor and says what computes its 3×3
-// convolutions now. They lean on the layout of one plugin's interfaces, and so go into the pinned one alone.
-func loadConvolutions(plugin string, pinned bool) string {
-	if !pinned {
-		return "XLA's own (this is not the plugin setup installs)"
-	}
-	if err := fastconv.Load(plugin); err != nil {
-		return "XLA's own (" + firstLine(err) + ")"
-	}
-	return "fastconv (" + fastconv.Vectors() + ")"
+	return backend, over, nil
 }
 
 // threadsEnv is where XLA's PJRT clients look for their number of threads before they count processors.

@@ -3,9 +3,9 @@
 // # How it gets there
 //
 // A plugin is a table of functions ([pjrt]). [Load] registers this package's kernels with a plugin as custom calls, copies
-// its table, puts a function of its own in the place of the one that compiles a program, and hands the copy to go-xla
-// under the plugin's path, by go-xla's public RegisterPreloadedPlugin. That function replaces the convolutions it knows in
-// the program's text, and calls the plugin's. So no code that builds graphs knows of it, GoMLX and go-xla keep their own
+// its table and puts a function of its own in the place of the one that compiles a program; package backend hands the copy
+// to go-xla under the plugin's path, by go-xla's public RegisterPreloadedPlugin. That function replaces the convolutions it
+// knows in the program's text, and calls the plugin's, or that of package executables, which lies between. So no code that builds graphs knows of it, GoMLX and go-xla keep their own
 // types all through, gradients included, and a convolution it does not know stays XLA's.
 //
 // GroupNorm and SiLU are no operation of StableHLO's. [NormSiLU] marks where they stand in a graph, and changes nothing to

@@ -3,7 +3,7 @@
 package fastconv
 
 // #cgo CFLAGS: -O3
-// #cgo LDFLAGS: -ldl -lm -lpthread
+// #cgo LDFLAGS: -lm -lpthread
 // #include <stdlib.h>
 // #include "plugin.h"
 import "C"
@@ -16,7 +16,6 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/go-xla/compute/xla"
-	"github.com/gomlx/go-xla/pjrt"
 	"github.com/pkg/errors"
 )
 
@@ -25,38 +24,29 @@ var (
 	loaded  = map[string]bool{} // paths
 )
 
-// Load makes backends that are opened on the plugin at path from now on compute their convolutions here. It must come
-// before the first of them. Loading the same plugin again does nothing. Where it fails, XLA computes them as before; the
-// error says why, in one line.
-func Load(path string) error {
+// Load returns the table of functions for backends that compute their convolutions here, made of the table of the plugin at
+// path, or of one that stands for it. It is for go-xla's RegisterPreloadedPlugin under that path, before the first backend.
+// Where it fails, XLA computes them as before; the error says why, in one line.
+func Load(path string, table unsafe.Pointer) (unsafe.Pointer, error) {
 	if os.Getenv(Env) == "off" {
-		return errors.Errorf("%s=off", Env)
+		return nil, errors.Errorf("%s=off", Env)
 	}
 	if C.lanes() == 0 {
-		return errors.New("the processor has no AVX2 with FMA")
+		return nil, errors.New("the processor has no AVX2 with FMA")
 	}
 	loading.Lock()
 	defer loading.Unlock()
-	if loaded[path] {
-		return nil
-	}
 	if err := try(); err != nil {
-		return err
+		return nil, err
 	}
-	name := C.CString(path)
-	defer C.free(unsafe.Pointer(name))
 	var message *C.char
-	table := C.load(name, &message)
-	if table == nil {
+	ours := C.wrap_plugin(table, &message)
+	if ours == nil {
 		defer C.free(unsafe.Pointer(message))
-		return errors.New(C.GoString(message))
-	}
-	// go-xla asks its list of loaded plugins first, by the name a backend is opened with: the path.
-	if err := pjrt.RegisterPreloadedPlugin(path, uintptr(table)); err != nil {
-		return errors.WithMessage(err, "go-xla refuses the plugin")
+		return nil, errors.New(C.GoString(message))
 	}
 	loaded[path] = true
-	return nil
+	return ours, nil
 }
 
 // runs says whether this package's kernels compute on a backend.

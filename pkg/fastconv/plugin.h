@@ -1,9 +1,9 @@
 // What plugin.c offers to Go.
 #pragma once
 
-// load opens the plugin at path, registers this package's handlers with it and returns a copy of its table of functions
-// that compiles programs with their convolutions replaced; with NULL, *error says why not, for the caller to free.
-void *load(const char *path, char **error);
+// wrap_plugin registers this package's handlers with a plugin, given by its table of functions, and returns a copy of the
+// table that compiles programs with their convolutions replaced; with NULL, *error says why not, for the caller to free.
+void *wrap_plugin(void *table, char **error);
 
 // What the processor has: the floats in a vector of the widest kernels, 0 without any.
 int lanes(void);

@@ -8,7 +8,8 @@
 // in rounds that begin with another contestant each time, so that all see the same machine: what disturbs it disturbs all. Of
 // each round and contestant the seconds of a call are kept, by the clock and by the processor (user and system, all threads).
 // Ratios are taken round by round. Medians and quartiles are over rounds; peak memory is the most the process ever held,
-// compilation included, which is why each case has processes of its own.
+// compilation included, which is why each case has processes of its own, and none of ours loads what another compiled
+// (package executables).
 //
 // # The same work
 //

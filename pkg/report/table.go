@@ -159,7 +159,7 @@ func NewTable(methods []Method) *Table {
 			func(s *Summary) Stat { return s.TrainSeconds }),
 		column("extra evaluations", "", "Rows the strategy ran through a network beside the training step.", 0, 0, 1,
 			count(func(s *Summary) Stat { return s.ExtraEvaluations })),
-		bytes("peak memory", "Most memory the process held.", func(s *Summary) Stat { return s.PeakRSS }),
+		bytes("peak memory", "Most memory the process held, more where it compiled than where it loaded what a run before had compiled.", func(s *Summary) Stat { return s.PeakRSS }),
 	}})
 	return t
 }

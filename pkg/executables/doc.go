@@ -1,0 +1,82 @@
+// Package executables keeps what XLA has compiled on disk, so that the next process loads it instead of compiling it again.
+//
+// A run is a process of its own, and each compiles the training step, the sampler and the classifier: ten seconds of a
+// core and several hundred megabytes. The same programs, loaded, take a tenth of that.
+//
+// # How it gets there
+//
+// As in package fastconv: a plugin is a table of functions ([pjrt]), and [Load] returns a copy of it with a function of
+// ours in the place of the one that compiles. That function looks for the program in a folder, has the plugin load what it
+// finds there (PJRT_Executable_DeserializeAndLoad), and otherwise has it compile and keeps the result
+// (PJRT_Executable_Serialize). Nobody else knows of it. Package backend layers it below package fastconv, whose kernels a
+// program calls by name and finds anew when it is loaded: a program with them is kept like any other, and a change of a
+// kernel needs no new program. Package backend loads it for the one plugin it pins.
+//
+// # What is kept
+//
+// One file an executable. Its name is the SHA-256 of everything its machine code depends on: the program's text and
+// format, the options of compilation, the plugin's file, the processor as CPUID describes it, the number of cores this
+// process may use, by which XLA divides its work, and what the environment says of threads. The processor must be in it,
+// for this plugin loads code for instructions that the processor lacks without a word, and would then crash: a home folder
+// shared by several machines keeps an executable for each kind. An executable that was loaded computes the same bits as
+// one compiled.
+//
+// A file that is damaged, cut short or another's is compiled anew and replaced. What compiles in less than a twentieth of
+// a second is not kept. The folder holds half a gibibyte at most; what was not used for longest goes first. Whatever
+// fails, a full disk or a folder that cannot be written, only means that there is nothing to load. Any number of processes
+// may use the folder at once; each file is written under another name, then renamed.
+//
+// Machine code is run as it is found, so a folder must be its user's own, with no rights for others; from any other
+// nothing is loaded. Remove it at any time to have all compiled anew.
+//
+// [Env] set to "off" has everything compiled; any other value is the folder. Variables that give XLA flags (XLA_FLAGS and
+// the like) switch it off too, since they may ask for traces of the compilation.
+//
+// References:
+//
+//	[pjrt]  OpenXLA. PJRT: Uniform Device API. https://openxla.org/xla/pjrt
+package executables
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/pkg/errors"
+)
+
+// Env is the environment variable that names the folder executables are kept in, or "off".
+const Env = "PALIMPSEST_EXECUTABLES"
+
+// Most is how many bytes a folder holds.
+const Most = 512 << 20
+
+// Dir returns the absolute path of the folder that executables are kept in, which need not exist yet: the one that [Env]
+// names, else "executables" in cache. It fails where they are not to be kept.
+func Dir(cache string) (string, error) {
+	switch dir := os.Getenv(Env); dir {
+	case "off":
+		return "", errors.Errorf("%s=off", Env)
+	case "":
+		return filepath.Join(cache, "executables"), nil
+	default:
+		abs, err := filepath.Abs(dir)
+		return abs, errors.Wrapf(err, "%s=%q has no absolute path; set it to one", Env, dir)
+	}
+}
+
+// Held counts the files in a folder of executables and their bytes; a folder that is not there has none.
+func Held(dir string) (files int, bytes int64, err error) {
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, errors.WithStack(err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil { // else another process has removed it
+			files, bytes = files+1, bytes+info.Size()
+		}
+	}
+	return files, bytes, nil
+}

@@ -1,0 +1,125 @@
+//go:build cgo && linux && amd64
+
+package executables
+
+// #include "plugin.h"
+import "C"
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/pkg/errors"
+	"golang.org/x/sys/unix"
+)
+
+// cache is where the executables of the process are kept, set by Load.
+var cache struct {
+	sync.RWMutex
+	store store
+	base  []byte // digest of what all of them depend on
+}
+
+// worth is how long a compilation must take for its result to be kept.
+var worth = time.Second / 20
+
+// loads counts the executables that were loaded in this process.
+var loads atomic.Int64
+
+// format is the version of what is written here.
+const format = "palimpsest executable 1"
+
+// Load returns the table of functions for backends that keep their executables in dir, made of the table of the plugin in
+// the file at path. It is for go-xla's RegisterPreloadedPlugin, before the first backend. Where it fails, XLA compiles
+// everything; the error says why, in one line.
+func Load(path, dir string, table unsafe.Pointer) (unsafe.Pointer, error) {
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		if value != "" && (strings.HasPrefix(name, "XLA_") || strings.HasPrefix(name, "TF_XLA_")) {
+			return nil, errors.Errorf("%s is set, which may ask for more than the result", name)
+		}
+	}
+	base, err := dependencies(path)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openStore(dir, Most)
+	if err != nil {
+		return nil, err
+	}
+	cache.Lock()
+	defer cache.Unlock()
+	var why *C.char
+	ours := C.wrap(table, &why)
+	if ours == nil {
+		return nil, errors.New(C.GoString(why))
+	}
+	cache.store, cache.base = store, base
+	return ours, nil
+}
+
+// dependencies is the digest of what every executable of this process depends on: the plugin, the processor, and how many
+// threads XLA starts. The plugin is known by its file's name, size, number and times, the last of which nobody can set: to
+// read its 200 MB takes half a second, a tenth of what is to be gained.
+func dependencies(path string) ([]byte, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	var info syscall.Stat_t
+	if err := syscall.Stat(path, &info); err != nil {
+		return nil, errors.Wrap(err, path)
+	}
+	processor := C.processor()
+	threads := fmt.Sprint(os.Getenv("PJRT_NPROC"), " ", os.Getenv("NPROC"))
+	return digest([]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
+		unsafe.Slice((*byte)(unsafe.Pointer(&processor)), unsafe.Sizeof(processor)), []byte(threads), cores()), nil
+}
+
+// cores is how many cores the calling thread may run on.
+func cores() []byte {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil
+	}
+	return binary.LittleEndian.AppendUint64(nil, uint64(set.Count()))
+}
+
+func view(data unsafe.Pointer, size C.size_t) []byte { return unsafe.Slice((*byte)(data), int(size)) }
+
+//export palimpsestCompile
+func palimpsestCompile(args *C.struct_compile_args) unsafe.Pointer {
+	cache.RLock()
+	store, base := cache.store, cache.base
+	cache.RUnlock()
+	key := digest(base, cores(), view(unsafe.Pointer(args.program.format), args.program.format_size),
+		view(unsafe.Pointer(args.program.code), args.program.code_size), view(unsafe.Pointer(args.options), args.options_size))
+	if data := store.get(key); data != nil {
+		if loaded := C.deserialise(args.client, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data))); loaded != nil {
+			args.executable = loaded
+			loads.Add(1)
+			return nil
+		}
+	}
+	start := time.Now()
+	if failure := C.compile(args); failure != nil {
+		return failure
+	}
+	if time.Since(start) < worth {
+		return nil
+	}
+	var s C.struct_serialised
+	if C.serialise(args.executable, &s) != 0 {
+		store.put(key, view(s.data, s.size))
+		C.release(&s)
+	}
+	return nil
+}
