@@ -33,7 +33,7 @@ type Evaluator struct {
 	extractor Extractor
 	opt       EvaluatorOptions
 	size      int // values an image
-	tasks     []taskReference
+	tasks     []*taskReference
 	unions    map[int]*Stats // by the number of tasks, from the first
 	copies    *yardstick     // nil until copies are looked for
 }
@@ -45,6 +45,8 @@ type taskReference struct {
 	features *mat.Dense
 	seen     *mat.Dense // the labeller's features, nil without one
 	stats    *Stats
+	kernels  kernelSet   // of features
+	manifold manifold    // of features
 	labels   []int       // that the labeller sees, nil without one
 	classes  map[int]int // images of each class, by their own labels
 	clipped  float64     // share of pixel values at an end of their range
@@ -122,7 +124,8 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 		if err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
 		}
-		ref := taskReference{images: task.Test, train: task.Train, features: features, seen: seen, stats: stats, labels: labels,
+		ref := &taskReference{images: task.Test, train: task.Train, features: features, seen: seen, stats: stats, labels: labels,
+			kernels: kernelSet{features: features}, manifold: manifold{features: features, k: opt.K},
 			classes: map[int]int{}, clipped: clippedShare(task.Test.Pixels)}
 		for _, c := range task.Test.Labels {
 			ref.classes[int(c)]++
@@ -233,23 +236,64 @@ func (j *Judged) N() int { return j.stats.N }
 // Judge quantises samples to the 256 levels of real images, clamping what lies outside [-1, 1],
 // and computes their features and labels. It returns an error if a value is not finite.
 func (e *Evaluator) Judge(s Samples) (*Judged, error) {
+	j, err := e.quantise(s)
+	if err == nil {
+		err = e.lookAtAll([]*Judged{j})
+	}
+	if err == nil {
+		j.stats, err = NewStats(j.features)
+	}
+	return j, err
+}
+
+// quantise brings samples to the levels of real images.
+func (e *Evaluator) quantise(s Samples) (*Judged, error) {
 	if err := checkImages("metrics.Evaluator.Judge", s.Images, e.size); err != nil {
 		return nil, err
 	}
 	n := len(s.Images) / e.size
+	if n == 0 {
+		return nil, errors.New("metrics.Evaluator.Judge: no samples; need at least 2")
+	}
 	if s.Labels != nil && len(s.Labels) != n {
 		return nil, errors.Errorf("metrics.Evaluator.Judge: %d labels for %d samples; need one each, or nil", len(s.Labels), n)
 	}
-	levels := make([]uint8, len(s.Images))
-	datasets.Unscale(levels, s.Images)
-	j := &Judged{levels: levels, pixels: make([]float32, len(levels)), wanted: s.Labels}
-	datasets.Scale(j.pixels, levels)
-	var err error
-	if j.features, j.seen, j.labels, err = e.look(j.pixels, n); err != nil {
-		return nil, err
+	j := &Judged{levels: make([]uint8, len(s.Images)), pixels: make([]float32, len(s.Images)), wanted: s.Labels}
+	datasets.Unscale(j.levels, s.Images)
+	datasets.Scale(j.pixels, j.levels)
+	return j, nil
+}
+
+// lookAtAll computes features and labels of several sets of samples at once: the extractor's batches are of a fixed size,
+// and a hundred samples leave most of one empty.
+func (e *Evaluator) lookAtAll(sets []*Judged) error {
+	var pixels []float32
+	for _, j := range sets {
+		pixels = append(pixels, j.pixels...)
 	}
-	j.stats, err = NewStats(j.features)
-	return j, err
+	features, seen, labels, err := e.look(pixels, len(pixels)/e.size)
+	if err != nil {
+		return err
+	}
+	start := 0
+	for _, j := range sets {
+		end := start + len(j.pixels)/e.size
+		j.features, j.seen = rowsBetween(features, start, end), rowsBetween(seen, start, end)
+		if labels != nil {
+			j.labels = labels[start:end]
+		}
+		start = end
+	}
+	return nil
+}
+
+// rowsBetween are the rows start (included) to end (excluded) of m; nil of nil.
+func rowsBetween(m *mat.Dense, start, end int) *mat.Dense {
+	if m == nil {
+		return nil
+	}
+	_, d := m.Dims()
+	return m.Slice(start, end, 0, d).(*mat.Dense)
 }
 
 // Task measures samples of task j. FID, KID (full sets) and PRDC compare with the task's test
@@ -290,15 +334,11 @@ func (e *Evaluator) Task(j int, s *Judged, copies *CopySets) (results.TaskMetric
 	if err != nil {
 		return m, errors.WithMessagef(err, "task %d", j)
 	}
-	kid, err := KID(ref.features, s.features, KIDOptions{Weights: weights})
+	prdc, err := ref.manifold.prdc(s.features, weights)
 	if err != nil {
 		return m, errors.WithMessagef(err, "task %d", j)
 	}
-	prdc, err := weightedPRDC(ref.features, s.features, e.opt.K, weights)
-	if err != nil {
-		return m, errors.WithMessagef(err, "task %d", j)
-	}
-	m.FID, m.KID = Measured(fid), Measured(kid.Mean)
+	m.FID, m.KID = Measured(fid), Measured(ref.kernels.mmd2(s.features, weights))
 	m.Precision, m.Recall = Measured(prdc.Precision), Measured(prdc.Recall)
 	m.Density, m.Coverage = Measured(prdc.Density), Measured(prdc.Coverage)
 	if s.labels != nil && s.wanted != nil {
@@ -430,22 +470,39 @@ func (e *Evaluator) Evaluate(i int, samples []*Samples, copies *CopySets) ([]res
 		return nil, union, errors.Errorf("metrics.Evaluator.Evaluate: after task %d, samples of %d tasks; "+
 			"need a task of 0 to %d and an element for each of the %d tasks", i, len(samples), len(e.tasks)-1, len(e.tasks))
 	}
+	judged := make([]*Judged, len(samples))
+	var all []*Judged
+	for j, s := range samples {
+		if s == nil {
+			continue
+		}
+		var err error
+		if judged[j], err = e.quantise(*s); err != nil {
+			return nil, union, errors.WithMessagef(err, "samples of task %d", j)
+		}
+		all = append(all, judged[j])
+	}
+	if len(all) > 0 {
+		if err := e.lookAtAll(all); err != nil {
+			return nil, union, err
+		}
+	}
 	tasks := make([]results.TaskMetrics, len(samples))
 	var seen []*Judged
-	for j, s := range samples {
+	for j, s := range judged {
 		tasks[j].Task = j
 		if s == nil {
 			continue
 		}
-		judged, err := e.Judge(*s)
-		if err != nil {
+		var err error
+		if s.stats, err = NewStats(s.features); err != nil {
 			return nil, union, errors.WithMessagef(err, "samples of task %d", j)
 		}
-		if tasks[j], err = e.Task(j, judged, copies); err != nil {
+		if tasks[j], err = e.Task(j, s, copies); err != nil {
 			return nil, union, err
 		}
 		if j <= i {
-			seen = append(seen, judged)
+			seen = append(seen, s)
 		}
 	}
 	if len(seen) <= i {

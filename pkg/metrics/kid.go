@@ -66,7 +66,7 @@ func KID(a, b *mat.Dense, opt KIDOptions) (KIDResult, error) {
 		size = min(opt.SubsetSize, n, m)
 	}
 	if opt.Subsets == 0 || (size == n && size == m) {
-		return KIDResult{Mean: unbiasedMMD2(a, b, opt.Weights), Subsets: 1, Size: min(n, m)}, nil
+		return KIDResult{Mean: (&kernelSet{features: a}).mmd2(b, opt.Weights), Subsets: 1, Size: min(n, m)}, nil
 	}
 	rng := rand.New(rand.NewPCG(opt.Seed, 0))
 	rowsA, rowsB := make([][]int, opt.Subsets), make([][]int, opt.Subsets)
@@ -80,25 +80,40 @@ func KID(a, b *mat.Dense, opt KIDOptions) (KIDResult, error) {
 func kidOfSubsets(a, b *mat.Dense, rowsA, rowsB [][]int) KIDResult {
 	values := make([]float64, len(rowsA))
 	for i := range values {
-		values[i] = unbiasedMMD2(takeRows(a, rowsA[i]), takeRows(b, rowsB[i]), nil)
+		values[i] = (&kernelSet{features: takeRows(a, rowsA[i])}).mmd2(takeRows(b, rowsB[i]), nil)
 	}
 	mean, variance := stat.PopMeanVariance(values, nil)
 	return KIDResult{Mean: mean, Std: math.Sqrt(variance), Subsets: len(values), Size: len(rowsA[0])}
 }
 
-// unbiasedMMD2 is the estimate of [KID] over all rows, those of b weighing weights; nil: all 1.
-func unbiasedMMD2(a, b *mat.Dense, weights []float64) float64 {
-	n, _ := a.Dims()
-	m, _ := b.Dims()
-	aa, diagA := kernelSum(a, a, nil, nil)
-	bb, diagB := kernelSum(b, b, weights, weights)
-	ab, _ := kernelSum(a, b, nil, weights)
-	fn, fm := float64(n), float64(m)
-	pairs := fm * (fm - 1)
-	if weights != nil {
-		pairs = fm*fm - floats.Dot(weights, weights)
+// kernelSet is a set of images that others compare with. A reference set that many compare with is kept as one: the kernel
+// among its own images is computed once.
+type kernelSet struct {
+	features *mat.Dense
+	mean     *float64 // [meanKernel] of them; nil until first asked for
+}
+
+// mmd2 is the estimate of [KID] over all rows of a and b, those of b weighing weights; nil: all 1.
+func (a *kernelSet) mmd2(b *mat.Dense, weights []float64) float64 {
+	if a.mean == nil {
+		mean := meanKernel(a.features, nil)
+		a.mean = &mean
 	}
-	return (aa-diagA)/(fn*(fn-1)) + (bb-diagB)/pairs - 2*ab/(fn*fm)
+	n, _ := a.features.Dims()
+	m, _ := b.Dims()
+	ab, _ := kernelSum(a.features, b, nil, weights)
+	return *a.mean + meanKernel(b, weights) - 2*ab/(float64(n)*float64(m))
+}
+
+// meanKernel is the weighted mean of the cubic kernel over pairs of different rows of x.
+func meanKernel(x *mat.Dense, weights []float64) float64 {
+	n, _ := x.Dims()
+	sum, diagonal := kernelSum(x, x, weights, weights)
+	pairs := float64(n) * float64(n-1)
+	if weights != nil {
+		pairs = float64(n)*float64(n) - floats.Dot(weights, weights)
+	}
+	return (sum - diagonal) / pairs
 }
 
 // kernelSum returns the sum of the cubic kernel over all pairs of rows, each times the weights of its rows, and over the

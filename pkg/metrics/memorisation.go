@@ -40,6 +40,10 @@ type ImageSet struct {
 	maxNorm float64   // largest norm
 	first   []int     // number of each distinct image in the caller's slice, ascending
 
+	thumbnails thumbnailer
+	small      []float32 // [len(first), thumbnails.size]
+	smallNorm  []float64 // their squared norms
+
 	// Height, width and channels of images that are mirrored; 0: none are.
 	h, w, c int
 }
@@ -48,10 +52,17 @@ type ImageSet struct {
 // keeps. N may be 0 or 1: then [ImageSet.Nearest] returns [ErrFewImages]. It returns an error if
 // pixels is not a whole number of images or holds a value that is not finite.
 func NewImageSet(pixels []float32, size int) (*ImageSet, error) {
+	return newImageSet(pixels, 1, size, 1)
+}
+
+// newImageSet is [NewImageSet] of images [H, W, C]. The result does not depend on how their values lie to one another, but
+// finding it is quicker where neighbours are known.
+func newImageSet(pixels []float32, h, w, c int) (*ImageSet, error) {
+	size := h * w * c
 	if err := checkImages("metrics.NewImageSet", pixels, size); err != nil {
 		return nil, err
 	}
-	s := &ImageSet{size: size}
+	s := &ImageSet{size: size, thumbnails: newThumbnailer(h, w, c)}
 	seen := make(map[string]struct{}, len(pixels)/size)
 	for i := range len(pixels) / size {
 		img := pixels[i*size : (i+1)*size]
@@ -66,6 +77,7 @@ func NewImageSet(pixels []float32, size int) (*ImageSet, error) {
 		s.norm = append(s.norm, n)
 		s.maxNorm = math.Max(s.maxNorm, math.Sqrt(n))
 	}
+	s.small, s.smallNorm = s.thumbnails.of(s.pixels)
 	return s, nil
 }
 
@@ -74,7 +86,7 @@ func (s *ImageSet) Len() int { return len(s.first) }
 
 // NewMirroredSet is [NewImageSet] of images [H, W, C] that training mirrors left to right.
 func NewMirroredSet(pixels []float32, h, w, c int) (*ImageSet, error) {
-	s, err := NewImageSet(pixels, h*w*c)
+	s, err := newImageSet(pixels, h, w, c)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +99,9 @@ func NewMirroredSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 func (s *ImageSet) between(from, to int) *ImageSet {
 	a, b := s.rowOf(from), s.rowOf(to)
 	part := *s
+	k := s.thumbnails.size
 	part.pixels, part.norm, part.first = s.pixels[a*s.size:b*s.size], s.norm[a:b], s.first[a:b]
+	part.small, part.smallNorm = s.small[a*k:b*k], s.smallNorm[a:b]
 	return &part
 }
 
@@ -119,9 +133,10 @@ type Neighbour struct {
 func (n Neighbour) Copy(ratio float64) bool { return n.D1 < ratio*n.D2 }
 
 // Nearest finds, for each of the samples, flat [N, size] in [-1, 1], its two nearest images of
-// the set. A float32 matrix product, |x-y|² = |x|² + |y|² - 2·x·y, picks the candidates within
-// its proven rounding error; their distances are then computed in float64 from the differences,
-// so the result is that of an exhaustive float64 search.
+// the set. Thumbnails, whose distances are never larger, rule out most of the set, and float32
+// scalar products, |x-y|² = |x|² + |y|² - 2·x·y, most of the rest, both within their proven
+// rounding errors. What is left is measured in float64 from the differences, so the result is
+// that of an exhaustive float64 search.
 //
 // It returns an error whose cause is [ErrFewImages] if the set has fewer than two distinct
 // images, and others if samples is not a whole number of images or not finite.
@@ -184,7 +199,7 @@ func (p pair) merge(o pair) pair {
 
 // search finds the two nearest images of each sample.
 func (s *ImageSet) search(samples []float32) []pair {
-	n, m := len(samples)/s.size, s.Len()
+	n, m, k := len(samples)/s.size, s.Len(), s.thumbnails.size
 	out := make([]pair, n)
 	if m == 0 {
 		for i := range out {
@@ -194,50 +209,75 @@ func (s *ImageSet) search(samples []float32) []pair {
 	}
 	const block = 128 // samples a product: 128 · 60,000 float32 are 30 MB
 	dots := make([]float32, min(block, n)*m)
-	set := blas32.General{Rows: m, Cols: s.size, Stride: s.size, Data: s.pixels}
+	set := blas32.General{Rows: m, Cols: k, Stride: k, Data: s.small}
 	for start := 0; start < n; start += block {
 		rows := min(block, n-start)
 		batch := samples[start*s.size : (start+rows)*s.size]
+		small, norms := s.thumbnails.of(batch)
 		blas32.Gemm(blas.NoTrans, blas.Trans, 1,
-			blas32.General{Rows: rows, Cols: s.size, Stride: s.size, Data: batch}, set,
+			blas32.General{Rows: rows, Cols: k, Stride: k, Data: small}, set,
 			0, blas32.General{Rows: rows, Cols: m, Stride: m, Data: dots[:rows*m]})
 		parallel.For(rows, func(i int) {
-			out[start+i] = s.nearestOf(batch[i*s.size:(i+1)*s.size], dots[i*m:(i+1)*m])
+			out[start+i] = s.nearestOf(batch[i*s.size:(i+1)*s.size], norms[i], dots[i*m:(i+1)*m])
 		})
 	}
 	return out
 }
 
-// nearestOf finds the two nearest images of x, given its inexact scalar products with all.
-func (s *ImageSet) nearestOf(x []float32, dots []float32) pair {
-	norm := squaredNorm(x)
-	approx := func(j int) float64 { return norm + s.norm[j] - 2*float64(dots[j]) }
-	best, second := math.Inf(1), math.Inf(1)
+// nearestOf finds the two nearest images of x, given the squared norm of its thumbnail and its inexact scalar products with
+// all thumbnails of the set.
+func (s *ImageSet) nearestOf(x []float32, smallNorm float64, dots []float32) pair {
+	below := func(j int) float64 { return smallNorm + s.smallNorm[j] - 2*float64(dots[j]) }
+	// Of any two images, the farther one bounds the distance to the second nearest: take those whose thumbnails are nearest.
+	first, second, least, next := -1, -1, math.Inf(1), math.Inf(1)
 	for j := range dots {
-		if d := approx(j); d < best {
-			best, second = d, best
-		} else if d < second {
-			second = d
+		if d := below(j); d < least {
+			first, second, least, next = j, first, d, least
+		} else if d < next {
+			second, next = j, d
 		}
 	}
-	// A float32 scalar product of n terms errs by at most n·u·|x|·|y| (first order, u = 2^-24,
-	// any order of summation), so approx by twice that; 1.01 covers the higher orders.
-	slack := 1.01 * 2 * float64(s.size) * 0x1p-24 * math.Sqrt(norm) * s.maxNorm
+	bound := math.Inf(1) // no image at a larger squared distance is among the two nearest
+	if second >= 0 {
+		bound = math.Max(s.squaredDistance(x, first), s.squaredDistance(x, second))
+	}
+	norm := squaredNorm(x)
+	root := math.Sqrt(norm)
+	slack := dotError(s.size, root, s.maxNorm)
+	limit := s.thumbnails.limit(bound, root, s.maxNorm)
+	of := blas32.Vector{N: s.size, Data: x, Inc: 1}
 	near := noPair()
 	for j := range dots {
-		if approx(j) > second+2*slack {
+		if below(j) > limit {
 			continue
 		}
-		y := s.pixels[j*s.size : (j+1)*s.size]
-		sum := 0.0
-		for p, v := range x {
-			diff := float64(v) - float64(y[p])
-			sum += diff * diff
+		dot := blas32.Dot(of, blas32.Vector{N: s.size, Data: s.pixels[j*s.size : (j+1)*s.size], Inc: 1})
+		if norm+s.norm[j]-2*float64(dot) > bound+slack {
+			continue
 		}
-		near.add(j, math.Sqrt(sum))
+		near.add(j, math.Sqrt(s.squaredDistance(x, j)))
+		// A little more than the square, which the root has rounded.
+		if d := near.distance[1] * near.distance[1] * (1 + 0x1p-50); d < bound {
+			bound = d
+			limit = s.thumbnails.limit(bound, root, s.maxNorm)
+		}
 	}
 	return near
 }
+
+// squaredDistance is that of x to image j, in float64 from the differences.
+func (s *ImageSet) squaredDistance(x []float32, j int) float64 {
+	y, sum := s.pixels[j*s.size:(j+1)*s.size], 0.0
+	for p, v := range x {
+		diff := float64(v) - float64(y[p])
+		sum += diff * diff
+	}
+	return sum
+}
+
+// dotError bounds the error of |x|² + |y|² - 2·x·y whose scalar product, of n terms, is computed in float32: it errs by at
+// most n·u·|x|·|y| (first order, u = 2^-24, any order of summation), the sum by twice that; 1.01 covers the higher orders.
+func dotError(n int, x, y float64) float64 { return 1.01 * 2 * float64(n) * 0x1p-24 * x * y }
 
 // CopyShare returns the share of samples that are copies by [Neighbour.Copy]; the ratio is
 // [DefaultCopyRatio] if 0. It is NaN without samples.

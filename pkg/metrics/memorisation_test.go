@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -93,28 +94,72 @@ func exhaustive(x, images []float32, size int) Neighbour {
 }
 
 func TestNearestEqualsExhaustiveSearch(t *testing.T) {
-	// Bright images that differ by 1e-3 are where the float32 product cannot tell them apart; the
-	// result must be the exact one all the same. 150 samples are more than a block.
-	rng := rand.New(rand.NewPCG(1, 1))
-	const size, n, m = 256, 150, 200
-	images, samples := make([]float32, m*size), make([]float32, n*size)
-	for i := range images {
-		images[i] = 0.9 + 1e-3*rng.Float32()
+	for _, shape := range [][3]int{{1, 256, 1}, {16, 16, 1}, {7, 5, 3}, {1, 1, 1}} {
+		h, w, c := shape[0], shape[1], shape[2]
+		size := h * w * c
+		const n, m = 150, 200 // more samples than a block
+		for name, draw := range map[string]func(rng *rand.Rand, i, p int) float64{
+			// Bright images that differ by 1e-3 are where a float32 product cannot tell them apart; the result must be the exact
+			// one all the same.
+			"bright": func(rng *rand.Rand, i, p int) float64 { return 0.9 + 1e-3*rng.Float64() },
+			// Flat ones are as far apart as their thumbnails: nothing is to spare. Many come at one distance.
+			"flat": func(rng *rand.Rand, i, p int) float64 { return float64(i*7%33)/16 - 1 },
+			// In noise, thumbnails say next to nothing.
+			"noise": func(rng *rand.Rand, i, p int) float64 { return 2*rng.Float64() - 1 },
+			"smooth": func(rng *rand.Rand, i, p int) float64 {
+				return math.Sin(float64(i) + float64(p/c%w)/5 + float64(i%7)*float64(p/c/w)/9)
+			},
+		} {
+			rng := rand.New(rand.NewPCG(1, 1))
+			images, samples := make([]float32, m*size), make([]float32, n*size)
+			for i := range images {
+				images[i] = float32(draw(rng, i/size, i%size))
+			}
+			for i := range samples {
+				samples[i] = images[i] + 1e-4*rng.Float32()
+			}
+			set, err := newImageSet(images, h, w, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			distinct := images
+			if set.Len() < m {
+				distinct = set.pixels
+			}
+			for i, nb := range set.nearest(samples) {
+				want := exhaustive(samples[i*size:(i+1)*size], distinct, size)
+				want.Index = set.first[want.Index]
+				if nb != want {
+					t.Fatalf("%s images of %v: sample %d: %+v, want %+v", name, shape, i, nb, want)
+				}
+			}
+		}
 	}
-	for i := range samples {
-		samples[i] = images[(i/size)*size+i%size] + 1e-4*rng.Float32()
+}
+
+// TestThumbnails: the thumbnail of an image with one value v in each square of p pixels has v·√p there, so that such images
+// are as far apart as their thumbnails; all others are farther.
+func TestThumbnails(t *testing.T) {
+	small := newThumbnailer(5, 4, 2)
+	image := make([]float32, 5*4*2)
+	for y := range 5 {
+		for x := range 4 {
+			image[(y*4+x)*2], image[(y*4+x)*2+1] = float32(1+y/4), float32(-1-y/4)
+		}
 	}
-	set, err := NewImageSet(images, size)
-	if err != nil {
-		t.Fatal(err)
+	got, norms := small.of(image)
+	// A square of 4×4 pixels, and below it one cut off to 1×4.
+	if want := []float32{4, -4, 4, -4}; !slices.Equal(got, want) || norms[0] != 64 {
+		t.Errorf("the thumbnail is %v of squared norm %v, want %v and 64", got, norms, want)
 	}
-	got, err := set.Nearest(samples)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, nb := range got {
-		if want := exhaustive(samples[i*size:(i+1)*size], images, size); nb != want {
-			t.Fatalf("sample %d: %+v, want %+v", i, nb, want)
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 100 {
+		difference := make([]float32, len(image))
+		for i := range difference {
+			difference[i] = float32(rng.NormFloat64())
+		}
+		if _, norms := small.of(difference); norms[0] > squaredNorm(difference)*(1+0x1p-20) {
+			t.Fatalf("thumbnails are %g apart, images %g", norms[0], squaredNorm(difference))
 		}
 	}
 }

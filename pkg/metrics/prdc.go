@@ -42,10 +42,24 @@ func PRDC(real, generated *mat.Dense, k int) (PRDCResult, error) {
 // density, whose sums over generated images become weighted means. Recall and coverage are shares of real images, which
 // weights leave alone: an image is reached or it is not.
 func weightedPRDC(real, generated *mat.Dense, k int, weights []float64) (PRDCResult, error) {
-	nan := PRDCResult{math.NaN(), math.NaN(), math.NaN(), math.NaN(), k}
 	if k == 0 {
 		k = DefaultK
 	}
+	return (&manifold{features: real, k: k}).prdc(generated, weights)
+}
+
+// manifold is a set of real images with the balls around them. A reference set that many sets compare with is kept as one:
+// finding its balls is most of the work where it is larger than they are.
+type manifold struct {
+	features *mat.Dense
+	k        int
+	radius   []float64 // of each ball; nil until first asked for
+}
+
+// prdc is [weightedPRDC] against r.
+func (r *manifold) prdc(generated *mat.Dense, weights []float64) (PRDCResult, error) {
+	real, k := r.features, r.k
+	nan := PRDCResult{math.NaN(), math.NaN(), math.NaN(), math.NaN(), k}
 	n, m, err := checkPair("metrics.PRDC", real, generated)
 	if err != nil {
 		return nan, err
@@ -54,7 +68,10 @@ func weightedPRDC(real, generated *mat.Dense, k int, weights []float64) (PRDCRes
 		return nan, errors.Errorf("metrics.PRDC: %d real and %d generated images with k = %d; need k of 1 or more "+
 			"and more than k images of each", n, m, k)
 	}
-	radiusReal, radiusGen := kthDistances(real, k), kthDistances(generated, k)
+	if r.radius == nil {
+		r.radius = kthDistances(real, k)
+	}
+	radiusReal, radiusGen := r.radius, kthDistances(generated, k)
 	inReal := make([]int, m)   // real balls that generated image j lies in
 	inGen := make([]bool, n)   // is real image i in a generated ball
 	covered := make([]bool, n) // has real image i a generated image in its ball
@@ -77,29 +94,29 @@ func weightedPRDC(real, generated *mat.Dense, k int, weights []float64) (PRDCRes
 			inReal[j]++
 		}
 	})
-	r := PRDCResult{K: k}
+	p := PRDCResult{K: k}
 	total := 0.0
 	for j, c := range inReal {
 		w := weightOf(weights, j)
 		total += w
 		if c > 0 {
-			r.Precision += w
+			p.Precision += w
 		}
-		r.Density += w * float64(c)
+		p.Density += w * float64(c)
 	}
 	for i := range n {
 		if inGen[i] {
-			r.Recall++
+			p.Recall++
 		}
 		if covered[i] {
-			r.Coverage++
+			p.Coverage++
 		}
 	}
-	r.Precision /= total
-	r.Density /= float64(k) * total
-	r.Recall /= float64(n)
-	r.Coverage /= float64(n)
-	return r, nil
+	p.Precision /= total
+	p.Density /= float64(k) * total
+	p.Recall /= float64(n)
+	p.Coverage /= float64(n)
+	return p, nil
 }
 
 // kthDistances returns for each row its distance to its k-th nearest other row.
@@ -107,14 +124,21 @@ func kthDistances(x *mat.Dense, k int) []float64 {
 	n, _ := x.Dims()
 	radius := make([]float64, n)
 	parallel.For(n, func(i int) {
-		dist := make([]float64, 0, n-1)
+		least := make([]float64, k) // distances so far, ascending
+		for j := range least {
+			least[j] = math.Inf(1)
+		}
 		for j := range n {
-			if j != i {
-				dist = append(dist, floats.Distance(x.RawRowView(i), x.RawRowView(j), 2))
+			if j == i {
+				continue
+			}
+			if d := floats.Distance(x.RawRowView(i), x.RawRowView(j), 2); d < least[k-1] {
+				at, _ := slices.BinarySearch(least, d)
+				copy(least[at+1:], least[at:])
+				least[at] = d
 			}
 		}
-		slices.Sort(dist)
-		radius[i] = dist[k-1]
+		radius[i] = least[k-1]
 	})
 	return radius
 }

@@ -238,7 +238,7 @@ func (e *Evaluator) copySetOf(im *datasets.Images) (s copySet, err error) {
 	if e.opt.Mirrored {
 		s.images, err = NewMirroredSet(pixels, im.H, im.W, im.C)
 	} else {
-		s.images, err = NewImageSet(pixels, im.ImageSize())
+		s.images, err = newImageSet(pixels, im.H, im.W, im.C)
 	}
 	if l := e.opt.Labeller; err == nil && l != nil {
 		if s.features, err = l.Features(s.images.pixels, s.images.Len()); err == nil {
