@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,54 @@ func TestFindingsAreThoseOfTheStoredStudies(t *testing.T) {
 	}
 	if !strings.Contains(string(text), table.Markdown()) {
 		t.Errorf("%s lacks the table that `go run . dynamics %s` prints:\n%s", page, forgetting, table.Markdown())
+	}
+}
+
+// Numbers in the prose of the pages of the stored studies stand in what is made from the studies: in the page's own
+// generated sections, in the studies' tables, or in the comparisons of er's settings two by two.
+func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
+	section := regexp.MustCompile(`(?s)<!-- (table|findings):\w+ -->.*?<!-- /(table|findings):\w+ -->`)
+	code := regexp.MustCompile("(?s)```.*?```|`[^`]*`")
+	number := regexp.MustCompile(`\S+ \[\S+, \S+\]|\d[\d.]* ± \d[\d.]*|p [=<] 0\.\d+|\d+\.\d+`)
+	setting := regexp.MustCompile(`λ [=<] \d+(\.\d+)?`)
+	found := 0
+	for page, studies := range map[string][]string{
+		"README.md": nil, "methods.md": nil, "lambda.md": {"lambda", "quick"}, "timesteps.md": {"timesteps", "targeted"},
+	} {
+		text, err := os.ReadFile("notebooks/results/" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		generated := strings.Join(section.FindAllString(string(text), -1), "\n")
+		for i, name := range studies {
+			studies[i] = "notebooks/results/" + name
+		}
+		if len(studies) > 0 {
+			study, err := report.Open(studies...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pairs, err := report.Versus(study.Group(), "er", "er")
+			if err != nil {
+				t.Fatal(err)
+			}
+			generated += report.MarkdownTable(study.Group()) + strings.Join(pairs, "\n")
+		}
+		prose := code.ReplaceAllString(section.ReplaceAllString(string(text), ""), "")
+		for line := range strings.Lines(prose) {
+			if strings.HasPrefix(line, "|") {
+				continue // the table that TestFindingsAreThoseOfTheStoredStudies compares
+			}
+			for _, n := range number.FindAllString(setting.ReplaceAllString(line, ""), -1) {
+				found++
+				if n = strings.Trim(n, "("); !strings.Contains(generated, n) {
+					t.Errorf("notebooks/results/%s says %q in %q, which nothing made from the stored runs says", page, n, strings.TrimSpace(line))
+				}
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d numbers; they are no longer found", found)
 	}
 }
 
