@@ -87,15 +87,18 @@ func (c *CCD) shares(rows int) (shares [3]int) {
 	return shares
 }
 
-// Begin implements [Strategy].
-func (c *CCD) Begin(s Setup) error {
+// Check implements [Checker].
+func (c *CCD) Check(s Setup) error {
 	for kind, weight := range []float64{c.Lambda + c.IKC, c.UKC, c.PKC} {
 		if weight > 0 && c.shares(s.ReplayRows)[kind] == 0 {
 			return errors.Errorf("cl: ccd has %d replay rows, too few for a row of each of its losses; set replay_rows, or the strategy's rows, to 3 or more", s.ReplayRows)
 		}
 	}
-	return c.Replay.begin(s, c.Lambda+c.consistency())
+	return needOldRows(c.Lambda+c.consistency(), s)
 }
+
+// Begin implements [Strategy].
+func (c *CCD) Begin(s Setup) error { return firstError(c.Check(s), c.Replay.begin(s)) }
 
 // BeforeStep implements [Strategy].
 func (c *CCD) BeforeStep(s *Step) error {

@@ -258,18 +258,26 @@ func (c *Composite) ReplayRows(loop int) int {
 	return sum
 }
 
+// Check implements [Checker].
+func (c *Composite) Check(s Setup) error { return c.prepare(s, check) }
+
 // Begin implements [Strategy].
 func (c *Composite) Begin(s Setup) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	return c.prepare(s, Strategy.Begin)
+}
+
+// prepare calls f for each part with the setup as the part is to see it.
+func (c *Composite) prepare(s Setup, f func(Strategy, Setup) error) error {
 	if c.rows == nil { // not in a loop, which asks first
 		c.rows = c.share(s.ReplayRows)
 	}
 	for i, p := range c.parts {
 		setup := s
 		setup.ReplayRows = c.rows[i]
-		if err := p.Begin(setup); err != nil {
+		if err := f(p, setup); err != nil {
 			return errors.WithMessagef(err, "part %s of %s, which has %d of %d replay rows", c.names[i], c.Info().Name, setup.ReplayRows, s.ReplayRows)
 		}
 	}

@@ -58,13 +58,18 @@ func (d *DER) Needs(s Setup) diffusion.Extra {
 	return diffusion.Extra{Given: d.Lambda > 0 && s.Tasks > 1}
 }
 
-// Begin implements [Strategy].
-func (d *DER) Begin(s Setup) error {
-	d.kept = map[uint64][]float32{}
+// Check implements [Checker].
+func (d *DER) Check(s Setup) error {
 	if s.ReplayRows < 2 && d.Lambda > 0 && d.Beta > 0 {
 		return errors.Errorf("cl: der with lambda and beta has %d replay rows, too few for a row of each of its losses; set replay_rows, or the strategy's rows, to 2 or more", s.ReplayRows)
 	}
-	return d.Replay.begin(s, d.Lambda+d.Beta)
+	return needOldRows(d.Lambda+d.Beta, s)
+}
+
+// Begin implements [Strategy].
+func (d *DER) Begin(s Setup) error {
+	d.kept = map[uint64][]float32{}
+	return firstError(d.Check(s), d.Replay.begin(s))
 }
 
 // shares divides replay rows: those with targets, and those of the images' own loss.

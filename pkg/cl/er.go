@@ -108,10 +108,19 @@ func (e *ER) Validate() error {
 // ReplayRows implements [Rower].
 func (e *ER) ReplayRows(loop int) int { return rowsFor(e.Lambda, e.Rows, loop) }
 
+// Check implements [Checker].
+func (e *ER) Check(s Setup) error {
+	if err := firstError(e.Validate(), needOldRows(e.Lambda, s)); err != nil || !e.targeted() {
+		return err
+	}
+	_, err := e.TimestepProbabilities(s.Timesteps)
+	return err
+}
+
 // Begin implements [Strategy]. It returns an error for settings out of range, a loop without replay rows, and herding
 // without features.
 func (e *ER) Begin(s Setup) error {
-	if err := e.Validate(); err != nil {
+	if err := e.Check(s); err != nil {
 		return err
 	}
 	e.timesteps, e.balance = nil, balance{}
@@ -122,7 +131,7 @@ func (e *ER) Begin(s Setup) error {
 		}
 		e.timesteps = floats.CumSum(p, p)
 	}
-	return e.Replay.begin(s, e.Lambda)
+	return e.Replay.begin(s)
 }
 
 // BeforeStep implements [Strategy].

@@ -36,12 +36,14 @@ func (d *GaussianDistillation) Validate() error {
 // ReplayRows implements [Rower].
 func (d *GaussianDistillation) ReplayRows(loop int) int { return rowsFor(d.Lambda, d.Rows, loop) }
 
+// Check implements [Checker].
+func (d *GaussianDistillation) Check(s Setup) error {
+	return needRows("gaussian_distillation", d.Lambda, s)
+}
+
 // Begin implements [Strategy].
 func (d *GaussianDistillation) Begin(s Setup) error {
-	if err := needRows("gaussian_distillation", d.Lambda, s); err != nil {
-		return err
-	}
-	return d.Teaching.Begin(s)
+	return firstError(d.Check(s), d.Teaching.Begin(s))
 }
 
 // BeforeStep implements [Strategy].

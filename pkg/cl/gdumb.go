@@ -42,11 +42,13 @@ func (*GDumb) ReplayRows(loop int) int { return loop }
 // Restarts implements [Restarter].
 func (*GDumb) Restarts() bool { return true }
 
+// Check implements [Checker]: the fresh rows would do.
+func (g *GDumb) Check(Setup) error { return nil }
+
 // Begin implements [Strategy].
 func (g *GDumb) Begin(s Setup) error {
 	g.Replay = Replay{Buffer: g.Buffer, Policy: memory.NameClassBalanced}
-	s.ReplayRows = max(s.ReplayRows, 1) // the fresh rows would do
-	return g.Replay.Begin(s)
+	return g.Replay.begin(s)
 }
 
 // BeginTask implements [Beginner]: it offers the task's images to the buffer.

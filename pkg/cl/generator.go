@@ -48,16 +48,21 @@ func (g *Generator) sampler(seed uint64) diffusion.SamplerConfig {
 // ReplayRows implements [Rower].
 func (g *Generator) ReplayRows(loop int) int { return rowsFor(g.Lambda, g.Rows, loop) }
 
-// Begin implements [Strategy].
-func (g *Generator) Begin(s Setup) error {
+// Check implements [Checker].
+func (g *Generator) Check(s Setup) error {
 	if err := needRows("a method that replays generated images", g.Lambda, s); err != nil {
 		return err
 	}
 	if g.Lambda > 0 && s.Timesteps > 0 && g.Steps > s.Timesteps {
 		return errors.Errorf("cl: a method that replays generated images draws them in %d steps, but the process has %d timesteps; set sampler_steps to at most that", g.Steps, s.Timesteps)
 	}
+	return nil
+}
+
+// Begin implements [Strategy].
+func (g *Generator) Begin(s Setup) error {
 	g.pool, g.generated = nil, nil
-	return g.Teaching.Begin(s)
+	return firstError(g.Check(s), g.Teaching.Begin(s))
 }
 
 // replay fills the replay rows with generated images, and weighs each row's own term by weigh.

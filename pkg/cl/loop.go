@@ -85,6 +85,13 @@ const (
 	drawAdapters
 )
 
+// SetupOf is what strategies are told of a loop over a benchmark whose process has so many timesteps, but for the seed and
+// whatever there is of the run besides: a network, and functions that look at images. The replay rows are the loop's.
+func SetupOf(b *datasets.Benchmark, c LoopConfig, timesteps int) Setup {
+	return Setup{Tasks: len(b.Tasks), StepsPerTask: c.StepsPerTask, FreshRows: c.FreshRows, ReplayRows: c.ReplayRows,
+		H: b.H, W: b.W, C: b.C, Classes: len(b.ClassNames), Timesteps: timesteps}
+}
+
 // NewLoop prepares a loop at its beginning and calls the strategy's Begin.
 func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConfig, setup Setup) (*Loop, error) {
 	if err := c.Validate(); err != nil {
@@ -108,12 +115,13 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 			return nil, errors.Errorf("cl: task %d (%s) has no training images", i, t.Name)
 		}
 	}
-	setup.Tasks, setup.StepsPerTask, setup.FreshRows, setup.ReplayRows = len(b.Tasks), c.StepsPerTask, c.FreshRows, replayRows(s, c.ReplayRows)
-	if setup.ReplayRows < 0 {
-		return nil, errors.Errorf("cl: strategy %s asks for %d replay rows a step; need 0 or more", s.Info().Name, setup.ReplayRows)
+	known := SetupOf(b, c, n.Process.T)
+	if err := Check(s, known); err != nil {
+		return nil, err
 	}
-	setup.H, setup.W, setup.C, setup.Classes = b.H, b.W, b.C, len(b.ClassNames)
-	setup.Timesteps = n.Process.T
+	known.Seed, known.Features, known.Judge = setup.Seed, setup.Features, setup.Judge
+	setup = known
+	setup.ReplayRows = replayRows(s, c.ReplayRows)
 	if e, ok := s.(Extender); ok {
 		if needs := e.Needs(setup); needs != (diffusion.Extra{}) {
 			if err := n.Extend(needs); err != nil {

@@ -54,10 +54,13 @@ func (m *MIR) Close() {
 	}
 }
 
+// Check implements [Checker].
+func (m *MIR) Check(s Setup) error { return needOldRows(m.Lambda, s) }
+
 // Begin implements [Strategy].
 func (m *MIR) Begin(s Setup) error {
 	m.Close()
-	return m.Replay.begin(s, m.Lambda)
+	return firstError(m.Check(s), m.Replay.begin(s))
 }
 
 // ReplayRows implements [Rower].

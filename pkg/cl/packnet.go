@@ -59,10 +59,18 @@ func (p *PackNet) Validate() error {
 // Needs implements [Extender].
 func (*PackNet) Needs(Setup) diffusion.Extra { return diffusion.Extra{Mask: true} }
 
-// Begin implements [Strategy].
-func (p *PackNet) Begin(s Setup) error {
+// Check implements [Checker].
+func (p *PackNet) Check(s Setup) error {
 	if s.Tasks > math.MaxUint8 {
 		return errors.Errorf("cl: packnet: %d tasks; it tells %d apart", s.Tasks, math.MaxUint8)
+	}
+	return nil
+}
+
+// Begin implements [Strategy].
+func (p *PackNet) Begin(s Setup) error {
+	if err := p.Check(s); err != nil {
+		return err
 	}
 	*p = PackNet{Retrain: p.Retrain, Keep: p.Keep, setup: s, owner: make([]byte, s.Network.Parameters())}
 	var err error

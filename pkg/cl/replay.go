@@ -40,14 +40,19 @@ func (r *Replay) validate(name string) error {
 // ReplayRows implements [Rower], for a method without a weight.
 func (r *Replay) ReplayRows(loop int) int { return rowsFor(1, r.Rows, loop) }
 
-// Begin implements [Strategy]: it makes an empty buffer, for a method without a weight.
-func (r *Replay) Begin(s Setup) error { return r.begin(s, 1) }
+// needOldRows reports that there are no rows for old images, which a method needs unless its weight is 0.
+func needOldRows(weight float64, s Setup) error {
+	return needRows("a method that replays old images", weight, s)
+}
 
-// begin is Begin for a method that needs replay rows unless its weight is 0.
-func (r *Replay) begin(s Setup, weight float64) error {
-	if err := needRows("a method that replays old images", weight, s); err != nil {
-		return err
-	}
+// Check implements [Checker], for a method without a weight.
+func (r *Replay) Check(s Setup) error { return needOldRows(1, s) }
+
+// Begin implements [Strategy]: it makes an empty buffer, for a method without a weight.
+func (r *Replay) Begin(s Setup) error { return firstError(r.Check(s), r.begin(s)) }
+
+// begin makes an empty buffer.
+func (r *Replay) begin(s Setup) error {
 	features := s.Features
 	if features != nil {
 		features = func(im *datasets.Images) (*mat.Dense, error) {

@@ -92,6 +92,29 @@ type Validator interface {
 	Validate() error
 }
 
+// Checker is what a strategy whose Begin may refuse a setup also is: Check reports the same by what is known before there is
+// a network. Begin calls it.
+type Checker interface {
+	Check(Setup) error
+}
+
+// Check reports why a strategy could not begin in a loop of the given setup, which [SetupOf] makes.
+func Check(s Strategy, setup Setup) error {
+	setup.ReplayRows = replayRows(s, setup.ReplayRows)
+	if setup.ReplayRows < 0 {
+		return errors.Errorf("cl: strategy %s asks for %d replay rows a step; need 0 or more", s.Info().Name, setup.ReplayRows)
+	}
+	return check(s, setup)
+}
+
+// check is [Check] with the strategy's own number of replay rows.
+func check(s Strategy, setup Setup) error {
+	if c, ok := s.(Checker); ok {
+		return c.Check(setup)
+	}
+	return nil
+}
+
 // Rower is what a strategy that chooses its number of replay rows also is. [NewLoop] asks it once, before Begin, with the
 // loop's replay_rows; the answer, 0 or more, holds for the whole run and comes back in [Setup]. The fresh rows stay as
 // they are, so a strategy that asks for fewer replay rows makes its steps cheaper. One that replays nothing asks for 0

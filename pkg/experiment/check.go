@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
 )
@@ -20,21 +21,39 @@ func (c Config) Check() error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	bench, err := c.LoadBenchmark()
+	setup, err := c.checkRest()
 	if err != nil {
 		return err
+	}
+	return c.checkStrategy(setup)
+}
+
+// checkRest looks at everything but the strategy, and returns what that is told.
+func (c Config) checkRest() (cl.Setup, error) {
+	bench, err := c.LoadBenchmark()
+	if err != nil {
+		return cl.Setup{}, err
 	}
 	process, err := diffusion.New(c.Diffusion)
 	if err != nil {
-		return err
+		return cl.Setup{}, err
 	}
 	if _, err := c.unetConfig(bench, process); err != nil {
-		return err
+		return cl.Setup{}, err
 	}
 	if err := c.checkOutside(bench); err != nil {
+		return cl.Setup{}, err
+	}
+	return cl.SetupOf(bench, c.Loop, process.T), c.checkExtractor(bench)
+}
+
+// checkStrategy sees whether the strategy could begin.
+func (c Config) checkStrategy(setup cl.Setup) error {
+	strategy, err := cl.New(c.Strategy)
+	if err != nil {
 		return err
 	}
-	return c.checkExtractor(bench)
+	return cl.Check(strategy, setup)
 }
 
 // checkOutside opens the sets of bpd.outside.
@@ -72,13 +91,17 @@ func (e EvaluateConfig) enough(features int) error {
 	return nil
 }
 
-// Check is [Study.Validate], and [Config.Check] once for all runs that differ in nothing it looks at, finished ones apart:
-// they are only read, and on a machine that has their results it need not be possible to make them again.
-func (s Study) Check() error {
+// Check is [Study.Validate], and [Config.Check] of all runs but the finished ones: those are only read, and on a machine that
+// has their results it need not be possible to make them again. What is the same in several runs is looked at once, and a
+// study that was found sound, which its Runs must then stay as they were, is not looked at again.
+func (s *Study) Check() error {
+	if s.checked {
+		return nil
+	}
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	seen := map[string]bool{}
+	seen := map[string]cl.Setup{}
 	for _, c := range s.Runs {
 		if _, err := os.Stat(filepath.Join(s.Dir, c.RunName(), "result.json")); err == nil {
 			continue
@@ -89,14 +112,19 @@ func (s Study) Check() error {
 		if err != nil {
 			return errors.Wrap(err, "configuration")
 		}
-		if seen[string(text)] {
-			continue
+		setup, ok := seen[string(text)]
+		if !ok {
+			setup, err = c.checkRest()
+			seen[string(text)] = setup
 		}
-		if err := c.Check(); err != nil {
+		if err == nil {
+			err = c.checkStrategy(setup)
+		}
+		if err != nil {
 			return errors.WithMessagef(err, "run %s", c.RunName())
 		}
-		seen[string(text)] = true
 	}
+	s.checked = true
 	return nil
 }
 

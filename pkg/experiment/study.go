@@ -18,6 +18,8 @@ import (
 type Study struct {
 	Dir  string // of the run folders, one a run
 	Runs []Config
+
+	checked bool // by Check
 }
 
 // StudyOptions say how a study is run.

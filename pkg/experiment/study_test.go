@@ -178,3 +178,25 @@ func TestStudyRefusesTwoRunsOfOneName(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What a strategy cannot begin with is told before any folder is claimed, of every run; a study found sound is not looked at
+// again.
+func TestStudyChecksStrategies(t *testing.T) {
+	s := smallStudy(filepath.Join(t.TempDir(), "study"))
+	s.Runs[1].Strategy = cl.Spec{Name: "gr", Settings: map[string]any{"sampler_steps": s.Runs[1].Diffusion.T + 1}}
+	want := fmt.Sprintf("but the process has %d timesteps", s.Runs[1].Diffusion.T)
+	if _, err := s.Do(t.Context(), StudyOptions{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), s.Runs[1].RunName()) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	if _, err := os.Stat(s.Dir); !os.IsNotExist(err) {
+		t.Errorf("the folder of the study was made: %v", err)
+	}
+	s = smallStudy(s.Dir)
+	if err := s.Check(); err != nil {
+		t.Fatal(err)
+	}
+	s.Runs[1].Evaluate.Extractor = "no such file"
+	if err := s.Check(); err != nil {
+		t.Errorf("a sound study was looked at again: %v", err)
+	}
+}
