@@ -21,6 +21,8 @@ func Write(path string, data []byte) error {
 // WriteFrom writes what write produces to path: under a temporary name in the same folder, which must exist, synced to
 // the disk, then renamed. Whenever the process ends, path holds the old content or the new. On an error the temporary
 // file is removed and path is as it was. Where path is a symbolic link, what it points to is written and the link stays.
+// Of several hard links to one file path alone has the new content: the others keep the old, as they would of any file that
+// is replaced.
 // A file that is there keeps its mode and, where the system lets it, its owner; what [Check] refuses stays as it is.
 func WriteFrom(path string, write func(io.Writer) error) error {
 	target, old, err := resolve(path)

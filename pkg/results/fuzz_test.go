@@ -25,6 +25,11 @@ func FuzzRun(f *testing.F) {
 		{`"class_names": [`, `"class_names": ["x\n",`}, {`"seed": 1`, `"seed": 1.5`}} {
 		f.Add([]byte(strings.Replace(string(text), change.from, change.to, 1)))
 	}
+	whole, err := seal(append(text, '\n'))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
 	f.Add([]byte("{}"))
 	f.Add([]byte(`{"schema":1}`))
 	f.Add([]byte("null"))

@@ -306,7 +306,7 @@ type Cost struct {
 	ExtraEvaluations int64   `json:"extra_evaluations"` // rows the strategy ran through a network beside the training step
 }
 
-// Load reads one stored run. A file that is none, or whose numbers make no sense, is an error of one line, which names the
+// Load reads one stored run. A file that is none, whose numbers make no sense, or that is not as it was written, is an error of one line, which names the
 // file, the key, the value and what to do.
 func Load(path string) (*Run, error) {
 	data, err := atomicfile.Read(path, atomicfile.Large)
@@ -319,6 +319,9 @@ func Load(path string) (*Run, error) {
 // decode reads the content of the file at path.
 func decode(path string, data []byte) (*Run, error) {
 	r, err := parse(data)
+	if err == nil {
+		err = checkSeal(data)
+	}
 	if err == nil {
 		return r, nil
 	}
@@ -344,7 +347,8 @@ func parse(data []byte) (*Run, error) {
 	return r, r.Validate()
 }
 
-// Save writes r to path through a temporary file, so that no half-written file is ever seen. Losses, and likelihoods by other
+// Save writes r to path through a temporary file, so that no half-written file is ever seen, with a sum over all of it, by which
+// [Load] knows a file that is damaged. Losses, and likelihoods by other
 // ways or of other images, that hold what is no finite number are left out, and r.Missing of the file says so.
 func (r *Run) Save(path string) error {
 	kept := *r
@@ -364,6 +368,9 @@ func (r *Run) Save(path string) error {
 	kept.Sensitivity = slices.DeleteFunc(slices.Clone(r.Sensitivity), func(v BPDVariant) bool { return drop("sensitivity: "+v.Name, v) })
 	kept.Outside = slices.DeleteFunc(slices.Clone(r.Outside), func(o OutsideBPD) bool { return drop("outside: "+o.Dataset, o) })
 	data, err := Encode(&kept)
+	if err == nil {
+		data, err = seal(data)
+	}
 	if err != nil {
 		return errors.WithMessagef(err, "run %s", r.Name)
 	}

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -117,5 +118,45 @@ func TestStoreManyLabels(t *testing.T) {
 				t.Errorf("of %d strategies the grid after task %d is kept as %q; want it kept: %v", count, task, e.Grid, want[task])
 			}
 		}
+	}
+}
+
+// A digit, a letter or a truth value that changed in a file is found, wherever it stands; other white space is no change, and
+// a file of before there were sums is read.
+func TestSum(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.json")
+	r := valid()
+	r.Losses = []LossPoint{{Step: 3, Loss: 0.5}}
+	if err := r.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := bytes.LastIndex(text, []byte(",\n"))
+	accepted := map[string][]byte{"as written": text, "with other line ends": bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")), "without a sum": append(bytes.Clone(text[:end]), '}')}
+	for what, text := range accepted {
+		if _, err := decode(path, text); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	changes := 0
+	for i, c := range text[:end] {
+		if c < '0' || c > '9' {
+			continue
+		}
+		changed := bytes.Clone(text)
+		changed[i] = '0' + (c-'0'+1)%10
+		changes++
+		if _, err := decode(path, changed); err == nil {
+			t.Errorf("digit %d changed without a word: %q", i, changed[max(0, i-30):i+5])
+		}
+	}
+	if changes < 10 {
+		t.Errorf("only %d digits to change", changes)
+	}
+	if _, err := decode(path, bytes.Replace(text, []byte("0.5"), []byte("0.7"), 1)); err == nil || !strings.Contains(err.Error(), "as when it was written") {
+		t.Errorf("got %v", err)
 	}
 }
