@@ -94,7 +94,7 @@ func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		generated := strings.Join(section.FindAllString(string(text), -1), "\n")
+		generated := report.RuleNote + strings.Join(section.FindAllString(string(text), -1), "\n")
 		for i, name := range studies {
 			studies[i] = "notebooks/results/" + name
 		}
