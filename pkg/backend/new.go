@@ -29,6 +29,10 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 			backend, err = nil, errors.Errorf("%v", r)
 		}
 	}()
+	// Before anything is laid over a plugin: kept programs are told apart by it.
+	if err := limitThreads(runtime.GOMAXPROCS(0), runtime.NumCPU()); err != nil {
+		return nil, layers{}, err
+	}
 	if plugin, found := strings.CutPrefix(config, "xla:"); found {
 		plugin, options, _ := strings.Cut(plugin, ",")
 		if namesCUDA(filepath.Base(plugin)) {
@@ -53,9 +57,6 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 		}
 	}
 	if err := refuseDeadlock(config); err != nil {
-		return nil, layers{}, err
-	}
-	if err := limitThreads(runtime.GOMAXPROCS(0), runtime.NumCPU()); err != nil {
 		return nil, layers{}, err
 	}
 	defer quiet()()

@@ -208,9 +208,10 @@ func TestProcesses(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "executables")
 	open(t, dir)
-	start := func(value string) func() string {
+	start := func(value string, more ...string) func() string {
 		cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
 		cmd.Env = append(os.Environ(), childEnv+"="+value, executables.Env+"="+value)
+		cmd.Env = append(cmd.Env, more...)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Start(); err != nil {
@@ -238,5 +239,11 @@ func TestProcesses(t *testing.T) {
 	}
 	if files, _, err := executables.Held(dir); err != nil || files != 1 {
 		t.Errorf("%d files, %v; want one", files, err)
+	}
+	// XLA's own convolutions are another program, kept like any other.
+	plain := start(dir, fastconv.Env+"=off")()
+	loaded := start(dir, fastconv.Env+"=off")()
+	if strings.HasPrefix(plain, sum) || strings.Replace(plain, " 0 loaded", " 1 loaded", 1) != loaded {
+		t.Errorf("without fastconv, one process said\n%s\nthen another\n%s", plain, loaded)
 	}
 }
