@@ -96,10 +96,21 @@ func fuzz(ctx context.Context, args []string) error {
 	defer os.RemoveAll(temp)
 	var failed []string
 	for _, t := range all {
-		r, err := t.run(ctx, o, temp)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		now, before := o, record{}
+		if o.record && o.times > 0 {
+			if before, err = t.before(ctx); err != nil {
+				return err
+			}
+			if now.times -= before.Executions; now.times <= 0 {
+				fmt.Printf("%-45s %9d executions, as recorded\n", t, before.Executions)
+				continue
+			}
+		}
+		r, err := t.run(ctx, now, temp)
+		r.Executions, r.Seconds, r.Interesting = r.Executions+before.Executions, r.Seconds+before.Seconds, r.Interesting+before.Interesting
 		if err != nil {
 			failed = append(failed, t.String())
 		}
@@ -114,7 +125,7 @@ func fuzz(ctx context.Context, args []string) error {
 			}
 		}
 		if o.keep > 0 {
-			if err := t.keep(ctx, o.keep); err != nil {
+			if err := t.keep(context.WithoutCancel(ctx), o.keep); err != nil {
 				return err
 			}
 		}
@@ -146,6 +157,22 @@ func (t target) build(ctx context.Context, temp string) (program string, err err
 	return program, nil
 }
 
+// before is the target's recorded run where that can go on: it was stopped before its end, and the package has not changed.
+func (t target) before(ctx context.Context) (record, error) {
+	all, err := records(recordFile)
+	if err != nil {
+		return record{}, err
+	}
+	at := slices.IndexFunc(all, func(r record) bool { return r.Package == t.dir && r.Target == t.name })
+	if at < 0 || all[at].Crashed || all[at].Dirty {
+		return record{}, nil
+	}
+	if exec.CommandContext(ctx, "git", "diff", "--quiet", all[at].Commit, "--", ":(glob)"+t.dir+"/*.go").Run() != nil {
+		return record{}, nil
+	}
+	return all[at], nil
+}
+
 // run runs one target, whose program it makes in the folder temp.
 func (t target) run(ctx context.Context, o options, temp string) (record, error) {
 	r := record{Package: t.dir, Target: t.name, Machine: host.Line(), Date: time.Now().UTC().Format(time.DateOnly)}
@@ -175,8 +202,12 @@ func (t target) run(ctx context.Context, o options, temp string) (record, error)
 	c := exec.CommandContext(ctx, program, "-test.run", "^$", "-test.fuzz", "^"+t.name+"$", "-test.fuzztime", amount, "-test.fuzzminimizetime", "100x",
 		"-test.parallel", "1", "-test.timeout", "12h", "-test.fuzzcachedir", cache)
 	c.Dir = t.dir
-	c.Env = append(os.Environ(), "GOMAXPROCS=1") // there is one worker, and nobody for it to wait for
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // it ends with what it has done so far
+	c.Env = append(os.Environ(), "GOMAXPROCS=1")                      // there is one worker, and nobody for it to wait for
 	out, err := c.CombinedOutput()
+	if ctx.Err() != nil && c.ProcessState.ExitCode() == 0 {
+		err = nil
+	}
 	r.Seconds = float64(time.Since(start).Round(100*time.Millisecond)) / float64(time.Second)
 	r.Executions, r.Interesting = progress(string(out))
 	if r.Crashed = err != nil; r.Crashed {
@@ -228,23 +259,30 @@ func tail(out string) string {
 	return strings.TrimSpace(out[:min(len(out), 2000)])
 }
 
-// store puts the record in place of the target's last one.
-func (r record) store(path string) error {
-	var all []record
+// records reads a file of them, which need not be there.
+func records(path string) (all []record, err error) {
 	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err == nil {
 		err = json.Unmarshal(text, &all)
-	} else if errors.Is(err, fs.ErrNotExist) {
-		err = nil
 	}
+	return all, errors.Wrap(err, path)
+}
+
+// store puts the record in place of the target's last one.
+func (r record) store(path string) error {
+	all, err := records(path)
 	if err != nil {
-		return errors.Wrap(err, path)
+		return err
 	}
 	all = append(slices.DeleteFunc(all, func(old record) bool { return old.Package == r.Package && old.Target == r.Target }), r)
 	slices.SortFunc(all, func(a, b record) int {
 		return cmp.Or(cmp.Compare(a.Package, b.Package), cmp.Compare(a.Target, b.Target))
 	})
-	if text, err = json.MarshalIndent(all, "", " "); err != nil {
+	text, err := json.MarshalIndent(all, "", " ")
+	if err != nil {
 		return errors.WithStack(err)
 	}
 	return atomicfile.Write(path, append(text, '\n'))

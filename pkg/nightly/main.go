@@ -11,6 +11,8 @@
 //
 //	go run ./pkg/nightly fuzz -times 1000000 -record -keep 6 -match FuzzConfig
 //
+// What was stopped goes on from the record while the target's package is as it was, and what has its number is left out.
+//
 // It leaves nothing but those files, what Go's fuzzer writes to testdata/fuzz when a target fails, and the result of the
 // torture in pkg/experiment/testdata/torture.json.
 package main
