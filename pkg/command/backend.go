@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"github.com/gomlx/compute"
@@ -54,7 +53,7 @@ func openTrained(cmd *cobra.Command, dir string) (*experiment.Trained, error) {
 		return nil, err
 	}
 	for _, w := range trained.Warnings {
-		fmt.Fprintln(os.Stderr, w)
+		fmt.Fprintln(cmd.ErrOrStderr(), w)
 	}
 	return trained, nil
 }

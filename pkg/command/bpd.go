@@ -27,7 +27,7 @@ func bpdCommand() *cobra.Command {
 				return err
 			}
 			defer trained.Close()
-			if IsTerminal(cmd.ErrOrStderr()) {
+			if isTerminal(cmd.ErrOrStderr()) {
 				bar := progressbar.NewOptions(len(trained.Benchmark.Tasks)*1000, progressbar.OptionSetWriter(cmd.ErrOrStderr()),
 					progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
 				o.Progress = func(task, done, total int) { _ = bar.Set(task*1000 + 1000*done/total) }

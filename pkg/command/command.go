@@ -24,24 +24,24 @@ import (
 	"golang.org/x/term"
 )
 
-// Failure is the exit code of a command that failed.
-const Failure = 1
+// failure is the exit code of a command that failed.
+const failure = 1
 
-// Stop is why a command was asked to end. It is the cause of the context of [Start].
-type Stop struct {
-	Reason string
-	Code   int // to exit with
+// stopReason is why a command was asked to end. It is the cause of the context of [start].
+type stopReason struct {
+	reason string
+	code   int // to exit with
 }
 
 // Error implements error.
-func (s *Stop) Error() string { return s.Reason }
+func (s *stopReason) Error() string { return s.reason }
 
 // names are what the signals that end a command are called.
 var names = map[os.Signal]string{syscall.SIGINT: "interrupt (SIGINT)", syscall.SIGTERM: "asked to end (SIGTERM)", syscall.SIGHUP: "hangup (SIGHUP)"}
 
-// Start prepares a command of a process: a context that ends as the package says, and its two outputs. Call stop at
+// start prepares a command of a process: a context that ends as the package says, and its two outputs. Call stop at
 // the end.
-func Start() (ctx context.Context, stdout, stderr *Output, stop func()) {
+func start() (ctx context.Context, stdout, stderr *output, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 8)
 	for s := range names {
@@ -52,14 +52,14 @@ func Start() (ctx context.Context, stdout, stderr *Output, stop func()) {
 	// A write to a closed pipe fails with an error instead of ending the process on the spot, which it would do on
 	// standard output and standard error.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	stdout, stderr = &Output{file: os.Stdout, name: "standard output", lost: cancel}, &Output{file: os.Stderr, name: "standard error", lost: cancel}
+	stdout, stderr = &output{file: os.Stdout, name: "standard output", lost: cancel}, &output{file: os.Stderr, name: "standard error", lost: cancel}
 	done := make(chan struct{})
 	go func() {
 		for {
 			select {
 			case s := <-signals:
 				first := ctx.Err() == nil
-				cancel(&Stop{Reason: names[s], Code: 128 + int(s.(syscall.Signal))})
+				cancel(&stopReason{reason: names[s], code: 128 + int(s.(syscall.Signal))})
 				if first { // what is at hand, such as a compilation, may take long
 					fmt.Fprintf(stderr, "\nstopping: %s; ends once the step at hand is done\n", names[s])
 				}
@@ -75,19 +75,19 @@ func Start() (ctx context.Context, stdout, stderr *Output, stop func()) {
 	}
 }
 
-// Output is standard output or standard error. The first write that fails ends the command's context; later ones do
+// output is standard output or standard error. The first write that fails ends the command's context; later ones do
 // nothing. It may be written to from several goroutines.
-type Output struct {
+type output struct {
 	file *os.File
 	name string
 	lost context.CancelCauseFunc
 
 	mu      sync.Mutex
-	stopped *Stop
+	stopped *stopReason
 }
 
 // Write implements io.Writer.
-func (o *Output) Write(p []byte) (int, error) {
+func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.stopped != nil {
@@ -97,9 +97,9 @@ func (o *Output) Write(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	o.stopped = &Stop{Reason: fmt.Sprintf("%s cannot be written to (%v)", o.name, reason(err)), Code: Failure}
+	o.stopped = &stopReason{reason: fmt.Sprintf("%s cannot be written to (%v)", o.name, reason(err)), code: failure}
 	if errors.Is(err, syscall.EPIPE) {
-		o.stopped = &Stop{Reason: "nobody reads " + o.name + " any more (broken pipe)", Code: 128 + int(syscall.SIGPIPE)}
+		o.stopped = &stopReason{reason: "nobody reads " + o.name + " any more (broken pipe)", code: 128 + int(syscall.SIGPIPE)}
 	}
 	o.lost(o.stopped)
 	return n, o.stopped
@@ -115,43 +115,43 @@ func reason(err error) error {
 }
 
 // Fd is the file's descriptor, for those who ask whether it is a terminal.
-func (o *Output) Fd() uintptr { return o.file.Fd() }
+func (o *output) Fd() uintptr { return o.file.Fd() }
 
 // Lost says why the output could not be written; nil if all was.
-func (o *Output) Lost() *Stop {
+func (o *output) Lost() *stopReason {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.stopped
 }
 
-// IsTerminal says whether w is a terminal.
-func IsTerminal(w io.Writer) bool {
+// isTerminal says whether w is a terminal.
+func isTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// End says on stderr how a command ended that returned err, and returns the exit code. goesOn says whether the same
+// end says on stderr how a command ended that returned err, and returns the exit code. goesOn says whether the same
 // command goes on where this one stopped.
-func End(ctx context.Context, err error, stdout, stderr *Output, goesOn bool) int {
-	var stop *Stop
+func end(ctx context.Context, err error, stdout, stderr *output, goesOn bool) int {
+	var stop *stopReason
 	if ctx.Err() != nil && err != nil && errors.As(context.Cause(ctx), &stop) {
 		after := ""
 		if goesOn {
 			after = "; the same command goes on where this one stopped"
 		}
-		fmt.Fprintf(stderr, "\nstopped: %s%s\n", stop.Reason, after)
-		return stop.Code
+		fmt.Fprintf(stderr, "\nstopped: %s%s\n", stop.reason, after)
+		return stop.code
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "error:", err)
-		return Failure
+		return failure
 	}
-	for _, o := range []*Output{stdout, stderr} {
+	for _, o := range []*output{stdout, stderr} {
 		if stop := o.Lost(); stop != nil {
-			if stop.Code == Failure { // of a closed pipe, as after `| head`, nobody wants to hear
-				fmt.Fprintln(stderr, "error:", stop.Reason)
+			if stop.code == failure { // of a closed pipe, as after `| head`, nobody wants to hear
+				fmt.Fprintln(stderr, "error:", stop.reason)
 			}
-			return stop.Code
+			return stop.code
 		}
 	}
 	return 0

@@ -15,9 +15,9 @@ var needs = map[string]string{
 	"uint64":   "a whole number from 0 on",
 }
 
-// FlagError says of a flag's value that cannot be read what is needed, in place of the parser's own words. It is for
+// flagError says of a flag's value that cannot be read what is needed, in place of the parser's own words. It is for
 // [cobra.Command.SetFlagErrorFunc].
-func FlagError(_ *cobra.Command, err error) error {
+func flagError(_ *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	if !errors.As(err, &invalid) {
 		return err

@@ -23,7 +23,7 @@ func TestFlagError(t *testing.T) {
 		c.Flags().Float64("scale", 0, "")
 		c.Flags().Int("count", 0, "")
 		c.Flags().Bool("loud", false, "")
-		c.SetFlagErrorFunc(FlagError)
+		c.SetFlagErrorFunc(flagError)
 		c.SetArgs([]string{arg})
 		if err := c.Execute(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", arg, err, want)

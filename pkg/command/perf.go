@@ -17,8 +17,7 @@ import (
 	"palimpsest/pkg/report"
 )
 
-// Perf is the command that measures speed and memory. typed is how the user called the program.
-func Perf(typed func() string) *cobra.Command {
+func perfCommand() *cobra.Command {
 	o := perf.Defaults()
 	var python string
 	c := &cobra.Command{
@@ -51,7 +50,7 @@ func Perf(typed func() string) *cobra.Command {
 				}
 				return kernelsetup.PeerPython(ctx, peer, cmd.ErrOrStderr())
 			}
-			o.Origin = perf.Origin{Command: typed(), Machine: host.Machine()}
+			o.Origin = perf.Origin{Command: commandLine(), Machine: host.Machine()}
 			o.Origin.Commit, o.Origin.Dirty = host.Commit()
 			if err := perf.Measure(cmd.Context(), o); err != nil {
 				return err

@@ -14,15 +14,15 @@ const exitUsage = 2
 
 // Main runs the command that the command line names and returns the code to exit with.
 func Main() int {
-	ctx, stdout, stderr, stop := Start()
+	ctx, stdout, stderr, stop := start()
 	defer stop()
 	usage := true // until a command's own work begins, an error is one of usage
 	root := newRoot(func() { usage = false })
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	called, err := root.ExecuteContextC(ctx)
-	code := End(ctx, err, stdout, stderr, slices.Contains(goOn, called.Name()))
-	if code == Failure && usage {
+	code := end(ctx, err, stdout, stderr, slices.Contains(goOn, called.Name()))
+	if code == failure && usage {
 		fmt.Fprintln(stderr, "`go run . --help` lists the commands, `go run . COMMAND --help` explains one")
 		code = exitUsage
 	}
@@ -42,10 +42,10 @@ func newRoot(begins func()) *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { begins() },
 	}
-	root.SetFlagErrorFunc(FlagError)
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(setupCommand(), labCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), sampleCommand(),
 		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand(),
-		Perf(commandLine))
+		perfCommand())
 	return root
 }
 

@@ -58,7 +58,7 @@ func runCommand() *cobra.Command {
 
 // runDisplay shows the progress of one run: a line that is written over in a terminal, else one every 15 seconds.
 func runDisplay(out io.Writer) func(experiment.Progress) {
-	terminal := IsTerminal(out)
+	terminal := isTerminal(out)
 	var last time.Time
 	return func(p experiment.Progress) {
 		switch {

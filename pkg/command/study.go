@@ -75,7 +75,7 @@ func studyDisplay(out io.Writer) func(experiment.StudyProgress) {
 		}
 		return fmt.Sprintf("%d/%d runs, %s left | %s", p.Done, p.Runs, eta, strings.Join(parts, " | "))
 	}
-	if !IsTerminal(out) {
+	if !isTerminal(out) {
 		var last time.Time
 		return func(p experiment.StudyProgress) {
 			if time.Since(last) > 15*time.Second {
