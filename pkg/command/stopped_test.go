@@ -16,16 +16,6 @@ import (
 	"time"
 )
 
-// childEnv set, this test binary is the program itself.
-const childEnv = "PALIMPSEST_TEST_MAIN"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		os.Exit(Main())
-	}
-	os.Exit(m.Run())
-}
-
 // endless is a configuration of the smallest network that trains until it is stopped, and keeps no checkpoint of itself.
 const endless = `
 benchmark: {class_order: given, classes: [0, 1], classes_per_task: 1}
@@ -40,11 +30,10 @@ checkpoint_every: 0
 // patience is how long a process may take to begin or to end on a busy machine before a test gives it up.
 const patience = 5 * time.Minute
 
-// shell runs this program by a shell's command line in which "$0" is the program, and returns it, started.
+// shell is a shell's command line in which "$1", "$2", … are args, and palimpsest is this program.
 func shell(t *testing.T, line string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command("sh", append([]string{"-c", line, os.Args[0]}, args...)...)
-	cmd.Env = append(os.Environ(), childEnv+"=1")
+	cmd := exec.Command("sh", append([]string{"-c", line, "sh"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal
 	t.Cleanup(func() {
 		if cmd.Process != nil && cmd.ProcessState == nil {
@@ -111,7 +100,7 @@ func TestStoppedRunKeepsACheckpoint(t *testing.T) {
 	const begun = "steps of 1+0 rows"
 	t.Run("hangup", func(t *testing.T) {
 		dir := t.TempDir()
-		cmd := shell(t, `exec "$0" run "$1" --dir "$2"`, config, dir)
+		cmd := shell(t, `exec palimpsest run "$1" --dir "$2"`, config, dir)
 		var said bytes.Buffer
 		cmd.Stderr = &said
 		if err := cmd.Start(); err != nil {
@@ -128,7 +117,7 @@ func TestStoppedRunKeepsACheckpoint(t *testing.T) {
 	})
 	t.Run("nohup and all streams closed", func(t *testing.T) {
 		dir := t.TempDir()
-		cmd := shell(t, `trap "" HUP; exec "$0" run "$1" --dir "$2" <&- >&- 2>&-`, config, dir)
+		cmd := shell(t, `trap "" HUP; exec palimpsest run "$1" --dir "$2" <&- >&- 2>&-`, config, dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +134,7 @@ func TestStoppedRunKeepsACheckpoint(t *testing.T) {
 	})
 	t.Run("a pipe nobody reads", func(t *testing.T) {
 		dir := t.TempDir()
-		cmd := shell(t, `exec "$0" run "$1" --dir "$2"`, config, dir)
+		cmd := shell(t, `exec palimpsest run "$1" --dir "$2"`, config, dir)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +156,7 @@ func TestStoppedRunKeepsACheckpoint(t *testing.T) {
 			t.Skip(err)
 		}
 		dir := t.TempDir()
-		cmd := shell(t, `exec "$0" run "$1" --dir "$2" >/dev/full`, config, dir)
+		cmd := shell(t, `exec palimpsest run "$1" --dir "$2" >/dev/full`, config, dir)
 		var said bytes.Buffer
 		cmd.Stderr = &said
 		if err := cmd.Start(); err != nil {
@@ -180,7 +169,7 @@ func TestStoppedRunKeepsACheckpoint(t *testing.T) {
 	})
 	t.Run("a study", func(t *testing.T) {
 		dir := t.TempDir()
-		cmd := shell(t, `exec "$0" bench --config "$1" --dir "$2" --strategies finetune --sweep loop.fresh_rows=1 --workers 1`, config, dir)
+		cmd := shell(t, `exec palimpsest bench --config "$1" --dir "$2" --strategies finetune --sweep loop.fresh_rows=1 --workers 1`, config, dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -212,9 +201,9 @@ func TestLostOutputIsAnError(t *testing.T) {
 		code  int
 		error string
 	}{
-		{`(sleep 1; "$0" strategies; echo $? >&2) | true`, 141, ""},
-		{`"$0" strategies >/dev/full; echo $? >&2`, 1, "error: standard output cannot be written to (no space left on device)\n"},
-		{`"$0" strategies >/dev/null; echo $? >&2`, 0, ""},
+		{`(sleep 1; palimpsest strategies; echo $? >&2) | true`, 141, ""},
+		{`palimpsest strategies >/dev/full; echo $? >&2`, 1, "error: standard output cannot be written to (no space left on device)\n"},
+		{`palimpsest strategies >/dev/null; echo $? >&2`, 0, ""},
 	} {
 		if _, err := os.Stat("/dev/full"); err != nil && strings.Contains(tc.line, "/dev/full") {
 			continue // this system has no such thing
