@@ -17,6 +17,8 @@ import (
 	"time"
 	"unsafe"
 
+	"palimpsest/pkg/kept"
+
 	"github.com/pkg/errors"
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +26,7 @@ import (
 // cache is where the executables of the process are kept, set by Load.
 var cache struct {
 	sync.RWMutex
-	store store
+	store kept.Store
 	base  []byte // digest of what all of them depend on
 }
 
@@ -80,7 +82,7 @@ func dependencies(path string) ([]byte, error) {
 	}
 	processor := C.processor()
 	threads := fmt.Sprint(os.Getenv("PJRT_NPROC"), " ", os.Getenv("NPROC"))
-	return digest([]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
+	return kept.Digest([]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
 		unsafe.Slice((*byte)(unsafe.Pointer(&processor)), unsafe.Sizeof(processor)), []byte(threads), cores()), nil
 }
 
@@ -100,9 +102,9 @@ func palimpsestCompile(args *C.struct_compile_args) unsafe.Pointer {
 	cache.RLock()
 	store, base := cache.store, cache.base
 	cache.RUnlock()
-	key := digest(base, cores(), view(unsafe.Pointer(args.program.format), args.program.format_size),
+	key := kept.Digest(base, cores(), view(unsafe.Pointer(args.program.format), args.program.format_size),
 		view(unsafe.Pointer(args.program.code), args.program.code_size), view(unsafe.Pointer(args.options), args.options_size))
-	if data := store.get(key); data != nil {
+	if data := store.Get(key); data != nil {
 		if loaded := C.deserialise(args.client, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data))); loaded != nil {
 			args.executable = loaded
 			loads.Add(1)
@@ -118,7 +120,7 @@ func palimpsestCompile(args *C.struct_compile_args) unsafe.Pointer {
 	}
 	var s C.struct_serialised
 	if C.serialise(args.executable, &s) != 0 {
-		store.put(key, view(s.data, s.size))
+		store.Put(key, view(s.data, s.size))
 		C.release(&s)
 	}
 	return nil
