@@ -31,8 +31,9 @@ type measurer struct {
 	evaluator *metrics.Evaluator
 }
 
-// newMeasurer loads the extractor and prepares the reference images of every task.
-func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (_ *measurer, err error) {
+// newMeasurer loads the extractor and prepares the reference images of every task, whose features it takes from the store
+// where that is not nil and has them.
+func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark, store *metrics.FeatureStore) (_ *measurer, err error) {
 	if bench, err = inside(bench); err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark) (_ *
 	for i, t := range tasks {
 		tasks[i].Test = c.Evaluate.Images(t)
 	}
-	options := metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN, Mirrored: bench.Prep.Flip}
+	options := metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN, Mirrored: bench.Prep.Flip, Store: store}
 	if c.Benchmark.SharedLabels {
 		options.SharedClasses = len(bench.ClassNames)
 	}

@@ -23,7 +23,7 @@ func measurerOf(t *testing.T, c Config) *measurer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMeasurer(backendtest.Open(t), c, bench)
+	m, err := newMeasurer(backendtest.Open(t), c, bench, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestPerfectGeneratorOverTasksOfTwiceTheImages(t *testing.T) {
 		rows = append(rows, half.Test.IndicesOf(class)[:50]...)
 	}
 	half.Test = half.Test.Select(rows)
-	m, err := newMeasurer(backendtest.Open(t), c, bench)
+	m, err := newMeasurer(backendtest.Open(t), c, bench, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

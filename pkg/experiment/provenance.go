@@ -28,10 +28,10 @@ func machine(stretches []results.Stretch) results.Machine {
 	return m
 }
 
-// thisStretch describes what this process does of a run that it takes up after some steps.
-func thisStretch(choice backend.Choice, cores, fromStep int, environment map[string]string) (results.Stretch, error) {
+// thisStretch describes what this process does of a run from its first step on.
+func thisStretch(choice backend.Choice, cores int, environment map[string]string) (results.Stretch, error) {
 	m := host.Machine()
-	s := results.Stretch{FromStep: fromStep, Started: time.Now().UTC().Truncate(time.Second), Backend: choice.Portable(), Environment: environment,
+	s := results.Stretch{Started: time.Now().UTC().Truncate(time.Second), Backend: choice.Portable(), Environment: environment,
 		Cores: cores, Arch: runtime.GOARCH, CPU: m.CPU, GPU: m.GPU, Go: m.Go}
 	s.Commit, s.Dirty = host.Commit()
 	if strings.HasPrefix(choice.Convolutions, "fastconv") { // the same digits whatever vectors it uses

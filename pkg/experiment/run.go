@@ -25,6 +25,7 @@ import (
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/host"
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
@@ -49,7 +50,8 @@ type run struct {
 	log      io.Writer
 	loop     *cl.Loop
 	measure  *measurer
-	probe    *dynamics.Probe // nil: none
+	features *metrics.FeatureStore // nil: features of test and training images are computed
+	probe    *dynamics.Probe       // nil: none
 	series   *dynamics.Series
 	state    state
 	clock    clock
@@ -241,6 +243,11 @@ func (r *run) prepare() error {
 		}
 		r.say("%s", r.choice)
 	}
+	now, err := thisStretch(r.choice, cores, environment)
+	if err != nil {
+		return err
+	}
+	r.features = featureStore(now)
 	if err := r.build(r.back); err != nil {
 		return err
 	}
@@ -249,10 +256,7 @@ func (r *run) prepare() error {
 		return err
 	}
 	c, p := r.config, r.loop.Position
-	now, err := thisStretch(r.choice, cores, p.Total, environment)
-	if err != nil {
-		return err
-	}
+	now.FromStep = p.Total
 	if f.name == "" {
 		if err := onlyDamaged(r.dir); err != nil {
 			return err
@@ -385,7 +389,7 @@ func (r *run) build(back compute.Backend) error {
 	if err != nil {
 		return err
 	}
-	if r.measure, err = newMeasurer(back, r.config, bench); err != nil {
+	if r.measure, err = newMeasurer(back, r.config, bench, r.features); err != nil {
 		return err
 	}
 	r.back = back

@@ -25,6 +25,8 @@ type EvaluatorOptions struct {
 	SharedClasses int
 	// Mirrored says that training mirrors images left to right, so that a mirrored copy is a copy.
 	Mirrored bool
+	// Store keeps what is computed of test and training images for other evaluators; nil keeps nothing.
+	Store *FeatureStore
 }
 
 // Evaluator measures generated images against the test images of each task. The features, labels
@@ -116,7 +118,7 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 					"take a labeller trained on all classes of the benchmark", j, c, l.Name(), e.classes())
 			}
 		}
-		features, seen, labels, err := e.look(task.Test.Scaled(), task.Test.N)
+		features, seen, labels, err := e.lookAtTest(task.Test)
 		if err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
 		}
@@ -159,6 +161,50 @@ func (e *Evaluator) look(pixels []float32, n int) (features, seen *mat.Dense, la
 	}
 	features, err = e.extractor.Features(pixels, n)
 	return features, seen, labels, err
+}
+
+// lookAtTest is look for test images, whose features other evaluators may have computed.
+func (e *Evaluator) lookAtTest(im *datasets.Images) (features, seen *mat.Dense, labels []int, err error) {
+	all, err := e.opt.Store.matrices(func() ([]*mat.Dense, error) {
+		features, seen, labels, err := e.look(im.Scaled(), im.N)
+		if err != nil {
+			return nil, err
+		}
+		if seen == features {
+			seen = nil
+		}
+		var column *mat.Dense
+		if labels != nil {
+			column = mat.NewDense(len(labels), 1, nil)
+			for i, l := range labels {
+				column.Set(i, 0, float64(l))
+			}
+		}
+		return []*mat.Dense{features, seen, column}, nil
+	}, append(e.networksKey(), []byte("test images"), imagesKey(im))...)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	features, seen = all[0], all[1]
+	if column := all[2]; column != nil {
+		if seen == nil {
+			seen = features
+		}
+		labels = make([]int, im.N)
+		for i := range labels {
+			labels[i] = int(column.At(i, 0))
+		}
+	}
+	return features, seen, labels, nil
+}
+
+// networksKey are the parts of a key that say what looks at images and how.
+func (e *Evaluator) networksKey() [][]byte {
+	labeller := ""
+	if e.opt.Labeller != nil {
+		labeller = e.opt.Labeller.Identity()
+	}
+	return [][]byte{[]byte(e.extractor.Identity()), []byte(labeller), fmt.Append(nil, e.opt.SharedClasses, e.opt.Mirrored)}
 }
 
 // label returns the labeller's features and its labels; nil without one.

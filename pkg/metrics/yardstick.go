@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -49,8 +50,9 @@ type looked struct {
 	features, mirrored *mat.Dense
 }
 
-// nearness holds the distances of a task's held-out images to the nearest training image of each task, [image][task].
-type nearness struct{ pixels, features [][]float64 }
+// nearness holds the distances of a task's held-out images to the nearest training image of each task, [image, task]; nil
+// where the task has none, and without a classifier.
+type nearness struct{ pixels, features *mat.Dense }
 
 // found is how near samples are to one set.
 type found struct {
@@ -84,19 +86,14 @@ func (e *Evaluator) openYardstick() (*yardstick, error) {
 	if err != nil {
 		return nil, errors.WithMessage(err, "training images")
 	}
-	if y.train, err = e.copySetOf(all); err != nil {
+	if y.train.images, err = e.imageSetOf(all); err != nil {
 		return nil, errors.WithMessage(err, "training images")
 	}
-	if err := e.holdOut(y); err != nil {
+	if err := e.measureYardstick(y, all); err != nil {
 		return nil, err
 	}
 	var pixels, features []float64
-	for _, h := range y.heldOut {
-		var near nearness
-		if near, err = y.blocks(h, e.size); err != nil {
-			return nil, err
-		}
-		y.toTrain = append(y.toTrain, near)
+	for _, near := range y.toTrain {
 		pixels = append(pixels, nearestOfFirst(near.pixels, len(e.tasks))...)
 		features = append(features, nearestOfFirst(near.features, len(e.tasks))...)
 	}
@@ -109,52 +106,84 @@ func (e *Evaluator) openYardstick() (*yardstick, error) {
 	return y, nil
 }
 
-// holdOut picks the held-out images of y, evenly from the reference images of all tasks.
-func (e *Evaluator) holdOut(y *yardstick) error {
+// measureYardstick fills in all of y that takes long, or takes it from the store: the features of its training images and
+// of mirrored held-out images, and how near those are to these.
+func (e *Evaluator) measureYardstick(y *yardstick, train *datasets.Images) error {
+	held := e.holdOut()
+	key := append(e.networksKey(), []byte("yardstick"), fmt.Append(nil, y.ends), imagesKey(train))
+	for j, rows := range held {
+		y.heldOut = append(y.heldOut, looked{pixels: e.tasks[j].images.Select(rows).Scaled()})
+		if seen := e.tasks[j].seen; seen != nil && len(rows) > 0 {
+			y.heldOut[j].features = takeRows(seen, rows)
+		}
+		key = append(key, imagesKey(e.tasks[j].images.Select(rows)))
+	}
+	const ofTask = 3 // matrices, after the features of training images
+	all, err := e.opt.Store.matrices(func() ([]*mat.Dense, error) {
+		var err error
+		if y.train.features, err = e.seenIn(y.train.images); err != nil {
+			return nil, errors.WithMessage(err, "training images")
+		}
+		out := []*mat.Dense{y.train.features}
+		for _, h := range y.heldOut {
+			if h, err = e.lookAt(h.pixels, h.features); err != nil {
+				return nil, errors.WithMessage(err, "held-out images")
+			}
+			pixels, features := y.blocks(h, e.size)
+			out = append(out, h.mirrored, pixels, features)
+		}
+		return out, nil
+	}, key...)
+	if err != nil {
+		return err
+	}
+	y.train.features = all[0]
+	for j := range y.heldOut {
+		part := all[1+ofTask*j:]
+		y.heldOut[j].mirrored = part[0]
+		y.toTrain = append(y.toTrain, nearness{pixels: part[1], features: part[2]})
+	}
+	return nil
+}
+
+// holdOut picks the rows of each task's reference images that are held out, evenly from those of all tasks.
+func (e *Evaluator) holdOut() [][]int {
 	total := 0
 	for _, t := range e.tasks {
 		total += t.images.N
 	}
 	n := min(total, copyHeldOut)
+	held := make([][]int, len(e.tasks))
 	picked, start := 0, 0
-	for _, t := range e.tasks {
-		var rows []int
+	for j, t := range e.tasks {
 		for ; picked < n && picked*total/n < start+t.images.N; picked++ {
-			rows = append(rows, picked*total/n-start)
+			held[j] = append(held[j], picked*total/n-start)
 		}
 		start += t.images.N
-		var seen *mat.Dense
-		if t.seen != nil && len(rows) > 0 {
-			seen = takeRows(t.seen, rows)
-		}
-		h, err := e.lookAt(t.images.Select(rows).Scaled(), seen)
-		if err != nil {
-			return errors.WithMessage(err, "held-out images")
-		}
-		y.heldOut = append(y.heldOut, h)
 	}
-	return nil
+	return held
 }
 
-// blocks measures how near images are to those of each task.
-func (y *yardstick) blocks(h looked, size int) (nearness, error) {
+// blocks measures how near images are to those of each task; nil without images, and without features.
+func (y *yardstick) blocks(h looked, size int) (pixels, features *mat.Dense) {
 	n := len(h.pixels) / size
-	near := nearness{pixels: make([][]float64, n)}
+	if n == 0 {
+		return nil, nil
+	}
+	pixels = mat.NewDense(n, len(y.ends), nil)
 	if h.features != nil {
-		near.features = make([][]float64, n)
+		features = mat.NewDense(n, len(y.ends), nil)
 	}
 	start := 0
-	for _, end := range y.ends {
-		pixels, features := y.part(start, end).distances(h)
-		for i := range n {
-			near.pixels[i] = append(near.pixels[i], pixels[i])
-			if features != nil {
-				near.features[i] = append(near.features[i], features[i])
-			}
+	for j, end := range y.ends {
+		inPixels, inFeatures := y.part(start, end).distances(h)
+		pixels.SetCol(j, inPixels)
+		if features != nil {
+			features.SetCol(j, inFeatures)
 		}
 		start = end
 	}
-	return near, nil
+	return pixels, features
 }
 
 // part are the training images from (included) to (excluded).
@@ -234,18 +263,30 @@ func nearestRows(x, set *mat.Dense) []float64 {
 
 // copySetOf makes a set to look for copies in.
 func (e *Evaluator) copySetOf(im *datasets.Images) (s copySet, err error) {
-	pixels := im.Scaled()
-	if e.opt.Mirrored {
-		s.images, err = NewMirroredSet(pixels, im.H, im.W, im.C)
-	} else {
-		s.images, err = newImageSet(pixels, im.H, im.W, im.C)
-	}
-	if l := e.opt.Labeller; err == nil && l != nil {
-		if s.features, err = l.Features(s.images.pixels, s.images.Len()); err == nil {
-			err = checkFinite("metrics.Evaluator", s.features)
-		}
+	if s.images, err = e.imageSetOf(im); err == nil {
+		s.features, err = e.seenIn(s.images)
 	}
 	return s, err
+}
+
+// imageSetOf makes a set to look for nearest images in.
+func (e *Evaluator) imageSetOf(im *datasets.Images) (*ImageSet, error) {
+	if e.opt.Mirrored {
+		return NewMirroredSet(im.Scaled(), im.H, im.W, im.C)
+	}
+	return newImageSet(im.Scaled(), im.H, im.W, im.C)
+}
+
+// seenIn are the labeller's features of the distinct images of a set; nil without one.
+func (e *Evaluator) seenIn(set *ImageSet) (*mat.Dense, error) {
+	if e.opt.Labeller == nil {
+		return nil, nil
+	}
+	features, err := e.opt.Labeller.Features(set.pixels, set.Len())
+	if err == nil {
+		err = checkFinite("metrics.Evaluator", features)
+	}
+	return features, err
 }
 
 // lookAt prepares images for a search for copies; features are what the labeller sees in them, nil without one.
@@ -258,11 +299,15 @@ func (e *Evaluator) lookAt(pixels []float32, features *mat.Dense) (h looked, err
 	return h, err
 }
 
-// nearestOfFirst are the least of the first tasks' distances of each image.
-func nearestOfFirst(byTask [][]float64, tasks int) []float64 {
-	out := make([]float64, len(byTask))
-	for i, d := range byTask {
-		out[i] = slices.Min(d[:tasks])
+// nearestOfFirst are the least of the first tasks' distances of each image; nil of nil.
+func nearestOfFirst(byTask *mat.Dense, tasks int) []float64 {
+	if byTask == nil {
+		return nil
+	}
+	n, _ := byTask.Dims()
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = slices.Min(byTask.RawRowView(i)[:tasks])
 	}
 	return out
 }
@@ -303,11 +348,7 @@ func (e *Evaluator) CopySets(i int, buffer *datasets.Images) (*CopySets, error) 
 	for j := range e.tasks {
 		near := y.toTrain[j]
 		var real results.CopyRates
-		var features []float64
-		if near.features != nil {
-			features = nearestOfFirst(near.features, i+1)
-		}
-		real.RealPixels, real.RealFeatures = y.rates(nearestOfFirst(near.pixels, i+1), features, nil, e.size)
+		real.RealPixels, real.RealFeatures = y.rates(nearestOfFirst(near.pixels, i+1), nearestOfFirst(near.features, i+1), nil, e.size)
 		sets.realTrain = append(sets.realTrain, real)
 	}
 	if buffer == nil || buffer.N == 0 {
