@@ -52,3 +52,58 @@ func BenchmarkOverhead(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkEvaluation measures the network as a run of the quick benchmark does after a task, and reports what it takes
+// and its share of the time of a task, next to that of training steps timed here:
+//
+//	taskset -c 0 go test ./pkg/experiment -run '^$' -bench Evaluation -benchtime 3x
+//
+// The first evaluation of a run also compiles the sampler, unless it was compiled before, and measures the training
+// images, unless a run has done so before: ms-first. The images of so short a training are noise, among which copies are
+// looked for longest.
+func BenchmarkEvaluation(b *testing.B) {
+	for _, name := range []string{"finetune", "er"} {
+		b.Run(name, func(b *testing.B) {
+			c := DefaultConfig()
+			steps := float64(c.Loop.StepsPerTask)
+			c.Strategy, c.Loop.StepsPerTask = cl.Spec{Name: name}, 10
+			r := &run{config: c, dir: b.TempDir(), log: &bytes.Buffer{}, opt: Options{Backend: backendtest.Open(b)}}
+			defer r.close()
+			if err := r.prepare(); err != nil {
+				b.Fatal(err)
+			}
+			l := r.loop
+			var training time.Duration
+			for range 2 { // the first task compiles
+				start := time.Now()
+				if err := r.trainPhase(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				training = time.Since(start)
+				if err := l.EndPhase(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			sampling := 0.0
+			evaluate := func() {
+				if _, _, err := r.measure.evaluate(b.Context(), l, func(_ int, seconds float64) { sampling += seconds }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			start := time.Now()
+			evaluate()
+			first := time.Since(start)
+			sampling = 0
+			for b.Loop() {
+				evaluate()
+			}
+			evaluation := b.Elapsed().Seconds() / float64(b.N)
+			sampling /= float64(b.N)
+			ofTask := training.Seconds() / float64(c.Loop.StepsPerTask) * steps
+			b.ReportMetric(1e3*first.Seconds(), "ms-first")
+			b.ReportMetric(1e3*sampling, "ms-sampling")
+			b.ReportMetric(1e3*(evaluation-sampling), "ms-measuring")
+			b.ReportMetric(100*evaluation/(evaluation+ofTask), "%-of-task")
+		})
+	}
+}
