@@ -1,7 +1,8 @@
 // Package executables keeps what XLA has compiled on disk, so that the next process loads it instead of compiling it again.
 //
-// A run is a process of its own, and each compiles the training step, the sampler and the classifier: ten seconds of a
-// core and several hundred megabytes. The same programs, loaded, take a tenth of that.
+// A run is a process of its own, and each compiles its training step and its sampler. For the benchmark's network the step
+// takes 10.5 s of a core to compile and 0.4 s to load (Xeon, AVX-512) and has 2.3 MB; the sampler takes 1.0 s, then next to
+// nothing. A run that loads both held 380 MB at most, one that compiles 710 MB.
 //
 // # How it gets there
 //
