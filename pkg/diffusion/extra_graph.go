@@ -143,9 +143,10 @@ func (x *extraGraph) afterUpdate() {
 // parts are the scalars after loss and norm, each [1].
 func (x *extraGraph) parts() []*Node {
 	list := make([]*Node, numScalars-outDenoise)
-	for i, part := range map[int]*Node{outDenoise: x.denoise, outDistil: x.distil, outTarget: x.given, outPenalty: x.penalty,
-		outDirections: x.directions, outReference: x.reference, outProjected: x.projected} {
-		list[i-outDenoise] = Reshape(part, 1)
+	// In order: a graph that differs from process to process is compiled anew in each (package executables).
+	for i, part := range []*Node{outDenoise: x.denoise, outDistil: x.distil, outTarget: x.given, outPenalty: x.penalty,
+		outDirections: x.directions, outReference: x.reference, outProjected: x.projected}[outDenoise:] {
+		list[i] = Reshape(part, 1)
 	}
 	return list
 }
