@@ -23,8 +23,7 @@ func (n *Network) MidBlock(ema bool) (*MidBlock, error) {
 		name = scopeEMA
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, x, t, y *Node) *Node {
-		_, mid := n.UNet.ForwardWithMid(n.scope(name), n.seed, unet.Inputs{X: x, T: t, Y: y})
-		return mid
+		return n.UNet.ForwardToMid(n.scope(name), n.seed, unet.Inputs{X: x, T: t, Y: y})
 	})
 	if err != nil {
 		return nil, err

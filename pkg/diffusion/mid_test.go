@@ -5,7 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"palimpsest/pkg/backend"
+	"palimpsest/pkg/backend/backendtest"
 )
 
 // With all weights zero but the first convolution's centre, w_c for channel c, residual blocks add nothing and the
@@ -64,5 +68,40 @@ func TestMidBlockByHand(t *testing.T) {
 	}
 	if calls := n.PredictionCalls(); calls != 0 {
 		t.Errorf("%d predictions counted; want none", calls)
+	}
+}
+
+// The pure-Go backend gives the middle block too, the same to rounding. (It fails on graphs with nodes after the output.)
+func TestMidBlockInPureGo(t *testing.T) {
+	t.Setenv(compute.ConfigEnvVar, "go")
+	pureGo, choice, err := backend.Open()
+	if err != nil || choice.Config == "" || len(choice.Failed) > 0 {
+		t.Fatalf("pure Go does not open: %+v, %v", choice, err)
+	}
+	defer pureGo.Finalize()
+	p := newProcess(t, Config{T: 50, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge})
+	u := plain()
+	u.Classes = 3
+	var outputs [2][]float32
+	for i, b := range []compute.Backend{backendtest.Open(t), pureGo} {
+		n, err := NewNetwork(b, p, u, TrainConfig{LearningRate: 1e-3}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		m, err := n.MidBlock(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		batch := exampleBatch(n, 3)
+		if outputs[i], err = m.Output(batch.X, batch.T, batch.Y); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range outputs[0] {
+		if got := outputs[1][i]; math.Abs(float64(got-want)) > 1e-4*(1+math.Abs(float64(want))) {
+			t.Fatalf("activation %d is %g in pure Go, %g elsewhere", i, got, want)
+		}
 	}
 }

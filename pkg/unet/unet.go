@@ -42,24 +42,49 @@ type Inputs struct {
 // convolution that starts at zero. Weights are created where the scope has none, from seed and their path.
 // It panics if the shapes do not match the configuration.
 func (c Config) Forward(scope *model.Scope, seed uint64, in Inputs) *Node {
-	h, _ := c.ForwardWithMid(scope, seed, in)
-	return h
+	b, h, emb, skips := c.down(scope, seed, in)
+	for level, mult := range slices.Backward(c.Mults) {
+		for i := range c.ResBlocks + 1 {
+			s := scope.At("%s", fmt.Sprintf("up%d_%d", level, i))
+			skip := skips[len(skips)-1]
+			skips = skips[:len(skips)-1]
+			h = b.residual(s, Concatenate([]*Node{h, skip}, 3), emb, c.Base*mult)
+			if c.attends(h) {
+				h = b.attention(s.At("attention"), h)
+			}
+		}
+		if level > 0 {
+			h = b.conv(scope.At("%s", fmt.Sprintf("up%d_grow", level)), upsample(h), c.Base*mult, 1, 1)
+		}
+	}
+	h = b.normSiLU(scope.At("out_norm"), h)
+	return b.conv(scope.At("out"), h, c.OutChannels, 1, 0)
 }
 
-// ForwardWithMid is [Config.Forward] and also returns the activations after the middle block,
+// ForwardToMid builds the network up to its middle block only and returns the activations after it,
 // [B, H/2^k, W/2^k, channels] with k = len(Mults)-1, which measures of representation drift look at.
-func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out, mid *Node) {
+func (c Config) ForwardToMid(scope *model.Scope, seed uint64, in Inputs) *Node {
+	_, mid, _, _ := c.down(scope, seed, in)
+	return mid
+}
+
+// attends says whether blocks of x's resolution end in attention.
+func (c Config) attends(x *Node) bool { return slices.Contains(c.Attention, x.Shape().Dimensions[1]) }
+
+// down builds the half of the network that ends in the middle block, mid; emb is the embedding of time and label, [B, 4·Base],
+// and skips are what the other half takes, from the last on.
+func (c Config) down(scope *model.Scope, seed uint64, in Inputs) (b *builder, mid, emb *Node, skips []*Node) {
 	if err := c.Validate(); err != nil {
 		panic(err)
 	}
 	batch := in.X.Shape().Dimensions[0]
 	in.X.AssertDims(batch, c.ImageSize, c.ImageSize, c.Channels)
 	in.T.AssertDims(batch)
-	b := &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
+	b = &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
 		lora: c.LoRA}
 
 	width := 4 * c.Base
-	emb := timeEmbedding(in.T, c.Base)
+	emb = timeEmbedding(in.T, c.Base)
 	emb = b.dense(scope.At("time0"), emb, width, 1)
 	emb = b.dense(scope.At("time1"), silu(emb), width, 1)
 	if c.Classes > 0 {
@@ -69,14 +94,13 @@ func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out,
 	}
 	emb = silu(emb)
 
-	attend := func(x *Node) bool { return slices.Contains(c.Attention, x.Shape().Dimensions[1]) }
 	h := b.conv(scope.At("in"), in.X, c.Base, 1, 1)
-	skips := []*Node{h}
+	skips = []*Node{h}
 	for level, mult := range c.Mults {
 		for i := range c.ResBlocks {
 			s := scope.At("%s", fmt.Sprintf("down%d_%d", level, i))
 			h = b.residual(s, h, emb, c.Base*mult)
-			if attend(h) {
+			if c.attends(h) {
 				h = b.attention(s.At("attention"), h)
 			}
 			skips = append(skips, h)
@@ -92,24 +116,7 @@ func (c Config) ForwardWithMid(scope *model.Scope, seed uint64, in Inputs) (out,
 		h = b.attention(scope.At("mid_attention"), h)
 	}
 	h = b.residual(scope.At("mid1"), h, emb, h.Shape().Dimensions[3])
-	mid = h
-
-	for level, mult := range slices.Backward(c.Mults) {
-		for i := range c.ResBlocks + 1 {
-			s := scope.At("%s", fmt.Sprintf("up%d_%d", level, i))
-			skip := skips[len(skips)-1]
-			skips = skips[:len(skips)-1]
-			h = b.residual(s, Concatenate([]*Node{h, skip}, 3), emb, c.Base*mult)
-			if attend(h) {
-				h = b.attention(s.At("attention"), h)
-			}
-		}
-		if level > 0 {
-			h = b.conv(scope.At("%s", fmt.Sprintf("up%d_grow", level)), upsample(h), c.Base*mult, 1, 1)
-		}
-	}
-	h = b.normSiLU(scope.At("out_norm"), h)
-	return b.conv(scope.At("out"), h, c.OutChannels, 1, 0), mid
+	return b, h, emb, skips
 }
 
 // residual is one residual block: norm, SiLU, convolution, plus embedding, norm, SiLU, dropout, convolution (zero at
