@@ -3,12 +3,14 @@ package kernelsetup
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
 
 	"palimpsest/notebooks/kernel"
+	"palimpsest/pkg/oneline"
 
 	"github.com/pkg/errors"
 )
@@ -23,8 +25,9 @@ func command(ctx context.Context, dir string, env []string, argv ...string) (str
 	cmd.SysProcAttr = kernel.Group() // the compilers and linkers below it die with it
 	cmd.Cancel = func() error { return kernel.EndGroup(cmd.Process) }
 	cmd.WaitDelay = 5 * time.Second
-	var stdout, all bytes.Buffer
-	cmd.Stdout, cmd.Stderr = both{&stdout, &all}, &all
+	var stdout bytes.Buffer
+	var all oneline.Tail // the two streams are copied by a goroutine each
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, &all), &all
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return "", ctx.Err()
@@ -33,14 +36,6 @@ func command(ctx context.Context, dir string, env []string, argv ...string) (str
 		return "", errors.Errorf("%s: %v\n%s", strings.Join(argv, " "), err, lastLines(all.String(), 12))
 	}
 	return stdout.String(), nil
-}
-
-// both writes to two buffers.
-type both struct{ a, b *bytes.Buffer }
-
-func (w both) Write(p []byte) (int, error) {
-	w.a.Write(p)
-	return w.b.Write(p)
 }
 
 // lastLines returns the last n non-empty lines of text, indented.
