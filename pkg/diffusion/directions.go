@@ -4,13 +4,11 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
-
-	"palimpsest/pkg/unet"
 )
 
 // Variables of the rank-1 penalties.
 const (
-	scopeDirections    = "directions"        // μ_k, [K, ...] beside each weight
+	scopeDirections    = "directions"        // μ_k, [K, P]
 	scopeOrigin        = "directions_origin" // o, from which weights are measured
 	pathOffsets        = "/directions_offset"
 	pathDirectionCount = "/directions_count"
@@ -42,44 +40,28 @@ func (n *Network) AddDirection(direction, anchor []float32) error {
 	if err != nil {
 		return err
 	}
-	directions, err := unet.Weights(n.scope(scopeDirections))
+	directions := n.vector(scopeDirections)
+	all, err := valuesOf(directions)
+	if err != nil {
+		return err
+	}
+	offsets := n.store.GetVariable(pathOffsets)
+	values, err := valuesOf(offsets)
 	if err != nil {
 		return err
 	}
 	// Measured from the new origin, the offsets of those before move by μ_k·(old - new).
-	moved, first := make([]float64, count), 0
-	for _, v := range directions {
-		value, err := v.Value()
-		if err != nil {
-			return err
+	size := len(direction)
+	for k := range count {
+		moved := 0.0
+		for i, mu := range all[k*size : (k+1)*size] {
+			moved += float64(mu) * (float64(origin[i]) - float64(anchor[i]))
 		}
-		size := v.Shape().Size() / n.extra.Directions
-		all, err := tensors.CopyFlatData[float32](value)
-		if err != nil {
-			return err
-		}
-		for k := range count {
-			for i, mu := range all[k*size : (k+1)*size] {
-				moved[k] += float64(mu) * (float64(origin[first+i]) - float64(anchor[first+i]))
-			}
-		}
-		copy(all[count*size:], direction[first:first+size])
-		if err := v.SetValue(tensors.FromFlatDataAndDimensions(all, v.Shape().Dimensions...)); err != nil {
-			return err
-		}
-		first += size
+		values[k] = float32(float64(values[k]) + moved)
 	}
-	offsets := n.store.GetVariable(pathOffsets)
-	value, err := offsets.Value()
-	if err != nil {
+	copy(all[count*size:], direction)
+	if err := directions.SetValue(tensors.FromFlatDataAndDimensions(all, n.extra.Directions, size)); err != nil {
 		return err
-	}
-	values, err := tensors.CopyFlatData[float32](value)
-	if err != nil {
-		return err
-	}
-	for k := range moved {
-		values[k] = float32(float64(values[k]) + moved[k])
 	}
 	if err := offsets.SetValue(tensors.FromFlatDataAndDimensions(values, len(values))); err != nil {
 		return err
@@ -109,20 +91,12 @@ func (n *Network) DirectionCount() (int, error) {
 	return int(count[0]), nil
 }
 
-// addDirections adds the rank-1 penalties' gradient, strength·Σ_k (μ_k·(θ-o) - offset_k)·μ_k, to grads.
-func (x *extraGraph) addDirections(grads []*Node) {
+// addDirections returns grad with the rank-1 penalties' gradient, strength·Σ_k (μ_k·(θ-o) - offset_k)·μ_k.
+func (x *extraGraph) addDirections(grad *Node) *Node {
 	strength := Reshape(Slice(x.strengths, AxisElem(1)))
-	count := x.n.extra.Directions
-	flat := make([]*Node, len(grads)) // [K, size] each
-	along := Neg(x.n.store.GetVariable(pathOffsets).NodeValue(x.g))
-	for i, w := range x.before {
-		flat[i] = Reshape(x.beside(scopeDirections, i).NodeValue(x.g), count, w.Shape().Size())
-		moved := Reshape(Sub(w, x.beside(scopeOrigin, i).NodeValue(x.g)), -1)
-		along = Add(along, Einsum("kp,p->k", flat[i], moved))
-	}
+	directions := x.vector(scopeDirections)
+	along := Einsum("kp,p->k", directions, Sub(x.before, x.vector(scopeOrigin)))
+	along = Sub(along, x.n.store.GetVariable(pathOffsets).NodeValue(x.g))
 	x.directions = Mul(strength, MulScalar(ReduceAllSum(Square(along)), 0.5))
-	along = Mul(along, strength)
-	for i, w := range x.before {
-		grads[i] = Add(grads[i], Reshape(Einsum("k,kp->p", along, flat[i]), w.Shape().Dimensions...))
-	}
+	return Add(grad, Einsum("k,kp->p", Mul(along, strength), directions))
 }

@@ -1,6 +1,8 @@
 package diffusion
 
 import (
+	"slices"
+
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -44,39 +46,25 @@ func (e Extra) Merge(o Extra) Extra {
 // any tells whether something is declared.
 func (e Extra) any() bool { return e != Extra{} }
 
-// perWeight lists the variables that e keeps beside each weight, by scope, with the first dimension put before the
-// weight's own (0: none).
-func (e Extra) perWeight() (list []extraScope) {
+// vectors lists what e keeps beside the weights.
+func (e Extra) vectors() (list []vector) {
 	if e.Teacher {
-		list = append(list, extraScope{scopeTeacher, 0, startWeight})
+		list = append(list, beside(scopeTeacher, 0, startWeight))
 	}
 	if e.Penalty {
-		list = append(list, extraScope{scopeImportance, 0, startZero}, extraScope{scopeAnchor, 0, startZero})
+		list = append(list, beside(scopeImportance, 0, startZero), beside(scopeAnchor, 0, startZero))
 	}
 	if e.Directions > 0 {
-		list = append(list, extraScope{scopeDirections, e.Directions, startZero}, extraScope{scopeOrigin, 0, startZero})
+		list = append(list, beside(scopeDirections, e.Directions, startZero), beside(scopeOrigin, 0, startZero))
 	}
 	if e.Mask {
-		list = append(list, extraScope{scopeMask, 0, startOne})
+		list = append(list, beside(scopeMask, 0, startOne))
 	}
 	if e.Path {
-		list = append(list, extraScope{scopePath, 0, startZero}, extraScope{scopePathStart, 0, startWeight})
+		list = append(list, beside(scopePath, 0, startZero), beside(scopePathStart, 0, startWeight))
 	}
 	return list
 }
-
-type extraScope struct {
-	scope   string
-	rows    int
-	initial int // startZero, startOne or startWeight
-}
-
-// Initial values of the variables beside a weight.
-const (
-	startZero = iota
-	startOne
-	startWeight
-)
 
 // Extend declares, once and before the first [Network.Step], what the training step needs beside the denoising loss.
 // What is declared is stored by [Network.Save], and [Network.Load] wants a file of a network extended alike. Extending
@@ -113,7 +101,7 @@ func (n *Network) Extra() Extra { return n.extra }
 // state.
 func (n *Network) ExtraParameters() int {
 	perWeight := 0
-	for _, x := range n.extra.perWeight() {
+	for _, x := range n.extra.vectors() {
 		perWeight += max(x.rows, 1)
 	}
 	return perWeight * n.Parameters()
@@ -121,19 +109,13 @@ func (n *Network) ExtraParameters() int {
 
 // buildExtra creates the variables that the extensions need, after all others.
 func (n *Network) buildExtra() error {
-	weights, err := unet.Weights(n.scope(scopeModel))
-	if err != nil {
-		return err
-	}
-	for _, x := range n.extra.perWeight() {
-		for _, w := range weights {
-			value, err := x.value(w)
-			if err != nil {
-				return err
-			}
-			if err := n.untrained(pathIn(x.scope, w), value); err != nil {
-				return err
-			}
+	for _, x := range n.extra.vectors() {
+		value, err := x.value(n.vector(scopeModel))
+		if err != nil {
+			return err
+		}
+		if err := n.untrained(x.path, value); err != nil {
+			return err
 		}
 	}
 	if n.extra.Directions == 0 {
@@ -145,25 +127,21 @@ func (n *Network) buildExtra() error {
 	return n.untrained(pathDirectionCount, tensors.FromShape(shapes.Make(dtypes.Int64)))
 }
 
-// value is the initial value of the variable beside weight w.
-func (x extraScope) value(w *model.Variable) (*tensors.Tensor, error) {
-	shape := w.Shape()
+// value is the vector's initial value beside the weights.
+func (x vector) value(weights *model.Variable) (*tensors.Tensor, error) {
+	shape := weights.Shape()
 	if x.rows > 0 {
-		shape = shapes.Make(shape.DType, append([]int{x.rows}, shape.Dimensions...)...)
+		shape = shapes.Make(shape.DType, x.rows, shape.Size())
 	}
 	switch x.initial {
 	case startWeight:
-		value, err := w.Value()
+		value, err := weights.Value()
 		if err != nil {
 			return nil, err
 		}
 		return value.Clone()
 	case startOne:
-		values := make([]float32, shape.Size())
-		for i := range values {
-			values[i] = 1
-		}
-		return tensors.FromFlatDataAndDimensions(values, shape.Dimensions...), nil
+		return tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{1}, shape.Size()), shape.Dimensions...), nil
 	}
 	return tensors.FromShape(shape), nil
 }

@@ -2,7 +2,6 @@ package diffusion
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/model"
 
 	"palimpsest/pkg/unet"
 )
@@ -15,9 +14,8 @@ type extraGraph struct {
 	teacherY         *Node // nil without a teacher
 	noise, target    *Node // nil where nothing is given
 
-	trained []*model.Variable // the weights, in the order of the gradients
-	before  []*Node           // their values before the update
-	task    []*Node           // gradient of the denoising loss alone
+	before *Node // the weights before the update, [P] as all that follow them
+	task   *Node // gradient of the denoising loss alone
 
 	denoise, distil, given, penalty, directions, reference, projected *Node // scalars of [StepResult]
 }
@@ -58,10 +56,9 @@ func (x *extraGraph) givenNoise(x0, drawn, signal, sigma *Node) (noise, xt *Node
 }
 
 // gradient returns the step's loss and its gradient as the optimiser should see it before clipping. weighted [R] is the
-// denoising loss of each row times its weight, pred and xt are [R, H, W, C].
-func (x *extraGraph) gradient(weighted, pred, xt, t *Node) (loss *Node, grads []*Node) {
+// denoising loss of each row times its weight, pred and xt are [R, H, W, C], weights the parts that pred comes from.
+func (x *extraGraph) gradient(weighted, pred, xt, t *Node, weights []*Node) (loss, grad *Node) {
 	e := x.n.extra
-	backward := x.n.store.RootScope().BuildTrainableVariablesGradientsGraph
 	if e.Projection {
 		reference := x.mark(markReference)
 		x.reference = ReduceAllSum(Mul(weighted, reference))
@@ -69,7 +66,7 @@ func (x *extraGraph) gradient(weighted, pred, xt, t *Node) (loss *Node, grads []
 	}
 	x.denoise = ReduceAllSum(weighted)
 	if e.Teacher {
-		taught, _ := x.n.split(x.n.UNet.Forward(x.n.scope(scopeTeacher), x.n.seed, unet.Inputs{X: xt, T: t, Y: x.teacherY}))
+		taught, _ := x.n.split(x.n.forward(x.n.parts(xt, scopeTeacher), unet.Inputs{X: xt, T: t, Y: x.teacherY}))
 		x.distil = x.imitation(markDistil, pred, StopGradient(taught))
 	}
 	if e.Given {
@@ -78,37 +75,33 @@ func (x *extraGraph) gradient(weighted, pred, xt, t *Node) (loss *Node, grads []
 	imitated := Add(x.distil, x.given)
 	loss = Add(x.denoise, imitated)
 
+	x.before = x.vector(scopeModel)
 	if e.Path && (e.Teacher || e.Given) {
 		// The path integral wants the denoising loss's gradient alone.
-		x.task = backward(x.denoise)
-		grads = addTo(x.task, backward(imitated))
+		x.task = flatGradient(x.denoise, weights)
+		grad = Add(x.task, flatGradient(imitated, weights))
 	} else {
-		x.task = backward(loss)
-		grads = addTo(x.task, nil)
-	}
-	for v := range x.n.store.RootScope().IterVariables() {
-		if v.Trainable && v.InUseByGraph(x.g) {
-			x.trained, x.before = append(x.trained, v), append(x.before, v.NodeValue(x.g))
-		}
+		x.task = flatGradient(loss, weights)
+		grad = x.task
 	}
 	if e.Penalty {
-		x.addPenalty(grads)
+		grad = x.addPenalty(grad)
 	}
 	if e.Directions > 0 {
-		x.addDirections(grads)
+		grad = x.addDirections(grad)
 	}
 	loss = Add(loss, Add(x.penalty, x.directions))
 	if e.Mask {
-		x.maskGradient(grads)
+		grad = x.masked(grad)
 	}
 	if e.Projection {
-		reference := backward(x.reference)
+		reference := flatGradient(x.reference, weights)
 		if e.Mask {
-			x.maskGradient(reference)
+			reference = x.masked(reference)
 		}
-		x.project(grads, reference)
+		grad = x.project(grad, reference)
 	}
-	return loss, grads
+	return loss, grad
 }
 
 // imitation is Σ w_i·mean (pred - target)² with the weights of a mark.
@@ -116,19 +109,8 @@ func (x *extraGraph) imitation(weight int, pred, target *Node) *Node {
 	return ReduceAllSum(Mul(x.mark(weight), ReduceMean(Square(Sub(pred, target)), 1, 2, 3)))
 }
 
-// addTo returns the sums of a and b, or a copy of a where b is nil.
-func addTo(a, b []*Node) []*Node {
-	sum := append([]*Node{}, a...)
-	for i := range b {
-		sum[i] = Add(sum[i], b[i])
-	}
-	return sum
-}
-
-// beside is the variable in another scope that belongs to the i-th weight.
-func (x *extraGraph) beside(scope string, i int) *model.Variable {
-	return x.n.store.GetVariable(pathIn(scope, x.trained[i]))
-}
+// vector is the value of what [beside] names.
+func (x *extraGraph) vector(scope string) *Node { return x.n.vector(scope).NodeValue(x.g) }
 
 // afterUpdate builds what follows the optimiser's update.
 func (x *extraGraph) afterUpdate() {

@@ -29,22 +29,11 @@ func (n *Network) LossGradient(ema bool, rows int) (*LossGradient, error) {
 		name = scopeEMA
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, xt, t, y, target, weight *Node) *Node {
-		out := n.UNet.Forward(n.scope(name), n.seed, unet.Inputs{X: xt, T: t, Y: y})
+		weights := n.parts(xt, name)
+		out := n.forward(weights, unet.Inputs{X: xt, T: t, Y: y})
 		pred := Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, n.UNet.Channels))
 		loss := ReduceAllSum(Mul(weight, ReduceMean(Square(Sub(pred, target)), 1, 2, 3)))
-		weights, err := unet.Weights(n.scope(name))
-		if err != nil {
-			panic(err)
-		}
-		values := make([]*Node, len(weights))
-		for i, w := range weights {
-			values[i] = w.NodeValue(xt.Graph()) // the averages are not trainable, so GoMLX would leave them out
-		}
-		parts := Gradient(loss, values...)
-		for i := range parts {
-			parts[i] = Reshape(parts[i], -1)
-		}
-		return Concatenate(parts, 0)
+		return flatGradient(loss, weights)
 	})
 	if err != nil {
 		return nil, err

@@ -1,37 +1,24 @@
 package diffusion
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
-
-	"github.com/gomlx/gomlx/core/tensors"
 )
 
 // weightsOf flattens the weights of a scope in the order that LossGradient.Mean documents, and a function that replaces them.
 func weightsOf(t *testing.T, n *Network, name string) (values []float32, set func([]float32)) {
 	t.Helper()
-	if err := n.build(); err != nil {
-		t.Fatal(err)
-	}
-	all, paths := state(t, n)
-	slices.Sort(paths)
-	prefix := "/" + name + "/"
-	paths = slices.DeleteFunc(paths, func(p string) bool { return len(p) < len(prefix) || p[:len(prefix)] != prefix })
-	for _, p := range paths {
-		values = append(values, all[p]...)
-	}
-	return values, func(w []float32) {
-		for _, p := range paths {
-			v := n.store.GetVariable(p)
-			size := v.Shape().Size()
-			if err := v.SetValue(tensors.FromFlatDataAndDimensions(slices.Clone(w[:size]), v.Shape().Dimensions...)); err != nil {
-				t.Fatal(err)
-			}
-			w = w[size:]
+	all, _ := state(t, n)
+	for _, p := range slices.Sorted(maps.Keys(all)) {
+		if strings.HasPrefix(p, "/"+name+"/") {
+			values = append(values, all[p]...)
 		}
 	}
+	return values, func(w []float32) { check(t, n.SetWeights(w, name == scopeEMA)) }
 }
 
 func normals(random *rand.Rand, size int, scale float64) []float32 {

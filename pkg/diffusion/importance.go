@@ -52,21 +52,10 @@ func (n *Network) importanceGraph(of func(pred, loss *Node) *Node) func(_ *model
 		perRow := func(i int) *Node { return Reshape(Slice(coef, AxisRange(), AxisElem(i)), 1, 1, 1, 1) }
 		signal, sigma := perRow(colSignal), perRow(colSigma)
 		xt := Add(Mul(signal, x0), Mul(sigma, noise))
-		pred, variance := n.split(n.UNet.Forward(n.scope(scopeModel), n.seed, unet.Inputs{X: xt, T: t, Y: y}))
+		weights := n.parts(x0, scopeModel)
+		pred, variance := n.split(n.forward(weights, unet.Inputs{X: xt, T: t, Y: y}))
 		rows := n.rowLosses(x0, pred, n.Process.target(x0, noise, signal, sigma), variance, perRow)
-		weights, err := unet.Weights(n.scope(scopeModel))
-		if err != nil {
-			panic(err)
-		}
-		values := make([]*Node, len(weights))
-		for i, w := range weights {
-			values[i] = w.NodeValue(x0.Graph())
-		}
-		parts := Gradient(of(pred, Mul(rows, Reshape(perRow(colWeight), -1))), values...)
-		for i := range parts {
-			parts[i] = Reshape(parts[i], -1)
-		}
-		g := Concatenate(parts, 0)
+		g := flatGradient(of(pred, Mul(rows, Reshape(perRow(colWeight), -1))), weights)
 		return []*Node{
 			Add(inputs[6], Mul(weight, g)), Add(inputs[7], Mul(weight, Square(g))), Add(inputs[8], Mul(weight, Abs(g))),
 		}

@@ -1,6 +1,10 @@
 package diffusion
 
 import (
+	"slices"
+
+	"github.com/gomlx/gomlx/ml/model"
+
 	"palimpsest/pkg/unet"
 )
 
@@ -13,15 +17,9 @@ func (n *Network) LoRAWeights() ([]bool, error) {
 	if err := n.build(); err != nil {
 		return nil, err
 	}
-	weights, err := unet.Weights(n.scope(scopeModel))
-	if err != nil {
-		return nil, err
-	}
 	var marks []bool
-	for _, w := range weights {
-		for range w.Shape().Size() {
-			marks = append(marks, unet.IsLoRA(w))
-		}
+	for _, w := range n.tensors {
+		marks = append(marks, slices.Repeat([]bool{unet.IsLoRA(w.Variable)}, w.end-w.first)...)
 	}
 	return marks, nil
 }
@@ -32,7 +30,7 @@ func (n *Network) LabelWeights(labels []int) ([]bool, error) {
 	if err := n.build(); err != nil {
 		return nil, err
 	}
-	weights, err := unet.Weights(n.scope(scopeModel))
+	weights, err := unet.Weights(n.names())
 	if err != nil {
 		return nil, err
 	}
@@ -42,26 +40,23 @@ func (n *Network) LabelWeights(labels []int) ([]bool, error) {
 // ResetLoRA begins new adapters, drawn from seed, that change no prediction, in the trained weights and in their moving
 // average. The optimiser's state stays. The network must be extended by [Extra.LoRA].
 func (n *Network) ResetLoRA(seed uint64) error {
-	return n.eachLoRA("ResetLoRA", func(scope string) error { return n.UNet.LoRA.Reset(n.scope(scope), seed) })
+	return n.eachLoRA("ResetLoRA", func(scope *model.Scope) error { return n.UNet.LoRA.Reset(scope, seed) })
 }
 
 // MergeLoRA adds the adapters to the kernels beside them, in the trained weights and in their moving average, each with
 // its own, and sets the adapters' B to zero: predictions stay as they are but for rounding. The network must be extended
 // by [Extra.LoRA].
 func (n *Network) MergeLoRA() error {
-	return n.eachLoRA("MergeLoRA", func(scope string) error { return n.UNet.LoRA.Merge(n.scope(scope)) })
+	return n.eachLoRA("MergeLoRA", n.UNet.LoRA.Merge)
 }
 
 // eachLoRA changes the adapters of the trained weights and of their average.
-func (n *Network) eachLoRA(use string, change func(scope string) error) error {
+func (n *Network) eachLoRA(use string, change func(*model.Scope) error) error {
 	if err := needs(n.extra.LoRA > 0, "LoRA", use); err != nil {
 		return err
 	}
-	if err := n.build(); err != nil {
+	if err := n.oneByOne(scopeModel, change); err != nil {
 		return err
 	}
-	if err := change(scopeModel); err != nil {
-		return err
-	}
-	return change(scopeEMA)
+	return n.oneByOne(scopeEMA, change)
 }

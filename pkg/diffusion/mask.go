@@ -2,7 +2,6 @@ package diffusion
 
 import (
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 )
 
@@ -28,26 +27,20 @@ func (n *Network) SetMask(train []bool) error {
 	return n.setFlat(scopeMask, values)
 }
 
-// maskGradient zeroes the gradient of what is held fixed.
-func (x *extraGraph) maskGradient(grads []*Node) {
-	for i := range grads {
-		grads[i] = Mul(grads[i], x.beside(scopeMask, i).NodeValue(x.g))
-	}
-}
+// masked is a gradient without that of what is held fixed.
+func (x *extraGraph) masked(grad *Node) *Node { return Mul(grad, x.vector(scopeMask)) }
 
 // holdMasked undoes the update of what is held fixed: Adam's moments of earlier steps and weight decay would move it.
 func (x *extraGraph) holdMasked() {
-	for i, w := range x.trained {
-		mask := x.beside(scopeMask, i).NodeValue(x.g)
-		w.SetNodeValue(Where(GreaterThan(mask, ZerosLike(mask)), w.NodeValue(x.g), x.before[i]))
-	}
+	w := x.n.vector(scopeModel)
+	w.SetNodeValue(x.n.hold(x.before, w.NodeValue(x.g)))
 }
 
-// holdAverage undoes the update of a weight's moving average where the weight is held fixed.
-func (n *Network) holdAverage(w *model.Variable, before, after *Node) *Node {
+// hold is after where a weight trains and before where it is held fixed.
+func (n *Network) hold(before, after *Node) *Node {
 	if !n.extra.Mask {
 		return after
 	}
-	mask := n.store.GetVariable(pathIn(scopeMask, w)).NodeValue(before.Graph())
+	mask := n.vector(scopeMask).NodeValue(before)
 	return Where(GreaterThan(mask, ZerosLike(mask)), after, before)
 }

@@ -23,7 +23,7 @@ func (n *Network) MidBlock(ema bool) (*MidBlock, error) {
 		name = scopeEMA
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, x, t, y *Node) *Node {
-		return n.UNet.ForwardToMid(n.scope(name), n.seed, unet.Inputs{X: x, T: t, Y: y})
+		return n.UNet.ForwardToMid(n.names(), n.seed, n.on(n.parts(x, name), unet.Inputs{X: x, T: t, Y: y}))
 	})
 	if err != nil {
 		return nil, err

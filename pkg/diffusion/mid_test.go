@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/backend/backendtest"
@@ -23,17 +22,15 @@ func TestMidBlockByHand(t *testing.T) {
 	if err := n.build(); err != nil {
 		t.Fatal(err)
 	}
-	for v := range n.scope(scopeModel).IterVariables() {
-		values := make([]float32, v.Shape().Size())
-		if strings.HasSuffix(v.Path(), "/in/weights") {
+	values := make([]float32, n.Parameters())
+	for _, w := range n.tensors {
+		if strings.HasSuffix(w.Path(), "/in/weights") {
 			for c := range u.Base {
-				values[4*u.Base+c] = float32(c + 1) // [3, 3, 1, Base]
+				values[w.first+4*u.Base+c] = float32(c + 1) // [3, 3, 1, Base]
 			}
 		}
-		if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
-			t.Fatal(err)
-		}
 	}
+	check(t, n.SetWeights(values, false))
 	b := exampleBatch(n, 3)
 	outputs := make(map[bool][]float32)
 	for _, ema := range []bool{false, true} {

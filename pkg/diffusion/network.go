@@ -11,7 +11,7 @@ import (
 	"palimpsest/pkg/unet"
 )
 
-// Scopes of the store that hold a network's weights.
+// Names of what holds a network's weights: of a vector in the store, of a folder of tensors in [StateFile].
 const (
 	scopeModel   = "model"   // trained weights
 	scopeEMA     = "ema"     // their exponential moving average
@@ -26,7 +26,9 @@ type Network struct {
 	Train   TrainConfig
 
 	backend compute.Backend
-	store   *model.Store
+	store   *model.Store // flat vectors, see flat.go
+	layout  *model.Store // the weights one by one, without values
+	tensors []weight     // of layout, in the order of the flat vectors
 	seed    uint64
 	weights []float64 // of the loss, by timestep
 	step    *model.Exec
@@ -56,14 +58,15 @@ func NewNetwork(backend compute.Backend, p *Process, u unet.Config, c TrainConfi
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{Process: p, UNet: u, Train: c, backend: backend, store: model.NewStore(), seed: seed, weights: weights}
+	n := &Network{Process: p, UNet: u, Train: c, backend: backend, store: model.NewStore(), layout: model.NewStore(),
+		seed: seed, weights: weights}
 	if n.step, err = model.NewExec(backend, n.store, n.stepGraph); err != nil {
 		return nil, err
 	}
 	n.step.SetMaxCache(1)
 	for i, name := range []string{scopeModel, scopeEMA, scopeTeacher} {
-		n.outputs[i], err = model.NewExec(backend, n.store, func(scope *model.Scope, x, t, y *Node) *Node {
-			return n.UNet.Forward(n.scope(name), seed, unet.Inputs{X: x, T: t, Y: y})
+		n.outputs[i], err = model.NewExec(backend, n.store, func(_ *model.Scope, x, t, y *Node) *Node {
+			return n.forward(n.parts(x, name), unet.Inputs{X: x, T: t, Y: y})
 		})
 		if err != nil {
 			return nil, err
@@ -85,6 +88,5 @@ func (n *Network) Close() {
 		exec.Finalize()
 	}
 	n.store.Finalize()
+	n.layout.Finalize()
 }
-
-func (n *Network) scope(name string) *model.Scope { return n.store.RootScope().At("%s", name) }

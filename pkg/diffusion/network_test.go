@@ -15,6 +15,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"palimpsest/pkg/backend/backendtest"
+	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/unet"
 )
 
@@ -102,20 +103,23 @@ func step(t testing.TB, n *Network, b Batch, index int, seed uint64) StepResult 
 	return r
 }
 
-// state returns all variables, and their paths in order.
+// state returns all tensors of a saved network by name, with a slash before, and the paths of its variables in order.
 func state(t testing.TB, n *Network) (map[string][]float32, []string) {
 	t.Helper()
-	if err := n.build(); err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
+	check(t, n.Save(dir))
+	all, err := safetensors.ReadFileAll(filepath.Join(dir, StateFile))
+	check(t, err)
 	values, paths := map[string][]float32{}, []string{}
+	for name, value := range all {
+		if value.DType().IsFloat() {
+			values["/"+name] = tensors.MustCopyFlatData[float32](value)
+		} else {
+			values["/"+name] = []float32{float32(tensors.MustCopyFlatData[int64](value)[0])}
+		}
+	}
 	for v := range n.store.IterVariables() {
 		paths = append(paths, v.Path())
-		if v.Shape().DType.IsFloat() {
-			values[v.Path()] = tensors.MustCopyFlatData[float32](v.MustValue())
-		} else {
-			values[v.Path()] = []float32{float32(tensors.MustCopyFlatData[int64](v.MustValue())[0])}
-		}
 	}
 	return values, paths
 }

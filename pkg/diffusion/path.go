@@ -39,9 +39,6 @@ func (n *Network) ResetPath() error {
 
 // followPath adds this step to the path integral.
 func (x *extraGraph) followPath() {
-	for i, w := range x.trained {
-		omega := x.beside(scopePath, i)
-		moved := Sub(w.NodeValue(x.g), x.before[i])
-		omega.SetNodeValue(Sub(omega.NodeValue(x.g), Mul(x.task[i], moved)))
-	}
+	omega := x.n.vector(scopePath)
+	omega.SetNodeValue(Sub(omega.NodeValue(x.g), Mul(x.task, Sub(x.vector(scopeModel), x.before))))
 }

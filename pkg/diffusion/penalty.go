@@ -75,14 +75,11 @@ func FoldPenalty(importance, anchor, f, a []float32) error {
 	return nil
 }
 
-// addPenalty adds the quadratic penalty's gradient, strength·F·(θ-θ*), to grads.
-func (x *extraGraph) addPenalty(grads []*Node) {
+// addPenalty returns grad with the quadratic penalty's gradient, strength·F·(θ-θ*).
+func (x *extraGraph) addPenalty(grad *Node) *Node {
 	strength := Reshape(Slice(x.strengths, AxisElem(0)))
-	for i, w := range x.before {
-		distance := Sub(w, x.beside(scopeAnchor, i).NodeValue(x.g))
-		pull := Mul(x.beside(scopeImportance, i).NodeValue(x.g), distance)
-		x.penalty = Add(x.penalty, MulScalar(ReduceAllSum(Mul(pull, distance)), 0.5))
-		grads[i] = Add(grads[i], Mul(strength, pull))
-	}
-	x.penalty = Mul(strength, x.penalty)
+	distance := Sub(x.before, x.vector(scopeAnchor))
+	pull := Mul(x.vector(scopeImportance), distance)
+	x.penalty = Mul(strength, MulScalar(ReduceAllSum(Mul(pull, distance)), 0.5))
+	return Add(grad, Mul(strength, pull))
 }

@@ -32,34 +32,39 @@ func (n *Network) build() error {
 	err := exceptions.TryCatch[error](func() {
 		g := NewGraph(n.backend, "weights")
 		defer g.Finalize()
-		model.SetStore(g, n.store)
-		in := unet.Inputs{
+		model.SetStore(g, n.layout)
+		u.Forward(n.names(), n.seed, unet.Inputs{
 			X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, u.ImageSize, u.ImageSize, u.Channels)),
 			T: Parameter(g, "t", shapes.Make(dtypes.Int32, 1)),
 			Y: Parameter(g, "y", shapes.Make(dtypes.Int32, 1)),
-		}
-		u.Forward(n.scope(scopeModel), n.seed, in)
+		})
 	})
 	if err != nil {
 		return errors.WithMessage(err, "diffusion: building the network")
 	}
-	weights, err := unet.Weights(n.scope(scopeModel))
+	vars, err := unet.Weights(n.names())
 	if err != nil {
 		return err
 	}
-	for _, w := range weights {
-		value, err := w.Value()
-		if err != nil {
-			return err
-		}
-		if value, err = value.Clone(); err != nil {
-			return err
-		}
-		if err := n.untrained(pathIn(scopeEMA, w), value); err != nil {
-			return err
-		}
+	n.tensors = nil
+	end := 0
+	for _, v := range vars {
+		first := end
+		end += v.Shape().Size()
+		n.tensors = append(n.tensors, weight{v, first, end})
 	}
-	for _, s := range n.optimizerState(weights) {
+	values, err := n.gather()
+	if err != nil {
+		return err
+	}
+	n.forget()
+	if _, err := n.store.CreateVariable("/"+scopeModel, tensors.FromFlatDataAndDimensions(values, end)); err != nil {
+		return err
+	}
+	if err := n.untrained("/"+scopeEMA, tensors.FromFlatDataAndDimensions(values, end)); err != nil {
+		return err
+	}
+	for _, s := range n.optimizerState() {
 		if err := n.untrained(s.path, tensors.FromShape(s.shape)); err != nil {
 			return err
 		}
@@ -77,17 +82,15 @@ type pathShape struct {
 }
 
 // optimizerState lists the variables of GoMLX's Adam; all start at zero.
-func (n *Network) optimizerState(weights []*model.Variable) []pathShape {
+func (n *Network) optimizerState() []pathShape {
 	scalar := shapes.Make(dtypes.Float32)
 	list := []pathShape{
 		{model.JoinPath("/", optimizer.Scope, optimizer.ParamLearningRate), scalar},
 		{"/" + optimizer.GlobalStepVariableName, shapes.Make(dtypes.Int64)},
 		{model.JoinPath("/", optimizer.AdamDefaultScope, "step"), scalar},
 	}
-	for _, w := range weights {
-		for _, moment := range []string{"_1st_moment", "_2nd_moment"} {
-			list = append(list, pathShape{"/" + optimizer.AdamDefaultScope + w.Path() + moment, w.Shape()})
-		}
+	for _, moment := range n.moments() {
+		list = append(list, pathShape{moment.path, n.vector(scopeModel).Shape()})
 	}
 	return list
 }
@@ -114,7 +117,9 @@ func (n *Network) Save(dir string) error {
 		if err != nil {
 			return err
 		}
-		all = append(all, safetensors.Tensor{Name: strings.TrimPrefix(v.Path(), "/"), Value: value})
+		for _, s := range n.stored(v) {
+			all = append(all, safetensors.Tensor{Name: s.name, Value: value, Part: s.part})
+		}
 	}
 	// PyTorch's reader wants to see its own name.
 	err := safetensors.WriteFile(filepath.Join(dir, StateFile), map[string]string{"format": "pt"}, all)
@@ -129,18 +134,64 @@ func (n *Network) Load(dir string) error {
 	}
 	want := make(map[string]shapes.Shape)
 	for v := range n.store.IterVariables() {
-		want[strings.TrimPrefix(v.Path(), "/")] = v.Shape()
+		for _, s := range n.stored(v) {
+			want[s.name] = s.shape
+		}
 	}
 	values, err := safetensors.ReadFile(filepath.Join(dir, StateFile), want)
 	if err != nil {
 		return errors.WithMessage(err, "diffusion")
 	}
 	for v := range n.store.IterVariables() {
-		if err := v.SetValue(values[strings.TrimPrefix(v.Path(), "/")]); err != nil {
+		if err := n.restore(v, values); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stored is a tensor of StateFile: a variable, or one weight's part of a vector.
+type stored struct {
+	name  string
+	shape shapes.Shape
+	part  *safetensors.Part // nil: all of the variable
+}
+
+// stored lists the tensors that hold a variable in StateFile.
+func (n *Network) stored(v *model.Variable) []stored {
+	vectors := n.vectors()
+	i := slices.IndexFunc(vectors, func(x vector) bool { return x.path == v.Path() })
+	if i < 0 {
+		return []stored{{strings.TrimPrefix(v.Path(), "/"), v.Shape(), nil}}
+	}
+	list := make([]stored, len(n.tensors))
+	for k, w := range n.tensors {
+		dims := w.Shape().Dimensions
+		if vectors[i].rows > 0 {
+			dims = append([]int{vectors[i].rows}, dims...)
+		}
+		list[k] = stored{vectors[i].before + strings.TrimPrefix(w.Path(), "/"+scopeModel+"/") + vectors[i].after,
+			shapes.Make(v.Shape().DType, dims...), &safetensors.Part{First: w.first, Dims: dims}}
+	}
+	return list
+}
+
+// restore sets a variable to what StateFile held of it, which it takes over.
+func (n *Network) restore(v *model.Variable, values map[string]*tensors.Tensor) error {
+	list := n.stored(v)
+	if list[0].part == nil {
+		return v.SetValue(values[list[0].name])
+	}
+	whole := tensors.FromShape(v.Shape())
+	for _, s := range list {
+		if err := s.part.Copy(whole, values[s.name]); err != nil {
+			return err
+		}
+		if err := values[s.name].FinalizeAll(); err != nil { // a large network's values would otherwise be there three times
+			return err
+		}
+	}
+	return v.SetValue(whole)
 }
 
 // Reset makes the network what [NewNetwork] makes of seed, but keeps what is compiled: several runs of one configuration
@@ -149,7 +200,8 @@ func (n *Network) Reset(seed uint64) error {
 	if err := n.build(); err != nil {
 		return err
 	}
-	other := &Network{Process: n.Process, UNet: n.UNet, Train: n.Train, extra: n.extra, backend: n.backend, store: model.NewStore(), seed: seed}
+	other := &Network{Process: n.Process, UNet: n.UNet, Train: n.Train, extra: n.extra, backend: n.backend, store: model.NewStore(),
+		layout: model.NewStore(), seed: seed}
 	if err := other.build(); err != nil {
 		return err
 	}
@@ -173,11 +225,7 @@ func (n *Network) ResetOptimizer() error {
 	if err := n.build(); err != nil {
 		return err
 	}
-	weights, err := unet.Weights(n.scope(scopeModel))
-	if err != nil {
-		return err
-	}
-	for _, s := range n.optimizerState(weights) {
+	for _, s := range n.optimizerState() {
 		if err := n.store.GetVariable(s.path).SetValue(tensors.FromShape(s.shape)); err != nil {
 			return err
 		}
@@ -191,11 +239,7 @@ func (n *Network) Parameters() int {
 	if n.build() != nil {
 		return 0
 	}
-	count := 0
-	for v := range n.scope(scopeModel).IterVariables() {
-		count += v.Shape().Size()
-	}
-	return count
+	return n.tensors[len(n.tensors)-1].end
 }
 
 // PredictionCalls counts the rows, over all batches and both of guidance's calls, that this network's Denoisers have

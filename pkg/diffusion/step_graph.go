@@ -27,35 +27,32 @@ func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
 	if x != nil {
 		noise, xt = x.givenNoise(x0, noise, signal, sigma)
 	}
+	weights := n.parts(x0, scopeModel)
 	in := unet.Inputs{X: xt, T: t, Y: y}
 	if n.UNet.Dropout > 0 {
 		in.Dropout = rng
 	}
-	pred, variance := n.split(n.UNet.Forward(n.scope(scopeModel), n.seed, in))
+	pred, variance := n.split(n.forward(weights, in))
 	target := n.Process.target(x0, noise, signal, sigma)
 	rows := n.rowLosses(x0, pred, target, variance, perRow)
 	weighted := Mul(rows, Reshape(column(colWeight), -1))
 
-	var loss *Node
-	var grads []*Node
+	var loss, grad *Node
 	if x == nil {
 		loss = ReduceAllSum(weighted)
-		grads = root.BuildTrainableVariablesGradientsGraph(loss)
+		grad = flatGradient(loss, weights)
 	} else {
-		loss, grads = x.gradient(weighted, pred, xt, t)
+		loss, grad = x.gradient(weighted, pred, xt, t, weights)
 	}
-	norm := Sqrt(squaredNorm(grads))
+	norm := Sqrt(ReduceAllSum(Square(grad)))
 	if n.Train.ClipNorm > 0 {
-		scale := MinScalar(DivScalar(Reciprocal(AddScalar(norm, 1e-12)), 1/n.Train.ClipNorm), 1)
-		for i := range grads {
-			grads[i] = Mul(grads[i], scale)
-		}
+		grad = Mul(grad, MinScalar(DivScalar(Reciprocal(AddScalar(norm, 1e-12)), 1/n.Train.ClipNorm), 1))
 	}
 	lr := optimizer.LearningRateVar(root, loss.DType(), n.Train.LearningRate)
 	lr.SetNodeValue(Reshape(Slice(settings, AxisElem(0))))
 	optimizer.Adam().LearningRate(-1).WeightDecay(n.Train.WeightDecay).Done().(interface {
 		UpdateGraphWithGradients(*model.Scope, []*Node, dtypes.DType)
-	}).UpdateGraphWithGradients(root, grads, loss.DType())
+	}).UpdateGraphWithGradients(root, []*Node{grad}, loss.DType())
 	if x != nil {
 		x.afterUpdate()
 	}
@@ -114,25 +111,10 @@ func addNoise(rng, x0, signal, sigma *Node) (next, noise, xt *Node) {
 	return next, noise, Add(Mul(signal, x0), Mul(sigma, noise))
 }
 
-// squaredNorm is the sum of the squares of all values.
-func squaredNorm(parts []*Node) *Node {
-	sum := ScalarZero(parts[0].Graph(), parts[0].DType())
-	for _, d := range parts {
-		sum = Add(sum, ReduceAllSum(Square(d)))
-	}
-	return sum
-}
-
 // averageWeights adds the update ema = decay·ema + (1-decay)·weights. The averages are not trainable, so the
 // optimiser neither decays them nor keeps moments for them.
 func (n *Network) averageWeights(g *Graph, decay *Node) {
-	weights, err := unet.Weights(n.scope(scopeModel))
-	if err != nil {
-		panic(err)
-	}
-	for _, w := range weights {
-		avg := n.store.GetVariable(pathIn(scopeEMA, w))
-		before := avg.NodeValue(g)
-		avg.SetNodeValue(n.holdAverage(w, before, Add(Mul(decay, before), Mul(OneMinus(decay), w.NodeValue(g)))))
-	}
+	average := n.vector(scopeEMA)
+	before, weights := average.NodeValue(g), n.vector(scopeModel).NodeValue(g)
+	average.SetNodeValue(n.hold(before, Add(Mul(decay, before), Mul(OneMinus(decay), weights))))
 }

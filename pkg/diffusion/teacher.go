@@ -1,7 +1,5 @@
 package diffusion
 
-import "palimpsest/pkg/unet"
-
 // SetTeacher makes the teacher a copy of the trained weights as they are, or of their moving average. Until the first call
 // the teacher is a copy of the network as it was initialised. The network must be extended by [Extra.Teacher].
 func (n *Network) SetTeacher(fromEMA bool) error {
@@ -23,26 +21,17 @@ func (n *Network) Teacher() (Denoiser, error) {
 	return networkDenoiser{n, 2}, nil
 }
 
-// copyScope sets the variables beside the weights in one scope to those in another.
+// copyScope sets one vector to another.
 func (n *Network) copyScope(to, from string) error {
 	if err := n.build(); err != nil {
 		return err
 	}
-	weights, err := unet.Weights(n.scope(scopeModel))
+	value, err := n.vector(from).Value()
 	if err != nil {
 		return err
 	}
-	for _, w := range weights {
-		value, err := n.store.GetVariable(pathIn(from, w)).Value()
-		if err != nil {
-			return err
-		}
-		if value, err = value.Clone(); err != nil {
-			return err
-		}
-		if err := n.store.GetVariable(pathIn(to, w)).SetValue(value); err != nil {
-			return err
-		}
+	if value, err = value.Clone(); err != nil {
+		return err
 	}
-	return nil
+	return n.vector(to).SetValue(value)
 }

@@ -24,7 +24,7 @@ func (n *Network) Differentiable(ema bool) (*DifferentiableDenoiser, error) {
 		name, which = scopeEMA, 1
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, x, t, y, probe *Node) []*Node {
-		out := n.UNet.Forward(n.scope(name), n.seed, unet.Inputs{X: x, T: t, Y: y})
+		out := n.forward(n.parts(x, name), unet.Inputs{X: x, T: t, Y: y})
 		prediction := Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, n.UNet.Channels))
 		return []*Node{prediction, Gradient(ReduceAllSum(Mul(prediction, probe)), x)[0]}
 	})

@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"github.com/gomlx/gomlx/core/tensors"
 )
 
 // The product of probe and Jacobian, applied to a direction, is the probed change of the prediction along it, by central
@@ -28,15 +26,11 @@ func TestVectorJacobianProduct(t *testing.T) {
 		return x
 	}
 	// An untrained network's last convolution is zero, and with it the Jacobian: weights are drawn anew.
-	for v := range n.scope(scopeModel).IterVariables() {
-		values := normal(v.Shape().Size())
-		for i := range values {
-			values[i] *= 0.3
-		}
-		if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
-			t.Fatal(err)
-		}
+	values := normal(n.Parameters())
+	for i := range values {
+		values[i] *= 0.3
 	}
+	check(t, n.SetWeights(values, false))
 	d, err := n.Differentiable(false)
 	if err != nil {
 		t.Fatal(err)

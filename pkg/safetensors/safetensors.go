@@ -24,6 +24,7 @@ import (
 type Tensor struct {
 	Name  string
 	Value *tensors.Tensor
+	Part  *Part // what of Value the file's tensor is; nil: all of it
 }
 
 // entry is what a header tells of a tensor; the offsets count from the first byte of the values.

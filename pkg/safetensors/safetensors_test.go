@@ -25,10 +25,10 @@ import (
 // only a copy of the bits keeps.
 func example() []Tensor {
 	return []Tensor{
-		{"b", tensors.FromFlatDataAndDimensions([]float32{2, float32(math.Inf(-1))}, 1, 2)},
-		{"step", tensors.FromScalar(int64(-3))},
-		{"none", tensors.FromShape(shapes.Make(dtypes.Float32, 0, 4))},
-		{"a", tensors.FromFlatDataAndDimensions([]float32{math.Float32frombits(0x7fc12345)}, 1)},
+		{Name: "b", Value: tensors.FromFlatDataAndDimensions([]float32{2, float32(math.Inf(-1))}, 1, 2)},
+		{Name: "step", Value: tensors.FromScalar(int64(-3))},
+		{Name: "none", Value: tensors.FromShape(shapes.Make(dtypes.Float32, 0, 4))},
+		{Name: "a", Value: tensors.FromFlatDataAndDimensions([]float32{math.Float32frombits(0x7fc12345)}, 1)},
 	}
 }
 
@@ -88,7 +88,7 @@ func TestReadFileReturnsWhatWriteFileWrote(t *testing.T) {
 	}
 	var again []Tensor
 	for _, e := range example() {
-		again = append(again, Tensor{e.Name, values[e.Name]})
+		again = append(again, Tensor{Name: e.Name, Value: values[e.Name]})
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -189,9 +189,9 @@ func TestWriteRefuses(t *testing.T) {
 	one := tensors.FromScalar(float32(1))
 	dir := t.TempDir()
 	for want, all := range map[string][]Tensor{
-		"only float32 and int64": {{"a", tensors.FromScalar(float64(1))}},
-		"second tensor a":        {{"a", one}, {"a", one}},
-		"reserved name":          {{metadataKey, one}},
+		"only float32 and int64": {{Name: "a", Value: tensors.FromScalar(float64(1))}},
+		"second tensor a":        {{Name: "a", Value: one}, {Name: "a", Value: one}},
+		"reserved name":          {{Name: metadataKey, Value: one}},
 	} {
 		if err := WriteFile(filepath.Join(dir, "a"), nil, all); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
@@ -230,7 +230,7 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("%s is %v", e.Name, v)
 			}
 			size += v.Shape().ByteSize()
-			again = append(again, Tensor{e.Name, v})
+			again = append(again, Tensor{Name: e.Name, Value: v})
 			if v.Shape().ByteSize() == 0 {
 				continue
 			}
@@ -277,7 +277,7 @@ func FuzzReadAll(f *testing.F) {
 		rewrite := func(values map[string]*tensors.Tensor) []byte {
 			var all []Tensor
 			for _, name := range slices.Sorted(maps.Keys(values)) {
-				all = append(all, Tensor{name, values[name]})
+				all = append(all, Tensor{Name: name, Value: values[name]})
 			}
 			return encode(t, nil, all)
 		}
@@ -288,4 +288,55 @@ func FuzzReadAll(f *testing.F) {
 		}
 		fuzztest.Same(t, rewrite(again), written)
 	})
+}
+
+// Parts of a vector and of rows of one are tensors of the file, and come back to where they were.
+func TestParts(t *testing.T) {
+	vector := tensors.FromFlatDataAndDimensions([]float32{0, 1, 2, 3, 4, 5, 6}, 7)
+	rows := tensors.FromFlatDataAndDimensions([]float32{0, 1, 2, 10, 11, 12}, 2, 3)
+	all := []Tensor{
+		{Name: "matrix", Value: vector, Part: &Part{First: 1, Dims: []int{2, 2}}},
+		{Name: "scalar", Value: vector, Part: &Part{First: 6, Dims: []int{}}},
+		{Name: "nothing", Value: vector, Part: &Part{First: 7, Dims: []int{0, 3}}},
+		{Name: "ends", Value: rows, Part: &Part{First: 1, Dims: []int{2, 1, 2}}},
+	}
+	values, err := read(encode(t, nil, all), map[string]shapes.Shape{
+		"matrix": shapes.Make(dtypes.Float32, 2, 2), "scalar": shapes.Make(dtypes.Float32),
+		"nothing": shapes.Make(dtypes.Float32, 0, 3), "ends": shapes.Make(dtypes.Float32, 2, 1, 2),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]float32{"matrix": {1, 2, 3, 4}, "scalar": {6}, "nothing": nil, "ends": {1, 2, 11, 12}} {
+		if got := tensors.MustCopyFlatData[float32](values[name]); !slices.Equal(got, want) {
+			t.Errorf("%s is %v; want %v", name, got, want)
+		}
+	}
+	for _, part := range all {
+		whole := tensors.FromShape(part.Value.Shape())
+		if err := part.Part.Copy(whole, values[part.Name]); err != nil {
+			t.Fatal(err)
+		}
+		was, is := tensors.MustCopyFlatData[float32](part.Value), tensors.MustCopyFlatData[float32](whole)
+		for i := range is {
+			inside := slices.Contains(tensors.MustCopyFlatData[float32](values[part.Name]), was[i])
+			if want := map[bool]float32{true: was[i]}[inside]; is[i] != want {
+				t.Errorf("%s copied back is %v within %v", part.Name, is, was)
+			}
+		}
+		if err := part.Part.Copy(whole, tensors.FromShape(shapes.Make(dtypes.Float32, 9))); err == nil {
+			t.Errorf("%s takes nine values", part.Name)
+		}
+	}
+	for _, c := range []struct {
+		value *tensors.Tensor
+		part  Part
+	}{
+		{vector, Part{6, []int{2}}}, {vector, Part{-1, []int{2}}}, {vector, Part{0, []int{-2}}},
+		{rows, Part{0, []int{3, 2}}}, {rows, Part{2, []int{2, 2}}}, {rows, Part{0, nil}}, {tensors.FromScalar(float32(1)), Part{0, nil}},
+	} {
+		if err := Write(new(bytes.Buffer), nil, []Tensor{{"x", c.value, &c.part}}); err == nil {
+			t.Errorf("part %v of %s is written", c.part, c.value.Shape())
+		}
+	}
 }

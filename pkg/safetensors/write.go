@@ -31,7 +31,10 @@ func Write(w io.Writer, metadata map[string]string, all []Tensor) error {
 	}
 	var end int64
 	for _, t := range all {
-		shape := t.Value.Shape()
+		shape, err := t.shape()
+		if err != nil {
+			return errors.WithMessagef(err, "safetensors: tensor %s", t.Name)
+		}
 		dtype, ok := dtypeNames[shape.DType]
 		if !ok {
 			return errors.Errorf("safetensors: tensor %s is %s; only float32 and int64 can be written", t.Name, shape)
@@ -57,11 +60,11 @@ func Write(w io.Writer, metadata map[string]string, all []Tensor) error {
 		return errors.Wrap(err, "safetensors: header")
 	}
 	for _, t := range all {
-		if t.Value.Shape().ByteSize() == 0 {
+		if shape, _ := t.shape(); shape.ByteSize() == 0 {
 			continue
 		}
 		var writeErr error
-		if err := t.Value.ConstBytes(func(data []byte) { _, writeErr = w.Write(data) }); err != nil {
+		if err := t.Value.ConstBytes(func(data []byte) { writeErr = t.write(w, data) }); err != nil {
 			return errors.WithMessagef(err, "safetensors: tensor %s", t.Name)
 		}
 		if writeErr != nil {

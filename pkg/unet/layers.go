@@ -24,6 +24,15 @@ type builder struct {
 	groups  int
 	heads   int
 	lora    LoRA
+	weights func(*model.Variable) *Node // [Inputs.Weights]
+}
+
+// value is a weight's value in the graph of x.
+func (b *builder) value(w *model.Variable, x *Node) *Node {
+	if b.weights != nil {
+		return b.weights(w)
+	}
+	return w.NodeValue(x)
 }
 
 // variable returns the named weight, drawn uniformly with variance scale/((fanIn+fanOut)/2) where it does
@@ -80,8 +89,8 @@ func (b *builder) constant(scope *model.Scope, name string, value float32, size 
 func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *Node {
 	dims := x.Shape().Dimensions
 	in := dims[len(dims)-1]
-	w := b.adapt(scope, b.variable(scope, nameKernel, in, out, scale, in, out).NodeValue(x))
-	bias := b.constant(scope, "biases", 0, out).NodeValue(x)
+	w := b.adapt(scope, b.value(b.variable(scope, nameKernel, in, out, scale, in, out), x))
+	bias := b.value(b.constant(scope, "biases", 0, out), x)
 	rows := x.Shape().Size() / in
 	y := Dot(Reshape(x, rows, in), w).Product()
 	y = Add(y, BroadcastToDims(Reshape(bias, 1, out), rows, out))
@@ -92,8 +101,8 @@ func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *No
 // below and to the right of it at stride 2, as in [ddpm] (GoMLX's PadSame would put them above and to the left there).
 func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float64) *Node {
 	in := x.Shape().Dimensions[3]
-	w := b.adapt(scope, b.variable(scope, nameKernel, 9*in, 9*out, scale, 3, 3, in, out).NodeValue(x))
-	bias := b.constant(scope, "biases", 0, out).NodeValue(x)
+	w := b.adapt(scope, b.value(b.variable(scope, nameKernel, 9*in, 9*out, scale, 3, 3, in, out), x))
+	bias := b.value(b.constant(scope, "biases", 0, out), x)
 	pad := [2]int{1, 1}
 	if stride == 2 {
 		pad[0] = 0
@@ -122,7 +131,7 @@ func (b *builder) normSiLU(scope *model.Scope, x *Node) *Node {
 // affine returns the scale and shift of every channel after normalisation.
 func (b *builder) affine(scope *model.Scope, x *Node) (gamma, beta *Node) {
 	c := x.Shape().Dimensions[3]
-	return b.constant(scope, "gain", 1, c).NodeValue(x), b.constant(scope, "offset", 0, c).NodeValue(x)
+	return b.value(b.constant(scope, "gain", 1, c), x), b.value(b.constant(scope, "offset", 0, c), x)
 }
 
 func (b *builder) normalised(x, gamma, beta *Node) *Node {

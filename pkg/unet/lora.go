@@ -38,8 +38,8 @@ func (b *builder) adapt(scope *model.Scope, w *Node) *Node {
 	}
 	inputs, out := matrix(w.Shape().Dimensions)
 	// Variance 1/(3·inputs) is that of the uniform within 1/sqrt(inputs).
-	down := b.variable(scope, nameLoRAA, inputs, inputs, 1.0/3, inputs, b.lora.Rank).NodeValue(w)
-	up := b.variable(scope, nameLoRAB, b.lora.Rank, out, 0, b.lora.Rank, out).NodeValue(w)
+	down := b.value(b.variable(scope, nameLoRAA, inputs, inputs, 1.0/3, inputs, b.lora.Rank), w)
+	up := b.value(b.variable(scope, nameLoRAB, b.lora.Rank, out, 0, b.lora.Rank, out), w)
 	change := MulScalar(Dot(down, up).Product(), b.lora.Alpha/float64(b.lora.Rank))
 	return Add(w, Reshape(change, w.Shape().Dimensions...))
 }

@@ -34,6 +34,10 @@ type Inputs struct {
 
 	// Dropout is a random state ([RNGStateFromSeed]); nil switches dropout off, as sampling and evaluation need.
 	Dropout *Node
+
+	// Weights gives the value of a weight in the graph, of its shape; nil: each variable holds its own. A caller that keeps
+	// the weights elsewhere, say all in one vector, still needs the variables, for their names and shapes.
+	Weights func(w *model.Variable) *Node
 }
 
 // Forward builds the network of [ddpm] appendix B under scope and returns its output, [B, H, W, OutChannels]:
@@ -81,7 +85,7 @@ func (c Config) down(scope *model.Scope, seed uint64, in Inputs) (b *builder, mi
 	in.X.AssertDims(batch, c.ImageSize, c.ImageSize, c.Channels)
 	in.T.AssertDims(batch)
 	b = &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
-		lora: c.LoRA}
+		lora: c.LoRA, weights: in.Weights}
 
 	width := 4 * c.Base
 	emb = timeEmbedding(in.T, c.Base)
@@ -89,7 +93,7 @@ func (c Config) down(scope *model.Scope, seed uint64, in Inputs) (b *builder, mi
 	emb = b.dense(scope.At("time1"), silu(emb), width, 1)
 	if c.Classes > 0 {
 		in.Y.AssertDims(batch)
-		table := b.variable(scope.At("label"), nameEmbedding, 1, 1, 1.0/3, c.Classes+1, width).NodeValue(in.X)
+		table := b.value(b.variable(scope.At("label"), nameEmbedding, 1, 1, 1.0/3, c.Classes+1, width), in.X)
 		emb = Add(emb, Gather(table, Reshape(in.Y, batch, 1)))
 	}
 	emb = silu(emb)
