@@ -55,8 +55,8 @@ func (n *Network) vector(scope string) *model.Variable { return n.store.GetVaria
 
 // weight is one tensor of the network, the values first to before end of a vector.
 type weight struct {
-	*model.Variable // name and shape; without a value
-	first, end      int
+	variable   *model.Variable // name and shape; without a value
+	first, end int
 }
 
 // names is the scope under which package unet finds the weights' variables.
@@ -67,7 +67,7 @@ func (n *Network) parts(x *Node, scope string) []*Node {
 	all := n.vector(scope).NodeValue(x)
 	parts := make([]*Node, len(n.tensors))
 	for i, w := range n.tensors {
-		parts[i] = Reshape(Slice(all, AxisRange(w.first, w.end)), w.Shape().Dimensions...)
+		parts[i] = Reshape(Slice(all, AxisRange(w.first, w.end)), w.variable.Shape().Dimensions...)
 	}
 	return parts
 }
@@ -76,7 +76,7 @@ func (n *Network) parts(x *Node, scope string) []*Node {
 func (n *Network) on(parts []*Node, in unet.Inputs) unet.Inputs {
 	values := make(map[*model.Variable]*Node, len(parts))
 	for i, w := range n.tensors {
-		values[w.Variable] = parts[i]
+		values[w.variable] = parts[i]
 	}
 	in.Weights = func(w *model.Variable) *Node { return values[w] }
 	return in
@@ -124,7 +124,7 @@ func (n *Network) Kernels() ([][2]int, error) {
 	}
 	var kernels [][2]int
 	for _, w := range n.tensors {
-		if unet.IsKernel(w.Variable) {
+		if unet.IsKernel(w.variable) {
 			kernels = append(kernels, [2]int{w.first, w.end})
 		}
 	}
@@ -167,7 +167,7 @@ func (n *Network) oneByOne(scope string, change func(*model.Scope) error) error 
 	}
 	defer n.forget()
 	for _, w := range n.tensors {
-		if err := w.SetValue(tensors.FromFlatDataAndDimensions(values[w.first:w.end], w.Shape().Dimensions...)); err != nil {
+		if err := w.variable.SetValue(tensors.FromFlatDataAndDimensions(values[w.first:w.end], w.variable.Shape().Dimensions...)); err != nil {
 			return err
 		}
 	}
@@ -185,7 +185,7 @@ func (n *Network) gather() ([]float32, error) {
 	parts := make([][]float32, len(n.tensors))
 	for i, w := range n.tensors {
 		var err error
-		if parts[i], err = valuesOf(w.Variable); err != nil {
+		if parts[i], err = valuesOf(w.variable); err != nil {
 			return nil, err
 		}
 	}
@@ -195,6 +195,6 @@ func (n *Network) gather() ([]float32, error) {
 // forget frees those values; names and shapes stay.
 func (n *Network) forget() {
 	for _, w := range n.tensors {
-		_ = w.Reset() // of a tensor that never was on a device, which cannot fail
+		_ = w.variable.Reset() // of a tensor that never was on a device, which cannot fail
 	}
 }

@@ -96,18 +96,18 @@ func TestStepEqualsOneOfSingleTensors(t *testing.T) {
 		}
 		decay := min(c.EMA, float64(1+i)/float64(10+i))
 		for _, w := range n.tensors {
-			values := named(w.Path())
+			values := named(w.variable.Path())
 			if i == 0 {
-				average[w.Path()] = before[w.Path()]
+				average[w.variable.Path()] = before[w.variable.Path()]
 			}
 			for k, x := range values {
-				average[w.Path()][k] = float32(decay*float64(average[w.Path()][k]) + (1-decay)*float64(x))
+				average[w.variable.Path()][k] = float32(decay*float64(average[w.variable.Path()][k]) + (1-decay)*float64(x))
 			}
 		}
 	}
 	got, _ := state(t, n)
 	for _, w := range n.tensors {
-		path := w.Path()
+		path := w.variable.Path()
 		pairs := map[string][]float32{path: named(path), "/" + scopeEMA + strings.TrimPrefix(path, "/"+scopeModel): average[path]}
 		for _, moment := range []string{"_1st_moment", "_2nd_moment"} {
 			pairs["/AdamOptimizer"+path+moment] = named("/AdamOptimizer" + path + moment)

@@ -19,7 +19,7 @@ func (n *Network) LoRAWeights() ([]bool, error) {
 	}
 	var marks []bool
 	for _, w := range n.tensors {
-		marks = append(marks, slices.Repeat([]bool{unet.IsLoRA(w.Variable)}, w.end-w.first)...)
+		marks = append(marks, slices.Repeat([]bool{unet.IsLoRA(w.variable)}, w.end-w.first)...)
 	}
 	return marks, nil
 }

@@ -24,7 +24,7 @@ func TestMidBlockByHand(t *testing.T) {
 	}
 	values := make([]float32, n.Parameters())
 	for _, w := range n.tensors {
-		if strings.HasSuffix(w.Path(), "/in/weights") {
+		if strings.HasSuffix(w.variable.Path(), "/in/weights") {
 			for c := range u.Base {
 				values[w.first+4*u.Base+c] = float32(c + 1) // [3, 3, 1, Base]
 			}

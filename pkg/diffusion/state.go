@@ -166,11 +166,11 @@ func (n *Network) stored(v *model.Variable) []stored {
 	}
 	list := make([]stored, len(n.tensors))
 	for k, w := range n.tensors {
-		dims := w.Shape().Dimensions
+		dims := w.variable.Shape().Dimensions
 		if vectors[i].rows > 0 {
 			dims = append([]int{vectors[i].rows}, dims...)
 		}
-		list[k] = stored{vectors[i].before + strings.TrimPrefix(w.Path(), "/"+scopeModel+"/") + vectors[i].after,
+		list[k] = stored{vectors[i].before + strings.TrimPrefix(w.variable.Path(), "/"+scopeModel+"/") + vectors[i].after,
 			shapes.Make(v.Shape().DType, dims...), &safetensors.Part{First: w.first, Dims: dims}}
 	}
 	return list
