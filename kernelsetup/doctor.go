@@ -15,6 +15,7 @@ import (
 	"palimpsest/notebooks/kernel"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/executables"
+	"palimpsest/pkg/kept"
 
 	"github.com/pkg/errors"
 )
@@ -192,7 +193,7 @@ func executablesCheck(said string, find func() (string, error)) Check {
 		check.Missing = true
 		return check
 	}
-	files, bytes, err := executables.Held(dir)
+	files, bytes, err := kept.Store{Dir: dir}.Held()
 	if err != nil {
 		check.Found, check.Missing, check.Fix = err.Error(), true, "rm -r "+dir
 		return check

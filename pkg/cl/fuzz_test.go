@@ -190,25 +190,21 @@ func FuzzCard(f *testing.F) {
 	})
 }
 
-// FuzzTuning reads arbitrary outcomes of searches.
+// FuzzTuning reads arbitrary outcomes of searches; what comes of one is written as something that reads back as the same.
 func FuzzTuning(f *testing.F) {
 	f.Add([]byte("settings: {lambda: 1}\nedge: [lambda]\nsearch: {metric: fid, budget: {trials: 2, steps: 3, seeds: 1}, trials: [{settings: {lambda: 1}, score: 2.5}, {settings: {}, score: .inf}]}"))
 	f.Add([]byte("settings: [1]\nsearch: {date: 2026-01-01, overrides: x}"))
 	f.Add([]byte("a: &a [*a]"))
-	f.Fuzz(func(t *testing.T, text []byte) { decodesStably(t, text) })
-}
-
-// decodesStably decodes a text strictly; what comes of it is written as something that reads back as the same.
-func decodesStably(t *testing.T, text []byte) {
-	t.Helper()
 	read := func(text []byte) (*Tuning, error) {
 		v := new(Tuning)
 		return v, decodeStrictly(text, v)
 	}
-	var v *Tuning
-	if fuzztest.Read(t, len(text), func() (err error) { v, err = read(text); return err }) == nil {
-		fuzztest.Rereads(t, v, fuzztest.YAML, read)
-	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var v *Tuning
+		if fuzztest.Read(t, len(text), func() (err error) { v, err = read(text); return err }) == nil {
+			fuzztest.Rereads(t, v, fuzztest.YAML, read)
+		}
+	})
 }
 
 // rewrites checks that two values have one YAML form.

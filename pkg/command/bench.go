@@ -15,10 +15,9 @@ import (
 
 func benchCommand() *cobra.Command {
 	var (
-		dir, configPath, store string
-		g                      experiment.Grid
-		workers                int
-		dryRun                 bool
+		configPath, store string
+		g                 experiment.Grid
+		flags             studyFlags
 	)
 	c := &cobra.Command{
 		Use: "bench", Short: "Train the strategies one after another and compare what they forget", Args: cobra.NoArgs,
@@ -44,33 +43,23 @@ func benchCommand() *cobra.Command {
 				label = configPath
 			}
 			usualSweeps(cmd, &g)
-			if err := checkWorkers(workers); err != nil {
+			if err := checkWorkers(flags.workers); err != nil {
 				return err
 			}
 			configs, err := g.Configs(label, text)
 			if err != nil {
 				return err
 			}
-			planned := experiment.Study{Dir: dir, Runs: configs}
-			if err := planned.Check(); err != nil {
+			runs, err := flags.do(cmd, experiment.Study{Dir: flags.dir, Runs: configs}, nil)
+			if err != nil || flags.dryRun {
 				return err
 			}
-			if dryRun {
-				return listRuns(cmd, planned, workers)
-			}
-			if err := ensurePlugin(cmd); err != nil {
-				return err
-			}
-			runs, err := doStudy(cmd, planned, workers, nil)
-			if err != nil {
-				return err
-			}
-			path, err := printStudy(cmd.OutOrStdout(), dir, runs)
+			path, err := printStudy(cmd.OutOrStdout(), flags.dir, runs)
 			if err != nil {
 				return err
 			}
 			if store != "" {
-				if err := results.Store(dir, store, runs); err != nil {
+				if err := results.Store(flags.dir, store, runs); err != nil {
 					return err
 				}
 			}
@@ -78,7 +67,7 @@ func benchCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&dir, "dir", filepath.Join("runs", "bench"), "folder of the run folders")
+	flags.addTo(c, filepath.Join("runs", "bench"))
 	c.Flags().StringVar(&configPath, "config", "", "YAML file with the settings all runs share; default: the quick benchmark")
 	c.Flags().StringArrayVar(&g.Set, "set", nil, "one setting, KEY=VALUE, over the configuration; may be repeated")
 	c.Flags().StringSliceVar(&g.Strategies, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare; see `go run . strategies`")
@@ -86,8 +75,6 @@ func benchCommand() *cobra.Command {
 	c.Flags().StringArrayVar(&g.Variants, "variant", nil, "\"NAME: KEY=VALUE KEY=VALUE …\": every run once more under these settings, called so; may be repeated")
 	c.Flags().BoolVar(&g.Tuned, "tuned", false, "run strategies at the settings that `go run . search` has chosen; a setting that is swept is not taken from there")
 	c.Flags().IntVar(&g.Seeds, "seeds", 1, "runs of each, with seeds 0, 1, …")
-	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and what they take, and stop")
 	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
 	return c
 }

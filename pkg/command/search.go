@@ -12,10 +12,9 @@ import (
 
 func searchCommand() *cobra.Command {
 	var (
-		s          experiment.Search
-		dir, store string
-		workers    int
-		dryRun     bool
+		s     experiment.Search
+		store string
+		flags studyFlags
 	)
 	c := &cobra.Command{
 		Use: "search", Short: "Choose the settings of strategies on validation images, with the same budget for each", Args: cobra.NoArgs,
@@ -25,7 +24,7 @@ func searchCommand() *cobra.Command {
 		Example: "  go run . search\n  go run . search --strategies er,ewc --seeds 2 --store runs/tuned\n" +
 			"  go run . search --set loop.steps_per_task=300 --dir runs/search300 --store runs/tuned300\n  go run . search --dry-run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkWorkers(workers); err != nil {
+			if err := checkWorkers(flags.workers); err != nil {
 				return err
 			}
 			trials, err := s.Trials()
@@ -35,19 +34,9 @@ func searchCommand() *cobra.Command {
 			if err := s.CheckStore(store, trials); err != nil {
 				return err
 			}
-			study := experiment.SearchStudy(dir, trials)
 			fmt.Fprintf(cmd.OutOrStdout(), "Settings over the quick benchmark's:\n  %s\n", strings.Join(s.Overrides(), "\n  "))
-			if err := study.Check(); err != nil {
-				return err
-			}
-			if dryRun {
-				return listRuns(cmd, study, workers)
-			}
-			if err := ensurePlugin(cmd); err != nil {
-				return err
-			}
-			runs, err := doStudy(cmd, study, workers, func(_ experiment.Config, err error) bool { return experiment.Diverged(err) })
-			if err != nil {
+			runs, err := flags.do(cmd, experiment.SearchStudy(flags.dir, trials), func(_ experiment.Config, err error) bool { return experiment.Diverged(err) })
+			if err != nil || flags.dryRun {
 				return err
 			}
 			choices, err := s.Choose(trials, runs, commandLine())
@@ -65,11 +54,9 @@ func searchCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringSliceVar(&s.Strategies, "strategies", nil, "strategies to search; default: all that have candidates")
-	c.Flags().StringVar(&dir, "dir", filepath.Join("runs", "search"), "folder of the run folders")
+	flags.addTo(c, filepath.Join("runs", "search"))
 	c.Flags().StringVar(&store, "store", filepath.Join("pkg", "cl", "tuned"), "folder of the chosen settings, a file a strategy")
 	c.Flags().StringArrayVar(&s.Set, "set", nil, "one setting, KEY=VALUE, over the search's own; may be repeated")
 	c.Flags().IntVar(&s.Seeds, "seeds", 1, "runs of each candidate")
-	c.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the runs and what they take, and stop")
 	return c
 }

@@ -24,6 +24,34 @@ func checkWorkers(workers int) error {
 	return nil
 }
 
+// studyFlags are the flags of a command that runs a study.
+type studyFlags struct {
+	dir     string
+	workers int
+	dryRun  bool
+}
+
+// addTo declares the flags; dir is the folder by default.
+func (f *studyFlags) addTo(c *cobra.Command, dir string) {
+	c.Flags().StringVar(&f.dir, "dir", dir, "folder of the run folders")
+	c.Flags().IntVar(&f.workers, "workers", 0, "runs at a time; 0: as many as make it fastest")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list the runs and what they take, and stop")
+}
+
+// do checks a study and runs it as [doStudy] does; a dry run lists it instead and returns no runs.
+func (f *studyFlags) do(cmd *cobra.Command, s experiment.Study, missing func(experiment.Config, error) bool) ([]*results.Run, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	if f.dryRun {
+		return nil, listRuns(cmd, s, f.workers)
+	}
+	if err := ensurePlugin(cmd); err != nil {
+		return nil, err
+	}
+	return doStudy(cmd, s, f.workers, missing)
+}
+
 // workersFor is how many runs of a study are made at a time; 0 asks for what makes it fastest.
 func workersFor(s experiment.Study, workers int) int {
 	if workers > 0 {

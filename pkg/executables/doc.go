@@ -64,20 +64,3 @@ func Dir(cache string) (string, error) {
 		return abs, errors.Wrapf(err, "%s=%q has no absolute path; set it to one", Env, dir)
 	}
 }
-
-// Held counts the files in a folder of executables and their bytes; a folder that is not there has none.
-func Held(dir string) (files int, bytes int64, err error) {
-	entries, err := os.ReadDir(dir)
-	if os.IsNotExist(err) {
-		return 0, 0, nil
-	}
-	if err != nil {
-		return 0, 0, errors.WithStack(err)
-	}
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil { // else another process has removed it
-			files, bytes = files+1, bytes+info.Size()
-		}
-	}
-	return files, bytes, nil
-}

@@ -52,7 +52,7 @@ func TestStoreFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Put(kept.Digest(), []byte("code"))
-	if files, _, err := Held(s.Dir); err != nil || files != 0 || s.Get(kept.Digest()) != nil {
+	if files, _, err := s.Held(); err != nil || files != 0 || s.Get(kept.Digest()) != nil {
 		t.Errorf("a folder that is gone holds %d files, %v", files, err)
 	}
 }

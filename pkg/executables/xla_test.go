@@ -19,6 +19,7 @@ import (
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/executables"
 	"palimpsest/pkg/fastconv"
+	"palimpsest/pkg/kept"
 	"palimpsest/pkg/unet"
 
 	"github.com/gomlx/compute"
@@ -237,7 +238,7 @@ func TestProcesses(t *testing.T) {
 	if !slices.Equal(said[2:], want) || !strings.HasPrefix(said[1], sum) {
 		t.Errorf("the processes said\n%s", strings.Join(said, "\n"))
 	}
-	if files, _, err := executables.Held(dir); err != nil || files != 1 {
+	if files, _, err := (kept.Store{Dir: dir}).Held(); err != nil || files != 1 {
 		t.Errorf("%d files, %v; want one", files, err)
 	}
 	// XLA's own convolutions are another program, kept like any other.

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"palimpsest/pkg/atomicfile"
+
+	"github.com/pkg/errors"
 )
 
 // Store is a folder of results.
@@ -66,17 +68,11 @@ func (s Store) Put(key, data []byte) {
 }
 
 func (s Store) prune() {
-	entries, err := os.ReadDir(s.Dir)
+	files, err := s.files()
 	if err != nil {
 		return
 	}
-	var files []fs.FileInfo
-	var held int64
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil { // else another process has removed it
-			files, held = append(files, info), held+info.Size()
-		}
-	}
+	held := bytesOf(files)
 	slices.SortFunc(files, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
 	for _, f := range files {
 		if held <= s.Most {
@@ -85,4 +81,32 @@ func (s Store) prune() {
 		_ = os.Remove(filepath.Join(s.Dir, f.Name()))
 		held -= f.Size()
 	}
+}
+
+// Held counts the files in the folder and their bytes; a folder that is not there has none.
+func (s Store) Held() (files int, bytes int64, err error) {
+	all, err := s.files()
+	return len(all), bytesOf(all), err
+}
+
+// files lists what is in the folder; nothing where it is not there.
+func (s Store) files() ([]fs.FileInfo, error) {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.WithStack(err)
+	}
+	var files []fs.FileInfo
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil { // else another process has removed it
+			files = append(files, info)
+		}
+	}
+	return files, nil
+}
+
+func bytesOf(files []fs.FileInfo) (bytes int64) {
+	for _, f := range files {
+		bytes += f.Size()
+	}
+	return bytes
 }

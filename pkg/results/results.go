@@ -306,8 +306,8 @@ type Cost struct {
 	ExtraEvaluations int64   `json:"extra_evaluations"` // rows the strategy ran through a network beside the training step
 }
 
-// Load reads one stored run. A file that is none, whose numbers make no sense, or that is not as it was written, is an error of one line, which names the
-// file, the key, the value and what to do.
+// Load reads one stored run. A file that is none, whose numbers make no sense, or that is not as it was written, is an
+// error of one line, which names the file, the key, the value and what to do.
 func Load(path string) (*Run, error) {
 	data, err := atomicfile.Read(path, atomicfile.Large)
 	if err != nil {
@@ -347,9 +347,9 @@ func parse(data []byte) (*Run, error) {
 	return r, r.Validate()
 }
 
-// Save writes r to path through a temporary file, so that no half-written file is ever seen, with a sum over all of it, by which
-// [Load] knows a file that is damaged. Losses, and likelihoods by other
-// ways or of other images, that hold what is no finite number are left out, and r.Missing of the file says so.
+// Save writes r to path through a temporary file, so that no half-written file is ever seen, with a sum over all of it, by
+// which [Load] knows a file that is damaged. Losses, and likelihoods by other ways or of other images, that hold what is no
+// finite number are left out, and r.Missing of the file says so.
 func (r *Run) Save(path string) error {
 	kept := *r
 	kept.Missing = maps.Clone(r.Missing)
