@@ -298,7 +298,7 @@ const (
 
 // Validate reports the first setting that no run can be made from. It reads no file: [Config.Check] does.
 func (c Config) Validate() error {
-	if err := settings.Numbers(c); err != nil {
+	if err := settings.Check(c); err != nil {
 		return err
 	}
 	b, e := c.Benchmark, c.Evaluate

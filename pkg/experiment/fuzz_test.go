@@ -67,6 +67,8 @@ func FuzzSweep(f *testing.F) {
 	f.Add("lambda=1", "short: loop.steps_per_task=3")
 	f.Add("", "a: b=c d")
 	f.Add("lambda=1,2", ": =")
+	f.Add("", "s\x86ork: lambda=1")
+	f.Add("", "a\x00b: lambda=1")
 	f.Fuzz(func(t *testing.T, sweep, variant string) {
 		if strings.Contains(sweep, "measured:") || strings.Contains(variant, "measured:") {
 			t.Skip("it names a folder to read")

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
@@ -97,7 +98,7 @@ func Fits(tree any, t reflect.Type, path string) error {
 		}
 	case kind == reflect.String:
 		// A line break alone is written by the YAML package as a block of no text, and read as nothing.
-		if word, ok := tree.(string); ok && strings.ContainsFunc(word, unicode.IsControl) {
+		if word, ok := tree.(string); ok && !oneLine(word) {
 			return errors.Errorf("%s is %s; need one line of text", path, show(tree))
 		}
 	case t.PkgPath() == "" && kind >= reflect.Int && kind <= reflect.Uint64:
@@ -230,12 +231,17 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// Numbers reports the first number in the struct v, by its yaml tags, that is not finite or below 0: what is set in Go
-// passes through no document, and no comparison catches a NaN by itself. Maps and types that read themselves are left
-// to others.
-func Numbers(v any) error { return numbers(reflect.ValueOf(v), "") }
+// oneLine says whether word is text of one line: valid UTF-8 without control characters.
+func oneLine(word string) bool {
+	return utf8.ValidString(word) && !strings.ContainsFunc(word, unicode.IsControl)
+}
 
-func numbers(v reflect.Value, path string) error {
+// Check reports the first value in the struct v, by its yaml tags, that no document could hold: a number that is not
+// finite or below 0, text that is not one line of UTF-8. What is set in Go or by an option passes through no document, and
+// no comparison catches a NaN by itself. Maps and types that read themselves are left to others.
+func Check(v any) error { return check(reflect.ValueOf(v), "") }
+
+func check(v reflect.Value, path string) error {
 	switch {
 	case reflect.PointerTo(v.Type()).Implements(own):
 		return nil
@@ -244,11 +250,11 @@ func numbers(v reflect.Value, path string) error {
 			if index < 0 {
 				return nil // inlined structs are of types that read themselves
 			}
-			return numbers(v.Field(index), join(path, name))
+			return check(v.Field(index), join(path, name))
 		})
 	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {
-			if err := numbers(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
+			if err := check(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
 				return err
 			}
 		}
@@ -256,6 +262,8 @@ func numbers(v reflect.Value, path string) error {
 		if x := v.Float(); !(x >= 0 && x <= math.MaxFloat32) {
 			return errors.Errorf("%s is %g; need a finite number of 0 or more, of 32 bits", path, x)
 		}
+	case v.Kind() == reflect.String && !oneLine(v.String()):
+		return errors.Errorf("%s is %s; need one line of text", path, show(v.String()))
 	case v.CanInt() && v.Int() < 0:
 		return errors.Errorf("%s is %d; need 0 or more", path, v.Int())
 	}

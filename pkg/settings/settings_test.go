@@ -84,9 +84,9 @@ func TestFits(t *testing.T) {
 	}
 }
 
-func TestNumbers(t *testing.T) {
+func TestCheck(t *testing.T) {
 	good := all{Steps: 1, Rate: 0.5, Sizes: []int{0}}
-	if err := Numbers(good); err != nil {
+	if err := Check(good); err != nil {
 		t.Error(err)
 	}
 	for want, change := range map[string]func(*all){
@@ -96,10 +96,12 @@ func TestNumbers(t *testing.T) {
 		"rate is -1":     func(a *all) { a.Rate = -1 },
 		"sizes[1] is -2": func(a *all) { a.Sizes = []int{0, -2} },
 		"below.a is -3":  func(a *all) { a.Below.A = -3 },
+		`name is "a\x86b"; need one line of text`: func(a *all) { a.Name = "a\x86b" },
+		`name is "a\nb"`: func(a *all) { a.Name = "a\nb" },
 	} {
 		a := good
 		change(&a)
-		if err := Numbers(a); err == nil || !strings.Contains(err.Error(), want) {
+		if err := Check(a); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
