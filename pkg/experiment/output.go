@@ -3,7 +3,6 @@ package experiment
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -101,11 +100,11 @@ func (r *run) writeTables() error {
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(measurements{r.state.Images, protocol, r.state.Evaluations}, "", " ")
+	text, err := results.Encode(measurements{r.state.Images, protocol, r.state.Evaluations})
 	if err != nil {
-		return errors.Wrap(err, "measurements")
+		return errors.WithMessage(err, "measurements")
 	}
-	if err := atomicfile.Write(filepath.Join(r.dir, "metrics.json"), append(text, '\n')); err != nil {
+	if err := atomicfile.Write(filepath.Join(r.dir, "metrics.json"), text); err != nil {
 		return err
 	}
 	metrics := [][]string{{"after_task", "step", "task", "n", "fid", "kid", "precision", "recall", "density", "coverage",

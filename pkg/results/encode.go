@@ -136,7 +136,7 @@ func nonFinite(v reflect.Value, place string) (string, float64) {
 	return "", 0
 }
 
-// Encode writes a run, or a part of one, as JSON with a line break at its end. A number that is none and cannot be null is an
+// Encode writes a run, or a part of one, as JSON, an array of numbers in a line, with a line break at its end. A number that is none and cannot be null is an
 // error that names its place, such as "config.train.learning_rate".
 func Encode(v any) ([]byte, error) {
 	at := reflect.ValueOf(v)
@@ -146,6 +146,9 @@ func Encode(v any) ([]byte, error) {
 	if where, n := nonFinite(at, ""); where != "" {
 		return nil, errors.Errorf("%s is %g, which JSON has no number for", where, n)
 	}
-	data, err := json.MarshalIndent(v, "", " ")
-	return append(data, '\n'), errors.WithStack(err)
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	return layout(data)
 }

@@ -86,6 +86,56 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// Sheets that are alike are one file, whenever they are stored, and none is replaced that another run refers to.
+func TestStoreKeepsASheetOnce(t *testing.T) {
+	dir, to := t.TempDir(), t.TempDir()
+	run := func(name string, sheets ...string) *Run {
+		r := valid()
+		r.Name, r.Strategy.Label, r.Evaluations = name, name, nil
+		for task, sheet := range sheets {
+			e := Evaluation{AfterTask: task, Grid: fmt.Sprintf("samples/after_task_%d.png", task)}
+			r.Evaluations = append(r.Evaluations, e)
+			path := filepath.Join(dir, name, filepath.FromSlash(e.Grid))
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(sheet), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return r
+	}
+	store := func(runs ...*Run) {
+		t.Helper()
+		if err := Store(dir, to, runs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(files int, name string, sheets ...string) {
+		t.Helper()
+		if all, err := filepath.Glob(filepath.Join(to, "samples", "*")); err != nil || len(all) != files {
+			t.Errorf("there are %v (%v), want %d", all, err, files)
+		}
+		r, err := Load(filepath.Join(to, name+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, sheet := range sheets {
+			if got, err := os.ReadFile(filepath.Join(to, r.Evaluations[i].Grid)); err != nil || string(got) != sheet {
+				t.Errorf("%s has after task %d the sheet %q (%v), want %q", name, i, got, err, sheet)
+			}
+		}
+	}
+	store(run("er", "first", "er's second"), run("ewc", "first", "ewc's second"))
+	want(3, "er", "first", "er's second")
+	want(3, "ewc", "first", "ewc's second")
+	store(run("si", "first", "si's second")) // to a study that has begun
+	want(4, "si", "first", "si's second")
+	store(run("er", "another", "er's second")) // whose first sheet the others still need
+	want(5, "er", "another", "er's second")
+	want(5, "ewc", "first", "ewc's second")
+}
+
 // A study of very many strategies keeps the last grid of each alone.
 func TestStoreManyLabels(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()

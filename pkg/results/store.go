@@ -1,10 +1,11 @@
 package results
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -32,7 +33,7 @@ func BesideRun(dir, run, file string) string {
 
 // Store keeps runs as a study small enough to be committed: from the run folders below dir it writes NAME.json of
 // each run to the folder to, the sample grids of the first run of each strategy label to its samples (the last one alone
-// where there are more than manyLabels), what runs measured along training to its dynamics, and their autopsies to its autopsy.
+// where there are more than manyLabels; sheets that are alike once), what runs measured along training to its dynamics, and their autopsies to its autopsy.
 func Store(dir, to string, runs []*Run) error {
 	for _, r := range runs {
 		if err := CheckName(r.Name); err != nil {
@@ -47,6 +48,7 @@ func Store(dir, to string, runs []*Run) error {
 		labels[r.Strategy.Label] = true
 	}
 	shown := map[string]bool{}
+	sheets := sheetsIn(to, runs)
 	for _, r := range runs {
 		copied := *r
 		copied.Evaluations = append([]Evaluation(nil), r.Evaluations...)
@@ -61,8 +63,7 @@ func Store(dir, to string, runs []*Run) error {
 			if err != nil {
 				return errors.Wrapf(err, "run %s", r.Name)
 			}
-			e.Grid = path.Join("samples", fmt.Sprintf("%s_after_task_%d.png", r.Name, e.AfterTask))
-			if err := atomicfile.Write(filepath.Join(to, filepath.FromSlash(e.Grid)), picture); err != nil {
+			if e.Grid, err = sheets.put(fmt.Sprintf("samples/%s_after_task_%d", r.Name, e.AfterTask), picture); err != nil {
 				return err
 			}
 		}
@@ -77,6 +78,45 @@ func Store(dir, to string, runs []*Run) error {
 		}
 	}
 	return nil
+}
+
+// sheets are the sample grids of a stored study. Those that are alike are one file, since strategies that differ from the second
+// task on begin with the same samples.
+type sheets struct {
+	dir   string            // of the study
+	at    map[string]string // by content: the path in dir, with slashes
+	taken map[string]bool   // paths that runs refer to which are not being stored
+}
+
+// sheetsIn knows the sheets of the runs of the study in dir other than runs.
+func sheetsIn(dir string, runs []*Run) sheets {
+	s := sheets{dir, map[string]string{}, map[string]bool{}}
+	files, _ := filepath.Glob(filepath.Join(dir, "*.json"))
+	for _, file := range files {
+		r, err := Load(file)
+		if err != nil || slices.ContainsFunc(runs, func(mine *Run) bool { return mine.Name == r.Name }) {
+			continue
+		}
+		for _, e := range r.Evaluations {
+			if picture, err := atomicfile.Read(filepath.Join(dir, filepath.FromSlash(e.Grid)), atomicfile.Large); err == nil {
+				s.at[string(picture)], s.taken[e.Grid] = e.Grid, true
+			}
+		}
+	}
+	return s
+}
+
+// put stores a sheet, which is to be called name.png unless that is taken by another, and returns its path.
+func (s sheets) put(name string, picture []byte) (string, error) {
+	if at, ok := s.at[string(picture)]; ok {
+		return at, nil
+	}
+	at := name + ".png"
+	if s.taken[at] {
+		at = fmt.Sprintf("%s-%.8x.png", name, sha256.Sum256(picture))
+	}
+	s.at[string(picture)] = at
+	return at, atomicfile.Write(filepath.Join(s.dir, filepath.FromSlash(at)), picture)
 }
 
 // keep copies a file of the run name, if it has one, into the folder to.
