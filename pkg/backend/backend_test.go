@@ -271,3 +271,54 @@ func TestLimitThreads(t *testing.T) {
 		}
 	}
 }
+
+// A CUDA plugin computes float32 as float32, unless the user asks for TF32.
+func TestTrueFloat32(t *testing.T) {
+	for _, tc := range []struct{ config, env, opens, says, left string }{
+		{"xla:/p/cuda.so", "", "xla:/p/cuda.so,tf32=false", "without TF32", "0"},
+		{"xla:/p/cuda.so,preallocate=true", "", "xla:/p/cuda.so,preallocate=true,tf32=false", "without TF32", "0"},
+		{"xla:/p/cuda.so,notf32", "", "xla:/p/cuda.so,notf32", "without TF32", "0"},
+		{"xla:/p/cuda.so,tf32=false", "0", "xla:/p/cuda.so,tf32=false", "without TF32", "0"},
+		{"xla:/p/cuda.so,tf32", "", "xla:/p/cuda.so,tf32", "as TF32", ""},
+		{"xla:/p/cuda.so,tf32=true", "", "xla:/p/cuda.so,tf32=true", "as TF32", ""},
+		{"xla:/p/cuda.so", "1", "xla:/p/cuda.so,tf32=false", tf32Env + "=1", "1"},
+	} {
+		t.Setenv(tf32Env, tc.env)
+		opens, says, err := trueFloat32(tc.config)
+		if err != nil || opens != tc.opens || !strings.Contains(says, tc.says) || os.Getenv(tf32Env) != tc.left {
+			t.Errorf("%s with %s=%q opens %s, says %q and leaves %q (%v); want %s, %q and %q", tc.config, tf32Env, tc.env, opens, says,
+				os.Getenv(tf32Env), err, tc.opens, tc.says, tc.left)
+		}
+	}
+}
+
+// XLA is told of the first folder that has the library of mathematical functions, which a Python environment may lack.
+func TestCUDAFolderHasItsLibrary(t *testing.T) {
+	site := t.TempDir()
+	plugin := filepath.Join(site, "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so")
+	library := func(dir string) {
+		if err := os.MkdirAll(filepath.Join(dir, "nvvm", "libdevice"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "nvvm", "libdevice", "libdevice.10.bc"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	toolkit := t.TempDir()
+	library(toolkit)
+	t.Setenv("CUDA_HOME", toolkit)
+	t.Setenv("GOPJRT_CUDA_CHECKS", "")
+	if err := os.MkdirAll(filepath.Join(site, "nvidia", "cu13", "lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{toolkit, filepath.Join(site, "nvidia", "cu13")} {
+		t.Setenv("XLA_FLAGS", "--xla_gpu_autotune_level=2")
+		if err := prepareCUDA(plugin); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.Getenv("XLA_FLAGS"); got != "--xla_gpu_autotune_level=2 --xla_gpu_cuda_data_dir="+want {
+			t.Errorf("XLA_FLAGS is %q, want the folder %s", got, want)
+		}
+		library(filepath.Join(site, "nvidia", "cu13"))
+	}
+}

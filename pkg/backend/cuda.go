@@ -58,13 +58,46 @@ func prepareCUDA(plugin string) error {
 	if strings.Contains(flags, "--xla_gpu_cuda_data_dir") {
 		return nil
 	}
-	for _, name := range []string{"cu13", "cuda_nvcc"} {
-		if dir := filepath.Join(nvidia, name); exists(dir) {
+	// A Python environment may lack the packages of the compiler, which XLA needs libdevice of: then it looks elsewhere.
+	for _, dir := range []string{filepath.Join(nvidia, "cu13"), filepath.Join(nvidia, "cuda_nvcc"), os.Getenv("CUDA_HOME"), "/usr/local/cuda"} {
+		if exists(filepath.Join(dir, "nvvm", "libdevice", "libdevice.10.bc")) {
 			flags = strings.TrimSpace(flags + " --xla_gpu_cuda_data_dir=" + dir)
 			return errors.WithStack(os.Setenv("XLA_FLAGS", flags))
 		}
 	}
 	return nil
+}
+
+// tf32Env is where NVIDIA's libraries look whether they may round float32 to TF32; "0" forbids it.
+const tf32Env = "NVIDIA_TF32_OVERRIDE"
+
+// trueFloat32 has a CUDA plugin compute float32 as float32, unless the user asks for TF32, the format of ten bits' precision
+// that NVIDIA's matrix units would use in its place: by the option tf32 of go-xla, which is for matrix products alone, and
+// then for convolutions too, or by a value of his own in [tf32Env]. It returns the settings to open and says what computes
+// convolutions.
+func trueFloat32(config string) (string, string, error) {
+	_, options, _ := strings.Cut(config, ",")
+	asked := false
+	for option := range strings.SplitSeq(options, ",") {
+		name, value, _ := strings.Cut(option, "=")
+		switch name {
+		case "tf32":
+			asked = value == "" || strings.EqualFold(value, "true") || value == "1"
+		case "notf32":
+		default:
+			continue
+		}
+		if asked {
+			return config, "cuDNN (float32 as TF32)", nil
+		}
+	}
+	if !strings.Contains(options, "tf32") {
+		config += ",tf32=false"
+	}
+	if value := os.Getenv(tf32Env); value != "" && value != "0" {
+		return config, "cuDNN (" + tf32Env + "=" + value + ")", nil
+	}
+	return config, "cuDNN (float32 without TF32)", errors.WithStack(os.Setenv(tf32Env, "0"))
 }
 
 func exists(path string) bool {

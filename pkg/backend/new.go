@@ -36,7 +36,11 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 	if plugin, found := strings.CutPrefix(config, "xla:"); found {
 		plugin, options, _ := strings.Cut(plugin, ",")
 		if namesCUDA(filepath.Base(plugin)) {
-			if err := prepareCUDA(plugin); err != nil {
+			// Before NVIDIA's libraries are loaded, which read their settings then.
+			if config, over.convolutions, err = trueFloat32(config); err == nil {
+				err = prepareCUDA(plugin)
+			}
+			if err != nil {
 				return nil, layers{}, err
 			}
 		} else if filepath.IsAbs(plugin) {

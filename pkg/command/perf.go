@@ -19,7 +19,9 @@ import (
 
 func perfCommand() *cobra.Command {
 	o := perf.Defaults()
+	device := perf.DeviceDefaults()
 	var python string
+	var onDevice bool
 	c := &cobra.Command{
 		Use: "perf", Short: "Measure speed and memory, beside PyTorch and JAX doing the same work", Args: cobra.NoArgs,
 		Long: "Perf times training steps, forward passes, sampling and the bound: ours, ours with XLA's own convolutions, pure Go (tiny\n" +
@@ -28,8 +30,15 @@ func perfCommand() *cobra.Command {
 			"an environment of their own in the cache folder, made when first asked for. Interrupted, the same command goes on\n" +
 			"with the round that is missing. Numbers mean something on a quiet machine alone; it warns where it is not.",
 		Example: "  go run . perf --peers torch,jax\n  go run . perf --networks tiny --sizes 16 --what step --threads 1 --rounds 3\n" +
-			"  go run . perf --networks ddpm --sizes 32 --peers torch --rows 32 --samples 4\n  go run . perf --growth\n  go run . perf show",
+			"  go run . perf --networks ddpm --sizes 32 --peers torch --rows 32 --samples 4\n  go run . perf --growth\n  go run . perf show\n" +
+			"  go run . perf --device\n  go run . perf --device --networks small --rows-of-steps 32,512 --peers torch --python /opt/venv/bin/python3",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if onDevice && !cmd.Flags().Changed("networks") {
+				o.Networks = device.Networks
+			}
+			if onDevice && !cmd.Flags().Changed("threads") {
+				o.Threads = []string{"all"}
+			}
 			if err := o.Validate(); err != nil {
 				return err
 			}
@@ -52,6 +61,9 @@ func perfCommand() *cobra.Command {
 			}
 			o.Origin = perf.Origin{Command: commandLine(), Machine: host.Machine()}
 			o.Origin.Commit, o.Origin.Dirty = host.Commit()
+			if onDevice {
+				return measureDevice(cmd, self, o, device)
+			}
 			if err := perf.Measure(cmd.Context(), o); err != nil {
 				return err
 			}
@@ -74,9 +86,13 @@ func perfCommand() *cobra.Command {
 	f.IntVar(&o.Rows, "rows", o.Rows, "rows of a forward call")
 	f.IntVar(&o.Samples, "samples", o.Samples, "images drawn by a sampler")
 	f.BoolVar(&o.Anew, "anew", false, "measure again what the store has, in its place")
+	f.BoolVar(&onDevice, "device", false, "measure instead training steps on the device that the backend opens, a GPU say: images/s, share of what a plain matrix product reaches, the host's share, memory")
+	f.IntSliceVar(&device.Rows, "rows-of-steps", device.Rows, "with --device: rows of a training step")
+	f.Float64Var(&device.Seconds, "seconds", device.Seconds, "with --device: how long each case is measured")
+	f.DurationVar(&device.Limit, "limit", device.Limit, "with --device: when a case is given up, compilation included")
 	f.StringVar(&python, "python", "", "a Python that has the peers' packages, in place of an environment made for them")
 	c.PersistentFlags().StringVar(&o.Store, "store", filepath.Join("runs", "perf"), "folder of the measurements, a file each")
-	c.AddCommand(perfShowCommand(&o.Store), perfServeCommand())
+	c.AddCommand(perfShowCommand(&o.Store), perfServeCommand(), perfCaseCommand(), perfCheckCommand())
 	return c
 }
 
@@ -117,6 +133,75 @@ func perfServeCommand() *cobra.Command {
 			return perf.Serve(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
+}
+
+// measureDevice measures a device, and prints and keeps what it does.
+func measureDevice(cmd *cobra.Command, self string, o perf.Options, device perf.DeviceOptions) error {
+	if len(o.Peers) > 0 {
+		o.Device, o.Batches, o.What = true, device.Rows, []string{perf.Step}
+		if err := perf.Measure(cmd.Context(), o); err != nil {
+			return err
+		}
+		return printPerf(cmd, o.Store, "perf")
+	}
+	device.Networks, device.Origin, device.Anew, device.Log = o.Networks, o.Origin, o.Anew, o.Log
+	device.Command, device.File = []string{self, "perf", "case"}, perf.DeviceFile(o.Store)
+	r, err := perf.MeasureDevice(cmd.Context(), device)
+	if r != nil && len(r.Measured) > 0 {
+		fmt.Fprint(cmd.OutOrStdout(), r.Text())
+	}
+	return err
+}
+
+// perfCaseCommand is the process of one case of a device.
+func perfCaseCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "case", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return perf.ServeDevice(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}
+
+// perfCheckCommand compares the numbers of one backend with another's.
+func perfCheckCommand() *cobra.Command {
+	var write, against string
+	var networks []string
+	c := &cobra.Command{
+		Use: "check", Short: "Compare what this backend computes with what another did: training steps, a sampling call", Args: cobra.NoArgs,
+		Long: "Check does ten training steps and one sampling call from given weights, images and seeds. --write keeps the numbers, on the\n" +
+			"processor say; --against holds a GPU's against them, each within a tolerance that it prints, and fails beyond it.",
+		Example: "  go run . perf check --write cpu.json\n  GOMLX_BACKEND=xla:cuda go run . perf check --against cpu.json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if (write == "") == (against == "") {
+				return errors.New("perf check needs one of --write FILE and --against FILE")
+			}
+			var expected *perf.Numbers
+			if against != "" {
+				var err error
+				if expected, err = perf.LoadNumbers(against); err != nil {
+					return err
+				}
+			}
+			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			origin := perf.Origin{Command: commandLine(), Machine: host.Machine()}
+			origin.Commit, origin.Dirty = host.Commit()
+			got, err := perf.ComputeNumbers(cmd.Context(), networks, origin, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if write != "" {
+				return got.Save(write)
+			}
+			return got.Against(expected, cmd.OutOrStdout())
+		},
+	}
+	c.Flags().StringSliceVar(&networks, "networks", []string{"tiny", "small"}, "sizes of network: tiny, small, ddpm")
+	c.Flags().StringVar(&write, "write", "", "file to keep the numbers in")
+	c.Flags().StringVar(&against, "against", "", "file with the numbers that are expected")
+	return c
 }
 
 // printPerf prints tables of the stored measurements.

@@ -51,6 +51,9 @@ func Load(path string, table unsafe.Pointer) (unsafe.Pointer, error) {
 
 // runs says whether this package's kernels compute on a backend.
 func runs(b compute.Backend) bool {
+	if over, ok := b.(interface{ Unwrap() compute.Backend }); ok { // one that measures what goes through it
+		b = over.Unwrap()
+	}
 	x, ok := b.(*xla.Backend)
 	loading.Lock()
 	defer loading.Unlock()

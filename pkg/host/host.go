@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -32,14 +33,32 @@ func Line() string {
 	return fmt.Sprintf("%s, %s, %d cores, %s", m.OS, cmp.Or(m.CPU, "unknown processor"), m.Cores, m.Go)
 }
 
-// Commit returns the checkout's commit and whether it had uncommitted changes; "unknown" outside a checkout.
+// Commit returns the checkout's commit and whether it had uncommitted changes; outside a checkout those that the program was
+// built from, where the build says so, else "unknown".
 func Commit() (hash string, dirty bool) {
 	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
 	if err != nil {
-		return "unknown", false
+		return builtFrom()
 	}
 	changes, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output()
 	return strings.TrimSpace(string(out)), err != nil || len(changes) > 0
+}
+
+func builtFrom() (hash string, dirty bool) {
+	hash = "unknown"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return hash, false
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			hash = s.Value
+		case "vcs.modified":
+			dirty = s.Value == "true"
+		}
+	}
+	return hash, dirty
 }
 
 // FreeMemory is the memory that new processes may take, in bytes: what the machine has left, or what is left of the limit of

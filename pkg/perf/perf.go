@@ -31,6 +31,8 @@ type Options struct {
 	Threads  []string // "1": one process on one core; "all": one process on all
 	Peers    []string // of [Peers]
 	Growth   bool     // how cost grows, in place of all this
+	Device   bool     // training steps on the device that the backend opens, with peers on the same
+	Batches  []int    // with Device: rows of a training step, in place of Batch
 	Rounds   int
 	Batch    int // rows of a training step
 	Rows     int // of a forward call
@@ -62,6 +64,8 @@ const (
 	torch        = "torch"
 	torchLast    = "torch-channels-last"
 	torchCompile = "torch-compiled"
+	torchHalf    = "torch-bfloat16"
+	torchBest    = "torch-bfloat16-compiled"
 	jax          = "jax"
 )
 
@@ -137,10 +141,13 @@ func Measure(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	r := &runner{dir: o.Store, rounds: o.Rounds, anew: o.Anew, log: o.Log, start: startProcess, settle: 250 * time.Millisecond, free: host.FreeMemory,
+	r := &runner{dir: o.Store, rounds: o.Rounds, anew: o.Anew, log: o.Log, start: startProcess, settle: 250 * time.Millisecond, free: host.FreeMemory, most: mostCalls,
 		origin: Sitting{Origin: o.Origin, Load: load()}}
 	if r.origin.Load > quiet {
 		r.say("WARNING: the machine is not quiet (load %.2f): what is measured says little, and the tables will say so", r.origin.Load)
+	}
+	if o.Device { // calls take milliseconds
+		r.most = 200
 	}
 	if o.Growth {
 		return o.measureGrowth(ctx, r)
@@ -155,7 +162,11 @@ func Measure(ctx context.Context, o Options) error {
 		return err
 	}
 	for _, name := range o.Networks {
-		for _, size := range o.Sizes {
+		sizes := o.Sizes
+		if o.Device {
+			sizes = []int{deviceSize(name)}
+		}
+		for _, size := range sizes {
 			u, err := network(name, size)
 			if err != nil {
 				return err
@@ -167,7 +178,21 @@ func Measure(ctx context.Context, o Options) error {
 					return err
 				}
 			}
+			for _, rows := range o.Batches {
+				c := Case{Name: fmt.Sprintf("%s-%d-device-step-%d", name, size, rows), What: Step, Network: name, Size: size, Channels: u.Channels, Rows: rows, Device: true}
+				all, err := o.contestants(base, c, pythons, scratch)
+				if err != nil {
+					return err
+				}
+				r.say("%s %d×%d, step of %d rows on the device:", name, size, size, rows)
+				if err := r.race(ctx, c, all, torch, parameters); err != nil {
+					return err
+				}
+			}
 			for _, threads := range o.Threads {
+				if o.Device {
+					break
+				}
 				for _, what := range o.What {
 					c := Case{What: what, Network: name, Size: size, Channels: u.Channels, Rows: o.rows(what), OneCore: threads == "1"}
 					c.Name = fmt.Sprintf("%s-%d-%s-%s", name, size, map[bool]string{true: "onecore", false: "allcores"}[c.OneCore], strings.ReplaceAll(what, "+", "p"))
@@ -228,8 +253,11 @@ func (o Options) contestants(base Task, c Case, pythons map[string]string, scrat
 		{Name: ours, Task: t, Command: o.Command, Env: []string{fastconv.Env + "=", compile}},
 		{Name: oursXLA, Task: t, Command: o.Command, Env: []string{fastconv.Env + "=off", compile}},
 	}
+	if o.Device {
+		all = all[:1]
+	}
 	// In pure Go a larger network takes minutes a call, and sampling is forward calls.
-	if c.Network == "tiny" && (c.What == Step || c.What == Forward) {
+	if !o.Device && c.Network == "tiny" && (c.What == Step || c.What == Forward) {
 		all = append(all, Contestant{Name: oursGo, Task: t, Command: o.Command, Env: []string{compute.ConfigEnvVar + "=go"}})
 	}
 	if c.What == Bound {
@@ -246,8 +274,13 @@ func (o Options) contestants(base Task, c Case, pythons map[string]string, scrat
 			all = append(all, Contestant{Name: jax, Task: t, Command: command})
 			continue
 		}
-		for _, v := range []struct{ name, mode string }{{torch, "eager"}, {torchLast, "channels-last"}, {torchCompile, "compiled"}} {
-			t.Mode = v.mode
+		modes := []struct{ name, mode, compute string }{{torch, "eager", ""}, {torchLast, "channels-last", ""}, {torchCompile, "compiled", ""}}
+		if o.Device {
+			t.Device = "cuda"
+			modes = append(modes, []struct{ name, mode, compute string }{{torchHalf, "channels-last", "bfloat16"}, {torchBest, "compiled channels-last", "bfloat16"}}...)
+		}
+		for _, v := range modes {
+			t.Mode, t.Compute = v.mode, v.compute
 			all = append(all, Contestant{Name: v.name, Task: t, Command: command})
 		}
 	}
@@ -337,6 +370,9 @@ var growthAxes = []struct {
 
 // coresOf says on how many cores a case runs.
 func coresOf(c Case) string {
+	if c.Device {
+		return "the device"
+	}
 	if c.OneCore {
 		return "one core"
 	}

@@ -29,6 +29,7 @@ type runner struct {
 	start  func(ctx context.Context, c Contestant, oneCore bool) (entrant, ready, error)
 	settle time.Duration // before each measurement: threads of the one before may still wait in loops
 	free   func() int64  // memory
+	most   int           // calls of a measurement
 }
 
 // race measures those contestants of a case that have not been measured to the end. The reference, where it is one of them,
@@ -170,7 +171,7 @@ func (r *runner) sit(ctx context.Context, result *Result, s *Sitting, contestant
 		if m.Prepare == 0 {
 			m.Prepare = ready.Prepare
 		}
-		calls[m.Name] = max(1, int(min(mostCalls, math.Ceil(leastSeconds/ready.Call))))
+		calls[m.Name] = max(1, int(min(float64(r.most), math.Ceil(leastSeconds/ready.Call))))
 		largest = max(largest, ready.Peak)
 		r.say("  %s is ready after %.0f s: %s a call", m.Name, ready.Prepare, seconds(ready.Call))
 	}

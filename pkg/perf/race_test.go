@@ -46,7 +46,7 @@ func (f *fake) stop() { f.track.alive.Add(-1) }
 // faked is a runner whose contestants are fakes: their calls take the seconds given, and a negative number fails.
 func faked(t *testing.T, dir string, calls map[string]float64) (*runner, *track) {
 	tr := &track{}
-	r := &runner{dir: dir, rounds: 3, log: io.Discard, free: func() int64 { return 1 << 40 },
+	r := &runner{dir: dir, rounds: 3, most: mostCalls, log: io.Discard, free: func() int64 { return 1 << 40 },
 		origin: Sitting{Origin: Origin{Commit: "abc", Machine: results.Machine{CPU: "one", Cores: 2}}}}
 	r.start = func(_ context.Context, c Contestant, _ bool) (entrant, ready, error) {
 		tr.started = append(tr.started, c.Name)
@@ -261,7 +261,7 @@ func TestCalls(t *testing.T) {
 		start := r.start
 		r.start = func(ctx context.Context, c Contestant, one bool) (entrant, ready, error) {
 			e, ready, err := start(ctx, c, one)
-			return counted{e, &got}, ready, err
+			return measuredCalls{e, &got}, ready, err
 		}
 		if err := r.race(t.Context(), stepCase, named(ours), torch, 7); err != nil || got != want {
 			t.Errorf("%g s a call: %g calls, want %g; %v, %v", call, got, want, err, tr.measured)
@@ -269,12 +269,12 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-type counted struct {
+type measuredCalls struct {
 	entrant
 	calls *float64
 }
 
-func (c counted) measure(calls int) (sample, error) {
+func (c measuredCalls) measure(calls int) (sample, error) {
 	*c.calls = float64(calls)
 	return c.entrant.measure(calls)
 }

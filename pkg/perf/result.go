@@ -31,8 +31,9 @@ type Case struct {
 	Network  string `json:"network"` // "tiny"
 	Size     int    `json:"size"`    // pixels a side
 	Channels int    `json:"channels"`
-	Rows     int    `json:"rows"`     // of a step or call, or images drawn
-	OneCore  bool   `json:"one_core"` // each contestant is kept to one core; else it has all
+	Rows     int    `json:"rows"`             // of a step or call, or images drawn
+	OneCore  bool   `json:"one_core"`         // each contestant is kept to one core; else it has all
+	Device   bool   `json:"device,omitempty"` // on the device that the backend opens, a GPU say
 }
 
 // Origin says where and from what measurements come.

@@ -28,6 +28,8 @@ var contestantTitles = []struct{ name, title string }{
 	{torch, "PyTorch"},
 	{torchLast, "PyTorch, channels last"},
 	{torchCompile, "PyTorch, compiled"},
+	{torchHalf, "PyTorch, bfloat16, channels last"},
+	{torchBest, "PyTorch, bfloat16, channels last, compiled"},
 	{jax, "JAX"},
 }
 
@@ -73,7 +75,7 @@ func compared(all []*Result) *report.Table {
 	})
 	for first := 0; first < len(all); {
 		c, end := all[first].Case, first
-		for end < len(all) && all[end].Case.Network == c.Network && all[end].Case.Size == c.Size && all[end].Case.OneCore == c.OneCore {
+		for end < len(all) && all[end].Case.Network == c.Network && all[end].Case.Size == c.Size && coresOf(all[end].Case) == coresOf(c) {
 			end++
 		}
 		title := fmt.Sprintf("%s, %d×%d×%d, %s", c.Network, c.Size, c.Size, c.Channels, coresOf(c))

@@ -32,6 +32,8 @@ type Task struct {
 	// Of peers alone: their variant, the signal and sigma of x_t = signal·x_0 + sigma·noise by timestep, the steps of the
 	// sampler, and the folder of the output they are held to.
 	Mode    string       `json:"mode,omitempty"`
+	Device  string       `json:"device,omitempty"`  // of PyTorch; "": the processor
+	Compute string       `json:"compute,omitempty"` // "bfloat16": where autocast says so; "": float32, without TF32
 	Signal  []float32    `json:"signal,omitempty"`
 	Sigma   []float32    `json:"sigma,omitempty"`
 	Steps   [][6]float64 `json:"steps,omitempty"`

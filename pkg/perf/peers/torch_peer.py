@@ -1,4 +1,4 @@
-"""The U-Net of pkg/unet, its training step and its samplers in PyTorch, on the processor."""
+"""The U-Net of pkg/unet, its training step and its samplers in PyTorch, on the processor or a GPU."""
 
 import os
 
@@ -145,14 +145,21 @@ class Peer:
         torch.manual_seed(0)
         self.versions = {"torch": torch.__version__, "numpy": np.__version__, "threads": str(threads)}
         self.task, c, rows = task, task["network"], task["rows"]
-        self.layout = torch.channels_last if task["mode"] == "channels-last" else torch.contiguous_format
-        self.net = UNet(c).to(memory_format=self.layout)
-        self.run = torch.compile(self.net) if task["mode"] == "compiled" else self.net
+        self.device = torch.device(task.get("device") or "cpu")
+        self.half = task.get("compute") == "bfloat16"
+        # As it comes, PyTorch rounds convolutions of float32 to TF32, but no matrix products.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        if self.device.type == "cuda":
+            torch.cuda.init()
+            self.versions["device"] = torch.cuda.get_device_name(self.device)
+        self.layout = torch.channels_last if "channels-last" in task["mode"] else torch.contiguous_format
+        self.net = UNet(c).to(self.device, memory_format=self.layout)
+        self.run = torch.compile(self.net) if "compiled" in task["mode"] else self.net
         self.shape = (rows, c["channels"], c["image_size"], c["image_size"])
-        self.x = torch.randn(self.shape).to(memory_format=self.layout)
-        self.y = torch.arange(rows) % max(1, c["classes"])
-        self.t = torch.arange(rows) % len(task["signal"])
-        self.signal, self.sigma = (torch.tensor(task[k]) for k in ("signal", "sigma"))
+        self.x = self.randn().to(memory_format=self.layout)
+        self.y = torch.arange(rows, device=self.device) % max(1, c["classes"])
+        self.t = torch.arange(rows, device=self.device) % len(task["signal"])
+        self.signal, self.sigma = (torch.tensor(task[k], device=self.device) for k in ("signal", "sigma"))
         if task["what"] == "step":
             self.weights = list(self.net.parameters())
             self.average = [w.detach().clone() for w in self.weights]
@@ -161,6 +168,13 @@ class Peer:
         else:
             self.net.eval()
             self.call = self.forward if task["what"] == "forward" else self.sample
+
+    def randn(self):
+        return torch.randn(self.shape, device=self.device)
+
+    def predict(self, x, t, y):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            return self.run(x, t, y).float()
 
     def parameters(self):
         return sum(w.numel() for w in self.net.parameters())
@@ -172,17 +186,18 @@ class Peer:
         training = self.net.training
         self.net.eval()
         with torch.inference_mode():
-            out = self.net(torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(t), torch.from_numpy(y))
+            x, t, y = (torch.from_numpy(a).to(self.device) for a in (x, t, y))
+            out = self.net(x.permute(0, 3, 1, 2), t, y)
         self.net.train(training)
-        return out.permute(0, 2, 3, 1).numpy()
+        return out.permute(0, 2, 3, 1).cpu().numpy()
 
     def step(self):
         train = self.task["train"]
-        t = torch.randint(len(self.signal), (len(self.x),))
+        t = torch.randint(len(self.signal), (len(self.x),), device=self.device)
         noise = torch.randn_like(self.x)
         signal, sigma = self.signal[t].view(-1, 1, 1, 1), self.sigma[t].view(-1, 1, 1, 1)
         velocity = signal * noise - sigma * self.x
-        loss = F.mse_loss(self.run(signal * self.x + sigma * noise, t, self.y), velocity)
+        loss = F.mse_loss(self.predict(signal * self.x + sigma * noise, t, self.y), velocity)
         self.optimizer.zero_grad()
         loss.backward()
         if train["clip_norm"] > 0:
@@ -193,16 +208,16 @@ class Peer:
 
     @torch.inference_mode()
     def forward(self):
-        return self.run(self.x, self.t, self.y).numpy()
+        return self.predict(self.x, self.t, self.y).cpu().numpy()
 
     @torch.inference_mode()
     def sample(self):
-        x, past = torch.randn(self.shape).to(memory_format=self.layout), torch.zeros(())
+        x, past = self.randn().to(memory_format=self.layout), torch.zeros((), device=self.device)
         for t, image_x, image_out, next_x, next_image, next_past in self.task["steps"]:
-            out = self.run(x, torch.full((len(x),), int(t)), self.y)
+            out = self.predict(x, torch.full((len(x),), int(t), device=self.device), self.y)
             image = (image_x * x + image_out * out).clamp(-1, 1)
             x, past = next_x * x + next_image * image + next_past * past, image
-        return x.numpy()
+        return x.cpu().numpy()
 
 
 if __name__ == "__main__":
