@@ -43,7 +43,7 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		part, err := study.Part(s.name, "er", "")
+		part, err := report.PartOf(study, s.name, "er", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -317,7 +317,7 @@ func checkReport(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	_, err = study.Part(only, "er", "")
+	_, err = report.PartOf(study, only, "er", "")
 	return err
 }
 

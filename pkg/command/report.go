@@ -33,7 +33,7 @@ func reportCommand() *cobra.Command {
 				if !found {
 					return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:quick", table)
 				}
-				part, err := study.Part(cmp.Or(only, "table"), strategy, reference)
+				part, err := report.PartOf(study, cmp.Or(only, "table"), strategy, reference)
 				if err != nil {
 					return err
 				}
@@ -41,7 +41,7 @@ func reportCommand() *cobra.Command {
 				return report.WriteSection(file, name, part.Markdown)
 			}
 			if only != "" {
-				part, err := study.Part(only, strategy, reference)
+				part, err := report.PartOf(study, only, strategy, reference)
 				if err == nil {
 					fmt.Fprintln(cmd.OutOrStdout(), part.Text)
 				}

@@ -13,7 +13,7 @@ func ShowRanking(methods []Method, n Number, reference string) error {
 	if err != nil {
 		return err
 	}
-	if err := Show(r.Figure()); err != nil {
+	if err := Show(RankingFigure(r)); err != nil {
 		return err
 	}
 	ShowSentences(r.Sentences()...)
@@ -42,7 +42,7 @@ func ShowLambdas(runs []*results.Run, strategy string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []Figure{b.Sweep.Figure(), b.Figure()} {
+	for _, f := range []Figure{SweepFigure(b.Sweep), BestLambdasFigure(b)} {
 		if err := Show(f); err != nil {
 			return err
 		}

@@ -10,9 +10,9 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Figure shows a row a line: the best λ and those not told apart from it, among those tried, and by how much FID and copies of
+// BestLambdasFigure shows a row a line: the best λ and those not told apart from it, among those tried, and by how much FID and copies of
 // the best λ below 1 differ from those of λ = 1.
-func (b *BestLambdas) Figure() Figure {
+func BestLambdasFigure(b *BestLambdas) Figure {
 	n := len(b.Rows)
 	names, best := make([]string, n), make([]Interval, n)
 	fids, copies := make([]Difference, n), make([]Difference, n)

@@ -16,10 +16,10 @@ func (b *BestLambdas) Sentences() []string {
 }
 
 // lines are the words of every line that can be compared, after its name.
-func (b *BestLambdas) lines(words func(BestLambdaRow) string) []string {
+func (b *BestLambdas) lines(say func(BestLambdaRow) string) []string {
 	var out []string
 	for _, r := range b.Rows {
-		if text := words(r); text != "" {
+		if text := say(r); text != "" {
 			title := b.Sweep.title(r.Line)
 			if r.Line.Name != "" { // names of strategies and data sets stay as they are
 				title = upperFirst(title)
@@ -116,7 +116,7 @@ func (r BestLambdaRow) betterWords() string {
 	if !r.compared() {
 		return ""
 	}
-	text := fmt.Sprintf("λ = %s ends at a FID of %s, λ = 1 at %s; it is %s.", shortNumber(r.Reduced), fid(r.ReducedFID), fid(r.PlainFID), betterWorse(r.DifferenceFID))
+	text := fmt.Sprintf("λ = %s ends at a FID of %s, λ = 1 at %s; it is %s.", shortNumber(r.Reduced), r.ReducedFID.Format(1), r.PlainFID.Format(1), betterWorse(r.DifferenceFID))
 	if r.Tried > 1 {
 		text = fmt.Sprintf("of the %d λ below 1 the best, ", r.Tried) + text
 	}
@@ -129,12 +129,12 @@ func (r BestLambdaRow) copiesWords() string {
 	if !r.compared() || math.IsNaN(d.Value) {
 		return ""
 	}
-	words := d.words("fewer", "more", " points", 1)
+	fewer := d.words("fewer", "more", " points", 1)
 	if d.Low == 0 && d.High == 0 {
-		words = "the same in every seed"
+		fewer = "the same in every seed"
 	}
 	return fmt.Sprintf("%s %% of the samples at λ = %s copy a buffer image, %s %% at λ = 1: %s.",
-		r.ReducedCopies.Format(1), shortNumber(r.Reduced), r.PlainCopies.Format(1), words)
+		r.ReducedCopies.Format(1), shortNumber(r.Reduced), r.PlainCopies.Format(1), fewer)
 }
 
 // moves says how the best λ changes between lines that differ in one thing alone, neighbours in it.
@@ -204,5 +204,5 @@ func (b *BestLambdas) move(low, high BestLambdaRow) string {
 	if high.Best < low.Best {
 		word = "falls"
 	}
-	return fmt.Sprintf("%s: it %s, the FID of the second less that of the first going from %s to %s (%s).", text, word, fid(atLow), fid(atHigh), d.Rule())
+	return fmt.Sprintf("%s: it %s, the FID of the second less that of the first going from %s to %s (%s).", text, word, atLow.Format(1), atHigh.Format(1), d.Rule())
 }

@@ -252,7 +252,7 @@ func BitsSentences(methods []Method) ([]string, error) {
 				}
 			}
 			out = append(out, fmt.Sprintf("Timesteps t ≥ %d of %d hold %s of the bits of %s, the half below them %s; the largest part, %s, holds %s.",
-				half, b.T, percent(high.Share), b.Method.Label, percent(low.Share), first.Name, percent(first.Share)))
+				half, b.T, high.Share.Percent(1), b.Method.Label, low.Share.Percent(1), first.Name, first.Share.Percent(1)))
 		}
 		if !high.Rise.Known() {
 			continue
@@ -266,7 +266,7 @@ func BitsSentences(methods []Method) ([]string, error) {
 			hardly = ", less than a hundredth"
 		}
 		out = append(out, fmt.Sprintf("%s: the loss of old tasks at t ≥ %d %s %s-fold by the end, which moves their BPD by %s%s; below, it becomes %s-fold and moves it by %s. Their total goes from %s to %s bits/dim.",
-			b.Method.Label, half, verb, high.Rise.Format(2), percent(high.Moves), hardly, low.Rise.Format(2), percent(low.Moves),
+			b.Method.Label, half, verb, high.Rise.Format(2), high.Moves.Percent(1), hardly, low.Rise.Format(2), low.Moves.Percent(1),
 			b.Total.Learned.Format(3), b.Total.Final.Format(3)))
 	}
 	return out, nil

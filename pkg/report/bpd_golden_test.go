@@ -8,15 +8,15 @@ import (
 	"testing"
 
 	"github.com/janpfeifer/must"
+
+	"palimpsest/pkg/goldentest"
 )
 
 // bpdFigures are the figures about bits of a made-up study.
 func bpdFigures() map[string]Figure {
-	runs := likely(3, true)
-	methods := Group(runs)
+	methods := Group(likely(3, true))
 	base := withVariants(methods[3].Runs)
 	return map[string]Figure{
-		"bpd-ranks":       must.M1(AgreementScatter(runs, FinalOf(BPD), FinalOf(FID))),
 		"bpd-bits":        must.M1(BitsFigure(methods)),
 		"bpd-bits-joint":  must.M1(BitsFigure(methods[3:])),
 		"bpd-sensitivity": must.M1(NewSensitivity(base, Variation{"another seed", methods[2].Runs})).Figure(),
@@ -25,7 +25,7 @@ func bpdFigures() map[string]Figure {
 	}
 }
 
-// TestBPDGolden holds what readers see about bits of a made-up study: go test ./pkg/report -run Golden -update
+// TestBPDGolden holds what readers see about bits of a made-up study.
 func TestBPDGolden(t *testing.T) {
 	runs := likely(3, true)
 	methods := Group(runs)
@@ -33,40 +33,16 @@ func TestBPDGolden(t *testing.T) {
 	sensitivity := must.M1(NewSensitivity(withVariants(methods[3].Runs), Variation{"another strategy", methods[2].Runs}))
 	golden := map[string]string{
 		"bpd-ranks.md":       ranks.Table().Markdown() + "\n" + strings.Join(ranks.Sentences(), "\n") + "\n",
-		"bpd-disagree.txt":   strings.Join(must.M1(DisagreementSentences(runs, FinalOf(BPD), FinalOf(FID))), "\n") + "\n",
 		"bpd-bits.md":        must.M1(NewBits(methods[0])).Table().Markdown() + "\n" + strings.Join(must.M1(BitsSentences(methods)), "\n") + "\n",
 		"bpd-lost.md":        must.M1(LostTable(runs, 4)).Markdown() + "\n" + must.M1(LostSentence(runs)) + "\n",
 		"bpd-sensitivity.md": sensitivity.Table().Markdown() + "\n" + strings.Join(sensitivity.Sentences(methods...), "\n") + "\n",
 		"bpd-outside.md":     must.M1(NewOutside(strangers(runs, -0.3)))[0].Table().Markdown(),
 		"bpd-yardsticks.md":  must.M1(YardstickTable(files, methods)).Markdown(),
-		"bpd-scorecard.md":   NewScorecard(methods).Markdown(),
 	}
 	for name, f := range bpdFigures() {
 		golden[name+".svg"] = f.SVG()
 	}
-	for name, got := range golden {
-		path := filepath.Join("testdata", name+".golden")
-		if *update {
-			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, b := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-		for i := range min(len(a), len(b)) {
-			if a[i] != b[i] {
-				t.Errorf("%s: line %d is\n%s\nwant\n%s", name, i+1, a[i], b[i])
-				break
-			}
-		}
-		if len(a) != len(b) {
-			t.Errorf("%s has %d lines, want %d", name, len(a), len(b))
-		}
-	}
+	goldentest.Check(t, golden)
 }
 
 func TestBPDFiguresAreWellFormed(t *testing.T) {

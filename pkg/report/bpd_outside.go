@@ -110,7 +110,7 @@ func (o *Outside) Sentence() string {
 	case o.AUROC.Mean < 0.9:
 		verdict = "a test by bits errs often"
 	}
-	text += fmt.Sprintf(" %s of the %s images have fewer bits than the median %s image; AUROC %s over %s: %s.", percent(o.Fewer), o.Outside, o.Inside, o.AUROC.Format(3), seeds(o.AUROC.N), verdict)
+	text += fmt.Sprintf(" %s of the %s images have fewer bits than the median %s image; AUROC %s over %s: %s.", o.Fewer.Percent(1), o.Outside, o.Inside, o.AUROC.Format(3), seeds(o.AUROC.N), verdict)
 	return text
 }
 

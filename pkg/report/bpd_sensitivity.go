@@ -260,12 +260,3 @@ func (s *Sensitivity) Sentences(methods ...Method) []string {
 	}
 	return out
 }
-
-// signed writes "+0.012 ± 0.003".
-func (s Stat) signed(decimals int) string {
-	text := s.Format(decimals)
-	if s.Known() && !strings.HasPrefix(text, "−") && s.Mean > 0 {
-		return "+" + text
-	}
-	return text
-}

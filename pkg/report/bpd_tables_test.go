@@ -47,9 +47,9 @@ func TestSensitivity(t *testing.T) {
 	if len(s.Rows) != 4 {
 		t.Fatalf("%d rows: %+v; want base, one other way to measure and two to train", len(s.Rows), s.Rows)
 	}
-	near(t, "another variance", s.Rows[1].DBPD, 0.25, 0.26)
-	near(t, "another T, bits", s.Rows[2].DBPD, -0.5, -0.5)
-	near(t, "another T, FID", s.Rows[2].DFID, 1, 3)
+	nearOfTwo(t, "another variance", s.Rows[1].DBPD, 0.25, 0.26)
+	nearOfTwo(t, "another T, bits", s.Rows[2].DBPD, -0.5, -0.5)
+	nearOfTwo(t, "another T, FID", s.Rows[2].DFID, 1, 3)
 	if s.Rows[3].DFID.Known() {
 		t.Error("FIDs in different features are compared")
 	}
@@ -147,10 +147,10 @@ func TestScorecardSplitsBits(t *testing.T) {
 		byHand("er", 1, [4]float64{1, 1, 0.4, 0.6}, [4]float64{1, 1.1, 1.4, 0.6}, [4]float64{1, 1, 0.25, 0.25}),
 	})[0]
 	detail, content := splitOf(g)
-	near(t, "detail", detail.final, (3.3+2)/2, (2.1+2)/2)
-	near(t, "content", content.final, (2+0.5)/2, (2+0.5)/2)
-	near(t, "detail forgotten", detail.rise, 0.1, 0.05)
-	near(t, "content forgotten", content.rise, 1, 1)
+	nearOfTwo(t, "detail", detail.final, (3.3+2)/2, (2.1+2)/2)
+	nearOfTwo(t, "content", content.final, (2+0.5)/2, (2+0.5)/2)
+	nearOfTwo(t, "detail forgotten", detail.rise, 0.1, 0.05)
+	nearOfTwo(t, "content forgotten", content.rise, 1, 1)
 	if s := g.Over(FinalOf(BPD).Of).Mean; math.Abs(detail.final.Mean+content.final.Mean-s) > 1e-12 {
 		t.Errorf("the halves sum to %g, the bits are %g", detail.final.Mean+content.final.Mean, s)
 	}

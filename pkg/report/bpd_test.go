@@ -59,10 +59,7 @@ func TestResultsWithoutBPDSayHowToMeasure(t *testing.T) {
 	runs := madeUp(3)
 	methods := Group(runs)
 	for name, call := range map[string]func() error{
-		"Agreement":         func() error { _, err := Agreement(runs, FinalOf(BPD), FinalOf(FID)); return err },
 		"NewBPDRanks":       func() error { _, err := NewBPDRanks(runs); return err },
-		"Disagreements":     func() error { _, err := Disagreements(runs, FinalOf(BPD), FinalOf(FID)); return err },
-		"AgreementScatter":  func() error { _, err := AgreementScatter(runs, FinalOf(BPD), FinalOf(FID)); return err },
 		"NewBits":           func() error { _, err := NewBits(methods[0]); return err },
 		"BitsFigure":        func() error { _, err := BitsFigure(methods); return err },
 		"BitsSentences":     func() error { _, err := BitsSentences(methods); return err },
@@ -83,7 +80,28 @@ func TestResultsWithoutBPDSayHowToMeasure(t *testing.T) {
 			t.Errorf("%s gives %v; want an error that names the command", name, err)
 		}
 	}
-	text := NewScorecard(methods).Markdown()
+}
+
+func TestAgreementsWithoutBPDSayHowToMeasure(t *testing.T) {
+	runs := madeUp(3)
+	for name, call := range map[string]func() error{
+		"Agreement":     func() error { _, err := Agreement(runs, FinalOf(BPD), FinalOf(FID)); return err },
+		"Disagreements": func() error { _, err := Disagreements(runs, FinalOf(BPD), FinalOf(FID)); return err },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), bpdCommand) {
+			t.Errorf("%s gives %v; want an error that names the command", name, err)
+		}
+	}
+}
+
+func TestScatterWithoutBPDSaysHowToMeasure(t *testing.T) {
+	if _, err := AgreementScatter(madeUp(3), FinalOf(BPD), FinalOf(FID)); err == nil || !strings.Contains(err.Error(), bpdCommand) {
+		t.Errorf("%v; want an error that names the command", err)
+	}
+}
+
+func TestScorecardWithoutBPDSaysHowToMeasure(t *testing.T) {
+	text := NewScorecard(Group(madeUp(3))).Markdown()
 	if !strings.Contains(text, "Likelihoods were not measured: `go run . bench --set bpd.images=40`") || strings.Contains(text, "NaN") {
 		t.Errorf("the scorecard without likelihoods is\n%s", text)
 	}
@@ -104,6 +122,14 @@ func byHand(name string, seed uint64, learned, final, newest [4]float64) *result
 	return r
 }
 
+// nearOfTwo compares a Stat with the mean of two seeds and their sample deviation, |a-b|/sqrt(2).
+func nearOfTwo(t *testing.T, name string, s Stat, a, b float64) {
+	t.Helper()
+	if s.N != 2 || math.Abs(s.Mean-(a+b)/2) > 1e-12 || math.Abs(s.Std-math.Abs(a-b)/math.Sqrt2) > 1e-12 {
+		t.Errorf("%s is %g ± %g over %d seeds, want that of %g and %g", name, s.Mean, s.Std, s.N, a, b)
+	}
+}
+
 func TestBitsByHand(t *testing.T) {
 	g := Group([]*results.Run{
 		byHand("er", 0, [4]float64{1, 2, 0.8, 0.2}, [4]float64{1, 2.2, 1.6, 0.2}, [4]float64{1, 1, 1, 1}), // 4 and 5 in all
@@ -113,18 +139,18 @@ func TestBitsByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	near(t, "bits just learned", b.Total.Learned, 4, 4)
-	near(t, "bits at the end", b.Total.Final, 5, 4.8)
-	near(t, "the total's rise", b.Total.Rise, 5.0/4, 4.8/4)
+	nearOfTwo(t, "bits just learned", b.Total.Learned, 4, 4)
+	nearOfTwo(t, "bits at the end", b.Total.Final, 5, 4.8)
+	nearOfTwo(t, "the total's rise", b.Total.Rise, 5.0/4, 4.8/4)
 	high := b.Between(b.Half(), b.T)
 	if b.Half() != 5 || high.Name != "5 ≤ t < 10" {
 		t.Errorf("the upper half is %s from %d", high.Name, b.Half())
 	}
-	near(t, "share of t >= 5", high.Share, 0.8/4, 0.4/4)
-	near(t, "rise of t >= 5", high.Rise, 2, 3)
-	near(t, "what t >= 5 moves", high.Moves, 0.8/4, 0.8/4)
-	near(t, "share below", b.Between(0, 5).Share, 3.0/4, 3.0/4)
-	near(t, "prior's share", b.Parts[3].Share, 0.2/4, 0.6/4)
+	nearOfTwo(t, "share of t >= 5", high.Share, 0.8/4, 0.4/4)
+	nearOfTwo(t, "rise of t >= 5", high.Rise, 2, 3)
+	nearOfTwo(t, "what t >= 5 moves", high.Moves, 0.8/4, 0.8/4)
+	nearOfTwo(t, "share below", b.Between(0, 5).Share, 3.0/4, 3.0/4)
+	nearOfTwo(t, "prior's share", b.Parts[3].Share, 0.2/4, 0.6/4)
 	shares := 0.0
 	for _, p := range b.Parts {
 		shares += p.Share.Mean

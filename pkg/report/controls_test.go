@@ -13,8 +13,6 @@ import (
 	"testing"
 
 	"github.com/pkg/errors"
-
-	"palimpsest/pkg/dynamics"
 )
 
 // unpack reads the pictures back out of the output's script, as it does.
@@ -50,17 +48,24 @@ func unpack(t *testing.T, output string) (pictures []string) {
 }
 
 func TestControlsHoldEveryCombination(t *testing.T) {
-	d := madeUpDynamics(2)
-	strategies, axes := d.Strategies(), []string{dynamics.AxisT, dynamics.AxisLogSNR}
+	methods := Group(madeUp(2))
+	var strategies []string
+	for _, g := range methods[:3] {
+		strategies = append(strategies, g.Label)
+	}
+	metrics := []Metric{FID, ClassAccuracy}
+	curve := func(pick []int) Figure {
+		return ForgettingCurve(methods[pick[0]:pick[0]+1], metrics[pick[2]], pick[1])
+	}
 	controls := []Control{
 		{Name: "strategy", Options: strategies},
-		{Name: "task", Options: d.OldTasks(), Slider: true, Start: 1},
-		{Name: "axis", Options: axes},
+		{Name: "task", Options: []string{"1: shirts", "2: pullovers"}, Slider: true, Start: 1},
+		{Name: "metric", Options: []string{metrics[0].Name, metrics[1].Name}},
 	}
 	var picks []string
 	out, err := ControlsHTML(`Losses <&> "more"`, controls, func(pick []int) (Figure, error) {
 		picks = append(picks, fmt.Sprint(pick))
-		return d.LossByTimestep(strategies[pick[0]], pick[1], axes[pick[2]])
+		return curve(pick), nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,11 +76,8 @@ func TestControlsHoldEveryCombination(t *testing.T) {
 	}
 	for i, picture := range pictures {
 		pick := pickAt(controls, i)
-		f, err := d.LossByTimestep(strategies[pick[0]], pick[1], axes[pick[2]])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(picture, "<b>"+f.Title+".</b>") || !strings.Contains(picture, map[int]string{0: "timestep t", 1: "log-SNR"}[pick[2]]) {
+		f := curve(pick)
+		if !strings.Contains(picture, "<b>"+f.Title+".</b>") || !strings.Contains(picture, metrics[pick[2]].Label()) || !strings.Contains(picture, ">"+strategies[pick[0]]+"<") {
 			t.Errorf("picture %d is not that of %v", i, pick)
 		}
 		var any struct{}
@@ -85,7 +87,7 @@ func TestControlsHoldEveryCombination(t *testing.T) {
 	}
 	// What stands there without scripts: the start, as a still image, and no control that would not work.
 	still, _, _ := strings.Cut(out, "<script>")
-	for _, want := range []string{`<img alt="finetune: noise-prediction loss of task 2: Pullover + Dress"`, "data:image/png;base64,", "Shown: strategy finetune, task 2: Pullover + Dress, axis t",
+	for _, want := range []string{`<img alt="Forgetting of task 2"`, "data:image/png;base64,", "Shown: strategy finetune, task 2: pullovers, metric FID",
 		`aria-label="Losses &lt;&amp;&gt; &#34;more&#34;"`} {
 		if !strings.Contains(still, want) {
 			t.Errorf("the output without scripts lacks %s", want)
@@ -108,10 +110,7 @@ func TestControlsHoldEveryCombination(t *testing.T) {
 }
 
 func TestControlsCannotBreakOutOfTheScript(t *testing.T) {
-	f, err := madeUpDynamics(1).LossByTimestep("finetune", 0, dynamics.AxisT)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := ForgettingCurve(Group(madeUp(1)), FID, 0)
 	f.Title = "</script><b>"
 	out, err := ControlsHTML("</script>", []Control{{Name: "</script>", Options: []string{"</script>"}}}, func([]int) (Figure, error) { return f, nil })
 	if err != nil || strings.Count(out, "</script>") != 1 {
@@ -120,10 +119,7 @@ func TestControlsCannotBreakOutOfTheScript(t *testing.T) {
 }
 
 func TestControlsErrors(t *testing.T) {
-	f, err := madeUpDynamics(1).LossByTimestep("finetune", 0, dynamics.AxisT)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := ForgettingCurve(Group(madeUp(1)), FID, 0)
 	many := make([]string, 21)
 	for i := range many {
 		many[i] = fmt.Sprint(i)

@@ -3,23 +3,69 @@ package report
 import (
 	"bytes"
 	"encoding/xml"
-	"flag"
 	"image/png"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"palimpsest/pkg/goldentest"
+	"palimpsest/pkg/results"
 )
 
-var update = flag.Bool("update", false, "write testdata/*.golden anew; look at them before committing")
-
-// TestGolden holds what readers see of a small made-up study: go test ./pkg/report -run Golden -update
-func TestGolden(t *testing.T) {
-	three, one := Group(madeUp(3)), Group(madeUp(1))
-	three[1].Runs[0].Evaluations[1].Tasks[0].FID = nil // one seed of three lacks a cell
-	for _, r := range one[0].Runs {                    // a cell no seed has
-		r.Evaluations[1].Tasks[2].FID = nil
+// withGaps is madeUp with three seeds, of which one lacks a number, and with one seed, that lacks numbers too.
+func withGaps() (three, one []*results.Run) {
+	three, one = madeUp(3), madeUp(1)
+	for _, r := range three {
+		if r.Strategy.Label == "er λ=0.3" && r.Seed == 0 {
+			r.Evaluations[1].Tasks[0].FID = nil
+		}
 	}
+	for _, r := range one {
+		if r.Strategy.Label == "finetune" { // a cell no seed has
+			r.Evaluations[1].Tasks[2].FID = nil
+		}
+	}
+	return three, one
+}
+
+// What readers see of a small made-up study.
+func TestGolden(t *testing.T) {
+	a, b := withGaps()
+	three, one := Group(a), Group(b)
+	goldentest.Check(t, map[string]string{
+		"table.txt":          TextTable(three),
+		"table-one-seed.txt": TextTable(one),
+		"table.md":           MarkdownTable(three),
+		"table.html":         HTMLTable(three),
+		"verdict.txt":        strings.Join(Verdict(three), "\n") + "\n",
+		"targeted.txt":       strings.Join(TargetedFindings(Group(targetedRuns(2))), "\n") + "\n",
+		"bpd-scorecard.md":   NewScorecard(Group(likely(3, true))).Markdown(),
+	})
+}
+
+func TestGoldenStudy(t *testing.T) {
+	three, _ := withGaps()
+	ranking, err := NewRanking(Group(three), FinalOf(FID), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lambdas, err := BestLambda(madeUpSweep(), "er")
+	if err != nil {
+		t.Fatal(err)
+	}
+	disagreements, err := DisagreementSentences(likely(3, true), FinalOf(BPD), FinalOf(FID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	goldentest.Check(t, map[string]string{
+		"ranking.md":       ranking.Table().Markdown(),
+		"lambda-best.md":   lambdas.Table().Markdown(),
+		"bpd-disagree.txt": strings.Join(disagreements, "\n") + "\n",
+	})
+}
+
+func TestGoldenFigures(t *testing.T) {
+	a, b := withGaps()
+	three, one := Group(a), Group(b)
 	ranking, err := NewRanking(three, FinalOf(FID), "")
 	if err != nil {
 		t.Fatal(err)
@@ -32,49 +78,25 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, got := range map[string]string{
-		"ranking.svg":         ranking.Figure().SVG(),
-		"ranking.md":          ranking.Table().Markdown(),
-		"pareto.svg":          front.SVG(),
-		"lambda-sweep.svg":    lambdas.Sweep.Figure().SVG(),
-		"lambda-best.svg":     lambdas.Figure().SVG(),
-		"lambda-best.md":      lambdas.Table().Markdown(),
-		"table.txt":           TextTable(three),
-		"table-one-seed.txt":  TextTable(one),
-		"table.md":            MarkdownTable(three),
-		"table.html":          HTMLTable(three),
-		"verdict.txt":         strings.Join(Verdict(three), "\n") + "\n",
-		"heatmap.svg":         Heatmap(one, FID, 500).SVG(),
-		"forgetting.svg":      ForgettingCurves(three, FID).SVG(),
-		"average.svg":         AverageCurve(three, ClassAccuracy).SVG(),
-		"loss.svg":            LossCurve(one).SVG(),
-		"cost.svg":            CostQuality(three).SVG(),
-		"copies.svg":          CopiesScatter(three).SVG(),
-		"forgetting-task.svg": ForgettingCurve(one, FID, 0).SVG(),
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join("testdata", name+".golden")
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, b := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-			for i := range max(len(a), len(b)) {
-				switch {
-				case i >= len(a) || i >= len(b):
-					t.Fatalf("%d lines, want %d as in %s", len(a), len(b), path)
-				case a[i] != b[i]:
-					t.Fatalf("line %d is\n%s\nwant, as in %s,\n%s", i+1, a[i], path, b[i])
-				}
-			}
-		})
+	scatter, err := AgreementScatter(likely(3, true), FinalOf(BPD), FinalOf(FID))
+	if err != nil {
+		t.Fatal(err)
 	}
+	goldentest.Check(t, map[string]string{
+		"ranking.svg":             RankingFigure(ranking).SVG(),
+		"pareto.svg":              front.SVG(),
+		"lambda-sweep.svg":        SweepFigure(lambdas.Sweep).SVG(),
+		"lambda-best.svg":         BestLambdasFigure(lambdas).SVG(),
+		"heatmap.svg":             Heatmap(one, FID, 500).SVG(),
+		"forgetting.svg":          ForgettingCurves(three, FID).SVG(),
+		"average.svg":             AverageCurve(three, ClassAccuracy).SVG(),
+		"loss.svg":                LossCurve(one).SVG(),
+		"cost.svg":                CostQuality(three).SVG(),
+		"copies.svg":              CopiesScatter(three).SVG(),
+		"forgetting-task.svg":     ForgettingCurve(one, FID, 0).SVG(),
+		"bpd-ranks.svg":           scatter.SVG(),
+		"timesteps-rehearsal.svg": TargetedRehearsal(Group(targetedRuns(2))).SVG(),
+	})
 }
 
 func TestTextFits110Columns(t *testing.T) {
@@ -87,7 +109,11 @@ func TestTextFits110Columns(t *testing.T) {
 
 func TestFiguresAreWellFormed(t *testing.T) {
 	methods := Group(madeUp(2))
-	figures := []Figure{ForgettingCurves(methods, ClassAccuracy), AverageCurve(methods, FID), LossCurve(methods), CostQuality(methods),
+	scatter, err := AgreementScatter(likely(3, true), FinalOf(BPD), FinalOf(FID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures := []Figure{scatter, TargetedRehearsal(Group(targetedRuns(2))), ForgettingCurves(methods, ClassAccuracy), AverageCurve(methods, FID), LossCurve(methods), CostQuality(methods),
 		CopiesScatter(methods), ForgettingCurve(methods, KID, 1), ForgettingCurve(methods, KID, 7)}
 	for _, m := range Metrics() {
 		figures = append(figures, Heatmap(methods, m, 700))
@@ -118,7 +144,7 @@ func TestFiguresAreWellFormed(t *testing.T) {
 			t.Errorf("%s: %d dots wide at scale 1, want %d", f.Title, got, want)
 		}
 	}
-	if _, err := figures[0].PNG(0); err == nil {
+	if _, err := scatter.PNG(0); err == nil {
 		t.Error("a PNG at scale 0 should be refused")
 	}
 }

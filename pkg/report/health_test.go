@@ -102,8 +102,8 @@ func TestTableShowsBothCopyMeasures(t *testing.T) {
 		}
 	}
 	// Words use the yardstick where all that they compare have it, and say which criterion that is.
-	if byYardstick(methods) {
-		t.Error("er λ=0.3 has no yardstick, so it cannot stand for all")
+	if _, _, name := copyMetrics(methods); name != "the distance ratio" {
+		t.Errorf("er λ=0.3 has no yardstick, but all are compared by %s", name)
 	}
 	if _, _, name := copyMetrics([]Method{methods[0], methods[2]}); name != "the fixed yardstick in pixels" { // finetune and one er
 		t.Errorf("finetune and %s are compared by %s", methods[2].Label, name)

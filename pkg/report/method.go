@@ -62,6 +62,9 @@ func (g Method) rank() int {
 	return 1
 }
 
+// rereads says whether the strategy reads all data of other tasks again, as cumulative and joint training do.
+func (g Method) rereads() bool { return g.rank() >= 2 }
+
 // naturalCompare compares texts with the numbers in them as numbers: "λ=0.3" < "λ=1" < "λ=10".
 func naturalCompare(a, b string) int {
 	for a != "" && b != "" {

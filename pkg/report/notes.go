@@ -33,7 +33,7 @@ func Notes(methods []Method) []string {
 	}
 	var rereads []string // references that keep all data at hand
 	for _, m := range methods {
-		if m.rank() >= 2 && m.Runs[0].Cost.StoredImages == 0 {
+		if m.rereads() && m.Runs[0].Cost.StoredImages == 0 {
 			rereads = append(rereads, m.Label)
 		}
 	}

@@ -61,7 +61,7 @@ func TestTunedNotes(t *testing.T) {
 			er.Strategy.Settings[key] = float64(n)
 		}
 	}
-	text := strings.Join(Notes([]Method{{Label: "er λ=3", Runs: []*results.Run{er}}, {Label: "er λ=77", Runs: []*results.Run{moved}}}), "\n")
+	text := strings.Join(tunedNotes([]Method{{Label: "er λ=3", Runs: []*results.Run{er}}, {Label: "er λ=77", Runs: []*results.Run{moved}}}), "\n")
 	want := []string{"Settings of 1 methods were chosen by a search: of ", " with " + seeds(found.Search.Budget.Seeds) + " a candidate.",
 		"Ran at settings of an earlier search than the one now in pkg/cl/tuned: er λ=77."}
 	for _, key := range found.Edge {

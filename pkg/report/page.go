@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
@@ -94,13 +95,13 @@ func HTML(w io.Writer, s Study) error {
 	methods := s.Group()
 	table := NewTable(methods)
 	p := page{
-		Title: s.title(), Question: question(methods), Benchmark: benchmark(methods),
+		Title: pageTitle(&s), Question: question(methods), Benchmark: benchmark(methods),
 		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
 		Verdict: unbroken(Verdict(methods)), Machines: machines(s.Runs),
 		Table: template.HTML(table.HTML()), Glossary: template.HTML(table.Glossary()),
 	}
 	for _, r := range Rankings(methods) {
-		p.Sure = append(p.Sure, pageRanking{unbroken(r.Sentences()), template.HTML(r.Figure().HTML()), template.HTML(r.Table().HTML())})
+		p.Sure = append(p.Sure, pageRanking{unbroken(r.Sentences()), template.HTML(RankingFigure(r).HTML()), template.HTML(r.Table().HTML())})
 	}
 	for _, m := range Metrics() {
 		if !measured(methods, m) {
@@ -223,6 +224,9 @@ func secondsText(s float64) string {
 	}
 	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
 }
+
+// pageTitle is the page's heading.
+func pageTitle(s *Study) string { return cmp.Or(s.Title, "What each strategy forgets") }
 
 // question says what the page answers.
 func question(methods []Method) string {

@@ -150,7 +150,15 @@ func TestPageOfNothing(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	dir := onDisk(t)
+	dir := t.TempDir()
+	for _, r := range madeUp(2) {
+		if err := os.MkdirAll(filepath.Join(dir, r.Name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Save(filepath.Join(dir, r.Name, "result.json")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	one := filepath.Join(dir, "joint-seed0")
 	for _, tc := range []struct {
 		dirs []string

@@ -9,10 +9,10 @@ import (
 // Part is one part of a report in two forms: for a terminal, and in Markdown.
 type Part struct{ Text, Markdown string }
 
-// Part makes the part of the study's report that `go run . report --only NAME` prints. strategy is the one whose sweep "lambda"
+// PartOf makes the part of a study's report that `go run . report --only NAME` prints. strategy is the one whose sweep "lambda"
 // is about; reference is the label of the method that "intervals" gives differences to, "" for er with λ = 1. It is an error
 // if there is no such part, or if the runs do not have what it is made of.
-func (s *Study) Part(name, strategy, reference string) (Part, error) {
+func PartOf(s *Study, name, strategy, reference string) (Part, error) {
 	methods := s.Group()
 	both := func(t *Table, sentences []string) Part {
 		p := Part{Text: t.Text(110)}

@@ -12,14 +12,14 @@ import (
 
 // FinalSamples shows what methods could draw after the last task, one below the other: the last row of [Strips] of
 // the first run of each label that has its grid on disk. It is an error if a label has none.
-func (s *Study) FinalSamples(labels ...string) (image.Image, error) {
+func FinalSamples(s *Study, labels ...string) (image.Image, error) {
 	if len(labels) == 0 {
 		return nil, errors.New("report: no labels of methods were given")
 	}
 	var titles []string
 	var images []image.Image
 	for _, label := range labels {
-		picture, run, err := s.finalStrip(label)
+		picture, run, err := finalStrip(s, label)
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +47,7 @@ func (s *Study) FinalSamples(labels ...string) (image.Image, error) {
 }
 
 // finalStrip is the last row of the strips of a label's first run with a grid.
-func (s *Study) finalStrip(label string) (image.Image, *results.Run, error) {
+func finalStrip(s *Study, label string) (image.Image, *results.Run, error) {
 	found := 0
 	for _, r := range s.Runs {
 		if r.Strategy.Label != label {
@@ -72,7 +72,7 @@ func (s *Study) finalStrip(label string) (image.Image, *results.Run, error) {
 	return nil, nil, errors.Wrapf(ErrNoGrids, "report: %d runs labelled %q", found, label)
 }
 
-// DisagreementSamples shows [Study.FinalSamples] of the two methods of a disagreement: first the one that A prefers.
-func (s *Study) DisagreementSamples(d Disagreement) (image.Image, error) {
-	return s.FinalSamples(d.ByA.Label, d.ByB.Label)
+// DisagreementSamples shows [FinalSamples] of the two methods of a disagreement: first the one that A prefers.
+func DisagreementSamples(s *Study, d Disagreement) (image.Image, error) {
+	return FinalSamples(s, d.ByA.Label, d.ByB.Label)
 }

@@ -196,11 +196,11 @@ func TestFinalSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	both, err := study.FinalSamples("finetune", "joint")
+	both, err := FinalSamples(study, "finetune", "joint")
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := study.FinalSamples("joint")
+	one, err := FinalSamples(study, "joint")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestFinalSamples(t *testing.T) {
 		t.Errorf("two methods are %v pixels, one is %v", both.Bounds().Size(), one.Bounds().Size())
 	}
 	for label, want := range map[string]string{"er λ=0.3": ErrNoGrids.Error(), "ewc": `no run labelled "ewc"`} {
-		if _, err := study.FinalSamples(label); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := FinalSamples(study, label); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s gives %v; want %q", label, err, want)
 		}
 	}

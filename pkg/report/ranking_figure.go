@@ -16,13 +16,13 @@ func RankIntervals(methods []Method, n Number, reference string) (Figure, error)
 	if err != nil {
 		return Figure{}, err
 	}
-	return r.Figure(), nil
+	return RankingFigure(r), nil
 }
 
-// Figure is a critical-difference diagram, [demsar] figure 1, turned so that methods are rows and with
+// RankingFigure is a critical-difference diagram, [demsar] figure 1, turned so that methods are rows and with
 // intervals: mean ranks with the bootstrap's in the first panel, differences to the reference with Student's in the
 // second. Upright bars join methods that the critical difference does not tell apart.
-func (r *Ranking) Figure() Figure {
+func RankingFigure(r *Ranking) Figure {
 	n := len(r.Rows)
 	names, colours := make([]string, n), make([]look, n)
 	ranks, differences := make([]Interval, n), make([]Interval, n)

@@ -193,7 +193,7 @@ func (d *Dynamics) RecoveryFindings() ([]string, error) {
 			if i > 0 {
 				text += ","
 			}
-			text += fmt.Sprintf(" %s at %s", map[bool]string{true: percent0(s), false: "nothing measurable"}[s.Known()], ranges[i].name)
+			text += fmt.Sprintf(" %s at %s", map[bool]string{true: s.Percent(0), false: "nothing measurable"}[s.Known()], ranges[i].name)
 			if s.Known() && s.Mean >= 0.895 { // 90 % as it is written
 				enough[i] = append(enough[i], label)
 			}
@@ -209,6 +209,3 @@ func (d *Dynamics) RecoveryFindings() ([]string, error) {
 	}
 	return append(out, "At least nine tenths of it are spared by "+strings.Join(parts, "; by ")+"."), nil
 }
-
-// percent0 writes a share in whole per cent.
-func percent0(s Stat) string { return s.Times(100).Format(0) + " %" }

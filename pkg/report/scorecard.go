@@ -68,15 +68,15 @@ func NewScorecard(methods []Method) *Table {
 	if s, any := yardstickSection(methods); any {
 		t.Sections = append(t.Sections, s)
 	}
-	var bits, detail, content, detailRise, contentRise []Stat
+	var total, detail, content, detailRise, contentRise []Stat
 	for _, g := range methods {
 		d, c := splitOf(g)
-		bits = append(bits, g.Over(FinalOf(BPD).Of))
+		total = append(total, g.Over(FinalOf(BPD).Of))
 		detail, content = append(detail, d.final), append(content, c.final)
 		detailRise, contentRise = append(detailRise, d.rise.Times(100)), append(contentRise, c.rise.Times(100))
 	}
 	section("What the bits say, in two parts",
-		statColumn("BPD", "↓", "bits/dim", "After the last task, averaged over all tasks.", 3, 3, bits),
+		statColumn("BPD", "↓", "bits/dim", "After the last task, averaged over all tasks.", 3, 3, total),
 		statColumn("detail", "↓", "bits/dim", "Of it, the bits of timesteps with log-SNR ≥ 0 and of the decoder.", 3, 3, detail),
 		statColumn("content", "↓", "bits/dim", "Of it, the bits of timesteps with log-SNR < 0 and of the prior.", 3, 4, content),
 		statColumn("detail forgotten", "↓", "%", "Rise of the bits of detail of old tasks since learned, of themselves.", 1, 1, detailRise),

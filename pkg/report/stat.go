@@ -87,6 +87,26 @@ func (s Stat) Format(decimals int) string {
 	return text
 }
 
+// Percent writes a share in [0, 1] as "12.3 ± 0.4 %".
+func (s Stat) Percent(decimals int) string { return s.Times(100).Format(decimals) + " %" }
+
+// signed writes "+0.012 ± 0.003".
+func (s Stat) signed(decimals int) string {
+	text := s.Format(decimals)
+	if s.Known() && !strings.HasPrefix(text, "−") && s.Mean > 0 {
+		return "+" + text
+	}
+	return text
+}
+
+// abs drops the sign of the mean.
+func (s Stat) abs() Stat {
+	if s.Mean < 0 {
+		return s.Times(-1)
+	}
+	return s
+}
+
 // PlusMinus writes "12.34 ± 0.05", "12.34 ± –" where there is no spread: of one value, or of none.
 func PlusMinus(value, spread float64, decimals int) string {
 	return number(value, decimals) + " ± " + number(spread, decimals)

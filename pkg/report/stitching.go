@@ -227,7 +227,7 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 			if gap.Mean < 0 {
 				where = "below that just after each was learned"
 			}
-			out = append(out, fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s (%s); there is no forgetting to locate.", label, fid(gap.abs()), where, test.Rule()))
+			out = append(out, fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s (%s); there is no forgetting to locate.", label, gap.abs().Format(1), where, test.Rule()))
 			continue
 		}
 		// Shares of each seed's own gap: closed by the old network at t >= τ, and by it below τ.
@@ -263,7 +263,7 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 			word = "the cleaner half carries more of it"
 		}
 		text := fmt.Sprintf("%s: at the end the FID of the old tasks is %s higher than just after each was learned. With the network before forgetting back at t ≥ %d, %s of that rise goes away; with it back at t < %d, %s: %s (%s).",
-			label, fid(gap), thresholds[half], percent0(high), thresholds[half], percent0(low), word, difference.Rule())
+			label, gap.Format(1), thresholds[half], high.Percent(0), thresholds[half], low.Percent(0), word, difference.Rule())
 		few := n - 1
 		for few > 0 && !(shares[few].Mean >= 0.8) {
 			few--

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -97,6 +96,3 @@ func (s *Study) folder(run *results.Run) string {
 	}
 	return s.Dir
 }
-
-// title is the page's heading.
-func (s *Study) title() string { return cmp.Or(s.Title, "What each strategy forgets") }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"palimpsest/pkg/dynamics"
@@ -109,8 +110,21 @@ func TestSummaryOfMissingCells(t *testing.T) {
 	if s.LastTaskFID.N != 2 {
 		t.Errorf("FID of the last task is over %d seeds, want 2: its cell is there", s.LastTaskFID.N)
 	}
+}
+
+func TestTableOfMissingCells(t *testing.T) {
+	runs := madeUp(2)
+	for _, r := range runs {
+		for i := range r.Evaluations {
+			for j := range r.Evaluations[i].Tasks {
+				r.Evaluations[i].Tasks[j].KID = nil
+			}
+		}
+	}
+	runs[0].Evaluations[2].Tasks[0].FID = nil // of finetune, first seed
+	m := Group(runs)[0]
 	cells := NewTable([]Method{m}).Sections[0].Columns
-	if got := cells[0].Cells[0].Text; got != "25.0 (1 seed)" {
+	if got := cells[0].Cells[0].Text; !strings.HasSuffix(got, " (1 seed)") || strings.Contains(got, "±") {
 		t.Errorf("the table shows %q, want it to say that one seed of two measured it", got)
 	}
 	if got := cells[4].Cells[0].Text; got != "–" {

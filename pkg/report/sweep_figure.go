@@ -19,7 +19,7 @@ func LambdaSweep(runs []*results.Run, strategy string) (Figure, error) {
 	if err != nil {
 		return Figure{}, err
 	}
-	return s.Figure(), nil
+	return SweepFigure(s), nil
 }
 
 // copies is the metric that tells copies of buffer images in all lines alike, and by which criterion.
@@ -38,8 +38,8 @@ func (s *Sweep) copiesOf() func(*results.Run) float64 {
 	return func(r *results.Run) float64 { return 100 * finalOfKnown(r, m) }
 }
 
-// Figure is that of [LambdaSweep].
-func (s *Sweep) Figure() Figure {
+// SweepFigure is that of [LambdaSweep].
+func SweepFigure(s *Sweep) Figure {
 	copied, _ := s.copies()
 	columns := []struct {
 		title  string

@@ -62,7 +62,7 @@ func TargetedRehearsal(methods []Method) Figure {
 		if !f.Known() {
 			continue
 		}
-		if g.rank() >= 2 {
+		if g.rereads() {
 			f.Std = math.NaN()
 			addCurve(p, curve{look: l[i], x: []float64{p.X.Min, p.X.Max}, y: []Stat{f, f}, level: true}, 1.6, 0)
 			continue
@@ -83,7 +83,7 @@ func besideEachOther(methods []Method, step float64) []float64 {
 	out := make([]float64, len(methods))
 	groups := map[float64][]int{}
 	for i, g := range methods {
-		if g.rank() >= 2 {
+		if g.rereads() {
 			continue
 		}
 		rows := replayedRows(g).Mean
@@ -103,7 +103,7 @@ func TargetedFindings(methods []Method) []string {
 	var targeted, uniform []Method
 	for _, g := range methods {
 		switch {
-		case replayedRows(g).Mean == 0 || g.rank() >= 2 || !g.Summary().FID.Known():
+		case replayedRows(g).Mean == 0 || g.rereads() || !g.Summary().FID.Known():
 		case rehearsalTimesteps(g) != "":
 			targeted = append(targeted, g)
 		default:
@@ -133,7 +133,7 @@ func TargetedFindings(methods []Method) []string {
 		for _, u := range same {
 			if u.Label != full.Label && replayedRows(u).Mean == replayedRows(g).Mean {
 				d := Compare(g.Summary().FID, u.Summary().FID)
-				out[len(out)-1] += fmt.Sprintf(" Against as many rows at all timesteps alike (%s, FID %s) it is %s.", u.Label, fid(u.Summary().FID), betterWorse(d))
+				out[len(out)-1] += fmt.Sprintf(" Against as many rows at all timesteps alike (%s, FID %s) it is %s.", u.Label, u.Summary().FID.Format(1), betterWorse(d))
 			}
 		}
 	}
@@ -148,7 +148,7 @@ func targetedFinding(g, full Method) string {
 		price = number(100*share, 0) + " % of the rows"
 	}
 	return fmt.Sprintf("%s, with %s replayed, ends at a FID of %s where full rehearsal (%s) ends at %s: it is %s.",
-		g.Label, price, fid(s.FID), full.Label, fid(f.FID), betterWorse(Compare(s.FID, f.FID)))
+		g.Label, price, s.FID.Format(1), full.Label, f.FID.Format(1), betterWorse(Compare(s.FID, f.FID)))
 }
 
 // betterWorse says how a difference of FID is to be read.

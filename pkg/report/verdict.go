@@ -39,11 +39,6 @@ type verdict struct {
 	summaries map[string]Summary
 }
 
-// fid and percent write numbers inside sentences.
-func fid(s Stat) string     { return s.Format(1) }
-func percent(s Stat) string { return s.Times(100).Format(1) + " %" }
-func size(v float64) string { return number(math.Abs(v), 1) }
-
 // finetune says whether training without any measure forgets.
 func (v verdict) finetune() []string {
 	g, ok := find(v.methods, Finetune)
@@ -64,15 +59,15 @@ func (v verdict) finetune() []string {
 		return []string{g.Label + "'s forgetting was not measured."}
 	case f.Mean <= 0:
 		return []string{fmt.Sprintf("%s does not forget here: at the end %s is on average %s lower than just after each was learned%s. "+
-			"This setting cannot show what a strategy saves.", g.Label, earlier, fid(f.abs()), accuracy)}
+			"This setting cannot show what a strategy saves.", g.Label, earlier, f.abs().Format(1), accuracy)}
 	}
 	d := f.FromZero()
 	if d.Tested() && d.Sign() == 0 {
 		return []string{fmt.Sprintf("%s shows no forgetting that these seeds tell apart from none: at the end %s is on average %s higher than just after each was learned%s (%s). "+
-			"This setting cannot show what a strategy saves.", g.Label, earlier, fid(f), accuracy, d.Rule())}
+			"This setting cannot show what a strategy saves.", g.Label, earlier, f.Format(1), accuracy, d.Rule())}
 	}
 	return []string{fmt.Sprintf("%s forgets: at the end %s is on average %s higher than just after each was learned%s (%s).",
-		g.Label, earlier, fid(f), accuracy, d.Rule())}
+		g.Label, earlier, f.Format(1), accuracy, d.Rule())}
 }
 
 func earlierTasks(tasks int) string {
@@ -80,14 +75,6 @@ func earlierTasks(tasks int) string {
 		return "earlier task"
 	}
 	return fmt.Sprintf("%d earlier tasks", tasks-1)
-}
-
-// abs drops the sign of the mean.
-func (s Stat) abs() Stat {
-	if s.Mean < 0 {
-		return s.Times(-1)
-	}
-	return s
 }
 
 // forgetting compares every strategy's forgetting with finetune's.
@@ -104,10 +91,10 @@ func (v verdict) forgetting() []string {
 			continue
 		}
 		d := Compare(s.FIDForgetting, floor.FIDForgetting)
-		text := fmt.Sprintf("%s's FID forgetting is %s, %s's %s: ", g.Label, fid(s.FIDForgetting), base.Label, fid(floor.FIDForgetting)) +
+		text := fmt.Sprintf("%s's FID forgetting is %s, %s's %s: ", g.Label, s.FIDForgetting.Format(1), base.Label, floor.FIDForgetting.Format(1)) +
 			d.words("less", "more", "", 1)
 		if p := Compare(s.LastTaskFID, floor.LastTaskFID); !math.IsNaN(p.Value) {
-			text += fmt.Sprintf(". It learns the newest task to a FID of %s, %s to %s: ", fid(s.LastTaskFID), base.Label, fid(floor.LastTaskFID)) +
+			text += fmt.Sprintf(". It learns the newest task to a FID of %s, %s to %s: ", s.LastTaskFID.Format(1), base.Label, floor.LastTaskFID.Format(1)) +
 				p.words("better", "worse", "", 1)
 		}
 		text += "."
@@ -174,7 +161,7 @@ func (v verdict) best(labels []string, of func(Summary) Stat) string {
 			level = append(level, l)
 		}
 	}
-	text := fmt.Sprintf("%s (%s)", winner, fid(top))
+	text := fmt.Sprintf("%s (%s)", winner, top.Format(1))
 	switch {
 	case top.N == 1:
 		text += ", which one seed does not decide"
@@ -208,7 +195,7 @@ func (v verdict) reference() []string {
 	})) == 1 {
 		budget = " with as many steps of as many images"
 	}
-	out := []string{fmt.Sprintf("%s, which learns all tasks at once%s, is the reference: its FID over all tasks is %s.", g.Label, budget, fid(joint.FID))}
+	out := []string{fmt.Sprintf("%s, which learns all tasks at once%s, is the reference: its FID over all tasks is %s.", g.Label, budget, joint.FID.Format(1))}
 	var behind, open []string
 	for _, other := range v.methods {
 		s := v.summaries[other.Label]
@@ -216,7 +203,7 @@ func (v verdict) reference() []string {
 			continue
 		}
 		d := Compare(s.FID, joint.FID)
-		switch one := fmt.Sprintf("%s (%s)", other.Label, fid(s.FID)); {
+		switch one := fmt.Sprintf("%s (%s)", other.Label, s.FID.Format(1)); {
 		case d.Sign() > 0:
 			behind = append(behind, one)
 			continue
@@ -229,7 +216,7 @@ func (v verdict) reference() []string {
 			word = "is not behind"
 		}
 		out = append(out, fmt.Sprintf("%s %s %s at the end: FID %s against %s, %s. %s",
-			other.Label, word, g.Label, fid(s.FID), fid(joint.FID), d.words("better", "worse", "", 1), copies(other, g)))
+			other.Label, word, g.Label, s.FID.Format(1), joint.FID.Format(1), d.words("better", "worse", "", 1), copies(other, g)))
 	}
 	if len(behind) > 0 {
 		out = append(out, "Behind "+g.Label+" at the end (p < 0.05 each): "+strings.Join(behind, ", ")+".")
@@ -249,18 +236,18 @@ func copies(g, joint Method) string {
 	}
 	share, text := train, ""
 	if train.Known() {
-		text = percent(train) + " of its samples copy a training image"
+		text = train.Percent(1) + " of its samples copy a training image"
 	}
 	if buffer.Known() {
 		if text != "" {
 			text = " and " + text
 		}
-		text = percent(buffer) + " of its samples copy a buffer image" + strings.Replace(text, " of its samples", "", 1)
+		text = buffer.Percent(1) + " of its samples copy a buffer image" + strings.Replace(text, " of its samples", "", 1)
 		if !share.Known() || buffer.Mean > share.Mean { // the nearest images of a small buffer show copies best
 			share = buffer
 		}
 	}
-	text = fmt.Sprintf("By %s, %s; of %s's, %s copy a training image. ", criterion, text, joint.Label, percent(reference))
+	text = fmt.Sprintf("By %s, %s; of %s's, %s copy a training image. ", criterion, text, joint.Label, reference.Percent(1))
 	d := Compare(share, reference)
 	points := number(d.Value*100, 1)
 	// A difference below one sample in a hundred explains no FID, whatever the spread.

@@ -101,6 +101,14 @@ func TestWarnings(t *testing.T) {
 	if strings.Count(text, "differs") != 2 {
 		t.Errorf("other warnings in:\n%s", text)
 	}
+}
+
+func TestTableWarns(t *testing.T) {
+	runs := madeUp(2)
+	if table := TextTable(Group(runs)); strings.Contains(table, "NOT COMPARABLE") {
+		t.Errorf("equal protocols do not compare:\n%s", table)
+	}
+	runs[0].Protocol.SamplesPerTask = 99
 	if table := TextTable(Group(runs)); !strings.Contains(table, "NOT COMPARABLE") {
 		t.Error("the table does not say that its rows do not compare")
 	}
