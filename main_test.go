@@ -9,6 +9,8 @@ import (
 
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/report"
+	"palimpsest/pkg/study"
+	"palimpsest/pkg/table"
 )
 
 // The tables of README.md and of the pages of the stored studies are those that their commands make from the studies.
@@ -17,11 +19,11 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		{"README.md", "quick"},
 		{"notebooks/results/timesteps.md", "timesteps"},
 	} {
-		study, err := report.Open("notebooks/results/" + s.name)
+		set, err := study.Open("notebooks/results/" + s.name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := report.CheckTable(s.file, s.name, study.Runs); err != nil {
+		if err := report.CheckTable(s.file, s.name, set.Runs); err != nil {
 			t.Errorf("%v: run `go run . report notebooks/results/%s --table %s:%s`", err, s.name, s.file, s.name)
 		}
 	}
@@ -39,15 +41,15 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		for i, dir := range s.dirs {
 			s.dirs[i] = "notebooks/results/" + dir
 		}
-		study, err := report.Open(s.dirs...)
+		set, err := study.Open(s.dirs...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		part, err := report.PartOf(study, s.name, "er", "")
+		part, err := report.PartOf(set, s.name, "er", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := report.CheckSection(file, s.name, part.Markdown); err != nil {
+		if err := table.CheckSection(file, s.name, part.Markdown); err != nil {
 			t.Errorf("%v: run `go run . report %s --only %s --table %s:%s`", err, strings.Join(s.dirs, " "), s.name, file, s.name)
 		}
 	}
@@ -55,11 +57,11 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 
 // What README.md and the pages of the stored studies quote is what the studies give.
 func TestFindingsAreThoseOfTheStoredStudies(t *testing.T) {
-	study, err := report.Open("notebooks/results/quick")
+	set, err := study.Open("notebooks/results/quick")
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkFindings(t, "README.md", "quick", report.Verdict(study.Group()))
+	checkFindings(t, "README.md", "quick", report.Verdict(set.Group()))
 	const page, forgetting = "notebooks/results/timesteps.md", "notebooks/results/forgetting"
 	sentences, err := report.Findings(forgetting)
 	if err != nil {
@@ -94,20 +96,20 @@ func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		generated := report.RuleNote + strings.Join(section.FindAllString(string(text), -1), "\n")
+		generated := study.RuleNote + strings.Join(section.FindAllString(string(text), -1), "\n")
 		for i, name := range studies {
 			studies[i] = "notebooks/results/" + name
 		}
 		if len(studies) > 0 {
-			study, err := report.Open(studies...)
+			set, err := study.Open(studies...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			pairs, err := report.Versus(study.Group(), "er", "er")
+			pairs, err := report.Versus(set.Group(), "er", "er")
 			if err != nil {
 				t.Fatal(err)
 			}
-			generated += report.MarkdownTable(study.Group()) + strings.Join(pairs, "\n")
+			generated += report.MarkdownTable(set.Group()) + strings.Join(pairs, "\n")
 		}
 		prose := code.ReplaceAllString(section.ReplaceAllString(string(text), ""), "")
 		for line := range strings.Lines(prose) {
@@ -149,7 +151,7 @@ func checkFindings(t *testing.T, file, name string, sentences []string) {
 
 // The stored study is the quick benchmark as it stands: a change of its settings asks for new runs.
 func TestStoredStudyHasTodaysSettings(t *testing.T) {
-	study, err := report.Open("notebooks/results/quick")
+	set, err := study.Open("notebooks/results/quick")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +168,7 @@ func TestStoredStudyHasTodaysSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, r := range study.Runs {
+	for _, r := range set.Runs {
 		have = append(have, r.Name)
 		// A method that replays nothing may have had the loop's replay rows, at weight 0.
 		if r.Cost.FreshRows != configs[0].Loop.FreshRows || r.Cost.ReplayRows != configs[0].Loop.ReplayRows && r.Cost.ReplayRows != replayed[r.Name] ||

@@ -23,6 +23,7 @@ import (
 	"palimpsest/datasets"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/report"
+	"palimpsest/pkg/study"
 )
 
 // said is a text that this repository shows to its users.
@@ -313,11 +314,11 @@ func checkReport(c *cobra.Command) error {
 	if err != nil || only == "" {
 		return err
 	}
-	study, err := report.Open("notebooks/results/quick")
+	set, err := study.Open("notebooks/results/quick")
 	if err != nil {
 		return err
 	}
-	_, err = report.PartOf(study, only, "er", "")
+	_, err = report.PartOf(set, only, "er", "")
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/settings"
+	"palimpsest/pkg/study"
 )
 
 func benchCommand() *cobra.Command {
@@ -91,11 +92,11 @@ const studyTitle = "What each strategy forgets"
 
 // printStudy prints table and verdict and writes the report of the runs in dir.
 func printStudy(out io.Writer, dir string, runs []*results.Run) (string, error) {
-	groups := report.Group(runs)
+	groups := study.Group(runs)
 	fmt.Fprintln(out, report.TextTable(groups))
 	for _, line := range report.Verdict(groups) {
 		fmt.Fprintln(out, "- "+line)
 	}
 	path := filepath.Join(dir, "report.html")
-	return path, report.WriteHTML(path, report.Study{Title: studyTitle, Dir: dir, Runs: runs})
+	return path, report.WriteHTML(path, study.Set{Title: studyTitle, Dir: dir, Runs: runs})
 }

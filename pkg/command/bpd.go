@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
-	"palimpsest/pkg/report"
+	"palimpsest/pkg/words"
 )
 
 func bpdCommand() *cobra.Command {
@@ -37,12 +37,12 @@ func bpdCommand() *cobra.Command {
 				return err
 			}
 			for _, t := range tasks {
-				fmt.Fprintf(cmd.OutOrStdout(), "task %d  %s bits/dim over %d test images", t.Task+1, report.PlusMinus(t.BPD, t.SE, 3), t.Images)
+				fmt.Fprintf(cmd.OutOrStdout(), "task %d  %s bits/dim over %d test images", t.Task+1, words.PlusMinus(t.BPD, t.SE, 3), t.Images)
 				if p := t.Parts; p != nil {
 					fmt.Fprintf(cmd.OutOrStdout(), " = prior %.5f + diffusion %.3f + decoder %.3f", p.PriorBPD, p.DiffuseBPD, p.DecoderBPD)
 				}
 				if t.ODEImages > 0 {
-					fmt.Fprintf(cmd.OutOrStdout(), "; by the ODE %s where the bound is %.3f, on %d images", report.PlusMinus(t.ODEBPD, t.ODESE, 3), t.SameBound, t.ODEImages)
+					fmt.Fprintf(cmd.OutOrStdout(), "; by the ODE %s where the bound is %.3f, on %d images", words.PlusMinus(t.ODEBPD, t.ODESE, 3), t.SameBound, t.ODEImages)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "  (%s)\n", t.Name)
 			}

@@ -14,7 +14,7 @@ import (
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/perf"
-	"palimpsest/pkg/report"
+	"palimpsest/pkg/table"
 )
 
 func perfCommand() *cobra.Command {
@@ -98,17 +98,17 @@ func perfCommand() *cobra.Command {
 
 // perfShowCommand prints what is stored.
 func perfShowCommand(store *string) *cobra.Command {
-	var table string
+	var target string
 	c := &cobra.Command{
 		Use: "show", Short: "Print the stored measurements", Args: cobra.NoArgs,
 		Example: "  go run . perf show\n  go run . perf show --store notebooks/results/perf --table notebooks/results/perf.md:perf",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if table == "" {
+			if target == "" {
 				return printPerf(cmd, *store, "perf", "growth")
 			}
-			file, name, found := strings.Cut(table, ":")
+			file, name, found := strings.Cut(target, ":")
 			if !found {
-				return errors.Errorf("--table is %q; need FILE:NAME, for instance notebooks/results/perf.md:perf", table)
+				return errors.Errorf("--table is %q; need FILE:NAME, for instance notebooks/results/perf.md:perf", target)
 			}
 			all, err := perf.LoadAll(*store)
 			if err != nil {
@@ -118,10 +118,10 @@ func perfShowCommand(store *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return report.WriteSection(file, name, markdown)
+			return table.WriteSection(file, name, markdown)
 		},
 	}
-	c.Flags().StringVar(&table, "table", "", "FILE:perf or FILE:growth: renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file")
+	c.Flags().StringVar(&target, "table", "", "FILE:perf or FILE:growth: renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file")
 	return c
 }
 

@@ -11,51 +11,53 @@ import (
 
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/report"
+	"palimpsest/pkg/study"
+	"palimpsest/pkg/table"
 )
 
 func reportCommand() *cobra.Command {
-	var output, table, only, strategy, reference string
+	var output, target, only, strategy, reference string
 	var scorecard bool
 	c := &cobra.Command{
 		Use: "report DIR…", Short: "Compare finished runs: table, intervals and HTML report", Args: cobra.MinimumNArgs(1),
 		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --table README.md:quick\n" +
 			"  go run . report runs/sweep --only lambda\n  go run . report runs/bench --only ledger --table notebooks/results/methods.md:ledger",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			study, err := report.Open(args...)
+			set, err := study.Open(args...)
 			if err != nil {
 				return sayAtWork(err, args)
 			}
 			if scorecard {
 				only = "scorecard"
 			}
-			if table != "" {
-				file, name, found := strings.Cut(table, ":")
+			if target != "" {
+				file, name, found := strings.Cut(target, ":")
 				if !found {
-					return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:quick", table)
+					return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:quick", target)
 				}
-				part, err := report.PartOf(study, cmp.Or(only, "table"), strategy, reference)
+				part, err := report.PartOf(set, cmp.Or(only, "table"), strategy, reference)
 				if err != nil {
 					return err
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), part.Text)
-				return report.WriteSection(file, name, part.Markdown)
+				return table.WriteSection(file, name, part.Markdown)
 			}
 			if only != "" {
-				part, err := report.PartOf(study, only, strategy, reference)
+				part, err := report.PartOf(set, only, strategy, reference)
 				if err == nil {
 					fmt.Fprintln(cmd.OutOrStdout(), part.Text)
 				}
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), report.TextTable(study.Group()))
-			for _, r := range report.Rankings(study.Group()) {
+			fmt.Fprintln(cmd.OutOrStdout(), report.TextTable(set.Group()))
+			for _, r := range study.Rankings(set.Group()) {
 				fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n\n%s\n", r.Table(), strings.Join(r.Sentences(), "\n"))
 			}
 			if output == "" {
 				output = filepath.Join(args[0], "report.html")
 			}
-			study.Title = studyTitle
-			if err := report.WriteHTML(output, *study); err != nil {
+			set.Title = studyTitle
+			if err := report.WriteHTML(output, *set); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "\nReport: %s\n", output)
@@ -68,7 +70,7 @@ func reportCommand() *cobra.Command {
 	c.Flags().StringVar(&strategy, "strategy", "er", "with --only lambda: the strategy that was swept")
 	c.Flags().StringVar(&reference, "reference", "", "with --only intervals: label of the method that differences are to; default: er with λ = 1")
 	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")
-	c.Flags().StringVar(&table, "table", "", "FILE:NAME: instead of a page, renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file by the table, or the part --only names")
+	c.Flags().StringVar(&target, "table", "", "FILE:NAME: instead of a page, renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file by the table, or the part --only names")
 	return c
 }
 

@@ -13,8 +13,8 @@ import (
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/metrics"
-	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/study"
 )
 
 // DynamicsRow is the forgetting of one strategy in one range of timesteps, over all tasks but the last and all seeds.
@@ -36,15 +36,15 @@ type DynamicsTable struct {
 // bins the forgetting of each strategy by timestep: for each run the mean over the old tasks of the loss at the end of
 // training less the loss just after the task was learned, divided by the latter.
 func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
-	study, err := report.Open(dir)
+	set, err := study.Open(dir)
 	if err != nil {
 		return nil, errors.WithMessage(err, "reading a study made with --set probe.every=50")
 	}
 	table := &DynamicsTable{}
 	bySeed := map[string][][]float64{}
 	var probe string
-	for i, r := range study.Runs {
-		s, err := dynamics.LoadSeries(results.BesideRun(study.Dirs[i], r.Name, results.DynamicsFile))
+	for i, r := range set.Runs {
+		s, err := dynamics.LoadSeries(results.BesideRun(set.Dirs[i], r.Name, results.DynamicsFile))
 		if os.IsNotExist(errors.Cause(err)) {
 			continue
 		}
@@ -72,7 +72,7 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 	if len(bySeed) == 0 {
 		return nil, errors.Errorf("no run in %s has a %s; run with --set probe.every=50", dir, results.DynamicsFile)
 	}
-	for _, g := range study.Group() {
+	for _, g := range set.Group() {
 		label := g.Label
 		if bySeed[label] == nil {
 			continue
@@ -83,7 +83,7 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 			for _, run := range bySeed[label] {
 				values = append(values, run[bin])
 			}
-			over := report.NewStat(values)
+			over := study.NewStat(values)
 			row.Relative, row.Std = append(row.Relative, over.Mean), append(row.Std, over.Std)
 		}
 		table.Rows = append(table.Rows, row)
@@ -164,17 +164,17 @@ const measuredKnots = 21
 // it fell, averaged over tasks and seeds, at evenly spaced timesteps from 0 to T-1 and with 1 as its largest value.
 // Measure it on validation images (evaluate.reference=validation) if the runs that use it are judged on test images.
 func MeasuredTimesteps(dir string) ([]float64, error) {
-	study, err := report.Open(dir)
+	set, err := study.Open(dir)
 	if err != nil {
 		return nil, errors.WithMessage(err, "reading the study whose forgetting says where to rehearse")
 	}
 	var place, rise []float64
 	last, runs := 0.0, 0
-	for i, r := range study.Runs {
-		if r.Strategy.Name != report.Finetune {
+	for i, r := range set.Runs {
+		if r.Strategy.Name != study.Finetune {
 			continue
 		}
-		s, err := dynamics.LoadSeries(results.BesideRun(study.Dirs[i], r.Name, results.DynamicsFile))
+		s, err := dynamics.LoadSeries(results.BesideRun(set.Dirs[i], r.Name, results.DynamicsFile))
 		if err != nil {
 			return nil, errors.WithMessagef(err, "run %s; make it with --set probe.every=50", r.Name)
 		}

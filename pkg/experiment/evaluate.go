@@ -16,8 +16,8 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
-	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/sheet"
 )
 
 // gridColumns is how many samples of each class a stored grid shows.
@@ -278,11 +278,11 @@ func (m *measurer) grid(samples []*metrics.Samples) ([]byte, error) {
 			}
 		}
 	}
-	sheet, err := report.Grid(images, rows, columns, b.H, b.W, b.C, 1)
+	grid, err := sheet.New(images, rows, columns, b.H, b.W, b.C, 1)
 	if err != nil {
 		return nil, err
 	}
-	return report.PNG(sheet)
+	return sheet.PNG(grid)
 }
 
 // protocol says how the numbers were measured.

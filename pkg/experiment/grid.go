@@ -12,7 +12,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
-	"palimpsest/pkg/report"
+	"palimpsest/pkg/sheet"
 )
 
 // Drawn is what [Trained.Draw] draws.
@@ -152,11 +152,11 @@ func (t *Trained) DrawGrid(ctx context.Context, path string, classes []int, coun
 		return "", err
 	}
 	b := t.Benchmark
-	sheet, err := report.Grid(drawn.Images, len(drawn.Labels)/count, count, b.H, b.W, b.C, 2)
+	grid, err := sheet.New(drawn.Images, len(drawn.Labels)/count, count, b.H, b.W, b.C, 2)
 	if err != nil {
 		return "", err
 	}
-	picture, err := report.PNG(sheet)
+	picture, err := sheet.PNG(grid)
 	if err != nil {
 		return "", err
 	}

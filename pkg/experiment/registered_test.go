@@ -8,6 +8,7 @@ import (
 
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/report"
+	"palimpsest/pkg/study"
 )
 
 // halved is a strategy that this package brings: replay in every other row.
@@ -63,7 +64,7 @@ func TestStudyOfARegisteredStrategy(t *testing.T) {
 	if stored := runs[0].Strategy; stored.Name != "halved" || stored.Label != "halved λ=0.5 buffer=12" || runs[0].Cost.StoredImages != 12 {
 		t.Errorf("the stored run is of %+v, %d images", stored, runs[0].Cost.StoredImages)
 	}
-	table := report.MarkdownTable(report.Group(runs))
+	table := report.MarkdownTable(study.Group(runs))
 	for _, label := range []string{"| halved λ=0.5 buffer=12 |", "| halved+ewc_rank1 (halved λ=1 buffer=12, ewc_rank1 λ=10000 fisher rows=4) |"} {
 		if !strings.Contains(table, label) {
 			t.Errorf("the table lacks %q:\n%s", label, table)

@@ -13,7 +13,7 @@ import (
 	"github.com/gomlx/compute"
 
 	"palimpsest/pkg/diffusion"
-	"palimpsest/pkg/report"
+	"palimpsest/pkg/table"
 	"palimpsest/pkg/unet"
 )
 
@@ -226,7 +226,7 @@ func TestPage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := report.CheckSection("../../notebooks/results/perf.md", name, markdown); err != nil {
+		if err := table.CheckSection("../../notebooks/results/perf.md", name, markdown); err != nil {
 			t.Errorf("%v: run `go run . perf show --store notebooks/results/perf --table notebooks/results/perf.md:%s`", err, name)
 		}
 	}

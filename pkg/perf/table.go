@@ -10,7 +10,7 @@ import (
 
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/report"
+	"palimpsest/pkg/table"
 	"palimpsest/pkg/unet"
 )
 
@@ -37,16 +37,16 @@ var contestantTitles = []struct{ name, title string }{
 var whatTitles = map[string]string{Step: "train step", Forward: "forward", DPM10: "DPM-Solver++, 10 steps", DDIM50: "DDIM, 50 steps", Bound: "bound"}
 
 // tableOf makes the named table; nil where nothing was measured for it.
-func tableOf(all []*Result, name string) (*report.Table, error) {
+func tableOf(all []*Result, name string) (*table.Table, error) {
 	if name != sectionPerf && name != sectionGrowth {
 		return nil, errors.Errorf("no table of measurements is named %q; choose %q or %q", name, sectionPerf, sectionGrowth)
 	}
-	table := compared
+	of := compared
 	if name == sectionGrowth {
-		table = grown
+		of = grown
 	}
 	all = slices.DeleteFunc(slices.Clone(all), func(r *Result) bool { return (r.Case.Grows != "") != (name == sectionGrowth) })
-	t := table(all) // which puts them in their order
+	t := of(all) // which puts them in their order
 	if t != nil {
 		t.Notes, t.Warnings = slices.Concat(t.Notes, provenance(all), failures(all)), disturbed(all)
 	}
@@ -54,11 +54,11 @@ func tableOf(all []*Result, name string) (*report.Table, error) {
 }
 
 // compared is the table of the comparison: a section for each network, size and number of cores.
-func compared(all []*Result) *report.Table {
+func compared(all []*Result) *table.Table {
 	if len(all) == 0 {
 		return nil
 	}
-	t := &report.Table{Head: "who"}
+	t := &table.Table{Head: "who"}
 	var names []string
 	for _, c := range contestantTitles {
 		if slices.ContainsFunc(all, func(r *Result) bool { _, m := r.latest(c.name); return m != nil }) {
@@ -79,11 +79,11 @@ func compared(all []*Result) *report.Table {
 			end++
 		}
 		title := fmt.Sprintf("%s, %d×%d×%d, %s", c.Network, c.Size, c.Size, c.Channels, coresOf(c))
-		speed, cost := report.Section{Title: title}, report.Section{Title: title + ": processor time and peak memory"}
+		speed, cost := table.Section{Title: title}, table.Section{Title: title + ": processor time and peak memory"}
 		for _, r := range all[first:end] {
 			head := fmt.Sprintf("%s (%d rows)", whatTitles[r.Case.What], r.Case.Rows)
 			var wall, cpu durations
-			ratio, memory := report.Column{Head: "× PyTorch", Arrow: "↑"}, report.Column{Head: "peak", Unit: "MiB", Arrow: "↓"}
+			ratio, memory := table.Column{Head: "× PyTorch", Arrow: "↑"}, table.Column{Head: "peak", Unit: "MiB", Arrow: "↓"}
 			for _, name := range names {
 				s, m := r.latest(name)
 				if m == nil {
@@ -112,7 +112,7 @@ func compared(all []*Result) *report.Table {
 }
 
 // grown is the table of how cost grows.
-func grown(all []*Result) *report.Table {
+func grown(all []*Result) *table.Table {
 	order := func(r *Result) int {
 		for i, a := range growthAxes {
 			if a.title == r.Case.Grows {
@@ -122,9 +122,9 @@ func grown(all []*Result) *report.Table {
 		return len(growthAxes)
 	}
 	slices.SortStableFunc(all, func(a, b *Result) int { return order(a) - order(b) })
-	t := &report.Table{Head: "a step with"}
+	t := &table.Table{Head: "a step with"}
 	var wall, cpu, outside durations
-	memory := report.Column{Head: "peak", Unit: "MiB", Arrow: "↓"}
+	memory := table.Column{Head: "peak", Unit: "MiB", Arrow: "↓"}
 	for _, r := range all {
 		var names []string
 		for _, s := range r.Sittings {
@@ -152,7 +152,7 @@ func grown(all []*Result) *report.Table {
 	if len(t.Rows) == 0 {
 		return nil
 	}
-	t.Sections = []report.Section{{Title: "How the cost of a training step grows", Columns: []report.Column{
+	t.Sections = []table.Section{{Title: "How the cost of a training step grows", Columns: []table.Column{
 		wall.column("time"), cpu.column("processor time"), outside.column("outside the network's step"), memory}}}
 	t.Notes = []string{
 		"One thing grows at a time, from a step of tiny at 16×16 pixels, 16 feature channels, on all cores: experience replay from 200 images of one earlier task, half of the rows replayed. Median over rounds [quartiles].",
@@ -180,8 +180,8 @@ type durations [][]float64
 
 func (d *durations) add(seconds []float64) { *d = append(*d, seconds) }
 
-func (d durations) column(head string) report.Column {
-	c := report.Column{Head: head, Unit: "ms", Arrow: "↓"}
+func (d durations) column(head string) table.Column {
+	c := table.Column{Head: head, Unit: "ms", Arrow: "↓"}
 	most, scale, format := 0.0, 1e3, "%.1f"
 	for _, r := range d {
 		if len(r) > 0 {
@@ -201,19 +201,19 @@ func (d durations) column(head string) report.Column {
 }
 
 // cellOf is the median of values, with their quartiles.
-func cellOf(values []float64, scale float64, format string) report.Cell {
+func cellOf(values []float64, scale float64, format string) table.Cell {
 	if len(values) == 0 {
 		return missing()
 	}
 	text := func(q float64) string { return fmt.Sprintf(format, scale*quantile(values, q)) }
-	return report.Cell{Text: fmt.Sprintf("%s [%s, %s]", text(0.5), text(0.25), text(0.75)), Sort: quantile(values, 0.5)}
+	return table.Cell{Text: fmt.Sprintf("%s [%s, %s]", text(0.5), text(0.25), text(0.75)), Sort: quantile(values, 0.5)}
 }
 
-func memoryOf(m *Measured) report.Cell {
-	return report.Cell{Text: strconv.FormatInt(m.Peak>>20, 10), Sort: float64(m.Peak)}
+func memoryOf(m *Measured) table.Cell {
+	return table.Cell{Text: strconv.FormatInt(m.Peak>>20, 10), Sort: float64(m.Peak)}
 }
 
-func missing() report.Cell { return report.Cell{Text: "–", Sort: math.NaN()} }
+func missing() table.Cell { return table.Cell{Text: "–", Sort: math.NaN()} }
 
 // quantile is a quantile of values, between neighbours linearly.
 func quantile(values []float64, q float64) float64 {

@@ -1,9 +1,15 @@
 package report
 
+import (
+	"palimpsest/pkg/report/bits"
+	"palimpsest/pkg/report/forget"
+	"palimpsest/pkg/study"
+)
+
 // Findings says in sentences what the runs in a folder show of forgetting by timestep and of likelihoods, as far as
 // they measured it.
 func Findings(dir string) ([]string, error) {
-	d, err := OpenDynamics(dir)
+	d, err := forget.Open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -11,18 +17,18 @@ func Findings(dir string) ([]string, error) {
 	if len(d.Dissected()) > 0 {
 		parts = append(parts, d.StitchingFindings, d.DriftFindings, d.InterferenceFindings)
 	}
-	study, err := Open(dir)
+	set, err := study.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	if study.Runs[0].Protocol.BPD != nil {
-		parts = append(parts, func() ([]string, error) { return BitsSentences(study.Group()) },
+	if set.Runs[0].Protocol.BPD != nil {
+		parts = append(parts, func() ([]string, error) { return bits.PartsSentences(set.Group()) },
 			func() ([]string, error) {
-				s, err := LostSentence(study.Runs)
+				s, err := bits.LostSentence(set.Runs)
 				return []string{s}, err
 			},
 			func() ([]string, error) {
-				r, err := NewBPDRanks(study.Runs)
+				r, err := bits.NewRanks(set.Runs)
 				if err != nil {
 					return nil, err
 				}

@@ -1,20 +1,21 @@
 package report
 
 import (
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/results/resultstest"
+	"palimpsest/pkg/study"
 )
 
 // A run whose loss exploded, though finite, and one that draws the same image always are said to be so wherever a table
 // compares them.
 func TestAlarms(t *testing.T) {
-	runs := madeUp(2)
-	if a := alarms(Group(runs)); len(a) > 0 {
+	runs := resultstest.MadeUp(2)
+	if a := study.Alarms(study.Group(runs)); len(a) > 0 {
 		t.Fatalf("healthy runs give %q", a)
 	}
 	for _, r := range runs {
@@ -26,23 +27,23 @@ func TestAlarms(t *testing.T) {
 				}
 			}
 		case "finetune":
-			r.Evaluations[len(r.Evaluations)-1].Union.IdenticalSamples = p(1)
+			r.Evaluations[len(r.Evaluations)-1].Union.IdenticalSamples = resultstest.Float(1)
 		}
 	}
-	methods := Group(runs)
+	methods := study.Group(runs)
 	want := []string{"DIVERGED: er λ=1, seed 1: the training loss ends at 9e+20;", "COLLAPSED: finetune, seed 0 and 1: 100 % of the samples have an exact duplicate;"}
-	ranking, err := NewRanking(methods, FinalOf(FID), "")
+	ranking, err := study.NewRanking(methods, study.FinalOf(study.FID), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ledger, err := NewLedger(nil, methods)
+	ledger, err := study.NewLedger(nil, methods)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
 		"table": TextTable(methods), "markdown": MarkdownTable(methods), "html": HTMLTable(methods), "verdict": strings.Join(Verdict(methods), "\n"),
 		"scorecard": NewScorecard(methods).Markdown(), "ranking": ranking.Table().Markdown(), "ledger": ledger.Markdown(),
-		"across": AcrossBenchmarks(methods, FinalOf(FID)).Markdown(), "pareto": strings.Join(ParetoSentences(methods, FinalOf(FID)), "\n"),
+		"across": study.AcrossBenchmarks(methods, study.FinalOf(study.FID)).Markdown(), "pareto": strings.Join(study.ParetoSentences(methods, study.FinalOf(study.FID)), "\n"),
 	} {
 		flat := strings.Join(strings.Fields(text), " ")
 		for _, w := range want {
@@ -67,9 +68,9 @@ func withCopies(r *results.Run, buffer, train float64) {
 	for i := range r.Evaluations {
 		for j := range r.Evaluations[i].Tasks {
 			m := &r.Evaluations[i].Tasks[j]
-			m.Copies = &results.Copies{Train: &results.CopyRates{Pixels: p(train), Features: p(train / 2), RealPixels: p(0.001), RealFeatures: p(0.002)}}
+			m.Copies = &results.Copies{Train: &results.CopyRates{Pixels: resultstest.Float(train), Features: resultstest.Float(train / 2), RealPixels: resultstest.Float(0.001), RealFeatures: resultstest.Float(0.002)}}
 			if m.MemorisedBuffer != nil {
-				m.Copies.Buffer = &results.CopyRates{Pixels: p(buffer), Features: p(buffer / 2), RealPixels: p(0.003), RealFeatures: p(0.004)}
+				m.Copies.Buffer = &results.CopyRates{Pixels: resultstest.Float(buffer), Features: resultstest.Float(buffer / 2), RealPixels: resultstest.Float(0.003), RealFeatures: resultstest.Float(0.004)}
 			}
 		}
 	}
@@ -78,8 +79,8 @@ func withCopies(r *results.Run, buffer, train float64) {
 // Both ways to tell copies stand in columns of their own, the fixed one with the rate of real images beside it; runs from before
 // it was measured have dashes there.
 func TestTableShowsBothCopyMeasures(t *testing.T) {
-	runs := madeUp(1)
-	text := MarkdownTable(Group(runs))
+	runs := resultstest.MadeUp(1)
+	text := MarkdownTable(study.Group(runs))
 	if strings.Contains(text, "yardstick") || !strings.Contains(text, "buffer copies by ratio") {
 		t.Errorf("runs without the yardstick:\n%s", text)
 	}
@@ -88,7 +89,7 @@ func TestTableShowsBothCopyMeasures(t *testing.T) {
 			withCopies(r, 0.069, 0.02)
 		}
 	}
-	methods := Group(runs)
+	methods := study.Group(runs)
 	text = MarkdownTable(methods)
 	for _, want := range []string{
 		"**Copies by the fixed yardstick (in brackets: real held-out images by the same)**",
@@ -102,10 +103,10 @@ func TestTableShowsBothCopyMeasures(t *testing.T) {
 		}
 	}
 	// Words use the yardstick where all that they compare have it, and say which criterion that is.
-	if _, _, name := copyMetrics(methods); name != "the distance ratio" {
+	if _, _, name := study.CopyMetrics(methods); name != "the distance ratio" {
 		t.Errorf("er λ=0.3 has no yardstick, but all are compared by %s", name)
 	}
-	if _, _, name := copyMetrics([]Method{methods[0], methods[2]}); name != "the fixed yardstick in pixels" { // finetune and one er
+	if _, _, name := study.CopyMetrics([]study.Method{methods[0], methods[2]}); name != "the fixed yardstick in pixels" { // finetune and one er
 		t.Errorf("finetune and %s are compared by %s", methods[2].Label, name)
 	}
 	er, joint := methods[2], methods[3]
@@ -119,12 +120,12 @@ func TestTableShowsBothCopyMeasures(t *testing.T) {
 
 // A page of runs whose numbers are as large as a stored run may have them ends, without a coordinate that is none.
 func TestPageOfHugeNumbers(t *testing.T) {
-	runs := madeUp(2)
+	runs := resultstest.MadeUp(2)
 	for _, r := range runs[:2] {
 		for i := range r.Evaluations {
 			for j := range r.Evaluations[i].Tasks {
 				m := &r.Evaluations[i].Tasks[j]
-				m.FID, m.KID = p(1e45), p(-1e45)
+				m.FID, m.KID = resultstest.Float(1e45), resultstest.Float(-1e45)
 			}
 		}
 		for i := range r.Losses {
@@ -136,7 +137,7 @@ func TestPageOfHugeNumbers(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "report.html")
-	if err := WriteHTML(path, Study{Runs: runs}); err != nil {
+	if err := WriteHTML(path, study.Set{Runs: runs}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(path)
@@ -148,16 +149,7 @@ func TestPageOfHugeNumbers(t *testing.T) {
 			t.Errorf("the page holds %q: …%s…", not, text[max(0, at-200):min(len(text), at+40)])
 		}
 	}
-	if table := TextTable(Group(runs)); !strings.Contains(table, "1e+45") {
+	if table := TextTable(study.Group(runs)); !strings.Contains(table, "1e+45") {
 		t.Errorf("the table lacks the number:\n%s", table)
-	}
-}
-
-func TestPlusMinus(t *testing.T) {
-	if got := PlusMinus(4.1234, math.NaN(), 3); got != "4.123 ± –" {
-		t.Errorf("one value: %q", got)
-	}
-	if got := PlusMinus(4.1234, 0.05, 2); got != "4.12 ± 0.05" {
-		t.Errorf("%q", got)
 	}
 }

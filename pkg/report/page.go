@@ -16,7 +16,11 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/figure"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/sheet"
+	"palimpsest/pkg/study"
+	"palimpsest/pkg/words"
 )
 
 var (
@@ -77,7 +81,7 @@ type pageRun struct {
 type pageConfig struct{ Label, Run, JSON string }
 
 // WriteHTML writes [HTML] to a file, whole or not at all.
-func WriteHTML(path string, s Study) error {
+func WriteHTML(path string, s study.Set) error {
 	var b bytes.Buffer
 	if err := HTML(&b, s); err != nil {
 		return err
@@ -88,7 +92,7 @@ func WriteHTML(path string, s Study) error {
 // HTML writes the study as one page that needs nothing else: figures are inline SVG, sample sheets are PNG in data
 // URLs, styles and the small script are inside. It follows the reader's light or dark setting and fits a phone. It is
 // an error if the study has no runs or a stored grid cannot be read.
-func HTML(w io.Writer, s Study) error {
+func HTML(w io.Writer, s study.Set) error {
 	if len(s.Runs) == 0 {
 		return errors.New("report.HTML: the study has no runs; need at least one")
 	}
@@ -100,27 +104,27 @@ func HTML(w io.Writer, s Study) error {
 		Verdict: unbroken(Verdict(methods)), Machines: machines(s.Runs),
 		Table: template.HTML(table.HTML()), Glossary: template.HTML(table.Glossary()),
 	}
-	for _, r := range Rankings(methods) {
-		p.Sure = append(p.Sure, pageRanking{unbroken(r.Sentences()), template.HTML(RankingFigure(r).HTML()), template.HTML(r.Table().HTML())})
+	for _, r := range study.Rankings(methods) {
+		p.Sure = append(p.Sure, pageRanking{unbroken(r.Sentences()), template.HTML(figure.Ranking(r).HTML()), template.HTML(r.Table().HTML())})
 	}
-	for _, m := range Metrics() {
-		if !measured(methods, m) {
+	for _, m := range study.Metrics() {
+		if !study.Measured(methods, m) {
 			continue
 		}
-		matrix := pageMatrix{Name: m.Label(), Caption: heatmapCaption(methods, m)}
-		for _, f := range Heatmaps(methods, m) {
-			matrix.Maps = append(matrix.Maps, template.HTML("<figure>"+f.inline()+"</figure>\n")) // one caption below all
+		matrix := pageMatrix{Name: m.Label(), Caption: figure.HeatmapCaption(methods, m)}
+		for _, f := range figure.Heatmaps(methods, m) {
+			matrix.Maps = append(matrix.Maps, template.HTML("<figure>"+f.Inline()+"</figure>\n")) // one caption below all
 		}
 		p.Matrices = append(p.Matrices, matrix)
 	}
-	p.Curves = []template.HTML{template.HTML(ForgettingCurves(methods, FID).HTML())}
-	if measured(methods, ClassAccuracy) {
-		f := ForgettingCurves(methods, ClassAccuracy)
+	p.Curves = []template.HTML{template.HTML(figure.ForgettingCurves(methods, study.FID).HTML())}
+	if study.Measured(methods, study.ClassAccuracy) {
+		f := figure.ForgettingCurves(methods, study.ClassAccuracy)
 		f.Title = "The same in class accuracy"
 		p.Curves = append(p.Curves, template.HTML(f.HTML()))
 	}
-	p.Curves = append(p.Curves, template.HTML(AverageCurve(methods, FID).HTML()), template.HTML(LossCurve(methods).HTML()))
-	p.Costs = []template.HTML{template.HTML(CostQuality(methods).HTML()), template.HTML(CopiesScatter(methods).HTML())}
+	p.Curves = append(p.Curves, template.HTML(figure.AverageCurve(methods, study.FID).HTML()), template.HTML(figure.LossCurve(methods).HTML()))
+	p.Costs = []template.HTML{template.HTML(figure.CostQuality(methods).HTML()), template.HTML(figure.CopiesScatter(methods).HTML())}
 	for _, f := range fronts(methods) {
 		p.Costs = append(p.Costs, template.HTML(f.HTML()))
 	}
@@ -139,12 +143,12 @@ func HTML(w io.Writer, s Study) error {
 }
 
 // addStrips adds one sample sheet a method, of its first seed with grids on disk.
-func (p *page) addStrips(s *Study, methods []Method) error {
+func (p *page) addStrips(s *study.Set, methods []study.Method) error {
 	var without []string
 	for _, m := range methods {
 		found := false
 		for _, r := range m.Runs {
-			dir := s.folder(r)
+			dir := s.Folder(r)
 			if dir == "" {
 				continue
 			}
@@ -155,7 +159,7 @@ func (p *page) addStrips(s *Study, methods []Method) error {
 			if err != nil {
 				return err
 			}
-			data, err := PNG(img)
+			data, err := sheet.PNG(img)
 			if err != nil {
 				return err
 			}
@@ -179,7 +183,7 @@ func (p *page) addStrips(s *Study, methods []Method) error {
 }
 
 // addRuns adds where every number came from.
-func (p *page) addRuns(methods []Method) error {
+func (p *page) addRuns(methods []study.Method) error {
 	for i, t := range methods[0].Runs[0].Benchmark.Tasks {
 		p.Tasks = append(p.Tasks, pageTask{Number: i + 1, Classes: t.Name, Train: t.Train, Test: t.Test})
 	}
@@ -220,27 +224,27 @@ func unbroken(sentences []string) []string {
 // secondsText writes a duration for people.
 func secondsText(s float64) string {
 	if s < 60 {
-		return number(s, 1) + " s"
+		return words.Number(s, 1) + " s"
 	}
 	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
 }
 
 // pageTitle is the page's heading.
-func pageTitle(s *Study) string { return cmp.Or(s.Title, "What each strategy forgets") }
+func pageTitle(s *study.Set) string { return cmp.Or(s.Title, "What each strategy forgets") }
 
 // question says what the page answers.
-func question(methods []Method) string {
+func question(methods []study.Method) string {
 	b := methods[0].Runs[0].Benchmark
 	return fmt.Sprintf("A diffusion model learns %s, one task after another (%d tasks, %s). How much of the earlier tasks does each strategy forget, and what does remembering cost?",
 		b.Dataset, len(b.Tasks), b.Scenario)
 }
 
 // benchmark describes data and model.
-func benchmark(methods []Method) string {
+func benchmark(methods []study.Method) string {
 	r := methods[0].Runs[0]
 	b := r.Benchmark
 	return fmt.Sprintf("%s, %s, images of %d×%d pixels with %d channel%s (%s); the network has %s parameters.", b.Dataset, b.Scenario,
-		b.ImageSize, b.ImageSize, b.Channels, map[bool]string{true: "", false: "s"}[b.Channels == 1], b.Prep, shortNumber(float64(r.Cost.Parameters)))
+		b.ImageSize, b.ImageSize, b.Channels, map[bool]string{true: "", false: "s"}[b.Channels == 1], b.Prep, words.Short(float64(r.Cost.Parameters)))
 }
 
 // machines describes every computer once.
@@ -248,12 +252,26 @@ func machines(runs []*results.Run) []string {
 	var out []string
 	for _, r := range runs {
 		m := r.Provenance.Machine
-		text := fmt.Sprintf("Machine: %s, %d cores, %s GiB memory, %s, %s; %s.", m.CPU, m.Cores, number(float64(m.Memory)/(1<<30), 1), m.OS, m.Go, m.Backend)
+		text := fmt.Sprintf("Machine: %s, %d cores, %s GiB memory, %s, %s; %s.", m.CPU, m.Cores, words.Number(float64(m.Memory)/(1<<30), 1), m.OS, m.Go, m.Backend)
 		if m.GPU != "" {
 			text = strings.Replace(text, " GiB memory,", " GiB memory, "+m.GPU+",", 1)
 		}
 		if !slices.Contains(out, text) {
 			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// fronts are the Pareto figures of final FID, once a benchmark, where at least three methods compete.
+func fronts(methods []study.Method) []figure.Figure {
+	var out []figure.Figure
+	for _, part := range study.ByBenchmark(methods) {
+		if len(study.ParetoFront(part, study.FinalOf(study.FID), study.PriceBytes)) < study.EnoughMethods {
+			continue
+		}
+		if f, err := figure.Pareto(part, study.FinalOf(study.FID)); err == nil { // the benchmark is the same
+			out = append(out, f)
 		}
 	}
 	return out

@@ -10,13 +10,17 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"palimpsest/pkg/results/resultstest"
+	"palimpsest/pkg/sheet"
+	"palimpsest/pkg/study"
 )
 
 // onDisk stores a made-up study, with grids for all runs of seed 0 but er λ=0.3's.
 func onDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, r := range madeUp(2) {
+	for _, r := range resultstest.MadeUp(2) {
 		own := filepath.Join(dir, r.Name)
 		if err := os.MkdirAll(filepath.Join(own, "samples"), 0o755); err != nil {
 			t.Fatal(err)
@@ -28,11 +32,11 @@ func onDisk(t *testing.T) string {
 			continue
 		}
 		for _, e := range r.Evaluations {
-			grid, err := Grid(noise(6*4*16), 6, 4, 4, 4, 1, 1)
+			grid, err := sheet.New(resultstest.Noise(6*4*16), 6, 4, 4, 4, 1, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			data, err := PNG(grid)
+			data, err := sheet.PNG(grid)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,12 +49,12 @@ func onDisk(t *testing.T) string {
 }
 
 func TestPageIsSelfContained(t *testing.T) {
-	study, err := Open(onDisk(t))
+	set, err := study.Open(onDisk(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := HTML(&b, *study); err != nil {
+	if err := HTML(&b, *set); err != nil {
 		t.Fatal(err)
 	}
 	loads := regexp.MustCompile(`(?i)url\(|@import|fetch\(|XMLHttpRequest|import\(|\bsrc *=`)
@@ -117,7 +121,7 @@ func TestPageIsSelfContained(t *testing.T) {
 		}
 	}
 	words := text.String()
-	table := NewTable(study.Group())
+	table := NewTable(set.Group())
 	for _, s := range table.Sections {
 		for _, c := range s.Columns {
 			for i, cell := range c.Cells {
@@ -128,7 +132,7 @@ func TestPageIsSelfContained(t *testing.T) {
 		}
 	}
 	for _, want := range append(append([]string{"No sample grids are stored of er λ=0.3.", "go run . bench", "0123456789", "a processor", `"name": "<made up> & small"`,
-		"er λ=1-seed1", "T-shirt/top + Trouser"}, table.Notes...), unbroken(Verdict(study.Group()))...) {
+		"er λ=1-seed1", "T-shirt/top + Trouser"}, table.Notes...), unbroken(Verdict(set.Group()))...) {
 		if !strings.Contains(words, want) {
 			t.Errorf("%q is not on the page", want)
 		}
@@ -136,45 +140,15 @@ func TestPageIsSelfContained(t *testing.T) {
 }
 
 func TestPageOfNothing(t *testing.T) {
-	if err := HTML(io.Discard, Study{}); err == nil {
+	if err := HTML(io.Discard, study.Set{}); err == nil {
 		t.Error("a study without runs should be refused")
 	}
 	path := filepath.Join(t.TempDir(), "report.html")
-	if err := WriteHTML(path, Study{Runs: madeUp(1)[:1]}); err != nil { // one run, no grids
+	if err := WriteHTML(path, study.Set{Runs: resultstest.MadeUp(1)[:1]}); err != nil { // one run, no grids
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil || !bytes.Contains(data, []byte("No sample grids are stored with these runs")) {
 		t.Errorf("the page does not say that there are no grids (%v)", err)
-	}
-}
-
-func TestOpen(t *testing.T) {
-	dir := t.TempDir()
-	for _, r := range madeUp(2) {
-		if err := os.MkdirAll(filepath.Join(dir, r.Name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Save(filepath.Join(dir, r.Name, "result.json")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	one := filepath.Join(dir, "joint-seed0")
-	for _, tc := range []struct {
-		dirs []string
-		want int
-	}{{[]string{dir}, 8}, {[]string{one}, 1}, {[]string{one, dir}, 8}} {
-		s, err := Open(tc.dirs...)
-		if err != nil || len(s.Runs) != tc.want || len(s.Dirs) != tc.want {
-			t.Errorf("%v: %v, %d runs, want %d", tc.dirs, err, len(s.Runs), tc.want)
-		}
-	}
-	if _, err := Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no stored run") {
-		t.Errorf("an empty folder gives %v", err)
-	}
-	// Without Dirs the folder of a run is found by its name.
-	s := Study{Dir: dir, Runs: madeUp(1)}
-	if got := s.folder(s.Runs[0]); got != filepath.Join(dir, "finetune-seed0") {
-		t.Errorf("folder %q", got)
 	}
 }

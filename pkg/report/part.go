@@ -4,6 +4,8 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/study"
+	"palimpsest/pkg/table"
 )
 
 // Part is one part of a report in two forms: for a terminal, and in Markdown.
@@ -12,9 +14,9 @@ type Part struct{ Text, Markdown string }
 // PartOf makes the part of a study's report that `go run . report --only NAME` prints. strategy is the one whose sweep "lambda"
 // is about; reference is the label of the method that "intervals" gives differences to, "" for er with λ = 1. It is an error
 // if there is no such part, or if the runs do not have what it is made of.
-func PartOf(s *Study, name, strategy, reference string) (Part, error) {
+func PartOf(s *study.Set, name, strategy, reference string) (Part, error) {
 	methods := s.Group()
-	both := func(t *Table, sentences []string) Part {
+	both := func(t *table.Table, sentences []string) Part {
 		p := Part{Text: t.Text(110)}
 		for _, s := range sentences {
 			p.Text += "- " + s + "\n"
@@ -33,11 +35,11 @@ func PartOf(s *Study, name, strategy, reference string) (Part, error) {
 		return both(NewScorecard(methods), nil), nil
 	case "intervals":
 		var all Part
-		for _, same := range ByBenchmark(methods) {
+		for _, same := range study.ByBenchmark(methods) {
 			if len(same) < 2 && len(methods) > 2 { // nothing to compare with
 				continue
 			}
-			r, err := NewRanking(same, FinalOf(FID), reference)
+			r, err := study.NewRanking(same, study.FinalOf(study.FID), reference)
 			if err != nil {
 				return Part{}, err
 			}
@@ -47,26 +49,26 @@ func PartOf(s *Study, name, strategy, reference string) (Part, error) {
 		return all, nil
 	case "pareto":
 		var all Part
-		for _, same := range ByBenchmark(methods) {
-			for _, s := range ParetoSentences(same, FinalOf(FID), PriceImages, PriceBytes, PriceCompute) {
+		for _, same := range study.ByBenchmark(methods) {
+			for _, s := range study.ParetoSentences(same, study.FinalOf(study.FID), study.PriceImages, study.PriceBytes, study.PriceCompute) {
 				all.Text, all.Markdown = all.Text+"- "+s+"\n", all.Markdown+"- "+s+"\n"
 			}
 		}
 		return all, nil
 	case "lambda":
-		b, err := BestLambda(s.Runs, strategy)
+		b, err := study.BestLambda(s.Runs, strategy)
 		if err != nil {
 			return Part{}, err
 		}
 		return both(b.Table(), b.Sentences()), nil
 	case "benchmarks":
-		return both(AcrossBenchmarks(methods, FinalOf(FID), ForgettingOf(FID)), nil), nil
+		return both(study.AcrossBenchmarks(methods, study.FinalOf(study.FID), study.ForgettingOf(study.FID)), nil), nil
 	case "ledger":
-		cards, err := Cards(methods)
+		cards, err := study.Cards(methods)
 		if err != nil {
 			return Part{}, err
 		}
-		l, err := NewLedger(cards, methods)
+		l, err := study.NewLedger(cards, methods)
 		if err != nil {
 			return Part{}, err
 		}

@@ -3,11 +3,13 @@ package report
 import (
 	"strings"
 	"testing"
+
+	"palimpsest/pkg/study"
 )
 
 // Every part of a report can be printed and written into a Markdown file by its name.
 func TestReportParts(t *testing.T) {
-	study, err := Open("../../notebooks/results/quick")
+	set, err := study.Open("../../notebooks/results/quick")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,17 +22,17 @@ func TestReportParts(t *testing.T) {
 		"benchmarks": "FID forgetting, by benchmark",
 		"ledger":     "verified against",
 	} {
-		part, err := PartOf(study, name, "er", "")
+		part, err := PartOf(set, name, "er", "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		} else if !strings.Contains(part.Markdown, want) || !strings.Contains(strings.Join(strings.Fields(part.Text), " "), strings.Fields(want)[0]) {
 			t.Errorf("%s lacks %q:\n%s", name, want, part.Markdown)
 		}
 	}
-	if _, err := PartOf(study, "interval", "er", ""); err == nil || !strings.Contains(err.Error(), "intervals") {
+	if _, err := PartOf(set, "interval", "er", ""); err == nil || !strings.Contains(err.Error(), "intervals") {
 		t.Errorf("an unknown part gives %v; want the nearest one named", err)
 	}
-	if _, err := PartOf(study, "intervals", "er", "er λ=7"); err == nil || !strings.Contains(err.Error(), "er λ=0.3") {
+	if _, err := PartOf(set, "intervals", "er", "er λ=7"); err == nil || !strings.Contains(err.Error(), "er λ=0.3") {
 		t.Errorf("an unknown reference gives %v; want those there are", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"palimpsest/pkg/results/resultstest"
 )
 
 func TestWriteTable(t *testing.T) {
@@ -14,7 +16,7 @@ func TestWriteTable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	runs := madeUp(2)
+	runs := resultstest.MadeUp(2)
 	write("# Title\n<!-- table:quick -->\nold\n<!-- /table:quick -->\nafter\n<!-- table:other -->\nkept\n<!-- /table:other -->\n")
 	if err := CheckTable(path, "quick", runs); err == nil || !strings.Contains(err.Error(), "README.md:3") {
 		t.Errorf("an old table gives %v, want an error at line 3", err)

@@ -1,27 +1,25 @@
 package report
 
 import (
-	"bytes"
 	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
-	"image/png"
 	"io/fs"
 	"path/filepath"
 	"strings"
 
 	"github.com/pkg/errors"
 	"golang.org/x/image/font"
+	"golang.org/x/image/font/opentype"
+	"golang.org/x/image/math/fixed"
 	"gonum.org/v1/plot"
 	plotfont "gonum.org/v1/plot/font"
 
-	"golang.org/x/image/font/opentype"
-	"golang.org/x/image/math/fixed"
-
-	"palimpsest/pkg/atomicfile"
-	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/figure"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/sheet"
+	"palimpsest/pkg/study"
 )
 
 // ErrNoGrids says that a run has no sample grids on disk; stored studies keep few.
@@ -38,7 +36,7 @@ func sampleSide(run *results.Run) int {
 // Strips shows what a run could draw after each task: a row for every evaluation whose grid is on disk, and in it
 // the first few samples of every class, in task order. The blocks of the task just learned are framed; classes of
 // tasks to come are faded. dir is the folder of the run's JSON file, which grid paths are relative to. A stored grid
-// has a row a class in task order, as [Grid] makes it or with a few pixels between the images.
+// has a row a class in task order, as [sheet.New] makes it or with a few pixels between the images.
 //
 // Without any grid it returns [ErrNoGrids].
 func Strips(run *results.Run, dir string) (image.Image, error) {
@@ -57,26 +55,26 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		grid  image.Image
 	}
 	var rows []row
-	var cells lattice
+	var cells sheet.Lattice
 	for _, e := range run.Evaluations {
 		if e.Grid == "" {
 			continue
 		}
 		path := filepath.Join(dir, filepath.FromSlash(e.Grid))
-		grid, err := readPNG(path)
+		grid, err := sheet.Read(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		l, ok := cellsOf(grid.Bounds().Size(), len(order), sampleSide(run))
-		if !ok || len(rows) > 0 && (l.pixels != cells.pixels || l.pitch != cells.pitch) {
+		l, ok := sheet.Find(grid.Bounds().Size(), len(order), sampleSide(run))
+		if !ok || len(rows) > 0 && (l.Pixels != cells.Pixels || l.Pitch != cells.Pitch) {
 			return nil, errors.Errorf("%s is %v pixels, which is not a grid of %d rows, one a class, of square images of %d pixels (and the same in all grids of run %s)",
 				path, grid.Bounds().Size(), len(order), sampleSide(run), run.Name)
 		}
 		if len(rows) > 0 {
-			l.columns = min(l.columns, cells.columns)
+			l.Columns = min(l.Columns, cells.Columns)
 		}
 		cells = l
 		rows = append(rows, row{e.AfterTask, grid})
@@ -86,9 +84,9 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 	}
 
 	// Two lines of samples a block show more in the width of a page.
-	across := min((cells.columns+1)/2, max(1, 20/len(order)))
-	down := min(2, cells.columns/across)
-	cell := cells.pixels
+	across := min((cells.Columns+1)/2, max(1, 20/len(order)))
+	down := min(2, cells.Columns/across)
+	cell := cells.Pixels
 	scale := max(1, 32/cell)
 	high := down * cell * scale
 	const left, top, gap, line, between = 92, 36, 6, 10, 10
@@ -120,7 +118,7 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 	for i, r := range rows {
 		y := top + i*(high+line)
 		words := fmt.Sprintf("after task %d", r.after+1)
-		if run.Strategy.Name == Joint {
+		if run.Strategy.Name == study.Joint {
 			words = "all tasks"
 		}
 		write(out, face, words, 2, y+high/2+4)
@@ -128,65 +126,17 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 			to := image.Rect(x[k], y, x[k]+block, y+high)
 			toCome := taskOf[k] > r.after
 			for j := range across * down {
-				from := r.grid.Bounds().Min.Add(image.Pt(j*cells.pitch, k*cells.pitch))
+				from := r.grid.Bounds().Min.Add(image.Pt(j*cells.Pitch, k*cells.Pitch))
 				corner := image.Pt(x[k]+j%across*cell*scale, y+j/across*cell*scale)
 				enlarge(out, image.Rectangle{corner, corner.Add(image.Pt(cell*scale, cell*scale))}, r.grid, from, scale, toCome)
 			}
-			if taskOf[k] == r.after && run.Strategy.Name != Joint {
-				frame(out, to, color.RGBA{vermilion.R, vermilion.G, vermilion.B, 0xff})
+			if taskOf[k] == r.after && run.Strategy.Name != study.Joint {
+				frame(out, to, color.RGBA{figure.Vermilion.R, figure.Vermilion.G, figure.Vermilion.B, 0xff})
 			}
 		}
 	}
 	return out, nil
 }
-
-// lattice is how images lie in a stored grid: squares of so many pixels, their corners pitch pixels apart.
-type lattice struct{ pixels, pitch, columns int }
-
-// cellsOf finds the lattice of a grid of the given size with rows of images of side pixels, or a multiple of it, and
-// up to four pixels between them.
-func cellsOf(size image.Point, rows, side int) (lattice, bool) {
-	for gap := range 5 {
-		if (size.Y+gap)%rows != 0 {
-			continue
-		}
-		l := lattice{pitch: (size.Y + gap) / rows}
-		l.pixels, l.columns = l.pitch-gap, (size.X+gap)/l.pitch
-		if l.pixels > 0 && l.pixels%max(side, 1) == 0 && (size.X+gap)%l.pitch == 0 {
-			return l, true
-		}
-	}
-	return lattice{}, false
-}
-
-// readPNG decodes a file.
-func readPNG(path string) (image.Image, error) {
-	data, err := atomicfile.Read(path, atomicfile.Large)
-	if err != nil {
-		return nil, err
-	}
-	img, err := decodePNG(data)
-	return img, errors.WithMessage(oneline.Error(err), path)
-}
-
-// decodePNG decodes a picture for which its bytes can be enough: compression makes a file at most some thousand times smaller
-// than its pixels, and the decoder would first take the memory for whatever size is declared.
-func decodePNG(data []byte) (image.Image, error) {
-	size, err := png.DecodeConfig(bytes.NewReader(data))
-	if err != nil {
-		return nil, errors.WithStack(err)
-	}
-	// A pixel has at least a bit, and a row's filter a byte.
-	if need := int64(size.Height) * (1 + int64(size.Width)/8); need/1100 > int64(len(data)) || size.Width > maxSide || size.Height > maxSide {
-		return nil, errors.Errorf("%d bytes declare a picture of %dx%d pixels; need at most %d a side, and enough bytes for them",
-			len(data), size.Width, size.Height, maxSide)
-	}
-	img, err := png.Decode(bytes.NewReader(data))
-	return img, errors.WithStack(err)
-}
-
-// maxSide is the largest height and width of a grid, in pixels.
-const maxSide = 1 << 14
 
 // enlarge copies pixels from from on into to, each scale × scale dots, faded towards white if asked.
 func enlarge(out *image.RGBA, to image.Rectangle, img image.Image, from image.Point, scale int, fade bool) {

@@ -7,22 +7,24 @@ import (
 	"strings"
 
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/study"
+	"palimpsest/pkg/words"
 )
 
 // Verdict answers in plain sentences, computed from the methods' numbers alone: does finetune forget, which
 // strategies forget less and by how much, what that costs on the newest task, who is not behind joint training and whether
-// copying may be why, and what remembering cost. Two methods are told apart by the rule of [Difference]; with one seed nothing
+// copying may be why, and what remembering cost. Two methods are told apart by the rule of [study.Difference]; with one seed nothing
 // is decided, which the sentences say.
-func Verdict(methods []Method) []string {
+func Verdict(methods []study.Method) []string {
 	if len(methods) == 0 {
 		return nil
 	}
 	var out []string
-	if w := Warnings(methods); len(w) > 0 {
+	if w := study.Warnings(methods); len(w) > 0 {
 		out = append(out, "Read with care, the rows are not strictly comparable: "+strings.Join(w, " "))
 	}
-	out = append(out, alarms(methods)...)
-	summaries := make(map[string]Summary, len(methods))
+	out = append(out, study.Alarms(methods)...)
+	summaries := make(map[string]study.Summary, len(methods))
 	for _, g := range methods {
 		summaries[g.Label] = g.Summary()
 	}
@@ -30,18 +32,18 @@ func Verdict(methods []Method) []string {
 	for _, sentences := range [][]string{v.finetune(), v.forgetting(), v.settings(), v.reference(), v.costs()} {
 		out = append(out, sentences...)
 	}
-	return append(out, RuleNote)
+	return append(out, study.RuleNote)
 }
 
 // verdict holds what the sentences are about.
 type verdict struct {
-	methods   []Method
-	summaries map[string]Summary
+	methods   []study.Method
+	summaries map[string]study.Summary
 }
 
 // finetune says whether training without any measure forgets.
 func (v verdict) finetune() []string {
-	g, ok := find(v.methods, Finetune)
+	g, ok := study.Find(v.methods, study.Finetune)
 	if !ok {
 		return []string{"There is no finetune run, so there is no floor that the others could be held against."}
 	}
@@ -52,14 +54,14 @@ func (v verdict) finetune() []string {
 	if a := s.AccuracyForgetting; a.Known() && a.Mean >= 0 {
 		accuracy = fmt.Sprintf("; the class accuracy of their samples falls by %s points", a.Times(100).Format(1))
 	} else if a.Known() {
-		accuracy = fmt.Sprintf("; the class accuracy of their samples rises by %s points", a.Times(-100).abs().Format(1))
+		accuracy = fmt.Sprintf("; the class accuracy of their samples rises by %s points", a.Times(-100).Abs().Format(1))
 	}
 	switch {
 	case !f.Known():
 		return []string{g.Label + "'s forgetting was not measured."}
 	case f.Mean <= 0:
 		return []string{fmt.Sprintf("%s does not forget here: at the end %s is on average %s lower than just after each was learned%s. "+
-			"This setting cannot show what a strategy saves.", g.Label, earlier, f.abs().Format(1), accuracy)}
+			"This setting cannot show what a strategy saves.", g.Label, earlier, f.Abs().Format(1), accuracy)}
 	}
 	d := f.FromZero()
 	if d.Tested() && d.Sign() == 0 {
@@ -79,7 +81,7 @@ func earlierTasks(tasks int) string {
 
 // forgetting compares every strategy's forgetting with finetune's.
 func (v verdict) forgetting() []string {
-	base, ok := find(v.methods, Finetune)
+	base, ok := study.Find(v.methods, study.Finetune)
 	if !ok {
 		return nil
 	}
@@ -87,15 +89,15 @@ func (v verdict) forgetting() []string {
 	var out []string
 	for _, g := range v.methods {
 		s := v.summaries[g.Label]
-		if g.Name() == Finetune || !s.FIDForgetting.Known() || !floor.FIDForgetting.Known() {
+		if g.Name() == study.Finetune || !s.FIDForgetting.Known() || !floor.FIDForgetting.Known() {
 			continue
 		}
-		d := Compare(s.FIDForgetting, floor.FIDForgetting)
+		d := study.Compare(s.FIDForgetting, floor.FIDForgetting)
 		text := fmt.Sprintf("%s's FID forgetting is %s, %s's %s: ", g.Label, s.FIDForgetting.Format(1), base.Label, floor.FIDForgetting.Format(1)) +
-			d.words("less", "more", "", 1)
-		if p := Compare(s.LastTaskFID, floor.LastTaskFID); !math.IsNaN(p.Value) {
+			d.Words("less", "more", "", 1)
+		if p := study.Compare(s.LastTaskFID, floor.LastTaskFID); !math.IsNaN(p.Value) {
 			text += fmt.Sprintf(". It learns the newest task to a FID of %s, %s to %s: ", s.LastTaskFID.Format(1), base.Label, floor.LastTaskFID.Format(1)) +
-				p.words("better", "worse", "", 1)
+				p.Words("better", "worse", "", 1)
 		}
 		text += "."
 		out = append(out, text)
@@ -125,11 +127,11 @@ func (v verdict) settings() []string {
 		var parts []string
 		for _, c := range []struct {
 			what string
-			of   func(Summary) Stat
+			of   func(study.Summary) study.Stat
 		}{
-			{"the least FID forgetting", func(s Summary) Stat { return s.FIDForgetting }},
-			{"the best FID over all tasks at the end", func(s Summary) Stat { return s.FID }},
-			{"the best FID on the newest task", func(s Summary) Stat { return s.LastTaskFID }},
+			{"the least FID forgetting", func(s study.Summary) study.Stat { return s.FIDForgetting }},
+			{"the best FID over all tasks at the end", func(s study.Summary) study.Stat { return s.FID }},
+			{"the best FID on the newest task", func(s study.Summary) study.Stat { return s.LastTaskFID }},
 		} {
 			if text := v.best(labels, c.of); text != "" {
 				parts = append(parts, c.what+" has "+text)
@@ -143,7 +145,7 @@ func (v verdict) settings() []string {
 }
 
 // best names the label with the lowest number, and those the seeds do not tell apart from it.
-func (v verdict) best(labels []string, of func(Summary) Stat) string {
+func (v verdict) best(labels []string, of func(study.Summary) study.Stat) string {
 	winner := ""
 	for _, l := range labels {
 		s := of(v.summaries[l])
@@ -157,7 +159,7 @@ func (v verdict) best(labels []string, of func(Summary) Stat) string {
 	top := of(v.summaries[winner])
 	var level []string
 	for _, l := range labels {
-		if d := Compare(of(v.summaries[l]), top); l != winner && !math.IsNaN(d.Value) && d.Sign() == 0 {
+		if d := study.Compare(of(v.summaries[l]), top); l != winner && !math.IsNaN(d.Value) && d.Sign() == 0 {
 			level = append(level, l)
 		}
 	}
@@ -166,22 +168,14 @@ func (v verdict) best(labels []string, of func(Summary) Stat) string {
 	case top.N == 1:
 		text += ", which one seed does not decide"
 	case len(level) > 0:
-		text += ", not told apart from " + list(level) + " by these seeds"
+		text += ", not told apart from " + words.List(level) + " by these seeds"
 	}
 	return text
 }
 
-// list joins names with commas and "and".
-func list(names []string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
-}
-
 // reference compares all with joint training, and asks the copies where joint is reached.
 func (v verdict) reference() []string {
-	g, ok := find(v.methods, Joint)
+	g, ok := study.Find(v.methods, study.Joint)
 	if !ok {
 		return []string{"There is no joint run, so there is no reference."}
 	}
@@ -190,7 +184,7 @@ func (v verdict) reference() []string {
 		return []string{g.Label + " is the reference, but its FID was not measured for every task."}
 	}
 	budget := ""
-	if len(distinct(v.methods, func(r *results.Run) string {
+	if len(study.Distinct(v.methods, func(r *results.Run) string {
 		return fmt.Sprint(r.Cost.Steps, r.Cost.FreshRows+r.Cost.ReplayRows)
 	})) == 1 {
 		budget = " with as many steps of as many images"
@@ -199,10 +193,10 @@ func (v verdict) reference() []string {
 	var behind, open []string
 	for _, other := range v.methods {
 		s := v.summaries[other.Label]
-		if other.Name() == Joint || !s.FID.Known() {
+		if other.Name() == study.Joint || !s.FID.Known() {
 			continue
 		}
-		d := Compare(s.FID, joint.FID)
+		d := study.Compare(s.FID, joint.FID)
 		switch one := fmt.Sprintf("%s (%s)", other.Label, s.FID.Format(1)); {
 		case d.Sign() > 0:
 			behind = append(behind, one)
@@ -216,7 +210,7 @@ func (v verdict) reference() []string {
 			word = "is not behind"
 		}
 		out = append(out, fmt.Sprintf("%s %s %s at the end: FID %s against %s, %s. %s",
-			other.Label, word, g.Label, s.FID.Format(1), joint.FID.Format(1), d.words("better", "worse", "", 1), copies(other, g)))
+			other.Label, word, g.Label, s.FID.Format(1), joint.FID.Format(1), d.Words("better", "worse", "", 1), copies(other, g)))
 	}
 	if len(behind) > 0 {
 		out = append(out, "Behind "+g.Label+" at the end (p < 0.05 each): "+strings.Join(behind, ", ")+".")
@@ -228,9 +222,9 @@ func (v verdict) reference() []string {
 }
 
 // copies says whether copying may be why a strategy reaches joint training, by the criterion that both were searched by.
-func copies(g, joint Method) string {
-	trainMetric, bufferMetric, criterion := copyMetrics([]Method{g, joint})
-	train, buffer, reference := g.finalShare(trainMetric), g.finalShare(bufferMetric), joint.finalShare(trainMetric)
+func copies(g, joint study.Method) string {
+	trainMetric, bufferMetric, criterion := study.CopyMetrics([]study.Method{g, joint})
+	train, buffer, reference := g.FinalShare(trainMetric), g.FinalShare(bufferMetric), joint.FinalShare(trainMetric)
 	if !train.Known() && !buffer.Known() || !reference.Known() {
 		return "Copies were not measured, so whether copying is why cannot be said."
 	}
@@ -248,8 +242,8 @@ func copies(g, joint Method) string {
 		}
 	}
 	text = fmt.Sprintf("By %s, %s; of %s's, %s copy a training image. ", criterion, text, joint.Label, reference.Percent(1))
-	d := Compare(share, reference)
-	points := number(d.Value*100, 1)
+	d := study.Compare(share, reference)
+	points := words.Number(d.Value*100, 1)
 	// A difference below one sample in a hundred explains no FID, whatever the spread.
 	switch {
 	case d.Value < 0.01:
@@ -262,27 +256,27 @@ func copies(g, joint Method) string {
 
 // costs says what remembering took.
 func (v verdict) costs() []string {
-	base, hasBase := find(v.methods, Finetune)
+	base, hasBase := study.Find(v.methods, study.Finetune)
 	var parts []string
 	for _, g := range v.methods {
-		if g.Name() == Finetune || g.Name() == Joint {
+		if g.Name() == study.Finetune || g.Name() == study.Joint {
 			continue
 		}
 		s := v.summaries[g.Label]
-		unit, bytes := byteUnit(s.StoredBytes.Mean)
-		kept := number(s.StoredBytes.Mean/bytes, 1) + " " + unit
+		unit, bytes := words.ByteUnit(s.StoredBytes.Mean)
+		kept := words.Number(s.StoredBytes.Mean/bytes, 1) + " " + unit
 		switch {
 		case s.StoredBytes.Mean == 0:
 			kept = "nothing"
 		case s.StoredImages.Mean > 0:
-			kept = number(s.StoredImages.Mean, 0) + " images (" + kept + ")"
+			kept = words.Number(s.StoredImages.Mean, 0) + " images (" + kept + ")"
 		}
 		text := g.Label + " keeps " + kept
 		if t := v.summaries[base.Label].TrainSeconds.Mean; hasBase && t > 0 {
-			text += fmt.Sprintf(", takes %s times %s's training time", number(s.TrainSeconds.Mean/t, 2), base.Label)
+			text += fmt.Sprintf(", takes %s times %s's training time", words.Number(s.TrainSeconds.Mean/t, 2), base.Label)
 		}
 		if e := s.ExtraEvaluations.Mean; e > 0 {
-			text += fmt.Sprintf(", runs %s extra rows through a network", number(e, 0))
+			text += fmt.Sprintf(", runs %s extra rows through a network", words.Number(e, 0))
 		}
 		parts = append(parts, text)
 	}

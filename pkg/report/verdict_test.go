@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/results/resultstest"
+	"palimpsest/pkg/study"
 )
 
 // invented makes a method of two tasks whose numbers differ between seeds by spread, and between seeds and methods by a little
@@ -13,13 +15,13 @@ func invented(name string, seeds int, learned, final, lastTask, spread float64, 
 	var runs []*results.Run
 	for seed := range seeds {
 		d := spread*float64(seed) + []float64{0.01, -0.02, 0.01}[seed]*float64(len(name))*min(spread, 1)
-		r := newRun(name, name, uint64(seed), 2)
+		r := resultstest.NewRun(name, name, uint64(seed), 2)
 		end := results.Evaluation{AfterTask: 1, Step: 20, Tasks: []results.TaskMetrics{
-			{Task: 0, FID: p(final + d), MemorisedTrain: copies}, {Task: 1, FID: p(lastTask + d), MemorisedTrain: copies}}}
-		if name == Joint {
+			{Task: 0, FID: resultstest.Float(final + d), MemorisedTrain: copies}, {Task: 1, FID: resultstest.Float(lastTask + d), MemorisedTrain: copies}}}
+		if name == study.Joint {
 			r.Evaluations = []results.Evaluation{end}
 		} else {
-			r.Evaluations = []results.Evaluation{{AfterTask: 0, Step: 10, Tasks: []results.TaskMetrics{{Task: 0, FID: p(learned)}}}, end}
+			r.Evaluations = []results.Evaluation{{AfterTask: 0, Step: 10, Tasks: []results.TaskMetrics{{Task: 0, FID: resultstest.Float(learned)}}}, end}
 		}
 		runs = append(runs, r)
 	}
@@ -27,7 +29,7 @@ func invented(name string, seeds int, learned, final, lastTask, spread float64, 
 }
 
 func TestVerdict(t *testing.T) {
-	few, many := p(0.01), p(0.4)
+	few, many := resultstest.Float(0.01), resultstest.Float(0.4)
 	for _, tc := range []struct {
 		name string
 		runs [][]*results.Run
@@ -39,7 +41,7 @@ func TestVerdict(t *testing.T) {
 			[]string{"finetune forgets: at the end the FID of the earlier task is on average 202.0 ± 2.0 higher", // 200, 202, 204
 				"er's FID forgetting is 42.0 ± 2.0, finetune's 202.0 ± 2.0: less by 160.0 [159.7, 160.3] (paired t over 3 seeds, p < 0.001). ",
 				"to a FID of 32.0 ± 2.0, finetune to 32.0 ± 2.0: not told apart (", "is the reference: its FID over all tasks is 27.0 ± 2.0",
-				"Behind joint at the end (p < 0.05 each): finetune (127.0 ± 2.0), er (47.0 ± 2.0).", RuleNote},
+				"Behind joint at the end (p < 0.05 each): finetune (127.0 ± 2.0), er (47.0 ± 2.0).", study.RuleNote},
 			[]string{"is not behind", "passes"}},
 		{"finetune does not forget", [][]*results.Run{invented("finetune", 2, 20, 10, 30, 2, nil)},
 			[]string{"finetune does not forget here: at the end the FID of the earlier task is on average 9.0 ± 1.2 lower", "There is no joint run"}, []string{"finetune forgets"}},
@@ -69,7 +71,7 @@ func TestVerdict(t *testing.T) {
 			for _, r := range tc.runs {
 				runs = append(runs, r...)
 			}
-			text := strings.Join(Verdict(Group(runs)), "\n")
+			text := strings.Join(Verdict(study.Group(runs)), "\n")
 			for _, want := range tc.want {
 				if !strings.Contains(text, want) {
 					t.Errorf("missing %q in:\n%s", want, text)
@@ -81,51 +83,5 @@ func TestVerdict(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestWarnings(t *testing.T) {
-	runs := madeUp(2)
-	if w := Warnings(Group(runs)); len(w) > 0 {
-		t.Errorf("equal protocols give %q", w)
-	}
-	runs[0].Protocol.SamplesPerTask = 99
-	runs[1].Cost.ReplayRows = 0 // its own price
-	runs[2].Cost.FreshRows = 8
-	text := strings.Join(Warnings(Group(runs)), "\n")
-	for _, want := range []string{"N, generated images a task, differs between rows: 99; 200.", "the number of fresh images a step differs between rows: 16; 8."} {
-		if !strings.Contains(text, want) {
-			t.Errorf("missing %q in:\n%s", want, text)
-		}
-	}
-	if strings.Count(text, "differs") != 2 {
-		t.Errorf("other warnings in:\n%s", text)
-	}
-}
-
-func TestTableWarns(t *testing.T) {
-	runs := madeUp(2)
-	if table := TextTable(Group(runs)); strings.Contains(table, "NOT COMPARABLE") {
-		t.Errorf("equal protocols do not compare:\n%s", table)
-	}
-	runs[0].Protocol.SamplesPerTask = 99
-	if table := TextTable(Group(runs)); !strings.Contains(table, "NOT COMPARABLE") {
-		t.Error("the table does not say that its rows do not compare")
-	}
-}
-
-func TestWarnsOfDifferentTasks(t *testing.T) {
-	runs := madeUp(2)
-	for _, r := range runs { // the order depends on the seed, alike for all: comparable
-		if r.Seed == 1 {
-			r.Benchmark.Tasks[0].Classes = []int{1, 0}
-		}
-	}
-	if w := Warnings(Group(runs)); len(w) > 0 {
-		t.Errorf("the same orders for all methods give %q", w)
-	}
-	runs[0].Benchmark.Tasks[0].Classes = []int{8, 9}
-	if w := Warnings(Group(runs)); len(w) == 0 {
-		t.Error("other classes for one method give no warning")
 	}
 }

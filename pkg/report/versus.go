@@ -6,13 +6,15 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/study"
 )
 
 // Versus compares all methods of one strategy with all of another, a sentence a pair, computed from their numbers alone:
 // quality over all tasks, forgetting, the newest task and class accuracy, each "better", "worse" or "not told apart" by the rule
-// of [Difference], which stands beside it. It is an error if methods holds none of a name.
-func Versus(methods []Method, name, against string) ([]string, error) {
-	of := func(name string) (found []Method) {
+// of [study.Difference], which stands beside it. It is an error if methods holds none of a name.
+func Versus(methods []study.Method, name, against string) ([]string, error) {
+	of := func(name string) (found []study.Method) {
 		for _, g := range methods {
 			if g.Name() == name {
 				found = append(found, g)
@@ -21,7 +23,7 @@ func Versus(methods []Method, name, against string) ([]string, error) {
 		return found
 	}
 	first, second := of(name), of(against)
-	for i, found := range [][]Method{first, second} {
+	for i, found := range [][]study.Method{first, second} {
 		if len(found) == 0 {
 			var labels []string
 			for _, g := range methods {
@@ -36,16 +38,16 @@ func Versus(methods []Method, name, against string) ([]string, error) {
 			out = append(out, versus(a, b))
 		}
 	}
-	return append(out, RuleNote), nil
+	return append(out, study.RuleNote), nil
 }
 
 // versus is the sentence on two methods.
-func versus(a, b Method) string {
+func versus(a, b study.Method) string {
 	x, y := a.Summary(), b.Summary()
 	var parts []string
 	for _, n := range []struct {
 		what   string
-		x, y   Stat
+		x, y   study.Stat
 		higher bool // is better
 		unit   string
 	}{
@@ -54,7 +56,7 @@ func versus(a, b Method) string {
 		{"FID of the newest task", x.LastTaskFID, y.LastTaskFID, false, ""},
 		{"class accuracy", x.ClassAccuracy.Times(100), y.ClassAccuracy.Times(100), true, " %"},
 	} {
-		d := Compare(n.x, n.y)
+		d := study.Compare(n.x, n.y)
 		if math.IsNaN(d.Value) {
 			continue
 		}
@@ -62,20 +64,10 @@ func versus(a, b Method) string {
 		if n.higher {
 			lower, higher = higher, lower
 		}
-		parts = append(parts, fmt.Sprintf("%s %s%s against %s%s, %s", n.what, n.x.Format(1), n.unit, n.y.Format(1), n.unit, d.words(lower, higher, "", 1)))
+		parts = append(parts, fmt.Sprintf("%s %s%s against %s%s, %s", n.what, n.x.Format(1), n.unit, n.y.Format(1), n.unit, d.Words(lower, higher, "", 1)))
 	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("%s against %s: nothing was measured for both.", a.Label, b.Label)
 	}
 	return fmt.Sprintf("%s against %s: %s.", a.Label, b.Label, strings.Join(parts, "; "))
-}
-
-// ShowVersus displays the sentences of [Versus] as a list. Outside a notebook it displays nothing.
-func ShowVersus(methods []Method, name, against string) error {
-	sentences, err := Versus(methods, name, against)
-	if err != nil {
-		return err
-	}
-	ShowSentences(sentences...)
-	return nil
 }

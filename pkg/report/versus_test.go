@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/results/resultstest"
+	"palimpsest/pkg/study"
 )
 
 func TestVersus(t *testing.T) {
@@ -24,8 +26,8 @@ func TestVersus(t *testing.T) {
 			[]string{"FID forgetting 31.0 against 30.0, worse by 1.0 (one seed: not decided)"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := Versus(Group(slices.Concat(tc.runs...)), "mine", "er")
-			if err != nil || len(got) != 2 || got[1] != RuleNote {
+			got, err := Versus(study.Group(slices.Concat(tc.runs...)), "mine", "er")
+			if err != nil || len(got) != 2 || got[1] != study.RuleNote {
 				t.Fatalf("%q, %v; want one sentence and the rule", got, err)
 			}
 			for _, want := range tc.want {
@@ -38,7 +40,7 @@ func TestVersus(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Versus(Group(invented("er", 1, 20, 50, 30, 0, nil)), "er", "mine"); err == nil || !strings.Contains(err.Error(), `no run of strategy "mine"`) {
+	if _, err := Versus(study.Group(invented("er", 1, 20, 50, 30, 0, nil)), "er", "mine"); err == nil || !strings.Contains(err.Error(), `no run of strategy "mine"`) {
 		t.Errorf("a strategy without runs gives %v", err)
 	}
 }
@@ -49,10 +51,10 @@ func TestVersusAccuracy(t *testing.T) {
 	for runs, share := range map[*results.Run]float64{high[0]: 0.6, low[0]: 0.5} {
 		last := runs.Evaluations[len(runs.Evaluations)-1].Tasks
 		for i := range last {
-			last[i].ClassAccuracy = p(share)
+			last[i].ClassAccuracy = resultstest.Float(share)
 		}
 	}
-	got, err := Versus(Group(append(high, low...)), "mine", "er")
+	got, err := Versus(study.Group(append(high, low...)), "mine", "er")
 	if err != nil || !strings.Contains(got[0], "class accuracy 60.0 % against 50.0 %, better by 10.0 (one seed") {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -1,5 +1,5 @@
 // Package results holds the stored form of a finished run: one JSON file with its settings, seed, commit, machine,
-// measurements and cost. pkg/experiment writes it, pkg/report and the notebooks read it.
+// measurements and cost. pkg/experiment writes it, pkg/study and what builds on it read it.
 //
 // # Conventions
 //

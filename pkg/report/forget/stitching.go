@@ -1,0 +1,291 @@
+package forget
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/plot"
+
+	"palimpsest/pkg/dynamics"
+	"palimpsest/pkg/figure"
+	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/study"
+	"palimpsest/pkg/words"
+)
+
+// Looks of the two ways to stitch, and of the networks alone.
+var (
+	highLook   = figure.Look{Colour: figure.Palette[0], Dash: nil, Glyph: figure.Glyphs[0]}
+	lowLook    = figure.Look{Colour: figure.Vermilion, Dash: figure.Dashes[1], Glyph: figure.Ring{}}
+	beforeLook = figure.Look{Colour: figure.Faint(0.75), Dash: figure.Dashes[1], Glyph: noGlyph{}}
+	afterLook  = figure.Look{Colour: figure.Faint(0.75), Dash: figure.Dashes[3], Glyph: noGlyph{}}
+)
+
+// stitched is what stitching measured of one seed: metric values by threshold, in both directions.
+type stitched struct {
+	thresholds []int
+	high, low  []float64 // the network before forgetting at t >= τ, and below it
+}
+
+// before and final are the two networks alone, each measured in both directions and averaged.
+func (s stitched) before() float64 { return (s.high[0] + s.low[len(s.low)-1]) / 2 }
+
+func (s stitched) final() float64 { return (s.high[len(s.high)-1] + s.low[0]) / 2 }
+
+// stitchingOf is what stitching measured of a task, or of the old tasks on average ([AllOld]).
+func stitchingOf(a *dynamics.Autopsy, task int, m study.Metric) (stitched, error) {
+	pick := func(c dynamics.StitchCurve) ([]float64, error) {
+		switch m.Key {
+		case study.FID.Key:
+			return c.FID, nil
+		case study.ClassAccuracy.Key:
+			return c.ClassAccuracy, nil
+		}
+		return nil, errors.Errorf("stitched samples have no %s; need study.FID or study.ClassAccuracy", m.Name)
+	}
+	var out stitched
+	var tasks []int
+	var highs, lows [][]float64 // [threshold][task]
+	for _, s := range a.Stitches {
+		if task != AllOld && s.Task != task {
+			continue
+		}
+		high, err := pick(s.OldHigh)
+		if err != nil {
+			return out, err
+		}
+		low, err := pick(s.OldLow)
+		if err != nil {
+			return out, err
+		}
+		if len(tasks) == 0 {
+			out = stitched{s.Thresholds, make([]float64, len(high)), make([]float64, len(low))}
+			highs, lows = make([][]float64, len(high)), make([][]float64, len(low))
+		}
+		if !slices.Equal(s.Thresholds, out.thresholds) {
+			return out, errors.Errorf("tasks were stitched at thresholds %d and %d; need the same to average over them", out.thresholds, s.Thresholds)
+		}
+		for i := range high {
+			highs[i], lows[i] = append(highs[i], high[i]), append(lows[i], low[i])
+		}
+		tasks = append(tasks, s.Task)
+	}
+	k := len(out.thresholds)
+	switch {
+	case len(tasks) == 0 && task == AllOld:
+		return out, errors.New("no task was stitched; an autopsy without stitching has nothing to show here")
+	case len(tasks) == 0:
+		return out, errors.Errorf("%s was not stitched", words.Task(task))
+	case k < 2 || out.thresholds[0] != 0 || out.thresholds[k-1] != a.T:
+		return out, errors.Errorf("stitched at thresholds %d; need 0 and %d, which are one network alone, among them", out.thresholds, a.T)
+	}
+	for i := range k {
+		out.high[i] = metrics.WeightedMean(highs[i], a.Weights(tasks))
+		out.low[i] = metrics.WeightedMean(lows[i], a.Weights(tasks))
+	}
+	return out, nil
+}
+
+// Stitching shows the samples of an old task, or of the old tasks on average ([AllOld]), drawn half by the network just
+// after the task was learned and half by the final one, against the timestep τ at which they change over: FID and class
+// accuracy, a line for either order. The networks alone are levels: a line reaches one of them at either end.
+func (d *Dynamics) Stitching(strategy string, task int) (figure.Figure, error) {
+	if err := d.old(task); err != nil {
+		return figure.Figure{}, err
+	}
+	runs, err := d.autopsiesOf(strategy)
+	if err != nil {
+		return figure.Figure{}, err
+	}
+	items := []figure.Entry{{Label: "before at t ≥ τ, final below", Look: highLook}, {Label: "final at t ≥ τ, before below", Look: lowLook}, {Label: "before alone", Look: beforeLook}, {Label: "final alone", Look: afterLook}}
+	var panels []*plot.Plot
+	for _, m := range []study.Metric{study.FID, study.ClassAccuracy} {
+		var x []float64
+		n := 0
+		y, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
+			s, err := stitchingOf(a, task, m)
+			if err != nil {
+				return nil, err
+			}
+			x, n = floatsOf(s.thresholds), len(s.thresholds)
+			return slices.Concat(s.high, s.low, []float64{s.before(), s.final()}), nil
+		})
+		if err != nil {
+			return figure.Figure{}, err
+		}
+		for i := range y {
+			y[i] = y[i].Times(m.Factor())
+		}
+		ends := []float64{x[0], x[n-1]}
+		level := func(l figure.Look, s study.Stat) figure.Curve {
+			s.Std = math.NaN() // the lines' own ends show the spread
+			return figure.Curve{Look: l, X: ends, Y: []study.Stat{s, s}, Level: true}
+		}
+		curves := []figure.Curve{level(beforeLook, y[2*n]), level(afterLook, y[2*n+1]), {Look: lowLook, X: x, Y: y[n : 2*n]}, {Look: highLook, X: x, Y: y[:n]}}
+		panels = append(panels, stitchPanel(m, ends, curves))
+	}
+	return figure.Chart(fmt.Sprintf("%s: stitched samples, %s", strategy, d.title(task)),
+		fmt.Sprintf("“Before” is the network just after the task was learned, “final” the one at the end of training. Sampling runs from t = T, at the right, down to 0: "+
+			"one network makes the steps at t ≥ τ, the other finishes. %s", seedsBand(len(runs))),
+		680, 290, items, [][]*plot.Plot{panels}), nil
+}
+
+// stitchPanel is the panel of one metric against τ.
+func stitchPanel(m study.Metric, ends []float64, curves []figure.Curve) *plot.Plot {
+	p := figure.NewPanel("", "threshold τ (clean → noise)", m.Label())
+	low, high, _ := figure.Extent(curves)
+	if m.Unit == "%" {
+		low, high = math.Min(low, 0), math.Max(high, 100)
+	}
+	if low > 0 && high > 8*low { // gonum reserves room above a logarithmic axis for a longer label
+		p.Y.Label.Text = m.Title()
+	}
+	figure.SetRange(p, low, high)
+	room := 0.03 * (ends[1] - ends[0])
+	p.X.Min, p.X.Max = ends[0]-room, ends[1]+room
+	for _, c := range curves {
+		figure.AddCurve(p, c, 1.8, 3)
+	}
+	return p
+}
+
+// StitchingByStrategy compares the strategies' stitched samples of a task, or of the old tasks on average ([AllOld]), in
+// FID or class accuracy: a line a strategy, a panel for either order of the two networks.
+func (d *Dynamics) StitchingByStrategy(task int, m study.Metric) (figure.Figure, error) {
+	if err := d.old(task); err != nil {
+		return figure.Figure{}, err
+	}
+	labels, err := d.dissected()
+	if err != nil {
+		return figure.Figure{}, err
+	}
+	var x []float64
+	var high, low []figure.Curve
+	var items []figure.Entry
+	most := 0
+	for _, label := range labels {
+		runs, err := d.autopsiesOf(label)
+		if err != nil {
+			return figure.Figure{}, err
+		}
+		y, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
+			s, err := stitchingOf(a, task, m)
+			x = floatsOf(s.thresholds)
+			return slices.Concat(s.high, s.low), err
+		})
+		if err != nil {
+			return figure.Figure{}, err
+		}
+		for i := range y {
+			y[i] = y[i].Times(m.Factor())
+		}
+		most = max(most, len(runs))
+		high = append(high, figure.Curve{Look: d.look(label), X: x, Y: y[:len(x)]})
+		low = append(low, figure.Curve{Look: d.look(label), X: x, Y: y[len(x):]})
+		items = append(items, figure.Entry{Label: label, Look: d.look(label)})
+	}
+	ends := []float64{x[0], x[len(x)-1]}
+	panels := []*plot.Plot{stitchPanel(m, ends, high), stitchPanel(m, ends, low)}
+	panels[0].Title.Text, panels[1].Title.Text = "before at t ≥ τ, final below", "final at t ≥ τ, before below"
+	panels[1].Y.Label.Text = ""
+	for _, p := range panels { // one scale
+		p.Y.Min, p.Y.Max = math.Min(panels[0].Y.Min, panels[1].Y.Min), math.Max(panels[0].Y.Max, panels[1].Y.Max)
+		p.Y.Scale, p.Y.Tick.Marker = panels[0].Y.Scale, panels[0].Y.Tick.Marker
+	}
+	return figure.Chart("Stitched samples by strategy, "+d.title(task),
+		"τ = 0: one network alone, in the left panel the one just after the task was learned, in the right panel the final one; τ = T: the other alone. "+seedsBand(most),
+		680, 300, items, [][]*plot.Plot{panels}), nil
+}
+
+// StitchingFindings says, for each strategy, which share of what FID rises from just learned to the end goes away when
+// the network before forgetting makes only the noisier, or only the cleaner, half of the steps, and how few of the
+// noisiest timesteps undo most of it.
+func (d *Dynamics) StitchingFindings() ([]string, error) {
+	labels, err := d.dissected()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, label := range labels {
+		runs, err := d.autopsiesOf(label)
+		if err != nil {
+			return nil, err
+		}
+		var thresholds []int
+		gaps, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
+			s, err := stitchingOf(a, AllOld, study.FID)
+			if err != nil {
+				return nil, err
+			}
+			thresholds = s.thresholds
+			return []float64{s.final() - s.before()}, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		gap := gaps[0]
+		if test := gap.FromZero(); gap.Mean <= 0 || test.Tested() && test.Sign() == 0 {
+			where := "above that just after each was learned, not told apart from none"
+			if gap.Mean < 0 {
+				where = "below that just after each was learned"
+			}
+			out = append(out, fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s (%s); there is no forgetting to locate.", label, gap.Abs().Format(1), where, test.Rule()))
+			continue
+		}
+		// Shares of each seed's own gap: closed by the old network at t >= τ, and by it below τ.
+		n := len(thresholds)
+		shares, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
+			s, err := stitchingOf(a, AllOld, study.FID)
+			if err != nil {
+				return nil, err
+			}
+			closed := make([]float64, 2*n)
+			for i := range n {
+				closed[i] = (s.final() - s.high[i]) / (s.final() - s.before())
+				closed[n+i] = (s.final() - s.low[i]) / (s.final() - s.before())
+			}
+			return closed, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		half := 0
+		for i, t := range thresholds {
+			if math.Abs(float64(2*t-thresholds[n-1])) < math.Abs(float64(2*thresholds[half]-thresholds[n-1])) {
+				half = i
+			}
+		}
+		high, low := shares[half], shares[n+half]
+		difference := study.Compare(high.Times(100), low.Times(100))
+		word := "the noisier half carries more of it"
+		switch {
+		case difference.Tested() && difference.Sign() == 0:
+			word = "the two halves are not told apart"
+		case difference.Value < 0:
+			word = "the cleaner half carries more of it"
+		}
+		text := fmt.Sprintf("%s: at the end the FID of the old tasks is %s higher than just after each was learned. With the network before forgetting back at t ≥ %d, %s of that rise goes away; with it back at t < %d, %s: %s (%s).",
+			label, gap.Format(1), thresholds[half], high.Percent(0), thresholds[half], low.Percent(0), word, difference.Rule())
+		few := n - 1
+		for few > 0 && !(shares[few].Mean >= 0.8) {
+			few--
+		}
+		if few > 0 {
+			text += fmt.Sprintf(" Four fifths of it go away with the old network at t ≥ %d alone.", thresholds[few])
+		} else {
+			text += fmt.Sprintf(" Four fifths of it need the old network below t = %d too.", thresholds[1])
+		}
+		out = append(out, text)
+	}
+	return out, nil
+}
+
+func floatsOf(values []int) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v)
+	}
+	return out
+}

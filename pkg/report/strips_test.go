@@ -1,0 +1,100 @@
+package report
+
+import (
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"palimpsest/pkg/figure"
+	"palimpsest/pkg/results"
+	"palimpsest/pkg/results/resultstest"
+)
+
+// storeGrid writes a grid with a row a class: class k in grey 20·(k+1), its samples the same, and gap pixels between.
+func storeGrid(t *testing.T, path string, classes, columns, side, gap int) {
+	t.Helper()
+	img := image.NewRGBA(image.Rect(0, 0, columns*(side+gap)-gap, classes*(side+gap)-gap))
+	for k := range classes {
+		for c := range columns {
+			for y := range side {
+				for x := range side {
+					v := uint8(20 * (k + 1))
+					img.SetRGBA(c*(side+gap)+x, k*(side+gap)+y, color.RGBA{v, v, v, 255})
+				}
+			}
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, img); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStrips(t *testing.T) {
+	for _, gap := range []int{0, 1} {
+		dir := t.TempDir()
+		r := resultstest.NewRun("finetune", "finetune", 0, 2) // 4 classes of 4 pixels
+		for after := range 2 {
+			name := filepath.Join("samples", string(rune('a'+after))+".png")
+			r.Evaluations = append(r.Evaluations, results.Evaluation{AfterTask: after, Grid: name})
+			storeGrid(t, filepath.Join(dir, name), 4, 8, 4, gap)
+		}
+		img, err := Strips(r, dir)
+		if err != nil {
+			t.Fatalf("gap %d: %v", gap, err)
+		}
+		// Every class has its grey in row 2, faded to v/3+170 for the task to come in row 1.
+		seen := map[color.RGBA]bool{}
+		for y := range img.Bounds().Dy() {
+			for x := range img.Bounds().Dx() {
+				seen[img.At(x, y).(color.RGBA)] = true
+			}
+		}
+		for k := range 4 {
+			v := uint8(20 * (k + 1))
+			if !seen[color.RGBA{v, v, v, 255}] {
+				t.Errorf("gap %d: class %d is missing", gap, k)
+			}
+			f := v/3 + 170
+			if faded := seen[color.RGBA{f, f, f, 255}]; faded != (k >= 2) {
+				t.Errorf("gap %d: class %d faded: %t", gap, k, faded)
+			}
+		}
+		if !seen[color.RGBA{figure.Vermilion.R, figure.Vermilion.G, figure.Vermilion.B, 255}] {
+			t.Errorf("gap %d: the task just learned is not framed", gap)
+		}
+		if seen[color.RGBA{}] {
+			t.Errorf("gap %d: transparent gaps of the grid are shown", gap)
+		}
+	}
+}
+
+func TestStripsWithoutGrids(t *testing.T) {
+	r := resultstest.NewRun("finetune", "finetune", 0, 2)
+	r.Evaluations = []results.Evaluation{{AfterTask: 0, Grid: "samples/gone.png"}, {AfterTask: 1}}
+	dir := t.TempDir()
+	if _, err := Strips(r, dir); !errors.Is(err, ErrNoGrids) {
+		t.Errorf("no grids give %v, want ErrNoGrids", err)
+	}
+	storeGrid(t, filepath.Join(dir, "samples", "gone.png"), 3, 5, 7, 0) // 21 pixels high: no 4 rows
+	if _, err := Strips(r, dir); err == nil || errors.Is(err, ErrNoGrids) {
+		t.Errorf("a grid of another shape gives %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "samples", "gone.png"), []byte("no picture"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Strips(r, dir); err == nil || errors.Is(err, ErrNoGrids) {
+		t.Errorf("a broken file gives %v", err)
+	}
+}

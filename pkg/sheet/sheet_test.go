@@ -1,0 +1,44 @@
+package sheet
+
+import (
+	"image"
+	"image/color"
+	"testing"
+)
+
+func TestGrid(t *testing.T) {
+	// Two images of 1×2 pixels side by side below each other, scale 2: -1 is black, 0 is 128 (127.5 rounded), 1 white.
+	img, err := New([]float32{-1, 0, 1, 9}, 2, 1, 1, 2, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if img.Rect != image.Rect(0, 0, 4, 4) {
+		t.Fatalf("size %v, want 4×4", img.Rect)
+	}
+	for _, tc := range []struct {
+		x, y int
+		want uint8
+	}{{0, 0, 0}, {1, 1, 0}, {2, 0, 128}, {3, 1, 128}, {0, 2, 255}, {3, 3, 255}} {
+		if got := img.RGBAAt(tc.x, tc.y); got != (color.RGBA{tc.want, tc.want, tc.want, 255}) {
+			t.Errorf("pixel %d,%d is %v, want grey %d", tc.x, tc.y, got, tc.want)
+		}
+	}
+	colour, err := New([]float32{1, -1, 0}, 1, 2, 1, 1, 3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := colour.RGBAAt(0, 0); got != (color.RGBA{255, 0, 128, 255}) {
+		t.Errorf("channels are %v, want red 255, green 0, blue 128", got)
+	}
+	if got := colour.RGBAAt(1, 0); got != (color.RGBA{A: 255}) {
+		t.Errorf("an empty cell is %v, want black", got)
+	}
+	for _, bad := range [][2]int{{3, 1}, {4, 2}} { // half an image, too many
+		if _, err := New(make([]float32, bad[0]), 1, 1, 1, 2, 1, 1); err == nil {
+			t.Errorf("%d values for one image of 2 pixels should be refused", bad[0])
+		}
+	}
+	if _, err := New(nil, 1, 1, 1, 1, 2, 1); err == nil {
+		t.Error("two channels should be refused")
+	}
+}

@@ -1,0 +1,116 @@
+package study
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
+)
+
+// TunedNotes says how the settings of methods that ran with --tuned were chosen: with how many seeds and steps, and which of
+// them stand at an end of the values that the search tried. Runs of settings that the search of today did not choose are named.
+func TunedNotes(methods []Method) []string {
+	type budget struct {
+		cl.SearchBudget
+		images string
+	}
+	budgets := map[budget][]string{}
+	var order []budget
+	var edges, others []string
+	for _, g := range methods {
+		if !slices.Contains(strings.Fields(g.Runs[0].Provenance.Command), "--tuned") {
+			continue
+		}
+		found := searches(g.Name())
+		same := true
+		prefixes := slices.Sorted(maps.Keys(found))
+		for prefix, t := range found {
+			same = same && ranAt(g.Runs[0], prefix, t)
+		}
+		if !same {
+			others = append(others, g.Label)
+			continue
+		}
+		for _, prefix := range prefixes {
+			t := found[prefix]
+			b := budget{t.Search.Budget, "test images"}
+			if slices.Contains(t.Search.Overrides, "evaluate.reference=validation") {
+				b.images = "validation images"
+			}
+			if budgets[b] == nil {
+				order = append(order, b)
+			}
+			if !slices.Contains(budgets[b], g.Label) {
+				budgets[b] = append(budgets[b], g.Label)
+			}
+			for _, key := range t.Edge {
+				edges = append(edges, fmt.Sprintf("%s: %s%s = %s (of %s)", g.Name(), prefix, key, settingText(t.Settings[key]), triedText(t, key)))
+			}
+		}
+	}
+	var out []string
+	for _, b := range order {
+		out = append(out, fmt.Sprintf("Settings of %d methods were chosen by a search: of %d candidates each, by FID on %s after %d optimiser steps, with %s a candidate. "+
+			"Other seeds, or longer runs, may choose others.", len(budgets[b]), b.Trials, b.images, b.Steps, words.Seeds(b.Seeds)))
+	}
+	if len(edges) > 0 {
+		slices.Sort(edges)
+		out = append(out, "Chosen at an end of the values tried, so that a better one may lie beyond: "+strings.Join(edges, "; ")+".")
+	}
+	if len(others) > 0 {
+		out = append(out, "Ran at settings of an earlier search than the one now in pkg/cl/tuned: "+words.List(others)+".")
+	}
+	return out
+}
+
+// searches are the searches that chose a strategy's settings, by the prefix of the settings: its own with none, or those of
+// a composite's parts.
+func searches(name string) map[string]*cl.Tuning {
+	if t, err := cl.TuningOf(name); err == nil && t != nil {
+		return map[string]*cl.Tuning{"": t}
+	}
+	out := map[string]*cl.Tuning{}
+	for _, part := range strings.Split(name, "+") {
+		if t, err := cl.TuningOf(part); err == nil && t != nil && part != name {
+			out[part+"_"] = t
+		}
+	}
+	return out
+}
+
+// ranAt says whether a run has the settings that a search chose.
+func ranAt(r *results.Run, prefix string, t *cl.Tuning) bool {
+	for key, want := range t.Settings {
+		if settingText(r.Strategy.Settings[prefix+key]) != settingText(want) {
+			return false
+		}
+	}
+	return true
+}
+
+// triedText lists the values of a setting among a search's candidates, in their order.
+func triedText(t *cl.Tuning, key string) string {
+	var out []string
+	for _, trial := range t.Search.Trials {
+		if text := settingText(trial.Settings[key]); !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// settingText writes a setting alike whether it was read from JSON, where numbers are float64, or from YAML.
+func settingText(v any) string {
+	switch v := v.(type) {
+	case int:
+		return strconv.FormatFloat(float64(v), 'g', -1, 64)
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return fmt.Sprint(v)
+}

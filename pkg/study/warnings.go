@@ -1,0 +1,111 @@
+package study
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
+)
+
+// ComparedImages says which images are compared with which, and by which features.
+func ComparedImages(r *results.Run) string {
+	p := r.Protocol
+	text := "the images"
+	switch least, most := ReferenceImages(r); {
+	case most > least:
+		text = fmt.Sprintf("%d to %d images a task", least, most)
+	case most > 0:
+		text = fmt.Sprintf("%d images a task", most)
+	}
+	return fmt.Sprintf("N = %d generated images a task against %s of the %s split; features of %s%s",
+		p.SamplesPerTask, text, p.ReferenceSplit, p.Extractor, words.Checksum(p.ExtractorSHA256))
+}
+
+// ReferenceImages are the fewest and the most real images that a task's samples are compared with; 0 where that was not
+// recorded.
+func ReferenceImages(r *results.Run) (least, most int) {
+	least = r.Protocol.ReferenceImages // the fewest of a task
+	for _, t := range r.Benchmark.Tasks {
+		most = max(most, t.Test)
+	}
+	return least, max(least, most)
+}
+
+// Warnings lists what forbids comparing the methods' numbers: differences in data, protocol or training.
+func Warnings(methods []Method) []string {
+	var out []string
+	for _, c := range []struct {
+		what string
+		of   func(*results.Run) string
+	}{
+		{"the data", func(r *results.Run) string {
+			return r.Benchmark.Dataset + " (" + r.Benchmark.Scenario + ", " + r.Benchmark.Prep + ")"
+		}},
+		{"the number of tasks", func(r *results.Run) string { return strconv.Itoa(len(r.Benchmark.Tasks)) }},
+		{"N, generated images a task,", func(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }},
+		{"what each task counts in averages and unions", weightsText},
+		{"the reference split", func(r *results.Run) string { return r.Protocol.ReferenceSplit }},
+		{"the number of reference images", func(r *results.Run) string { return strconv.Itoa(r.Protocol.ReferenceImages) }},
+		{"the feature extractor", func(r *results.Run) string { return r.Protocol.Extractor + words.Checksum(r.Protocol.ExtractorSHA256) }},
+		{"the sampler", func(r *results.Run) string {
+			return fmt.Sprintf("%s, %d steps, guidance %g, EMA %t", r.Protocol.Sampler, r.Protocol.SamplerSteps, r.Protocol.Guidance, r.Protocol.EMA)
+		}},
+		{"the number of neighbours", func(r *results.Run) string { return strconv.Itoa(r.Protocol.NearestK) }},
+		{"the copy criterion", func(r *results.Run) string { return strconv.FormatFloat(r.Protocol.MemorisedRatio, 'g', 3, 64) }},
+		{"the number of optimiser steps", func(r *results.Run) string { return strconv.Itoa(r.Cost.Steps) }},
+		// Rows for rehearsal are a method's own price, which its compute counts.
+		{"the number of fresh images a step", FreshRows},
+		{"the number of parameters", func(r *results.Run) string { return strconv.Itoa(r.Cost.Parameters) }},
+	} {
+		if found := Distinct(methods, c.of); len(found) > 1 {
+			out = append(out, c.what+" differs between rows: "+strings.Join(found, "; ")+".")
+		}
+	}
+	// The order of classes may depend on the seed, but all rows must have met the same orders.
+	orders := func(g Method) []string {
+		return slices.Sorted(slices.Values(Distinct([]Method{g}, func(r *results.Run) string { return fmt.Sprint(classes(r)) })))
+	}
+	for _, g := range methods[min(1, len(methods)):] {
+		if !slices.Equal(orders(g), orders(methods[0])) {
+			out = append(out, "the classes of the tasks differ between "+methods[0].Label+" and "+g.Label+".")
+		}
+	}
+	return out
+}
+
+// weightsText says what each task counts; results from before tasks were weighed count all alike.
+func weightsText(r *results.Run) string {
+	w := r.Protocol.TaskWeights
+	if len(w) == 0 || slices.Min(w) == slices.Max(w) {
+		return "all alike"
+	}
+	return fmt.Sprintf("%.3g", w)
+}
+
+// Distinct lists what the runs answer, each answer once, in order of appearance.
+func Distinct(methods []Method, of func(*results.Run) string) []string {
+	var found []string
+	for _, g := range methods {
+		for _, r := range g.Runs {
+			if s := of(r); !slices.Contains(found, s) {
+				found = append(found, s)
+			}
+		}
+	}
+	return found
+}
+
+// classes lists every task's classes.
+func classes(r *results.Run) [][]int {
+	out := make([][]int, len(r.Benchmark.Tasks))
+	for i, t := range r.Benchmark.Tasks {
+		out[i] = t.Classes
+	}
+	return out
+}
+
+// FreshRows is the number of images of the task at hand in a step.
+func FreshRows(r *results.Run) string { return strconv.Itoa(r.Cost.FreshRows) }
