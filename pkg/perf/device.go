@@ -28,7 +28,7 @@ import (
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/oneline"
-	"palimpsest/pkg/report"
+	"palimpsest/pkg/table"
 )
 
 // DeviceOptions say what [MeasureDevice] measures.
@@ -406,8 +406,8 @@ func (r *DeviceResult) Text() string {
 			best[c.Compute] = max(best[c.Compute], c.Work/c.Seconds)
 		}
 	}
-	t := &report.Table{Head: "step"}
-	columns := []report.Column{{Head: "images/s", Arrow: "↑"}, {Head: "step", Unit: "ms", Arrow: "↓"}, {Head: "TFLOP/s", Arrow: "↑"},
+	t := &table.Table{Head: "step"}
+	columns := []table.Column{{Head: "images/s", Arrow: "↑"}, {Head: "step", Unit: "ms", Arrow: "↓"}, {Head: "TFLOP/s", Arrow: "↑"},
 		{Head: "of a product's", Unit: "%", Arrow: "↑"}, {Head: "host", Unit: "%", Arrow: "↓"}, {Head: "up", Unit: "KiB"}, {Head: "down", Unit: "KiB"},
 		{Head: "card", Unit: "MiB", Arrow: "↓"}, {Head: "ready", Unit: "s", Arrow: "↓"}}
 	for _, c := range r.Measured {
@@ -428,12 +428,12 @@ func (r *DeviceResult) Text() string {
 		for i := range columns {
 			cell := missing()
 			if i < len(values) {
-				cell = report.Cell{Text: values[i]}
+				cell = table.Cell{Text: values[i]}
 			}
 			columns[i].Cells = append(columns[i].Cells, cell)
 		}
 	}
-	t.Sections = []report.Section{{Title: "training steps, experience replay", Columns: columns}}
+	t.Sections = []table.Section{{Title: "training steps, experience replay", Columns: columns}}
 	for _, c := range r.Measured {
 		switch {
 		case c.Failed != "":
