@@ -99,16 +99,16 @@ func (e *ER) Label() string {
 	return label
 }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (e *ER) Validate() error {
 	return firstError(atLeast("er: lambda", e.Lambda, 0), e.validate("er"), oneOf("er: draw", e.Draw, []string{DrawUniform, DrawBalanced}),
 		e.validateTimesteps(), e.validateSchedule())
 }
 
-// ReplayRows implements [Rower].
+// ReplayRows implements [Strategy].
 func (e *ER) ReplayRows(loop int) int { return rowsFor(e.Lambda, e.Rows, loop) }
 
-// Check implements [Checker].
+// Check implements [Strategy].
 func (e *ER) Check(s Setup) error {
 	if err := firstError(e.Validate(), needOldRows(e.Lambda, s)); err != nil || !e.targeted() {
 		return err

@@ -27,7 +27,7 @@ func (*BalancedER) Info() Info {
 // Label implements [Strategy].
 func (e *BalancedER) Label() string { return LabelOf(e, NewBalancedER()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (e *BalancedER) Validate() error { return e.validate("er_balanced") }
 
 // BeforeStep implements [Strategy].

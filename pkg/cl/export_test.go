@@ -83,3 +83,12 @@ func Taught(s Strategy, task int, train *datasets.Images) error {
 	}
 	return s.EndTask(task, train)
 }
+
+// CompositeOf is the composite of given parts.
+func CompositeOf(parts ...Strategy) *Composite {
+	c := &Composite{parts: parts}
+	for _, p := range parts {
+		c.names = append(c.names, p.Info().Name)
+	}
+	return c
+}

@@ -65,10 +65,8 @@ func restorable(f *testing.F) (all []begun) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		if e, ok := s.(Extender); ok {
-			if err := network.Extend(e.Needs(setup)); err != nil {
-				f.Fatal(err)
-			}
+		if err := network.Extend(s.Needs(setup)); err != nil {
+			f.Fatal(err)
 		}
 		setup.Network = network
 		if err := s.Begin(setup); err != nil {

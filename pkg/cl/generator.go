@@ -45,10 +45,10 @@ func (g *Generator) sampler(seed uint64) diffusion.SamplerConfig {
 	return diffusion.SamplerConfig{Name: g.Sampler, Steps: g.Steps, Clip: true, Seed: seed}
 }
 
-// ReplayRows implements [Rower].
+// ReplayRows implements [Strategy].
 func (g *Generator) ReplayRows(loop int) int { return rowsFor(g.Lambda, g.Rows, loop) }
 
-// Check implements [Checker].
+// Check implements [Strategy].
 func (g *Generator) Check(s Setup) error {
 	if err := needRows("a method that replays generated images", g.Lambda, s); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (g *Generator) generate(ctx context.Context, d diffusion.Denoiser, labels [
 	return images, nil
 }
 
-// Consolidate implements [Consolidator]: the network as it is becomes the teacher, and makes the pool.
+// Consolidate implements [Strategy]: the network as it is becomes the teacher, and makes the pool.
 func (g *Generator) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	if g.Lambda == 0 {
 		return nil
@@ -160,15 +160,15 @@ func (g *Generator) record(task int, images *datasets.Images, judge bool) error 
 	return nil
 }
 
-// Generated implements [Generating].
+// Generated implements [Strategy].
 func (g *Generator) Generated() []Generated { return slices.Clone(g.generated) }
 
-// Warnings implements [Warner].
-func (g *Generator) Warnings() []string {
+// warnings is Warnings of the method of a name.
+func (g *Generator) warnings(name string) []string {
 	if g.Lambda == 0 || g.Steps > 1 {
 		return nil
 	}
-	return []string{"sampler_steps is 1: one step from noise gives nearly the mean image of a class, not a sample, and that is what is replayed; set it to 2 or more (the default is 10)"}
+	return []string{name + ": sampler_steps is 1: one step from noise gives nearly the mean image of a class, not a sample, and that is what is replayed; set it to 2 or more (the default is 10)"}
 }
 
 // Stored implements [Strategy].

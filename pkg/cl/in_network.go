@@ -10,14 +10,12 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
-
-	"palimpsest/datasets"
 )
 
-// InNetwork gives a strategy whose memory lies in the extended network the methods that it has no use for. It replays
-// nothing, and its state is the number of extra evaluations alone. Embed it with the tag `yaml:"-"`.
+// InNetwork is [Base] for a strategy whose memory lies in the extended network: its state is the number of extra evaluations
+// alone. Embed it with the tag `yaml:"-"`.
 type InNetwork struct {
-	FreshOnly
+	Base
 	Setup       Setup
 	Evaluations int64 // extra ones so far
 }
@@ -27,12 +25,6 @@ func (n *InNetwork) Begin(s Setup) error {
 	*n = InNetwork{Setup: s}
 	return nil
 }
-
-// BeforeStep leaves the step as it is.
-func (*InNetwork) BeforeStep(*Step) error { return nil }
-
-// EndTask keeps no image.
-func (*InNetwork) EndTask(int, *datasets.Images) error { return nil }
 
 // Stored reports the extra evaluations; what the network keeps is added by [Loop.Stored].
 func (n *InNetwork) Stored() Stored { return Stored{ExtraEvaluations: n.Evaluations} }

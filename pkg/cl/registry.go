@@ -108,10 +108,8 @@ func New(spec Spec) (Strategy, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v, ok := s.(Validator); ok {
-		if err := v.Validate(); err != nil {
-			return nil, err
-		}
+	if err := s.Validate(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -62,7 +62,7 @@ func (e *ER) coefficients(s *Step) (fresh, replay float64) {
 	return byTask(e.Schedule, e.Lambda, s.Task)
 }
 
-// AfterStep implements [Follower]: it follows the losses that the adaptive schedule compares.
+// AfterStep implements [Strategy]: it follows the losses that the adaptive schedule compares.
 func (e *ER) AfterStep(s *Step, r diffusion.StepResult) error {
 	if e.Schedule != ScheduleAdaptive || e.memory.Len() == 0 || e.Lambda == 0 {
 		return nil

@@ -23,6 +23,8 @@ type Teaching struct {
 	Schedule string  `yaml:"schedule"` // of Lambda: ScheduleConstant, ScheduleInverse or ScheduleComplement
 	Teacher  string  `yaml:"teacher"`  // TeachAverage (default) or TeachTrained
 
+	Base `yaml:"-"`
+
 	setup     Setup
 	evaluated int64   // rows beside those of the step
 	classes   []uint8 // of finished tasks, ascending
@@ -40,13 +42,10 @@ func (g *Teaching) Begin(s Setup) error {
 	return nil
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (g *Teaching) Needs(s Setup) diffusion.Extra {
 	return diffusion.Extra{Teacher: g.Lambda > 0 && s.Tasks > 1}
 }
-
-// teacherSource tells which weights teach; a network has one teacher.
-func (g *Teaching) teacherSource() string { return g.Teacher }
 
 // EndTask implements [Strategy]: it notes the classes of the task, which the teacher knows from now on.
 func (g *Teaching) EndTask(_ int, train *datasets.Images) error {
@@ -58,7 +57,7 @@ func (g *Teaching) EndTask(_ int, train *datasets.Images) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator]: the network as it is becomes the teacher.
+// Consolidate implements [Strategy]: the network as it is becomes the teacher.
 func (g *Teaching) Consolidate(context.Context, int, *datasets.Images) error {
 	if g.Lambda == 0 {
 		return nil

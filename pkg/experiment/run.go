@@ -275,7 +275,7 @@ func (r *run) prepare() error {
 		r.say("going on after step %d of %d, on %s", p.Total, r.loop.TotalSteps(), countCores(cores))
 		r.sayWhatChanged(now)
 	}
-	for _, line := range r.loop.Warnings() {
+	for _, line := range r.loop.Strategy.Warnings() {
 		r.say("warning: %s", line)
 	}
 	r.state.Dirty = r.state.Dirty || now.Dirty || r.state.Commit != now.Commit

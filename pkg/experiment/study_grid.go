@@ -323,8 +323,5 @@ func (c Config) ReplayRows() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if r, ok := s.(cl.Rower); ok {
-		return r.ReplayRows(c.Loop.ReplayRows), nil
-	}
-	return c.Loop.ReplayRows, nil
+	return s.ReplayRows(c.Loop.ReplayRows), nil
 }
