@@ -76,7 +76,7 @@ func FuzzInception(f *testing.F) {
 	f.Add(encoded(f, values))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		_ = fuzztest.Read(t, len(content), func() error {
-			values, err := safetensors.ReadAll(bytes.NewReader(content), int64(len(content)))
+			values, _, err := safetensors.ReadAll(bytes.NewReader(content), int64(len(content)))
 			if err != nil {
 				return err
 			}
