@@ -6,6 +6,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/likelihood"
 )
 
@@ -107,7 +108,7 @@ func (l *Loop) learnTimesteps(s *Step, losses []float32) error {
 		}
 		loss := l.lossWeights[t] * float64(losses[i])
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return errors.Errorf("cl: the loss of row %d of step %d is %g at timestep %d: training has diverged; lower the learning rate or clip the gradient",
+			return diffusion.Divergedf("cl: the loss of row %d of step %d is %g at timestep %d: training has diverged; lower the learning rate or clip the gradient",
 				i, s.Index, loss, t)
 		}
 		if err := l.sampler.Update(int(t), loss); err != nil {

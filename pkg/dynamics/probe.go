@@ -173,7 +173,7 @@ func (p *Probe) measure(ctx context.Context, d diffusion.Denoiser, s *Snapshot, 
 		})
 		for r := range b.n {
 			if v := s.Rows[b.first+r]; math.IsNaN(v) || math.IsInf(v, 0) {
-				return errors.Errorf("dynamics: the loss at timestep %d is %g; has training diverged?", b.t[r], v)
+				return diffusion.Divergedf("dynamics: the loss at timestep %d is %g; has training diverged?", b.t[r], v)
 			}
 		}
 		return nil

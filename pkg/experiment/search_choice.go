@@ -33,14 +33,6 @@ func SearchStudy(dir string, trials []SearchTrial) Study {
 	return s
 }
 
-// Diverged says whether a run failed because its training or its samples left the finite numbers: settings that do so are
-// a candidate's result, not a failure of the search.
-func Diverged(err error) bool {
-	// The run may have been a process of its own, of which only the message is left.
-	text := err.Error()
-	return strings.Contains(text, "diffusion: the loss is ") || strings.Contains(text, "did the sampler diverge?")
-}
-
 // Choose picks the best candidate of each strategy: runs are the results of [SearchStudy]'s runs in order, nil where one
 // diverged, as those do whose loss stayed finite but left all learning, or whose samples collapsed; command is what the user typed.
 func (s Search) Choose(trials []SearchTrial, runs []*results.Run, command string) ([]SearchChoice, error) {
