@@ -44,17 +44,6 @@ func BuiltIn() []Strategy {
 	return all
 }
 
-// PartsTuned is a composite at the settings chosen for its parts, whether or not it has a card of its own.
-func PartsTuned(name string) (Spec, error) {
-	spec, _, err := tunedSpec(name, func(part string) (Card, error) {
-		if part == name {
-			return Card{}, ErrNoCard
-		}
-		return CardOf(part)
-	}, TuningOf)
-	return spec, err
-}
-
 // Taught tells s, which has no network, that a task has ended, and gives it what a network would have made of it: images for
 // generated ones and zeros for predictions. A method that compares losses learns nothing.
 func Taught(s Strategy, task int, train *datasets.Images) error {
