@@ -54,7 +54,7 @@ func (c *CCD) Label() string { return LabelOf(c, NewCCD()) }
 func (c *CCD) Validate() error {
 	return firstError(c.validate("ccd"), atLeast("ccd: lambda", c.Lambda, 0), atLeast("ccd: ikc", c.IKC, 0),
 		atLeast("ccd: ukc", c.UKC, 0), atLeast("ccd: pkc", c.PKC, 0),
-		oneOf("ccd: teacher", c.Teacher, []string{TeachAverage, TeachTrained}))
+		oneOf("ccd: teacher", c.Teacher, teachers))
 }
 
 // consistency is the sum of the weights that need a teacher.
@@ -133,5 +133,5 @@ func (c *CCD) Consolidate(context.Context, int, *datasets.Images) error {
 	if c.consistency() == 0 {
 		return nil
 	}
-	return c.setup.Network.SetTeacher(c.Teacher == TeachAverage)
+	return setTeacher(c.setup.Network, c.Teacher)
 }

@@ -50,7 +50,7 @@ func (d *DER) Label() string { return LabelOf(d, NewDER()) }
 // Validate implements [Strategy].
 func (d *DER) Validate() error {
 	return firstError(d.validate("der"), atLeast("der: lambda", d.Lambda, 0), atLeast("der: beta", d.Beta, 0),
-		atLeast("der: targets", float64(d.Targets), 1), oneOf("der: teacher", d.Teacher, []string{TeachAverage, TeachTrained}))
+		atLeast("der: targets", float64(d.Targets), 1), oneOf("der: teacher", d.Teacher, teachers))
 }
 
 // Needs implements [Strategy].
@@ -138,7 +138,11 @@ func (d *DER) Consolidate(ctx context.Context, _ int, _ *datasets.Images) error 
 	if d.Lambda == 0 {
 		return nil
 	}
-	denoiser := d.setup.Network.Denoiser(d.Teacher == TeachAverage)
+	average, err := averaged(d.Teacher)
+	if err != nil {
+		return err
+	}
+	denoiser := d.setup.Network.Denoiser(average)
 	for j, item := range d.memory.Items() {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -35,7 +35,10 @@ func (e *BalancedER) BeforeStep(s *Step) error {
 	if e.memory.Len() == 0 {
 		return nil
 	}
-	fresh, replay := byTask(ScheduleComplement, 1, s.Task)
+	fresh, replay, err := byTask(ScheduleComplement, 1, s.Task)
+	if err != nil {
+		return err
+	}
 	s.scaleFresh(fresh)
 	images := e.memory.Images()
 	for i, j := range e.memory.DrawBalanced(s.RNG, s.Replay) {

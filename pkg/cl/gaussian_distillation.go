@@ -48,9 +48,9 @@ func (d *GaussianDistillation) Begin(s Setup) error {
 
 // BeforeStep implements [Strategy].
 func (d *GaussianDistillation) BeforeStep(s *Step) error {
-	weight := d.weigh(s)
-	if weight == 0 {
-		return nil
+	weight, err := d.weigh(s)
+	if err != nil || weight == 0 {
+		return err
 	}
 	for i := range s.Replay {
 		s.SetPureNoise(i, d.classes[s.RNG.IntN(len(d.classes))])

@@ -67,9 +67,9 @@ func (g *Generator) Begin(s Setup) error {
 
 // replay fills the replay rows with generated images, and weighs each row's own term by weigh.
 func (g *Generator) replay(s *Step, weigh func(row int, weight float64)) error {
-	own := g.weigh(s)
-	if own == 0 {
-		return nil
+	own, err := g.weigh(s)
+	if err != nil || own == 0 {
+		return err
 	}
 	var images *datasets.Images
 	if g.Pool == 0 {
@@ -134,8 +134,11 @@ func (g *Generator) Consolidate(ctx context.Context, task int, train *datasets.I
 	for i := range labels {
 		labels[i] = g.classes[i%len(g.classes)]
 	}
-	var err error
-	denoiser := g.setup.Network.Denoiser(g.Teacher == TeachAverage)
+	average, err := averaged(g.Teacher)
+	if err != nil {
+		return err
+	}
+	denoiser := g.setup.Network.Denoiser(average)
 	g.pool, err = g.generate(ctx, denoiser, labels, g.setup.rng(task).Uint64(), min(generatorBatch, g.Pool))
 	if err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
-	"palimpsest/pkg/likelihood"
 )
 
 // LoopConfig holds what is the same for every strategy of a comparison.
@@ -35,7 +34,7 @@ func (c LoopConfig) Validate() error {
 	case !(c.LabelDropout >= 0 && c.LabelDropout < 1):
 		return errors.Errorf("cl: label_dropout is %g; need 0 <= label_dropout < 1", c.LabelDropout)
 	case c.TimestepSampler != "":
-		return oneOf("timestep_sampler", c.TimestepSampler, []string{SampleUniform, SampleImportance})
+		return oneOf("timestep_sampler", c.TimestepSampler, timestepSamplers)
 	}
 	return nil
 }
@@ -63,7 +62,7 @@ type Loop struct {
 	NetworkTime time.Duration
 
 	replayRows  int
-	sampler     *likelihood.Importance // nil: timesteps are uniform
+	sampler     *diffusion.LossHistory // nil: timesteps are uniform
 	lossWeights []float64              // of training, by timestep; for the sampler
 	stream      *datasets.Images       // what fresh rows of streamPhase are drawn from
 	streamPhase int

@@ -33,7 +33,11 @@ func (l *LwF) Validate() error { return l.validate("lwf") }
 
 // BeforeStep implements [Strategy].
 func (l *LwF) BeforeStep(s *Step) error {
-	if weight := l.weigh(s) / float64(s.Fresh); weight > 0 {
+	own, err := l.weigh(s)
+	if err != nil {
+		return err
+	}
+	if weight := own / float64(s.Fresh); weight > 0 {
 		for row := range s.Fresh {
 			s.SetDistil(row, weight)
 		}

@@ -64,6 +64,11 @@ type Setup struct {
 	Judge func(*datasets.Images) ([]int, error)
 }
 
+// rng is the random sequence of a strategy's work at the end of a task.
+func (s Setup) rng(task int) *rand.Rand {
+	return rand.New(rand.NewPCG(s.Seed, uint64(task)<<48^drawConsolidation))
+}
+
 // Stored is what a strategy holds now and what it has spent so far beside the training step itself.
 type Stored struct {
 	Images           *datasets.Images // nil or empty: none

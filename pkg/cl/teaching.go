@@ -16,6 +16,28 @@ const (
 	TeachTrained = "trained" // the trained weights themselves
 )
 
+var teachers = []string{TeachAverage, TeachTrained}
+
+// averaged says whether a teacher is the moving average.
+func averaged(teacher string) (bool, error) {
+	switch teacher {
+	case TeachAverage:
+		return true, nil
+	case TeachTrained:
+		return false, nil
+	}
+	return false, oneOf("teacher", teacher, teachers)
+}
+
+// setTeacher makes the network as it is its own teacher.
+func setTeacher(n *diffusion.Network, teacher string) error {
+	average, err := averaged(teacher)
+	if err != nil {
+		return err
+	}
+	return n.SetTeacher(average)
+}
+
 // Teaching is what methods with a teacher share: the settings that say what it is and how much it counts, and the classes it
 // knows. Embed it with the tag `yaml:",inline"`.
 type Teaching struct {
@@ -33,7 +55,7 @@ type Teaching struct {
 // validate reports the first setting that no run can use.
 func (g *Teaching) validate(name string) error {
 	return firstError(atLeast(name+": lambda", g.Lambda, 0), oneOf(name+": schedule", g.Schedule, taskSchedules),
-		oneOf(name+": teacher", g.Teacher, []string{TeachAverage, TeachTrained}))
+		oneOf(name+": teacher", g.Teacher, teachers))
 }
 
 // Begin implements [Strategy].
@@ -62,20 +84,20 @@ func (g *Teaching) Consolidate(context.Context, int, *datasets.Images) error {
 	if g.Lambda == 0 {
 		return nil
 	}
-	return g.setup.Network.SetTeacher(g.Teacher == TeachAverage)
+	return setTeacher(g.setup.Network, g.Teacher)
 }
 
 // weigh scales the fresh rows as the schedule has it and returns the weight of the method's own term, 0 in the first task,
 // which has no teacher.
-func (g *Teaching) weigh(s *Step) float64 {
-	fresh, own := byTask(g.Schedule, g.Lambda, s.Task)
-	if s.Task == 0 {
-		return 0
+func (g *Teaching) weigh(s *Step) (float64, error) {
+	fresh, own, err := byTask(g.Schedule, g.Lambda, s.Task)
+	if err != nil || s.Task == 0 {
+		return 0, err
 	}
 	if fresh != 1 {
 		s.scaleFresh(fresh)
 	}
-	return own
+	return own, nil
 }
 
 // Stored implements [Strategy].
