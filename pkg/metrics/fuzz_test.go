@@ -85,17 +85,17 @@ func FuzzInception(f *testing.F) {
 	})
 }
 
-// FuzzGrid reads arbitrary matrices of numbers.
-func FuzzGrid(f *testing.F) {
+// FuzzCells reads arbitrary matrices of numbers.
+func FuzzCells(f *testing.F) {
 	for _, text := range []string{"[[1,null],[2.5]]", "[]", "null", "[null]", "[[1e999]]", "[[[]]]", `{"a":1}`} {
 		f.Add([]byte(text))
 	}
-	read := func(text []byte) (g Grid, err error) {
+	read := func(text []byte) (g Cells, err error) {
 		err = json.Unmarshal(text, &g)
 		return g, err
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var g Grid
+		var g Cells
 		if fuzztest.Read(t, len(text), func() (err error) { g, err = read(text); return err }) != nil {
 			return
 		}

@@ -145,8 +145,8 @@ func (t *Trained) taskOf(class int) (int, error) {
 	return task, nil
 }
 
-// DrawGrid is [Trained.Draw] written to path as a PNG, a row a class. It returns the note.
-func (t *Trained) DrawGrid(ctx context.Context, path string, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (note string, err error) {
+// DrawSheet is [Trained.Draw] written to path as a PNG, a row a class. It returns the note.
+func (t *Trained) DrawSheet(ctx context.Context, path string, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (note string, err error) {
 	drawn, err := t.Draw(ctx, classes, count, sampler, guidance)
 	if err != nil {
 		return "", err
