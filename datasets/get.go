@@ -114,7 +114,7 @@ func (s *spec) lock(ctx context.Context, dir string, out io.Writer) (unlock func
 	ok, err := l.TryLock()
 	if err == nil && !ok {
 		fmt.Fprintf(out, "%s: another process is getting it; waiting\n", s.name)
-		ok, err = l.TryLockContext(ctx, 200*time.Millisecond)
+		_, err = l.TryLockContext(ctx, 200*time.Millisecond)
 	}
 	if err != nil {
 		return nil, errors.Wrapf(err, "datasets: lock of %s", s.name)

@@ -28,10 +28,10 @@ func (*AGEM) Info() Info {
 // Label implements [Strategy].
 func (a *AGEM) Label() string { return LabelOf(a, NewAGEM()) }
 
-// Validate implements [Strategy].
+// Validate implements [Validator].
 func (a *AGEM) Validate() error { return a.validate("agem") }
 
-// Needs implements [Strategy].
+// Needs implements [Extender].
 func (*AGEM) Needs(s Setup) diffusion.Extra { return diffusion.Extra{Projection: s.Tasks > 1} }
 
 // BeforeStep implements [Strategy].

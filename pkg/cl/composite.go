@@ -1,7 +1,6 @@
 package cl
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"maps"
@@ -24,10 +23,10 @@ import (
 // that scale them alike share it, so that two of schedule "1-1/k" give f = 1/k once, beside (1-1/k)·λ of each; and a part that
 // does not scale them, such as er with any other schedule, has no say in it. Parts that scale them differently, which
 // those of this package never do, are refused at the first step where they do. Each part looks at fresh rows as they
-// would weigh if it were alone, and so does what it learns of a step's losses.
+// would weigh if it were alone, and so does what it learns of a step's losses ([Follower]).
 //
 // The replay rows are divided: parts that use them share the loop's evenly, the first ones getting one more where it does not
-// come out even, unless they name their own number. Parts that ask for none take no share. A setting of a part is
+// come out even, unless they name their own number. Parts that ask for none ([Rower]) take no share. A setting of a part is
 // named by the part and the setting, "er_lambda", or by the setting alone where no other part has it. Each network extension
 // exists once: two parts cannot both hold weights by the quadratic penalty or say which of them train, or have different
 // teachers. One part at most is told the task at sampling.
@@ -57,7 +56,7 @@ func newComposite(name string) (*Composite, error) {
 		if s.Info().Stream != CurrentTask {
 			return nil, errors.Errorf("cl: %.100q cannot be part of %.100q: it trains on a stream of its own", part, name)
 		}
-		if s.Info().Restarts {
+		if r, ok := s.(Restarter); ok && r.Restarts() {
 			return nil, errors.Errorf("cl: %.100q cannot be part of %.100q: it starts from new weights at each task", part, name)
 		}
 		c.parts = append(c.parts, s)
@@ -67,29 +66,28 @@ func newComposite(name string) (*Composite, error) {
 
 // Info implements [Strategy].
 func (c *Composite) Info() Info {
-	info := Info{Name: strings.Join(c.names, "+"),
+	return Info{Name: strings.Join(c.names, "+"),
 		Title:    c.each(" and ", func(i Info) string { return i.Title }),
 		Paper:    c.each("; ", func(i Info) string { return i.Paper }),
 		Equation: c.each("; ", func(i Info) string { return i.Name + ": " + i.Equation }),
 		Stores:   c.each("; ", func(i Info) string { return i.Stores }),
-		Stream:   CurrentTask}
-	for _, p := range c.parts {
-		part := p.Info()
-		info.Teacher = cmp.Or(info.Teacher, part.Teacher)
-		info.TaskAtSampling = info.TaskAtSampling || part.TaskAtSampling
-	}
-	return info
+		Stream:   CurrentTask, TaskAtSampling: c.switching() != nil}
 }
 
-// UseTask implements [Strategy]: one part at most has something to do.
+// switching is the part that is told the task at sampling; nil: none is.
+func (c *Composite) switching() Switcher {
+	for _, p := range c.parts {
+		if s, ok := p.(Switcher); ok && p.Info().TaskAtSampling {
+			return s
+		}
+	}
+	return nil
+}
+
+// UseTask implements [Switcher].
 func (c *Composite) UseTask(task int) error {
-	for i, p := range c.parts {
-		if !p.Info().TaskAtSampling {
-			continue
-		}
-		if err := p.UseTask(task); err != nil {
-			return errors.WithMessagef(err, "part %s", c.names[i])
-		}
+	if s := c.switching(); s != nil {
+		return s.UseTask(task)
 	}
 	return nil
 }
@@ -173,7 +171,7 @@ func (c *Composite) set(settings map[string]any) error {
 	return nil
 }
 
-// Validate implements [Strategy].
+// Validate implements [Validator].
 func (c *Composite) Validate() error {
 	held, masked, teacher, told := "", "", "", ""
 	for i, p := range c.parts {
@@ -183,10 +181,16 @@ func (c *Composite) Validate() error {
 			}
 			told = c.names[i]
 		}
-		if err := p.Validate(); err != nil {
-			return err
+		if v, ok := p.(Validator); ok {
+			if err := v.Validate(); err != nil {
+				return err
+			}
 		}
-		needs := p.Needs(Setup{Tasks: 2})
+		e, ok := p.(Extender)
+		if !ok {
+			continue
+		}
+		needs := e.Needs(Setup{Tasks: 2})
 		if needs.Penalty {
 			if held != "" {
 				return errors.Errorf("cl: %s and %s both hold the weights by the network's one quadratic penalty; leave one of them out (ewc_rank1 goes with either)", held, c.names[i])
@@ -199,27 +203,28 @@ func (c *Composite) Validate() error {
 			}
 			masked = c.names[i]
 		}
-		if needs.Teacher {
-			own := p.Info().Teacher
-			if teacher != "" && own != teacher {
-				return errors.Errorf("cl: the parts of %s have teachers %q and %q, but the network has one; set all to the same", c.Info().Name, teacher, own)
+		if t, ok := p.(interface{ teacherSource() string }); ok && needs.Teacher {
+			if teacher != "" && t.teacherSource() != teacher {
+				return errors.Errorf("cl: the parts of %s have teachers %q and %q, but the network has one; set all to the same", c.Info().Name, teacher, t.teacherSource())
 			}
-			teacher = own
+			teacher = t.teacherSource()
 		}
 	}
 	return nil
 }
 
-// Needs implements [Strategy].
+// Needs implements [Extender].
 func (c *Composite) Needs(s Setup) (all diffusion.Extra) {
 	rows := c.rows
 	if rows == nil {
 		rows = c.share(s.ReplayRows)
 	}
 	for i, p := range c.parts {
-		s := s
-		s.ReplayRows = rows[i]
-		all = all.Merge(p.Needs(s))
+		if e, ok := p.(Extender); ok {
+			s := s
+			s.ReplayRows = rows[i]
+			all = all.Merge(e.Needs(s))
+		}
 	}
 	return all
 }
@@ -228,7 +233,7 @@ func (c *Composite) Needs(s Setup) (all diffusion.Extra) {
 func (c *Composite) share(loop int) []int {
 	var users []int
 	for i, p := range c.parts {
-		if p.ReplayRows(1) > 0 {
+		if replayRows(p, 1) > 0 {
 			users = append(users, i)
 		}
 	}
@@ -238,12 +243,12 @@ func (c *Composite) share(loop int) []int {
 		if k < loop%len(users) {
 			part++
 		}
-		rows[i] = c.parts[i].ReplayRows(part)
+		rows[i] = replayRows(c.parts[i], part)
 	}
 	return rows
 }
 
-// ReplayRows implements [Strategy]: the sum of the parts'.
+// ReplayRows implements [Rower]: the sum of the parts'.
 func (c *Composite) ReplayRows(loop int) int {
 	c.rows = c.share(loop)
 	sum := 0
@@ -253,8 +258,8 @@ func (c *Composite) ReplayRows(loop int) int {
 	return sum
 }
 
-// Check implements [Strategy].
-func (c *Composite) Check(s Setup) error { return c.prepare(s, Strategy.Check) }
+// Check implements [Checker].
+func (c *Composite) Check(s Setup) error { return c.prepare(s, check) }
 
 // Begin implements [Strategy].
 func (c *Composite) Begin(s Setup) error {
@@ -279,29 +284,37 @@ func (c *Composite) prepare(s Setup, f func(Strategy, Setup) error) error {
 	return nil
 }
 
-// Generated implements [Strategy].
+// Generated implements [Generating].
 func (c *Composite) Generated() (all []Generated) {
 	for i, p := range c.parts {
-		for _, of := range p.Generated() {
-			of.Method = c.names[i]
-			all = append(all, of)
+		if g, ok := p.(Generating); ok {
+			for _, of := range g.Generated() {
+				of.Method = c.names[i]
+				all = append(all, of)
+			}
 		}
 	}
 	return all
 }
 
-// Warnings implements [Strategy].
+// Warnings implements [Warner].
 func (c *Composite) Warnings() (all []string) {
-	for _, p := range c.parts {
-		all = append(all, p.Warnings()...)
+	for i, p := range c.parts {
+		if w, ok := p.(Warner); ok {
+			for _, line := range w.Warnings() {
+				all = append(all, c.names[i]+": "+line)
+			}
+		}
 	}
 	return all
 }
 
-// Close implements [Strategy].
+// Close implements [Closer].
 func (c *Composite) Close() {
 	for _, p := range c.parts {
-		p.Close()
+		if closer, ok := p.(Closer); ok {
+			closer.Close()
+		}
 	}
 }
 
@@ -360,27 +373,33 @@ func (w freshWeights) over(o freshWeights) float64 {
 	return sum / of
 }
 
-// AfterStep implements [Strategy].
+// AfterStep implements [Follower].
 func (c *Composite) AfterStep(s *Step, r diffusion.StepResult) error {
 	fresh := s.Batch.W[:s.Fresh]
 	trained := slices.Clone(fresh) // the weights chosen, times what makes up for the timesteps drawn
 	defer copy(fresh, trained)
 	return c.within(s, func(i int, p Strategy) error {
+		f, ok := p.(Follower)
+		if !ok {
+			return nil
+		}
 		copy(fresh, trained)
 		for row, own := range c.weights[i] {
 			if chosen := c.chosen[row]; own != chosen && chosen != 0 {
 				fresh[row] = float32(float64(trained[row]) / float64(chosen) * float64(own))
 			}
 		}
-		return p.AfterStep(s, r)
+		return f.AfterStep(s, r)
 	})
 }
 
-// BeginTask implements [Strategy].
+// BeginTask implements [Beginner].
 func (c *Composite) BeginTask(task int, train *datasets.Images) error {
 	for i, p := range c.parts {
-		if err := p.BeginTask(task, train); err != nil {
-			return errors.WithMessagef(err, "part %s", c.names[i])
+		if b, ok := p.(Beginner); ok {
+			if err := b.BeginTask(task, train); err != nil {
+				return errors.WithMessagef(err, "part %s", c.names[i])
+			}
 		}
 	}
 	return nil
@@ -396,11 +415,13 @@ func (c *Composite) EndTask(task int, train *datasets.Images) error {
 	return nil
 }
 
-// Consolidate implements [Strategy].
+// Consolidate implements [Consolidator].
 func (c *Composite) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	for i, p := range c.parts {
-		if err := p.Consolidate(ctx, task, train); err != nil {
-			return errors.WithMessagef(err, "part %s", c.names[i])
+		if k, ok := p.(Consolidator); ok {
+			if err := k.Consolidate(ctx, task, train); err != nil {
+				return errors.WithMessagef(err, "part %s", c.names[i])
+			}
 		}
 	}
 	return nil

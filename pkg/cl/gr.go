@@ -17,24 +17,21 @@ type GR struct {
 func NewGR() *GR { return &GR{newGenerator()} }
 
 // Info implements [Strategy].
-func (g *GR) Info() Info {
+func (*GR) Info() Info {
 	return Info{Name: "gr", Title: "generative replay",
 		Paper:    "Shin et al. 2017, arXiv:1705.08690",
 		Equation: "L = f·mean(loss_fresh) + r·mean(loss_generated)",
 		Stores:   "a pool of generated images, or the network after the last task",
-		Stream:   CurrentTask, Teacher: g.Teacher}
+		Stream:   CurrentTask}
 }
 
 // Label implements [Strategy].
 func (g *GR) Label() string { return LabelOf(g, NewGR()) }
 
-// Validate implements [Strategy].
+// Validate implements [Validator].
 func (g *GR) Validate() error { return g.validate("gr") }
 
-// Warnings implements [Strategy].
-func (g *GR) Warnings() []string { return g.warnings("gr") }
-
-// Needs implements [Strategy].
+// Needs implements [Extender].
 func (g *GR) Needs(s Setup) diffusion.Extra {
 	if g.Pool > 0 {
 		return diffusion.Extra{}

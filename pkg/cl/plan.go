@@ -11,7 +11,8 @@ type Plan struct {
 
 // Plan is that of the loop's whole run.
 func (l *Loop) Plan() Plan {
-	return Plan{Phases: l.Phases(), PhaseSteps: l.PhaseSteps(), Restarts: l.Config.ResetOptimizer || l.Strategy.Info().Restarts}
+	r, ok := l.Strategy.(Restarter)
+	return Plan{Phases: l.Phases(), PhaseSteps: l.PhaseSteps(), Restarts: l.Config.ResetOptimizer || ok && r.Restarts()}
 }
 
 // Check reports a position that no run of the plan passes through.

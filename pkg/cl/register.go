@@ -121,5 +121,8 @@ func checkDefaults(create func() Strategy) error {
 	if err := decode(s, settings); err != nil {
 		return err
 	}
-	return s.Validate()
+	if v, ok := s.(Validator); ok {
+		return v.Validate()
+	}
+	return nil
 }

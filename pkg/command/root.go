@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"palimpsest/pkg/experiment"
 )
 
 // exitUsage is the exit code of a command line that says no command.
@@ -24,7 +22,7 @@ func Main() int {
 	root.SetErr(stderr)
 	called, err := root.ExecuteContextC(ctx)
 	code := end(ctx, err, stdout, stderr, slices.Contains(goOn, called.Name()))
-	if code == experiment.ExitFailed && usage {
+	if code == failure && usage {
 		fmt.Fprintln(stderr, "`go run . --help` lists the commands, `go run . COMMAND --help` explains one")
 		code = exitUsage
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/cards"
 	"palimpsest/pkg/cl"
 )
 
@@ -21,7 +20,7 @@ type Search struct {
 	Set        []string // KEY=VALUE settings over those of [SearchSettings]
 	Seeds      int      // runs of each candidate
 
-	cardOf func(string) (cards.Card, error) // nil: cards.Of
+	cardOf func(string) (cl.Card, error) // nil: cl.CardOf
 }
 
 // SearchTrial is one candidate of a strategy and the runs that try it, one a seed.
@@ -92,11 +91,11 @@ func validationOnly(c Config) error {
 func (s Search) candidates() (names []string, of map[string][]map[string]any, err error) {
 	cardOf := s.cardOf
 	if cardOf == nil {
-		cardOf = cards.Of
+		cardOf = cl.CardOf
 	}
 	of, numbers := map[string][]map[string]any{}, map[int]int{}
 	var all []string
-	carded, err := cards.Names()
+	carded, err := cl.Carded()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -105,7 +104,7 @@ func (s Search) candidates() (names []string, of map[string][]map[string]any, er
 			continue
 		}
 		card, err := cardOf(name)
-		if err != nil && !errors.Is(err, cards.ErrNone) {
+		if err != nil && !errors.Is(err, cl.ErrNoCard) {
 			return nil, nil, err
 		}
 		if n := len(card.Candidates); n > 0 {
@@ -131,7 +130,7 @@ func (s Search) candidates() (names []string, of map[string][]map[string]any, er
 	for _, name := range names {
 		switch n := len(of[name]); {
 		case n == 0 && strings.Contains(name, "+"):
-			return nil, nil, errors.Errorf("%s is not searched itself: it takes the settings chosen for its parts; search %s, or write a card with candidates, pkg/cards/written/%s.yaml",
+			return nil, nil, errors.Errorf("%s is not searched itself: it takes the settings chosen for its parts; search %s, or write a card with candidates, pkg/cl/cards/%s.yaml",
 				name, strings.ReplaceAll(name, "+", ","), name)
 		case n == usual:
 		case n > 0:
@@ -150,7 +149,7 @@ func (s Search) candidates() (names []string, of map[string][]map[string]any, er
 // CheckStore refuses a folder of chosen settings in which strategies that this search leaves alone were searched with
 // another budget or other settings.
 func (s Search) CheckStore(store string, trials []SearchTrial) error {
-	stored, err := cards.LoadTunings(store)
+	stored, err := cl.LoadTunings(store)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,6 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
-	"palimpsest/pkg/cards"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/host"
@@ -205,7 +204,7 @@ func (r *rack) victims() []string {
 		return strings.Split(*only, ",")
 	}
 	names := append(cl.Names(), "er measured", "er+lwf")
-	carded, err := cards.Names()
+	carded, err := cl.Carded()
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/cl/cltest"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/likelihood"
 )
 
 // steep is a loss that falls by a third from each of the 20 timesteps to the next.
@@ -20,7 +21,7 @@ func steep(t int32) float64 { return math.Pow(2./3, float64(t)) }
 // learned is the state of a sampler that has seen nothing but the steep loss.
 func learned(t *testing.T) []byte {
 	t.Helper()
-	m, err := diffusion.NewLossHistory(20, 10)
+	m, err := likelihood.NewImportance(20, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +173,7 @@ func TestImportanceResumes(t *testing.T) {
 	whole := begin()
 	play(t, whole, 130)
 	middle, position := snapshot(t, whole), whole.Position
-	m, err := diffusion.NewLossHistory(20, 10)
+	m, err := likelihood.NewImportance(20, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,25 +1,24 @@
-// Package cards holds what is known of the strategies of package cl beside their code: cards, written by hand, which say what
-// each is verified against and what its paper claims, and the settings that searches have chosen.
-package cards
+package cl
 
 import (
+	"bytes"
 	"embed"
 	"io/fs"
 	"path"
 	"strings"
 
 	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
 
-	"palimpsest/pkg/cl"
-	"palimpsest/pkg/settings"
+	"palimpsest/pkg/oneline"
 )
 
 // described holds the cards and the tuned settings. Both folders have a README, so that they can be embedded while empty.
 //
-//go:embed written tuned
+//go:embed cards tuned
 var described embed.FS
 
-// Card is what is known of a method beside its code, written by hand: written/NAME.yaml.
+// Card is what is known of a method beside its code, written by hand: cards/NAME.yaml.
 type Card struct {
 	Verified   string           `yaml:"verified"`             // what the implementation is tested against, and by which tests
 	Reading    string           `yaml:"reading,omitempty"`    // what was chosen where the paper leaves something open
@@ -42,28 +41,28 @@ const (
 	MetricForgetting = "forgetting"
 )
 
-// ErrNone is the cause of the error of [Of] for a strategy that nobody has written a card of.
-var ErrNone = errors.New("the strategy has no card")
+// ErrNoCard is the cause of the error of [CardOf] for a strategy that nobody has written a card of.
+var ErrNoCard = errors.New("the strategy has no card")
 
-// Of reads the card of a known strategy, or of a composite of such: one has a card where its settings are searched
+// CardOf reads the card of a known strategy, or of a composite of such: one has a card where its settings are searched
 // together instead of being those chosen for its parts.
-func Of(name string) (Card, error) {
-	if _, err := cl.New(cl.Spec{Name: name}); err != nil {
+func CardOf(name string) (Card, error) {
+	if _, err := New(Spec{Name: name}); err != nil {
 		return Card{}, err
 	}
 	var c Card
-	found, err := readDescribed("written", name, &c)
+	found, err := readDescribed("cards", name, &c)
 	if err == nil && !found {
-		err = errors.WithMessagef(ErrNone, "cards: write pkg/cards/written/%s.yaml", name)
+		err = errors.WithMessagef(ErrNoCard, "cl: write pkg/cl/cards/%s.yaml", name)
 	}
 	return c, err
 }
 
-// Names are those of all that have a card: strategies of package cl, and composites.
-func Names() ([]string, error) {
-	files, err := fs.Glob(described, "written/*.yaml")
+// Carded are the names of all that have a card: strategies of this package, and composites.
+func Carded() ([]string, error) {
+	files, err := fs.Glob(described, "cards/*.yaml")
 	if err != nil {
-		return nil, errors.Wrap(err, "cards")
+		return nil, errors.Wrap(err, "cl")
 	}
 	var names []string
 	for _, file := range files {
@@ -80,7 +79,14 @@ func readDescribed(folder, name string, into any) (found bool, err error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, errors.Wrap(err, "cards")
+		return false, errors.Wrap(err, "cl")
 	}
-	return true, errors.WithMessage(settings.Decode(text, into), "pkg/cards/"+file)
+	return true, errors.WithMessage(decodeStrictly(text, into), "pkg/cl/"+file)
+}
+
+// decodeStrictly refuses keys that do not exist.
+func decodeStrictly(text []byte, into any) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	return oneline.Error(errors.WithStack(decoder.Decode(into)))
 }
