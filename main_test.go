@@ -16,7 +16,7 @@ import (
 // The tables of README.md and of the pages of the stored studies are those that their commands make from the studies.
 func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 	for _, s := range []struct{ file, name string }{
-		{"README.md", "quick"},
+		{"notebooks/results/README.md", "quick"},
 		{"notebooks/results/timesteps.md", "timesteps"},
 	} {
 		set, err := study.Open("notebooks/results/" + s.name)
@@ -31,13 +31,13 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		file, name string // name is that of the section and of the part that stands in it
 		dirs       []string
 	}{
-		{"methods.md", "intervals", []string{"methods"}},
-		{"methods.md", "pareto", []string{"methods"}},
-		{"methods.md", "ledger", []string{"methods"}},
-		{"lambda.md", "lambda", []string{"lambda", "quick"}},
-		{"README.md", "benchmarks", []string{"quick", "datasets"}},
+		{"README.md", "summary", []string{"quick"}},
+		{"notebooks/results/methods.md", "intervals", []string{"methods"}},
+		{"notebooks/results/methods.md", "pareto", []string{"methods"}},
+		{"notebooks/results/methods.md", "ledger", []string{"methods"}},
+		{"notebooks/results/lambda.md", "lambda", []string{"lambda", "quick"}},
+		{"notebooks/results/README.md", "benchmarks", []string{"quick", "datasets"}},
 	} {
-		file := "notebooks/results/" + s.file
 		for i, dir := range s.dirs {
 			s.dirs[i] = "notebooks/results/" + dir
 		}
@@ -49,8 +49,8 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := table.CheckSection(file, s.name, part.Markdown); err != nil {
-			t.Errorf("%v: run `go run . report %s --only %s --table %s:%s`", err, strings.Join(s.dirs, " "), s.name, file, s.name)
+		if err := table.CheckSection(s.file, s.name, part.Markdown); err != nil {
+			t.Errorf("%v: run `go run . report %s --only %s --table %s:%s`", err, strings.Join(s.dirs, " "), s.name, s.file, s.name)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // Adapters keeps, for each finished task, the values of the weights that belong to the task alone: its adapter and its
 // labels' embeddings, as trained and averaged. Embed it with the tag `yaml:"-"`.
 type Adapters struct {
-	FreshOnly
+	Base
 	setup    Setup
 	adapters []bool // [P] weights that belong to adapters
 	kept     []ownWeights
@@ -30,9 +30,6 @@ func (a *Adapters) Begin(s Setup) (err error) {
 	a.adapters, err = s.Network.LoRAWeights()
 	return err
 }
-
-// BeforeStep implements [Strategy].
-func (*Adapters) BeforeStep(*Step) error { return nil }
 
 // classesOf lists the classes that have images.
 func classesOf(im *datasets.Images) (classes []uint8) {

@@ -28,10 +28,10 @@ func (*AGEM) Info() Info {
 // Label implements [Strategy].
 func (a *AGEM) Label() string { return LabelOf(a, NewAGEM()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (a *AGEM) Validate() error { return a.validate("agem") }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (*AGEM) Needs(s Setup) diffusion.Extra { return diffusion.Extra{Projection: s.Tasks > 1} }
 
 // BeforeStep implements [Strategy].

@@ -39,36 +39,33 @@ func NewCCD() *CCD {
 }
 
 // Info implements [Strategy].
-func (*CCD) Info() Info {
+func (c *CCD) Info() Info {
 	return Info{Name: "ccd", Title: "continual consistency diffusion (losses in our reading)",
 		Paper:    "Liu et al. 2025, arXiv:2505.11936",
 		Equation: "L = mean(loss_fresh) + λ·mean(loss_replay) + ikc·‖Δ(x_t,y)‖² + ukc·‖Δ(x_t,no label)‖² + pkc·‖Δ(noise,y)‖², Δ = prediction-teacher",
 		Stores:   "a buffer of old images and the network after the last task, as teacher",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Teacher: c.Teacher}
 }
 
 // Label implements [Strategy].
 func (c *CCD) Label() string { return LabelOf(c, NewCCD()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (c *CCD) Validate() error {
 	return firstError(c.validate("ccd"), atLeast("ccd: lambda", c.Lambda, 0), atLeast("ccd: ikc", c.IKC, 0),
 		atLeast("ccd: ukc", c.UKC, 0), atLeast("ccd: pkc", c.PKC, 0),
-		oneOf("ccd: teacher", c.Teacher, []string{TeachAverage, TeachTrained}))
+		oneOf("ccd: teacher", c.Teacher, teachers))
 }
 
 // consistency is the sum of the weights that need a teacher.
 func (c *CCD) consistency() float64 { return c.IKC + c.UKC + c.PKC }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (c *CCD) Needs(s Setup) diffusion.Extra {
 	return diffusion.Extra{Teacher: c.consistency() > 0 && s.Tasks > 1}
 }
 
-// teacherSource tells which weights teach; a network has one teacher.
-func (c *CCD) teacherSource() string { return c.Teacher }
-
-// ReplayRows implements [Rower].
+// ReplayRows implements [Strategy].
 func (c *CCD) ReplayRows(loop int) int { return rowsFor(c.Lambda+c.consistency(), c.Rows, loop) }
 
 // shares divides replay rows: old images under their label, without, and pure noise.
@@ -87,7 +84,7 @@ func (c *CCD) shares(rows int) (shares [3]int) {
 	return shares
 }
 
-// Check implements [Checker].
+// Check implements [Strategy].
 func (c *CCD) Check(s Setup) error {
 	for kind, weight := range []float64{c.Lambda + c.IKC, c.UKC, c.PKC} {
 		if weight > 0 && c.shares(s.ReplayRows)[kind] == 0 {
@@ -131,10 +128,10 @@ func (c *CCD) consistent(s *Step, i int, weight float64, rows int) {
 	}
 }
 
-// Consolidate implements [Consolidator]: the network as it is becomes the teacher.
+// Consolidate implements [Strategy]: the network as it is becomes the teacher.
 func (c *CCD) Consolidate(context.Context, int, *datasets.Images) error {
 	if c.consistency() == 0 {
 		return nil
 	}
-	return c.setup.Network.SetTeacher(c.Teacher == TeachAverage)
+	return setTeacher(c.setup.Network, c.Teacher)
 }

@@ -1,6 +1,7 @@
 package cl
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"maps"
@@ -23,10 +24,10 @@ import (
 // that scale them alike share it, so that two of schedule "1-1/k" give f = 1/k once, beside (1-1/k)·λ of each; and a part that
 // does not scale them, such as er with any other schedule, has no say in it. Parts that scale them differently, which
 // those of this package never do, are refused at the first step where they do. Each part looks at fresh rows as they
-// would weigh if it were alone, and so does what it learns of a step's losses ([Follower]).
+// would weigh if it were alone, and so does what it learns of a step's losses.
 //
 // The replay rows are divided: parts that use them share the loop's evenly, the first ones getting one more where it does not
-// come out even, unless they name their own number. Parts that ask for none ([Rower]) take no share. A setting of a part is
+// come out even, unless they name their own number. Parts that ask for none take no share. A setting of a part is
 // named by the part and the setting, "er_lambda", or by the setting alone where no other part has it. Each network extension
 // exists once: two parts cannot both hold weights by the quadratic penalty or say which of them train, or have different
 // teachers. One part at most is told the task at sampling.
@@ -56,7 +57,7 @@ func newComposite(name string) (*Composite, error) {
 		if s.Info().Stream != CurrentTask {
 			return nil, errors.Errorf("cl: %.100q cannot be part of %.100q: it trains on a stream of its own", part, name)
 		}
-		if r, ok := s.(Restarter); ok && r.Restarts() {
+		if s.Info().Restarts {
 			return nil, errors.Errorf("cl: %.100q cannot be part of %.100q: it starts from new weights at each task", part, name)
 		}
 		c.parts = append(c.parts, s)
@@ -66,28 +67,29 @@ func newComposite(name string) (*Composite, error) {
 
 // Info implements [Strategy].
 func (c *Composite) Info() Info {
-	return Info{Name: strings.Join(c.names, "+"),
+	info := Info{Name: strings.Join(c.names, "+"),
 		Title:    c.each(" and ", func(i Info) string { return i.Title }),
 		Paper:    c.each("; ", func(i Info) string { return i.Paper }),
 		Equation: c.each("; ", func(i Info) string { return i.Name + ": " + i.Equation }),
 		Stores:   c.each("; ", func(i Info) string { return i.Stores }),
-		Stream:   CurrentTask, TaskAtSampling: c.switching() != nil}
-}
-
-// switching is the part that is told the task at sampling; nil: none is.
-func (c *Composite) switching() Switcher {
+		Stream:   CurrentTask}
 	for _, p := range c.parts {
-		if s, ok := p.(Switcher); ok && p.Info().TaskAtSampling {
-			return s
-		}
+		part := p.Info()
+		info.Teacher = cmp.Or(info.Teacher, part.Teacher)
+		info.TaskAtSampling = info.TaskAtSampling || part.TaskAtSampling
 	}
-	return nil
+	return info
 }
 
-// UseTask implements [Switcher].
+// UseTask implements [Strategy]: one part at most has something to do.
 func (c *Composite) UseTask(task int) error {
-	if s := c.switching(); s != nil {
-		return s.UseTask(task)
+	for i, p := range c.parts {
+		if !p.Info().TaskAtSampling {
+			continue
+		}
+		if err := p.UseTask(task); err != nil {
+			return errors.WithMessagef(err, "part %s", c.names[i])
+		}
 	}
 	return nil
 }
@@ -171,7 +173,7 @@ func (c *Composite) set(settings map[string]any) error {
 	return nil
 }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (c *Composite) Validate() error {
 	held, masked, teacher, told := "", "", "", ""
 	for i, p := range c.parts {
@@ -181,16 +183,10 @@ func (c *Composite) Validate() error {
 			}
 			told = c.names[i]
 		}
-		if v, ok := p.(Validator); ok {
-			if err := v.Validate(); err != nil {
-				return err
-			}
+		if err := p.Validate(); err != nil {
+			return err
 		}
-		e, ok := p.(Extender)
-		if !ok {
-			continue
-		}
-		needs := e.Needs(Setup{Tasks: 2})
+		needs := p.Needs(Setup{Tasks: 2})
 		if needs.Penalty {
 			if held != "" {
 				return errors.Errorf("cl: %s and %s both hold the weights by the network's one quadratic penalty; leave one of them out (ewc_rank1 goes with either)", held, c.names[i])
@@ -203,28 +199,27 @@ func (c *Composite) Validate() error {
 			}
 			masked = c.names[i]
 		}
-		if t, ok := p.(interface{ teacherSource() string }); ok && needs.Teacher {
-			if teacher != "" && t.teacherSource() != teacher {
-				return errors.Errorf("cl: the parts of %s have teachers %q and %q, but the network has one; set all to the same", c.Info().Name, teacher, t.teacherSource())
+		if needs.Teacher {
+			own := p.Info().Teacher
+			if teacher != "" && own != teacher {
+				return errors.Errorf("cl: the parts of %s have teachers %q and %q, but the network has one; set all to the same", c.Info().Name, teacher, own)
 			}
-			teacher = t.teacherSource()
+			teacher = own
 		}
 	}
 	return nil
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (c *Composite) Needs(s Setup) (all diffusion.Extra) {
 	rows := c.rows
 	if rows == nil {
 		rows = c.share(s.ReplayRows)
 	}
 	for i, p := range c.parts {
-		if e, ok := p.(Extender); ok {
-			s := s
-			s.ReplayRows = rows[i]
-			all = all.Merge(e.Needs(s))
-		}
+		s := s
+		s.ReplayRows = rows[i]
+		all = all.Merge(p.Needs(s))
 	}
 	return all
 }
@@ -233,7 +228,7 @@ func (c *Composite) Needs(s Setup) (all diffusion.Extra) {
 func (c *Composite) share(loop int) []int {
 	var users []int
 	for i, p := range c.parts {
-		if replayRows(p, 1) > 0 {
+		if p.ReplayRows(1) > 0 {
 			users = append(users, i)
 		}
 	}
@@ -243,12 +238,12 @@ func (c *Composite) share(loop int) []int {
 		if k < loop%len(users) {
 			part++
 		}
-		rows[i] = replayRows(c.parts[i], part)
+		rows[i] = c.parts[i].ReplayRows(part)
 	}
 	return rows
 }
 
-// ReplayRows implements [Rower]: the sum of the parts'.
+// ReplayRows implements [Strategy]: the sum of the parts'.
 func (c *Composite) ReplayRows(loop int) int {
 	c.rows = c.share(loop)
 	sum := 0
@@ -258,8 +253,8 @@ func (c *Composite) ReplayRows(loop int) int {
 	return sum
 }
 
-// Check implements [Checker].
-func (c *Composite) Check(s Setup) error { return c.prepare(s, check) }
+// Check implements [Strategy].
+func (c *Composite) Check(s Setup) error { return c.prepare(s, Strategy.Check) }
 
 // Begin implements [Strategy].
 func (c *Composite) Begin(s Setup) error {
@@ -284,37 +279,29 @@ func (c *Composite) prepare(s Setup, f func(Strategy, Setup) error) error {
 	return nil
 }
 
-// Generated implements [Generating].
+// Generated implements [Strategy].
 func (c *Composite) Generated() (all []Generated) {
 	for i, p := range c.parts {
-		if g, ok := p.(Generating); ok {
-			for _, of := range g.Generated() {
-				of.Method = c.names[i]
-				all = append(all, of)
-			}
+		for _, of := range p.Generated() {
+			of.Method = c.names[i]
+			all = append(all, of)
 		}
 	}
 	return all
 }
 
-// Warnings implements [Warner].
+// Warnings implements [Strategy].
 func (c *Composite) Warnings() (all []string) {
-	for i, p := range c.parts {
-		if w, ok := p.(Warner); ok {
-			for _, line := range w.Warnings() {
-				all = append(all, c.names[i]+": "+line)
-			}
-		}
+	for _, p := range c.parts {
+		all = append(all, p.Warnings()...)
 	}
 	return all
 }
 
-// Close implements [Closer].
+// Close implements [Strategy].
 func (c *Composite) Close() {
 	for _, p := range c.parts {
-		if closer, ok := p.(Closer); ok {
-			closer.Close()
-		}
+		p.Close()
 	}
 }
 
@@ -373,33 +360,27 @@ func (w freshWeights) over(o freshWeights) float64 {
 	return sum / of
 }
 
-// AfterStep implements [Follower].
+// AfterStep implements [Strategy].
 func (c *Composite) AfterStep(s *Step, r diffusion.StepResult) error {
 	fresh := s.Batch.W[:s.Fresh]
 	trained := slices.Clone(fresh) // the weights chosen, times what makes up for the timesteps drawn
 	defer copy(fresh, trained)
 	return c.within(s, func(i int, p Strategy) error {
-		f, ok := p.(Follower)
-		if !ok {
-			return nil
-		}
 		copy(fresh, trained)
 		for row, own := range c.weights[i] {
 			if chosen := c.chosen[row]; own != chosen && chosen != 0 {
 				fresh[row] = float32(float64(trained[row]) / float64(chosen) * float64(own))
 			}
 		}
-		return f.AfterStep(s, r)
+		return p.AfterStep(s, r)
 	})
 }
 
-// BeginTask implements [Beginner].
+// BeginTask implements [Strategy].
 func (c *Composite) BeginTask(task int, train *datasets.Images) error {
 	for i, p := range c.parts {
-		if b, ok := p.(Beginner); ok {
-			if err := b.BeginTask(task, train); err != nil {
-				return errors.WithMessagef(err, "part %s", c.names[i])
-			}
+		if err := p.BeginTask(task, train); err != nil {
+			return errors.WithMessagef(err, "part %s", c.names[i])
 		}
 	}
 	return nil
@@ -415,13 +396,11 @@ func (c *Composite) EndTask(task int, train *datasets.Images) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator].
+// Consolidate implements [Strategy].
 func (c *Composite) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	for i, p := range c.parts {
-		if k, ok := p.(Consolidator); ok {
-			if err := k.Consolidate(ctx, task, train); err != nil {
-				return errors.WithMessagef(err, "part %s", c.names[i])
-			}
+		if err := p.Consolidate(ctx, task, train); err != nil {
+			return errors.WithMessagef(err, "part %s", c.names[i])
 		}
 	}
 	return nil

@@ -22,9 +22,7 @@ func alone(t *testing.T, spec cl.Spec) cl.Strategy {
 	s := made(t, spec.Name, spec.Settings)
 	setup := cl.Setup{Seed: 3, Tasks: 6, StepsPerTask: 4, FreshRows: 4, ReplayRows: loopRows, H: 8, W: 8, C: 1, Classes: 6, Timesteps: 20,
 		Network: &diffusion.Network{UNet: unet.Config{Classes: 6}}}
-	if r, ok := s.(cl.Rower); ok {
-		setup.ReplayRows = r.ReplayRows(loopRows)
-	}
+	setup.ReplayRows = s.ReplayRows(loopRows)
 	if err := s.Begin(setup); err != nil {
 		t.Fatal(err)
 	}
@@ -48,10 +46,7 @@ func before(t *testing.T, s cl.Strategy, k int) *cl.Step {
 
 // blank is that step before the strategy has made anything of it.
 func blank(s cl.Strategy, k int) *cl.Step {
-	replay := loopRows
-	if r, ok := s.(cl.Rower); ok {
-		replay = r.ReplayRows(loopRows)
-	}
+	replay := s.ReplayRows(loopRows)
 	step := &cl.Step{Task: k - 1, Fresh: 4, Replay: replay, StreamImages: 24, RNG: rand.New(rand.NewPCG(1, 2))}
 	rows := 4 + replay
 	step.Batch = diffusion.Batch{X: make([]float32, rows*64), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
@@ -112,7 +107,7 @@ func TestAdaptiveBesideAnother(t *testing.T) {
 				old = 2.95 // 0.95·1 + 1·2.95 is twice 0.95·1 + 1·1: the running means
 			}
 			losses := []float32{1, 1, 1, 1, old, old, old, old, old, old, old, old}
-			if err := s.(cl.Follower).AfterStep(step, diffusion.StepResult{Rows: losses}); err != nil {
+			if err := s.AfterStep(step, diffusion.StepResult{Rows: losses}); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(step.Batch.W, weights) {
@@ -124,7 +119,7 @@ func TestAdaptiveBesideAnother(t *testing.T) {
 
 // doubling scales fresh rows in a way of its own.
 type doubling struct {
-	cl.Stateless `yaml:"-"`
+	cl.Base `yaml:"-"`
 }
 
 func (*doubling) Info() cl.Info {

@@ -8,7 +8,7 @@ package cl
 // come in: 1/k in the k-th of equally large tasks. It shows what a memory without limit would reach in the same number
 // of steps. It has no settings.
 type Cumulative struct {
-	Stateless `yaml:"-"`
+	Base `yaml:"-"`
 }
 
 // Info implements [Strategy].
@@ -20,7 +20,7 @@ func (*Cumulative) Info() Info {
 		Stream:   SeenTasks}
 }
 
-// ReplayRows implements [Rower]: the loop's, filled with fresh images.
+// ReplayRows implements [Strategy]: the loop's, filled with fresh images.
 func (*Cumulative) ReplayRows(loop int) int { return loop }
 
 // Label implements [Strategy].

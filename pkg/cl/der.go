@@ -47,18 +47,18 @@ func (*DER) Info() Info {
 // Label implements [Strategy].
 func (d *DER) Label() string { return LabelOf(d, NewDER()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (d *DER) Validate() error {
 	return firstError(d.validate("der"), atLeast("der: lambda", d.Lambda, 0), atLeast("der: beta", d.Beta, 0),
-		atLeast("der: targets", float64(d.Targets), 1), oneOf("der: teacher", d.Teacher, []string{TeachAverage, TeachTrained}))
+		atLeast("der: targets", float64(d.Targets), 1), oneOf("der: teacher", d.Teacher, teachers))
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (d *DER) Needs(s Setup) diffusion.Extra {
 	return diffusion.Extra{Given: d.Lambda > 0 && s.Tasks > 1}
 }
 
-// Check implements [Checker].
+// Check implements [Strategy].
 func (d *DER) Check(s Setup) error {
 	if s.ReplayRows < 2 && d.Lambda > 0 && d.Beta > 0 {
 		return errors.Errorf("cl: der with lambda and beta has %d replay rows, too few for a row of each of its losses; set replay_rows, or the strategy's rows, to 2 or more", s.ReplayRows)
@@ -83,7 +83,7 @@ func (d *DER) shares(rows int) (targets, images int) {
 	return rows - rows/2, rows / 2
 }
 
-// ReplayRows implements [Rower].
+// ReplayRows implements [Strategy].
 func (d *DER) ReplayRows(loop int) int { return rowsFor(d.Lambda+d.Beta, d.Rows, loop) }
 
 // BeforeStep implements [Strategy].
@@ -133,12 +133,16 @@ func (d *DER) EndTask(task int, train *datasets.Images) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator]: it keeps predictions for the images that the buffer has taken from the task.
+// Consolidate implements [Strategy]: it keeps predictions for the images that the buffer has taken from the task.
 func (d *DER) Consolidate(ctx context.Context, _ int, _ *datasets.Images) error {
 	if d.Lambda == 0 {
 		return nil
 	}
-	denoiser := d.setup.Network.Denoiser(d.Teacher == TeachAverage)
+	average, err := averaged(d.Teacher)
+	if err != nil {
+		return err
+	}
+	denoiser := d.setup.Network.Denoiser(average)
 	for j, item := range d.memory.Items() {
 		if err := ctx.Err(); err != nil {
 			return err

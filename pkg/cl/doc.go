@@ -7,20 +7,20 @@
 // belong to the strategy. Each row has a weight and the loss is Σ weight·row loss, so a strategy changes weights and
 // contents, never shapes: the step compiles once. Rows a strategy leaves alone repeat the fresh ones with weight 0.
 // All strategies therefore get the same fresh rows, at the same timesteps, and the same number of steps. Replay rows are a
-// strategy's own affair ([Rower]): one that replays nothing has none, so that its steps cost less, and what each has is
+// strategy's own affair: one that replays nothing has none, so that its steps cost less, and what each has is
 // reported as its cost. Timesteps are drawn from 0 .. T-1 for every row, uniformly unless [LoopConfig].TimestepSampler
 // says otherwise; a strategy may choose those of its own rows.
 //
-// What a method needs of the step beside the denoising loss (a teacher, penalties, projection) it declares ([Extender]), and
+// What a method needs of the step beside the denoising loss (a teacher, penalties, projection) it declares, and
 // the network is extended by it once, before the step compiles. What it keeps there is saved with the network; what it
 // keeps itself is its State. Names joined by "+" are several methods at once ([Composite]).
 //
 // Sampling gets labels and no more, but for a method that says otherwise of itself ([Info].TaskAtSampling): that is told
-// the task too, and may generate each with other weights ([Switcher]). Where every class is in one task and the network is
+// the task too, and may generate each with other weights. Where every class is in one task and the network is
 // class-conditional, the label implies the task.
 //
 // A strategy of this package is a file and a line in the registry. One of another package or of a notebook is known once it
-// is given to [Register], and can use what these do: [Replay] and [Stateless] to embed, [LabelOf], and the suite in cltest.
+// is given to [Register], and can use what these do: [Replay] and [Base] to embed, [LabelOf], and the suite in cltest.
 // Other modules find this one by a workspace ("go work init . ../palimpsest") or a replace directive.
 //
 // Tasks and steps count from 0. Whatever is random is a function of the seed, the task and the step alone, so a

@@ -15,9 +15,9 @@ import (
 // Every task starts at the initial weights of the run, as in [FromScratch]. The finished weights and averages of every task
 // but the last, whose model is the network itself, are kept. It has no settings.
 type Ensemble struct {
-	Stateless `yaml:"-"`
-	setup     Setup
-	models    []float32 // of finished tasks, one after the other: weights [P], then averages [P]
+	Base   `yaml:"-"`
+	setup  Setup
+	models []float32 // of finished tasks, one after the other: weights [P], then averages [P]
 }
 
 // Info implements [Strategy].
@@ -25,7 +25,7 @@ func (*Ensemble) Info() Info {
 	return Info{Name: "ensemble", Title: "a model for each task",
 		Paper:    "baseline, Ensemble in CLoG (Zhang et al. 2024, arXiv:2406.04584)",
 		Equation: "L = mean(loss_fresh), from new weights at each task; task j is sampled with the weights of task j",
-		Stores:   "weights and averages of every task but the last", Stream: CurrentTask, TaskAtSampling: true}
+		Stores:   "weights and averages of every task but the last", Stream: CurrentTask, Restarts: true, TaskAtSampling: true}
 }
 
 // Label implements [Strategy].
@@ -37,10 +37,7 @@ func (e *Ensemble) Begin(s Setup) error {
 	return nil
 }
 
-// Restarts implements [Restarter].
-func (*Ensemble) Restarts() bool { return true }
-
-// Consolidate implements [Consolidator]: it keeps the task's model.
+// Consolidate implements [Strategy]: it keeps the task's model.
 func (e *Ensemble) Consolidate(context.Context, int, *datasets.Images) error {
 	weights, err := e.setup.Network.Weights(false)
 	averages, err2 := e.setup.Network.Weights(true)
@@ -48,7 +45,7 @@ func (e *Ensemble) Consolidate(context.Context, int, *datasets.Images) error {
 	return firstError(err, err2)
 }
 
-// UseTask implements [Switcher]. The task at work, and those to come, have the network as it is.
+// UseTask implements [Strategy]. The task at work, and those to come, have the network as it is.
 func (e *Ensemble) UseTask(task int) error {
 	n, p := e.setup.Network, e.setup.Network.Parameters()
 	if task < 0 || task >= len(e.models)/(2*p) {

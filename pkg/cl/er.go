@@ -6,9 +6,11 @@ import (
 	"hash/fnv"
 	"math"
 
+	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
 )
 
 // How ER draws from its memory.
@@ -16,6 +18,8 @@ const (
 	DrawUniform  = "uniform"  // over the images kept
 	DrawBalanced = "balanced" // over the classes kept, then over a class's images
 )
+
+var draws = []string{DrawUniform, DrawBalanced}
 
 // ER is experience replay, [er]: a step trains on fresh images and on images drawn from a buffer of old ones,
 //
@@ -50,8 +54,8 @@ type ER struct {
 	// Schedule says how Lambda goes from task to task: see ScheduleConstant and the others; default "", constant.
 	Schedule string `yaml:"schedule"`
 
-	timesteps timestepSampler // nil: replay rows keep the loop's
-	balance   balance         // of the adaptive schedule
+	timesteps diffusion.TimestepDraw // nil: replay rows keep the loop's
+	balance   balance                // of the adaptive schedule
 }
 
 // NewER returns experience replay with its default settings.
@@ -99,16 +103,81 @@ func (e *ER) Label() string {
 	return label
 }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (e *ER) Validate() error {
-	return firstError(atLeast("er: lambda", e.Lambda, 0), e.validate("er"), oneOf("er: draw", e.Draw, []string{DrawUniform, DrawBalanced}),
+	return firstError(atLeast("er: lambda", e.Lambda, 0), e.validate("er"), oneOf("er: draw", e.Draw, draws),
 		e.validateTimesteps(), e.validateSchedule())
 }
 
-// ReplayRows implements [Rower].
+// validateSchedule reports a schedule that does not exist or does not go with the other settings.
+func (e *ER) validateSchedule() error {
+	if e.Schedule == "" {
+		return nil
+	}
+	if e.Schedule == ScheduleAdaptive && e.targeted() {
+		return errors.New("cl: er: schedule \"adaptive\" compares fresh and replayed losses at the same timesteps; leave timesteps uniform or choose another schedule")
+	}
+	return oneOf("er: schedule", e.Schedule, schedules)
+}
+
+// targeted says that replay rows have timesteps of their own.
+func (e *ER) targeted() bool {
+	return len(e.TimestepWeights) > 0 || (e.Timesteps != "" && e.Timesteps != TimestepsUniform)
+}
+
+// validateTimesteps reports timesteps that no process has.
+func (e *ER) validateTimesteps() error {
+	if len(e.TimestepWeights) == 0 {
+		_, _, err := timestepRange(e.Timesteps)
+		return err
+	}
+	if e.Timesteps != "" && e.Timesteps != TimestepsMeasured {
+		return errors.Errorf("cl: er: timesteps are %q and there are %d timestep_weights too; give one of them, or name the weights \"measured\"", e.Timesteps, len(e.TimestepWeights))
+	}
+	return checkWeights(e.TimestepWeights)
+}
+
+// TimestepProbabilities returns p [T], the distribution over the T timesteps of a process that replay rows draw theirs
+// from: a weight w(t) >= 0 divided by its sum. w is given by the formula Timesteps,
+//
+//	"" or "uniform"  1 everywhere
+//	"low:F"          1 for the lowest (least noisy) fraction F of all timesteps, else 0; 0 < F <= 1
+//	"high:F"         1 for the highest fraction F, else 0; 0 < F <= 1
+//	"range:A-B"      1 from fraction A of all timesteps up to fraction B, else 0; 0 <= A < B <= 1
+//
+// or by the values TimestepWeights, of which the first is w(0), the last w(T-1), and the others lie evenly between
+// them with w linear from one to the next; T values are w itself, of more some are read nowhere. Timesteps "measured" is
+// the name of such values and needs them.
+//
+// Fractions are plain decimals, rounded to whole timesteps: "range:A-B" is t = round(A·T) .. round(B·T)-1, so ranges
+// that meet share no timestep; "low:F" is "range:0-F" and "high:F" is "range:(1-F)-1". It is an error if T is not
+// positive, if Timesteps is none of these or leaves no timestep, if TimestepWeights has a negative or infinite number
+// or none that is positive, if there are values and a Timesteps other than "measured", or "measured" without values.
+func (e *ER) TimestepProbabilities(T int) ([]float64, error) {
+	if T < 1 {
+		return nil, errors.Errorf("cl: er: a process of %d timesteps; need at least 1", T)
+	}
+	if err := e.validateTimesteps(); err != nil {
+		return nil, err
+	}
+	var weights []float64
+	var err error
+	if len(e.TimestepWeights) > 0 {
+		weights, err = knotWeights(e.TimestepWeights, T)
+	} else {
+		weights, err = formulaWeights(e.Timesteps, T)
+	}
+	if err != nil {
+		return nil, err
+	}
+	floats.Scale(1/floats.Sum(weights), weights)
+	return weights, nil
+}
+
+// ReplayRows implements [Strategy].
 func (e *ER) ReplayRows(loop int) int { return rowsFor(e.Lambda, e.Rows, loop) }
 
-// Check implements [Checker].
+// Check implements [Strategy].
 func (e *ER) Check(s Setup) error {
 	if err := firstError(e.Validate(), needOldRows(e.Lambda, s)); err != nil || !e.targeted() {
 		return err
@@ -129,7 +198,7 @@ func (e *ER) Begin(s Setup) error {
 		if err != nil {
 			return err
 		}
-		e.timesteps = floats.CumSum(p, p)
+		e.timesteps = diffusion.NewTimestepDraw(p)
 	}
 	return e.Replay.begin(s)
 }
@@ -140,10 +209,17 @@ func (e *ER) BeforeStep(s *Step) error {
 		return nil
 	}
 	draw := e.memory.Draw
-	if e.Draw == DrawBalanced {
+	switch e.Draw {
+	case DrawUniform:
+	case DrawBalanced:
 		draw = e.memory.DrawBalanced
+	default:
+		return oneOf("er: draw", e.Draw, draws)
 	}
-	fresh, replay := e.coefficients(s)
+	fresh, replay, err := e.coefficients(s)
+	if err != nil {
+		return err
+	}
 	s.scaleFresh(fresh)
 	images, weight := e.memory.Images(), replay/float64(s.Replay)
 	for row, i := range draw(s.RNG, s.Replay) {
@@ -152,9 +228,38 @@ func (e *ER) BeforeStep(s *Step) error {
 	if e.timesteps != nil {
 		// After the images, so that they are the ones that replay at all timesteps draws.
 		for row := range s.Replay {
-			s.SetTimestep(row, e.timesteps.draw(s.RNG))
+			s.SetTimestep(row, int32(e.timesteps.Draw(s.RNG)))
 		}
 	}
+	return nil
+}
+
+// coefficients are f and r of a step, as the schedules define them.
+func (e *ER) coefficients(s *Step) (fresh, replay float64, err error) {
+	switch e.Schedule {
+	case ScheduleShare:
+		kept := float64(e.memory.Len())
+		return 1, e.Lambda * kept / (kept + float64(s.StreamImages)), nil
+	case ScheduleAdaptive:
+		return 1, e.Lambda * e.balance.ratio(), nil
+	}
+	return byTask(e.Schedule, e.Lambda, s.Task)
+}
+
+// AfterStep implements [Strategy]: it follows the losses that the adaptive schedule compares.
+func (e *ER) AfterStep(s *Step, r diffusion.StepResult) error {
+	if e.Schedule != ScheduleAdaptive || e.memory.Len() == 0 || e.Lambda == 0 {
+		return nil
+	}
+	// With the weights of the step, since timesteps may have been drawn with unequal probabilities.
+	var fresh, replay float64
+	for i := range s.Fresh {
+		fresh += float64(s.Batch.W[i]) * float64(r.Rows[i])
+	}
+	for i := range s.Replay {
+		replay += float64(s.Batch.W[s.Row(i)]) * float64(r.Rows[s.Row(i)])
+	}
+	e.balance.add(fresh, replay/(e.Lambda*e.balance.ratio()))
 	return nil
 }
 

@@ -27,7 +27,7 @@ func (*BalancedER) Info() Info {
 // Label implements [Strategy].
 func (e *BalancedER) Label() string { return LabelOf(e, NewBalancedER()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (e *BalancedER) Validate() error { return e.validate("er_balanced") }
 
 // BeforeStep implements [Strategy].
@@ -35,7 +35,10 @@ func (e *BalancedER) BeforeStep(s *Step) error {
 	if e.memory.Len() == 0 {
 		return nil
 	}
-	fresh, replay := byTask(ScheduleComplement, 1, s.Task)
+	fresh, replay, err := byTask(ScheduleComplement, 1, s.Task)
+	if err != nil {
+		return err
+	}
 	s.scaleFresh(fresh)
 	images := e.memory.Images()
 	for i, j := range e.memory.DrawBalanced(s.RNG, s.Replay) {

@@ -36,12 +36,12 @@ func (*EWC) Info() Info {
 // Label implements [Strategy].
 func (e *EWC) Label() string { return LabelOf(e, NewEWC()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (e *EWC) Validate() error {
 	return firstError(atLeast("ewc: lambda", e.Lambda, 0), atLeast("ewc: fisher_rows", float64(e.FisherRows), 1))
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (e *EWC) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: e.Lambda > 0} }
 
 // BeforeStep implements [Strategy].
@@ -50,7 +50,7 @@ func (e *EWC) BeforeStep(s *Step) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator]: it adds the task's penalty.
+// Consolidate implements [Strategy]: it adds the task's penalty.
 func (e *EWC) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	if e.Lambda == 0 {
 		return nil

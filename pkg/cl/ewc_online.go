@@ -37,7 +37,7 @@ func (*OnlineEWC) Info() Info {
 // Label implements [Strategy].
 func (e *OnlineEWC) Label() string { return LabelOf(e, NewOnlineEWC()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (e *OnlineEWC) Validate() error {
 	if !(e.Gamma >= 0 && e.Gamma <= 1) {
 		return errors.Errorf("cl: ewc_online: gamma is %g; need 0 (the last task alone) to 1 (all tasks alike)", e.Gamma)
@@ -45,7 +45,7 @@ func (e *OnlineEWC) Validate() error {
 	return firstError(atLeast("ewc_online: lambda", e.Lambda, 0), atLeast("ewc_online: fisher_rows", float64(e.FisherRows), 1))
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (e *OnlineEWC) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: e.Lambda > 0} }
 
 // BeforeStep implements [Strategy].
@@ -54,7 +54,7 @@ func (e *OnlineEWC) BeforeStep(s *Step) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator].
+// Consolidate implements [Strategy].
 func (e *OnlineEWC) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	if e.Lambda == 0 {
 		return nil

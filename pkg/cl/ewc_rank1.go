@@ -38,12 +38,12 @@ func (*Rank1EWC) Info() Info {
 // Label implements [Strategy].
 func (e *Rank1EWC) Label() string { return LabelOf(e, NewRank1EWC()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (e *Rank1EWC) Validate() error {
 	return firstError(atLeast("ewc_rank1: lambda", e.Lambda, 0), atLeast("ewc_rank1: fisher_rows", float64(e.FisherRows), 1))
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (e *Rank1EWC) Needs(s Setup) diffusion.Extra {
 	if e.Lambda == 0 {
 		return diffusion.Extra{}
@@ -59,7 +59,7 @@ func (e *Rank1EWC) BeforeStep(s *Step) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator]: it adds the task's direction.
+// Consolidate implements [Strategy]: it adds the task's direction.
 func (e *Rank1EWC) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	if e.Lambda == 0 {
 		return nil

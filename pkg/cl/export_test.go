@@ -44,17 +44,6 @@ func BuiltIn() []Strategy {
 	return all
 }
 
-// PartsTuned is a composite at the settings chosen for its parts, whether or not it has a card of its own.
-func PartsTuned(name string) (Spec, error) {
-	spec, _, err := tunedSpec(name, func(part string) (Card, error) {
-		if part == name {
-			return Card{}, ErrNoCard
-		}
-		return CardOf(part)
-	}, TuningOf)
-	return spec, err
-}
-
 // Taught tells s, which has no network, that a task has ended, and gives it what a network would have made of it: images for
 // generated ones and zeros for predictions. A method that compares losses learns nothing.
 func Taught(s Strategy, task int, train *datasets.Images) error {
@@ -82,4 +71,19 @@ func Taught(s Strategy, task int, train *datasets.Images) error {
 		return nil
 	}
 	return s.EndTask(task, train)
+}
+
+// CompositeOf is the composite of given parts.
+func CompositeOf(parts ...Strategy) *Composite {
+	c := &Composite{parts: parts}
+	for _, p := range parts {
+		c.names = append(c.names, p.Info().Name)
+	}
+	return c
+}
+
+// OpenSampler is what a loop does first about timesteps that are drawn as name says.
+func OpenSampler(name string) error {
+	l := &Loop{Config: LoopConfig{TimestepSampler: name}}
+	return l.openSampler()
 }

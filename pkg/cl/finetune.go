@@ -7,7 +7,7 @@ package cl
 // It is the floor of a comparison: whatever it keeps of old tasks was kept for free. A step has fresh rows alone. It has no
 // settings.
 type Finetune struct {
-	Stateless `yaml:"-"`
+	Base `yaml:"-"`
 }
 
 // Info implements [Strategy].

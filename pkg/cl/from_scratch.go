@@ -7,7 +7,7 @@ package cl
 // Weights, averages and optimiser start anew, at the initial weights of the run, at every task. What a task gains against
 // it was transferred from other tasks. It has no settings.
 type FromScratch struct {
-	Stateless `yaml:"-"`
+	Base `yaml:"-"`
 }
 
 // Info implements [Strategy].
@@ -16,11 +16,8 @@ func (*FromScratch) Info() Info {
 		Paper:    "baseline, FromScratchTraining in Avalanche (Lomonaco et al. 2021, arXiv:2104.00405)",
 		Equation: "L = mean(loss_fresh), from new weights at each task",
 		Stores:   "nothing",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Restarts: true}
 }
 
 // Label implements [Strategy].
 func (*FromScratch) Label() string { return "from_scratch" }
-
-// Restarts implements [Restarter].
-func (*FromScratch) Restarts() bool { return true }

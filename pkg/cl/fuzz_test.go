@@ -14,6 +14,7 @@ import (
 	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/fuzztest"
+	"palimpsest/pkg/settings"
 	"palimpsest/pkg/unet"
 )
 
@@ -50,13 +51,13 @@ func restorable(f *testing.F) (all []begun) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		settings := map[string]any{}
+		set := map[string]any{}
 		for key, value := range map[string]any{"buffer": 3, "pool": 2, "generative_distillation_pool": 2, "sampler_steps": 2, "generative_distillation_sampler_steps": 2, "targets": 1, "schedule": "adaptive"} {
 			if _, ok := has[key]; ok && (key != "schedule" || name == "er") {
-				settings[key] = value
+				set[key] = value
 			}
 		}
-		if s, err = New(Spec{Name: name, Settings: settings}); err != nil {
+		if s, err = New(Spec{Name: name, Settings: set}); err != nil {
 			f.Fatal(err)
 		}
 		setup := Setup{Seed: 1, Tasks: tasks, StepsPerTask: 2, FreshRows: 3, ReplayRows: 3, H: side, W: side, C: 1, Classes: classes, Timesteps: timesteps,
@@ -65,10 +66,8 @@ func restorable(f *testing.F) (all []begun) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		if e, ok := s.(Extender); ok {
-			if err := network.Extend(e.Needs(setup)); err != nil {
-				f.Fatal(err)
-			}
+		if err := network.Extend(s.Needs(setup)); err != nil {
+			f.Fatal(err)
 		}
 		setup.Network = network
 		if err := s.Begin(setup); err != nil {
@@ -151,7 +150,7 @@ func FuzzSpec(f *testing.F) {
 		var s Strategy
 		if fuzztest.Read(t, len(text), func() error {
 			var spec Spec
-			err := decodeStrictly(text, &spec)
+			err := settings.Decode(text, &spec)
 			if err == nil {
 				s, err = New(spec)
 			}
@@ -159,50 +158,17 @@ func FuzzSpec(f *testing.F) {
 		}) != nil {
 			return
 		}
-		settings, err := Settings(s)
+		set, err := Settings(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := New(Spec{Name: s.Info().Name, Settings: settings})
+		again, err := New(Spec{Name: s.Info().Name, Settings: set})
 		if err != nil {
 			t.Fatal(err)
 		}
 		rewrites(t, again, s)
 		if s.Label() != again.Label() {
 			t.Fatalf("label %q becomes %q", s.Label(), again.Label())
-		}
-	})
-}
-
-// FuzzCard reads arbitrary cards. People alone write cards, so that what is read need not be written again.
-func FuzzCard(f *testing.F) {
-	for _, name := range []string{"er", "joint"} {
-		text, err := described.ReadFile("cards/" + name + ".yaml")
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(text)
-	}
-	f.Add([]byte("verified: a\nclaims: [{says: b, metric: fid}]\ncandidates: [{lambda: 0.3}]"))
-	f.Add([]byte("verified: [a]\nclaims: 1\ncandidate: 2"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		_ = fuzztest.Read(t, len(text), func() error { return decodeStrictly(text, new(Card)) })
-	})
-}
-
-// FuzzTuning reads arbitrary outcomes of searches; what comes of one is written as something that reads back as the same.
-func FuzzTuning(f *testing.F) {
-	f.Add([]byte("settings: {lambda: 1}\nedge: [lambda]\nsearch: {metric: fid, budget: {trials: 2, steps: 3, seeds: 1}, trials: [{settings: {lambda: 1}, score: 2.5}, {settings: {}, score: .inf}]}"))
-	f.Add([]byte("settings: [1]\nsearch: {date: 2026-01-01, overrides: x}"))
-	f.Add([]byte("a: &a [*a]"))
-	read := func(text []byte) (*Tuning, error) {
-		v := new(Tuning)
-		return v, decodeStrictly(text, v)
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		var v *Tuning
-		if fuzztest.Read(t, len(text), func() (err error) { v, err = read(text); return err }) == nil {
-			fuzztest.Rereads(t, v, fuzztest.YAML, read)
 		}
 	})
 }

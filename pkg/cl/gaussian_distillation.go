@@ -17,26 +17,26 @@ func NewGaussianDistillation() *GaussianDistillation {
 }
 
 // Info implements [Strategy].
-func (*GaussianDistillation) Info() Info {
+func (d *GaussianDistillation) Info() Info {
 	return Info{Name: "gaussian_distillation", Title: "distillation on Gaussian noise",
 		Paper:    "Masip et al. 2023, arXiv:2311.14028",
 		Equation: "L = f·mean(loss_fresh) + r·mean(‖prediction-teacher‖²) at x_t = ε",
 		Stores:   "the network after the last task, as teacher",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Teacher: d.Teacher}
 }
 
 // Label implements [Strategy].
 func (d *GaussianDistillation) Label() string { return LabelOf(d, NewGaussianDistillation()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (d *GaussianDistillation) Validate() error {
 	return firstError(d.validate("gaussian_distillation"), atLeast("gaussian_distillation: rows", float64(d.Rows), 0))
 }
 
-// ReplayRows implements [Rower].
+// ReplayRows implements [Strategy].
 func (d *GaussianDistillation) ReplayRows(loop int) int { return rowsFor(d.Lambda, d.Rows, loop) }
 
-// Check implements [Checker].
+// Check implements [Strategy].
 func (d *GaussianDistillation) Check(s Setup) error {
 	return needRows("gaussian_distillation", d.Lambda, s)
 }
@@ -48,9 +48,9 @@ func (d *GaussianDistillation) Begin(s Setup) error {
 
 // BeforeStep implements [Strategy].
 func (d *GaussianDistillation) BeforeStep(s *Step) error {
-	weight := d.weigh(s)
-	if weight == 0 {
-		return nil
+	weight, err := d.weigh(s)
+	if err != nil || weight == 0 {
+		return err
 	}
 	for i := range s.Replay {
 		s.SetPureNoise(i, d.classes[s.RNG.IntN(len(d.classes))])

@@ -27,22 +27,19 @@ func (*GDumb) Info() Info {
 		Paper:    "Prabhu et al. 2020, doi:10.1007/978-3-030-58536-5_31",
 		Equation: "L = mean(loss_buffer), from new weights at each task",
 		Stores:   "a buffer of images of all tasks so far",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Restarts: true}
 }
 
 // Label implements [Strategy].
 func (g *GDumb) Label() string { return LabelOf(g, NewGDumb()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (g *GDumb) Validate() error { return atLeast("gdumb: buffer", float64(g.Buffer), 1) }
 
-// ReplayRows implements [Rower]: the loop's.
+// ReplayRows implements [Strategy]: the loop's.
 func (*GDumb) ReplayRows(loop int) int { return loop }
 
-// Restarts implements [Restarter].
-func (*GDumb) Restarts() bool { return true }
-
-// Check implements [Checker]: the fresh rows would do.
+// Check implements [Strategy]: the fresh rows would do.
 func (g *GDumb) Check(Setup) error { return nil }
 
 // Begin implements [Strategy].
@@ -51,7 +48,7 @@ func (g *GDumb) Begin(s Setup) error {
 	return g.Replay.begin(s)
 }
 
-// BeginTask implements [Beginner]: it offers the task's images to the buffer.
+// BeginTask implements [Strategy]: it offers the task's images to the buffer.
 func (g *GDumb) BeginTask(task int, train *datasets.Images) error { return g.memory.Add(task, train) }
 
 // EndTask implements [Strategy]: the buffer has the task's images already.

@@ -20,42 +20,12 @@ type Generated struct {
 	Judged, Right []int
 }
 
-// Generating is what a method that replays generated images also is.
-type Generating interface {
-	// Generated has an entry for each task so far in which generated images are replayed.
-	Generated() []Generated
-}
-
-// Warner is what a strategy also is whose settings can be right and yet unwise: a line for each.
-type Warner interface {
-	Warnings() []string
-}
-
-// Generated is what the strategy has generated so far; nil: nothing, or it does not say.
+// Generated is what the strategy has generated so far; nil: nothing.
 func (l *Loop) Generated() []Generated {
-	g, ok := l.Strategy.(Generating)
-	if !ok {
-		return nil
-	}
-	all := g.Generated()
+	all := l.Strategy.Generated()
 	for i := range all {
 		if all[i].Method == "" {
 			all[i].Method = l.Strategy.Info().Name
-		}
-	}
-	return all
-}
-
-// Warnings are what the strategy warns of.
-func (l *Loop) Warnings() []string {
-	w, ok := l.Strategy.(Warner)
-	if !ok {
-		return nil
-	}
-	all := w.Warnings()
-	if _, composed := l.Strategy.(*Composite); !composed { // which names its parts
-		for i := range all {
-			all[i] = l.Strategy.Info().Name + ": " + all[i]
 		}
 	}
 	return all

@@ -84,7 +84,7 @@ func TestGeneratedAtEachStep(t *testing.T) {
 	if again := l.Generated(); !reflect.DeepEqual(again, got) {
 		t.Errorf("after a checkpoint %+v, before it %+v", again, got)
 	}
-	if w := l.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "gr: sampler_steps is 1") {
+	if w := l.Strategy.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "gr: sampler_steps is 1") {
 		t.Errorf("one step of the teacher gives the warnings %q", w)
 	}
 }
@@ -100,7 +100,7 @@ func TestWarnings(t *testing.T) {
 		{"gr", nil, 0}, {"gr", map[string]any{"sampler_steps": 1, "lambda": 0}, 0}, {"er", nil, 0},
 		{"gr+generative_distillation", map[string]any{"gr_sampler_steps": 1, "generative_distillation_sampler_steps": 1}, 2},
 	} {
-		got := (&cl.Loop{Strategy: made(t, tc.name, tc.settings)}).Warnings()
+		got := made(t, tc.name, tc.settings).Warnings()
 		if len(got) != tc.want || slices.ContainsFunc(got, func(line string) bool { return !strings.Contains(line, ": sampler_steps is 1") }) {
 			t.Errorf("%s %v warns %q, want %d lines", tc.name, tc.settings, got, tc.want)
 		}

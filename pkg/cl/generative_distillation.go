@@ -18,19 +18,22 @@ func NewGenerativeDistillation() *GenerativeDistillation {
 }
 
 // Info implements [Strategy].
-func (*GenerativeDistillation) Info() Info {
+func (g *GenerativeDistillation) Info() Info {
 	return Info{Name: "generative_distillation", Title: "generative distillation",
 		Paper:    "Masip et al. 2023, arXiv:2311.14028",
 		Equation: "L = f·mean(loss_fresh) + r·mean(‖prediction-teacher‖²) on generated images",
 		Stores:   "the network after the last task, as teacher, and a pool of generated images",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Teacher: g.Teacher}
 }
 
 // Label implements [Strategy].
 func (g *GenerativeDistillation) Label() string { return LabelOf(g, NewGenerativeDistillation()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (g *GenerativeDistillation) Validate() error { return g.validate("generative_distillation") }
+
+// Warnings implements [Strategy].
+func (g *GenerativeDistillation) Warnings() []string { return g.warnings("generative_distillation") }
 
 // BeforeStep implements [Strategy].
 func (g *GenerativeDistillation) BeforeStep(s *Step) error {

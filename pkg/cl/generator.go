@@ -45,10 +45,10 @@ func (g *Generator) sampler(seed uint64) diffusion.SamplerConfig {
 	return diffusion.SamplerConfig{Name: g.Sampler, Steps: g.Steps, Clip: true, Seed: seed}
 }
 
-// ReplayRows implements [Rower].
+// ReplayRows implements [Strategy].
 func (g *Generator) ReplayRows(loop int) int { return rowsFor(g.Lambda, g.Rows, loop) }
 
-// Check implements [Checker].
+// Check implements [Strategy].
 func (g *Generator) Check(s Setup) error {
 	if err := needRows("a method that replays generated images", g.Lambda, s); err != nil {
 		return err
@@ -67,9 +67,9 @@ func (g *Generator) Begin(s Setup) error {
 
 // replay fills the replay rows with generated images, and weighs each row's own term by weigh.
 func (g *Generator) replay(s *Step, weigh func(row int, weight float64)) error {
-	own := g.weigh(s)
-	if own == 0 {
-		return nil
+	own, err := g.weigh(s)
+	if err != nil || own == 0 {
+		return err
 	}
 	var images *datasets.Images
 	if g.Pool == 0 {
@@ -117,7 +117,7 @@ func (g *Generator) generate(ctx context.Context, d diffusion.Denoiser, labels [
 	return images, nil
 }
 
-// Consolidate implements [Consolidator]: the network as it is becomes the teacher, and makes the pool.
+// Consolidate implements [Strategy]: the network as it is becomes the teacher, and makes the pool.
 func (g *Generator) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	if g.Lambda == 0 {
 		return nil
@@ -134,8 +134,11 @@ func (g *Generator) Consolidate(ctx context.Context, task int, train *datasets.I
 	for i := range labels {
 		labels[i] = g.classes[i%len(g.classes)]
 	}
-	var err error
-	denoiser := g.setup.Network.Denoiser(g.Teacher == TeachAverage)
+	average, err := averaged(g.Teacher)
+	if err != nil {
+		return err
+	}
+	denoiser := g.setup.Network.Denoiser(average)
 	g.pool, err = g.generate(ctx, denoiser, labels, g.setup.rng(task).Uint64(), min(generatorBatch, g.Pool))
 	if err != nil {
 		return err
@@ -160,15 +163,15 @@ func (g *Generator) record(task int, images *datasets.Images, judge bool) error 
 	return nil
 }
 
-// Generated implements [Generating].
+// Generated implements [Strategy].
 func (g *Generator) Generated() []Generated { return slices.Clone(g.generated) }
 
-// Warnings implements [Warner].
-func (g *Generator) Warnings() []string {
+// warnings is Warnings of the method of a name.
+func (g *Generator) warnings(name string) []string {
 	if g.Lambda == 0 || g.Steps > 1 {
 		return nil
 	}
-	return []string{"sampler_steps is 1: one step from noise gives nearly the mean image of a class, not a sample, and that is what is replayed; set it to 2 or more (the default is 10)"}
+	return []string{name + ": sampler_steps is 1: one step from noise gives nearly the mean image of a class, not a sample, and that is what is replayed; set it to 2 or more (the default is 10)"}
 }
 
 // Stored implements [Strategy].

@@ -17,21 +17,24 @@ type GR struct {
 func NewGR() *GR { return &GR{newGenerator()} }
 
 // Info implements [Strategy].
-func (*GR) Info() Info {
+func (g *GR) Info() Info {
 	return Info{Name: "gr", Title: "generative replay",
 		Paper:    "Shin et al. 2017, arXiv:1705.08690",
 		Equation: "L = f·mean(loss_fresh) + r·mean(loss_generated)",
 		Stores:   "a pool of generated images, or the network after the last task",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Teacher: g.Teacher}
 }
 
 // Label implements [Strategy].
 func (g *GR) Label() string { return LabelOf(g, NewGR()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (g *GR) Validate() error { return g.validate("gr") }
 
-// Needs implements [Extender].
+// Warnings implements [Strategy].
+func (g *GR) Warnings() []string { return g.warnings("gr") }
+
+// Needs implements [Strategy].
 func (g *GR) Needs(s Setup) diffusion.Extra {
 	if g.Pool > 0 {
 		return diffusion.Extra{}

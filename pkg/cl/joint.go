@@ -8,7 +8,7 @@ package cl
 // is as long as all tasks of the others together, and all rows of a step, the replay rows too, are fresh images drawn
 // from the whole benchmark. It has no settings.
 type Joint struct {
-	Stateless `yaml:"-"`
+	Base `yaml:"-"`
 }
 
 // Info implements [Strategy].
@@ -20,7 +20,7 @@ func (*Joint) Info() Info {
 		Stream:   AllTasks}
 }
 
-// ReplayRows implements [Rower]: the loop's, filled with fresh images.
+// ReplayRows implements [Strategy]: the loop's, filled with fresh images.
 func (*Joint) ReplayRows(loop int) int { return loop }
 
 // Label implements [Strategy].

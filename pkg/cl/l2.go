@@ -33,10 +33,10 @@ func (*L2) Info() Info {
 // Label implements [Strategy].
 func (l *L2) Label() string { return LabelOf(l, NewL2()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (l *L2) Validate() error { return atLeast("l2: lambda", l.Lambda, 0) }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (l *L2) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: l.Lambda > 0} }
 
 // BeforeStep implements [Strategy].
@@ -45,7 +45,7 @@ func (l *L2) BeforeStep(s *Step) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator]: the weights as they are become θ*.
+// Consolidate implements [Strategy]: the weights as they are become θ*.
 func (l *L2) Consolidate(_ context.Context, _ int, _ *datasets.Images) error {
 	if l.Lambda == 0 {
 		return nil

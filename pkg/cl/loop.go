@@ -9,13 +9,12 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
-	"palimpsest/pkg/likelihood"
 )
 
 // LoopConfig holds what is the same for every strategy of a comparison.
 type LoopConfig struct {
 	FreshRows      int     `yaml:"fresh_rows" json:"fresh_rows"`           // rows of the task at hand a step
-	ReplayRows     int     `yaml:"replay_rows" json:"replay_rows"`         // rows of the strategy's own a step, unless it is a [Rower]
+	ReplayRows     int     `yaml:"replay_rows" json:"replay_rows"`         // rows of the strategy's own a step, unless it chooses
 	StepsPerTask   int     `yaml:"steps_per_task" json:"steps_per_task"`   // optimiser steps
 	ResetOptimizer bool    `yaml:"reset_optimizer" json:"reset_optimizer"` // forget Adam's moments, the warm-up and the EMA's count at each task
 	LabelDropout   float64 `yaml:"label_dropout" json:"label_dropout"`     // share of rows trained without their label, for guidance
@@ -35,7 +34,7 @@ func (c LoopConfig) Validate() error {
 	case !(c.LabelDropout >= 0 && c.LabelDropout < 1):
 		return errors.Errorf("cl: label_dropout is %g; need 0 <= label_dropout < 1", c.LabelDropout)
 	case c.TimestepSampler != "":
-		return oneOf("timestep_sampler", c.TimestepSampler, []string{SampleUniform, SampleImportance})
+		return oneOf("timestep_sampler", c.TimestepSampler, timestepSamplers)
 	}
 	return nil
 }
@@ -63,7 +62,7 @@ type Loop struct {
 	NetworkTime time.Duration
 
 	replayRows  int
-	sampler     *likelihood.Importance // nil: timesteps are uniform
+	sampler     *diffusion.LossHistory // nil: timesteps are uniform
 	lossWeights []float64              // of training, by timestep; for the sampler
 	stream      *datasets.Images       // what fresh rows of streamPhase are drawn from
 	streamPhase int
@@ -121,16 +120,11 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	}
 	known.Seed, known.Features, known.Judge = setup.Seed, setup.Features, setup.Judge
 	setup = known
-	setup.ReplayRows = replayRows(s, c.ReplayRows)
-	if e, ok := s.(Extender); ok {
-		if needs := e.Needs(setup); needs != (diffusion.Extra{}) {
-			if err := n.Extend(needs); err != nil {
-				return nil, errors.WithMessagef(err, "strategy %s", s.Info().Name)
-			}
+	setup.ReplayRows = s.ReplayRows(c.ReplayRows)
+	if needs := s.Needs(setup); needs != (diffusion.Extra{}) {
+		if err := n.Extend(needs); err != nil {
+			return nil, errors.WithMessagef(err, "strategy %s", s.Info().Name)
 		}
-	}
-	if _, ok := s.(Switcher); s.Info().TaskAtSampling && !ok {
-		return nil, errors.Errorf("cl: strategy %s says that its network depends on the task at sampling, but has no UseTask; it must be a cl.Switcher", s.Info().Name)
 	}
 	setup.Network = n
 	if err := s.Begin(setup); err != nil {
@@ -140,12 +134,8 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	return l, l.openSampler()
 }
 
-// Close frees what the strategy holds outside of Go's memory ([Closer]). The network is its owner's to close, afterwards.
-func (l *Loop) Close() {
-	if c, ok := l.Strategy.(Closer); ok {
-		c.Close()
-	}
-}
+// Close frees what the strategy holds outside of Go's memory. The network is its owner's to close, afterwards.
+func (l *Loop) Close() { l.Strategy.Close() }
 
 // Phases is the number of training phases: one a task, or a single one where the strategy learns all tasks at once.
 func (l *Loop) Phases() int {
@@ -184,9 +174,9 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	if l.Done() || l.PhaseDone() {
 		return diffusion.StepResult{}, errors.Errorf("cl: no step is left in phase %d of %d", l.Position.Phase, l.Phases())
 	}
-	if b, ok := l.Strategy.(Beginner); ok && l.Position.Step == 0 && l.Strategy.Info().Stream != AllTasks {
+	if l.Position.Step == 0 && l.Strategy.Info().Stream != AllTasks {
 		task := l.Position.Phase
-		if err := b.BeginTask(task, l.Benchmark.Tasks[task].Train); err != nil {
+		if err := l.Strategy.BeginTask(task, l.Benchmark.Tasks[task].Train); err != nil {
 			return diffusion.StepResult{}, errors.WithMessagef(err, "strategy %s before task %d", l.Strategy.Info().Name, task)
 		}
 	}
@@ -203,10 +193,8 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	if err := l.learnTimesteps(s, res.Rows); err != nil {
 		return res, err
 	}
-	if f, ok := l.Strategy.(Follower); ok {
-		if err := f.AfterStep(s, res); err != nil {
-			return res, errors.WithMessagef(err, "strategy %s after step %d of task %d", l.Strategy.Info().Name, s.Index, s.Task)
-		}
+	if err := l.Strategy.AfterStep(s, res); err != nil {
+		return res, errors.WithMessagef(err, "strategy %s after step %d of task %d", l.Strategy.Info().Name, s.Index, s.Task)
 	}
 	l.Position.Step++
 	l.Position.Total++
@@ -226,15 +214,15 @@ func (l *Loop) EndPhase(ctx context.Context) error {
 		if err := l.Strategy.EndTask(task, l.Benchmark.Tasks[task].Train); err != nil {
 			return errors.WithMessagef(err, "strategy %s at the end of task %d", l.Strategy.Info().Name, task)
 		}
-		if c, ok := l.Strategy.(Consolidator); ok && task < len(l.Benchmark.Tasks)-1 {
-			if err := c.Consolidate(ctx, task, l.Benchmark.Tasks[task].Train); err != nil {
+		if task < len(l.Benchmark.Tasks)-1 {
+			if err := l.Strategy.Consolidate(ctx, task, l.Benchmark.Tasks[task].Train); err != nil {
 				return errors.WithMessagef(err, "strategy %s after task %d", l.Strategy.Info().Name, task)
 			}
 		}
 	}
 	l.Position.Phase++
 	l.Position.Step = 0
-	if r, ok := l.Strategy.(Restarter); ok && r.Restarts() && !l.Done() {
+	if l.Strategy.Info().Restarts && !l.Done() {
 		l.Position.Optimiser = 0
 		return l.Network.Reset(l.Seed)
 	}

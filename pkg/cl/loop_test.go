@@ -1,7 +1,6 @@
 package cl_test
 
 import (
-	"context"
 	"math"
 	"slices"
 	"testing"
@@ -22,45 +21,9 @@ type keeper struct {
 	ended   []int
 }
 
-// ReplayRows hands on what the interface inside hides.
-func (k *keeper) ReplayRows(loop int) int {
-	if r, ok := k.Strategy.(cl.Rower); ok {
-		return r.ReplayRows(loop)
-	}
-	return loop
-}
-
-// Needs hands on what the interface inside hides.
-func (k *keeper) Needs(s cl.Setup) diffusion.Extra {
-	if e, ok := k.Strategy.(cl.Extender); ok {
-		return e.Needs(s)
-	}
-	return diffusion.Extra{}
-}
-
-// UseTask hands on what the interface inside hides.
-func (k *keeper) UseTask(task int) error {
-	if s, ok := k.Strategy.(cl.Switcher); ok {
-		return s.UseTask(task)
-	}
-	return nil
-}
-
-// Consolidate hands on what the interface inside hides.
-func (k *keeper) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
-	if c, ok := k.Strategy.(cl.Consolidator); ok {
-		return c.Consolidate(ctx, task, train)
-	}
-	return nil
-}
-
-// AfterStep hands on what the interface inside hides.
 func (k *keeper) AfterStep(s *cl.Step, r diffusion.StepResult) error {
 	k.losses, k.results = append(k.losses, r.Rows), append(k.results, r)
-	if f, ok := k.Strategy.(cl.Follower); ok {
-		return f.AfterStep(s, r)
-	}
-	return nil
+	return k.Strategy.AfterStep(s, r)
 }
 
 func (k *keeper) BeforeStep(s *cl.Step) error {
@@ -74,9 +37,7 @@ func (k *keeper) EndTask(task int, train *datasets.Images) error {
 }
 
 // rowsOf is the number of rows of a strategy's steps.
-func rowsOf(s cl.Strategy, c cl.LoopConfig) int {
-	return c.FreshRows + (&keeper{Strategy: s}).ReplayRows(c.ReplayRows)
-}
+func rowsOf(s cl.Strategy, c cl.LoopConfig) int { return c.FreshRows + s.ReplayRows(c.ReplayRows) }
 
 // phase trains the phase at hand and ends it.
 func phase(t *testing.T, l *cl.Loop) {

@@ -53,7 +53,7 @@ func (l *LoRA) Info() Info {
 // Label implements [Strategy].
 func (l *LoRA) Label() string { return LabelOf(l, NewLoRA()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (l *LoRA) Validate() error {
 	if !(l.Alpha > 0) || math.IsInf(l.Alpha, 0) {
 		return errors.Errorf("cl: lora: alpha is %g; need a finite number > 0", l.Alpha)
@@ -61,12 +61,12 @@ func (l *LoRA) Validate() error {
 	return atLeast("lora: rank", float64(l.Rank), 1)
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (l *LoRA) Needs(Setup) diffusion.Extra {
 	return diffusion.Extra{Mask: true, LoRA: l.Rank, LoRAAlpha: l.Alpha}
 }
 
-// BeginTask implements [Beginner]: it holds what the task does not train, and begins a new adapter.
+// BeginTask implements [Strategy]: it holds what the task does not train, and begins a new adapter.
 func (l *LoRA) BeginTask(task int, train *datasets.Images) error {
 	if task > 0 {
 		seed := rand.New(rand.NewPCG(l.setup.Seed, uint64(task)<<48^drawAdapters)).Uint64()
@@ -102,5 +102,5 @@ func (l *LoRA) EndTask(task int, train *datasets.Images) error {
 	return l.keep(task, train)
 }
 
-// UseTask implements [Switcher].
+// UseTask implements [Strategy].
 func (l *LoRA) UseTask(task int) error { return l.put(task) }

@@ -8,8 +8,7 @@ package cl
 // f and r follow from Lambda by Schedule, which is [gendistill]'s 1-1/k by default. The teacher sees the same x_t, timestep
 // and label. Where tasks bring new classes it keeps little, [scenarios].
 type LwF struct {
-	Teaching  `yaml:",inline"`
-	FreshOnly `yaml:"-"`
+	Teaching `yaml:",inline"`
 }
 
 // NewLwF returns learning without forgetting with its default settings: lambda 1 ([gendistill] chose 1.25 for CIFAR-10).
@@ -18,23 +17,27 @@ func NewLwF() *LwF {
 }
 
 // Info implements [Strategy].
-func (*LwF) Info() Info {
+func (l *LwF) Info() Info {
 	return Info{Name: "lwf", Title: "learning without forgetting",
 		Paper:    "Li and Hoiem 2016, arXiv:1606.09282; for diffusion Masip et al. 2023, arXiv:2311.14028",
 		Equation: "L = f·mean(loss_fresh) + r·mean(‖prediction-teacher‖²) at the same x_t",
 		Stores:   "the network after the last task, as teacher",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Teacher: l.Teacher}
 }
 
 // Label implements [Strategy].
 func (l *LwF) Label() string { return LabelOf(l, NewLwF()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (l *LwF) Validate() error { return l.validate("lwf") }
 
 // BeforeStep implements [Strategy].
 func (l *LwF) BeforeStep(s *Step) error {
-	if weight := l.weigh(s) / float64(s.Fresh); weight > 0 {
+	own, err := l.weigh(s)
+	if err != nil {
+		return err
+	}
+	if weight := own / float64(s.Fresh); weight > 0 {
 		for row := range s.Fresh {
 			s.SetDistil(row, weight)
 		}

@@ -35,12 +35,12 @@ func (*MAS) Info() Info {
 // Label implements [Strategy].
 func (m *MAS) Label() string { return LabelOf(m, NewMAS()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (m *MAS) Validate() error {
 	return firstError(atLeast("mas: lambda", m.Lambda, 0), atLeast("mas: mas_rows", float64(m.MASRows), 1))
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (m *MAS) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: m.Lambda > 0} }
 
 // BeforeStep implements [Strategy].
@@ -49,7 +49,7 @@ func (m *MAS) BeforeStep(s *Step) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator].
+// Consolidate implements [Strategy].
 func (m *MAS) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
 	if m.Lambda == 0 {
 		return nil

@@ -218,7 +218,7 @@ func TestWhoReplays(t *testing.T) {
 		{"gaussian_distillation", nil, 6}, {"gaussian_distillation", settings{"lambda": 0}, 0},
 		{"ewc+lwf", nil, 0}, {"er+lwf", nil, 6}, {"er+gr", settings{"er_lambda": 0}, 6}, {"er+gr", settings{"er_lambda": 0, "gr_lambda": 0}, 0},
 	} {
-		if got := made(t, tc.name, tc.settings).(cl.Rower).ReplayRows(6); got != tc.want {
+		if got := made(t, tc.name, tc.settings).ReplayRows(6); got != tc.want {
 			t.Errorf("%s %v asks for %d replay rows of a loop's 6, want %d", tc.name, tc.settings, got, tc.want)
 		}
 	}
@@ -501,7 +501,7 @@ func TestCompositeShares(t *testing.T) {
 		{"er+agem", nil, 5, 5}, {"er+agem", map[string]any{"er_rows": 3}, 5, 5}, {"er+agem", map[string]any{"agem_rows": 7}, 5, 10},
 		{"er+ewc+lwf", nil, 5, 5}, {"ewc+lwf", nil, 5, 0}, {"er+agem", map[string]any{"er_lambda": 0}, 5, 5},
 	} {
-		if got := made(t, tc.name, tc.settings).(cl.Rower).ReplayRows(tc.loop); got != tc.want {
+		if got := made(t, tc.name, tc.settings).ReplayRows(tc.loop); got != tc.want {
 			t.Errorf("%s %v asks for %d replay rows of a loop's %d, want %d", tc.name, tc.settings, got, tc.loop, tc.want)
 		}
 	}
@@ -521,7 +521,7 @@ func TestCompositeShares(t *testing.T) {
 
 // TestCompositeAddsExtensions: what parts need is merged, and rank-1 penalties are as many as there are tasks before the last.
 func TestCompositeAddsExtensions(t *testing.T) {
-	got := made(t, "ewc_rank1+lwf+si", nil).(cl.Extender).Needs(cl.Setup{Tasks: 5})
+	got := made(t, "ewc_rank1+lwf+si", nil).Needs(cl.Setup{Tasks: 5})
 	if want := (diffusion.Extra{Teacher: true, Penalty: true, Directions: 4, Path: true}); got != want {
 		t.Errorf("needs %+v, want %+v", got, want)
 	}

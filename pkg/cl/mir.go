@@ -40,13 +40,13 @@ func (*MIR) Info() Info {
 // Label implements [Strategy].
 func (m *MIR) Label() string { return LabelOf(m, NewMIR()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (m *MIR) Validate() error {
 	return firstError(m.validate("mir"), atLeast("mir: lambda", m.Lambda, 0), atLeast("mir: candidates", float64(m.Candidates), 1),
 		atLeast("mir: virtual_rate", m.Rate, 0))
 }
 
-// Close implements [Closer].
+// Close implements [Strategy].
 func (m *MIR) Close() {
 	if m.gradient != nil {
 		m.gradient.Close()
@@ -54,7 +54,7 @@ func (m *MIR) Close() {
 	}
 }
 
-// Check implements [Checker].
+// Check implements [Strategy].
 func (m *MIR) Check(s Setup) error { return needOldRows(m.Lambda, s) }
 
 // Begin implements [Strategy].
@@ -63,7 +63,7 @@ func (m *MIR) Begin(s Setup) error {
 	return firstError(m.Check(s), m.Replay.begin(s))
 }
 
-// ReplayRows implements [Rower].
+// ReplayRows implements [Strategy].
 func (m *MIR) ReplayRows(loop int) int { return rowsFor(m.Lambda, m.Rows, loop) }
 
 // candidate is one old image at one noise level.

@@ -24,9 +24,9 @@ import (
 // [packnet]. The embedding of a label trains in the first task that has images of it, which is our reading: [packnet] has an
 // output layer for each task instead.
 type PackNet struct {
-	Retrain   float64 `yaml:"retrain"` // share of a task's steps after pruning, 0 < retrain < 1; default 0.33, [packnet]'s 10 of 30 epochs
-	Keep      float64 `yaml:"keep"`    // share of a kernel's free weights that a task keeps, 0 to 1 ([packnet]: 0.5, 0.25); default 0: as many for each task of the run
-	Stateless `yaml:"-"`
+	Retrain float64 `yaml:"retrain"` // share of a task's steps after pruning, 0 < retrain < 1; default 0.33, [packnet]'s 10 of 30 epochs
+	Keep    float64 `yaml:"keep"`    // share of a kernel's free weights that a task keeps, 0 to 1 ([packnet]: 0.5, 0.25); default 0: as many for each task of the run
+	Base    `yaml:"-"`
 
 	setup   Setup
 	kernels [][2]int
@@ -48,7 +48,7 @@ func (*PackNet) Info() Info {
 // Label implements [Strategy].
 func (p *PackNet) Label() string { return LabelOf(p, NewPackNet()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (p *PackNet) Validate() error {
 	if !(p.Retrain > 0 && p.Retrain < 1) || !(p.Keep >= 0 && p.Keep <= 1) {
 		return errors.Errorf("cl: packnet: retrain is %g, keep %g; need 0 < retrain < 1 and 0 <= keep <= 1", p.Retrain, p.Keep)
@@ -56,10 +56,10 @@ func (p *PackNet) Validate() error {
 	return nil
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (*PackNet) Needs(Setup) diffusion.Extra { return diffusion.Extra{Mask: true} }
 
-// Check implements [Checker].
+// Check implements [Strategy].
 func (p *PackNet) Check(s Setup) error {
 	if s.Tasks > math.MaxUint8 {
 		return errors.Errorf("cl: packnet: %d tasks; it tells %d apart", s.Tasks, math.MaxUint8)
@@ -78,7 +78,7 @@ func (p *PackNet) Begin(s Setup) error {
 	return firstError(p.Validate(), err)
 }
 
-// BeginTask implements [Beginner]: the task trains the free weights of kernels, and what else it is the first to train.
+// BeginTask implements [Strategy]: the task trains the free weights of kernels, and what else it is the first to train.
 func (p *PackNet) BeginTask(task int, train *datasets.Images) error {
 	labels := make([]int, p.setup.Classes)
 	for i := range labels {
@@ -154,7 +154,7 @@ func (p *PackNet) prune(task int) error {
 	return firstError(n.SetWeights(weights, false), n.SetWeights(averages, true), n.SetMask(train))
 }
 
-// UseTask implements [Switcher]: weights that are free or of a later task are zero. A task that has not been pruned yet has
+// UseTask implements [Strategy]: weights that are free or of a later task are zero. A task that has not been pruned yet has
 // the network as it is.
 func (p *PackNet) UseTask(task int) error {
 	if task < 0 || task >= p.packed {

@@ -48,7 +48,7 @@ func consolidated(t *testing.T, s cl.Strategy, moved float32) (n *diffusion.Netw
 		return w
 	}
 	consolidate := func(task int) {
-		if err := s.(cl.Consolidator).Consolidate(t.Context(), task, b.Tasks[task].Train); err != nil {
+		if err := s.Consolidate(t.Context(), task, b.Tasks[task].Train); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,8 +11,7 @@ type Plan struct {
 
 // Plan is that of the loop's whole run.
 func (l *Loop) Plan() Plan {
-	r, ok := l.Strategy.(Restarter)
-	return Plan{Phases: l.Phases(), PhaseSteps: l.PhaseSteps(), Restarts: l.Config.ResetOptimizer || ok && r.Restarts()}
+	return Plan{Phases: l.Phases(), PhaseSteps: l.PhaseSteps(), Restarts: l.Config.ResetOptimizer || l.Strategy.Info().Restarts}
 }
 
 // Check reports a position that no run of the plan passes through.

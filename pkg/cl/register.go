@@ -121,8 +121,5 @@ func checkDefaults(create func() Strategy) error {
 	if err := decode(s, settings); err != nil {
 		return err
 	}
-	if v, ok := s.(Validator); ok {
-		return v.Validate()
-	}
-	return nil
+	return s.Validate()
 }

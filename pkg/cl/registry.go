@@ -108,10 +108,8 @@ func New(spec Spec) (Strategy, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v, ok := s.(Validator); ok {
-		if err := v.Validate(); err != nil {
-			return nil, err
-		}
+	if err := s.Validate(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -154,7 +152,7 @@ func decode(s Strategy, given map[string]any) error {
 	if err := settings.Fits(tree, reflect.TypeOf(s), ""); err != nil {
 		return errors.WithMessagef(err, "cl: settings of %q", name)
 	}
-	return errors.WithMessagef(decodeStrictly(text, s), "cl: settings of %q", name)
+	return errors.WithMessagef(settings.Decode(text, s), "cl: settings of %q", name)
 }
 
 // Settings returns a strategy's settings by their configuration names.

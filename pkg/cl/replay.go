@@ -17,6 +17,8 @@ type Replay struct {
 	Rows   int    `yaml:"rows"`   // images replayed a step, >= 0; default 0, the loop's replay_rows
 	Policy string `yaml:"policy"` // which are kept: see memory.NewPolicy; default "class-balanced"
 
+	Base `yaml:"-"`
+
 	memory    *memory.Buffer
 	setup     Setup
 	evaluated int64 // rows beside those of the step
@@ -28,7 +30,7 @@ func NewReplay() Replay { return Replay{Buffer: 200, Policy: memory.NameClassBal
 // Memory is the buffer of old images, empty during the first task and nil before Begin.
 func (r *Replay) Memory() *memory.Buffer { return r.memory }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (r *Replay) Validate() error { return r.validate("replay") }
 
 // validate reports the first setting that no run can use.
@@ -37,7 +39,7 @@ func (r *Replay) validate(name string) error {
 		oneOf(name+": policy", r.Policy, memory.PolicyNames()))
 }
 
-// ReplayRows implements [Rower], for a method without a weight.
+// ReplayRows implements [Strategy], for a method without a weight.
 func (r *Replay) ReplayRows(loop int) int { return rowsFor(1, r.Rows, loop) }
 
 // needOldRows reports that there are no rows for old images, which a method needs unless its weight is 0.
@@ -45,7 +47,7 @@ func needOldRows(weight float64, s Setup) error {
 	return needRows("a method that replays old images", weight, s)
 }
 
-// Check implements [Checker], for a method without a weight.
+// Check implements [Strategy], for a method without a weight.
 func (r *Replay) Check(s Setup) error { return needOldRows(1, s) }
 
 // Begin implements [Strategy]: it makes an empty buffer, for a method without a weight.

@@ -5,11 +5,9 @@ import (
 	"math"
 
 	"github.com/pkg/errors"
-
-	"palimpsest/pkg/diffusion"
 )
 
-// How ER's rehearsal coefficient goes from task to task and step to step. At the k-th task, k = 1 being the first, which
+// How a coefficient λ goes from task to task and, for ER, from step to step. At the k-th task, k = 1 being the first, which
 // has nothing to rehearse, the loss is
 //
 //	L = f·mean(loss_fresh) + r·mean(loss_replay)
@@ -39,44 +37,29 @@ const (
 
 var schedules = []string{ScheduleConstant, ScheduleInverse, ScheduleComplement, ScheduleShare, ScheduleAdaptive}
 
-// validateSchedule reports a schedule that does not exist or does not go with the other settings.
-func (e *ER) validateSchedule() error {
-	if e.Schedule == "" {
-		return nil
+// byTask are f and r of L = f·mean(loss_fresh) + r·(the strategy's own term) at a task, 0 being the first, for the schedules
+// that depend on the number of tasks alone: see [ScheduleConstant] and those after it.
+func byTask(schedule string, lambda float64, task int) (fresh, own float64, err error) {
+	k := float64(task + 1)
+	switch schedule {
+	case "", ScheduleConstant:
+		return 1, lambda, nil
+	case ScheduleInverse:
+		return 1, lambda / k, nil
+	case ScheduleComplement:
+		return 1 / k, (1 - 1/k) * lambda, nil
 	}
-	if e.Schedule == ScheduleAdaptive && e.targeted() {
-		return errors.New("cl: er: schedule \"adaptive\" compares fresh and replayed losses at the same timesteps; leave timesteps uniform or choose another schedule")
-	}
-	return oneOf("er: schedule", e.Schedule, schedules)
+	return 0, 0, oneOf("schedule", schedule, taskSchedules)
 }
 
-// coefficients are f and r of a step, as the schedules define them.
-func (e *ER) coefficients(s *Step) (fresh, replay float64) {
-	switch e.Schedule {
-	case ScheduleShare:
-		kept := float64(e.memory.Len())
-		return 1, e.Lambda * kept / (kept + float64(s.StreamImages))
-	case ScheduleAdaptive:
-		return 1, e.Lambda * e.balance.ratio()
-	}
-	return byTask(e.Schedule, e.Lambda, s.Task)
-}
+// taskSchedules are the schedules that byTask knows.
+var taskSchedules = []string{ScheduleConstant, ScheduleInverse, ScheduleComplement}
 
-// AfterStep implements [Follower]: it follows the losses that the adaptive schedule compares.
-func (e *ER) AfterStep(s *Step, r diffusion.StepResult) error {
-	if e.Schedule != ScheduleAdaptive || e.memory.Len() == 0 || e.Lambda == 0 {
-		return nil
+// scaleFresh multiplies the weights of the fresh rows.
+func (s *Step) scaleFresh(factor float64) {
+	for row := range s.Fresh {
+		s.Batch.W[row] = float32(factor * float64(s.Batch.W[row]))
 	}
-	// With the weights of the step, since timesteps may have been drawn with unequal probabilities.
-	var fresh, replay float64
-	for i := range s.Fresh {
-		fresh += float64(s.Batch.W[i]) * float64(r.Rows[i])
-	}
-	for i := range s.Replay {
-		replay += float64(s.Batch.W[s.Row(i)]) * float64(r.Rows[s.Row(i)])
-	}
-	e.balance.add(fresh, replay/(e.Lambda*e.balance.ratio()))
-	return nil
 }
 
 // balance holds the running means of two losses since the task began. Both lack the same correction for the bias of

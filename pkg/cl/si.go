@@ -38,7 +38,7 @@ func (*SI) Info() Info {
 // Label implements [Strategy].
 func (s *SI) Label() string { return LabelOf(s, NewSI()) }
 
-// Validate implements [Validator].
+// Validate implements [Strategy].
 func (s *SI) Validate() error {
 	if !(s.Xi > 0) || math.IsInf(s.Xi, 0) {
 		return errors.Errorf("cl: si: xi is %g; need a finite number above 0, for instance 0.001", s.Xi)
@@ -46,7 +46,7 @@ func (s *SI) Validate() error {
 	return atLeast("si: lambda", s.Lambda, 0)
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (s *SI) Needs(Setup) diffusion.Extra {
 	return diffusion.Extra{Penalty: s.Lambda > 0, Path: s.Lambda > 0}
 }
@@ -57,7 +57,7 @@ func (s *SI) BeforeStep(step *Step) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator].
+// Consolidate implements [Strategy].
 func (s *SI) Consolidate(context.Context, int, *datasets.Images) error {
 	if s.Lambda == 0 {
 		return nil

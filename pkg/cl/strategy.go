@@ -29,7 +29,14 @@ type Info struct {
 	Stores   string // what it keeps between tasks
 	Stream   Stream
 
-	// TaskAtSampling: the network that generates depends on the task asked for, which the method is told ([Switcher]).
+	// Teacher says which weights teach, TeachAverage or TeachTrained, where the network is extended by a teacher, of which it
+	// has one. "" where there is none.
+	Teacher string
+
+	// Restarts: at every task the network starts anew, at its initial weights and with a new optimiser.
+	Restarts bool
+
+	// TaskAtSampling: the network that generates depends on the task asked for, which the method is told by UseTask.
 	// Where it is false the method never learns the task.
 	TaskAtSampling bool
 }
@@ -44,7 +51,7 @@ type Setup struct {
 	Classes               int
 	Timesteps             int // T of the diffusion process
 
-	// Network is the network at work, extended by what the strategy [Extender.Needs]. A strategy may change what it was
+	// Network is the network at work, extended by what the strategy Needs. A strategy may change what it was
 	// extended by and read everything; training is the loop's. It is nil where only settings are examined.
 	Network *diffusion.Network
 
@@ -57,6 +64,11 @@ type Setup struct {
 	Judge func(*datasets.Images) ([]int, error)
 }
 
+// rng is the random sequence of a strategy's work at the end of a task.
+func (s Setup) rng(task int) *rand.Rand {
+	return rand.New(rand.NewPCG(s.Seed, uint64(task)<<48^drawConsolidation))
+}
+
 // Stored is what a strategy holds now and what it has spent so far beside the training step itself.
 type Stored struct {
 	Images           *datasets.Images // nil or empty: none
@@ -66,79 +78,150 @@ type Stored struct {
 	ExtraEvaluations int64            // rows run through a network, forwards or forwards and backwards, beside those of the step; [Loop.Stored] adds the teacher's
 }
 
-// Strategy is one continual-learning method. The loop calls Begin once, then for every task BeforeStep at each step
-// and EndTask after the last. The exported fields of a strategy are its settings, with yaml names.
+// Strategy is one continual-learning method. The exported fields of a strategy are its settings, with yaml names.
+//
+// A type embeds [Base], which does nothing in each of these methods but the first two, or something made of it ([Replay],
+// [Teaching], [InNetwork]), and writes those in which the method does something. There are no optional methods besides, so
+// a wrapper that embeds the interface hands on everything, and a [Composite] without one of them does not compile.
 type Strategy interface {
+	// Info describes the method, Label tells its variants apart in tables: "er λ=0.3". Warnings has a line for each
+	// setting that is right and yet unwise, which begins with the method's name.
 	Info() Info
-	// Label tells variants of one method apart in tables: "er λ=0.3".
 	Label() string
-	// Begin checks the settings and prepares for a run.
+	Warnings() []string
+
+	// Validate reports the first setting that no run can use, so that [New] refuses it.
+	Validate() error
+
+	// ReplayRows is the number of replay rows of a step, 0 or more. [NewLoop] asks once, before all that follows, with the
+	// loop's replay_rows; the answer holds for the whole run and comes back in [Setup]. The fresh rows stay as they are, so
+	// fewer replay rows make cheaper steps. A method whose weight is 0 asks for none: it is fine-tuning at fine-tuning's price.
+	ReplayRows(loop int) int
+
+	// Check reports why the strategy cannot begin, by what is known before there is a network. Begin calls it.
+	Check(Setup) error
+
+	// Needs is what the method needs of the training step beside the denoising loss. [NewLoop] asks before Begin, with all of
+	// Setup but Network, and extends the network by the answer. What a strategy keeps in the extended network is saved with the
+	// network and is no part of State; [Loop.Stored] counts it. A strategy whose weight is 0 needs nothing, so that the step
+	// compiled is fine-tuning's.
+	Needs(Setup) diffusion.Extra
+
+	// Begin checks the setup and prepares for a run. It may be called again, for another run.
 	Begin(Setup) error
+
+	// BeginTask is given a task's training images before its first step, and again where a run goes on from just before that.
+	BeginTask(task int, train *datasets.Images) error
+
 	// BeforeStep may fill the replay rows of s, change the weights of any row and choose timesteps of replay rows.
 	BeforeStep(s *Step) error
+
+	// AfterStep learns from a step's outcome: s is the step as it was trained on, its weights times what makes up for the
+	// timesteps drawn ([SampleImportance]), and r tells the loss of each row before the update.
+	AfterStep(s *Step, r diffusion.StepResult) error
+
 	// EndTask is given the finished task's training images, once.
 	EndTask(task int, train *datasets.Images) error
-	// Stored reports the memory and its cost.
+
+	// Consolidate works with the network at a task's end: it follows EndTask, with the same images, but not after the last
+	// task, which nothing follows. It may take long; when ctx ends it returns an error, and the run goes on from its last
+	// checkpoint.
+	Consolidate(ctx context.Context, task int, train *datasets.Images) error
+
+	// UseTask puts into the network, weights and averages alike, what generates a task's classes, and for -1 what training
+	// goes on from. It is called where [Info].TaskAtSampling says that the network depends on the task: see [Loop.AtTask].
+	// A task that has not been learned has the network as it is. The loop puts weights and averages back itself, so a
+	// strategy that changes nothing else has nothing to do at -1. UseTask is no part of training: it leaves State as it is.
+	//
+	// In class-incremental runs of a class-conditional network the label implies the task, so that being told it is no
+	// advantage over a method that only sees the label; elsewhere it is one.
+	UseTask(task int) error
+
+	// Stored reports the memory and its cost, Generated has an entry for each task so far in which generated images are
+	// replayed.
 	Stored() Stored
-	// State and Restore carry everything EndTask and BeforeStep changed through a checkpoint. Restore is called
+	Generated() []Generated
+
+	// State and Restore carry everything that the methods above changed in a run through a checkpoint. Restore is called
 	// after Begin.
 	State() ([]byte, error)
 	Restore([]byte) error
+
+	// Close frees compiled graphs and other things outside of Go's memory ([Loop.Close]). It may be called more than once,
+	// and Begin may follow it. State needs none of what is closed.
+	Close()
 }
 
-// Validator is what a strategy with settings also is: Validate reports the first setting that no run can use, so that
-// [New] refuses it long before Begin does.
-type Validator interface {
-	Validate() error
-}
+// Base is a strategy that trains on the fresh rows alone and keeps nothing, but for Info and Label, which it lacks. Embed it
+// with the tag `yaml:"-"`, as it is not a setting.
+type Base struct{}
 
-// Checker is what a strategy whose Begin may refuse a setup also is: Check reports the same by what is known before there is
-// a network. Begin calls it.
-type Checker interface {
-	Check(Setup) error
-}
+// Warnings has none.
+func (Base) Warnings() []string { return nil }
 
-// Check reports why a strategy could not begin in a loop of the given setup, which [SetupOf] makes.
-func Check(s Strategy, setup Setup) error {
-	setup.ReplayRows = replayRows(s, setup.ReplayRows)
-	if setup.ReplayRows < 0 {
-		return errors.Errorf("cl: strategy %s asks for %d replay rows a step; need 0 or more", s.Info().Name, setup.ReplayRows)
-	}
-	return check(s, setup)
-}
+// Validate accepts all settings.
+func (Base) Validate() error { return nil }
 
-// check is [Check] with the strategy's own number of replay rows.
-func check(s Strategy, setup Setup) error {
-	if c, ok := s.(Checker); ok {
-		return c.Check(setup)
+// ReplayRows is 0: a step costs its fresh rows alone.
+func (Base) ReplayRows(int) int { return 0 }
+
+// Check accepts every run.
+func (Base) Check(Setup) error { return nil }
+
+// Needs nothing.
+func (Base) Needs(Setup) diffusion.Extra { return diffusion.Extra{} }
+
+// Begin accepts every run.
+func (Base) Begin(Setup) error { return nil }
+
+// BeginTask does nothing.
+func (Base) BeginTask(int, *datasets.Images) error { return nil }
+
+// BeforeStep leaves the step as it is.
+func (Base) BeforeStep(*Step) error { return nil }
+
+// AfterStep learns nothing.
+func (Base) AfterStep(*Step, diffusion.StepResult) error { return nil }
+
+// EndTask keeps nothing.
+func (Base) EndTask(int, *datasets.Images) error { return nil }
+
+// Consolidate does nothing.
+func (Base) Consolidate(context.Context, int, *datasets.Images) error { return nil }
+
+// UseTask leaves the network as it is.
+func (Base) UseTask(int) error { return nil }
+
+// Stored is nothing.
+func (Base) Stored() Stored { return Stored{} }
+
+// Generated is nothing.
+func (Base) Generated() []Generated { return nil }
+
+// State is empty.
+func (Base) State() ([]byte, error) { return nil, nil }
+
+// Restore accepts the empty state alone.
+func (Base) Restore(state []byte) error {
+	if len(state) > 0 {
+		return errors.Errorf("cl: %d bytes of state for a strategy that stores nothing; they belong to another strategy", len(state))
 	}
 	return nil
 }
 
-// Rower is what a strategy that chooses its number of replay rows also is. [NewLoop] asks it once, before Begin, with the
-// loop's replay_rows; the answer, 0 or more, holds for the whole run and comes back in [Setup]. The fresh rows stay as
-// they are, so a strategy that asks for fewer replay rows makes its steps cheaper. One that replays nothing asks for 0
-// ([FreshOnly]), and so does one whose weight is 0, so that it is fine-tuning at fine-tuning's price.
-type Rower interface {
-	ReplayRows(loop int) int
-}
+// Close has nothing to free.
+func (Base) Close() {}
 
-// FreshOnly says of a strategy that it replays nothing: a step costs its fresh rows alone. Embed it with the tag
-// `yaml:"-"`; [Stateless] and [InNetwork] contain it.
-type FreshOnly struct{}
-
-// ReplayRows implements [Rower]: none.
-func (FreshOnly) ReplayRows(int) int { return 0 }
-
-// replayRows is how many of a loop's replay rows a strategy has: all, unless it chooses.
-func replayRows(s Strategy, loop int) int {
-	if r, ok := s.(Rower); ok {
-		return r.ReplayRows(loop)
+// Check reports why a strategy could not begin in a loop of the given setup, which [SetupOf] makes.
+func Check(s Strategy, setup Setup) error {
+	setup.ReplayRows = s.ReplayRows(setup.ReplayRows)
+	if setup.ReplayRows < 0 {
+		return errors.Errorf("cl: strategy %s asks for %d replay rows a step; need 0 or more", s.Info().Name, setup.ReplayRows)
 	}
-	return loop
+	return s.Check(setup)
 }
 
-// rowsFor is the answer of a [Rower] whose term has a weight: none where that is 0, or else its own number of rows or,
+// rowsFor is ReplayRows of a strategy whose term has a weight: none where that is 0, or else its own number of rows or,
 // where that is 0, the loop's.
 func rowsFor(weight float64, own, loop int) int {
 	switch {
@@ -156,46 +239,6 @@ func needRows(name string, weight float64, s Setup) error {
 		return nil
 	}
 	return errors.Errorf("cl: %s needs replay rows, but has %d; set replay_rows, or the strategy's rows, to 1 or more", name, s.ReplayRows)
-}
-
-// Follower is what a strategy that learns from a step's outcome also is. The loop calls AfterStep once the network has
-// done the step: s is the step as it was trained on, its weights times what makes up for the timesteps drawn
-// ([SampleImportance]), and r tells the loss of each row before the update. What AfterStep changes is part of State.
-type Follower interface {
-	AfterStep(s *Step, r diffusion.StepResult) error
-}
-
-// Extender is what a strategy that needs more of the training step than the denoising loss also is. [NewLoop] asks it
-// before Begin, with all of Setup but Network, and extends the network by the answer. What a strategy keeps in the
-// extended network is saved with the network and is no part of State; [Loop.Stored] counts it. A strategy whose weight is
-// 0 needs nothing, so that the step compiled is fine-tuning's.
-type Extender interface {
-	Needs(Setup) diffusion.Extra
-}
-
-// Beginner is what a strategy that looks at a task's images before it is learned also is: the loop calls BeginTask before
-// the task's first step, and again where a run goes on from just before that step.
-type Beginner interface {
-	BeginTask(task int, train *datasets.Images) error
-}
-
-// Consolidator is what a strategy that works with the network at a task's end also is: the loop calls Consolidate after
-// EndTask, with the same images, but not after the last task, which nothing follows. It may take long; when ctx ends it
-// returns an error, and the run goes on from its last checkpoint.
-type Consolidator interface {
-	Consolidate(ctx context.Context, task int, train *datasets.Images) error
-}
-
-// Restarter is what a strategy is whose network starts anew, at its initial weights and with a new optimiser, at every
-// task where Restarts is true.
-type Restarter interface {
-	Restarts() bool
-}
-
-// Closer is what a strategy that holds compiled graphs or other things outside of Go's memory also is: [Loop.Close] calls
-// Close, perhaps more than once, and Begin may follow it. Its State needs none of what is closed.
-type Closer interface {
-	Close()
 }
 
 // Step is one training step before it is done.
@@ -273,31 +316,4 @@ func (s *Step) SetTarget(i int, noise, target []float32, weight float64) {
 	copy(b.Noise[row*dim:(row+1)*dim], noise)
 	copy(b.Target[row*dim:(row+1)*dim], target)
 	b.GivenNoise[row], b.TargetW[row] = true, float32(weight)
-}
-
-// Stateless gives a strategy that stores nothing, and so replays nothing, the methods it has no use for. Embed it with the
-// tag `yaml:"-"`, as it is not a setting.
-type Stateless struct{ FreshOnly }
-
-// Begin accepts every run.
-func (Stateless) Begin(Setup) error { return nil }
-
-// BeforeStep leaves the step as it is.
-func (Stateless) BeforeStep(*Step) error { return nil }
-
-// EndTask keeps nothing.
-func (Stateless) EndTask(int, *datasets.Images) error { return nil }
-
-// Stored is nothing.
-func (Stateless) Stored() Stored { return Stored{} }
-
-// State is empty.
-func (Stateless) State() ([]byte, error) { return nil, nil }
-
-// Restore accepts the empty state alone.
-func (Stateless) Restore(state []byte) error {
-	if len(state) > 0 {
-		return errors.Errorf("cl: %d bytes of state for a strategy that stores nothing; they belong to another strategy", len(state))
-	}
-	return nil
 }

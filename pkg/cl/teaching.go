@@ -16,12 +16,36 @@ const (
 	TeachTrained = "trained" // the trained weights themselves
 )
 
+var teachers = []string{TeachAverage, TeachTrained}
+
+// averaged says whether a teacher is the moving average.
+func averaged(teacher string) (bool, error) {
+	switch teacher {
+	case TeachAverage:
+		return true, nil
+	case TeachTrained:
+		return false, nil
+	}
+	return false, oneOf("teacher", teacher, teachers)
+}
+
+// setTeacher makes the network as it is its own teacher.
+func setTeacher(n *diffusion.Network, teacher string) error {
+	average, err := averaged(teacher)
+	if err != nil {
+		return err
+	}
+	return n.SetTeacher(average)
+}
+
 // Teaching is what methods with a teacher share: the settings that say what it is and how much it counts, and the classes it
 // knows. Embed it with the tag `yaml:",inline"`.
 type Teaching struct {
 	Lambda   float64 `yaml:"lambda"`   // weight of the method's term, >= 0
 	Schedule string  `yaml:"schedule"` // of Lambda: ScheduleConstant, ScheduleInverse or ScheduleComplement
 	Teacher  string  `yaml:"teacher"`  // TeachAverage (default) or TeachTrained
+
+	Base `yaml:"-"`
 
 	setup     Setup
 	evaluated int64   // rows beside those of the step
@@ -31,7 +55,7 @@ type Teaching struct {
 // validate reports the first setting that no run can use.
 func (g *Teaching) validate(name string) error {
 	return firstError(atLeast(name+": lambda", g.Lambda, 0), oneOf(name+": schedule", g.Schedule, taskSchedules),
-		oneOf(name+": teacher", g.Teacher, []string{TeachAverage, TeachTrained}))
+		oneOf(name+": teacher", g.Teacher, teachers))
 }
 
 // Begin implements [Strategy].
@@ -40,13 +64,10 @@ func (g *Teaching) Begin(s Setup) error {
 	return nil
 }
 
-// Needs implements [Extender].
+// Needs implements [Strategy].
 func (g *Teaching) Needs(s Setup) diffusion.Extra {
 	return diffusion.Extra{Teacher: g.Lambda > 0 && s.Tasks > 1}
 }
-
-// teacherSource tells which weights teach; a network has one teacher.
-func (g *Teaching) teacherSource() string { return g.Teacher }
 
 // EndTask implements [Strategy]: it notes the classes of the task, which the teacher knows from now on.
 func (g *Teaching) EndTask(_ int, train *datasets.Images) error {
@@ -58,25 +79,25 @@ func (g *Teaching) EndTask(_ int, train *datasets.Images) error {
 	return nil
 }
 
-// Consolidate implements [Consolidator]: the network as it is becomes the teacher.
+// Consolidate implements [Strategy]: the network as it is becomes the teacher.
 func (g *Teaching) Consolidate(context.Context, int, *datasets.Images) error {
 	if g.Lambda == 0 {
 		return nil
 	}
-	return g.setup.Network.SetTeacher(g.Teacher == TeachAverage)
+	return setTeacher(g.setup.Network, g.Teacher)
 }
 
 // weigh scales the fresh rows as the schedule has it and returns the weight of the method's own term, 0 in the first task,
 // which has no teacher.
-func (g *Teaching) weigh(s *Step) float64 {
-	fresh, own := byTask(g.Schedule, g.Lambda, s.Task)
-	if s.Task == 0 {
-		return 0
+func (g *Teaching) weigh(s *Step) (float64, error) {
+	fresh, own, err := byTask(g.Schedule, g.Lambda, s.Task)
+	if err != nil || s.Task == 0 {
+		return 0, err
 	}
 	if fresh != 1 {
 		s.scaleFresh(fresh)
 	}
-	return own
+	return own, nil
 }
 
 // Stored implements [Strategy].

@@ -7,8 +7,9 @@
 // nohup does; or because one of its outputs can no longer be written: the pipe's reader is gone, the disk is full, the
 // terminal is closed. Either ends the command's context, and the context's cause says which it was; of a signal a line
 // says at once that it has come. A run then saves a checkpoint. The exit code is 128 + the signal's number, as a shell has
-// it of a program that died of the signal; a closed pipe counts as SIGPIPE. It is 1 if the command failed and 2 if the
-// command line names none that could begin. `go run` itself exits with 1 whatever the program's code was.
+// it of a program that died of the signal; a closed pipe counts as SIGPIPE. It is 1 if the command failed, 2 if the command
+// line names none that could begin, 3 if training or its samples left the finite numbers, and 4 if memory ran out
+// ([experiment.ExitCode]). `go run` itself exits with 1 whatever the program's code was.
 package command
 
 import (
@@ -22,10 +23,9 @@ import (
 
 	"github.com/pkg/errors"
 	"golang.org/x/term"
-)
 
-// failure is the exit code of a command that failed.
-const failure = 1
+	"palimpsest/pkg/experiment"
+)
 
 // stopReason is why a command was asked to end. It is the cause of the context of [start].
 type stopReason struct {
@@ -97,7 +97,7 @@ func (o *output) Write(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	o.stopped = &stopReason{reason: fmt.Sprintf("%s cannot be written to (%v)", o.name, reason(err)), code: failure}
+	o.stopped = &stopReason{reason: fmt.Sprintf("%s cannot be written to (%v)", o.name, reason(err)), code: experiment.ExitFailed}
 	if errors.Is(err, syscall.EPIPE) {
 		o.stopped = &stopReason{reason: "nobody reads " + o.name + " any more (broken pipe)", code: 128 + int(syscall.SIGPIPE)}
 	}
@@ -144,11 +144,11 @@ func end(ctx context.Context, err error, stdout, stderr *output, goesOn bool) in
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "error:", err)
-		return failure
+		return experiment.ExitCode(err)
 	}
 	for _, o := range []*output{stdout, stderr} {
 		if stop := o.Lost(); stop != nil {
-			if stop.code == failure { // of a closed pipe, as after `| head`, nobody wants to hear
+			if stop.code == experiment.ExitFailed { // of a closed pipe, as after `| head`, nobody wants to hear
 				fmt.Fprintln(stderr, "error:", stop.reason)
 			}
 			return stop.code

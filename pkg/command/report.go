@@ -20,7 +20,7 @@ func reportCommand() *cobra.Command {
 	var scorecard bool
 	c := &cobra.Command{
 		Use: "report DIR…", Short: "Compare finished runs: table, intervals and HTML report", Args: cobra.MinimumNArgs(1),
-		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --table README.md:quick\n" +
+		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --only summary --table README.md:summary\n" +
 			"  go run . report runs/sweep --only lambda\n  go run . report runs/bench --only ledger --table notebooks/results/methods.md:ledger",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set, err := study.Open(args...)
@@ -33,7 +33,7 @@ func reportCommand() *cobra.Command {
 			if target != "" {
 				file, name, found := strings.Cut(target, ":")
 				if !found {
-					return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:quick", target)
+					return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:summary", target)
 				}
 				part, err := report.PartOf(set, cmp.Or(only, "table"), strategy, reference)
 				if err != nil {
@@ -65,7 +65,7 @@ func reportCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&scorecard, "scorecard", false, "short for --only scorecard")
-	c.Flags().StringVar(&only, "only", "", "print one part: \"table\"; \"scorecard\", the numbers to report of a continual study, bits per dimension in two parts; "+
+	c.Flags().StringVar(&only, "only", "", "print one part: \"table\"; \"summary\", the same in short; \"scorecard\", the numbers to report of a continual study, bits per dimension in two parts; "+
 		"\"intervals\", mean ranks and differences with intervals; \"pareto\", who is best at its price; \"lambda\", what a sweep of λ finds; \"benchmarks\", methods that ran on several; \"ledger\", what methods are verified against and whether their papers agree")
 	c.Flags().StringVar(&strategy, "strategy", "er", "with --only lambda: the strategy that was swept")
 	c.Flags().StringVar(&reference, "reference", "", "with --only intervals: label of the method that differences are to; default: er with λ = 1")

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"palimpsest/pkg/experiment"
 )
 
 // exitUsage is the exit code of a command line that says no command.
@@ -22,7 +24,7 @@ func Main() int {
 	root.SetErr(stderr)
 	called, err := root.ExecuteContextC(ctx)
 	code := end(ctx, err, stdout, stderr, slices.Contains(goOn, called.Name()))
-	if code == failure && usage {
+	if code == experiment.ExitFailed && usage {
 		fmt.Fprintln(stderr, "`go run . --help` lists the commands, `go run . COMMAND --help` explains one")
 		code = exitUsage
 	}

@@ -32,7 +32,7 @@ func sampleCommand() *cobra.Command {
 				return err
 			}
 			defer trained.Close()
-			note, err := trained.DrawGrid(cmd.Context(), output, classes, count, sampler, guidance)
+			note, err := trained.DrawSheet(cmd.Context(), output, classes, count, sampler, guidance)
 			if note != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
 			}

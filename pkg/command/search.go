@@ -18,8 +18,8 @@ func searchCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use: "search", Short: "Choose the settings of strategies on validation images, with the same budget for each", Args: cobra.NoArgs,
-		Long: "Search trains every strategy once for each candidate on its card (pkg/cl/cards), on a short benchmark, and keeps the\n" +
-			"candidate with the lowest FID against validation images in pkg/cl/tuned, with what else was tried and how. Test images\n" +
+		Long: "Search trains every strategy once for each candidate on its card (pkg/cards/written), on a short benchmark, and keeps the\n" +
+			"candidate with the lowest FID against validation images in pkg/cards/tuned, with what else was tried and how. Test images\n" +
 			"are not looked at. `go run . bench --tuned` runs strategies at the settings kept. Interrupted, the same command goes on.",
 		Example: "  go run . search\n  go run . search --strategies er,ewc --seeds 2 --store runs/tuned\n" +
 			"  go run . search --set loop.steps_per_task=300 --dir runs/search300 --store runs/tuned300\n  go run . search --dry-run",
@@ -55,7 +55,7 @@ func searchCommand() *cobra.Command {
 	}
 	c.Flags().StringSliceVar(&s.Strategies, "strategies", nil, "strategies to search; default: all that have candidates")
 	flags.addTo(c, filepath.Join("runs", "search"))
-	c.Flags().StringVar(&store, "store", filepath.Join("pkg", "cl", "tuned"), "folder of the chosen settings, a file a strategy")
+	c.Flags().StringVar(&store, "store", filepath.Join("pkg", "cards", "tuned"), "folder of the chosen settings, a file a strategy")
 	c.Flags().StringArrayVar(&s.Set, "set", nil, "one setting, KEY=VALUE, over the search's own; may be repeated")
 	c.Flags().IntVar(&s.Seeds, "seeds", 1, "runs of each candidate")
 	return c

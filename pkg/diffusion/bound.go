@@ -19,8 +19,10 @@ func (p *Process) boundTerm(x0, pred, target, variance *Node, perRow func(int) *
 		missing = Mul(Div(perRow(colSigma), perRow(colSignal)), missing)
 	case PredictImage:
 		missing = Neg(missing)
-	default:
+	case PredictVelocity:
 		missing = Mul(perRow(colSigma), missing)
+	default:
+		panic(noPrediction(p.Prediction))
 	}
 	// The posterior's mean less the model's; at t = 0 that of the posterior is x_0.
 	difference := Mul(perRow(colMeanX0), missing)

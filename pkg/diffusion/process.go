@@ -54,20 +54,42 @@ func NewProcess(s *Schedule, prediction, variance string) (*Process, error) {
 	switch prediction {
 	case PredictNoise, PredictImage, PredictVelocity:
 	default:
-		return nil, errors.Errorf("diffusion: prediction is %q; choose \"eps\", \"x0\" or \"v\"", prediction)
+		return nil, noPrediction(prediction)
 	}
 	switch variance {
 	case FixedLarge, FixedSmall, LearnedRange:
 	default:
-		return nil, errors.Errorf("diffusion: variance is %q; choose \"fixed-large\", \"fixed-small\" or \"learned-range\"", variance)
+		return nil, noVariance(variance)
 	}
 	return &Process{Schedule: s, Prediction: prediction, Variance: variance}, nil
+}
+
+// noPrediction is the error of a prediction that there is none of. The methods of a [Process] that [NewProcess] has not made
+// panic with it, and with noVariance.
+func noPrediction(name string) error {
+	return errors.Errorf("diffusion: prediction is %q; choose \"eps\", \"x0\" or \"v\"", name)
+}
+
+// noVariance is the error of a variance that there is none of.
+func noVariance(name string) error {
+	return errors.Errorf("diffusion: variance is %q; choose \"fixed-large\", \"fixed-small\" or \"learned-range\"", name)
+}
+
+// learned says whether the network returns a variance beside its prediction.
+func (p *Process) learned() bool {
+	switch p.Variance {
+	case FixedLarge, FixedSmall:
+		return false
+	case LearnedRange:
+		return true
+	}
+	panic(noVariance(p.Variance))
 }
 
 // OutChannels is how many channels a network must return for images of the given channels: twice as many where the
 // variance is learned, the second half being v.
 func (p *Process) OutChannels(channels int) int {
-	if p.Variance == LearnedRange {
+	if p.learned() {
 		return 2 * channels
 	}
 	return channels
@@ -75,7 +97,7 @@ func (p *Process) OutChannels(channels int) int {
 
 // split returns one pixel's prediction and variance parameter from a network's output laid out [pixels, OutChannels].
 func (p *Process) split(out []float32, channels, i int) (pred, v float32) {
-	if p.Variance != LearnedRange {
+	if !p.learned() {
 		return out[i], 0
 	}
 	pixel, c := i/channels, i%channels
@@ -90,9 +112,10 @@ func (p *Process) X0(xt, pred float64, t int) float64 {
 		return (xt - b*pred) / a
 	case PredictImage:
 		return pred
-	default:
+	case PredictVelocity:
 		return a*xt - b*pred
 	}
+	panic(noPrediction(p.Prediction))
 }
 
 // Noise is the ε consistent with an estimate x0 of the image and the noisy value xt at timestep t.
@@ -107,9 +130,10 @@ func (p *Process) Target(x0, eps float64, t int) float64 {
 		return eps
 	case PredictImage:
 		return x0
-	default:
+	case PredictVelocity:
 		return p.SqrtAlphaBar[t]*eps - p.SqrtOneMinAlphaBar[t]*x0
 	}
+	panic(noPrediction(p.Prediction))
 }
 
 // ReverseLogVar is ln σ²_t of p(x_{t-1}|x_t) in the process's variance; v is the network's variance output in [-1, 1]
@@ -123,10 +147,11 @@ func (p *Process) ReverseLogVar(t int, v float64) float64 {
 			return p.PosteriorLogVar[0]
 		}
 		return math.Log(p.Beta[t])
-	default:
+	case LearnedRange:
 		frac := (v + 1) / 2
 		return frac*math.Log(p.Beta[t]) + (1-frac)*p.PosteriorLogVar[t]
 	}
+	panic(noVariance(p.Variance))
 }
 
 // PosteriorMean is the mean of q(x_{t-1} | x_t, x_0), [ddpm] eq. 7.

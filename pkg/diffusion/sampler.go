@@ -37,7 +37,7 @@ func (c SamplerConfig) Validate() error {
 	switch c.Name {
 	case Ancestral, DDIM, DPMPP2M:
 	default:
-		return errors.Errorf("diffusion: no sampler is named %q; choose \"ancestral\", \"ddim\" or \"dpm++2m\"", c.Name)
+		return noSampler(c.Name)
 	}
 	if c.Steps < 1 {
 		return errors.Errorf("diffusion: sampler steps is %d; need at least 1", c.Steps)
@@ -51,13 +51,21 @@ func (c SamplerConfig) Validate() error {
 	return nil
 }
 
+// noSampler is the error of a sampler that there is none of.
+func noSampler(name string) error {
+	return errors.Errorf("diffusion: no sampler is named %q; choose \"ancestral\", \"ddim\" or \"dpm++2m\"", name)
+}
+
 // Timesteps returns the timesteps c visits on schedule s, ascending: even in t for ancestral and DDIM
 // ([EvenTimesteps]), even in log-SNR for DPM-Solver++ ([Schedule.LogSNRTimesteps]).
 func (c SamplerConfig) Timesteps(s *Schedule) ([]int, error) {
-	if c.Name == DPMPP2M {
+	switch c.Name {
+	case Ancestral, DDIM:
+		return EvenTimesteps(s.T, c.Steps)
+	case DPMPP2M:
 		return s.LogSNRTimesteps(c.Steps)
 	}
-	return EvenTimesteps(s.T, c.Steps)
+	return nil, noSampler(c.Name)
 }
 
 // solver takes one batch from one kept timestep to the one below it.
@@ -70,15 +78,16 @@ type solver interface {
 }
 
 // solver returns the method c names on the schedule p reduced to the kept timesteps.
-func (c SamplerConfig) solver(p *Process) solver {
+func (c SamplerConfig) solver(p *Process) (solver, error) {
 	switch c.Name {
 	case Ancestral:
-		return &ancestral{p}
+		return &ancestral{p}, nil
 	case DDIM:
-		return &ddim{p, c.Eta}
-	default:
-		return &dpmpp2m{Process: p}
+		return &ddim{p, c.Eta}, nil
+	case DPMPP2M:
+		return &dpmpp2m{Process: p}, nil
 	}
+	return nil, noSampler(c.Name)
 }
 
 // Sample draws one image of dim values, channels of them a pixel, for each label and returns them flat,
@@ -107,7 +116,9 @@ func Sample(ctx context.Context, p *Process, d Denoiser, channels, dim int, labe
 	s := &sampling{p: &Process{respaced, p.Prediction, p.Variance}, d: d, kept: kept, T: p.T, o: o, channels: channels, dim: dim,
 		x: make([]float64, batch*dim), x0: make([]float64, batch*dim), v: make([]float64, batch*dim),
 		seen: make([]float32, batch*dim), t: make([]int32, batch), y: make([]int32, batch)}
-	s.solver = o.solver(s.p)
+	if s.solver, err = o.solver(s.p); err != nil {
+		return nil, err
+	}
 
 	images := make([]float32, len(labels)*dim)
 	total := (len(labels) + batch - 1) / batch * len(kept)

@@ -211,7 +211,10 @@ func solverError(t *testing.T, o SamplerConfig, steps int) float64 {
 	}
 	const start = 1.7
 	x, x0 := []float64{start}, []float64{0}
-	solve := o.solver(&Process{s, p.Prediction, p.Variance})
+	solve, err := o.solver(&Process{s, p.Prediction, p.Variance})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for k := steps; k > 0; k-- { // to timestep 0; the last step, to the estimate, is exact in both
 		x0[0] = g.x0(x[0], kept[k])
 		solve.advance(k, x, x0, []float64{0}, nil)

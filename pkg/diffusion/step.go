@@ -139,7 +139,7 @@ func (n *Network) Step(b Batch, index int, noiseSeed uint64) (StepResult, error)
 		t.MustFinalizeAll()
 	}
 	if math.IsNaN(res.Loss) || math.IsInf(res.Loss, 0) {
-		return res, errors.Errorf("diffusion: the loss is %g at step %d; lower learning_rate (now %g) or clip_norm (now %g; 0 clips nothing), and use another --dir, or remove the run folder, for the changed setting",
+		return res, Divergedf("diffusion: the loss is %g at step %d; lower learning_rate (now %g) or clip_norm (now %g; 0 clips nothing), and use another --dir, or remove the run folder, for the changed setting",
 			res.Loss, index, n.Train.LearningRate, n.Train.ClipNorm)
 	}
 	return res, nil

@@ -68,7 +68,7 @@ func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
 // split takes a network's output [R, H, W, OutChannels] apart into its prediction and, where it is learned (else nil),
 // the variance, both [R, H, W, C].
 func (n *Network) split(out *Node) (pred, variance *Node) {
-	if n.Process.Variance != LearnedRange {
+	if !n.Process.learned() {
 		return out, nil
 	}
 	c := n.UNet.Channels
@@ -83,16 +83,21 @@ func (p *Process) target(x0, noise, signal, sigma *Node) *Node {
 		return noise
 	case PredictImage:
 		return x0
-	default:
+	case PredictVelocity:
 		return Sub(Mul(signal, noise), Mul(sigma, x0))
 	}
+	panic(noPrediction(p.Prediction))
 }
 
 // rowLosses builds the loss of each row, [R], that [TrainConfig.Objective] names.
 func (n *Network) rowLosses(x0, pred, target, variance *Node, perRow func(int) *Node) *Node {
 	T := float64(n.Process.T)
-	if n.Train.Objective == ObjectiveVLB {
+	switch n.Train.Objective {
+	case "", ObjectiveSimple:
+	case ObjectiveVLB:
 		return MulScalar(n.Process.boundTerm(x0, pred, target, variance, perRow), T)
+	default:
+		panic(noObjective(n.Train.Objective))
 	}
 	rows := ReduceMean(Square(Sub(pred, target)), 1, 2, 3)
 	if variance != nil && n.Train.VLBWeight > 0 {

@@ -39,7 +39,7 @@ func (c TrainConfig) Validate() error {
 	case !(c.EMA >= 0 && c.EMA < 1):
 		return errors.Errorf("diffusion: ema is %g; need 0 <= ema < 1", c.EMA)
 	case c.Objective != "" && c.Objective != ObjectiveSimple && c.Objective != ObjectiveVLB:
-		return errors.Errorf("diffusion: objective is %q; choose \"simple\" or \"vlb\"", c.Objective)
+		return noObjective(c.Objective)
 	case c.Objective == ObjectiveVLB && c.VLBWeight > 0:
 		return errors.Errorf("diffusion: objective \"vlb\" with vlb_weight %g; vlb_weight adds the bound to \"simple\", so set it to 0 or choose \"simple\"",
 			c.VLBWeight)
@@ -48,6 +48,11 @@ func (c TrainConfig) Validate() error {
 			c.LossWeight)
 	}
 	return nil
+}
+
+// noObjective is the error of an objective that there is none of.
+func noObjective(name string) error {
+	return errors.Errorf("diffusion: objective is %q; choose \"simple\" or \"vlb\"", name)
 }
 
 // finite says whether x is a number of 0 or more, and not infinite.

@@ -14,7 +14,7 @@ import (
 //   - "min-snr:γ": min(SNR_t, γ) on the error of x_0, divided by what the squared error of this prediction weighs it
 //     with already: SNR_t for noise, SNR_t+1 for velocity, 1 for x_0 itself ([minsnr] section 3.4; γ = 5 there).
 //
-// It is an error if the name is neither, or γ is not positive.
+// It is an error if the name is neither, γ is not positive, or the prediction is none that there is.
 func (p *Process) LossWeights(name string) ([]float64, error) {
 	weights := make([]float64, p.T)
 	gamma := 0.0
@@ -28,15 +28,19 @@ func (p *Process) LossWeights(name string) ([]float64, error) {
 	}
 	for t := range weights {
 		snr := math.Exp(p.LogSNR(t))
-		switch {
-		case gamma == 0:
+		if gamma == 0 {
 			weights[t] = 1
-		case p.Prediction == PredictNoise:
+			continue
+		}
+		switch p.Prediction {
+		case PredictNoise:
 			weights[t] = min(snr, gamma) / snr
-		case p.Prediction == PredictVelocity:
+		case PredictVelocity:
 			weights[t] = min(snr, gamma) / (snr + 1)
-		default:
+		case PredictImage:
 			weights[t] = min(snr, gamma)
+		default:
+			return nil, noPrediction(p.Prediction)
 		}
 	}
 	return weights, nil

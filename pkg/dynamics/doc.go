@@ -12,7 +12,7 @@
 //
 //	SE_eps = exp(log-SNR)·SE_x0,    SE_v = (1 + exp(log-SNR))·SE_x0
 //
-// so one array holds all three ([Grid.Convert]).
+// so one array holds all three ([Axes.Convert]).
 //
 // The noise of an image at a timestep is a function of a seed, the image's name and the timestep: what differs between
 // two measurements of one [Probe] is the network alone.

@@ -16,14 +16,14 @@ type Representation interface {
 
 // Activations are a network's features of every noisy image of a probe.
 type Activations struct {
-	Grid
+	Axes
 	Features int       // of an image
 	Values   []float32 // [task, t, image, feature]
 }
 
 // Activations evaluates a representation. They may be large: tasks·timesteps·images·features values of 4 bytes.
 func (p *Probe) Activations(ctx context.Context, r Representation) (*Activations, error) {
-	a := &Activations{Grid: p.Grid}
+	a := &Activations{Axes: p.Axes}
 	err := p.run(ctx, 0, len(p.Tasks), r.Output, func(b *rows, out []float32) error {
 		if len(out) == 0 || len(out)%len(b.t) != 0 || (b.first > 0 && len(out) != a.Features*len(b.t)) {
 			return errors.Errorf("dynamics: %d activations of %d images; need as many of each", len(out), len(b.t))
@@ -55,7 +55,7 @@ func (a *Activations) matrix(task, k int) *mat.Dense {
 // Drift is how alike two networks' representations of the same noisy images are: 1 where nothing has changed but the
 // basis and the scale.
 type Drift struct {
-	Grid
+	Axes
 	CKA      []float64 // [task, t] plain, over a task's images
 	Unbiased []float64 // [task, t]
 }
@@ -63,10 +63,10 @@ type Drift struct {
 // Drift compares with activations of another network, or the same one earlier, of the same probe. It needs 4 images of
 // every task.
 func (a *Activations) Drift(before *Activations) (*Drift, error) {
-	if !a.Grid.Equal(before.Grid) {
+	if !a.Axes.Equal(before.Axes) {
 		return nil, errors.New("dynamics: the activations are of different probes; evaluate both networks with one")
 	}
-	d := &Drift{Grid: a.Grid}
+	d := &Drift{Axes: a.Axes}
 	for task := range a.Tasks {
 		for k := range a.Timesteps {
 			x, y := before.matrix(task, k), a.matrix(task, k)

@@ -9,7 +9,7 @@ import (
 
 // FuzzSeries reads arbitrary stored losses. What it accepts can be looked at as the report does.
 func FuzzSeries(f *testing.F) {
-	s := &Series{Grid: Grid{Tasks: []string{"a", "b"}, Images: 2, Timesteps: []int{1, 5}, LogSNR: []float64{3, -2}, Prediction: "eps", Probe: "p"},
+	s := &Series{Axes: Axes{Tasks: []string{"a", "b"}, Images: 2, Timesteps: []int{1, 5}, LogSNR: []float64{3, -2}, Prediction: "eps", Probe: "p"},
 		Checkpoints: []Checkpoint{{0, 0}, {9, 1}}, Loss: []float32{1, 2, 3, 4, 5, 6, 7, 8}, SE: make([]float32, 8)}
 	text, err := s.encode()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 // Map is how much was forgotten by one checkpoint: the loss of old tasks over its level when they had just been learned,
 // in one kind of loss. Arrays are [old task, t].
 type Map struct {
-	Grid
+	Axes
 	What       string     // "eps", "x0" or "v"
 	Old        []int      // tasks whose learning ended before the checkpoint
 	Weights    []float64  // what each of them counts in a mean over old tasks; nil: all alike
@@ -32,7 +32,7 @@ func (s *Series) Map(what string, i int) (*Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Map{Grid: s.Grid, What: what, At: s.Checkpoints[i]}
+	m := &Map{Axes: s.Axes, What: what, At: s.Checkpoints[i]}
 	for task := range s.Checkpoints[i].Task {
 		learned := s.LearnedAt(task)
 		if learned < 0 {
@@ -113,7 +113,7 @@ func (s *Series) Course(what string, i int) (*Course, error) {
 // It is NaN where the reference's increase is not above z of its standard errors. Both maps must be of one probe, one
 // loss and the same old tasks.
 func (m *Map) Spared(reference *Map, z float64) ([]float64, error) {
-	if !m.Grid.Equal(reference.Grid) || m.What != reference.What || len(m.Increase) != len(reference.Increase) {
+	if !m.Axes.Equal(reference.Axes) || m.What != reference.What || len(m.Increase) != len(reference.Increase) {
 		return nil, errors.New("dynamics: the maps are of different probes, losses or tasks; measure both runs with one probe at the same tasks")
 	}
 	for j := range m.Old {

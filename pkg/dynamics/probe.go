@@ -32,7 +32,7 @@ type Options struct {
 
 // Probe measures networks on the same noisy images again and again.
 type Probe struct {
-	Grid
+	Axes
 	process *diffusion.Process
 	tasks   []Task
 	batch   int
@@ -42,7 +42,7 @@ type Probe struct {
 // NewProbe prepares measurements on the tasks' images. It keeps them; they must not change.
 func NewProbe(p *diffusion.Process, tasks []Task, o Options) (*Probe, error) {
 	probe := &Probe{process: p, tasks: slices.Clone(tasks), batch: o.Batch, seed: o.Seed}
-	g := &probe.Grid
+	g := &probe.Axes
 	g.Timesteps, g.Prediction = slices.Clone(o.Timesteps), p.Prediction
 	if o.Batch < 1 {
 		return nil, errors.Errorf("dynamics: batch is %d; need at least 1", o.Batch)
@@ -87,7 +87,7 @@ func (p *Probe) identity() string {
 
 // Snapshot is one network's losses.
 type Snapshot struct {
-	Grid
+	Axes
 	Rows []float64 // [task, t, image] mean square error, over an image's values, of what the network predicts
 }
 
@@ -104,10 +104,10 @@ func (s *Snapshot) Mean(what string) (mean, se []float64, err error) {
 // Increase is how much higher than before a snapshot's loss is, [task, t], with the standard error over images of the
 // paired differences: noise and images being the same, it is far below that of either loss.
 func (s *Snapshot) Increase(before *Snapshot, what string) (increase, se []float64, err error) {
-	if !s.Grid.Equal(before.Grid) {
+	if !s.Axes.Equal(before.Axes) {
 		return nil, nil, errors.New("dynamics: the snapshots are of different probes; measure both with one")
 	}
-	difference := Snapshot{s.Grid, make([]float64, len(s.Rows))}
+	difference := Snapshot{s.Axes, make([]float64, len(s.Rows))}
 	for i := range s.Rows {
 		difference.Rows[i] = s.Rows[i] - before.Rows[i]
 	}
@@ -138,7 +138,7 @@ func (p *Probe) Measure(ctx context.Context, d diffusion.Denoiser) (*Snapshot, e
 // MeasureAt is [Probe.Measure] of a network that depends on the task: each task is measured in a call of at, which calls
 // what it is given while d answers for that task. Where at is nil, d answers for all tasks alike.
 func (p *Probe) MeasureAt(ctx context.Context, d diffusion.Denoiser, at func(task int, measure func() error) error) (*Snapshot, error) {
-	s := &Snapshot{p.Grid, make([]float64, len(p.Tasks)*len(p.Timesteps)*p.Images)}
+	s := &Snapshot{p.Axes, make([]float64, len(p.Tasks)*len(p.Timesteps)*p.Images)}
 	if at == nil {
 		return s, p.measure(ctx, d, s, 0, len(p.Tasks))
 	}
@@ -173,7 +173,7 @@ func (p *Probe) measure(ctx context.Context, d diffusion.Denoiser, s *Snapshot, 
 		})
 		for r := range b.n {
 			if v := s.Rows[b.first+r]; math.IsNaN(v) || math.IsInf(v, 0) {
-				return errors.Errorf("dynamics: the loss at timestep %d is %g; has training diverged?", b.t[r], v)
+				return diffusion.Divergedf("dynamics: the loss at timestep %d is %g; has training diverged?", b.t[r], v)
 			}
 		}
 		return nil

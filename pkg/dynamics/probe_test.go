@@ -217,7 +217,7 @@ func TestConvert(t *testing.T) {
 }
 
 func TestPairedIncrease(t *testing.T) {
-	g := Grid{Tasks: []string{"a"}, Images: 3, Timesteps: []int{2, 5}, LogSNR: []float64{1, 0}, Prediction: "eps", Probe: "p"}
+	g := Axes{Tasks: []string{"a"}, Images: 3, Timesteps: []int{2, 5}, LogSNR: []float64{1, 0}, Prediction: "eps", Probe: "p"}
 	before, after := &Snapshot{g, []float64{1, 5, 9, 2, 2, 2}}, &Snapshot{g, []float64{2, 6, 10, 3, 4, 8}}
 	increase, se, err := after.Increase(before, "eps")
 	if err != nil {
@@ -235,7 +235,7 @@ func TestPairedIncrease(t *testing.T) {
 }
 
 func TestBins(t *testing.T) {
-	g := Grid{Tasks: []string{"a"}, Images: 2, Timesteps: []int{0, 10, 20, 40}, LogSNR: []float64{9, 4, 1, -3}, Prediction: "eps"}
+	g := Axes{Tasks: []string{"a"}, Images: 2, Timesteps: []int{0, 10, 20, 40}, LogSNR: []float64{9, 4, 1, -3}, Prediction: "eps"}
 	values := []float64{1, 2, 4, 8, 10, 20, 40, 80}
 	for _, tc := range []struct {
 		bins  Bins

@@ -23,7 +23,7 @@ type Checkpoint struct {
 
 // Series is the losses of one network along its training.
 type Series struct {
-	Grid
+	Axes
 	Checkpoints []Checkpoint `json:"checkpoints"` // of ascending steps and tasks
 	Loss        []float32    `json:"loss"`        // [checkpoint, task, t] mean over images, in what the network predicts
 	SE          []float32    `json:"se"`          // its standard error over images
@@ -34,12 +34,12 @@ type Series struct {
 }
 
 // NewSeries starts an empty series of measurements by p.
-func NewSeries(p *Probe) *Series { return &Series{Grid: p.Grid} }
+func NewSeries(p *Probe) *Series { return &Series{Axes: p.Axes} }
 
 // Append adds a snapshot taken after step optimiser steps while task was learned, or when it ended. Steps must ascend
 // and tasks must not fall.
 func (s *Series) Append(c Checkpoint, snapshot *Snapshot) error {
-	if !s.Grid.Equal(snapshot.Grid) {
+	if !s.Axes.Equal(snapshot.Axes) {
 		return errors.Errorf("dynamics: a snapshot of probe %s in a series of probe %s; use one probe along a series", snapshot.Probe, s.Probe)
 	}
 	mean, se := meanSE(snapshot.Rows, s.Images)
@@ -67,7 +67,7 @@ func (s *Series) Truncate(step int) {
 
 // Validate reports arrays that do not fit, checkpoints out of order, and losses that are no losses.
 func (s *Series) Validate() error {
-	if err := s.Grid.validate(); err != nil {
+	if err := s.Axes.validate(); err != nil {
 		return err
 	}
 	if need := len(s.Checkpoints) * s.size(); len(s.Loss) != need || len(s.SE) != need {

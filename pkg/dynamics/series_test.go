@@ -11,7 +11,7 @@ import (
 // exampleSeries is of 2 tasks at 2 timesteps: task 0 is learned by step 20, task 1 from then on.
 func exampleSeries() *Series {
 	return &Series{
-		Grid:        Grid{Tasks: []string{"a", "b"}, Images: 4, Timesteps: []int{3, 70}, LogSNR: []float64{2.5, -1.25}, Prediction: "eps", Probe: "cafe"},
+		Axes:        Axes{Tasks: []string{"a", "b"}, Images: 4, Timesteps: []int{3, 70}, LogSNR: []float64{2.5, -1.25}, Prediction: "eps", Probe: "cafe"},
 		Checkpoints: []Checkpoint{{0, 0}, {20, 0}, {30, 1}, {40, 1}, {60, 1}},
 		Loss: []float32{
 			8, 8, 8, 8,
@@ -68,13 +68,13 @@ func TestSeriesRoundTrip(t *testing.T) {
 
 func TestAppend(t *testing.T) {
 	want := exampleSeries()
-	s := &Series{Grid: want.Grid}
+	s := &Series{Axes: want.Axes}
 	snapshot := func(loss float64) *Snapshot {
 		rows := make([]float64, 16)
 		for i := range rows {
 			rows[i] = loss + float64(i%4) // mean loss+1.5, variance 5/3 over 4 images
 		}
-		return &Snapshot{want.Grid, rows}
+		return &Snapshot{want.Axes, rows}
 	}
 	for i, c := range []Checkpoint{{0, 0}, {5, 0}, {9, 1}} {
 		if err := s.Append(c, snapshot(float64(i))); err != nil {

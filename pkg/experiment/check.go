@@ -183,6 +183,6 @@ func (m *measurer) rehearse() error {
 	if err != nil {
 		return err
 	}
-	_, err = few.grid(slices.Repeat([]*metrics.Samples{s}, len(samples)))
+	_, err = few.sheet(slices.Repeat([]*metrics.Samples{s}, len(samples)))
 	return err
 }

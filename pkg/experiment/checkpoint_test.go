@@ -368,7 +368,7 @@ func TestProbeMeasurementsAreNotLostUnnoticed(t *testing.T) {
 	measured := func(n int) *dynamics.Series {
 		s := dynamics.NewSeries(r.probe)
 		for i := range n {
-			snapshot := &dynamics.Snapshot{Grid: s.Grid}
+			snapshot := &dynamics.Snapshot{Axes: s.Axes}
 			for k := range len(s.Tasks) * len(s.Timesteps) * s.Images {
 				snapshot.Rows = append(snapshot.Rows, float64(1+i+k))
 			}

@@ -21,7 +21,7 @@ func TestForgettingByTimestep(t *testing.T) {
 			Benchmark: results.Benchmark{ImageSize: 16, Channels: 1, Tasks: []results.Task{{Name: "a"}, {Name: "b"}}}}
 		folder := filepath.Join(dir, r.Name)
 		s := &dynamics.Series{
-			Grid: dynamics.Grid{Tasks: []string{"a", "b"}, Images: 2, Timesteps: []int{10, 30}, LogSNR: []float64{1, -1},
+			Axes: dynamics.Axes{Tasks: []string{"a", "b"}, Images: 2, Timesteps: []int{10, 30}, LogSNR: []float64{1, -1},
 				Prediction: "eps", Probe: fmt.Sprint("seed", seed)},
 			Checkpoints: []dynamics.Checkpoint{{Step: 1, Task: 0}, {Step: 2, Task: 1}},
 			Loss:        []float32{1, 2, 9, 9, end[0], end[1], 1, 1},

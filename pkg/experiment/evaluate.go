@@ -20,8 +20,8 @@ import (
 	"palimpsest/pkg/sheet"
 )
 
-// gridColumns is how many samples of each class a stored grid shows.
-const gridColumns = 10
+// sheetColumns is how many samples of each class a stored sheet shows.
+const sheetColumns = 10
 
 // measurer measures the network of one run.
 type measurer struct {
@@ -173,7 +173,7 @@ func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows 
 	if e.Tasks, e.Union, err = m.measure(e.AfterTask, samples, l.Strategy.Stored().Images); err != nil {
 		return e, nil, err
 	}
-	picture, err := m.grid(samples)
+	picture, err := m.sheet(samples)
 	return e, picture, err
 }
 
@@ -262,10 +262,10 @@ func (m *measurer) unconditional(after int, samples []*metrics.Samples, copies *
 	return tasks, union, err
 }
 
-// grid draws samples as a PNG: a row a class in task order; of an unconditional network the rows are of no class.
-func (m *measurer) grid(samples []*metrics.Samples) ([]byte, error) {
+// sheet draws samples as a PNG: a row a class in task order; of an unconditional network the rows are of no class.
+func (m *measurer) sheet(samples []*metrics.Samples) ([]byte, error) {
 	b, n := m.bench, m.config.Evaluate.SamplesPerTask
-	dim, rows, columns := b.H*b.W*b.C, 0, gridColumns
+	dim, rows, columns := b.H*b.W*b.C, 0, sheetColumns
 	for _, t := range b.Tasks {
 		rows, columns = rows+len(t.Classes), min(columns, max(1, n/len(t.Classes)))
 	}

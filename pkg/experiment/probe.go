@@ -59,7 +59,7 @@ func (r *run) openProbe() error {
 		return err
 	}
 	if err == nil {
-		if !s.Grid.Equal(r.probe.Grid) {
+		if !s.Axes.Equal(r.probe.Axes) {
 			return errors.Errorf("%s was measured by another probe; remove the run folder to start again", path)
 		}
 		s.Truncate(r.loop.Position.Total)

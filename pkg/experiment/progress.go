@@ -1,6 +1,10 @@
 package experiment
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Progress is how far a run has come.
 type Progress struct {
@@ -18,6 +22,28 @@ type Progress struct {
 	// Warnings are lines for people since the progress before: what the log says of a run that goes on otherwise than it
 	// began, or not from its newest checkpoint.
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// String is the progress on one line.
+func (p Progress) String() string {
+	s := p.Run + ": "
+	switch p.Stage {
+	case "prepare":
+		return s + "preparing"
+	case "compile":
+		return s + "compiling the training step"
+	case "done":
+		return s + "done"
+	case "measure":
+		s += "measuring, "
+	case "autopsy":
+		return strings.TrimSuffix(fmt.Sprintf("%sautopsy, %s left", s, p.ETA.Round(time.Second)), ", 0s left")
+	}
+	s += fmt.Sprintf("task %d/%d, step %d/%d, loss %.3f, %.0f images/s", p.Task+1, p.Tasks, p.Step, p.Steps, p.Loss, p.ImagesPerSecond)
+	if p.ETA > 0 {
+		s += ", " + p.ETA.Round(time.Second).String() + " left"
+	}
+	return s
 }
 
 // clock turns what has been measured so far into a remaining time. Training is counted in steps, measuring in

@@ -101,7 +101,7 @@ func outcome(t *testing.T, dir string) (r *results.Run, weights []byte, pictures
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "samples", "*.png"))
 	if err != nil || len(files) != 3 {
-		t.Fatalf("%d grids of samples, want 3 (%v)", len(files), err)
+		t.Fatalf("%d sheets of samples, want 3 (%v)", len(files), err)
 	}
 	for _, f := range append(files, filepath.Join(dir, "metrics.csv"), filepath.Join(dir, "losses.csv"), filepath.Join(dir, results.DynamicsFile), filepath.Join(dir, results.AutopsyFile)) {
 		data, err := os.ReadFile(f)
@@ -244,7 +244,7 @@ func resumesBitForBit(t *testing.T, c Config, kills int) (whole string) {
 		t.Error("the final checkpoints' networks differ")
 	}
 	if !bytes.Equal(filesA, filesB) {
-		t.Error("sample grids or tables differ")
+		t.Error("sample sheets or tables differ")
 	}
 	evaluationsA, _ := json.Marshal([]any{a.Evaluations, a.Losses, a.Sensitivity})
 	evaluationsB, _ := json.Marshal([]any{b.Evaluations, b.Losses, b.Sensitivity})

@@ -275,7 +275,7 @@ func (r *run) prepare() error {
 		r.say("going on after step %d of %d, on %s", p.Total, r.loop.TotalSteps(), countCores(cores))
 		r.sayWhatChanged(now)
 	}
-	for _, line := range r.loop.Warnings() {
+	for _, line := range r.loop.Strategy.Warnings() {
 		r.say("warning: %s", line)
 	}
 	r.state.Dirty = r.state.Dirty || now.Dirty || r.state.Commit != now.Commit
@@ -525,7 +525,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	l := r.loop
 	r.keepCost(l.Stored())
 	done := 0
-	e, grid, err := r.measure.evaluate(ctx, l, func(rows int, seconds float64) {
+	e, picture, err := r.measure.evaluate(ctx, l, func(rows int, seconds float64) {
 		done += rows
 		r.clock.rows(rows, seconds)
 		r.report("measure", false)
@@ -536,12 +536,12 @@ func (r *run) evaluate(ctx context.Context) error {
 	if err := r.measureBPD(ctx, &e); err != nil {
 		return err
 	}
-	e.Grid = fmt.Sprintf("samples/after_task_%d.png", e.AfterTask)
+	e.Sheet = fmt.Sprintf("samples/after_task_%d.png", e.AfterTask)
 	err = r.home.write(func() error {
 		if err := r.home.subfolder("samples"); err != nil {
 			return err
 		}
-		return atomicfile.Write(filepath.Join(r.dir, e.Grid), grid)
+		return atomicfile.Write(filepath.Join(r.dir, e.Sheet), picture)
 	})
 	if err != nil {
 		return err
@@ -549,8 +549,8 @@ func (r *run) evaluate(ctx context.Context) error {
 	if r.state.Pictures == nil {
 		r.state.Pictures = map[string]string{}
 	}
-	sum := sha256.Sum256(grid)
-	r.state.Pictures[e.Grid] = hex.EncodeToString(sum[:])
+	sum := sha256.Sum256(picture)
+	r.state.Pictures[e.Sheet] = hex.EncodeToString(sum[:])
 	r.state.Evaluations = append(r.state.Evaluations, e)
 	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
 	r.say("%s", describe(e))

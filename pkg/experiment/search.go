@@ -10,6 +10,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/cards"
 	"palimpsest/pkg/cl"
 )
 
@@ -20,7 +21,7 @@ type Search struct {
 	Set        []string // KEY=VALUE settings over those of [SearchSettings]
 	Seeds      int      // runs of each candidate
 
-	cardOf func(string) (cl.Card, error) // nil: cl.CardOf
+	cardOf func(string) (cards.Card, error) // nil: cards.Of
 }
 
 // SearchTrial is one candidate of a strategy and the runs that try it, one a seed.
@@ -91,11 +92,11 @@ func validationOnly(c Config) error {
 func (s Search) candidates() (names []string, of map[string][]map[string]any, err error) {
 	cardOf := s.cardOf
 	if cardOf == nil {
-		cardOf = cl.CardOf
+		cardOf = cards.Of
 	}
 	of, numbers := map[string][]map[string]any{}, map[int]int{}
 	var all []string
-	carded, err := cl.Carded()
+	carded, err := cards.Names()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -104,7 +105,7 @@ func (s Search) candidates() (names []string, of map[string][]map[string]any, er
 			continue
 		}
 		card, err := cardOf(name)
-		if err != nil && !errors.Is(err, cl.ErrNoCard) {
+		if err != nil && !errors.Is(err, cards.ErrNone) {
 			return nil, nil, err
 		}
 		if n := len(card.Candidates); n > 0 {
@@ -130,7 +131,7 @@ func (s Search) candidates() (names []string, of map[string][]map[string]any, er
 	for _, name := range names {
 		switch n := len(of[name]); {
 		case n == 0 && strings.Contains(name, "+"):
-			return nil, nil, errors.Errorf("%s is not searched itself: it takes the settings chosen for its parts; search %s, or write a card with candidates, pkg/cl/cards/%s.yaml",
+			return nil, nil, errors.Errorf("%s is not searched itself: it takes the settings chosen for its parts; search %s, or write a card with candidates, pkg/cards/written/%s.yaml",
 				name, strings.ReplaceAll(name, "+", ","), name)
 		case n == usual:
 		case n > 0:
@@ -149,7 +150,7 @@ func (s Search) candidates() (names []string, of map[string][]map[string]any, er
 // CheckStore refuses a folder of chosen settings in which strategies that this search leaves alone were searched with
 // another budget or other settings.
 func (s Search) CheckStore(store string, trials []SearchTrial) error {
-	stored, err := cl.LoadTunings(store)
+	stored, err := cards.LoadTunings(store)
 	if err != nil {
 		return err
 	}

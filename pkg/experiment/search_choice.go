@@ -9,7 +9,7 @@ import (
 
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/cl"
+	"palimpsest/pkg/cards"
 	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
@@ -20,7 +20,7 @@ const searchMetric = "mean over tasks of the FID against validation images after
 // SearchChoice is what a search has chosen for a strategy.
 type SearchChoice struct {
 	Strategy string
-	Tuning   cl.Tuning
+	Tuning   cards.Tuning
 	Best     int // index of the chosen trial
 }
 
@@ -31,14 +31,6 @@ func SearchStudy(dir string, trials []SearchTrial) Study {
 		s.Runs = append(s.Runs, t.Runs...)
 	}
 	return s
-}
-
-// Diverged says whether a run failed because its training or its samples left the finite numbers: settings that do so are
-// a candidate's result, not a failure of the search.
-func Diverged(err error) bool {
-	// The run may have been a process of its own, of which only the message is left.
-	text := err.Error()
-	return strings.Contains(text, "diffusion: the loss is ") || strings.Contains(text, "did the sampler diverge?")
 }
 
 // Choose picks the best candidate of each strategy: runs are the results of [SearchStudy]'s runs in order, nil where one
@@ -66,7 +58,7 @@ func (s Search) Choose(trials []SearchTrial, runs []*results.Run, command string
 // choose is Choose for the trials of one strategy.
 func (s Search) choose(trials []SearchTrial, runs []*results.Run, command string) (*SearchChoice, error) {
 	c := &SearchChoice{Strategy: trials[0].Strategy}
-	record := cl.SearchRecord{Metric: searchMetric, Overrides: s.Overrides(), Command: command}
+	record := cards.SearchRecord{Metric: searchMetric, Overrides: s.Overrides(), Command: command}
 	var candidates []map[string]any
 	var commits, machines []string
 	for i, trial := range trials {
@@ -88,7 +80,7 @@ func (s Search) choose(trials []SearchTrial, runs []*results.Run, command string
 			record.Budget.Steps = r.Cost.Steps
 		}
 		candidates = append(candidates, trial.Settings)
-		record.Trials = append(record.Trials, cl.Trial{Settings: trial.Settings, Score: score})
+		record.Trials = append(record.Trials, cards.Trial{Settings: trial.Settings, Score: score})
 		if score < record.Trials[c.Best].Score {
 			c.Best = i
 		}
@@ -100,7 +92,7 @@ func (s Search) choose(trials []SearchTrial, runs []*results.Run, command string
 	slices.Sort(machines)
 	record.Commit, record.Machine = strings.Join(slices.Compact(commits), ", "), strings.Join(slices.Compact(machines), "; ")
 	record.Budget.Trials, record.Budget.Seeds = len(trials), s.Seeds
-	c.Tuning = cl.Tuning{Settings: candidates[c.Best], Search: record}
+	c.Tuning = cards.Tuning{Settings: candidates[c.Best], Search: record}
 	var err error
 	c.Tuning.Edge, err = edges(c.Strategy, candidates, candidates[c.Best])
 	return c, err

@@ -15,18 +15,20 @@ import (
 
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/cl"
+	"palimpsest/pkg/cards"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 )
 
-// cards stands for the cards of er and ewc, with candidates of λ; the other strategies have nothing to tune.
-func cards(er, ewc []float64) func(string) (cl.Card, error) {
-	return func(name string) (c cl.Card, err error) {
+// someCards stands for the cards of er and ewc, with candidates of λ; the other strategies have nothing to tune.
+func someCards(er, ewc []float64) func(string) (cards.Card, error) {
+	return func(name string) (c cards.Card, err error) {
 		for _, v := range map[string][]float64{"er": er, "ewc": ewc}[name] {
 			c.Candidates = append(c.Candidates, map[string]any{"lambda": v})
 		}
 		if name == "joint" {
-			err = errors.WithMessage(cl.ErrNoCard, name)
+			err = errors.WithMessage(cards.ErrNone, name)
 		}
 		return c, err
 	}
@@ -34,7 +36,7 @@ func cards(er, ewc []float64) func(string) (cl.Card, error) {
 
 // Every run of a search compares with validation images held out of training, whatever is set beside.
 func TestSearchNeverLooksAtTestImages(t *testing.T) {
-	s := Search{Set: []string{"loop.steps_per_task=5", "bpd.images=4", "probe.every=2"}, Seeds: 2, cardOf: cards([]float64{0.1, 1}, []float64{1, 10})}
+	s := Search{Set: []string{"loop.steps_per_task=5", "bpd.images=4", "probe.every=2"}, Seeds: 2, cardOf: someCards([]float64{0.1, 1}, []float64{1, 10})}
 	trials, err := s.Trials()
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +92,7 @@ func TestSearchBudgetIsEqual(t *testing.T) {
 		{"no seeds", three, three, nil, 0, "need 1 to"},
 		{"a candidate that is none", []float64{-1, 1}, []float64{1, 2}, nil, 1, "candidate lambda=-1 of er"},
 	} {
-		trials, err := Search{Strategies: tc.names, Seeds: tc.seeds, cardOf: cards(tc.er, tc.ewc)}.Trials()
+		trials, err := Search{Strategies: tc.names, Seeds: tc.seeds, cardOf: someCards(tc.er, tc.ewc)}.Trials()
 		if tc.err == "" && (err != nil || len(trials)%3 != 0) || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)) {
 			t.Errorf("%s: %d trials, error %v; want %q", tc.name, len(trials), err, tc.err)
 		}
@@ -101,7 +103,7 @@ func TestSearchBudgetIsEqual(t *testing.T) {
 func TestSearchOfComposites(t *testing.T) {
 	var candidates int
 	for _, name := range []string{"er+ewc_rank1", "er"} {
-		card, err := cl.CardOf(name)
+		card, err := cards.Of(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +148,7 @@ func TestSearchPassesOverRunsThatDivergedFinitely(t *testing.T) {
 // testSearchChooses has one run of a candidate diverge.
 func testSearchChooses(t *testing.T, diverged *results.Run) {
 	t.Helper()
-	s := Search{Seeds: 2, cardOf: cards([]float64{0.1, 0.5, 9.5}, []float64{5, 50, 500})}
+	s := Search{Seeds: 2, cardOf: someCards([]float64{0.1, 0.5, 9.5}, []float64{5, 50, 500})}
 	trials, err := s.Trials()
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +178,7 @@ func testSearchChooses(t *testing.T, diverged *results.Run) {
 			t.Errorf("trial %d of er scores %g, want %g", i, got, want)
 		}
 	}
-	if b := er.Search.Budget; b != (cl.SearchBudget{Trials: 3, Steps: 225, Seeds: 2}) {
+	if b := er.Search.Budget; b != (cards.SearchBudget{Trials: 3, Steps: 225, Seeds: 2}) {
 		t.Errorf("the budget is %+v", b)
 	}
 	if r := er.Search; r.Commit != "abc" || r.Machine != "2 × Z80" || r.Date != "2026-11-23" || r.Command != "go run . search" || !slices.Equal(r.Overrides, SearchSettings()) {
@@ -193,7 +195,7 @@ func testSearchChooses(t *testing.T, diverged *results.Run) {
 	if err := er.Save(store, "er"); err != nil {
 		t.Fatal(err)
 	}
-	back, err := cl.LoadTunings(store)
+	back, err := cards.LoadTunings(store)
 	if err != nil || !reflect.DeepEqual(*back["er"], er) {
 		t.Errorf("stored %+v, read %+v (%v)", er, back["er"], err)
 	}
@@ -210,7 +212,7 @@ func testSearchChooses(t *testing.T, diverged *results.Run) {
 }
 
 func TestSearchRefusesScores(t *testing.T) {
-	s := Search{Seeds: 1, cardOf: cards([]float64{0.1}, []float64{5})}
+	s := Search{Seeds: 1, cardOf: someCards([]float64{0.1}, []float64{5})}
 	trials, err := s.Trials()
 	if err != nil {
 		t.Fatal(err)
@@ -263,12 +265,12 @@ func TestEdges(t *testing.T) {
 // A study can do without runs that diverge; any other failure still ends it.
 func TestStudyDoesWithoutDivergedRuns(t *testing.T) {
 	for _, tc := range []struct {
-		failure string
+		failure error
 		want    bool
 	}{
-		{"its process ended (exit status 1): error: diffusion: the loss is NaN at step 7; lower learning_rate", true},
-		{"metrics.FID: feature 0 of image 0 (of 1×1) is NaN; need finite numbers: did the sampler diverge?", true},
-		{"no space left on device", false},
+		{diffusion.Divergedf("the loss is NaN at step 7"), true},
+		{metrics.NotFinite{Err: errors.New("feature 0 of image 0 is NaN")}, true},
+		{errors.New("no space left on device: the loss is NaN"), false},
 	} {
 		s := smallStudy(t.TempDir())
 		finished := stored("finished", "validation", 1)
@@ -290,7 +292,7 @@ func TestStudyDoesWithoutDivergedRuns(t *testing.T) {
 		if tc.want && (err != nil || len(runs) != 2 || runs[0] != nil || runs[1] == nil || last.Done != 2) {
 			t.Errorf("%q: runs %v, progress %+v, error %v; want the first missing", tc.failure, runs, last, err)
 		}
-		if !tc.want && (err == nil || !strings.Contains(err.Error(), tc.failure)) {
+		if !tc.want && (err == nil || !strings.Contains(err.Error(), tc.failure.Error())) {
 			t.Errorf("%q: got %v", tc.failure, err)
 		}
 	}
@@ -304,6 +306,6 @@ func ExampleSearchSettings() {
 }
 
 // failing is a process that dies saying why.
-func failing(text string) func(context.Context, string, int, io.Writer) error {
-	return func(context.Context, string, int, io.Writer) error { return errors.New(text) }
+func failing(why error) func(context.Context, string, int, io.Writer) error {
+	return func(context.Context, string, int, io.Writer) error { return why }
 }

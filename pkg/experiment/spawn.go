@@ -6,20 +6,20 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/host"
 )
 
 // Processes returns a Spawn that runs `program args… DIR` as a process of its own for each run and, on Linux, gives
 // each worker an equal share of the processor's cores for itself: two processes of one thread each finish two small
-// networks sooner than one process of two threads finishes them in turn. A program that ends with exit code 1 has said what
-// is wrong and is not tried again, unless it is for want of memory.
+// networks sooner than one process of two threads finishes them in turn. A program that ends with [ExitFailed] has said what
+// is wrong and is not tried again, nor is one that ends with [ExitDiverged], of which the error says so ([Diverged]).
 func Processes(workers int, program string, args ...string) func(ctx context.Context, dir string, w int, out io.Writer) error {
 	return func(ctx context.Context, dir string, w int, out io.Writer) error {
 		var stderr strings.Builder
@@ -39,7 +39,6 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 			return nil
 		}
 		text := strings.TrimSpace(stderr.String())
-		transient := cmd.ProcessState.ExitCode() != refusedCode || outOfMemory(text)
 		if i := strings.LastIndexByte(text, '\n'); i >= 0 {
 			text = text[i+1:]
 		}
@@ -47,16 +46,15 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 			return errors.Wrap(err, "its process ended")
 		}
 		err = errors.Errorf("its process ended (%v): %s", err, text)
-		if !transient {
-			return permanent{err: err}
+		switch cmd.ProcessState.ExitCode() {
+		case ExitFailed:
+			return permanent{err}
+		case ExitDiverged:
+			return permanent{diffusion.Diverged{Err: err}}
 		}
-		return err
+		return err // one that was killed, fell or lacked memory may do better the next time
 	}
 }
-
-// refusedCode is how a process ends that can say why it gave up: by an error of its own, which is the same at every try.
-// One that was killed, or fell, ends otherwise.
-const refusedCode = 1
 
 // permanent is the error of a run that would fail again.
 type permanent struct{ err error }
@@ -68,14 +66,6 @@ func (p permanent) Unwrap() error { return p.err }
 
 // isPermanent says whether trying again cannot help.
 func isPermanent(err error) bool { return errors.As(err, new(permanent)) }
-
-// outOfMemory says whether the last words of a process tell that memory ran out, which passes when others end.
-func outOfMemory(text string) bool {
-	text = strings.ToLower(text)
-	return slices.ContainsFunc([]string{"out of memory", "resource_exhausted", "cannot allocate memory"}, func(sign string) bool {
-		return strings.Contains(text, sign)
-	})
-}
 
 // AutoWorkers is how many processes make a study fastest on this machine: one a core where the processor does the
 // work, within what memory holds at 1.5 GiB a run, and one on a GPU. Cores are those that this process may use, and the

@@ -4,6 +4,7 @@ package experiment
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -19,7 +20,8 @@ func TestOnlyWhatMayPassIsTriedAgain(t *testing.T) {
 		{"killed", "echo working >&2; kill -9 $$", 2},
 		{"killed without a word", "kill -9 $$", 2},
 		{"fallen", "echo 'panic: index out of range' >&2; exit 2", 2},
-		{"no memory", "echo 'error: RESOURCE_EXHAUSTED: Out of memory allocating' >&2; exit 1", 2},
+		{"no memory", fmt.Sprintf("echo 'error: RESOURCE_EXHAUSTED: Out of memory allocating' >&2; exit %d", ExitMemory), 2},
+		{"diverged", fmt.Sprintf("echo 'error: diffusion: the loss is NaN' >&2; exit %d", ExitDiverged), 1},
 	} {
 		s := smallStudy(t.TempDir())
 		s.Runs = s.Runs[:1]
@@ -33,6 +35,9 @@ func TestOnlyWhatMayPassIsTriedAgain(t *testing.T) {
 		}
 		if tries != tc.tries {
 			t.Errorf("%s: %d tries, want %d (%v)", tc.name, tries, tc.tries, err)
+		}
+		if Diverged(err) != (tc.name == "diverged") {
+			t.Errorf("%s: Diverged says %v of %v", tc.name, Diverged(err), err)
 		}
 	}
 }

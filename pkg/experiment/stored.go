@@ -55,7 +55,7 @@ type state struct {
 	Images    string            `json:"images_sha256,omitempty"`    // [datasets.Benchmark.ContentHash]
 	Extractor string            `json:"extractor_sha256,omitempty"` // of the metrics' network
 	Stretches []results.Stretch `json:"stretches,omitempty"`        // this process's last
-	Pictures  map[string]string `json:"pictures_sha256,omitempty"`  // of the grids of samples, by their paths in the run folder
+	Pictures  map[string]string `json:"pictures_sha256,omitempty"`  // of the sheets of samples, by their paths in the run folder
 }
 
 // errVersion refuses a state of a newer program, which is not damaged.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/cards"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/settings"
@@ -32,7 +33,7 @@ type Grid struct {
 	// otherwise they are refused.
 	UsualSweeps bool
 
-	Tuned bool // start from the settings that a search has chosen ([cl.TunedSpec]); the configuration and sweeps come over them
+	Tuned bool // start from the settings that a search has chosen ([cards.TunedSpec]); the configuration and sweeps come over them
 }
 
 // variant is a name for settings that differ from the grid's.
@@ -190,7 +191,7 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 	spec := cl.Spec{Name: name}
 	if g.Tuned {
 		var err error
-		if spec, err = cl.TunedSpec(name); err != nil {
+		if spec, err = cards.TunedSpec(name); err != nil {
 			return nil, err
 		}
 	}
@@ -323,8 +324,5 @@ func (c Config) ReplayRows() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if r, ok := s.(cl.Rower); ok {
-		return r.ReplayRows(c.Loop.ReplayRows), nil
-	}
-	return c.Loop.ReplayRows, nil
+	return s.ReplayRows(c.Loop.ReplayRows), nil
 }

@@ -146,7 +146,7 @@ func TestSeveralSetsInASweep(t *testing.T) {
 func TestMeasuredTimesteps(t *testing.T) {
 	dir := t.TempDir()
 	// Two tasks and, with v-prediction at these log-SNR, equal relative rises in any loss: -50 %, 0, +100 %, +200 %.
-	series := dynamics.Series{Grid: dynamics.Grid{Tasks: []string{"a", "b"}, Images: 2, Timesteps: []int{12, 37, 62, 87}, LogSNR: []float64{3, 1, -1, -3},
+	series := dynamics.Series{Axes: dynamics.Axes{Tasks: []string{"a", "b"}, Images: 2, Timesteps: []int{12, 37, 62, 87}, LogSNR: []float64{3, 1, -1, -3},
 		Prediction: diffusion.PredictVelocity, Probe: "test"},
 		Checkpoints: []dynamics.Checkpoint{{Step: 1, Task: 0}, {Step: 2, Task: 1}},
 		Loss:        []float32{2, 2, 2, 2, 1, 1, 1, 1, 1, 2, 4, 6, 1, 1, 1, 1}, SE: make([]float32, 16)}

@@ -61,7 +61,7 @@ func TestStudyInProcesses(t *testing.T) {
 		t.Errorf("the last progress is %+v; want 2 runs done", last)
 	}
 	for _, e := range runs[0].Evaluations {
-		if _, err := os.Stat(filepath.Join(s.Dir, runs[0].Name, e.Grid)); err != nil {
+		if _, err := os.Stat(filepath.Join(s.Dir, runs[0].Name, e.Sheet)); err != nil {
 			t.Error(err)
 		}
 	}

@@ -37,6 +37,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
+	"palimpsest/pkg/cards"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/host"
@@ -204,7 +205,7 @@ func (r *rack) victims() []string {
 		return strings.Split(*only, ",")
 	}
 	names := append(cl.Names(), "er measured", "er+lwf")
-	carded, err := cl.Carded()
+	carded, err := cards.Names()
 	if err != nil {
 		r.Fatal(err)
 	}

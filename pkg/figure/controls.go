@@ -25,7 +25,7 @@ type Control struct {
 	Start   int      // the position shown first
 }
 
-// Bounds of what [report.ShowControls] displays, so that notebooks stay small.
+// Bounds of what [notebook.ShowControls] displays, so that notebooks stay small.
 const (
 	maxPictures      = 400
 	maxControlsBytes = 300_000
@@ -34,7 +34,7 @@ const (
 //go:embed controls.js
 var controlsJS string
 
-// ControlsHTML is what [report.ShowControls] displays: a fragment of HTML for any page.
+// ControlsHTML is what [notebook.ShowControls] displays: a fragment of HTML for any page.
 func ControlsHTML(title string, controls []Control, draw func(pick []int) (Figure, error)) (string, error) {
 	combinations, err := countCombinations(title, controls)
 	if err != nil {
@@ -82,7 +82,7 @@ func ControlsHTML(title string, controls []Control, draw func(pick []int) (Figur
 // countCombinations checks the controls and counts the pictures they make.
 func countCombinations(title string, controls []Control) (int, error) {
 	if len(controls) == 0 {
-		return 0, errors.Errorf("controls %q: there are none; report.Show displays a figure without", title)
+		return 0, errors.Errorf("controls %q: there are none; notebook.Show displays a figure without", title)
 	}
 	n := 1
 	for _, c := range controls {

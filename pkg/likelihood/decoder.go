@@ -1,6 +1,10 @@
 package likelihood
 
-import "math"
+import (
+	"math"
+
+	"github.com/pkg/errors"
+)
 
 // Normal distribution functions the decoder can use.
 const (
@@ -22,26 +26,42 @@ var levels = func() (x [256]float64) {
 	return x
 }()
 
+// noCDF is the error of a distribution function that there is none of.
+func noCDF(name string) error {
+	return errors.Errorf("likelihood: cdf is %q; choose \"exact\" or \"tanh\"", name)
+}
+
 // LogBinNats is the logarithm, in nats of one value, of the probability that a normal with the given mean and log
 // standard deviation gives to the bin of a level; the bins of levels 0 and 255 are open ([ddpm] eq. 13). cdf is
 // [ExactCDF] or [TanhCDF]. The exact one is not clamped: far in the tails it goes on as the logarithm of the true
 // probability, by the asymptotic series where that would underflow. The approximation is clamped to probabilities of
-// 1e-12 as in [iddpm]'s code, which understates the bits of values further off.
+// 1e-12 as in [iddpm]'s code, which understates the bits of values further off. It panics for another cdf.
 func LogBinNats(level uint8, mean, logScale float64, cdf string) float64 {
 	inverse := math.Exp(-logScale)
 	low, high := (levels[level]-halfBin-mean)*inverse, (levels[level]+halfBin-mean)*inverse
-	if cdf == TanhCDF {
-		var probability float64
-		switch level {
-		case 0:
-			probability = tanhNormal(high)
-		case 255:
-			probability = 1 - tanhNormal(low)
-		default:
-			probability = tanhNormal(high) - tanhNormal(low)
-		}
-		return math.Log(max(probability, tanhFloor))
+	switch cdf {
+	case ExactCDF:
+		return exactBinNats(level, low, high)
+	case TanhCDF:
+		return tanhBinNats(level, low, high)
 	}
+	panic(noCDF(cdf))
+}
+
+// tanhBinNats is [LogBinNats] by [TanhCDF], of the bin from low to high in standard deviations from the mean.
+func tanhBinNats(level uint8, low, high float64) float64 {
+	probability := tanhNormal(high) - tanhNormal(low)
+	switch level {
+	case 0:
+		probability = tanhNormal(high)
+	case 255:
+		probability = 1 - tanhNormal(low)
+	}
+	return math.Log(max(probability, tanhFloor))
+}
+
+// exactBinNats is [LogBinNats] by [ExactCDF], likewise.
+func exactBinNats(level uint8, low, high float64) float64 {
 	switch level {
 	case 0:
 		return logNormalCDF(high)

@@ -3,7 +3,6 @@ package likelihood
 import (
 	"context"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -139,13 +138,13 @@ func (q EstimateOptions) plan(T, n int, id func(int) int) (*plan, error) {
 		if i := slices.IndexFunc(q.Weights, func(w float64) bool { return !(w > 0) || math.IsInf(w, 0) }); i >= 0 {
 			return nil, errors.Errorf("likelihood: weight %g at timestep %d; need positive numbers, or the estimate would be biased", q.Weights[i], i)
 		}
-		cumulative := cumulate(q.Weights[1:])
-		sum := cumulative[T-2]
+		draw := diffusion.NewTimestepDraw(q.Weights[1:])
+		sum := draw[T-2]
 		for i := range n {
 			random := generator(q.Seed, id(i), 0, "weights")
 			pl.t, pl.weight = append(pl.t, 0), append(pl.weight, 0)
 			for range q.Terms - 1 {
-				t := 1 + pick(cumulative, random)
+				t := 1 + draw.Draw(random)
 				pl.t, pl.weight = append(pl.t, t), append(pl.weight, q.Weights[t]/sum)
 			}
 		}
@@ -201,15 +200,22 @@ func (pl *plan) combine(prior, values []float64) *Estimate {
 	return e
 }
 
-// cumulate returns the running sums of w.
-func cumulate(w []float64) []float64 { return floats.CumSum(make([]float64, len(w)), w) }
-
-// pick draws a place in proportion to the weights that were cumulated.
-func pick(cumulative []float64, random *rand.Rand) int {
-	u := random.Float64() * cumulative[len(cumulative)-1]
-	k, found := slices.BinarySearch(cumulative, u)
-	if found {
-		k++
+// WeightsOf are probabilities in proportion to the root mean square over images of a whole bound's terms, [T], mixed
+// with the uniform: where to look when a similar model's bound is estimated from few terms.
+func WeightsOf(b *Terms) ([]float64, error) {
+	if !b.Whole() {
+		return nil, errors.Errorf("likelihood: %d of %d timesteps; weights need all", len(b.Timesteps), b.T)
 	}
-	return min(k, len(cumulative)-1)
+	m, err := diffusion.NewLossHistory(b.T, b.N)
+	if err != nil {
+		return nil, err
+	}
+	for i := range b.N {
+		for t, l := range b.row(i) {
+			if err := m.Update(t, float64(l)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m.Weights(), nil
 }

@@ -2,7 +2,6 @@ package likelihood
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"palimpsest/pkg/diffusion"
@@ -98,48 +97,5 @@ func TestStridesCoverAll(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func TestImportance(t *testing.T) {
-	m, err := NewImportance(3, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	update := func(t_ int, losses ...float64) {
-		for _, l := range losses {
-			if err := m.Update(t_, l); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	update(0, 9, 3, 4) // 9 is forgotten
-	update(1, 1, 1)
-	if m.Ready() || m.Weights()[0] != 1./3 {
-		t.Error("ready without a history of timestep 2")
-	}
-	update(2, 0, 0)
-	// Root mean squares sqrt(12.5), 1 and 0.
-	w := m.Weights()
-	if want := 0.999/(1+1/math.Sqrt(12.5)) + 0.001/3; !m.Ready() || math.Abs(w[0]-want) > 1e-12 || math.Abs(w[2]-0.001/3) > 1e-12 {
-		t.Errorf("weights %v; want the first %g", w, want)
-	}
-	// The factor keeps the mean of a function of t: E[factor·f(t)] = mean of f. n = 20,000 draws of factor·f, deviation
-	// below 2: standard error 0.014.
-	steps, factors := m.Draw(rand.New(rand.NewPCG(1, 1)), 20000)
-	sum := 0.0
-	for i, step := range steps {
-		sum += factors[i] * []float64{3, 1, 0}[step] / 20000
-	}
-	if math.Abs(sum-4./3) > 0.07 {
-		t.Errorf("weighted mean %g; want 4/3", sum)
-	}
-	for _, l := range []float64{math.NaN(), math.Inf(1)} {
-		if m.Update(0, l) == nil {
-			t.Errorf("loss %g passes", l)
-		}
-	}
-	if m.Update(3, 1) == nil {
-		t.Error("timestep 3 of 3 passes")
 	}
 }

@@ -34,7 +34,7 @@ func (o Options) Validate() error {
 		return errors.Errorf("likelihood: batch is %d; need at least 1", o.Batch)
 	}
 	if o.CDF != ExactCDF && o.CDF != TanhCDF {
-		return errors.Errorf("likelihood: cdf is %q; choose \"exact\" or \"tanh\"", o.CDF)
+		return noCDF(o.CDF)
 	}
 	return nil
 }

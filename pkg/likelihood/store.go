@@ -2,74 +2,32 @@ package likelihood
 
 import (
 	"bytes"
-	"encoding/binary"
+	"cmp"
 	"encoding/json"
-	"io"
+	"strings"
 
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/safetensors"
 )
 
 // storedFormat is the version that a file's metadata names.
 const storedFormat = "palimpsest-likelihood-1"
 
-// maxHeader is the longest header that is believed.
-const maxHeader = 1 << 20
-
-// storedTensor is one entry of the header. (Package safetensors reads tensors whose shapes are known beforehand; here
-// the file itself tells how many images and timesteps it has.)
-type storedTensor struct {
-	DType   string   `json:"dtype"`
-	Shape   []int    `json:"shape"`
-	Offsets [2]int64 `json:"data_offsets"`
-}
-
-// part is one array of the file, in the file's order.
-type part struct {
-	name, dtype string
-	shape       []int
-	values      any // *[]float32 or *[]int32
-}
-
-func (b *Terms) parts() []part {
+// arrays are the tensors of the file, in its order.
+func (b *Terms) arrays() []safetensors.Tensor {
 	k := len(b.Timesteps)
-	return []part{
-		{"timesteps", "I32", []int{k}, &b.Timesteps},
-		{"log_snr", "F32", []int{k}, &b.LogSNR},
-		{"term_bpd", "F32", []int{b.N, k}, &b.TermBPD},
-		{"mse_image", "F32", []int{b.N, k}, &b.MSEImage},
-		{"prior_bpd", "F32", []int{b.N}, &b.PriorBPD},
-		{"labels", "I32", []int{b.N}, &b.Labels},
+	return []safetensors.Tensor{
+		{Name: "timesteps", Value: tensors.FromFlatDataAndDimensions(b.Timesteps, k)},
+		{Name: "log_snr", Value: tensors.FromFlatDataAndDimensions(b.LogSNR, k)},
+		{Name: "term_bpd", Value: tensors.FromFlatDataAndDimensions(b.TermBPD, b.N, k)},
+		{Name: "mse_image", Value: tensors.FromFlatDataAndDimensions(b.MSEImage, b.N, k)},
+		{Name: "prior_bpd", Value: tensors.FromFlatDataAndDimensions(b.PriorBPD, b.N)},
+		{Name: "labels", Value: tensors.FromFlatDataAndDimensions(b.Labels, b.N)},
 	}
-}
-
-// header is the JSON of the file for terms of this size.
-func (b *Terms) header() ([]byte, int64, error) {
-	info, err := json.Marshal(b.Info)
-	if err != nil {
-		return nil, 0, errors.WithStack(err)
-	}
-	entries := map[string]any{"__metadata__": map[string]string{"format": storedFormat, "info": string(info)}}
-	var end int64
-	for _, p := range b.parts() {
-		start := end
-		size := int64(4)
-		for _, n := range p.shape {
-			size *= int64(n)
-		}
-		end += size
-		entries[p.name] = storedTensor{p.dtype, p.shape, [2]int64{start, end}}
-	}
-	text, err := json.Marshal(entries)
-	if err != nil {
-		return nil, 0, errors.WithStack(err)
-	}
-	for len(text)%8 != 0 {
-		text = append(text, ' ')
-	}
-	return text, end, nil
 }
 
 // Save writes the terms to path, whole or not at all. The file is in the safetensors format, which
@@ -89,25 +47,13 @@ func (b *Terms) encode() ([]byte, error) {
 	if err := b.consistent(); err != nil {
 		return nil, err
 	}
-	text, size, err := b.header()
+	info, err := json.Marshal(b.Info)
 	if err != nil {
-		return nil, err
+		return nil, errors.WithStack(err)
 	}
-	data := make([]byte, 0, 8+len(text)+int(size))
-	data = binary.LittleEndian.AppendUint64(data, uint64(len(text)))
-	data = append(data, text...)
-	for _, p := range b.parts() {
-		switch values := p.values.(type) {
-		case *[]float32:
-			data, err = binary.Append(data, binary.LittleEndian, *values)
-		case *[]int32:
-			data, err = binary.Append(data, binary.LittleEndian, *values)
-		}
-		if err != nil {
-			return nil, errors.WithStack(err)
-		}
-	}
-	return data, nil
+	var content bytes.Buffer
+	err = safetensors.Write(&content, map[string]string{"format": storedFormat, "info": string(info)}, b.arrays())
+	return content.Bytes(), err
 }
 
 // consistent reports arrays whose sizes do not fit, and timesteps out of order.
@@ -139,62 +85,39 @@ func Load(path string) (*Terms, error) {
 
 func parse(data []byte) (b *Terms, err error) {
 	defer func() { err = oneline.Error(err) }()
-	if len(data) < 8 {
-		return nil, errors.Errorf("%d bytes hold no stored terms", len(data))
+	values, metadata, err := safetensors.ReadAll(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
 	}
-	length := binary.LittleEndian.Uint64(data)
-	if length > maxHeader || int(length) > len(data)-8 {
-		return nil, errors.Errorf("a header of %d bytes in a file of %d: truncated, or no stored terms", length, len(data))
-	}
-	text := data[8 : 8+length]
-	var header struct {
-		Metadata  map[string]string `json:"__metadata__"`
-		Timesteps storedTensor      `json:"timesteps"`
-	}
-	if err := json.Unmarshal(text, &header); err != nil {
-		return nil, errors.Wrap(err, "header")
-	}
-	if f := header.Metadata["format"]; f != storedFormat {
+	if f := metadata["format"]; f != storedFormat {
 		return nil, errors.Errorf("format %q; need %q: compute the terms anew", f, storedFormat)
 	}
 	b = &Terms{}
-	info := json.NewDecoder(bytes.NewReader([]byte(header.Metadata["info"])))
+	info := json.NewDecoder(strings.NewReader(metadata["info"]))
 	info.DisallowUnknownFields()
 	if err := info.Decode(&b.Info); err != nil {
 		return nil, errors.Wrap(err, "info")
 	}
-	if len(header.Timesteps.Shape) != 1 || header.Timesteps.Shape[0] < 1 || header.Timesteps.Shape[0] > b.T || b.N < 1 || b.N > len(data) || b.T > len(data) {
-		return nil, errors.Errorf("%d images and timesteps of shape %v of %d", b.N, header.Timesteps.Shape, b.T)
-	}
-	// What Save would write for these sizes must be what is there, byte for byte.
-	b.Timesteps = make([]int32, header.Timesteps.Shape[0])
-	want, size, err := b.header()
+	err = cmp.Or(copyOf(values, "timesteps", &b.Timesteps), copyOf(values, "log_snr", &b.LogSNR), copyOf(values, "term_bpd", &b.TermBPD),
+		copyOf(values, "mse_image", &b.MSEImage), copyOf(values, "prior_bpd", &b.PriorBPD), copyOf(values, "labels", &b.Labels))
 	if err != nil {
 		return nil, err
 	}
-	rest := data[8+length:]
-	if !bytes.Equal(want, text) || int64(len(rest)) != size {
-		return nil, errors.Errorf("its header or its %d bytes of values do not fit %d images at %d timesteps, which need %d: damaged or truncated",
-			len(rest), b.N, len(b.Timesteps), size)
+	// What Save would write must be what is there, byte for byte.
+	written, err := b.encode()
+	if err == nil && !bytes.Equal(written, data) {
+		err = errors.Errorf("its %d bytes are not the %d that %d images at %d timesteps are stored as: damaged", len(data), len(written), b.N, len(b.Timesteps))
 	}
-	r := bytes.NewReader(rest)
-	for _, p := range b.parts() {
-		n := 1
-		for _, d := range p.shape {
-			n *= d
-		}
-		var err error
-		switch values := p.values.(type) {
-		case *[]float32:
-			*values = make([]float32, n)
-			err = binary.Read(r, binary.LittleEndian, *values)
-		case *[]int32:
-			*values = make([]int32, n)
-			err = binary.Read(r, binary.LittleEndian, *values)
-		}
-		if err != nil && err != io.EOF {
-			return nil, errors.Wrapf(err, "array %s", p.name)
-		}
+	return b, err
+}
+
+// copyOf puts the values of one tensor into an array.
+func copyOf[T float32 | int32](values map[string]*tensors.Tensor, name string, into *[]T) error {
+	value, ok := values[name]
+	if !ok {
+		return errors.Errorf("there is no array %s", name)
 	}
-	return b, b.consistent()
+	flat, err := tensors.CopyFlatData[T](value)
+	*into = flat
+	return errors.WithMessagef(err, "array %s", name)
 }

@@ -2,9 +2,11 @@ package likelihood
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"palimpsest/pkg/diffusion"
@@ -55,5 +57,24 @@ func TestStoreRoundTrip(t *testing.T) {
 	b.PriorBPD = b.PriorBPD[:2]
 	if err := b.Save(filepath.Join(dir, "bad")); err == nil {
 		t.Error("terms that do not fit are saved")
+	}
+}
+
+// TestStoreLayout: the file of one image at one timestep, put together by hand.
+func TestStoreLayout(t *testing.T) {
+	b := &Terms{Info: Info{N: 1, Dim: 4, T: 8, Schedule: "linear", Prediction: "noise", Variance: "fixed-large", Clip: true, CDF: "tanh", Seed: 5},
+		Timesteps: []int32{3}, LogSNR: []float32{-1.5}, TermBPD: []float32{0.25}, MSEImage: []float32{2}, PriorBPD: []float32{0.125}, Labels: []int32{-1}}
+	header := `{"__metadata__":{"format":"palimpsest-likelihood-1","info":"{\"N\":1,\"Dim\":4,\"T\":8,\"Schedule\":\"linear\",` +
+		`\"Prediction\":\"noise\",\"Variance\":\"fixed-large\",\"Clip\":true,\"CDF\":\"tanh\",\"Seed\":5}"},` +
+		`"labels":{"dtype":"I32","shape":[1],"data_offsets":[20,24]},"log_snr":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},` +
+		`"mse_image":{"dtype":"F32","shape":[1,1],"data_offsets":[12,16]},"prior_bpd":{"dtype":"F32","shape":[1],"data_offsets":[16,20]},` +
+		`"term_bpd":{"dtype":"F32","shape":[1,1],"data_offsets":[8,12]},"timesteps":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}`
+	header += strings.Repeat(" ", (8-len(header)%8)%8)
+	want := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
+	for _, v := range []any{int32(3), []float32{-1.5, 0.25, 2, 0.125}, int32(-1)} {
+		want, _ = binary.Append(want, binary.LittleEndian, v)
+	}
+	if got, err := b.encode(); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the file is\n%q, want\n%q (%v)", got, want, err)
 	}
 }

@@ -193,7 +193,7 @@ func checkFinite(who string, m *mat.Dense) error {
 	for i := range n {
 		for j, v := range m.RawRowView(i) {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return errors.Errorf("%s: feature %d of image %d (of %d×%d) is %g; need finite numbers: "+
+				return notFinitef("%s: feature %d of image %d (of %d×%d) is %g; need finite numbers: "+
 					"did the sampler diverge?", who, j, i, n, d, v)
 			}
 		}

@@ -76,7 +76,7 @@ func FuzzInception(f *testing.F) {
 	f.Add(encoded(f, values))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		_ = fuzztest.Read(t, len(content), func() error {
-			values, err := safetensors.ReadAll(bytes.NewReader(content), int64(len(content)))
+			values, _, err := safetensors.ReadAll(bytes.NewReader(content), int64(len(content)))
 			if err != nil {
 				return err
 			}
@@ -85,17 +85,17 @@ func FuzzInception(f *testing.F) {
 	})
 }
 
-// FuzzGrid reads arbitrary matrices of numbers.
-func FuzzGrid(f *testing.F) {
+// FuzzCells reads arbitrary matrices of numbers.
+func FuzzCells(f *testing.F) {
 	for _, text := range []string{"[[1,null],[2.5]]", "[]", "null", "[null]", "[[1e999]]", "[[[]]]", `{"a":1}`} {
 		f.Add([]byte(text))
 	}
-	read := func(text []byte) (g Grid, err error) {
+	read := func(text []byte) (g Cells, err error) {
 		err = json.Unmarshal(text, &g)
 		return g, err
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var g Grid
+		var g Cells
 		if fuzztest.Read(t, len(text), func() (err error) { g, err = read(text); return err }) != nil {
 			return
 		}

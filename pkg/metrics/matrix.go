@@ -61,17 +61,17 @@ func (d Direction) worse(now, before float64) float64 {
 type Matrix struct {
 	Name      string    `json:"name"`
 	Direction Direction `json:"direction"`
-	R         Grid      `json:"r"`
+	R         Cells     `json:"r"`
 	// Weights say what each task counts in averages over tasks, [T], as [TaskWeights] has them; nil: all alike.
 	Weights []float64 `json:"weights,omitempty"`
 }
 
-// Grid is a table of numbers that writes NaN, not measured, as JSON null, and reads it so.
-type Grid [][]float64
+// Cells is a table of numbers that writes NaN, not measured, as JSON null, and reads it so.
+type Cells [][]float64
 
 // NewMatrix returns a matrix for the given number of tasks, nothing measured.
 func NewMatrix(name string, direction Direction, tasks int) *Matrix {
-	m := &Matrix{Name: name, Direction: direction, R: make(Grid, tasks)}
+	m := &Matrix{Name: name, Direction: direction, R: make(Cells, tasks)}
 	for i := range m.R {
 		m.R[i] = make([]float64, tasks)
 		for j := range m.R[i] {
@@ -170,7 +170,7 @@ func (m *Matrix) ForwardTransfer(untrained []float64) float64 {
 }
 
 // MarshalJSON writes the rows with null for NaN. An infinite value is an error.
-func (g Grid) MarshalJSON() ([]byte, error) {
+func (g Cells) MarshalJSON() ([]byte, error) {
 	rows := make([][]*float64, len(g))
 	for i, row := range g {
 		rows[i] = make([]*float64, len(row))
@@ -184,12 +184,12 @@ func (g Grid) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads rows with null for NaN.
-func (g *Grid) UnmarshalJSON(data []byte) error {
+func (g *Cells) UnmarshalJSON(data []byte) error {
 	var rows [][]*float64
 	if err := json.Unmarshal(data, &rows); err != nil {
-		return errors.Wrap(err, "metrics.Grid: need rows of numbers or null")
+		return errors.Wrap(err, "metrics.Cells: need rows of numbers or null")
 	}
-	*g = make(Grid, len(rows))
+	*g = make(Cells, len(rows))
 	for i, row := range rows {
 		(*g)[i] = make([]float64, len(row))
 		for j, v := range row {

@@ -12,7 +12,7 @@ var nan = math.NaN()
 // triangle is a 3-task matrix of a metric where lower is better. Task 0 goes 10, 8, 20 and task 1
 // 12, 13; before it was learned task 1 stood at 40 and task 2 at 60 and 50.
 func triangle() *Matrix {
-	return &Matrix{Name: "fid", Direction: LowerIsBetter, R: Grid{{10, 40, 60}, {8, 12, 50}, {20, 13, 9}}}
+	return &Matrix{Name: "fid", Direction: LowerIsBetter, R: Cells{{10, 40, 60}, {8, 12, 50}, {20, 13, 9}}}
 }
 
 func TestMatrixLowerIsBetter(t *testing.T) {
@@ -42,14 +42,14 @@ func TestMatrixHigherIsBetter(t *testing.T) {
 	near(t, "backward transfer", n.BackwardTransfer(), m.BackwardTransfer(), 1e-12)
 	near(t, "forward transfer", n.ForwardTransfer([]float64{-100, -100, -100}), 55, 1e-12)
 	// And in plain numbers: accuracy 0.9 that falls to 0.2 is forgetting of 0.7.
-	acc := &Matrix{Direction: HigherIsBetter, R: Grid{{0.9, nan}, {0.2, 0.8}}}
+	acc := &Matrix{Direction: HigherIsBetter, R: Cells{{0.9, nan}, {0.2, 0.8}}}
 	near(t, "forgetting of accuracy", acc.Forgetting().SinceLearned, 0.7, 1e-12)
 	near(t, "backward transfer of accuracy", acc.BackwardTransfer(), -0.7, 1e-12)
 }
 
 func TestForgettingCountsFromLearning(t *testing.T) {
 	// Task 1 stood at 1 by luck before it was learned: what was not learned cannot be forgotten.
-	m := &Matrix{R: Grid{{10, 1, nan}, {10, 12, nan}, {10, 13, 9}}}
+	m := &Matrix{R: Cells{{10, 1, nan}, {10, 12, nan}, {10, 13, 9}}}
 	if f := m.TaskForgetting(1); f.SinceBest != 1 || f.SinceLearned != 1 {
 		t.Errorf("forgetting %+v, want 1 and 1", f)
 	}
@@ -57,7 +57,7 @@ func TestForgettingCountsFromLearning(t *testing.T) {
 
 func TestMatrixImprovement(t *testing.T) {
 	// Task 0 gets better later on: negative forgetting since learned, positive transfer.
-	m := &Matrix{R: Grid{{10, nan}, {4, 5}}}
+	m := &Matrix{R: Cells{{10, nan}, {4, 5}}}
 	near(t, "forgetting", m.Forgetting().SinceLearned, -6, 1e-12)
 	near(t, "backward transfer", m.BackwardTransfer(), 6, 1e-12)
 }
@@ -86,7 +86,7 @@ func TestMatrixNotMeasured(t *testing.T) {
 	if !math.IsNaN(m.TaskForgetting(2).SinceLearned) {
 		t.Error("the last task has a forgetting")
 	}
-	single := &Matrix{R: Grid{{7}}}
+	single := &Matrix{R: Cells{{7}}}
 	near(t, "final of one task", single.Final(), 7, 1e-12)
 	if !math.IsNaN(single.Forgetting().SinceBest) || !math.IsNaN(NewMatrix("x", LowerIsBetter, 0).Final()) {
 		t.Error("one task or none has a forgetting or an average")
@@ -97,7 +97,7 @@ func TestMatrixNotMeasured(t *testing.T) {
 }
 
 func TestMatrixJSON(t *testing.T) {
-	m := &Matrix{Name: "density", Direction: HigherIsBetter, R: Grid{{1.5, nan}, {0, 2}}}
+	m := &Matrix{Name: "density", Direction: HigherIsBetter, R: Cells{{1.5, nan}, {0, 2}}}
 	data, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)

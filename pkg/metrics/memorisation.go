@@ -309,7 +309,7 @@ func checkImages(who string, pixels []float32, size int) error {
 	}
 	for i, v := range pixels {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return errors.Errorf("%s: value %d of image %d is %g; need finite values in [-1, 1]: did the sampler diverge?",
+			return notFinitef("%s: value %d of image %d is %g; need finite values in [-1, 1]: did the sampler diverge?",
 				who, i%size, i/size, v)
 		}
 	}

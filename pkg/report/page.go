@@ -36,7 +36,7 @@ var (
 
 // page is what the template shows.
 type page struct {
-	Title, Question, Gridless, Benchmark string
+	Title, Question, NoSheets, Benchmark string
 	CSS                                  template.CSS
 	JS                                   template.JS
 	Verdict, Machines                    []string
@@ -91,7 +91,7 @@ func WriteHTML(path string, s study.Set) error {
 
 // HTML writes the study as one page that needs nothing else: figures are inline SVG, sample sheets are PNG in data
 // URLs, styles and the small script are inside. It follows the reader's light or dark setting and fits a phone. It is
-// an error if the study has no runs or a stored grid cannot be read.
+// an error if the study has no runs or a stored sheet cannot be read.
 func HTML(w io.Writer, s study.Set) error {
 	if len(s.Runs) == 0 {
 		return errors.New("report.HTML: the study has no runs; need at least one")
@@ -142,7 +142,7 @@ func HTML(w io.Writer, s study.Set) error {
 	return err
 }
 
-// addStrips adds one sample sheet a method, of its first seed with grids on disk.
+// addStrips adds one sample sheet a method, of its first seed with sheets on disk.
 func (p *page) addStrips(s *study.Set, methods []study.Method) error {
 	var without []string
 	for _, m := range methods {
@@ -153,7 +153,7 @@ func (p *page) addStrips(s *study.Set, methods []study.Method) error {
 				continue
 			}
 			img, err := Strips(r, dir)
-			if errors.Is(err, ErrNoGrids) {
+			if errors.Is(err, ErrNoSheets) {
 				continue
 			}
 			if err != nil {
@@ -175,9 +175,9 @@ func (p *page) addStrips(s *study.Set, methods []study.Method) error {
 	}
 	switch {
 	case len(p.Strips) == 0:
-		p.Gridless = "No sample grids are stored with these runs; making a run again with its command writes them."
+		p.NoSheets = "No sample sheets are stored with these runs; making a run again with its command writes them."
 	case len(without) > 0:
-		p.Gridless = "No sample grids are stored of " + strings.Join(without, ", ") + "."
+		p.NoSheets = "No sample sheets are stored of " + strings.Join(without, ", ") + "."
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"palimpsest/pkg/study"
 )
 
-// onDisk stores a made-up study, with grids for all runs of seed 0 but er λ=0.3's.
+// onDisk stores a made-up study, with sheets for all runs of seed 0 but er λ=0.3's.
 func onDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -40,7 +40,7 @@ func onDisk(t *testing.T) string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(own, e.Grid), data, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(own, e.Sheet), data, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -131,7 +131,7 @@ func TestPageIsSelfContained(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range append(append([]string{"No sample grids are stored of er λ=0.3.", "go run . bench", "0123456789", "a processor", `"name": "<made up> & small"`,
+	for _, want := range append(append([]string{"No sample sheets are stored of er λ=0.3.", "go run . bench", "0123456789", "a processor", `"name": "<made up> & small"`,
 		"er λ=1-seed1", "T-shirt/top + Trouser"}, table.Notes...), unbroken(Verdict(set.Group()))...) {
 		if !strings.Contains(words, want) {
 			t.Errorf("%q is not on the page", want)
@@ -144,11 +144,11 @@ func TestPageOfNothing(t *testing.T) {
 		t.Error("a study without runs should be refused")
 	}
 	path := filepath.Join(t.TempDir(), "report.html")
-	if err := WriteHTML(path, study.Set{Runs: resultstest.MadeUp(1)[:1]}); err != nil { // one run, no grids
+	if err := WriteHTML(path, study.Set{Runs: resultstest.MadeUp(1)[:1]}); err != nil { // one run, no sheets
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)
-	if err != nil || !bytes.Contains(data, []byte("No sample grids are stored with these runs")) {
-		t.Errorf("the page does not say that there are no grids (%v)", err)
+	if err != nil || !bytes.Contains(data, []byte("No sample sheets are stored with these runs")) {
+		t.Errorf("the page does not say that there are no sheets (%v)", err)
 	}
 }

@@ -31,6 +31,8 @@ func PartOf(s *study.Set, name, strategy, reference string) (Part, error) {
 	switch name {
 	case "table":
 		return Part{TextTable(methods), MarkdownTable(methods)}, nil
+	case "summary":
+		return both(NewSummary(methods), nil), nil
 	case "scorecard":
 		return both(NewScorecard(methods), nil), nil
 	case "intervals":
@@ -74,6 +76,6 @@ func PartOf(s *study.Set, name, strategy, reference string) (Part, error) {
 		}
 		return Part{l.Markdown(), l.Markdown()}, nil
 	}
-	parts := []string{"table", "scorecard", "intervals", "pareto", "lambda", "benchmarks", "ledger"}
+	parts := []string{"table", "summary", "scorecard", "intervals", "pareto", "lambda", "benchmarks", "ledger"}
 	return Part{}, errors.Errorf("--only is %q%s; choose one of %v", name, cl.DidYouMean(name, parts), parts)
 }

@@ -15,6 +15,7 @@ func TestReportParts(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"table":      "FID forgetting",
+		"summary":    "Quality, forgetting and price",
 		"scorecard":  "What the samples say",
 		"intervals":  "mean rank",
 		"pareto":     "no other that is both cheaper and better",

@@ -12,7 +12,7 @@ import (
 )
 
 // FinalSamples shows what methods could draw after the last task, one below the other: the last row of [Strips] of
-// the first run of each label that has its grid on disk. It is an error if a label has none.
+// the first run of each label that has its sheet on disk. It is an error if a label has none.
 func FinalSamples(s *study.Set, labels ...string) (image.Image, error) {
 	if len(labels) == 0 {
 		return nil, errors.New("report: no labels of methods were given")
@@ -47,7 +47,7 @@ func FinalSamples(s *study.Set, labels ...string) (image.Image, error) {
 	return out, nil
 }
 
-// finalStrip is the last row of the strips of a label's first run with a grid.
+// finalStrip is the last row of the strips of a label's first run with a sheet.
 func finalStrip(s *study.Set, label string) (image.Image, *results.Run, error) {
 	found := 0
 	for _, r := range s.Runs {
@@ -62,7 +62,7 @@ func finalStrip(s *study.Set, label string) (image.Image, *results.Run, error) {
 		only := *r
 		only.Evaluations = []results.Evaluation{*final}
 		picture, err := Strips(&only, s.Folder(r))
-		if errors.Is(err, ErrNoGrids) {
+		if errors.Is(err, ErrNoSheets) {
 			continue
 		}
 		return picture, r, err
@@ -70,7 +70,7 @@ func finalStrip(s *study.Set, label string) (image.Image, *results.Run, error) {
 	if found == 0 {
 		return nil, nil, errors.Errorf("report: the study has no run labelled %q", label)
 	}
-	return nil, nil, errors.Wrapf(ErrNoGrids, "report: %d runs labelled %q", found, label)
+	return nil, nil, errors.Wrapf(ErrNoSheets, "report: %d runs labelled %q", found, label)
 }
 
 // DisagreementSamples shows [FinalSamples] of the two methods of a disagreement: first the one that A prefers.

@@ -22,8 +22,8 @@ import (
 	"palimpsest/pkg/study"
 )
 
-// ErrNoGrids says that a run has no sample grids on disk; stored studies keep few.
-var ErrNoGrids = errors.New("no sample grids are stored with this run")
+// ErrNoSheets says that a run has no sample sheets on disk; stored studies keep few.
+var ErrNoSheets = errors.New("no sample sheets are stored with this run")
 
 // sampleSide is the side of a run's samples, in pixels: they are shown without the border that the preparation adds.
 func sampleSide(run *results.Run) int {
@@ -33,12 +33,12 @@ func sampleSide(run *results.Run) int {
 	return run.Benchmark.ImageSize - 2*int(border)
 }
 
-// Strips shows what a run could draw after each task: a row for every evaluation whose grid is on disk, and in it
+// Strips shows what a run could draw after each task: a row for every evaluation whose sheet is on disk, and in it
 // the first few samples of every class, in task order. The blocks of the task just learned are framed; classes of
-// tasks to come are faded. dir is the folder of the run's JSON file, which grid paths are relative to. A stored grid
+// tasks to come are faded. dir is the folder of the run's JSON file, which sheet paths are relative to. A stored sheet
 // has a row a class in task order, as [sheet.New] makes it or with a few pixels between the images.
 //
-// Without any grid it returns [ErrNoGrids].
+// Without any sheet it returns [ErrNoSheets].
 func Strips(run *results.Run, dir string) (image.Image, error) {
 	var order []int  // classes in task order
 	var taskOf []int // of each place in order
@@ -48,39 +48,39 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		}
 	}
 	if len(order) == 0 {
-		return nil, errors.Errorf("run %s names no classes, so the rows of its grids have no meaning", run.Name)
+		return nil, errors.Errorf("run %s names no classes, so the rows of its sheets have no meaning", run.Name)
 	}
 	type row struct {
-		after int
-		grid  image.Image
+		after   int
+		picture image.Image
 	}
 	var rows []row
 	var cells sheet.Lattice
 	for _, e := range run.Evaluations {
-		if e.Grid == "" {
+		if e.Sheet == "" {
 			continue
 		}
-		path := filepath.Join(dir, filepath.FromSlash(e.Grid))
-		grid, err := sheet.Read(path)
+		path := filepath.Join(dir, filepath.FromSlash(e.Sheet))
+		picture, err := sheet.Read(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		l, ok := sheet.Find(grid.Bounds().Size(), len(order), sampleSide(run))
+		l, ok := sheet.Find(picture.Bounds().Size(), len(order), sampleSide(run))
 		if !ok || len(rows) > 0 && (l.Pixels != cells.Pixels || l.Pitch != cells.Pitch) {
-			return nil, errors.Errorf("%s is %v pixels, which is not a grid of %d rows, one a class, of square images of %d pixels (and the same in all grids of run %s)",
-				path, grid.Bounds().Size(), len(order), sampleSide(run), run.Name)
+			return nil, errors.Errorf("%s is %v pixels, which is not a sheet of %d rows, one a class, of square images of %d pixels (and the same in all sheets of run %s)",
+				path, picture.Bounds().Size(), len(order), sampleSide(run), run.Name)
 		}
 		if len(rows) > 0 {
 			l.Columns = min(l.Columns, cells.Columns)
 		}
 		cells = l
-		rows = append(rows, row{e.AfterTask, grid})
+		rows = append(rows, row{e.AfterTask, picture})
 	}
 	if len(rows) == 0 {
-		return nil, ErrNoGrids
+		return nil, ErrNoSheets
 	}
 
 	// Two lines of samples a block show more in the width of a page.
@@ -126,9 +126,9 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 			to := image.Rect(x[k], y, x[k]+block, y+high)
 			toCome := taskOf[k] > r.after
 			for j := range across * down {
-				from := r.grid.Bounds().Min.Add(image.Pt(j*cells.Pitch, k*cells.Pitch))
+				from := r.picture.Bounds().Min.Add(image.Pt(j*cells.Pitch, k*cells.Pitch))
 				corner := image.Pt(x[k]+j%across*cell*scale, y+j/across*cell*scale)
-				enlarge(out, image.Rectangle{corner, corner.Add(image.Pt(cell*scale, cell*scale))}, r.grid, from, scale, toCome)
+				enlarge(out, image.Rectangle{corner, corner.Add(image.Pt(cell*scale, cell*scale))}, r.picture, from, scale, toCome)
 			}
 			if taskOf[k] == r.after && run.Strategy.Name != study.Joint {
 				frame(out, to, color.RGBA{figure.Vermilion.R, figure.Vermilion.G, figure.Vermilion.B, 0xff})

@@ -14,8 +14,8 @@ import (
 	"palimpsest/pkg/results/resultstest"
 )
 
-// storeGrid writes a grid with a row a class: class k in grey 20·(k+1), its samples the same, and gap pixels between.
-func storeGrid(t *testing.T, path string, classes, columns, side, gap int) {
+// storeSheet writes a sheet with a row a class: class k in grey 20·(k+1), its samples the same, and gap pixels between.
+func storeSheet(t *testing.T, path string, classes, columns, side, gap int) {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, columns*(side+gap)-gap, classes*(side+gap)-gap))
 	for k := range classes {
@@ -47,8 +47,8 @@ func TestStrips(t *testing.T) {
 		r := resultstest.NewRun("finetune", "finetune", 0, 2) // 4 classes of 4 pixels
 		for after := range 2 {
 			name := filepath.Join("samples", string(rune('a'+after))+".png")
-			r.Evaluations = append(r.Evaluations, results.Evaluation{AfterTask: after, Grid: name})
-			storeGrid(t, filepath.Join(dir, name), 4, 8, 4, gap)
+			r.Evaluations = append(r.Evaluations, results.Evaluation{AfterTask: after, Sheet: name})
+			storeSheet(t, filepath.Join(dir, name), 4, 8, 4, gap)
 		}
 		img, err := Strips(r, dir)
 		if err != nil {
@@ -75,26 +75,26 @@ func TestStrips(t *testing.T) {
 			t.Errorf("gap %d: the task just learned is not framed", gap)
 		}
 		if seen[color.RGBA{}] {
-			t.Errorf("gap %d: transparent gaps of the grid are shown", gap)
+			t.Errorf("gap %d: transparent gaps of the sheet are shown", gap)
 		}
 	}
 }
 
-func TestStripsWithoutGrids(t *testing.T) {
+func TestStripsWithoutSheets(t *testing.T) {
 	r := resultstest.NewRun("finetune", "finetune", 0, 2)
-	r.Evaluations = []results.Evaluation{{AfterTask: 0, Grid: "samples/gone.png"}, {AfterTask: 1}}
+	r.Evaluations = []results.Evaluation{{AfterTask: 0, Sheet: "samples/gone.png"}, {AfterTask: 1}}
 	dir := t.TempDir()
-	if _, err := Strips(r, dir); !errors.Is(err, ErrNoGrids) {
-		t.Errorf("no grids give %v, want ErrNoGrids", err)
+	if _, err := Strips(r, dir); !errors.Is(err, ErrNoSheets) {
+		t.Errorf("no sheets give %v, want ErrNoSheets", err)
 	}
-	storeGrid(t, filepath.Join(dir, "samples", "gone.png"), 3, 5, 7, 0) // 21 pixels high: no 4 rows
-	if _, err := Strips(r, dir); err == nil || errors.Is(err, ErrNoGrids) {
-		t.Errorf("a grid of another shape gives %v", err)
+	storeSheet(t, filepath.Join(dir, "samples", "gone.png"), 3, 5, 7, 0) // 21 pixels high: no 4 rows
+	if _, err := Strips(r, dir); err == nil || errors.Is(err, ErrNoSheets) {
+		t.Errorf("a sheet of another shape gives %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "samples", "gone.png"), []byte("no picture"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Strips(r, dir); err == nil || errors.Is(err, ErrNoGrids) {
+	if _, err := Strips(r, dir); err == nil || errors.Is(err, ErrNoSheets) {
 		t.Errorf("a broken file gives %v", err)
 	}
 }

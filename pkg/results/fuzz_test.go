@@ -15,7 +15,7 @@ func FuzzRun(f *testing.F) {
 		Benchmark: Benchmark{Dataset: "mnist", Scenario: "class-incremental", ClassNames: []string{"0", "1"}, ImageSize: 16, Channels: 1,
 			Tasks: []Task{{Name: "a", Classes: []int{0}, Train: 9, Test: 3}, {Name: "b", Classes: []int{1}, Train: 9, Test: 3}}},
 		Config: map[string]any{"seed": 1}, Seed: 1, Losses: []LossPoint{{Step: 3, Loss: 0.5}},
-		Evaluations: []Evaluation{{AfterTask: 0, Step: 3, Tasks: []TaskMetrics{{N: 4, FID: &fid}, {Task: 1, N: 4}}, Grid: "samples/after_task_0.png"},
+		Evaluations: []Evaluation{{AfterTask: 0, Step: 3, Tasks: []TaskMetrics{{N: 4, FID: &fid}, {Task: 1, N: 4}}, Sheet: "samples/after_task_0.png"},
 			{AfterTask: 1, Step: 6, Tasks: []TaskMetrics{{N: 4}, {Task: 1, N: 4}}}}}, "", " ")
 	if err != nil {
 		f.Fatal(err)

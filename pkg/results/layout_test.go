@@ -118,7 +118,7 @@ func storedStudy(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		for _, e := range r.Evaluations {
-			at := e.Grid
+			at := e.Sheet
 			if before := same[at]; before != "" {
 				want = bytes.ReplaceAll(want, fmt.Appendf(nil, `"grid": %q`, at), fmt.Appendf(nil, `"grid": %q`, before))
 				at = before

@@ -223,7 +223,7 @@ type Evaluation struct {
 	Step      int           `json:"step"`       // optimiser steps done so far
 	Tasks     []TaskMetrics `json:"tasks"`
 	Union     UnionMetrics  `json:"union"`
-	Grid      string        `json:"grid"` // PNG of samples, relative to the JSON file: a row a class, in task order
+	Sheet     string        `json:"grid"` // PNG of samples, relative to the JSON file: a row a class, in task order
 }
 
 // TaskMetrics are the numbers of one task at one moment.

@@ -43,7 +43,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// Store keeps the grids of one run of each label and leaves the runs it was given alone.
+// Store keeps the sheets of one run of each label and leaves the runs it was given alone.
 func TestStore(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()
 	var runs []*Run
@@ -58,7 +58,7 @@ func TestStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := valid()
-		r.Name, r.Strategy.Label, r.Evaluations = name, "er", []Evaluation{{Grid: "samples/after_task_0.png"}}
+		r.Name, r.Strategy.Label, r.Evaluations = name, "er", []Evaluation{{Sheet: "samples/after_task_0.png"}}
 		runs = append(runs, r)
 	}
 	if err := Store(dir, to, runs); err != nil {
@@ -68,8 +68,8 @@ func TestStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if data, err := os.ReadFile(filepath.Join(to, first.Evaluations[0].Grid)); err != nil || string(data) != "er-seed0" {
-		t.Errorf("the first run's grid is %q, %v", data, err)
+	if data, err := os.ReadFile(filepath.Join(to, first.Evaluations[0].Sheet)); err != nil || string(data) != "er-seed0" {
+		t.Errorf("the first run's sheet is %q, %v", data, err)
 	}
 	if _, err := os.Stat(filepath.Join(to, "dynamics", "er-seed1.json")); err != nil {
 		t.Error(err)
@@ -78,10 +78,10 @@ func TestStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if second.Evaluations[0].Grid != "" {
-		t.Errorf("the second run of the label keeps the grid %s", second.Evaluations[0].Grid)
+	if second.Evaluations[0].Sheet != "" {
+		t.Errorf("the second run of the label keeps the sheet %s", second.Evaluations[0].Sheet)
 	}
-	if runs[1].Evaluations[0].Grid == "" {
+	if runs[1].Evaluations[0].Sheet == "" {
 		t.Error("Store changed the run it was given")
 	}
 }
@@ -93,9 +93,9 @@ func TestStoreKeepsASheetOnce(t *testing.T) {
 		r := valid()
 		r.Name, r.Strategy.Label, r.Evaluations = name, name, nil
 		for task, sheet := range sheets {
-			e := Evaluation{AfterTask: task, Grid: fmt.Sprintf("samples/after_task_%d.png", task)}
+			e := Evaluation{AfterTask: task, Sheet: fmt.Sprintf("samples/after_task_%d.png", task)}
 			r.Evaluations = append(r.Evaluations, e)
-			path := filepath.Join(dir, name, filepath.FromSlash(e.Grid))
+			path := filepath.Join(dir, name, filepath.FromSlash(e.Sheet))
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +121,7 @@ func TestStoreKeepsASheetOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, sheet := range sheets {
-			if got, err := os.ReadFile(filepath.Join(to, r.Evaluations[i].Grid)); err != nil || string(got) != sheet {
+			if got, err := os.ReadFile(filepath.Join(to, r.Evaluations[i].Sheet)); err != nil || string(got) != sheet {
 				t.Errorf("%s has after task %d the sheet %q (%v), want %q", name, i, got, err, sheet)
 			}
 		}
@@ -136,7 +136,7 @@ func TestStoreKeepsASheetOnce(t *testing.T) {
 	want(5, "ewc", "first", "ewc's second")
 }
 
-// A study of very many strategies keeps the last grid of each alone.
+// A study of very many strategies keeps the last sheet of each alone.
 func TestStoreManyLabels(t *testing.T) {
 	dir, to := t.TempDir(), t.TempDir()
 	var runs []*Run
@@ -151,7 +151,7 @@ func TestStoreManyLabels(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, r.Name, grid), nil, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			r.Evaluations = append(r.Evaluations, Evaluation{AfterTask: task, Grid: grid})
+			r.Evaluations = append(r.Evaluations, Evaluation{AfterTask: task, Sheet: grid})
 		}
 		runs = append(runs, r)
 	}
@@ -164,8 +164,8 @@ func TestStoreManyLabels(t *testing.T) {
 			t.Fatal(err)
 		}
 		for task, e := range kept.Evaluations {
-			if (e.Grid != "") != want[task] {
-				t.Errorf("of %d strategies the grid after task %d is kept as %q; want it kept: %v", count, task, e.Grid, want[task])
+			if (e.Sheet != "") != want[task] {
+				t.Errorf("of %d strategies the sheet after task %d is kept as %q; want it kept: %v", count, task, e.Sheet, want[task])
 			}
 		}
 	}

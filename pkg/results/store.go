@@ -32,7 +32,7 @@ func BesideRun(dir, run, file string) string {
 }
 
 // Store keeps runs as a study small enough to be committed: from the run folders below dir it writes NAME.json of
-// each run to the folder to, the sample grids of the first run of each strategy label to its samples (the last one alone
+// each run to the folder to, the sample sheets of the first run of each strategy label to its samples (the last one alone
 // where there are more than manyLabels; sheets that are alike once), what runs measured along training to its dynamics, and their autopsies to its autopsy.
 func Store(dir, to string, runs []*Run) error {
 	for _, r := range runs {
@@ -54,8 +54,8 @@ func Store(dir, to string, runs []*Run) error {
 		copied.Evaluations = append([]Evaluation(nil), r.Evaluations...)
 		for i := range copied.Evaluations {
 			e := &copied.Evaluations[i]
-			source := filepath.Join(dir, r.Name, filepath.FromSlash(e.Grid))
-			e.Grid = ""
+			source := filepath.Join(dir, r.Name, filepath.FromSlash(e.Sheet))
+			e.Sheet = ""
 			if shown[r.Strategy.Label] || len(labels) > manyLabels && i < len(copied.Evaluations)-1 {
 				continue
 			}
@@ -63,7 +63,7 @@ func Store(dir, to string, runs []*Run) error {
 			if err != nil {
 				return errors.Wrapf(err, "run %s", r.Name)
 			}
-			if e.Grid, err = sheets.put(fmt.Sprintf("samples/%s_after_task_%d", r.Name, e.AfterTask), picture); err != nil {
+			if e.Sheet, err = sheets.put(fmt.Sprintf("samples/%s_after_task_%d", r.Name, e.AfterTask), picture); err != nil {
 				return err
 			}
 		}
@@ -80,7 +80,7 @@ func Store(dir, to string, runs []*Run) error {
 	return nil
 }
 
-// sheets are the sample grids of a stored study. Those that are alike are one file, since strategies that differ from the second
+// sheets are those of a stored study. Those that are alike are one file, since strategies that differ from the second
 // task on begin with the same samples.
 type sheets struct {
 	dir   string            // of the study
@@ -98,8 +98,8 @@ func sheetsIn(dir string, runs []*Run) sheets {
 			continue
 		}
 		for _, e := range r.Evaluations {
-			if picture, err := atomicfile.Read(filepath.Join(dir, filepath.FromSlash(e.Grid)), atomicfile.Large); err == nil {
-				s.at[string(picture)], s.taken[e.Grid] = e.Grid, true
+			if picture, err := atomicfile.Read(filepath.Join(dir, filepath.FromSlash(e.Sheet)), atomicfile.Large); err == nil {
+				s.at[string(picture)], s.taken[e.Sheet] = e.Sheet, true
 			}
 		}
 	}

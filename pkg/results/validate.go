@@ -174,8 +174,8 @@ func (v *validator) protocol(p *Protocol) {
 func (v *validator) evaluation(at string, e *Evaluation) {
 	v.task(at+".after_task", e.AfterTask)
 	v.whole(at+".step", int64(e.Step))
-	if e.Grid != "" && (!filepath.IsLocal(filepath.FromSlash(e.Grid)) || strings.Contains(e.Grid, `\`)) {
-		v.fail(at+".grid", fmt.Sprintf("%q", e.Grid), "a path with slashes inside the folder of the result")
+	if e.Sheet != "" && (!filepath.IsLocal(filepath.FromSlash(e.Sheet)) || strings.Contains(e.Sheet, `\`)) {
+		v.fail(at+".grid", fmt.Sprintf("%q", e.Sheet), "a path with slashes inside the folder of the result")
 	}
 	for k := range e.Tasks {
 		v.metrics(fmt.Sprintf("%s.tasks[%d]", at, k), &e.Tasks[k])

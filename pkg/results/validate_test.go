@@ -19,7 +19,7 @@ func valid() *Run {
 		Protocol:   Protocol{SamplesPerTask: 4, TaskWeights: []float64{0.25, 0.75}, BPD: &BPDProtocol{T: 10, Edges: []int{1, 5, 10}, LogSNR: []float64{2, -1}}},
 		Provenance: Provenance{Command: "go run . bench"}, Losses: []LossPoint{{Step: 10, Loss: 0.5}, {Step: 20, Task: 1, Loss: 9e20}}}
 	for after := range 2 {
-		r.Evaluations = append(r.Evaluations, Evaluation{AfterTask: after, Step: 10, Grid: "samples/after_task_0.png",
+		r.Evaluations = append(r.Evaluations, Evaluation{AfterTask: after, Step: 10, Sheet: "samples/after_task_0.png",
 			Tasks: []TaskMetrics{{Task: 0, N: 4, FID: p(12.5), KID: p(-0.1), Precision: p(1), BPD: &BPD{Mean: 3, Bins: []float64{1, 2}},
 				Copies: &Copies{Train: &CopyRates{Pixels: p(0.5)}}}}})
 	}

@@ -23,7 +23,12 @@ func ReadFile(path string, want map[string]shapes.Shape) (map[string]*tensors.Te
 }
 
 // ReadFileAll reads the tensors of the file path as [ReadAll] does; its errors name the file.
-func ReadFileAll(path string) (map[string]*tensors.Tensor, error) { return readFile(path, ReadAll) }
+func ReadFileAll(path string) (map[string]*tensors.Tensor, error) {
+	return readFile(path, func(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error) {
+		values, _, err := ReadAll(r, size)
+		return values, err
+	})
+}
 
 func readFile(path string, read func(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error)) (map[string]*tensors.Tensor, error) {
 	file, err := atomicfile.Open(path)
@@ -39,21 +44,23 @@ func readFile(path string, read func(r io.ReaderAt, size int64) (map[string]*ten
 	return values, errors.WithMessage(err, path)
 }
 
-// ReadAll is [Read] of whatever float32 and int64 tensors the size bytes of r hold, of which nothing is known beforehand.
-func ReadAll(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error) {
+// ReadAll is [Read] of whatever tensors of a known type the size bytes of r hold, of which nothing is known beforehand. It
+// returns the metadata too.
+func ReadAll(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, map[string]string, error) {
 	in := io.NewSectionReader(r, 0, size)
-	entries, err := readHeader(in)
+	entries, metadata, err := readHeader(in)
 	if err != nil {
-		return nil, errors.WithMessage(oneline.Error(err), "safetensors")
+		return nil, nil, errors.WithMessage(oneline.Error(err), "safetensors")
 	}
 	want := make(map[string]shapes.Shape, len(entries))
 	for _, name := range slices.Sorted(maps.Keys(entries)) { // in order, so that of several faults the same is always told
 		e := entries[name]
 		if want[name], err = e.shape(size); err != nil {
-			return nil, errors.WithMessagef(oneline.Error(err), "safetensors: tensor %q", oneline.Text(name))
+			return nil, nil, errors.WithMessagef(oneline.Error(err), "safetensors: tensor %q", oneline.Text(name))
 		}
 	}
-	return readValues(in, entries, want)
+	values, err := readValues(in, entries, want)
+	return values, metadata, err
 }
 
 // shape is the shape that a header tells of, which must fit into size bytes.
@@ -72,7 +79,7 @@ func (e entry) shape(size int64) (shapes.Shape, error) {
 		}
 		return shapes.Make(dtype, e.Shape...), nil
 	}
-	return shapes.Shape{}, errors.Errorf("type %q; only F32 and I64 can be read", e.DType)
+	return shapes.Shape{}, errors.Errorf("type %q; only F32, I32 and I64 can be read", e.DType)
 }
 
 // Read reads the tensors of the size bytes of r. They must have exactly the wanted names, types and shapes, in any
@@ -80,7 +87,7 @@ func (e entry) shape(size int64) (shapes.Shape, error) {
 // for no more values than r holds.
 func Read(r io.ReaderAt, size int64, want map[string]shapes.Shape) (map[string]*tensors.Tensor, error) {
 	in := io.NewSectionReader(r, 0, size)
-	entries, err := readHeader(in)
+	entries, _, err := readHeader(in)
 	if err != nil {
 		return nil, errors.WithMessage(oneline.Error(err), "safetensors")
 	}
@@ -115,62 +122,62 @@ func readValues(in *io.SectionReader, entries map[string]entry, want map[string]
 	return values, nil
 }
 
-// readHeader returns the header's entries and leaves r where the values start.
-func readHeader(r *io.SectionReader) (map[string]entry, error) {
+// readHeader returns the header's entries and metadata, and leaves r where the values start.
+func readHeader(r *io.SectionReader) (map[string]entry, map[string]string, error) {
 	if r.Size() < 8 {
-		return nil, errors.Errorf("%d bytes are no safetensors file", r.Size())
+		return nil, nil, errors.Errorf("%d bytes are no safetensors file", r.Size())
 	}
 	var length uint64
 	if err := binary.Read(r, binary.LittleEndian, &length); err != nil {
-		return nil, errors.Wrap(err, "header")
+		return nil, nil, errors.Wrap(err, "header")
 	}
 	if length > maxHeader || int64(length) > r.Size()-8 {
-		return nil, errors.Errorf("a header of %d bytes in a file of %d: truncated, or no safetensors file", length, r.Size())
+		return nil, nil, errors.Errorf("a header of %d bytes in a file of %d: truncated, or no safetensors file", length, r.Size())
 	}
 	text := make([]byte, length)
 	if _, err := io.ReadFull(r, text); err != nil {
-		return nil, errors.Wrap(err, "header")
+		return nil, nil, errors.Wrap(err, "header")
 	}
-	entries, err := parseHeader(text)
-	return entries, errors.WithMessage(err, "header")
+	entries, metadata, err := parseHeader(text)
+	return entries, metadata, errors.WithMessage(err, "header")
 }
 
 // parseHeader reads the JSON key by key, since a map would hide a name that is there twice.
-func parseHeader(text []byte) (map[string]entry, error) {
+func parseHeader(text []byte) (entries map[string]entry, metadata map[string]string, err error) {
 	in := json.NewDecoder(bytes.NewReader(text))
 	if open, err := in.Token(); err != nil || open != json.Delim('{') {
-		return nil, errors.Errorf("it does not start a JSON object (%v)", err)
+		return nil, nil, errors.Errorf("it does not start a JSON object (%v)", err)
 	}
-	entries := make(map[string]entry)
+	entries = make(map[string]entry)
 	seen := make(map[string]bool)
 	for in.More() {
 		key, err := in.Token()
 		if err != nil {
-			return nil, errors.WithStack(err)
+			return nil, nil, errors.WithStack(err)
 		}
 		name, _ := key.(string) // the decoder lets no other key pass
 		if seen[name] {
-			return nil, errors.Errorf("%s is there twice", name)
+			return nil, nil, errors.Errorf("%s is there twice", name)
 		}
 		seen[name] = true
 		if name == metadataKey {
-			err = in.Decode(new(map[string]string))
+			err = in.Decode(&metadata)
 		} else {
 			var e entry
 			err = in.Decode(&e)
 			entries[name] = e
 		}
 		if err != nil {
-			return nil, errors.Wrap(err, name)
+			return nil, nil, errors.Wrap(err, name)
 		}
 	}
 	if _, err := in.Token(); err != nil { // the closing brace
-		return nil, errors.WithStack(err)
+		return nil, nil, errors.WithStack(err)
 	}
 	if _, err := in.Token(); err != io.EOF {
-		return nil, errors.New("more than a JSON object")
+		return nil, nil, errors.New("more than a JSON object")
 	}
-	return entries, nil
+	return entries, metadata, nil
 }
 
 // match compares a header with what is wanted of it, and with the size of the values in bytes, and returns the names in
@@ -180,7 +187,7 @@ func match(entries map[string]entry, want map[string]shapes.Shape, size int64) (
 		shape := want[name]
 		dtype, ok := dtypeNames[shape.DType]
 		if !ok {
-			return nil, errors.Errorf("tensor %s is wanted as %s; only float32 and int64 can be read", name, shape)
+			return nil, errors.Errorf("tensor %s is wanted as %s; only float32, int32 and int64 can be read", name, shape)
 		}
 		e, ok := entries[name]
 		if !ok {

@@ -29,6 +29,7 @@ func example() []Tensor {
 		{Name: "step", Value: tensors.FromScalar(int64(-3))},
 		{Name: "none", Value: tensors.FromShape(shapes.Make(dtypes.Float32, 0, 4))},
 		{Name: "a", Value: tensors.FromFlatDataAndDimensions([]float32{math.Float32frombits(0x7fc12345)}, 1)},
+		{Name: "label", Value: tensors.FromFlatDataAndDimensions([]int32{-7}, 1)},
 	}
 }
 
@@ -65,10 +66,10 @@ func file(header string, values ...any) []byte {
 
 func TestFormat(t *testing.T) {
 	header := `{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1],"data_offsets":[16,20]},` +
-		`"b":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"none":{"dtype":"F32","shape":[0,4],"data_offsets":[16,16]},` +
-		`"step":{"dtype":"I64","shape":[],"data_offsets":[8,16]}}`
+		`"b":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"label":{"dtype":"I32","shape":[1],"data_offsets":[20,24]},` +
+		`"none":{"dtype":"F32","shape":[0,4],"data_offsets":[16,16]},"step":{"dtype":"I64","shape":[],"data_offsets":[8,16]}}`
 	header += strings.Repeat(" ", (8-len(header)%8)%8)
-	want := file(header, []float32{2, float32(math.Inf(-1))}, int64(-3), uint32(0x7fc12345))
+	want := file(header, []float32{2, float32(math.Inf(-1))}, int64(-3), uint32(0x7fc12345), int32(-7))
 	if content := encode(t, map[string]string{"format": "pt"}, example()); !bytes.Equal(content, want) {
 		t.Errorf("content\n%q, want\n%q", content, want)
 	}
@@ -180,7 +181,7 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("%s: values %v, error %v; want an error with %q", tc.name, values, err, tc.say)
 		}
 	}
-	if _, err := read(good, map[string]shapes.Shape{"b": shapes.Make(dtypes.Float64, 1, 2)}); err == nil || !strings.Contains(err.Error(), "only float32 and int64") {
+	if _, err := read(good, map[string]shapes.Shape{"b": shapes.Make(dtypes.Float64, 1, 2)}); err == nil || !strings.Contains(err.Error(), "only float32, int32 and int64") {
 		t.Errorf("float64 is wanted: error %v", err)
 	}
 }
@@ -189,9 +190,9 @@ func TestWriteRefuses(t *testing.T) {
 	one := tensors.FromScalar(float32(1))
 	dir := t.TempDir()
 	for want, all := range map[string][]Tensor{
-		"only float32 and int64": {{Name: "a", Value: tensors.FromScalar(float64(1))}},
-		"second tensor a":        {{Name: "a", Value: one}, {Name: "a", Value: one}},
-		"reserved name":          {{Name: metadataKey, Value: one}},
+		"only float32, int32 and int64": {{Name: "a", Value: tensors.FromScalar(float64(1))}},
+		"second tensor a":               {{Name: "a", Value: one}, {Name: "a", Value: one}},
+		"reserved name":                 {{Name: metadataKey, Value: one}},
 	} {
 		if err := WriteFile(filepath.Join(dir, "a"), nil, all); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
@@ -269,7 +270,10 @@ func FuzzReadAll(f *testing.F) {
 	f.Add(file(`{"a":{"dtype":"I64","shape":[0,-1],"data_offsets":[0,0]}}`))
 	f.Add(file(`{"a":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}}`, int16(1)))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		readAll := func(b []byte) (map[string]*tensors.Tensor, error) { return ReadAll(bytes.NewReader(b), int64(len(b))) }
+		readAll := func(b []byte) (map[string]*tensors.Tensor, error) {
+			values, _, err := ReadAll(bytes.NewReader(b), int64(len(b)))
+			return values, err
+		}
 		var values map[string]*tensors.Tensor
 		if fuzztest.Read(t, len(content), func() (err error) { values, err = readAll(content); return err }) != nil {
 			return

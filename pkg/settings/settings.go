@@ -52,6 +52,13 @@ func Document(name string, text []byte) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
+// Decode puts the YAML of a text into a struct. A key that the struct lacks is an error.
+func Decode(text []byte, into any) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	return oneline.Error(errors.WithStack(decoder.Decode(into)))
+}
+
 // own marks types that read themselves from YAML; what they take only they know.
 var own = reflect.TypeFor[yaml.Unmarshaler]()
 

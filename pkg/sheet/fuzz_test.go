@@ -10,7 +10,7 @@ import (
 	"palimpsest/pkg/fuzztest"
 )
 
-// FuzzSheet reads arbitrary sample grids. The check sums of their chunks are put right, so that what lies behind is reached.
+// FuzzSheet reads arbitrary sheets. The check sums of their chunks are put right, so that what lies behind is reached.
 func FuzzSheet(f *testing.F) {
 	grid, err := New(make([]float32, 6*4), 2, 3, 2, 2, 1, 1)
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"palimpsest/pkg/oneline"
 )
 
-// Lattice is how images lie in a stored grid: squares of so many pixels, their corners pitch pixels apart.
+// Lattice is how images lie in a stored sheet: squares of so many pixels, their corners pitch pixels apart.
 type Lattice struct{ Pixels, Pitch, Columns int }
 
-// Find finds the lattice of a grid of the given size with rows of images of side pixels, or a multiple of it, and
+// Find finds the lattice of a sheet of the given size with rows of images of side pixels, or a multiple of it, and
 // up to four pixels between them.
 func Find(size image.Point, rows, side int) (Lattice, bool) {
 	for gap := range 5 {
@@ -56,5 +56,5 @@ func decodePNG(data []byte) (image.Image, error) {
 	return img, errors.WithStack(err)
 }
 
-// maxSide is the largest height and width of a grid, in pixels.
+// maxSide is the largest height and width of a sheet, in pixels.
 const maxSide = 1 << 14

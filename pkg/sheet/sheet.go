@@ -14,7 +14,7 @@ import (
 // New places images, [N, h, w, c] in [-1, 1] with c 1 or 3, row by row into rows × cols cells without gaps, each
 // pixel scale × scale dots. Cells beyond N stay black. Values outside [-1, 1] are clamped.
 //
-// With scale 1, or any other, and a row a class in task order this is the grid that [report.Strips] reads back.
+// With scale 1, or any other, and a row a class in task order this is the sheet that [report.Strips] reads back.
 func New(images []float32, rows, cols, h, w, c, scale int) (*image.RGBA, error) {
 	if rows <= 0 || cols <= 0 || h <= 0 || w <= 0 || scale <= 0 || (c != 1 && c != 3) {
 		return nil, errors.Errorf("sheet.New: %d × %d cells of %d×%d pixels with %d channels at scale %d; need positive sizes and 1 or 3 channels", rows, cols, h, w, c, scale)

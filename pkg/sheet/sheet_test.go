@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestGrid(t *testing.T) {
+func TestNew(t *testing.T) {
 	// Two images of 1×2 pixels side by side below each other, scale 2: -1 is black, 0 is 128 (127.5 rounded), 1 white.
 	img, err := New([]float32{-1, 0, 1, 9}, 2, 1, 1, 2, 1, 2)
 	if err != nil {

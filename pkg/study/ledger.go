@@ -7,7 +7,7 @@ import (
 
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/cl"
+	"palimpsest/pkg/cards"
 	"palimpsest/pkg/table"
 	"palimpsest/pkg/words"
 )
@@ -32,27 +32,27 @@ type Ledger struct {
 type LedgerRow struct {
 	Name, Paper string
 	Ran         []string // the labels it ran under, which name what differs from the default settings
-	Card        cl.Card
+	Card        cards.Card
 	Claims      []JudgedClaim
 }
 
 // JudgedClaim is one claim of a paper beside the runs.
 type JudgedClaim struct {
-	Claim         cl.Claim
+	Claim         cards.Claim
 	Verdict       string     // [Agrees] and the others
 	Better, Worse string     // the labels compared: of a strategy with several settings the best of them by the metric
 	Difference    Difference // of the claimed better one less the other; negative agrees
 }
 
 // Cards reads the cards of the strategies of methods that have one.
-func Cards(methods []Method) (map[string]cl.Card, error) {
-	out := map[string]cl.Card{}
+func Cards(methods []Method) (map[string]cards.Card, error) {
+	out := map[string]cards.Card{}
 	for _, g := range methods {
 		if _, done := out[g.Name()]; done {
 			continue
 		}
-		card, err := cl.CardOf(g.Name())
-		if errors.Is(err, cl.ErrNoCard) {
+		card, err := cards.Of(g.Name())
+		if errors.Is(err, cards.ErrNone) {
 			continue
 		}
 		if err != nil {
@@ -63,12 +63,12 @@ func Cards(methods []Method) (map[string]cl.Card, error) {
 	return out, nil
 }
 
-// NewLedger judges the claims of cards, by strategy name, on methods of a study. It is an error if a claim has a metric other
-// than cl.MetricFID and cl.MetricForgetting.
-func NewLedger(cards map[string]cl.Card, methods []Method) (*Ledger, error) {
+// NewLedger judges the claims of known cards, by strategy name, on methods of a study. It is an error if a claim has a metric other
+// than cards.MetricFID and cards.MetricForgetting.
+func NewLedger(known map[string]cards.Card, methods []Method) (*Ledger, error) {
 	l := &Ledger{Alarms: Alarms(methods)}
 	for _, g := range methods {
-		card, ok := cards[g.Name()]
+		card, ok := known[g.Name()]
 		i := slices.IndexFunc(l.Rows, func(r LedgerRow) bool { return r.Name == g.Name() })
 		switch {
 		case !ok:
@@ -91,16 +91,16 @@ func NewLedger(cards map[string]cl.Card, methods []Method) (*Ledger, error) {
 }
 
 // judge holds a claim against the first benchmark on which both of its strategies ran.
-func judge(c cl.Claim, methods []Method) (JudgedClaim, error) {
+func judge(c cards.Claim, methods []Method) (JudgedClaim, error) {
 	out := JudgedClaim{Claim: c, Verdict: NotStudied}
 	var n Number
 	switch c.Metric {
-	case cl.MetricFID:
+	case cards.MetricFID:
 		n = FinalOf(FID)
-	case cl.MetricForgetting:
+	case cards.MetricForgetting:
 		n = ForgettingOf(FID)
 	default:
-		return out, errors.Errorf("the claim %q is about %q; need %q or %q", c.Says, c.Metric, cl.MetricFID, cl.MetricForgetting)
+		return out, errors.Errorf("the claim %q is about %q; need %q or %q", c.Says, c.Metric, cards.MetricFID, cards.MetricForgetting)
 	}
 	for _, part := range ByBenchmark(methods) {
 		better, ok := bestOf(part, c.Better, n)
@@ -138,7 +138,7 @@ func (j JudgedClaim) Text() string {
 		return text
 	}
 	what := FinalOf(FID).Name()
-	if j.Claim.Metric == cl.MetricForgetting {
+	if j.Claim.Metric == cards.MetricForgetting {
 		what = ForgettingOf(FID).Name()
 	}
 	return text + fmt.Sprintf("; %s of %s less that of %s: %s, %s", what, j.Better, j.Worse, j.Difference.Format(1), j.Difference.Rule())

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"palimpsest/pkg/cards"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/results/resultstest"
@@ -22,9 +23,9 @@ func duel(gr, wobble float64) []Method {
 }
 
 func TestLedgerFlipsWithItsData(t *testing.T) {
-	cards := map[string]cl.Card{"gr": {Verified: "a value | by\nhand (TestGR)", Claims: []cl.Claim{
-		{Says: "replay forgets less.", Source: "a paper", Better: "gr", Worse: "ewc", Metric: cl.MetricFID},
-		{Says: "replay beats the moon", Source: "a paper", Better: "gr", Worse: "moon", Metric: cl.MetricForgetting}}}}
+	known := map[string]cards.Card{"gr": {Verified: "a value | by\nhand (TestGR)", Claims: []cards.Claim{
+		{Says: "replay forgets less.", Source: "a paper", Better: "gr", Worse: "ewc", Metric: cards.MetricFID},
+		{Says: "replay beats the moon", Source: "a paper", Better: "gr", Worse: "moon", Metric: cards.MetricForgetting}}}}
 	for _, tc := range []struct {
 		name       string
 		gr, wobble float64
@@ -35,7 +36,7 @@ func TestLedgerFlipsWithItsData(t *testing.T) {
 		{"level", 20, 5, Undecided, "undecided; FID of gr less that of ewc: 0.0 ["},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l, err := NewLedger(cards, duel(tc.gr, tc.wobble))
+			l, err := NewLedger(known, duel(tc.gr, tc.wobble))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,11 +60,11 @@ func TestLedgerFlipsWithItsData(t *testing.T) {
 	for i := range one {
 		one[i].Runs = one[i].Runs[:1]
 	}
-	if l, err := NewLedger(cards, one); err != nil || l.Rows[0].Claims[0].Verdict != Undecided {
+	if l, err := NewLedger(known, one); err != nil || l.Rows[0].Claims[0].Verdict != Undecided {
 		t.Errorf("one seed: %+v, %v", l, err)
 	}
-	cards["gr"].Claims[0].Metric = "elo"
-	if _, err := NewLedger(cards, one); err == nil || !strings.Contains(err.Error(), `"elo"`) {
+	known["gr"].Claims[0].Metric = "elo"
+	if _, err := NewLedger(known, one); err == nil || !strings.Contains(err.Error(), `"elo"`) {
 		t.Errorf("an unknown metric gives %v", err)
 	}
 }
@@ -77,11 +78,11 @@ func TestLedgerOfAllCards(t *testing.T) {
 		}
 	}
 	methods := Group(runs)
-	cards, err := Cards(methods)
+	known, err := Cards(methods)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := NewLedger(cards, methods)
+	l, err := NewLedger(known, methods)
 	if err != nil {
 		t.Fatal(err)
 	}

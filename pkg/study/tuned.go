@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"palimpsest/pkg/cl"
+	"palimpsest/pkg/cards"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/words"
 )
@@ -16,7 +16,7 @@ import (
 // them stand at an end of the values that the search tried. Runs of settings that the search of today did not choose are named.
 func TunedNotes(methods []Method) []string {
 	type budget struct {
-		cl.SearchBudget
+		cards.SearchBudget
 		images string
 	}
 	budgets := map[budget][]string{}
@@ -63,20 +63,20 @@ func TunedNotes(methods []Method) []string {
 		out = append(out, "Chosen at an end of the values tried, so that a better one may lie beyond: "+strings.Join(edges, "; ")+".")
 	}
 	if len(others) > 0 {
-		out = append(out, "Ran at settings of an earlier search than the one now in pkg/cl/tuned: "+words.List(others)+".")
+		out = append(out, "Ran at settings of an earlier search than the one now in pkg/cards/tuned: "+words.List(others)+".")
 	}
 	return out
 }
 
 // searches are the searches that chose a strategy's settings, by the prefix of the settings: its own with none, or those of
 // a composite's parts.
-func searches(name string) map[string]*cl.Tuning {
-	if t, err := cl.TuningOf(name); err == nil && t != nil {
-		return map[string]*cl.Tuning{"": t}
+func searches(name string) map[string]*cards.Tuning {
+	if t, err := cards.TuningOf(name); err == nil && t != nil {
+		return map[string]*cards.Tuning{"": t}
 	}
-	out := map[string]*cl.Tuning{}
+	out := map[string]*cards.Tuning{}
 	for _, part := range strings.Split(name, "+") {
-		if t, err := cl.TuningOf(part); err == nil && t != nil && part != name {
+		if t, err := cards.TuningOf(part); err == nil && t != nil && part != name {
 			out[part+"_"] = t
 		}
 	}
@@ -84,7 +84,7 @@ func searches(name string) map[string]*cl.Tuning {
 }
 
 // ranAt says whether a run has the settings that a search chose.
-func ranAt(r *results.Run, prefix string, t *cl.Tuning) bool {
+func ranAt(r *results.Run, prefix string, t *cards.Tuning) bool {
 	for key, want := range t.Settings {
 		if settingText(r.Strategy.Settings[prefix+key]) != settingText(want) {
 			return false
@@ -94,7 +94,7 @@ func ranAt(r *results.Run, prefix string, t *cl.Tuning) bool {
 }
 
 // triedText lists the values of a setting among a search's candidates, in their order.
-func triedText(t *cl.Tuning, key string) string {
+func triedText(t *cards.Tuning, key string) string {
 	var out []string
 	for _, trial := range t.Search.Trials {
 		if text := settingText(trial.Settings[key]); !slices.Contains(out, text) {

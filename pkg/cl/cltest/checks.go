@@ -63,14 +63,15 @@ func fixedShapes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	return nil
 }
 
-// seedsRepeat: two runs from one seed are equal, also with one strategy object: Begin starts over.
+// seedsRepeat: two runs from one seed are equal, also with one strategy object: Begin starts over. The new strategy is in a
+// wrapper, which must not hide anything of it.
 func seedsRepeat(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	s := newStrategy()
 	first, err := r.run(s, seed)
 	if err != nil {
 		return err
 	}
-	for name, again := range map[string]cl.Strategy{"a new strategy": newStrategy(), "the same strategy": s} {
+	for name, again := range map[string]cl.Strategy{"a new strategy in a wrapper": struct{ cl.Strategy }{newStrategy()}, "the same strategy": s} {
 		second, err := r.run(again, seed)
 		if err != nil {
 			return err
@@ -120,7 +121,7 @@ func zeroWeight(r *rig, newStrategy func() cl.Strategy, o Options) (err error) {
 			err = back
 		}
 	}(r.rows)
-	padded := &padded{rows: replayRows(o.ZeroWeight(), r.config.ReplayRows)}
+	padded := &padded{rows: o.ZeroWeight().ReplayRows(r.config.ReplayRows)}
 	r.rows = r.config.FreshRows + padded.rows
 	if err := r.use(o.ZeroWeight()); err != nil {
 		return err
@@ -287,6 +288,9 @@ func toldAtSampling(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 		if _, err := l.Step(); err != nil {
 			return err
 		}
+		if !said && !l.PhaseDone() { // the end of a task is enough
+			continue
+		}
 		before, err := r.save(l, 0)
 		if err != nil {
 			return err
@@ -301,12 +305,8 @@ func toldAtSampling(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 			}
 			if said {
 				err = l.AtTask(task, look)
-			} else if s, ok := l.Strategy.(cl.Switcher); ok {
-				if err = s.UseTask(task); err == nil {
-					err = look()
-				}
-			} else {
-				continue
+			} else if err = l.Strategy.UseTask(task); err == nil {
+				err = look()
 			}
 			if err != stop {
 				return errors.Errorf("what is done for task %d at sampling ends with %v", task, err)

@@ -44,8 +44,8 @@ var checks = []check{
 
 // Conform fails the test for everything that the strategies newStrategy returns owe and do not keep. newStrategy must
 // return a new, equal strategy at each call, with settings that make it store something within the suite's 3 tasks of
-// 24 images of 2 classes, 4 fresh rows, 4 replay rows unless it is a [cl.Rower], and 4 steps a task. The bit-for-bit checks compare weights,
-// averages and optimiser state.
+// 24 images of 2 classes, 4 fresh rows, 4 replay rows unless it asks for another number, and 4 steps a task. The
+// bit-for-bit checks compare weights, averages and optimiser state.
 func Conform(t *testing.T, newStrategy func() cl.Strategy, o Options) {
 	t.Helper()
 	r := newRig(t, newStrategy())

@@ -141,13 +141,9 @@ func networkFor(open func() (compute.Backend, error), dir string, rows int, s cl
 
 // kindOf is the kind of network that s needs.
 func kindOf(rows int, s cl.Strategy) kind {
-	k := kind{rows: rows}
-	if e, ok := s.(cl.Extender); ok {
-		c := Config()
-		k.extra = e.Needs(cl.Setup{Tasks: tasks, FreshRows: c.FreshRows, ReplayRows: rows - c.FreshRows, H: side, W: side, C: 1,
-			Classes: 2 * tasks, Timesteps: timesteps})
-	}
-	return k
+	c := Config()
+	return kind{rows: rows, extra: s.Needs(cl.Setup{Tasks: tasks, FreshRows: c.FreshRows, ReplayRows: rows - c.FreshRows,
+		H: side, W: side, C: 1, Classes: 2 * tasks, Timesteps: timesteps})}
 }
 
 func newNetwork(back compute.Backend) (*diffusion.Network, error) {

@@ -39,7 +39,7 @@ func newRig(t testing.TB, s cl.Strategy) *rig {
 // newRigIn is newRig with its files in dir.
 func newRigIn(dir string, open func() (compute.Backend, error), s cl.Strategy) (*rig, error) {
 	r := &rig{bench: NewBenchmark(), config: Config(), dir: dir, backend: open}
-	r.rows = r.config.FreshRows + replayRows(s, r.config.ReplayRows)
+	r.rows = r.config.FreshRows + s.ReplayRows(r.config.ReplayRows)
 	return r, r.use(s)
 }
 
@@ -51,68 +51,11 @@ func (r *rig) use(s cl.Strategy) (err error) {
 	return err
 }
 
-// replayRows is the number of replay rows that s has in a loop of the given number.
-func replayRows(s cl.Strategy, loop int) int {
-	if r, ok := s.(cl.Rower); ok {
-		return r.ReplayRows(loop)
-	}
-	return loop
-}
-
 // watch wraps a strategy and shows each step as the strategy leaves it, and what it stores after each task.
 type watch struct {
 	cl.Strategy
 	step    func(s *cl.Step, stored cl.Stored) error
 	endTask func(task int) error
-}
-
-// ReplayRows hands on what the interface inside hides.
-func (w *watch) ReplayRows(loop int) int { return replayRows(w.Strategy, loop) }
-
-// Needs hands on what the interface inside hides.
-func (w *watch) Needs(s cl.Setup) diffusion.Extra {
-	if e, ok := w.Strategy.(cl.Extender); ok {
-		return e.Needs(s)
-	}
-	return diffusion.Extra{}
-}
-
-// Restarts hands on what the interface inside hides.
-func (w *watch) Restarts() bool {
-	r, ok := w.Strategy.(cl.Restarter)
-	return ok && r.Restarts()
-}
-
-// UseTask hands on what the interface inside hides.
-func (w *watch) UseTask(task int) error {
-	if s, ok := w.Strategy.(cl.Switcher); ok {
-		return s.UseTask(task)
-	}
-	return nil
-}
-
-// BeginTask hands on what the interface inside hides.
-func (w *watch) BeginTask(task int, train *datasets.Images) error {
-	if b, ok := w.Strategy.(cl.Beginner); ok {
-		return b.BeginTask(task, train)
-	}
-	return nil
-}
-
-// Consolidate hands on what the interface inside hides.
-func (w *watch) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
-	if c, ok := w.Strategy.(cl.Consolidator); ok {
-		return c.Consolidate(ctx, task, train)
-	}
-	return nil
-}
-
-// AfterStep hands on what the interface inside hides.
-func (w *watch) AfterStep(s *cl.Step, r diffusion.StepResult) error {
-	if f, ok := w.Strategy.(cl.Follower); ok {
-		return f.AfterStep(s, r)
-	}
-	return nil
 }
 
 func (w *watch) BeforeStep(s *cl.Step) error {

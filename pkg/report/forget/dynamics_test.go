@@ -31,8 +31,8 @@ func madeUpDynamics(seeds int) *Dynamics {
 	return d
 }
 
-func madeUpGrid(seed uint64) dynamics.Grid {
-	g := dynamics.Grid{Tasks: []string{"A", "B", "C"}, Images: 4, Prediction: "eps", Probe: fmt.Sprint("probe ", seed)}
+func madeUpAxes(seed uint64) dynamics.Axes {
+	g := dynamics.Axes{Tasks: []string{"A", "B", "C"}, Images: 4, Prediction: "eps", Probe: fmt.Sprint("probe ", seed)}
 	for t := 50; t < 1000; t += 100 {
 		g.Timesteps = append(g.Timesteps, t)
 		g.LogSNR = append(g.LogSNR, 5-float64(t)/100)
@@ -44,7 +44,7 @@ func madeUpGrid(seed uint64) dynamics.Grid {
 func rise(t int, seed uint64) float64 { return (2 + 0.1*float64(seed)) * float64(t) / 1000 }
 
 func madeUpSeries(seed uint64, keep float64) *dynamics.Series {
-	s := &dynamics.Series{Grid: madeUpGrid(seed)}
+	s := &dynamics.Series{Axes: madeUpAxes(seed)}
 	const perTask = 4 // probes
 	for i := range 3 * perTask {
 		s.Checkpoints = append(s.Checkpoints, dynamics.Checkpoint{Step: 25 * (i + 1), Task: i / perTask})
@@ -68,7 +68,7 @@ func madeUpSeries(seed uint64, keep float64) *dynamics.Series {
 // madeUpAutopsy has a gap of FID of 100·(1 - keep) + seed for task 0, half of that for task 1, of which the network before
 // forgetting undoes (T-τ)/T squared at t >= τ, and what is left below τ.
 func madeUpAutopsy(seed uint64, keep float64) *dynamics.Autopsy {
-	g := madeUpGrid(seed)
+	g := madeUpAxes(seed)
 	a := &dynamics.Autopsy{Tasks: g.Tasks, T: 1000, Timesteps: g.Timesteps, LogSNR: g.LogSNR}
 	for task := range 2 {
 		gap := (100*(1-keep) + float64(seed)) / float64(task+1)
@@ -129,7 +129,7 @@ func TestRelativeIsThatOfTheSeeds(t *testing.T) {
 			if err != nil || n != 2 {
 				t.Fatal(n, err)
 			}
-			for k, at := range madeUpGrid(0).Timesteps {
+			for k, at := range madeUpAxes(0).Timesteps {
 				a, b := (1-c.keep)*rise(at, 0), (1-c.keep)*rise(at, 1)
 				nearStat(t, fmt.Sprintf("%s, task %d at t = %d", c.label, task, at), y[k], (a+b)/2, math.Abs(a-b)/math.Sqrt2)
 			}
@@ -386,7 +386,7 @@ func TestMeansOverOldTasksTakeWeights(t *testing.T) {
 	if got[0] != 4 || got[1] != 7 {
 		t.Errorf("%v, want 4 and 7", got)
 	}
-	m := averageMap(&dynamics.Map{Grid: dynamics.Grid{Timesteps: []int{1}}, Old: []int{0, 1}, Weights: []float64{1, 3},
+	m := averageMap(&dynamics.Map{Axes: dynamics.Axes{Timesteps: []int{1}}, Old: []int{0, 1}, Weights: []float64{1, 3},
 		Increase: []float64{1, 5}, IncreaseSE: []float64{4, 4}})
 	if m.Increase[0] != 4 || math.Abs(m.IncreaseSE[0]-math.Hypot(1, 3)) > 1e-12 {
 		t.Errorf("increase %v ± %v, want 4 ± √10", m.Increase, m.IncreaseSE)

@@ -31,7 +31,7 @@ func MadeUp(seeds int) []*results.Run {
 				if m.name == "joint" && after < 2 {
 					continue
 				}
-				e := results.Evaluation{AfterTask: after, Step: 100 * (after + 1), Grid: fmt.Sprintf("samples/after_task_%d.png", after)}
+				e := results.Evaluation{AfterTask: after, Step: 100 * (after + 1), Sheet: fmt.Sprintf("samples/after_task_%d.png", after)}
 				for j := range 3 {
 					fid := 40 + wobble(k+j+2*after)
 					switch {

@@ -1,4 +1,4 @@
-package cl
+package cards
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/cl"
 	"palimpsest/pkg/settings"
 )
 
@@ -58,7 +59,7 @@ func (t *Tuning) Save(store, name string) error {
 	encoder := yaml.NewEncoder(&text)
 	encoder.SetIndent(2)
 	if err := encoder.Encode(t); err != nil {
-		return errors.Wrapf(err, "cl: tuning of %s", name)
+		return errors.Wrapf(err, "cards: tuning of %s", name)
 	}
 	return atomicfile.Write(filepath.Join(store, name+".yaml"), text.Bytes())
 }
@@ -76,7 +77,7 @@ func LoadTunings(store string) (map[string]*Tuning, error) {
 			return nil, errors.WithStack(err)
 		}
 		t := &Tuning{}
-		if err := decodeStrictly(text, t); err != nil {
+		if err := settings.Decode(text, t); err != nil {
 			return nil, errors.WithMessage(err, file)
 		}
 		all[strings.TrimSuffix(filepath.Base(file), ".yaml")] = t
@@ -86,7 +87,7 @@ func LoadTunings(store string) (map[string]*Tuning, error) {
 
 // TuningOf reads the search that chose a strategy's settings, or nil where none has been made.
 func TuningOf(name string) (*Tuning, error) {
-	if _, err := New(Spec{Name: name}); err != nil {
+	if _, err := cl.New(cl.Spec{Name: name}); err != nil {
 		return nil, err
 	}
 	t := &Tuning{}
@@ -96,29 +97,19 @@ func TuningOf(name string) (*Tuning, error) {
 	return t, nil
 }
 
-// Tuned returns the settings that a search has chosen for a strategy, and whether there are such. Those of a [Composite]
-// that has no card are the settings of its parts, under their full names.
-func Tuned(name string) (map[string]any, bool) {
-	spec, searched, err := tunedSpec(name, CardOf, TuningOf)
-	return spec.Settings, err == nil && searched
-}
+// TunedSpec is a strategy at the settings that a search has chosen for it. For a composite without a card these are the settings
+// of its parts, under their full names; a strategy without candidates, or without a card, stays at its default ones. It is an
+// error where candidates have not been searched yet.
+func TunedSpec(name string) (cl.Spec, error) { return tunedSpec(name, Of, TuningOf) }
 
-// TunedSpec is a strategy at the settings that a search has chosen for it, or for the parts of a composite without a card; a
-// strategy without candidates, or without a card, stays at its default ones. It is an error where candidates have not been
-// searched yet.
-func TunedSpec(name string) (Spec, error) {
-	spec, _, err := tunedSpec(name, CardOf, TuningOf)
-	return spec, err
-}
-
-// tunedSpec is TunedSpec by given cards and tunings; it also says whether there are any.
-func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(string) (*Tuning, error)) (spec Spec, searched bool, err error) {
-	spec = Spec{Name: name, Settings: map[string]any{}}
+// tunedSpec is TunedSpec by given cards and tunings.
+func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(string) (*Tuning, error)) (cl.Spec, error) {
+	spec := cl.Spec{Name: name, Settings: map[string]any{}}
 	parts := strings.Split(name, "+")
 	if len(parts) > 1 {
 		card, err := cardOf(name)
-		if err != nil && !errors.Is(err, ErrNoCard) {
-			return Spec{}, false, err
+		if err != nil && !errors.Is(err, ErrNone) {
+			return cl.Spec{}, err
 		}
 		if len(card.Candidates) > 0 { // searched as one method
 			parts = []string{name}
@@ -127,21 +118,20 @@ func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(str
 	var missing []string
 	for _, part := range parts {
 		card, err := cardOf(part)
-		if err != nil && !errors.Is(err, ErrNoCard) {
-			return Spec{}, false, err
+		if err != nil && !errors.Is(err, ErrNone) {
+			return cl.Spec{}, err
 		}
 		if len(card.Candidates) == 0 {
 			continue
 		}
 		tuning, err := tuningOf(part)
 		if err != nil {
-			return Spec{}, false, err
+			return cl.Spec{}, err
 		}
 		if tuning == nil {
 			missing = append(missing, part)
 			continue
 		}
-		searched = true
 		for key, value := range tuning.Settings {
 			if len(parts) > 1 {
 				key = part + "_" + key
@@ -151,9 +141,9 @@ func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(str
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		return Spec{}, false, errors.Errorf("cl: no settings have been chosen for %s yet; search them first: `go run . search --strategies %s`",
+		return cl.Spec{}, errors.Errorf("cards: no settings have been chosen for %s yet; search them first: `go run . search --strategies %s`",
 			strings.Join(missing, ", "), strings.Join(missing, ","))
 	}
-	_, err = New(spec)
-	return spec, searched, errors.WithMessagef(err, "tuned settings of %s", name)
+	_, err := cl.New(spec)
+	return spec, errors.WithMessagef(err, "tuned settings of %s", name)
 }

@@ -1,4 +1,4 @@
-package likelihood
+package diffusion
 
 import (
 	"bytes"
@@ -10,14 +10,13 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Importance remembers the last losses of every timestep and draws timesteps in proportion to their root mean square,
+// LossHistory remembers the last losses of every timestep and draws timesteps in proportion to their root mean square,
 // which minimises the variance of a sum over timesteps ([iddpm] section 3.3, LossSecondMomentResampler of its code):
 //
 //	p_t ∝ sqrt(E[L_t²])
 //
 // mixed with a little of the uniform distribution. Until every timestep has a full history the draws are uniform.
-// It serves training on the bound and [EstimateBPD] alike.
-type Importance struct {
+type LossHistory struct {
 	history [][]float64 // [T][up to memory], oldest overwritten first
 	seen    []int
 	memory  int
@@ -27,18 +26,18 @@ type Importance struct {
 // uniformShare of every draw is uniform, so that no timestep's probability vanishes; as in [iddpm]'s code.
 const uniformShare = 0.001
 
-// NewImportance remembers the last memory losses ([iddpm]: 10) of each of T timesteps.
-func NewImportance(T, memory int) (*Importance, error) {
+// NewLossHistory remembers the last memory losses ([iddpm]: 10) of each of T timesteps.
+func NewLossHistory(T, memory int) (*LossHistory, error) {
 	if T < 1 || memory < 1 {
-		return nil, errors.Errorf("likelihood: a history of %d losses for %d timesteps; need at least 1 of each", memory, T)
+		return nil, errors.Errorf("diffusion: a history of %d losses for %d timesteps; need at least 1 of each", memory, T)
 	}
-	return &Importance{history: make([][]float64, T), seen: make([]int, T), memory: memory, short: T}, nil
+	return &LossHistory{history: make([][]float64, T), seen: make([]int, T), memory: memory, short: T}, nil
 }
 
 // Update remembers that a term at timestep t had the given loss, which must be finite.
-func (m *Importance) Update(t int, loss float64) error {
+func (m *LossHistory) Update(t int, loss float64) error {
 	if t < 0 || t >= len(m.history) || math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return errors.Errorf("likelihood: loss %g at timestep %d; need a finite loss at 0 .. %d", loss, t, len(m.history)-1)
+		return errors.Errorf("diffusion: loss %g at timestep %d; need a finite loss at 0 .. %d", loss, t, len(m.history)-1)
 	}
 	if len(m.history[t]) < m.memory {
 		m.history[t] = append(m.history[t], loss)
@@ -53,10 +52,10 @@ func (m *Importance) Update(t int, loss float64) error {
 }
 
 // Ready tells whether every history is full.
-func (m *Importance) Ready() bool { return m.short == 0 }
+func (m *LossHistory) Ready() bool { return m.short == 0 }
 
 // Weights are the probabilities of the timesteps, [T], uniform until Ready.
-func (m *Importance) Weights() []float64 {
+func (m *LossHistory) Weights() []float64 {
 	w := make([]float64, len(m.history))
 	sum := 0.0
 	if m.Ready() {
@@ -81,7 +80,7 @@ func (m *Importance) Weights() []float64 {
 }
 
 // scale is a factor under which squares of the losses do not overflow: 1 for all but absurd ones.
-func (m *Importance) scale() float64 {
+func (m *LossHistory) scale() float64 {
 	most := 0.0
 	for _, losses := range m.history {
 		for _, l := range losses {
@@ -95,24 +94,24 @@ func (m *Importance) scale() float64 {
 }
 
 // Draw returns n timesteps and for each the factor 1/(T·p_t) that keeps the mean of factor·L_t the mean over timesteps.
-func (m *Importance) Draw(random *rand.Rand, n int) (t []int32, factor []float64) {
+func (m *LossHistory) Draw(random *rand.Rand, n int) (t []int32, factor []float64) {
 	w := m.Weights()
-	cumulative := cumulate(w)
+	draw := NewTimestepDraw(w)
 	t, factor = make([]int32, n), make([]float64, n)
 	for i := range n {
-		k := pick(cumulative, random)
+		k := draw.Draw(random)
 		t[i], factor[i] = int32(k), 1/(float64(len(w))*w[k])
 	}
 	return t, factor
 }
 
-// importanceMagic begins the stored form of an [Importance]; a form that reads otherwise gets another number.
+// importanceMagic begins the stored form of a [LossHistory]; a form that reads otherwise gets another number.
 const importanceMagic = "palimpsest importance 1\n"
 
 // MarshalBinary returns all that is remembered, little-endian: timesteps and memory as uint32, for each timestep the
 // number of losses seen as uint64 and then those remembered as float64 in the order of their places, and a SHA-256 of it
 // all. Equal histories give equal bytes.
-func (m *Importance) MarshalBinary() ([]byte, error) {
+func (m *LossHistory) MarshalBinary() ([]byte, error) {
 	out := []byte(importanceMagic)
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(m.history)))
 	out = binary.LittleEndian.AppendUint32(out, uint32(m.memory))
@@ -127,21 +126,21 @@ func (m *Importance) MarshalBinary() ([]byte, error) {
 }
 
 // UnmarshalBinary replaces what is remembered by what MarshalBinary wrote for as many timesteps and as long a memory.
-// Anything else is an error and changes nothing. The receiver must come from [NewImportance].
-func (m *Importance) UnmarshalBinary(data []byte) error {
+// Anything else is an error and changes nothing. The receiver must come from [NewLossHistory].
+func (m *LossHistory) UnmarshalBinary(data []byte) error {
 	const header = len(importanceMagic) + 8
 	if len(data) < header+sha256.Size || !bytes.HasPrefix(data, []byte(importanceMagic)) {
-		return errors.Errorf("likelihood: %d bytes that do not begin with %q are not the stored losses of timesteps", len(data), importanceMagic)
+		return errors.Errorf("diffusion: %d bytes that do not begin with %q are not the stored losses of timesteps", len(data), importanceMagic)
 	}
 	content := data[:len(data)-sha256.Size]
 	if sum := sha256.Sum256(content); !bytes.Equal(sum[:], data[len(content):]) {
-		return errors.New("likelihood: the stored losses of timesteps are damaged: their SHA-256 does not match; restore an earlier checkpoint")
+		return errors.New("diffusion: the stored losses of timesteps are damaged: their SHA-256 does not match; restore an earlier checkpoint")
 	}
 	T, memory := binary.LittleEndian.Uint32(content[header-8:]), binary.LittleEndian.Uint32(content[header-4:])
 	if int(T) != len(m.history) || int(memory) != m.memory {
-		return errors.Errorf("likelihood: the stored losses are %d each of %d timesteps; this run keeps %d each of %d", memory, T, m.memory, len(m.history))
+		return errors.Errorf("diffusion: the stored losses are %d each of %d timesteps; this run keeps %d each of %d", memory, T, m.memory, len(m.history))
 	}
-	restored, err := NewImportance(int(T), int(memory))
+	restored, err := NewLossHistory(int(T), int(memory))
 	if err != nil {
 		return err
 	}
@@ -157,12 +156,12 @@ func (m *Importance) UnmarshalBinary(data []byte) error {
 	for t := range restored.history {
 		seen, ok := word()
 		if !ok || seen > math.MaxInt64 {
-			return errors.Errorf("likelihood: the stored losses of timestep %d of %d cannot be read", t, T)
+			return errors.Errorf("diffusion: the stored losses of timestep %d of %d cannot be read", t, T)
 		}
 		for range min(seen, uint64(memory)) {
 			bits, ok := word()
 			if !ok {
-				return errors.Errorf("likelihood: the stored losses end within timestep %d of %d", t, T)
+				return errors.Errorf("diffusion: the stored losses end within timestep %d of %d", t, T)
 			}
 			if err := restored.Update(t, math.Float64frombits(bits)); err != nil {
 				return err
@@ -171,28 +170,8 @@ func (m *Importance) UnmarshalBinary(data []byte) error {
 		restored.seen[t] = int(seen)
 	}
 	if len(words) > 0 {
-		return errors.Errorf("likelihood: %d bytes follow the stored losses of %d timesteps", len(words), T)
+		return errors.Errorf("diffusion: %d bytes follow the stored losses of %d timesteps", len(words), T)
 	}
 	*m = *restored
 	return nil
-}
-
-// WeightsOf are probabilities in proportion to the root mean square over images of a whole bound's terms, [T], mixed
-// with the uniform: where to look when a similar model's bound is estimated from few terms.
-func WeightsOf(b *Terms) ([]float64, error) {
-	if !b.Whole() {
-		return nil, errors.Errorf("likelihood: %d of %d timesteps; weights need all", len(b.Timesteps), b.T)
-	}
-	m, err := NewImportance(b.T, b.N)
-	if err != nil {
-		return nil, err
-	}
-	for i := range b.N {
-		for t, l := range b.row(i) {
-			if err := m.Update(t, float64(l)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return m.Weights(), nil
 }

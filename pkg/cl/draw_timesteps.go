@@ -6,7 +6,7 @@ import (
 
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/likelihood"
+	"palimpsest/pkg/diffusion"
 )
 
 // How the loop draws the timesteps of a step's rows, [LoopConfig].TimestepSampler.
@@ -14,7 +14,7 @@ const (
 	SampleUniform = "uniform"
 
 	// SampleImportance is the sampler of [iddpm] section 3.3: timestep t is drawn with probability p_t in proportion to
-	// the root mean square of its last ten losses ([likelihood.Importance]), and a row drawn by it weighs 1/(T·p_t)
+	// the root mean square of its last ten losses ([diffusion.LossHistory]), and a row drawn by it weighs 1/(T·p_t)
 	// times what the strategy gave it. Expectations are those of uniform timesteps; the variance of the loss is lower
 	// where losses differ between timesteps more than within one.
 	//
@@ -27,15 +27,21 @@ const (
 	SampleImportance = "importance"
 )
 
+var timestepSamplers = []string{SampleUniform, SampleImportance}
+
 // lossHistory is how many losses of a timestep are remembered, as in [iddpm].
 const lossHistory = 10
 
 // openSampler prepares the sampler of timesteps at its beginning.
 func (l *Loop) openSampler() (err error) {
-	if l.Config.TimestepSampler != SampleImportance {
+	switch l.Config.TimestepSampler {
+	case "", SampleUniform:
 		return nil
+	case SampleImportance:
+	default:
+		return oneOf("timestep_sampler", l.Config.TimestepSampler, timestepSamplers)
 	}
-	if l.sampler, err = likelihood.NewImportance(l.Network.Process.T, lossHistory); err != nil {
+	if l.sampler, err = diffusion.NewLossHistory(l.Network.Process.T, lossHistory); err != nil {
 		return err
 	}
 	l.lossWeights, err = l.Network.Process.LossWeights(l.Network.Train.LossWeight)
@@ -107,7 +113,7 @@ func (l *Loop) learnTimesteps(s *Step, losses []float32) error {
 		}
 		loss := l.lossWeights[t] * float64(losses[i])
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return errors.Errorf("cl: the loss of row %d of step %d is %g at timestep %d: training has diverged; lower the learning rate or clip the gradient",
+			return diffusion.Divergedf("cl: the loss of row %d of step %d is %g at timestep %d: training has diverged; lower the learning rate or clip the gradient",
 				i, s.Index, loss, t)
 		}
 		if err := l.sampler.Update(int(t), loss); err != nil {

@@ -12,7 +12,6 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/cl/cltest"
 	"palimpsest/pkg/diffusion"
-	"palimpsest/pkg/likelihood"
 )
 
 // steep is a loss that falls by a third from each of the 20 timesteps to the next.
@@ -21,7 +20,7 @@ func steep(t int32) float64 { return math.Pow(2./3, float64(t)) }
 // learned is the state of a sampler that has seen nothing but the steep loss.
 func learned(t *testing.T) []byte {
 	t.Helper()
-	m, err := likelihood.NewImportance(20, 10)
+	m, err := diffusion.NewLossHistory(20, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +172,7 @@ func TestImportanceResumes(t *testing.T) {
 	whole := begin()
 	play(t, whole, 130)
 	middle, position := snapshot(t, whole), whole.Position
-	m, err := likelihood.NewImportance(20, 10)
+	m, err := diffusion.NewLossHistory(20, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package cl_test
+package cards_test
 
 import (
 	"os"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"palimpsest/pkg/cards"
 	"palimpsest/pkg/cl"
 )
 
@@ -19,7 +20,7 @@ const candidates = 6
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names, declared := map[string]bool{}, regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	for _, dir := range []string{".", "cltest", "../diffusion", "../memory", "../unet", "../experiment"} {
+	for _, dir := range []string{"../cl", "../cl/cltest", "../diffusion", "../memory", "../unet", "../experiment"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no tests in %s (%v)", dir, err)
@@ -41,17 +42,17 @@ func testNames(t *testing.T) map[string]bool {
 // settings it takes, all different, its default ones among them; of a composite, those chosen for its parts.
 func TestCards(t *testing.T) {
 	tests, named := testNames(t), regexp.MustCompile(`\bTest[A-Z0-9]\w*`)
-	names, err := cl.Carded()
+	names, err := cards.Names()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range cl.BuiltIn() {
+	for _, s := range cl.All() {
 		if name := s.Info().Name; !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	for _, name := range names {
-		card, err := cl.CardOf(name)
+		card, err := cards.Of(name)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -71,7 +72,7 @@ func TestCards(t *testing.T) {
 					t.Errorf("%s: the claim that %s: %v", name, c.Says, err)
 				}
 			}
-			if c.Says == "" || c.Source == "" || c.Better == c.Worse || !slices.Contains([]string{cl.MetricFID, cl.MetricForgetting}, c.Metric) {
+			if c.Says == "" || c.Source == "" || c.Better == c.Worse || !slices.Contains([]string{cards.MetricFID, cards.MetricForgetting}, c.Metric) {
 				t.Errorf("%s: a claim without words, source, two methods or a metric: %+v", name, c)
 			}
 		}
@@ -80,7 +81,7 @@ func TestCards(t *testing.T) {
 		}
 		start := cl.Spec{Name: name}
 		if strings.Contains(name, "+") {
-			if start, err = cl.PartsTuned(name); err != nil {
+			if start, err = cards.PartsTuned(name); err != nil {
 				t.Error(err)
 				continue
 			}

@@ -1,4 +1,4 @@
-package cl
+package cards
 
 import (
 	"maps"
@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/settings"
 )
 
 // A composite takes its parts' settings under their full names, or, where it has a card, those chosen for itself; what has no
@@ -18,7 +21,7 @@ func TestTunedSpec(t *testing.T) {
 		case "er", "ewc_rank1", "lwf", "si", "er+si", "er+mas":
 			c.Candidates = []map[string]any{{}}
 		case "joint":
-			err = errors.WithMessage(ErrNoCard, name)
+			err = errors.WithMessage(ErrNone, name)
 		case "mas":
 			err = errors.New("damaged")
 		}
@@ -35,29 +38,28 @@ func TestTunedSpec(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		settings map[string]any
-		searched bool
 		err      string
 	}{
-		{"er", map[string]any{"lambda": 0.3, "buffer": 50}, true, ""},
-		{"er+ewc_rank1", map[string]any{"er_lambda": 0.3, "er_buffer": 50, "ewc_rank1_lambda": 7}, true, ""},
-		{"er+si", map[string]any{"er_lambda": 1, "si_lambda": 2}, true, ""},
-		{"er+mas", nil, false, "go run . search --strategies er+mas"},
-		{"finetune", map[string]any{}, false, ""},
-		{"joint", map[string]any{}, false, ""},
-		{"lwf", nil, false, "go run . search --strategies lwf"},
-		{"er+lwf", nil, false, "go run . search --strategies lwf"},
-		{"mas", nil, false, "damaged"},
-		{"si", nil, false, "tuned settings of si"},
+		{"er", map[string]any{"lambda": 0.3, "buffer": 50}, ""},
+		{"er+ewc_rank1", map[string]any{"er_lambda": 0.3, "er_buffer": 50, "ewc_rank1_lambda": 7}, ""},
+		{"er+si", map[string]any{"er_lambda": 1, "si_lambda": 2}, ""},
+		{"er+mas", nil, "go run . search --strategies er+mas"},
+		{"finetune", map[string]any{}, ""},
+		{"joint", map[string]any{}, ""},
+		{"lwf", nil, "go run . search --strategies lwf"},
+		{"er+lwf", nil, "go run . search --strategies lwf"},
+		{"mas", nil, "damaged"},
+		{"si", nil, "tuned settings of si"},
 	} {
-		spec, searched, err := tunedSpec(tc.name, cardOf, tuningOf)
+		spec, err := tunedSpec(tc.name, cardOf, tuningOf)
 		if tc.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tc.err) {
 				t.Errorf("%s: the error is %v, want it to say %q", tc.name, err, tc.err)
 			}
 			continue
 		}
-		if err != nil || spec.Name != tc.name || !reflect.DeepEqual(spec.Settings, tc.settings) || searched != tc.searched {
-			t.Errorf("%s: %+v, searched %t (%v), want %v, %t", tc.name, spec, searched, err, tc.settings, tc.searched)
+		if err != nil || spec.Name != tc.name || !reflect.DeepEqual(spec.Settings, tc.settings) {
+			t.Errorf("%s: %+v (%v), want %v", tc.name, spec, err, tc.settings)
 		}
 	}
 }
@@ -65,11 +67,11 @@ func TestTunedSpec(t *testing.T) {
 // A key that a card does not have is an error, as is a card of an unknown strategy.
 func TestCardsAreStrict(t *testing.T) {
 	var c Card
-	if err := decodeStrictly([]byte("verified: x\nclaim: [y]\n"), &c); err == nil || !strings.Contains(err.Error(), "claim") {
+	if err := settings.Decode([]byte("verified: x\nclaim: [y]\n"), &c); err == nil || !strings.Contains(err.Error(), "claim") {
 		t.Errorf("an unknown key gives %v", err)
 	}
 	for name, want := range map[string]string{"ewk": `did you mean "ewc"?`, "er+ewc": "er+ewc"} {
-		if _, err := CardOf(name); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Of(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the card of %s gives %v", name, err)
 		}
 	}
@@ -78,12 +80,12 @@ func TestCardsAreStrict(t *testing.T) {
 // resolved are the settings of a strategy, defaults and all.
 func resolved(t *testing.T, name string, settings map[string]any) map[string]any {
 	t.Helper()
-	s, err := New(Spec{Name: name, Settings: settings})
+	s, err := cl.New(cl.Spec{Name: name, Settings: settings})
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
 		return nil
 	}
-	all, err := Settings(s)
+	all, err := cl.Settings(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +105,7 @@ func TestStoredTunings(t *testing.T) {
 		if first == nil {
 			first = tuning
 		}
-		card, err := CardOf(name)
+		card, err := Of(name)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -132,8 +134,8 @@ func TestStoredTunings(t *testing.T) {
 		if !reflect.DeepEqual(resolved(t, name, tuning.Settings), tried[best]) {
 			t.Errorf("%s is set to %v, but the best trial was %v", name, tuning.Settings, r.Trials[best].Settings)
 		}
-		if settings, ok := Tuned(name); !ok || !reflect.DeepEqual(settings, tuning.Settings) {
-			t.Errorf("Tuned(%q) is %v, %t; want %v", name, settings, ok, tuning.Settings)
+		if spec, err := TunedSpec(name); err != nil || !reflect.DeepEqual(spec.Settings, tuning.Settings) {
+			t.Errorf("TunedSpec(%q) is %v (%v); want %v", name, spec, err, tuning.Settings)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"palimpsest/pkg/diffusion"
 )
 
-// Grid names the axes of measured losses.
-type Grid struct {
+// Axes are those of measured losses: tasks and timesteps.
+type Axes struct {
 	Tasks      []string  `json:"tasks"`
 	Images     int       `json:"images"`     // of every task
 	Timesteps  []int     `json:"timesteps"`  // ascending
@@ -19,14 +19,14 @@ type Grid struct {
 	Probe      string    `json:"probe"`      // identifies images, labels, noise and schedule
 }
 
-// Equal tells whether measurements on two grids can be compared number by number.
-func (g Grid) Equal(o Grid) bool {
+// Equal tells whether measurements on two axes can be compared number by number.
+func (g Axes) Equal(o Axes) bool {
 	return slices.Equal(g.Tasks, o.Tasks) && g.Images == o.Images && slices.Equal(g.Timesteps, o.Timesteps) &&
 		slices.Equal(g.LogSNR, o.LogSNR) && g.Prediction == o.Prediction && g.Probe == o.Probe
 }
 
 // validate reports axes that make no sense.
-func (g Grid) validate() error {
+func (g Axes) validate() error {
 	if len(g.Tasks) == 0 || g.Images < 2 || len(g.Timesteps) == 0 || len(g.LogSNR) != len(g.Timesteps) {
 		return errors.Errorf("dynamics: %d tasks of %d images, %d timesteps with %d log-SNR; need a task, 2 images and a timestep with its log-SNR",
 			len(g.Tasks), g.Images, len(g.Timesteps), len(g.LogSNR))
@@ -55,7 +55,7 @@ func perImage(what string, logSNR float64) (float64, error) {
 
 // Convert turns values, losses (or their standard errors or differences) of what the network predicts whose last axis
 // is the timesteps, into those of what: "eps", "x0" or "v". values stay as they are.
-func (g Grid) Convert(values []float64, what string) ([]float64, error) {
+func (g Axes) Convert(values []float64, what string) ([]float64, error) {
 	if len(values)%len(g.Timesteps) != 0 {
 		return nil, errors.Errorf("dynamics: %d values are no whole rows of %d timesteps", len(values), len(g.Timesteps))
 	}
@@ -101,7 +101,7 @@ type Bins struct {
 }
 
 // EvenBins are n bins of equal width that just hold the grid's timesteps on an axis.
-func (g Grid) EvenBins(axis string, n int) (Bins, error) {
+func (g Axes) EvenBins(axis string, n int) (Bins, error) {
 	place, err := g.places(axis)
 	if err != nil {
 		return Bins{}, err
@@ -122,7 +122,7 @@ func (g Grid) EvenBins(axis string, n int) (Bins, error) {
 }
 
 // places are the timesteps' values on an axis.
-func (g Grid) places(axis string) ([]float64, error) {
+func (g Axes) places(axis string) ([]float64, error) {
 	switch axis {
 	case AxisLogSNR:
 		return g.LogSNR, nil
@@ -139,7 +139,7 @@ func (g Grid) places(axis string) ([]float64, error) {
 // Bin averages values, whose last axis is the timesteps, over the timesteps in each bin: [..., bin], NaN where a bin
 // holds none, with the number of timesteps in each bin. Applied to standard errors over images it bounds the bin's own
 // from above, reached where an image's losses at neighbouring timesteps rise and fall together.
-func (g Grid) Bin(values []float64, b Bins) (binned []float64, count []int, err error) {
+func (g Axes) Bin(values []float64, b Bins) (binned []float64, count []int, err error) {
 	place, err := g.places(b.Axis)
 	if err != nil {
 		return nil, nil, err

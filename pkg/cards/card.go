@@ -1,24 +1,25 @@
-package cl
+// Package cards holds what is known of the strategies of package cl beside their code: cards, written by hand, which say what
+// each is verified against and what its paper claims, and the settings that searches have chosen.
+package cards
 
 import (
-	"bytes"
 	"embed"
 	"io/fs"
 	"path"
 	"strings"
 
 	"github.com/pkg/errors"
-	"gopkg.in/yaml.v3"
 
-	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/settings"
 )
 
 // described holds the cards and the tuned settings. Both folders have a README, so that they can be embedded while empty.
 //
-//go:embed cards tuned
+//go:embed written tuned
 var described embed.FS
 
-// Card is what is known of a method beside its code, written by hand: cards/NAME.yaml.
+// Card is what is known of a method beside its code, written by hand: written/NAME.yaml.
 type Card struct {
 	Verified   string           `yaml:"verified"`             // what the implementation is tested against, and by which tests
 	Reading    string           `yaml:"reading,omitempty"`    // what was chosen where the paper leaves something open
@@ -41,28 +42,28 @@ const (
 	MetricForgetting = "forgetting"
 )
 
-// ErrNoCard is the cause of the error of [CardOf] for a strategy that nobody has written a card of.
-var ErrNoCard = errors.New("the strategy has no card")
+// ErrNone is the cause of the error of [Of] for a strategy that nobody has written a card of.
+var ErrNone = errors.New("the strategy has no card")
 
-// CardOf reads the card of a known strategy, or of a composite of such: one has a card where its settings are searched
+// Of reads the card of a known strategy, or of a composite of such: one has a card where its settings are searched
 // together instead of being those chosen for its parts.
-func CardOf(name string) (Card, error) {
-	if _, err := New(Spec{Name: name}); err != nil {
+func Of(name string) (Card, error) {
+	if _, err := cl.New(cl.Spec{Name: name}); err != nil {
 		return Card{}, err
 	}
 	var c Card
-	found, err := readDescribed("cards", name, &c)
+	found, err := readDescribed("written", name, &c)
 	if err == nil && !found {
-		err = errors.WithMessagef(ErrNoCard, "cl: write pkg/cl/cards/%s.yaml", name)
+		err = errors.WithMessagef(ErrNone, "cards: write pkg/cards/written/%s.yaml", name)
 	}
 	return c, err
 }
 
-// Carded are the names of all that have a card: strategies of this package, and composites.
-func Carded() ([]string, error) {
-	files, err := fs.Glob(described, "cards/*.yaml")
+// Names are those of all that have a card: strategies of package cl, and composites.
+func Names() ([]string, error) {
+	files, err := fs.Glob(described, "written/*.yaml")
 	if err != nil {
-		return nil, errors.Wrap(err, "cl")
+		return nil, errors.Wrap(err, "cards")
 	}
 	var names []string
 	for _, file := range files {
@@ -79,14 +80,7 @@ func readDescribed(folder, name string, into any) (found bool, err error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, errors.Wrap(err, "cl")
+		return false, errors.Wrap(err, "cards")
 	}
-	return true, errors.WithMessage(decodeStrictly(text, into), "pkg/cl/"+file)
-}
-
-// decodeStrictly refuses keys that do not exist.
-func decodeStrictly(text []byte, into any) error {
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	return oneline.Error(errors.WithStack(decoder.Decode(into)))
+	return true, errors.WithMessage(settings.Decode(text, into), "pkg/cards/"+file)
 }

@@ -25,7 +25,7 @@ type Drawn struct {
 // Draw samples count images of each class, class by class. Without classes it draws all of the benchmark's, task by task. An
 // unconditional network is drawn from once a class asked for. A class that the network has not learned at its checkpoint is
 // drawn as well, which shows what the network makes of it, and the note says so. Where the network depends on the task at
-// sampling ([cl.Switcher]) the class says which task is meant; it is an error to name one that is in several tasks.
+// sampling ([cl.Info].TaskAtSampling) the class says which task is meant; it is an error to name one that is in several tasks.
 func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (*Drawn, error) {
 	if count < 1 || count > mostRows {
 		return nil, errors.Errorf("%d images of each class; need 1 to %d", count, mostRows)
@@ -145,8 +145,8 @@ func (t *Trained) taskOf(class int) (int, error) {
 	return task, nil
 }
 
-// DrawGrid is [Trained.Draw] written to path as a PNG, a row a class. It returns the note.
-func (t *Trained) DrawGrid(ctx context.Context, path string, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (note string, err error) {
+// DrawSheet is [Trained.Draw] written to path as a PNG, a row a class. It returns the note.
+func (t *Trained) DrawSheet(ctx context.Context, path string, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (note string, err error) {
 	drawn, err := t.Draw(ctx, classes, count, sampler, guidance)
 	if err != nil {
 		return "", err

@@ -1,0 +1,93 @@
+package cl
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+)
+
+// LabelOf is a label for a strategy: its name, its setting "lambda" where it has one, and its other settings, in the order
+// of their names, where they are not those of usual, which is a strategy with the default settings: "er_mine λ=0.3 buffer=60".
+func LabelOf(s, usual Strategy) string {
+	have, err := Settings(s)
+	if err != nil {
+		return s.Info().Name
+	}
+	want, _ := Settings(usual)
+	label := s.Info().Name
+	if lambda, ok := have["lambda"]; ok {
+		label += fmt.Sprintf(" λ=%v", lambda)
+	}
+	for _, key := range slices.Sorted(maps.Keys(have)) {
+		if key != "lambda" && fmt.Sprint(have[key]) != fmt.Sprint(want[key]) {
+			label += fmt.Sprintf(" %s=%v", strings.ReplaceAll(key, "_", " "), have[key])
+		}
+	}
+	return label
+}
+
+// atLeast reports a setting that is less than least or not finite.
+func atLeast(setting string, value, least float64) error {
+	if !(value >= least) || math.IsInf(value, 0) {
+		return errors.Errorf("cl: %s is %g; need a finite number >= %g", setting, value, least)
+	}
+	return nil
+}
+
+// firstError is the first of several errors that is one.
+func firstError(all ...error) error {
+	for _, err := range all {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneOf reports a setting that is none of the values it may have.
+func oneOf(setting, value string, known []string) error {
+	if slices.Contains(known, value) {
+		return nil
+	}
+	return errors.Errorf("cl: %s is %q%s; choose one of %q", setting, value, DidYouMean(value, known), known)
+}
+
+// DidYouMean returns `; did you mean "x"?` for the candidate nearest to word in edit distance, or nothing where none
+// is near.
+func DidYouMean(word string, candidates []string) string {
+	best, bestDistance := "", len(word)/2+1
+	for _, c := range candidates {
+		if d := editDistance(word, c); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// editDistance is Levenshtein's distance between a and b in bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

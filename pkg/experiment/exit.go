@@ -1,0 +1,45 @@
+package experiment
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/metrics"
+)
+
+// Exit codes of a process that makes a run and fails. A parent knows by them what became of it: see [Processes].
+const (
+	ExitFailed   = 1 // it says what is wrong, and would say the same at every try
+	ExitDiverged = 3 // likewise; the numbers left the finite ones ([Diverged])
+	ExitMemory   = 4 // memory ran out, which passes when others end
+)
+
+// ExitCode is that of a process whose command ends with err.
+func ExitCode(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case outOfMemory(err):
+		return ExitMemory
+	case Diverged(err):
+		return ExitDiverged
+	}
+	return ExitFailed
+}
+
+// Diverged says whether a run failed because its training or its samples left the finite numbers: settings that do so are
+// a candidate's result, not a failure of a search.
+func Diverged(err error) bool {
+	return errors.As(err, new(diffusion.Diverged)) || errors.As(err, new(metrics.NotFinite))
+}
+
+// outOfMemory says whether memory ran out, the system's or a device's. XLA and what it is linked with say so in words alone.
+func outOfMemory(err error) bool {
+	text := strings.ToLower(err.Error())
+	return slices.ContainsFunc([]string{"out of memory", "resource_exhausted", "cannot allocate memory"}, func(sign string) bool {
+		return strings.Contains(text, sign)
+	})
+}
