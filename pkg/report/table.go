@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"palimpsest/pkg/report/bits"
@@ -17,11 +18,7 @@ func NewTable(methods []study.Method) *table.Table {
 	for i, g := range methods {
 		summaries[i] = g.Summary()
 	}
-	column := func(head, unit, long string, least, most int, scale float64, f func(*study.Summary) study.Stat) table.Column {
-		values := make([]study.Stat, len(methods))
-		for i := range summaries {
-			values[i] = f(&summaries[i]).Times(scale)
-		}
+	columnOf := func(head, unit, long string, least, most int, values []study.Stat) table.Column {
 		c := table.Column{Head: head, Unit: unit, Long: long}
 		for _, arrow := range []string{"↓", "↑"} {
 			if short, found := strings.CutSuffix(head, " "+arrow); found {
@@ -37,6 +34,29 @@ func NewTable(methods []study.Method) *table.Table {
 			c.Cells = append(c.Cells, table.Cell{Text: text, Sort: s.Mean})
 		}
 		return c
+	}
+	column := func(head, unit, long string, least, most int, scale float64, f func(*study.Summary) study.Stat) table.Column {
+		values := make([]study.Stat, len(methods))
+		for i := range summaries {
+			values[i] = f(&summaries[i]).Times(scale)
+		}
+		return columnOf(head, unit, long, least, most, values)
+	}
+	// The columns that metrics declare themselves.
+	finals := func(section string, qualifies bool) (out []table.Column) {
+		for _, m := range study.Metrics() {
+			if m.Column.Section != section || m.Qualifies != qualifies {
+				continue
+			}
+			values := make([]study.Stat, len(methods))
+			for i, g := range methods {
+				values[i] = g.ColumnOf(m)
+			}
+			c := columnOf(m.Column.Head, m.Unit, m.Column.Long, m.Column.Least, m.Column.Most, values)
+			c.Arrow = m.Arrow()
+			out = append(out, c)
+		}
+		return out
 	}
 	biggest := func(f func(*study.Summary) study.Stat) float64 {
 		most := 0.0
@@ -63,7 +83,7 @@ func NewTable(methods []study.Method) *table.Table {
 	}
 
 	t.Sections = []table.Section{
-		{Title: "Quality and forgetting", Columns: []table.Column{
+		{Title: study.Quality, Columns: slices.Concat([]table.Column{
 			column("FID ↓", "", "FID after the last task, averaged over all tasks.", 1, 1, 1,
 				func(s *study.Summary) study.Stat { return s.FID }),
 			column("FID forgetting ↓", "", "By how much the FID of a task has risen at the end since it was learned, averaged over all tasks but the last.", 1, 1, 1,
@@ -72,31 +92,22 @@ func NewTable(methods []study.Method) *table.Table {
 				func(s *study.Summary) study.Stat { return s.LastTaskFID }),
 			column("avg. incr. FID ↓", "", "FID averaged over the tasks seen so far, and that averaged over all moments of evaluation.", 1, 1, 1,
 				func(s *study.Summary) study.Stat { return s.IncrementalFID }),
-			column("KID ↓", "", "KID after the last task, averaged over all tasks.", 2, 5, 1,
-				func(s *study.Summary) study.Stat { return s.KID }),
+		}, finals(study.Quality, false), []table.Column{
 			column("accuracy ↑", "%", "Share of class-conditional samples that the classifier puts in their class, after the last task.", 1, 1, 100,
 				func(s *study.Summary) study.Stat { return s.ClassAccuracy }),
 			column("accuracy lost ↓", "%", "By how many points the class accuracy of a task has fallen at the end since it was learned, averaged over all tasks but the last.", 1, 1, 100,
 				func(s *study.Summary) study.Stat { return s.AccuracyForgetting }),
-		}},
-		{Title: "Variety and copying", Columns: []table.Column{
-			column("precision ↑", "", "Share of samples within the neighbourhoods of real images.", 2, 3, 1,
-				func(s *study.Summary) study.Stat { return s.Precision }),
-			column("recall ↑", "", "Share of real images within the neighbourhoods of samples.", 2, 3, 1,
-				func(s *study.Summary) study.Stat { return s.Recall }),
-			column("density ↑", "", "How many neighbourhoods of real images a sample lies in, over k.", 2, 3, 1,
-				func(s *study.Summary) study.Stat { return s.Density }),
-			column("coverage ↑", "", "Share of real images with a sample in their neighbourhood.", 2, 3, 1,
-				func(s *study.Summary) study.Stat { return s.Coverage }),
-			column("label KL ↓", "nats", "KL divergence from the test images' label histogram to that of the samples, as the classifier sees them.", 3, 4, 1,
-				func(s *study.Summary) study.Stat { return s.LabelKL }),
-			column("label ARD ↓", "", "Absolute difference of the two label histograms.", 3, 4, 1,
-				func(s *study.Summary) study.Stat { return s.LabelARD }),
-			column("buffer copies by ratio", "%", "Share of samples that copy an image of the rehearsal buffer.", 1, 1, 100,
-				func(s *study.Summary) study.Stat { return s.MemorisedBuffer }),
-			column("train copies by ratio", "%", "Share of samples that copy a training image.", 1, 1, 100,
-				func(s *study.Summary) study.Stat { return s.MemorisedTrain }),
-		}},
+		})},
+		{Title: study.Variety, Columns: slices.Concat(
+			finals(study.Variety, false),
+			[]table.Column{
+				column("label KL ↓", "nats", "KL divergence from the test images' label histogram to that of the samples, as the classifier sees them.", 3, 4, 1,
+					func(s *study.Summary) study.Stat { return s.LabelKL }),
+				column("label ARD ↓", "", "Absolute difference of the two label histograms.", 3, 4, 1,
+					func(s *study.Summary) study.Stat { return s.LabelARD }),
+			},
+			finals(study.Variety, true),
+		)},
 	}
 	if s, any := study.YardstickSection(methods); any {
 		t.Sections = append(t.Sections, s)

@@ -232,19 +232,19 @@ type TaskMetrics struct {
 	N               int      `json:"n"` // generated images
 	FID             *float64 `json:"fid"`
 	KID             *float64 `json:"kid"`
-	Precision       *float64 `json:"precision"`
-	Recall          *float64 `json:"recall"`
-	Density         *float64 `json:"density"`
-	Coverage        *float64 `json:"coverage"`
-	ClassAccuracy   *float64 `json:"class_accuracy"`
-	MemorisedBuffer *float64 `json:"memorised_buffer"` // by the distance ratio, which allows more the fewer images there are; null where the strategy keeps no images
-	MemorisedTrain  *float64 `json:"memorised_train"`  // by the distance ratio
+	Precision       *float64 `json:"precision" in:"share"`
+	Recall          *float64 `json:"recall" in:"share"`
+	Density         *float64 `json:"density" in:"positive"`
+	Coverage        *float64 `json:"coverage" in:"share"`
+	ClassAccuracy   *float64 `json:"class_accuracy" in:"share"`
+	MemorisedBuffer *float64 `json:"memorised_buffer" in:"share"` // by the distance ratio, which allows more the fewer images there are; null where the strategy keeps no images
+	MemorisedTrain  *float64 `json:"memorised_train" in:"share"`  // by the distance ratio
 
 	// Absent in results from before they were measured.
-	Copies            *Copies  `json:"copies,omitempty"`              // by the fixed yardstick of [CopyProtocol]
-	ClippedPixels     *float64 `json:"clipped_pixels,omitempty"`      // share of the samples' pixel values that are 0 or 255
-	RealClippedPixels *float64 `json:"real_clipped_pixels,omitempty"` // the same of the task's reference images
-	IdenticalSamples  *float64 `json:"identical_samples,omitempty"`   // share of samples of which another of the task is an exact duplicate
+	Copies            *Copies  `json:"copies,omitempty"`                         // by the fixed yardstick of [CopyProtocol]
+	ClippedPixels     *float64 `json:"clipped_pixels,omitempty" in:"share"`      // share of the samples' pixel values that are 0 or 255
+	RealClippedPixels *float64 `json:"real_clipped_pixels,omitempty" in:"share"` // the same of the task's reference images
+	IdenticalSamples  *float64 `json:"identical_samples,omitempty" in:"share"`   // share of samples of which another of the task is an exact duplicate
 
 	BPD *BPD `json:"bpd,omitempty"` // null where it was not measured
 
@@ -261,24 +261,24 @@ type Copies struct {
 // CopyRates are shares of images that are copies of an image of one set: of the samples, and, beside them, of the
 // real held-out images of the same task, which copy nothing.
 type CopyRates struct {
-	Pixels       *float64 `json:"pixels"`
-	Features     *float64 `json:"features"` // null without a classifier
-	RealPixels   *float64 `json:"real_pixels"`
-	RealFeatures *float64 `json:"real_features"`
+	Pixels       *float64 `json:"pixels" in:"share"`
+	Features     *float64 `json:"features" in:"share"` // null without a classifier
+	RealPixels   *float64 `json:"real_pixels" in:"share"`
+	RealFeatures *float64 `json:"real_features" in:"share"`
 }
 
 // UnionMetrics are the numbers over the samples of all tasks seen so far together.
 type UnionMetrics struct {
 	N             int      `json:"n"`
 	FID           *float64 `json:"fid"`
-	ClassAccuracy *float64 `json:"class_accuracy"`
-	LabelKL       *float64 `json:"label_kl"` // KL(classifier's label histogram of the test images ‖ that of the samples), nats
-	LabelARD      *float64 `json:"label_ard"`
+	ClassAccuracy *float64 `json:"class_accuracy" in:"share"`
+	LabelKL       *float64 `json:"label_kl" in:"positive"` // KL(classifier's label histogram of the test images ‖ that of the samples), nats
+	LabelARD      *float64 `json:"label_ard" in:"positive"`
 
 	// As in [TaskMetrics], over the samples of all these tasks.
-	ClippedPixels     *float64 `json:"clipped_pixels,omitempty"`
-	RealClippedPixels *float64 `json:"real_clipped_pixels,omitempty"`
-	IdenticalSamples  *float64 `json:"identical_samples,omitempty"`
+	ClippedPixels     *float64 `json:"clipped_pixels,omitempty" in:"share"`
+	RealClippedPixels *float64 `json:"real_clipped_pixels,omitempty" in:"share"`
+	IdenticalSamples  *float64 `json:"identical_samples,omitempty" in:"share"`
 
 	Missing map[string]string `json:"missing,omitempty"` // as in [TaskMetrics]
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -183,33 +184,41 @@ func (v *validator) evaluation(at string, e *Evaluation) {
 	u := &e.Union
 	at += ".union"
 	v.whole(at+".n", int64(u.N))
-	v.number(at+".fid", u.FID, -largest, largest)
-	v.number(at+".label_kl", u.LabelKL, 0, largest)
-	v.number(at+".label_ard", u.LabelARD, 0, largest)
-	for key, n := range inOrder(map[string]*float64{"class_accuracy": u.ClassAccuracy, "clipped_pixels": u.ClippedPixels,
-		"real_clipped_pixels": u.RealClippedPixels, "identical_samples": u.IdenticalSamples}) {
-		v.share(at+"."+key, n)
+	v.fields(at+".", reflect.ValueOf(*u))
+}
+
+// fields checks the measured numbers of a struct, each by its tag in: "share", "positive", or nothing for any finite number.
+func (v *validator) fields(at string, of reflect.Value) {
+	for i := range of.NumField() {
+		n, measured := of.Field(i).Interface().(*float64)
+		if !measured {
+			continue
+		}
+		field := of.Type().Field(i)
+		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		switch in := field.Tag.Get("in"); in {
+		case "share":
+			v.share(at+key, n)
+		case "positive":
+			v.number(at+key, n, 0, largest)
+		case "":
+			v.number(at+key, n, -largest, largest)
+		default:
+			panic(errors.Errorf("results: %s.%s is to be in %q; need \"share\", \"positive\" or nothing", of.Type(), field.Name, in))
+		}
 	}
 }
 
 func (v *validator) metrics(at string, m *TaskMetrics) {
 	v.task(at+".task", m.Task)
 	v.whole(at+".n", int64(m.N))
-	v.number(at+".fid", m.FID, -largest, largest)
-	v.number(at+".kid", m.KID, -largest, largest)
-	v.number(at+".density", m.Density, 0, largest)
-	shares := map[string]*float64{"precision": m.Precision, "recall": m.Recall, "coverage": m.Coverage, "class_accuracy": m.ClassAccuracy,
-		"memorised_buffer": m.MemorisedBuffer, "memorised_train": m.MemorisedTrain, "clipped_pixels": m.ClippedPixels,
-		"real_clipped_pixels": m.RealClippedPixels, "identical_samples": m.IdenticalSamples}
+	v.fields(at+".", reflect.ValueOf(*m))
 	if c := m.Copies; c != nil {
-		for key, of := range inOrder(map[string]*CopyRates{"copies.buffer.": c.Buffer, "copies.train.": c.Train}) {
+		for key, of := range inOrder(map[string]*CopyRates{".copies.buffer.": c.Buffer, ".copies.train.": c.Train}) {
 			if of != nil {
-				shares[key+"pixels"], shares[key+"features"], shares[key+"real_pixels"], shares[key+"real_features"] = of.Pixels, of.Features, of.RealPixels, of.RealFeatures
+				v.fields(at+key, reflect.ValueOf(*of))
 			}
 		}
-	}
-	for key, n := range inOrder(shares) {
-		v.share(at+"."+key, n)
 	}
 	if b := m.BPD; b != nil {
 		for key, n := range inOrder(map[string]float64{"mean": b.Mean, "se": b.SE, "prior": b.Prior, "decoder": b.Decoder}) {

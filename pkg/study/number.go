@@ -85,12 +85,4 @@ func (n Number) Rankable(v float64) float64 {
 }
 
 // decimals is how many show differences between runs.
-func (n Number) decimals() int {
-	switch n.Metric.Key {
-	case BPD.Key, Coverage.Key, Precision.Key, Recall.Key, Density.Key:
-		return 3
-	case KID.Key:
-		return 4
-	}
-	return 1
-}
+func (n Number) decimals() int { return max(n.Metric.Decimals, 1) }

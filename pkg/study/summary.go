@@ -16,6 +16,15 @@ func finalOfKnown(r *results.Run, m Metric) float64 {
 	return metrics.WeightedMeanOfKnown(x.R[x.Tasks()-1], x.Weights)
 }
 
+// ColumnOf is the final average of a metric as [Metric.Column] has it, in the unit it is shown in.
+func (g Method) ColumnOf(m Metric) Stat {
+	of := func(r *results.Run) float64 { return Matrix(r, m).Final() }
+	if m.Column.Known {
+		of = func(r *results.Run) float64 { return finalOfKnown(r, m) }
+	}
+	return g.Over(of).Times(m.Factor())
+}
+
 // Summary holds a method's numbers for the table. "Final" is after the last task, averaged over all tasks; a
 // number is missing as soon as one of the cells of R it needs was not measured.
 type Summary struct {
@@ -23,11 +32,7 @@ type Summary struct {
 	FIDForgetting      Stat // final FID minus FID just after learning, average over all tasks but the last
 	LastTaskFID        Stat // FID of the task learned last: plasticity
 	IncrementalFID     Stat // average over training of the average over the tasks seen by then
-	KID                Stat // final average, as the next four
-	Precision          Stat
-	Recall             Stat
-	Density            Stat
-	Coverage           Stat
+	Coverage           Stat // final average
 	ClassAccuracy      Stat // final average, in [0, 1]
 	AccuracyForgetting Stat // class accuracy lost since learned, average over all tasks but the last
 	LabelKL            Stat // over all final samples together, nats
@@ -73,10 +78,6 @@ func (g Method) Summary() Summary {
 			return m[len(m)-1][len(m)-1]
 		}),
 		IncrementalFID:     g.Over(func(r *results.Run) float64 { return Matrix(r, FID).AverageIncremental() }),
-		KID:                final(KID),
-		Precision:          final(Precision),
-		Recall:             final(Recall),
-		Density:            final(Density),
 		Coverage:           final(Coverage),
 		ClassAccuracy:      final(ClassAccuracy),
 		AccuracyForgetting: forgetting(ClassAccuracy),

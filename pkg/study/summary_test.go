@@ -46,8 +46,8 @@ func TestSummaryByHand(t *testing.T) {
 	near(t, "class accuracy forgotten", s.AccuracyForgetting, 0.9-0.4, 0.8-0.2) // positive: higher is better and it fell
 	near(t, "buffer copies over the tasks in the buffer", s.MemorisedBuffer, 0.5, 0.3)
 	near(t, "label KL", s.LabelKL, 0, 1)
-	if s.KID.Known() || !math.IsNaN(s.KID.Mean) {
-		t.Errorf("KID is %+v although no run measured it", s.KID)
+	if s.Coverage.Known() || !math.IsNaN(s.Coverage.Mean) {
+		t.Errorf("coverage is %+v although no run measured it", s.Coverage)
 	}
 }
 
@@ -144,5 +144,23 @@ func TestGroupOrder(t *testing.T) {
 	}
 	if two := methods[2].Runs; len(two) != 2 || two[0].Seed > two[1].Seed {
 		t.Errorf("er λ=1 should have its two runs in the order of their seeds")
+	}
+}
+
+// The column of a metric is its final average, in per cent where it is a share; of copies of the buffer over the tasks in it.
+func TestColumnOf(t *testing.T) {
+	m := twoSeeds()
+	near(t, "buffer copies, of the one task in the buffer", m.ColumnOf(MemorisedBuffer), 50, 30)
+	if s := m.ColumnOf(MemorisedTrain); s.Known() {
+		t.Errorf("copies of training images are %+v, though no run measured them", s)
+	}
+	for _, metric := range Metrics() {
+		c := metric.Column
+		if (c.Section == "") != (c.Head == "") || c.Section != "" && (c.Long == "" || c.Least > c.Most || c.Section != Quality && c.Section != Variety) {
+			t.Errorf("the column of %s is %+v", metric.Name, c)
+		}
+		if metric.Qualifies != (metric.Arrow() == "") {
+			t.Errorf("%s has the arrow %q", metric.Name, metric.Arrow())
+		}
 	}
 }
