@@ -11,7 +11,7 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// CostQuality sets quality beside its price: a row a method, a panel a number, a dot the mean over seeds with a bar
+// CostQuality shows quality and its price side by side: a row a method, a panel a number, a dot the mean over seeds with a bar
 // of ± one standard deviation, [cleveland].
 func CostQuality(methods []study.Method) Figure {
 	summaries := make([]study.Summary, len(methods))

@@ -164,7 +164,7 @@ func (l levelLine) Plot(c draw.Canvas, p *plot.Plot) {
 	c.FillText(s, vg.Point{X: c.Max.X - 2, Y: at + 2}, l.label)
 }
 
-// numberedPoints are points with their numbers beside them, from 1.
+// numberedPoints are points with their numbers next to them, from 1.
 type numberedPoints struct {
 	at    plotter.XYs
 	front []bool

@@ -45,7 +45,7 @@ func Ranking(r *study.Ranking) Figure {
 	}
 	first := NewPanel("mean rank (1 is best)", "", "")
 	addIntervals(first, ranks, colours)
-	// The bars of the critical difference stand to the right of all ranks, its ruler above them.
+	// The bars of the critical difference are to the right of all ranks, its ruler is above them.
 	right := float64(n)
 	step := 0.022 * float64(n)
 	for k, c := range r.Cliques {

@@ -10,12 +10,12 @@ import (
 type RowLayout struct {
 	margin      float64 // left of the names
 	Left, Panel float64 // names at most, a panel each
-	Base        float64 // beside names and panels
+	Base        float64 // besides names and panels
 	Pad, Right  float64 // between panels, and beyond the last
 	top         float64 // above the rows, within the panels
 }
 
-// NamedRows is a figure of panels side by side that share their rows: names[i] stands left of the row at height
+// NamedRows is a figure of panels side by side that share their rows: names[i] is left of the row at height
 // len(names)-1-i on the panels' y axes.
 func NamedRows(title, caption string, names []string, panels []*plot.Plot, o RowLayout) Figure {
 	label := TextStyle(TickSize, false, Ink, -1, -0.5)

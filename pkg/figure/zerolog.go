@@ -10,7 +10,7 @@ import (
 // smallest value above zero.
 type zeroLog struct{ least float64 }
 
-// zeroShare is where on the axis the zero stands, and valueShare where the values begin.
+// zeroShare is the place of zero along the axis, and valueShare the place where the values begin.
 const zeroShare, valueShare = 0.05, 0.15
 
 // Normalize implements [plot.Normalizer].

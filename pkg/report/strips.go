@@ -91,7 +91,7 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 	high := down * cell * scale
 	const left, top, gap, line, between = 92, 36, 6, 10, 10
 	block := across * cell * scale
-	x := make([]int, len(order)) // left edge of each class; tasks stand apart
+	x := make([]int, len(order)) // left edge of each class; there is more room between tasks
 	at := left
 	for k := range order {
 		if k > 0 {
@@ -179,7 +179,7 @@ func write(out *image.RGBA, face font.Face, words string, x, y int) {
 func twoLines(face font.Face, name string, width int) (first, second string) {
 	fits := func(s string) bool { return font.MeasureString(face, s).Ceil() <= width }
 	if fits(name) {
-		return "", name // one line stands nearer to its images
+		return "", name // a name of one line is put nearer to its images
 	}
 	if i := strings.LastIndexAny(name[:len(name)-1], " /"); i > 0 {
 		first, second = strings.TrimSpace(name[:i+1]), name[i+1:]

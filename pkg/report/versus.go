@@ -12,7 +12,7 @@ import (
 
 // Versus compares all methods of one strategy with all of another, a sentence a pair, computed from their numbers alone:
 // quality over all tasks, forgetting, the newest task and class accuracy, each "better", "worse" or "not told apart" by the rule
-// of [study.Difference], which stands beside it. It is an error if methods holds none of a name.
+// of [study.Difference], with its p. It is an error if methods holds none of a name.
 func Versus(methods []study.Method, name, against string) ([]string, error) {
 	of := func(name string) (found []study.Method) {
 		for _, g := range methods {

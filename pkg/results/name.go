@@ -9,8 +9,8 @@ import (
 	"github.com/pkg/errors"
 )
 
-// longestName is how many bytes the name of a run may have. Systems take 255 for a file's; the files of a stored study add
-// to the name what tells them apart, and what tells a half-written one.
+// longestName is how many bytes the name of a run may have. Systems take 255 for a file's; the files of a stored study, and those
+// not yet written whole, have longer names.
 const longestName = 200
 
 // CheckName reports why name cannot be the name of a run, which becomes that of its folder and of files: it must be one

@@ -47,7 +47,7 @@ type Run struct {
 	Sensitivity []BPDVariant `json:"sensitivity,omitempty"`
 	Outside     []OutsideBPD `json:"outside,omitempty"`
 
-	// Generated tells of the images that the strategy drew from the network to replay them, a method's and a task's together;
+	// Generated counts the images that the strategy drew from the network to replay them, a method's and a task's together;
 	// null where it drew none or it was not recorded.
 	Generated []Generated `json:"generated,omitempty"`
 
@@ -115,7 +115,7 @@ type Protocol struct {
 	// over tasks and in every union. Absent in results from before tasks were weighed, where all count alike.
 	TaskWeights []float64 `json:"task_weights,omitempty"`
 
-	Copies *CopyProtocol `json:"copies,omitempty"` // null where copies were told by the ratio alone
+	Copies *CopyProtocol `json:"copies,omitempty"` // null where copies were found by the ratio alone
 
 	BPD *BPDProtocol `json:"bpd,omitempty"` // null where likelihoods were not measured
 }
@@ -190,7 +190,7 @@ type Provenance struct {
 	Stretches    []Stretch `json:"stretches,omitempty"`
 }
 
-// Stretch is what one process did of a run, and all beside settings and images that decides the last digits of its numbers.
+// Stretch is what one process did of a run, and all, besides settings and images, that decides the last digits of its numbers.
 type Stretch struct {
 	FromStep     int               `json:"from_step"` // optimiser steps done before
 	Started      time.Time         `json:"started"`
@@ -258,7 +258,7 @@ type Copies struct {
 	Train  *CopyRates `json:"train"`  // of the training images of all tasks so far
 }
 
-// CopyRates are shares of images that are copies of an image of one set: of the samples, and, beside them, of the
+// CopyRates are shares of images that are copies of an image of one set: of the samples and, for comparison, of the
 // real held-out images of the same task, which copy nothing.
 type CopyRates struct {
 	Pixels       *float64 `json:"pixels" in:"share"`
@@ -303,7 +303,7 @@ type Cost struct {
 	StoredImages     int     `json:"stored_images"` // most held at any time between tasks
 	StoredBytes      int64   `json:"stored_bytes"`
 	StoredParameters int     `json:"stored_parameters"`
-	ExtraEvaluations int64   `json:"extra_evaluations"` // rows the strategy ran through a network beside the training step
+	ExtraEvaluations int64   `json:"extra_evaluations"` // rows the strategy ran through a network in addition to the training step
 }
 
 // Load reads one stored run. A file that is none, whose numbers make no sense, or that is not as it was written, is an
@@ -335,7 +335,7 @@ func decode(path string, data []byte) (*Run, error) {
 	return nil, errors.Errorf("%s: %v; it is damaged, or no stored run of this version: %s", path, oneline.Error(err), todo)
 }
 
-// parse reads the content of a file; beside an error it returns what could be read.
+// parse reads the content of a file; with an error it also returns what could be read.
 func parse(data []byte) (*Run, error) {
 	r := new(Run)
 	if err := json.Unmarshal(data, r); err != nil {

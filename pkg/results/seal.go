@@ -10,7 +10,7 @@ import (
 	"github.com/pkg/errors"
 )
 
-// The last key of a stored run is the SHA-256 of what stands before it, white space left out: a number in which a digit has
+// The last key of a stored run is the SHA-256 of what comes before it, white space left out: a number in which a digit has
 // changed is no number of the run. Runs of before there were sums have none, and nothing is known of them.
 var sealed = regexp.MustCompile(`,\s*"sha256":\s*"([^"]*)"\s*\}\s*$`)
 

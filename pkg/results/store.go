@@ -16,13 +16,13 @@ import (
 // Files of pkg/dynamics in a run folder.
 const (
 	DynamicsFile = "dynamics.json" // what a probe measured along training
-	AutopsyFile  = "autopsy.json"  // what the networks kept after each task tell of forgetting
+	AutopsyFile  = "autopsy.json"  // what the networks kept after each task show of forgetting
 )
 
 // manyLabels is how many strategies a stored study can show task by task before its pictures outweigh its numbers.
 const manyLabels = 12
 
-// BesideRun is where a file of the run is, DynamicsFile or AutopsyFile, whose result lies in the folder dir: beside it in
+// BesideRun is where a file of the run is, DynamicsFile or AutopsyFile, whose result is in the folder dir: next to it in
 // a run folder, in a folder of its kind in a stored study.
 func BesideRun(dir, run, file string) string {
 	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {

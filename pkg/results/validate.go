@@ -81,7 +81,7 @@ func (r *Run) Validate() error {
 	return v.err
 }
 
-// inOrder goes through a map by its keys in order, so that of several wrong values the same is always told.
+// inOrder goes through a map by its keys in order, so that of several wrong values always the same one is reported.
 func inOrder[V any](m map[string]V) iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
 		for _, key := range slices.Sorted(maps.Keys(m)) {

@@ -11,7 +11,7 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// benchmarkKey tells benchmarks apart: numbers averaged over the tasks of one do not compare with those of another.
+// benchmarkKey identifies a benchmark: numbers averaged over the tasks of one do not compare with those of another.
 type benchmarkKey struct {
 	tasks                                 int
 	dataset, scenario, prep, order, split string
@@ -41,7 +41,7 @@ func (k benchmarkKey) compare(o benchmarkKey) int {
 		cmp.Compare(k.prep, o.prep), cmp.Compare(k.order, o.order), cmp.Compare(k.split, o.split))
 }
 
-// difference names what tells k from the others, "" where they are all the same: "10 tasks", "mnist, 5 tasks".
+// difference names how k differs from the others, "" where they are all the same: "10 tasks", "mnist, 5 tasks".
 func (k benchmarkKey) difference(all []benchmarkKey) string {
 	var parts []string
 	for _, of := range []func(benchmarkKey) string{
@@ -69,7 +69,7 @@ func (k Training) compare(o Training) int {
 	return cmp.Or(k.bench.compare(o.bench), cmp.Compare(k.steps, o.steps))
 }
 
-// Difference names what tells k from the others; steps where another took more or fewer on the same benchmark.
+// Difference names how k differs from the others; steps where another took more or fewer on the same benchmark.
 func (k Training) Difference(all []Training) string {
 	var benches []benchmarkKey
 	for _, o := range all {

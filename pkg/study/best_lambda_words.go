@@ -8,8 +8,8 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// Sentences answers from the numbers alone: is a reduced λ better than plain rehearsal, does it copy less, and how does the
-// best λ move with buffer, rows, number of tasks and of steps? What is told apart is so by the rule of [Difference].
+// Sentences answers, from the numbers alone: is a reduced λ better than plain rehearsal, does it copy less, and how does the
+// best λ move with the size of the buffer, the rows, the number of tasks and of steps? [Difference] has the rule for what counts as different.
 func (b *BestLambdas) Sentences() []string {
 	out := append([]string{b.betterSentence()}, b.lines(BestLambdaRow.betterWords)...)
 	out = append(out, b.copiesSentence())
@@ -32,8 +32,7 @@ func (b *BestLambdas) lines(say func(BestLambdaRow) string) []string {
 	return out
 }
 
-// counts sorts differences into those told apart from 0, below and above it, those not told apart, and those that the seeds
-// cannot decide.
+// counts counts differences: below 0, above 0, not told apart from 0, and those that the seeds cannot decide.
 type counts struct{ below, level, above, open int }
 
 func (c *counts) add(d Difference) {
@@ -52,7 +51,7 @@ func (c *counts) add(d Difference) {
 
 func (c counts) all() int { return c.below + c.level + c.above + c.open }
 
-// answer is what the counts say of a yes-or-no question.
+// answer turns the counts into an answer to a yes-or-no question.
 func (c counts) answer() string {
 	switch {
 	case c.below > 0 && c.above == 0 && c.level == 0:

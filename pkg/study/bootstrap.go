@@ -81,8 +81,8 @@ func (b blocks) all() []block {
 }
 
 // draw is the hierarchical bootstrap: as many seeds as there are, with replacement, and for each of them as many of its
-// tasks, with replacement. All methods are compared on the same draw, so that what a seed or a task does to all of them
-// alike falls out of their differences. It draws into the memory of into.
+// tasks, with replacement. All methods are compared on the same draw, so that effects of a seed or a task that all of them
+// share cancel in their differences. It draws into the memory of into.
 func (b blocks) draw(random *rand.Rand, into []block) []block {
 	out := into[:0]
 	for range b.seeds {
@@ -122,7 +122,7 @@ func percentiles(value float64, drawn []float64) Interval {
 }
 
 // resample draws and returns the methods' means over blocks of cells in every draw, and whether there was anything to
-// draw: one seed tells nothing of others.
+// draw: one seed says nothing about others.
 func (b blocks) resample(cell func(method int, at block) float64) (drawn [][]float64, ok bool) {
 	if len(b.seeds) < 2 {
 		return nil, false

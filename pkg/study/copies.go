@@ -10,7 +10,7 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// Two ways tell a copy, and are never shown in one column. By ratio, an image is a copy if its nearest stored image is closer
+// There are two ways to find copies, never shown in one column. By ratio, an image is a copy if its nearest stored image is closer
 // than a share of the distance to the second nearest: the fewer images there are, the farther apart they lie and the more passes,
 // so that shares of buffers of different sizes do not compare. By the fixed yardstick it is one if that distance is below what
 // all but few real held-out images keep from the training set, in pixels or in features, whatever the set's size.
@@ -107,7 +107,7 @@ func YardstickSection(methods []Method) (table.Section, bool) {
 	return s, known
 }
 
-// CopyNotes say how copies are told, by each way that a method was searched by.
+// CopyNotes say how copies were found, for each way that was used.
 func CopyNotes(methods []Method) []string {
 	p := methods[0].Runs[0].Protocol
 	out := []string{fmt.Sprintf("Copies qualify FID: by ratio, a sample copies an image if its distance to it is less than %s its distance to the second nearest; "+
@@ -122,7 +122,7 @@ func CopyNotes(methods []Method) []string {
 	return out
 }
 
-// yardstickText says how a run tells a copy by the fixed yardstick; "" where it does not.
+// yardstickText says how a run finds copies by the fixed yardstick; "" where it does not.
 func yardstickText(r *results.Run) string {
 	c := r.Protocol.Copies
 	if c == nil {

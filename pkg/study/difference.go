@@ -15,8 +15,8 @@ import (
 // significance is the level of every test, and 1 less it the confidence of every interval.
 const significance = 0.05
 
-// RuleNote says by which rule two numbers are told apart, in every verdict and interval of a difference. It stands once
-// below what was judged.
+// RuleNote is the rule by which two numbers are told apart, in every verdict and every interval of a difference. Readers find it
+// once below what was judged.
 const RuleNote = "One rule throughout: two settings are told apart where p < 0.05 by Student's t on the differences seed by seed (paired t) if they ran on " +
 	"the same seeds, else by Welch's t; brackets after a difference are its 95 % t interval. What is not told apart may still differ, by anything within " +
 	"the brackets. One seed decides nothing."
@@ -26,8 +26,8 @@ const RuleNote = "One rule throughout: two settings are told apart where p < 0.0
 //
 //	t = mean(d)/(sd(d)/sqrt(n)), n - 1 degrees of freedom, interval mean(d) ± t_0.975·sd(d)/sqrt(n),
 //
-// else by Welch's t, with s²/n of both sides added and Satterthwaite's degrees of freedom. What a seed does to both settings
-// alike (its images' order, its first weights) falls out of paired differences. Student's t is exact for normal differences
+// else by Welch's t, with s²/n of both sides added and Satterthwaite's degrees of freedom. Effects of a seed that both
+// settings share (the order of images, the first weights) cancel in paired differences. Student's t is exact for normal differences
 // at any n; three seeds give a wide interval, 2.5 standard deviations of the differences to either side.
 type Difference struct {
 	Value     float64 // first less second; NaN if one was not measured
@@ -170,7 +170,7 @@ func probability(p float64) string {
 	return "p = " + text
 }
 
-// bareProbability writes a p-value alone, never rounded onto the limit from beside it.
+// bareProbability writes a p-value alone. Values close to the limit get more decimals, so that none is rounded to it.
 func bareProbability(p float64) string {
 	if p < 0.001 {
 		return "< 0.001"

@@ -9,7 +9,7 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// marks is what stands behind a method's label in tables: "", " (diverged)", " (collapsed)".
+// marks follow a method's label in tables: "", " (diverged)", " (collapsed)".
 func marks(g Method) string {
 	text := ""
 	for _, kind := range unhealthy {

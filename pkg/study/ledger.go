@@ -12,7 +12,7 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// How a claim stands on a study.
+// Whether a study agrees with a claim.
 const (
 	Agrees     = "agrees"         // the difference is told apart from 0 on the claimed side
 	Disagrees  = "does not agree" // on the other side
@@ -36,7 +36,7 @@ type LedgerRow struct {
 	Claims      []JudgedClaim
 }
 
-// JudgedClaim is one claim of a paper beside the runs.
+// JudgedClaim is one claim of a paper, judged on the runs of a study.
 type JudgedClaim struct {
 	Claim         cards.Claim
 	Verdict       string     // [Agrees] and the others

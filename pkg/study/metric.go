@@ -7,7 +7,7 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// Metric is one number measured for every task after every task. All that tables and figures need to know of it stands here.
+// Metric is one number measured for every task after every task. All that tables and figures need to know of it is here.
 type Metric struct {
 	Key       string // as in the stored form, "class_accuracy"
 	Name      string // as readers see it, "class accuracy"

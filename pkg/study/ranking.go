@@ -231,8 +231,7 @@ func (r *Ranking) TestNote() string {
 		words.Number(r.Critical, 1))
 }
 
-// Sentences sums up the ranking: whether the methods differ at all, which are not told apart from the best, and how they
-// stand to the reference.
+// Sentences sums up the ranking: which methods are not told apart from the best, and how each compares with the reference.
 func (r *Ranking) Sentences() []string {
 	best := r.Rows[0]
 	if len(r.Seeds) < 2 {

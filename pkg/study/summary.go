@@ -92,7 +92,7 @@ func (g Method) Summary() Summary {
 		TrainSeconds:       cost(func(c *results.Cost) float64 { return c.TrainSeconds }),
 		ExtraEvaluations:   cost(func(c *results.Cost) float64 { return float64(c.ExtraEvaluations) }),
 		PeakRSS: cost(func(c *results.Cost) float64 {
-			if c.PeakRSS == 0 { // the system does not tell
+			if c.PeakRSS == 0 { // the system does not report it
 				return math.NaN()
 			}
 			return float64(c.PeakRSS)

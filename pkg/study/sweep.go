@@ -14,7 +14,7 @@ import (
 
 // SweepLine is one setting of a strategy, but for λ, run with several λ.
 type SweepLine struct {
-	Name    string // what tells it from other lines of its benchmark and steps: "buffer 20", "16 + 4 rows"; "" for an only one
+	Name    string // how it differs from other lines of its benchmark and steps: "buffer 20", "16 + 4 rows"; "" for an only one
 	Tasks   int
 	Buffer  int // images that may be kept
 	Fresh   int // rows a step
@@ -80,7 +80,7 @@ func NewSweep(runs []*results.Run, strategy string) (*Sweep, error) {
 // Training is what a line learned, and for how long.
 func (l SweepLine) Training() Training { return Training{l.bench, l.Steps} }
 
-// name gives lines the names that tell them apart within one benchmark and length of training.
+// name names each line by how it differs from the others of its benchmark and length of training.
 func (s *Sweep) name() {
 	varies := func(of func(SweepLine) any) bool {
 		return slices.ContainsFunc(s.Lines, func(l SweepLine) bool { return of(l) != of(s.Lines[0]) })
@@ -150,8 +150,8 @@ func (s *Sweep) Reference(name string, on Training) (Method, bool) {
 	return Method{}, false
 }
 
-// otherSettings lists the settings of a run's strategy beside λ, buffer and rows that are not at rest: older runs do not
-// store those that came later.
+// otherSettings lists the settings of a run's strategy, except λ, buffer and rows, that are not at their plain values: older
+// runs do not store settings that were added later.
 func otherSettings(r *results.Run) string {
 	var parts []string
 	for key, v := range r.Strategy.Settings {
@@ -170,7 +170,7 @@ func otherSettings(r *results.Run) string {
 	return strings.Join(parts, " ")
 }
 
-// Copies is the metric that tells copies of buffer images in all lines alike, and by which criterion.
+// Copies is the measure of copies of buffer images that all lines have, and its criterion.
 func (s *Sweep) Copies() (m Metric, criterion string) {
 	var methods []Method
 	for _, l := range s.Lines {

@@ -13,7 +13,7 @@ import (
 )
 
 // TunedNotes says how the settings of methods that ran with --tuned were chosen: with how many seeds and steps, and which of
-// them stand at an end of the values that the search tried. Runs of settings that the search of today did not choose are named.
+// them are at an end of the values that the search tried. Methods whose settings are not those of the present search are named.
 func TunedNotes(methods []Method) []string {
 	type budget struct {
 		cards.SearchBudget

@@ -85,7 +85,7 @@ func weightsText(r *results.Run) string {
 	return fmt.Sprintf("%.3g", w)
 }
 
-// Distinct lists what the runs answer, each answer once, in order of appearance.
+// Distinct lists the values of a property of the runs, each once, in order of appearance.
 func Distinct(methods []Method, of func(*results.Run) string) []string {
 	var found []string
 	for _, g := range methods {

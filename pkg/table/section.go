@@ -8,7 +8,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 )
 
-// WriteSection replaces what stands between the lines <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file
+// WriteSection replaces what is between the lines <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file
 // by the given Markdown, such as that of a [Table] or a [study.Ledger]. It is an error if the file does not have the two lines
 // once each, in this order.
 func WriteSection(path, name, markdown string) error {
@@ -19,7 +19,7 @@ func WriteSection(path, name, markdown string) error {
 	return atomicfile.Write(path, []byte(updated))
 }
 
-// CheckSection returns an error if what stands under NAME in a Markdown file is not what [WriteSection] would write.
+// CheckSection returns an error if what is under NAME in a Markdown file is not what [WriteSection] would write.
 func CheckSection(path, name, markdown string) error {
 	old, updated, err := withSection(path, name, markdown)
 	if err != nil {

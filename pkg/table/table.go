@@ -63,7 +63,7 @@ func (t *Table) legend() string {
 	return dash
 }
 
-// notes are the table's warnings, legend and notes, as they stand under every rendering.
+// notes are the table's warnings, legend and notes, which follow the table in every form.
 func (t *Table) notes() []string {
 	out := slices.Clone(t.Alarms)
 	for _, w := range t.Warnings {

@@ -71,7 +71,7 @@ func (c Column) head(k int) string {
 			first, second = c.Title()[:i], c.Title()[i+1:]
 		}
 	}
-	if first == "" { // one line: stands in the first
+	if first == "" { // a title of one line is in the first
 		first, second = second, ""
 	}
 	return strings.ReplaceAll([2]string{first, second}[k], "\u00a0", " ")

@@ -193,7 +193,7 @@ func (s *Sensitivity) Table() *table.Table {
 	return t
 }
 
-// Sentences says how far BPD moves while samples do not, and beside it how far forgetting itself moves it: of the base
+// Sentences says how far BPD moves while samples do not, and for comparison how far forgetting moves it: of the base
 // and of every other method given.
 func (s *Sensitivity) Sentences(methods ...study.Method) []string {
 	base := s.Rows[0].BPD.Mean

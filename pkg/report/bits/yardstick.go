@@ -49,7 +49,7 @@ func (r yardstickRow) best() float64 {
 	return r.each.Mean
 }
 
-// YardstickTable sets the bits per dimension of methods after the last task beside what lossless formats need for
+// YardstickTable compares the bits per dimension of methods after the last task with what lossless formats need for
 // images of the same set, the fewest first. It is an error if no method measured likelihoods.
 func YardstickTable(yardsticks []likelihood.Yardstick, methods []study.Method) (*table.Table, error) {
 	rows, err := yardstickRows(yardsticks, methods)

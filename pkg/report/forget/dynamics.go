@@ -23,7 +23,7 @@ import (
 const AllOld = -1
 
 // Dynamics is a study read for how its runs forgot: with the losses by timestep that a probe measured along training
-// (series), and with what the networks kept after each task tell (autopsies), of the runs that have them.
+// (series), and with what was measured on the networks kept after each task (autopsies), of the runs that have them.
 //
 // Losses are mean square errors of the noise, as in DDPM (arXiv:2006.11239) eq. 14, whatever the networks predict. Figures by timestep
 // run from clean images, at the left, to noise, along [dynamics.AxisT] or [dynamics.AxisLogSNR]. Tasks count from 0;

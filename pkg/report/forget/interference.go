@@ -101,7 +101,7 @@ func (d *Dynamics) Interference(strategy, axis string) (figure.Figure, error) {
 		600, 310, items, [][]*plot.Plot{{p}}), nil
 }
 
-// InterferenceFindings says, for each strategy, where the gradients of old and new tasks agree least, beside what noise
+// InterferenceFindings says, for each strategy, where the gradients of old and new tasks agree least, compared with what noise
 // leaves of agreement there.
 func (d *Dynamics) InterferenceFindings() ([]string, error) {
 	labels, err := d.dissected()

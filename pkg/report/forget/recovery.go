@@ -22,7 +22,7 @@ const sureness = 2
 // pair is a run's series and that of fine-tuning with the same seed.
 type pair struct{ run, finetune *dynamics.Series }
 
-// pairs are the runs of a strategy beside fine-tuning of the same seed, which had the same probe.
+// pairs are the runs of a strategy, each with the run of fine-tuning of the same seed, which had the same probe.
 func (d *Dynamics) pairs(label string) ([]pair, error) {
 	base, ok := study.Find(d.Methods, study.Finetune)
 	if !ok {

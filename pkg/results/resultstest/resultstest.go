@@ -108,7 +108,7 @@ func WithGaps() (three, one []*results.Run) {
 	return three, one
 }
 
-// TargetedRuns is madeUp with two rehearsals at chosen timesteps beside the full one.
+// TargetedRuns is [MadeUp] with two more strategies, which rehearse at chosen timesteps.
 func TargetedRuns(seeds int) []*results.Run {
 	runs := MadeUp(seeds)
 	for _, r := range runs {
