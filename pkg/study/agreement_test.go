@@ -2,6 +2,7 @@ package study
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -112,4 +113,58 @@ func simple(label string, seed uint64, bpd, fid, accuracy, bpdForgetting, fidFor
 		{AfterTask: 1, Tasks: []results.TaskMetrics{task(0, bpd, fid), task(1, bpd, fid)}},
 	}
 	return r
+}
+
+// Two numbers of which one is an increasing function of the other put runs in the same order, however the values lie; a
+// decreasing one reverses it. Agreement does not depend on which of the two is named first.
+func TestAgreementSeesOrdersAlone(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 8))
+	for range 20 {
+		var same, reversed []*results.Run
+		for k := range 8 {
+			v := random.NormFloat64()
+			same = append(same, simple(string(rune('a'+k/2)), uint64(k%2), math.Exp(v), 50+10*math.Atan(v), 0.5, 0, 0))
+			reversed = append(reversed, simple(string(rune('a'+k/2)), uint64(k%2), math.Exp(v), 50-10*math.Atan(v), 0.5, 0, 0))
+		}
+		for want, runs := range map[float64][]*results.Run{1: same, -1: reversed} {
+			a, err := Agreement(runs, FinalOf(BPD), FinalOf(FID))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := Agreement(runs, FinalOf(FID), FinalOf(BPD))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range []Interval{a.Runs.Spearman, a.Runs.Kendall} {
+				if math.Abs(i.Value-want) > 1e-12 || math.Abs(i.Low-want) > 1e-12 || math.Abs(i.High-want) > 1e-12 {
+					t.Fatalf("orders that are %g apart give %+v", want, i)
+				}
+			}
+			if a.Runs.Kendall != b.Runs.Kendall || a.Methods.Spearman != b.Methods.Spearman {
+				t.Fatalf("%+v named the other way is %+v", a, b)
+			}
+			if m := a.Methods; m.N != 4 || m.Kendall.Low < -1 || m.Kendall.High > 1 || m.Kendall.Low > m.Kendall.Value || m.Kendall.High < m.Kendall.Value {
+				t.Fatalf("the methods' means: %+v", m)
+			}
+		}
+	}
+}
+
+// Seeds that agree leave nothing to draw: the interval over seeds is the value.
+func TestAgreementOfEqualSeeds(t *testing.T) {
+	var runs []*results.Run
+	for seed := range uint64(3) {
+		runs = append(runs, simple("a", seed, 3, 10, 0.9, 0, 0), simple("b", seed, 4, 30, 0.8, 0, 0), simple("c", seed, 5, 20, 0.7, 0, 0))
+	}
+	a, err := Agreement(runs, FinalOf(BPD), FinalOf(FID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Ranks 1 2 3 and 1 3 2: one of three pairs the other way, τ = 1/3, ρ = 1 - 6·2/24.
+	if k, s := a.Methods.Kendall, a.Methods.Spearman; math.Abs(k.Value-1.0/3) > 1e-12 || k.Low != k.Value || k.High != k.Value || math.Abs(s.Value-0.5) > 1e-12 || s.Low != s.Value {
+		t.Errorf("%+v", a.Methods)
+	}
+	if got, want := a.Sentence(), "over the means of 3 methods τ-b is 0.33 [0.33, 0.33]."; !strings.HasSuffix(got, want) {
+		t.Errorf("%q, want it to end with %q", got, want)
+	}
 }

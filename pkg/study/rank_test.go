@@ -94,3 +94,49 @@ func TestBootstrapCovers(t *testing.T) {
 		}
 	}
 }
+
+// Without ties ρ = 1 - 6·Σd²/(n(n²-1)) and τ = 1 - 4·D/(n(n-1)) with D pairs in other orders; both see orders alone. Ranks sum
+// to n(n+1)/2 whatever ties there are.
+func TestRanksOfPermutations(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	for range 200 {
+		n := 3 + random.IntN(12)
+		x, y := make([]float64, n), make([]float64, n)
+		for i, k := range random.Perm(n) {
+			x[i], y[i] = float64(i), float64(k)
+		}
+		squares, crossed := 0.0, 0.0
+		for i := range y {
+			squares += (y[i] - x[i]) * (y[i] - x[i])
+			for j := range i {
+				if y[j] > y[i] {
+					crossed++
+				}
+			}
+		}
+		size := float64(n)
+		if rho, want := spearman(x, y), 1-6*squares/(size*(size*size-1)); math.Abs(rho-want) > 1e-12 {
+			t.Fatalf("ρ = %g of %v, want %g", rho, y, want)
+		}
+		if tau, want := kendall(x, y), 1-4*crossed/(size*(size-1)); math.Abs(tau-want) > 1e-12 {
+			t.Fatalf("τ = %g of %v, want %g", tau, y, want)
+		}
+		stretched, tied := make([]float64, n), make([]float64, n)
+		for i, v := range y {
+			stretched[i], tied[i] = math.Exp(v/3), math.Floor(v/2)
+		}
+		if kendall(x, stretched) != kendall(x, y) || spearman(x, stretched) != spearman(x, y) {
+			t.Fatalf("%v stretched has other ranks", y)
+		}
+		sum := 0.0
+		for _, r := range averageRanks(tied) {
+			sum += r
+		}
+		if sum != size*(size+1)/2 {
+			t.Fatalf("the ranks of %v sum to %g", tied, sum)
+		}
+		if a, b := AreaUnderROC(tied, y), AreaUnderROC(y, tied); math.Abs(a+b-1) > 1e-12 {
+			t.Fatalf("areas %g and %g of one pair of samples do not sum to 1", a, b)
+		}
+	}
+}

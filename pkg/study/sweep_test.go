@@ -159,3 +159,59 @@ func TestBestLambdaLeavesOut(t *testing.T) {
 		t.Errorf("left out %v of %d lines", b.Left, len(b.Rows))
 	}
 }
+
+// Lines are compared where they differ in one of buffer, rows, tasks and steps alone.
+func TestDifferInOne(t *testing.T) {
+	base := SweepLine{Buffer: 20, Rows: 16, Fresh: 16, Tasks: 5, Steps: 750}
+	for _, tc := range []struct {
+		change func(*SweepLine)
+		want   bool
+	}{
+		{func(l *SweepLine) {}, false},
+		{func(l *SweepLine) { l.Buffer = 200 }, true},
+		{func(l *SweepLine) { l.Steps = 2250; l.Variant = "long" }, true},
+		{func(l *SweepLine) { l.Tasks = 10; l.bench.tasks = 10 }, true},
+		{func(l *SweepLine) { l.Rows, l.Fresh = 4, 28 }, true},          // the same number of rows in all
+		{func(l *SweepLine) { l.Rows, l.Fresh = 4, 20 }, false},         // another number of rows, and other fresh ones
+		{func(l *SweepLine) { l.Buffer = 200; l.Rows = 4 }, false},      // two at once
+		{func(l *SweepLine) { l.Buffer = 200; l.other = "x" }, false},   // and a setting
+		{func(l *SweepLine) { l.Buffer = 200; l.Variant = "v" }, false}, // and something without a number
+		{func(l *SweepLine) { l.Steps = 9; l.bench.dataset = "mnist" }, false},
+	} {
+		other := base
+		tc.change(&other)
+		if got := differInOne(base, other); got != tc.want || differInOne(other, base) != tc.want {
+			t.Errorf("%+v and %+v: %t, want %t", base, other, got, tc.want)
+		}
+	}
+}
+
+// The answer to a question follows from how many settings are on which side.
+func TestAnswers(t *testing.T) {
+	for _, tc := range []struct {
+		below, level, above, open int
+		want                      string
+	}{{2, 0, 0, 0, "yes"}, {2, 1, 0, 0, "in part"}, {2, 1, 1, 0, "it depends"}, {0, 3, 1, 0, "no"}, {0, 3, 0, 2, "not told apart"}, {1, 0, 0, 4, "yes"}} {
+		c := counts{}
+		for n, d := range map[*int]Difference{&tc.below: Compare(onSeeds(1, 1.1), onSeeds(9, 9)), &tc.above: Compare(onSeeds(9, 9.1), onSeeds(1, 1)),
+			&tc.level: Compare(onSeeds(1, 2), onSeeds(2, 1)), &tc.open: Compare(onSeeds(1), onSeeds(2))} {
+			for range *n {
+				c.add(d)
+			}
+		}
+		c.add(Compare(NewStat(nil), onSeeds(1))) // counts for nothing
+		if c != (counts{tc.below, tc.level, tc.above, tc.open}) || c.answer() != tc.want || c.all() != tc.below+tc.level+tc.above+tc.open {
+			t.Errorf("%+v: %+v answers %q, want %q", tc, c, c.answer(), tc.want)
+		}
+	}
+}
+
+// A sweep's row at the end of the values tried is marked, and its λ below 1 are counted.
+func TestEdges(t *testing.T) {
+	r := BestLambdaRow{Line: SweepLine{Lambdas: []float64{0.1, 0.3, 1}}}
+	for lambda, want := range map[float64]string{0.1: "≤0.1", 0.3: "0.3", 1: "≥1"} {
+		if r.Best = lambda; r.lambdaText() != want {
+			t.Errorf("best λ %g is written %q, want %q", lambda, r.lambdaText(), want)
+		}
+	}
+}
