@@ -99,8 +99,10 @@ func (s shade) colour(v float64) (fill, words color.NRGBA) {
 	mix := func(a, b uint8) uint8 { return uint8(math.Round(float64(a) + (float64(b)-float64(a))*(at-float64(k)))) }
 	a, b := sequential[k], sequential[k+1]
 	fill = color.NRGBA{mix(a.R, b.R), mix(a.G, b.G), mix(a.B, b.B), 0xff}
-	words = color.NRGBA{0x11, 0x11, 0x11, 0xff}
-	if luminance(fill) < 0.26 {
+	// Black and white have the same contrast with a luminance of sqrt(1.05·0.05) - 0.05, 4.58, where WCAG asks for 4.5.
+	// Not quite black: an SVG leaves black out, and a page would give such words its own colour of text.
+	words = color.NRGBA{0x01, 0x01, 0x01, 0xff}
+	if luminance(fill) < 0.179 {
 		words = color.NRGBA{0xff, 0xff, 0xff, 0xff}
 	}
 	return fill, words
