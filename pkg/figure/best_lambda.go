@@ -74,7 +74,7 @@ func BestLambdas(b *study.BestLambdas) Figure {
 	}
 	caption := "Left: the λ of the lowest mean final FID among those tried (strokes), the bar reaching over those not told apart from it; at an end of them the best may lie beyond. " +
 		"Right: the best λ below 1 against λ = 1 on the same seeds, with the 95 % interval of Student's t; blue is lower, orange higher, grey not told apart."
-	return NamedRows("The best λ of "+b.Sweep.Strategy, caption, names, panels, RowLayout{margin: 4, Left: 220, Panel: 240, Pad: 24, Right: 12})
+	return NamedRows("The best λ of "+b.Sweep.Strategy, caption, names, panels, RowLayout{Margin: 4, Left: 220, Panel: 240, Pad: 24, Right: 12})
 }
 
 // stroke is a short upright line.

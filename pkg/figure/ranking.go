@@ -79,7 +79,7 @@ func Ranking(r *study.Ranking) Figure {
 	if len(r.Cliques) > 0 {
 		caption += "Upright bars join methods within one critical difference. "
 	}
-	return NamedRows("Ranks and how sure they are", caption+r.TestNote(), names, panels, RowLayout{margin: 4, Left: 190, Panel: 300, Pad: 26, Right: 10, top: 20})
+	return NamedRows("Ranks and how sure they are", caption+r.TestNote(), names, panels, RowLayout{Margin: 4, Left: 190, Panel: 300, Pad: 26, Right: 10, Top: 20})
 }
 
 // unitText is a metric's unit after a comma, if it has one.

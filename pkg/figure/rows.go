@@ -8,11 +8,11 @@ import (
 
 // RowLayout sizes a figure of panels over common rows, in pixels.
 type RowLayout struct {
-	margin      float64 // left of the names
+	Margin      float64 // left of the names
 	Left, Panel float64 // names at most, a panel each
 	Base        float64 // besides names and panels
 	Pad, Right  float64 // between panels, and beyond the last
-	top         float64 // above the rows, within the panels
+	Top         float64 // above the rows, within the panels
 }
 
 // NamedRows is a figure of panels side by side that share their rows: names[i] is left of the row at height
@@ -25,8 +25,8 @@ func NamedRows(title, caption string, names []string, panels []*plot.Plot, o Row
 		shown[i] = Shorten(label, name, vg.Length(o.Left))
 		left = max(left, label.Width(shown[i]))
 	}
-	left += vg.Length(o.margin)
-	f := Figure{Title: title, Caption: caption, Width: o.Base + o.Panel*float64(len(panels)) + float64(left), Height: 62 + o.top + 24*float64(len(names))}
+	left += vg.Length(o.Margin)
+	f := Figure{Title: title, Caption: caption, Width: o.Base + o.Panel*float64(len(panels)) + float64(left), Height: 62 + o.Top + 24*float64(len(names))}
 	f.Paint = func(c draw.Canvas) {
 		t := draw.Tiles{Rows: 1, Cols: len(panels), PadX: vg.Length(o.Pad), PadRight: vg.Length(o.Right)}
 		canvases := plot.Align([][]*plot.Plot{panels}, t, draw.Crop(c, left+4, 0, 0, 0))[0]

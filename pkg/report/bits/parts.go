@@ -37,7 +37,7 @@ type Part struct {
 	Moves     study.Stat // (Final − Learned) / total Learned: by how much of itself the rise moves the total
 }
 
-// bitRun are the parts of one run in the order of Bits.Parts.
+// bitRun are the parts of one run in the order of [Parts.Parts].
 type bitRun struct{ learned, final []float64 }
 
 // NewParts splits the bits of a method's runs that measured likelihoods. It is an error if there are none or if their
