@@ -43,7 +43,7 @@ func sampleCommand() *cobra.Command {
 	c.Flags().IntVar(&count, "count", 10, "images of each class")
 	c.Flags().StringVarP(&output, "output", "o", "samples.png", "PNG to write")
 	c.Flags().Float64Var(&guidance, "guidance", 0, "scale of classifier-free guidance; needs a run with loop.label_dropout")
-	c.Flags().StringVar(&sampler.Name, "sampler", sampler.Name, "\"ancestral\", \"ddim\" or \"dpm++2m\"")
+	c.Flags().StringVar(&sampler.Name, "sampler", sampler.Name, fmt.Sprintf("one of %q", diffusion.Samplers()))
 	c.Flags().IntVar(&sampler.Steps, "steps", sampler.Steps, "timesteps visited")
 	c.Flags().Float64Var(&sampler.Eta, "eta", 0, "noise of ddim, 0 to 1")
 	c.Flags().Uint64Var(&sampler.Seed, "seed", 0, "seed of the noise")

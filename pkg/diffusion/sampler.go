@@ -8,13 +8,6 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Names of the samplers.
-const (
-	Ancestral = "ancestral" // draws from p(x_{t-1}|x_t), [ddpm] algorithm 2
-	DDIM      = "ddim"      // [ddim] eq. 12
-	DPMPP2M   = "dpm++2m"   // [dpm++] algorithm 2
-)
-
 // SamplerConfig says how images are drawn from a network. Start from [DefaultSampler]. The package's documentation says where
 // other codes' samplers differ.
 type SamplerConfig struct {
@@ -34,10 +27,9 @@ func DefaultSampler() SamplerConfig { return SamplerConfig{Name: DDIM, Steps: 25
 
 // Validate reports the first setting that makes no sense.
 func (c SamplerConfig) Validate() error {
-	switch c.Name {
-	case Ancestral, DDIM, DPMPP2M:
-	default:
-		return noSampler(c.Name)
+	s, err := c.sampler()
+	if err != nil {
+		return err
 	}
 	if c.Steps < 1 {
 		return errors.Errorf("diffusion: sampler steps is %d; need at least 1", c.Steps)
@@ -45,27 +37,46 @@ func (c SamplerConfig) Validate() error {
 	if !(c.Eta >= 0 && c.Eta <= 1) {
 		return errors.Errorf("diffusion: sampler eta is %g; need 0 <= eta <= 1", c.Eta)
 	}
-	if c.Eta != 0 && c.Name != DDIM {
+	if c.Eta != 0 && !s.eta {
 		return errors.Errorf("diffusion: sampler eta is %g, but %q has none; set it to 0 or choose \"ddim\"", c.Eta, c.Name)
 	}
 	return nil
 }
 
-// noSampler is the error of a sampler that there is none of.
-func noSampler(name string) error {
-	return errors.Errorf("diffusion: no sampler is named %q; choose \"ancestral\", \"ddim\" or \"dpm++2m\"", name)
+// sampler is one way of drawing images.
+type sampler struct {
+	name      string
+	eta       bool // it has one
+	timesteps func(s *Schedule, n int) ([]int, error)
+	solver    func(p *Process, c SamplerConfig) solver
+}
+
+// sampler is the one that c names.
+func (c SamplerConfig) sampler() (sampler, error) {
+	for _, s := range samplers {
+		if s.name == c.Name {
+			return s, nil
+		}
+	}
+	return sampler{}, errors.Errorf("diffusion: no sampler is named %q; choose one of %q", c.Name, Samplers())
+}
+
+// Samplers are the names of the samplers.
+func Samplers() (names []string) {
+	for _, s := range samplers {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 // Timesteps returns the timesteps c visits on schedule s, ascending: even in t for ancestral and DDIM
 // ([EvenTimesteps]), even in log-SNR for DPM-Solver++ ([Schedule.LogSNRTimesteps]).
 func (c SamplerConfig) Timesteps(s *Schedule) ([]int, error) {
-	switch c.Name {
-	case Ancestral, DDIM:
-		return EvenTimesteps(s.T, c.Steps)
-	case DPMPP2M:
-		return s.LogSNRTimesteps(c.Steps)
+	of, err := c.sampler()
+	if err != nil {
+		return nil, err
 	}
-	return nil, noSampler(c.Name)
+	return of.timesteps(s, c.Steps)
 }
 
 // solver takes one batch from one kept timestep to the one below it.
@@ -79,15 +90,11 @@ type solver interface {
 
 // solver returns the method c names on the schedule p reduced to the kept timesteps.
 func (c SamplerConfig) solver(p *Process) (solver, error) {
-	switch c.Name {
-	case Ancestral:
-		return &ancestral{p}, nil
-	case DDIM:
-		return &ddim{p, c.Eta}, nil
-	case DPMPP2M:
-		return &dpmpp2m{Process: p}, nil
+	s, err := c.sampler()
+	if err != nil {
+		return nil, err
 	}
-	return nil, noSampler(c.Name)
+	return s.solver(p, c), nil
 }
 
 // Sample draws one image of dim values, channels of them a pixel, for each label and returns them flat,

@@ -2,6 +2,23 @@ package diffusion
 
 import "math"
 
+// Names of the samplers.
+const (
+	Ancestral = "ancestral" // draws from p(x_{t-1}|x_t), [ddpm] algorithm 2
+	DDIM      = "ddim"      // [ddim] eq. 12
+	DPMPP2M   = "dpm++2m"   // [dpm++] algorithm 2
+)
+
+// samplers are all samplers there are.
+var samplers = []sampler{
+	{Ancestral, false, evenly, func(p *Process, _ SamplerConfig) solver { return &ancestral{p} }},
+	{DDIM, true, evenly, func(p *Process, c SamplerConfig) solver { return &ddim{p, c.Eta} }},
+	{DPMPP2M, false, (*Schedule).LogSNRTimesteps, func(p *Process, _ SamplerConfig) solver { return &dpmpp2m{Process: p} }},
+}
+
+// evenly is [EvenTimesteps] of a schedule.
+func evenly(s *Schedule, n int) ([]int, error) { return EvenTimesteps(s.T, n) }
+
 // ancestral draws x_{t-1} from p(x_{t-1}|x_t) = N(mean, σ²), [ddpm] algorithm 2: the mean is that of
 // q(x_{t-1}|x_t, x_0) at the estimate of x_0, the variance the process's own. The last step adds no noise.
 type ancestral struct{ *Process }
