@@ -88,7 +88,7 @@ type EvaluateConfig struct {
 func DefaultConfig() Config {
 	return Config{
 		Benchmark: BenchmarkConfig{
-			Scenario: "class-incremental", Datasets: []string{"fashion-mnist-sample"}, ClassesPerTask: 2,
+			Scenario: ClassIncremental, Datasets: []string{"fashion-mnist-sample"}, ClassesPerTask: 2,
 			ClassOrder: "natural", Prep: datasets.Prep{Method: "area", Size: 16},
 		},
 		Network:   NetworkConfig{Size: "tiny", Conditional: true},
@@ -97,7 +97,7 @@ func DefaultConfig() Config {
 		Loop:      cl.LoopConfig{FreshRows: 16, ReplayRows: 16, StepsPerTask: 150},
 		Strategy:  cl.Spec{Name: "finetune"},
 		Evaluate: EvaluateConfig{
-			SamplesPerTask: 100, Reference: "test", EMA: true, Batch: 100, Extractor: "auto",
+			SamplesPerTask: 100, Reference: ReferenceTest, EMA: true, Batch: 100, Extractor: "auto",
 			Sampler: diffusion.SamplerConfig{Name: "dpm++2m", Steps: 10, Clip: true},
 		},
 		Probe:           ProbeConfig{Images: 8, Timesteps: 20},
@@ -107,12 +107,26 @@ func DefaultConfig() Config {
 	}
 }
 
-// Images are the images of a task that the run is measured against.
+// Which images of a task a run is measured against, [EvaluateConfig].Reference.
+const (
+	ReferenceTest       = "test"
+	ReferenceValidation = "validation"
+)
+
+// noReference is the error of a reference that there is none of.
+func noReference(name string) error {
+	return errors.Errorf("evaluate.reference is %.100q; choose %q or %q", name, ReferenceTest, ReferenceValidation)
+}
+
+// Images are the images of a task that the run is measured against. It panics where the reference is none that there is.
 func (e EvaluateConfig) Images(t datasets.Task) *datasets.Images {
-	if e.Reference == "validation" {
+	switch e.Reference {
+	case ReferenceTest:
+		return t.Test
+	case ReferenceValidation:
 		return t.Val
 	}
-	return t.Test
+	panic(noReference(e.Reference))
 }
 
 // calls is how many rows of the network a timestep of one sample takes: two with classifier-free guidance.
@@ -303,19 +317,19 @@ func (c Config) Validate() error {
 	}
 	b, e := c.Benchmark, c.Evaluate
 	switch {
-	case b.Scenario != "class-incremental" && b.Scenario != "domain-incremental":
-		return errors.Errorf("benchmark.scenario is %.100q; choose \"class-incremental\" or \"domain-incremental\"", b.Scenario)
-	case b.Scenario == "class-incremental" && len(b.Datasets) != 1:
+	case b.Scenario != ClassIncremental && b.Scenario != DomainIncremental:
+		return noScenario(b.Scenario)
+	case b.Scenario == ClassIncremental && len(b.Datasets) != 1:
 		return errors.Errorf("benchmark.datasets names %d sets; class-incremental needs one", len(b.Datasets))
-	case b.Scenario == "domain-incremental" && len(b.Datasets) < 2:
+	case b.Scenario == DomainIncremental && len(b.Datasets) < 2:
 		return errors.Errorf("benchmark.datasets names %d sets; domain-incremental needs two or more", len(b.Datasets))
-	case b.Scenario == "class-incremental" && b.ClassesPerTask < 1:
+	case b.Scenario == ClassIncremental && b.ClassesPerTask < 1:
 		return errors.Errorf("benchmark.classes_per_task is %d; need 1 or more", b.ClassesPerTask)
 	case !(b.ValFraction >= 0 && b.ValFraction < 1):
 		return errors.Errorf("benchmark.val_fraction is %g; need 0 <= val_fraction < 1", b.ValFraction)
-	case e.Reference != "test" && e.Reference != "validation":
-		return errors.Errorf("evaluate.reference is %.100q; choose \"test\" or \"validation\"", e.Reference)
-	case e.Reference == "validation" && b.ValFraction == 0:
+	case e.Reference != ReferenceTest && e.Reference != ReferenceValidation:
+		return noReference(e.Reference)
+	case e.Reference == ReferenceValidation && b.ValFraction == 0:
 		return errors.New("evaluate.reference is \"validation\" but benchmark.val_fraction is 0; hold out a share, for instance 0.1")
 	case e.SamplesPerTask < 1 || e.SamplesPerTask > mostSamples:
 		return errors.Errorf("evaluate.samples_per_task is %d; need 1 to %d", e.SamplesPerTask, mostSamples)
@@ -488,12 +502,26 @@ func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 		}
 		sets = append(sets, d)
 	}
-	if b.Scenario == "domain-incremental" {
+	switch b.Scenario {
+	case ClassIncremental:
+		return datasets.ClassIncremental(sets[0], datasets.ClassIncrementalOptions{ClassesPerTask: b.ClassesPerTask,
+			Order: b.ClassOrder, Given: b.Classes, Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
+	case DomainIncremental:
 		return datasets.DomainIncremental(sets, datasets.DomainIncrementalOptions{SharedLabels: b.SharedLabels,
 			Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
 	}
-	return datasets.ClassIncremental(sets[0], datasets.ClassIncrementalOptions{ClassesPerTask: b.ClassesPerTask,
-		Order: b.ClassOrder, Given: b.Classes, Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
+	return nil, noScenario(b.Scenario)
+}
+
+// How a benchmark splits image sets into tasks, [BenchmarkConfig].Scenario.
+const (
+	ClassIncremental  = "class-incremental"  // the classes of one set, some a task
+	DomainIncremental = "domain-incremental" // one set a task
+)
+
+// noScenario is the error of a scenario that there is none of.
+func noScenario(name string) error {
+	return errors.Errorf("benchmark.scenario is %.100q; choose %q or %q", name, ClassIncremental, DomainIncremental)
 }
 
 // unetConfig is the network for images of a benchmark.

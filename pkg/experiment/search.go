@@ -79,7 +79,7 @@ func (s Search) Trials() ([]SearchTrial, error) {
 // validationOnly refuses a configuration that looks at test images.
 func validationOnly(c Config) error {
 	switch {
-	case c.Evaluate.Reference != "validation":
+	case c.Evaluate.Reference != ReferenceValidation:
 		return errors.Errorf("evaluate.reference is %q; settings are chosen on validation images, so that the test images stay unseen: leave it out",
 			c.Evaluate.Reference)
 	case len(c.BPD.Outside) > 0:

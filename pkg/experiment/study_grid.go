@@ -309,7 +309,7 @@ func sweptName(key, value string) string {
 // checkOrder refuses a sweep of the seed of the class order where nothing depends on it: the runs would all be the same.
 func (g Grid) checkOrder(c Config) error {
 	b := c.Benchmark
-	seeded := b.Scenario == "class-incremental" && b.ClassOrder == "seeded"
+	seeded := b.Scenario == ClassIncremental && b.ClassOrder == "seeded"
 	for _, sweep := range g.Sweeps {
 		if strings.HasPrefix(sweep, "benchmark.order_seed=") && !seeded && b.ValFraction == 0 {
 			return errors.Errorf("--sweep %s changes nothing: the class order is %q; add --set benchmark.class_order=seeded", sweep, b.ClassOrder)

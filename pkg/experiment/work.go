@@ -63,8 +63,12 @@ func (c Config) stepRows() (int, error) {
 // tasks is the number of tasks.
 func (c Config) tasks() (int, error) {
 	b := c.Benchmark
-	if b.Scenario == "domain-incremental" {
+	switch b.Scenario {
+	case ClassIncremental:
+	case DomainIncremental:
 		return len(b.Datasets), nil
+	default:
+		return 0, noScenario(b.Scenario)
 	}
 	classes := len(b.Classes)
 	if b.ClassOrder != "given" {
