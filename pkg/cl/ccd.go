@@ -111,7 +111,7 @@ func (c *CCD) BeforeStep(s *Step) error {
 			continue
 		}
 		s.SetReplay(i, images.Image(j), images.Labels[j], 0)
-		s.Batch.Y[s.Row(i)] = int32(c.setup.Network.UNet.Classes)
+		s.Batch.Y[s.Row(i)] = int32(c.setup.Network.Shape.Classes)
 		c.consistent(s, i, c.UKC, shares[1])
 	}
 	for i := labelled + shares[1]; i < s.Replay; i++ {

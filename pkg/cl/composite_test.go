@@ -10,7 +10,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/cl/cltest"
 	"palimpsest/pkg/diffusion"
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // loopRows are the replay rows of a loop: as many as two parts need at most.
@@ -21,7 +21,7 @@ func alone(t *testing.T, spec cl.Spec) cl.Strategy {
 	t.Helper()
 	s := made(t, spec.Name, spec.Settings)
 	setup := cl.Setup{Seed: 3, Tasks: 6, StepsPerTask: 4, FreshRows: 4, ReplayRows: loopRows, H: 8, W: 8, C: 1, Classes: 6, Timesteps: 20,
-		Network: &diffusion.Network{UNet: unet.Config{Classes: 6}}}
+		Network: &diffusion.Network{Shape: network.Shape{Classes: 6}}}
 	setup.ReplayRows = s.ReplayRows(loopRows)
 	if err := s.Begin(setup); err != nil {
 		t.Fatal(err)

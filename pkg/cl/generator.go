@@ -158,7 +158,7 @@ func (g *Generator) record(task int, images *datasets.Images, judge bool) error 
 	if n := len(g.generated); n == 0 || g.generated[n-1].Task != task {
 		g.generated = append(g.generated, Generated{Task: task})
 	}
-	conditional := g.setup.Network.UNet.Classes > 0
+	conditional := g.setup.Network.Shape.Classes > 0
 	g.generated[len(g.generated)-1].add(images.Labels, conditional, judged, g.setup.Classes)
 	return nil
 }

@@ -96,15 +96,15 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if c.LabelDropout > 0 && n.UNet.Classes == 0 {
+	if c.LabelDropout > 0 && n.Shape.Classes == 0 {
 		return nil, errors.New("cl: label_dropout needs a class-conditional network; this one has no labels")
 	}
-	if size := n.UNet.ImageSize; b.H != size || b.W != size || b.C != n.UNet.Channels {
+	if size := n.Shape.ImageSize; b.H != size || b.W != size || b.C != n.Shape.Channels {
 		return nil, errors.Errorf("cl: the benchmark's images are %dx%dx%d but the network's %dx%dx%d; prepare the images or size the network to match",
-			b.H, b.W, b.C, size, size, n.UNet.Channels)
+			b.H, b.W, b.C, size, size, n.Shape.Channels)
 	}
-	if n.UNet.Classes > 0 && len(b.ClassNames) > n.UNet.Classes {
-		return nil, errors.Errorf("cl: the benchmark has %d classes but the network knows %d; give it %d", len(b.ClassNames), n.UNet.Classes, len(b.ClassNames))
+	if n.Shape.Classes > 0 && len(b.ClassNames) > n.Shape.Classes {
+		return nil, errors.Errorf("cl: the benchmark has %d classes but the network knows %d; give it %d", len(b.ClassNames), n.Shape.Classes, len(b.ClassNames))
 	}
 	if len(b.Tasks) == 0 {
 		return nil, errors.New("cl: the benchmark has no tasks")
@@ -362,7 +362,7 @@ func (l *Loop) dropLabels(s *Step) {
 	rng := l.rng(drawLabels)
 	for i := range s.Batch.Y {
 		if rng.Float64() < l.Config.LabelDropout && !s.given(i) {
-			s.Batch.Y[i] = int32(l.Network.UNet.Classes)
+			s.Batch.Y[i] = int32(l.Network.Shape.Classes)
 		}
 	}
 }

@@ -387,11 +387,11 @@ func TestNewLoopRefuses(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	unconditional := n.UNet
+	unconditional := n.Shape
 	unconditional.Classes = 0
 	b, c := plain()
 	c.LabelDropout = 0.1
-	if _, err := cl.NewLoop(&diffusion.Network{UNet: unconditional, Process: n.Process}, b, cl.NewER(), c, cl.Setup{}); err == nil {
+	if _, err := cl.NewLoop(&diffusion.Network{Shape: unconditional, Process: n.Process}, b, cl.NewER(), c, cl.Setup{}); err == nil {
 		t.Error("label dropout without labels: accepted")
 	}
 }

@@ -29,10 +29,10 @@ type networkDenoiser struct {
 
 func (d networkDenoiser) Output(x []float32, t, y []int32) ([]float32, error) {
 	n := d.network
-	u, rows := n.UNet, len(t)
-	if rows == 0 || len(x) != rows*u.ImageSize*u.ImageSize*u.Channels || len(y) != rows {
+	u, rows := n.Shape, len(t)
+	if rows == 0 || len(x) != rows*u.Values() || len(y) != rows {
 		return nil, errors.Errorf("diffusion: %d timesteps, %d labels and %d pixels; need %d pixels and one label a timestep",
-			rows, len(y), len(x), rows*u.ImageSize*u.ImageSize*u.Channels)
+			rows, len(y), len(x), rows*u.Values())
 	}
 	if err := n.labelsInRange(y); err != nil {
 		return nil, err

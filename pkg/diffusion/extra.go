@@ -9,7 +9,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // Extra declares what a network's training step can do beside its denoising loss. All of it is part of the one compiled
@@ -25,7 +25,7 @@ type Extra struct {
 	Path       bool // the loss's path integral along training: [Network.PathIntegral]
 
 	// LoRA is the rank of adapters beside every kernel, which become weights of the network as all others
-	// ([unet.LoRA]), and LoRAAlpha their scale: [Network.ResetLoRA], [Network.MergeLoRA]. Rank 0: none.
+	// ([network.LoRA]), and LoRAAlpha their scale: [Network.ResetLoRA], [Network.MergeLoRA]. Rank 0: none.
 	LoRA      int
 	LoRAAlpha float64
 }
@@ -42,6 +42,9 @@ func (e Extra) Merge(o Extra) Extra {
 		LoRA: rank, LoRAAlpha: alpha,
 	}
 }
+
+// adapters are those beside the kernels.
+func (e Extra) adapters() network.LoRA { return network.LoRA{Rank: e.LoRA, Alpha: e.LoRAAlpha} }
 
 // any tells whether something is declared.
 func (e Extra) any() bool { return e != Extra{} }
@@ -82,12 +85,11 @@ func (n *Network) Extend(e Extra) error {
 	case e.LoRA > 0 && n.built:
 		return errors.Errorf("diffusion: adapters of rank %d for a network that has its weights already; call Extend right after NewNetwork", e.LoRA)
 	}
-	adapted := n.UNet
-	adapted.LoRA = unet.LoRA{Rank: e.LoRA, Alpha: e.LoRAAlpha}
+	adapted := n.Net.WithLoRA(e.adapters())
 	if err := adapted.Validate(); err != nil {
 		return err
 	}
-	n.UNet, n.extra = adapted, e
+	n.Net, n.extra = adapted, e
 	if n.built {
 		return n.buildExtra()
 	}

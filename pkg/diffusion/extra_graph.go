@@ -3,7 +3,7 @@ package diffusion
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // extraGraph is the part of one step's graph that extensions add.
@@ -66,7 +66,7 @@ func (x *extraGraph) gradient(weighted, pred, xt, t *Node, weights []*Node) (los
 	}
 	x.denoise = ReduceAllSum(weighted)
 	if e.Teacher {
-		taught, _ := x.n.split(x.n.forward(x.n.parts(xt, scopeTeacher), unet.Inputs{X: xt, T: t, Y: x.teacherY}))
+		taught, _ := x.n.split(x.n.forward(x.n.parts(xt, scopeTeacher), network.Inputs{X: xt, T: t, Y: x.teacherY}))
 		x.distil = x.imitation(markDistil, pred, StopGradient(taught))
 	}
 	if e.Given {

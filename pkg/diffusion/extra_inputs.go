@@ -28,7 +28,7 @@ func (n *Network) extraInputs(b Batch) ([]any, error) {
 	if !n.extra.any() {
 		return nil, nil
 	}
-	rows, u := len(b.T), n.UNet
+	rows, u := len(b.T), n.Shape
 	marks := make([]float32, rows*numMarks)
 	for i := range rows {
 		m := marks[i*numMarks:]

@@ -397,7 +397,7 @@ func TestGivenNoise(t *testing.T) {
 func TestExtensionsAtRest(t *testing.T) {
 	n := extendedNetwork(t)
 	start := flatWeights(t, n)
-	other := newNetwork(t, n.Process, n.UNet, n.Train, 1)
+	other := newNetwork(t, n.Process, n.Net, n.Train, 1)
 	defer other.Close()
 	check(t, other.Extend(Extra{}))
 	_, paths := state(t, other)

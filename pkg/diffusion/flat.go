@@ -9,7 +9,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // Whatever has a value for every weight is one vector in the store, so that a step takes and gives a dozen arrays, not
@@ -59,7 +59,7 @@ type weight struct {
 	first, end int
 }
 
-// names is the scope under which package unet finds the weights' variables.
+// names is the scope under which the architecture finds the weights' variables.
 func (n *Network) names() *model.Scope { return n.layout.RootScope().At(scopeModel) }
 
 // parts cuts a vector into the network's tensors, in the graph of x.
@@ -73,7 +73,7 @@ func (n *Network) parts(x *Node, scope string) []*Node {
 }
 
 // on has a call of the network compute with parts of a vector.
-func (n *Network) on(parts []*Node, in unet.Inputs) unet.Inputs {
+func (n *Network) on(parts []*Node, in network.Inputs) network.Inputs {
 	values := make(map[*model.Variable]*Node, len(parts))
 	for i, w := range n.tensors {
 		values[w.variable] = parts[i]
@@ -83,8 +83,8 @@ func (n *Network) on(parts []*Node, in unet.Inputs) unet.Inputs {
 }
 
 // forward is the network's output on parts of a vector.
-func (n *Network) forward(parts []*Node, in unet.Inputs) *Node {
-	return n.UNet.Forward(n.names(), n.seed, n.on(parts, in))
+func (n *Network) forward(parts []*Node, in network.Inputs) *Node {
+	return n.Net.Forward(n.names(), n.seed, n.on(parts, in))
 }
 
 // flatGradient is the gradient of a scalar with respect to the vector that parts were cut from, [P]. With respect to the
@@ -124,7 +124,7 @@ func (n *Network) Kernels() ([][2]int, error) {
 	}
 	var kernels [][2]int
 	for _, w := range n.tensors {
-		if unet.IsKernel(w.variable) {
+		if network.IsKernel(w.variable) {
 			kernels = append(kernels, [2]int{w.first, w.end})
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // However many tensors a network has, its step takes weights, average, two moments, learning rate and both counters
@@ -56,7 +56,7 @@ func TestStepEqualsOneOfSingleTensors(t *testing.T) {
 	exec, err := model.NewExec(n.backend, store, func(_ *model.Scope, xt, noise, steps, y *Node) []*Node {
 		root := store.RootScope()
 		root.SetParam(optimizer.ParamLearningRate, c.LearningRate)
-		pred := u.Forward(root.At(scopeModel), 1, unet.Inputs{X: xt, T: steps, Y: y})
+		pred := u.Forward(root.At(scopeModel), 1, network.Inputs{X: xt, T: steps, Y: y})
 		loss := ReduceAllMean(Square(Sub(pred, noise)))
 		grads := root.BuildTrainableVariablesGradientsGraph(loss)
 		sum := ScalarZero(xt.Graph(), xt.DType())

@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // LossGradient gives the gradient of a network's denoising loss on given noise, for measures of how the losses of two sets
@@ -30,8 +30,8 @@ func (n *Network) LossGradient(ema bool, rows int) (*LossGradient, error) {
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, xt, t, y, target, weight *Node) *Node {
 		weights := n.parts(xt, name)
-		out := n.forward(weights, unet.Inputs{X: xt, T: t, Y: y})
-		pred := Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, n.UNet.Channels))
+		out := n.forward(weights, network.Inputs{X: xt, T: t, Y: y})
+		pred := Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, n.Shape.Channels))
 		loss := ReduceAllSum(Mul(weight, ReduceMean(Square(Sub(pred, target)), 1, 2, 3)))
 		return flatGradient(loss, weights)
 	})
@@ -55,8 +55,8 @@ func (g *LossGradient) Close() { g.exec.Finalize() }
 // learned variances no loss, and dropout is off; so it depends on the arguments and the network's weights alone, and N
 // need be no multiple of the batch's rows. Its rows do not count as predictions.
 func (g *LossGradient) Mean(x0, noise []float32, t, y []int32) ([]float32, error) {
-	u, count := g.network.UNet, len(t)
-	dim := u.ImageSize * u.ImageSize * u.Channels
+	u, count := g.network.Shape, len(t)
+	dim := u.Values()
 	if count == 0 || len(x0) != count*dim || len(noise) != count*dim || len(y) != count {
 		return nil, errors.Errorf("diffusion: %d timesteps, %d labels, %d pixels and %d values of noise; need one label a timestep and %d pixels and values",
 			count, len(y), len(x0), len(noise), count*dim)
@@ -112,7 +112,7 @@ func (g *LossGradient) Mean(x0, noise []float32, t, y []int32) ([]float32, error
 
 // batch is the gradient of Σ weight·(mean square error) over the rows of one batch, [P].
 func (g *LossGradient) batch(xt []float32, t, y []int32, target, weight []float32) ([]float32, error) {
-	u := g.network.UNet
+	u := g.network.Shape
 	image := func(values []float32) *tensors.Tensor {
 		return tensors.FromFlatDataAndDimensions(values, g.rows, u.ImageSize, u.ImageSize, u.Channels)
 	}

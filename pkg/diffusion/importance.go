@@ -11,7 +11,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // Importance is an average over rows of the gradients g_i of single rows with respect to the trained weights, all [P] in
@@ -53,7 +53,7 @@ func (n *Network) importanceGraph(of func(pred, loss *Node) *Node) func(_ *model
 		signal, sigma := perRow(colSignal), perRow(colSigma)
 		xt := Add(Mul(signal, x0), Mul(sigma, noise))
 		weights := n.parts(x0, scopeModel)
-		pred, variance := n.split(n.forward(weights, unet.Inputs{X: xt, T: t, Y: y}))
+		pred, variance := n.split(n.forward(weights, network.Inputs{X: xt, T: t, Y: y}))
 		rows := n.rowLosses(x0, pred, n.Process.target(x0, noise, signal, sigma), variance, perRow)
 		g := flatGradient(of(pred, Mul(rows, Reshape(perRow(colWeight), -1))), weights)
 		return []*Node{
@@ -125,7 +125,7 @@ func (n *Network) importance(ctx context.Context, exec *model.Exec, batches iter
 
 // checkRows reports what does not fit in a batch of rows to be seen one at a time.
 func (n *Network) checkRows(b Batch) error {
-	rows, dim := len(b.T), n.UNet.ImageSize*n.UNet.ImageSize*n.UNet.Channels
+	rows, dim := len(b.T), n.Shape.Values()
 	switch {
 	case len(b.X) != rows*dim || len(b.Y) != rows || (b.W != nil && len(b.W) != rows):
 		return errors.Errorf("diffusion: a batch of %d timesteps has %d pixels, %d labels and %d weights; need %d, %d and %d (or no weights)",
@@ -168,7 +168,7 @@ func (n *Network) rowNoise(b Batch, i int, seed uint64, index int) []float32 {
 
 // importanceInputs are the inputs of importanceGraph for row i of b.
 func (n *Network) importanceInputs(b Batch, i int, noise []float32, weight float32, sums []*tensors.Tensor) ([]any, error) {
-	u, dim := n.UNet, len(noise)
+	u, dim := n.Shape, len(noise)
 	image := func(values []float32) *tensors.Tensor {
 		return tensors.FromFlatDataAndDimensions(values, 1, u.ImageSize, u.ImageSize, u.Channels)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/ml/model"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // LoRAWeights marks which weights belong to adapters, [P] in the order of [Network.Weights]. The network must be extended
@@ -19,7 +19,7 @@ func (n *Network) LoRAWeights() ([]bool, error) {
 	}
 	var marks []bool
 	for _, w := range n.tensors {
-		marks = append(marks, slices.Repeat([]bool{unet.IsLoRA(w.variable)}, w.end-w.first)...)
+		marks = append(marks, slices.Repeat([]bool{network.IsLoRA(w.variable)}, w.end-w.first)...)
 	}
 	return marks, nil
 }
@@ -30,24 +30,24 @@ func (n *Network) LabelWeights(labels []int) ([]bool, error) {
 	if err := n.build(); err != nil {
 		return nil, err
 	}
-	weights, err := unet.Weights(n.names())
+	weights, err := network.Weights(n.names())
 	if err != nil {
 		return nil, err
 	}
-	return unet.LabelRows(weights, labels), nil
+	return network.LabelRows(weights, labels), nil
 }
 
 // ResetLoRA begins new adapters, drawn from seed, that change no prediction, in the trained weights and in their moving
 // average. The optimiser's state stays. The network must be extended by [Extra.LoRA].
 func (n *Network) ResetLoRA(seed uint64) error {
-	return n.eachLoRA("ResetLoRA", func(scope *model.Scope) error { return n.UNet.LoRA.Reset(scope, seed) })
+	return n.eachLoRA("ResetLoRA", func(scope *model.Scope) error { return n.extra.adapters().Reset(scope, seed) })
 }
 
 // MergeLoRA adds the adapters to the kernels beside them, in the trained weights and in their moving average, each with
 // its own, and sets the adapters' B to zero: predictions stay as they are but for rounding. The network must be extended
 // by [Extra.LoRA].
 func (n *Network) MergeLoRA() error {
-	return n.eachLoRA("MergeLoRA", n.UNet.LoRA.Merge)
+	return n.eachLoRA("MergeLoRA", n.extra.adapters().Merge)
 }
 
 // eachLoRA changes the adapters of the trained weights and of their average.

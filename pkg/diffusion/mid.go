@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // MidBlock gives the activations after a network's middle block, for measures of representation drift.
@@ -23,7 +23,7 @@ func (n *Network) MidBlock(ema bool) (*MidBlock, error) {
 		name = scopeEMA
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, x, t, y *Node) *Node {
-		return n.UNet.ForwardToMid(n.names(), n.seed, n.on(n.parts(x, name), unet.Inputs{X: x, T: t, Y: y}))
+		return n.Net.ForwardToMid(n.names(), n.seed, n.on(n.parts(x, name), network.Inputs{X: x, T: t, Y: y}))
 	})
 	if err != nil {
 		return nil, err
@@ -35,11 +35,11 @@ func (n *Network) MidBlock(ema bool) (*MidBlock, error) {
 func (m *MidBlock) Close() { m.exec.Finalize() }
 
 // Output evaluates the network up to its middle block on B noisy images x, [B, D] flat, at timesteps t [B] with labels
-// y [B], and returns the activations, [B, H/2^k·W/2^k·channels] flat with k = len(Mults)-1. They do not count as
+// y [B], and returns the activations, [B, H/2^k·W/2^k·channels] flat with k halvings. They do not count as
 // predictions.
 func (m *MidBlock) Output(x []float32, t, y []int32) ([]float32, error) {
-	u, rows := m.network.UNet, len(t)
-	if need := rows * u.ImageSize * u.ImageSize * u.Channels; rows == 0 || len(x) != need || len(y) != rows {
+	u, rows := m.network.Shape, len(t)
+	if need := rows * u.Values(); rows == 0 || len(x) != need || len(y) != rows {
 		return nil, errors.Errorf("diffusion: %d timesteps, %d labels and %d pixels; need %d pixels and one label a timestep",
 			rows, len(y), len(x), need)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // Names of what holds a network's weights: of a vector in the store, of a folder of tensors in [StateFile].
@@ -18,11 +18,12 @@ const (
 	scopeTeacher = "teacher" // a frozen copy, where [Extra] asks for it
 )
 
-// Network is a U-Net with its process, optimiser state and averaged weights on one backend. It is not to be used by
+// Network is a network with its process, optimiser state and averaged weights on one backend. It is not to be used by
 // several goroutines at once.
 type Network struct {
 	Process *Process
-	UNet    unet.Config
+	Net     network.Network // its architecture
+	Shape   network.Shape   // of Net
 	Train   TrainConfig
 
 	backend compute.Backend
@@ -43,12 +44,12 @@ type Network struct {
 }
 
 // NewNetwork prepares a network whose weights are drawn from seed. Nothing is compiled before the first call.
-func NewNetwork(backend compute.Backend, p *Process, u unet.Config, c TrainConfig, seed uint64) (*Network, error) {
-	if u.OutChannels != p.OutChannels(u.Channels) {
-		return nil, errors.Errorf("diffusion: variance %q needs a network with %d output channels, not %d",
-			p.Variance, p.OutChannels(u.Channels), u.OutChannels)
+func NewNetwork(backend compute.Backend, p *Process, net network.Network, c TrainConfig, seed uint64) (*Network, error) {
+	shape := net.Shape()
+	if want := p.OutChannels(shape.Channels); shape.OutChannels != want {
+		return nil, errors.Errorf("diffusion: variance %q needs a network with %d output channels, not %d", p.Variance, want, shape.OutChannels)
 	}
-	if err := u.Validate(); err != nil {
+	if err := net.Validate(); err != nil {
 		return nil, err
 	}
 	if err := c.Validate(); err != nil {
@@ -58,7 +59,7 @@ func NewNetwork(backend compute.Backend, p *Process, u unet.Config, c TrainConfi
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{Process: p, UNet: u, Train: c, backend: backend, store: model.NewStore(), layout: model.NewStore(),
+	n := &Network{Process: p, Net: net, Shape: shape, Train: c, backend: backend, store: model.NewStore(), layout: model.NewStore(),
 		seed: seed, weights: weights}
 	if n.step, err = model.NewExec(backend, n.store, n.stepGraph); err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func NewNetwork(backend compute.Backend, p *Process, u unet.Config, c TrainConfi
 	n.step.SetMaxCache(1)
 	for i, name := range []string{scopeModel, scopeEMA, scopeTeacher} {
 		n.outputs[i], err = model.NewExec(backend, n.store, func(_ *model.Scope, x, t, y *Node) *Node {
-			return n.forward(n.parts(x, name), unet.Inputs{X: x, T: t, Y: y})
+			return n.forward(n.parts(x, name), network.Inputs{X: x, T: t, Y: y})
 		})
 		if err != nil {
 			return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"palimpsest/pkg/backend/backendtest"
+	"palimpsest/pkg/network"
 	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/unet"
 )
@@ -30,7 +31,7 @@ func plain() unet.Config {
 	return unet.Config{ImageSize: 4, Channels: 1, OutChannels: 1, Base: 4, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 2}
 }
 
-func newNetwork(t testing.TB, p *Process, u unet.Config, c TrainConfig, seed uint64) *Network {
+func newNetwork(t testing.TB, p *Process, u network.Network, c TrainConfig, seed uint64) *Network {
 	t.Helper()
 	n, err := NewNetwork(backendtest.Open(t), p, u, c, seed)
 	if err != nil {
@@ -81,13 +82,13 @@ func TestMain(m *testing.M) {
 
 // exampleBatch is rows images with a pattern of their own, labels and timesteps.
 func exampleBatch(n *Network, rows int) Batch {
-	dim := n.UNet.ImageSize * n.UNet.ImageSize * n.UNet.Channels
+	dim := n.Shape.ImageSize * n.Shape.ImageSize * n.Shape.Channels
 	var b Batch
 	for i := range rows {
 		for j := range dim {
 			b.X = append(b.X, float32(math.Sin(float64(i+1)*float64(j)/5)))
 		}
-		b.Y = append(b.Y, int32(i%(n.UNet.Classes+1)))
+		b.Y = append(b.Y, int32(i%(n.Shape.Classes+1)))
 		b.T = append(b.T, int32(i*(n.Process.T-1)/max(rows-1, 1)))
 		b.W = append(b.W, 1/float32(rows))
 	}
@@ -181,7 +182,7 @@ func TestResumeIsBitExact(t *testing.T) {
 	}
 	end, paths := state(t, n)
 
-	other := newNetwork(t, n.Process, n.UNet, n.Train, 99)
+	other := newNetwork(t, n.Process, n.Net, n.Train, 99)
 	if err := other.Load(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -205,13 +206,13 @@ func TestResumeIsBitExact(t *testing.T) {
 
 	t.Run("equal seeds", func(t *testing.T) {
 		a := fresh(t)
-		a2 := newNetwork(t, n.Process, n.UNet, n.Train, 1)
+		a2 := newNetwork(t, n.Process, n.Net, n.Train, 1)
 		x, _ := state(t, a)
 		y, _ := state(t, a2)
 		if d := differing(x, y); len(d) > 0 {
 			t.Errorf("two networks of one seed differ in %v", d)
 		}
-		b2 := newNetwork(t, n.Process, n.UNet, n.Train, 2)
+		b2 := newNetwork(t, n.Process, n.Net, n.Train, 2)
 		z, _ := state(t, b2)
 		if d := differing(x, z); len(d) == 0 {
 			t.Error("networks of two seeds are equal")

@@ -14,8 +14,8 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/network"
 	"palimpsest/pkg/safetensors"
-	"palimpsest/pkg/unet"
 )
 
 // StateFile is the name of the file that [Network.Save] writes.
@@ -28,12 +28,12 @@ func (n *Network) build() error {
 	if n.built {
 		return nil
 	}
-	u := n.UNet
+	u := n.Shape
 	err := exceptions.TryCatch[error](func() {
 		g := NewGraph(n.backend, "weights")
 		defer g.Finalize()
 		model.SetStore(g, n.layout)
-		u.Forward(n.names(), n.seed, unet.Inputs{
+		n.Net.Forward(n.names(), n.seed, network.Inputs{
 			X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, u.ImageSize, u.ImageSize, u.Channels)),
 			T: Parameter(g, "t", shapes.Make(dtypes.Int32, 1)),
 			Y: Parameter(g, "y", shapes.Make(dtypes.Int32, 1)),
@@ -42,7 +42,7 @@ func (n *Network) build() error {
 	if err != nil {
 		return errors.WithMessage(err, "diffusion: building the network")
 	}
-	vars, err := unet.Weights(n.names())
+	vars, err := network.Weights(n.names())
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (n *Network) Reset(seed uint64) error {
 	if err := n.build(); err != nil {
 		return err
 	}
-	other := &Network{Process: n.Process, UNet: n.UNet, Train: n.Train, extra: n.extra, backend: n.backend, store: model.NewStore(),
+	other := &Network{Process: n.Process, Net: n.Net, Shape: n.Shape, Train: n.Train, extra: n.extra, backend: n.backend, store: model.NewStore(),
 		layout: model.NewStore(), seed: seed}
 	if err := other.build(); err != nil {
 		return err
@@ -248,9 +248,9 @@ func (n *Network) PredictionCalls() int64 { return n.predicted.Load() }
 
 // labelsInRange reports the first label that a class-conditional network does not know.
 func (n *Network) labelsInRange(y []int32) error {
-	i := slices.IndexFunc(y, func(y int32) bool { return y < 0 || int(y) > n.UNet.Classes })
-	if n.UNet.Classes > 0 && i >= 0 {
-		return errors.Errorf("diffusion: label %d of row %d is outside 0 .. %d, the last meaning no label", y[i], i, n.UNet.Classes)
+	i := slices.IndexFunc(y, func(y int32) bool { return y < 0 || int(y) > n.Shape.Classes })
+	if n.Shape.Classes > 0 && i >= 0 {
+		return errors.Errorf("diffusion: label %d of row %d is outside 0 .. %d, the last meaning no label", y[i], i, n.Shape.Classes)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (p *Process) coefficients(t []int32, w []float32, weights []float64) ([]flo
 // warm-up and the EMA's decay; the noise and dropout masks are a function of noiseSeed and the batch's shape alone,
 // so a step can be repeated exactly.
 func (n *Network) Step(b Batch, index int, noiseSeed uint64) (StepResult, error) {
-	rows, dim := len(b.T), n.UNet.ImageSize*n.UNet.ImageSize*n.UNet.Channels
+	rows, dim := len(b.T), n.Shape.Values()
 	if rows == 0 || len(b.X) != rows*dim || len(b.W) != rows || len(b.Y) != rows {
 		return StepResult{}, errors.Errorf("diffusion: a batch of %d timesteps has %d pixels, %d labels and %d weights; need %d, %d and %d",
 			rows, len(b.X), len(b.Y), len(b.W), rows*dim, rows, rows)
@@ -118,7 +118,7 @@ func (n *Network) Step(b Batch, index int, noiseSeed uint64) (StepResult, error)
 		lr *= float64(index+1) / float64(n.Train.WarmUp)
 	}
 	decay := min(n.Train.EMA, float64(1+index)/float64(10+index))
-	u := n.UNet
+	u := n.Shape
 	n.stepped = true
 	out, err := n.step.Call(append([]any{
 		tensors.FromFlatDataAndDimensions(b.X, rows, u.ImageSize, u.ImageSize, u.Channels),

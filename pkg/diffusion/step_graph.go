@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // stepGraph builds loss, gradient, clipping, Adam and EMA in one graph. Its inputs are x_0, timesteps, labels,
@@ -28,8 +28,8 @@ func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
 		noise, xt = x.givenNoise(x0, noise, signal, sigma)
 	}
 	weights := n.parts(x0, scopeModel)
-	in := unet.Inputs{X: xt, T: t, Y: y}
-	if n.UNet.Dropout > 0 {
+	in := network.Inputs{X: xt, T: t, Y: y}
+	if n.Net.Drops() {
 		in.Dropout = rng
 	}
 	pred, variance := n.split(n.forward(weights, in))
@@ -71,7 +71,7 @@ func (n *Network) split(out *Node) (pred, variance *Node) {
 	if !n.Process.learned() {
 		return out, nil
 	}
-	c := n.UNet.Channels
+	c := n.Shape.Channels
 	return Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, c)),
 		Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(c, 2*c))
 }

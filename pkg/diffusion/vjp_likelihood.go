@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network"
 )
 
 // DifferentiableDenoiser is a network's [Denoiser] with products of its Jacobian, for the likelihood by the
@@ -24,8 +24,8 @@ func (n *Network) Differentiable(ema bool) (*DifferentiableDenoiser, error) {
 		name, which = scopeEMA, 1
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(_ *model.Scope, x, t, y, probe *Node) []*Node {
-		out := n.forward(n.parts(x, name), unet.Inputs{X: x, T: t, Y: y})
-		prediction := Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, n.UNet.Channels))
+		out := n.forward(n.parts(x, name), network.Inputs{X: x, T: t, Y: y})
+		prediction := Slice(out, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, n.Shape.Channels))
 		return []*Node{prediction, Gradient(ReduceAllSum(Mul(prediction, probe)), x)[0]}
 	})
 	if err != nil {
@@ -43,8 +43,8 @@ func (v *DifferentiableDenoiser) Close() { v.exec.Finalize() }
 // [B, D].
 func (v *DifferentiableDenoiser) OutputVJP(x []float32, t, y []int32, probe []float32) (prediction, product []float32, err error) {
 	n := v.network
-	u, rows := n.UNet, len(t)
-	if need := rows * u.ImageSize * u.ImageSize * u.Channels; rows == 0 || len(x) != need || len(probe) != need || len(y) != rows {
+	u, rows := n.Shape, len(t)
+	if need := rows * u.Values(); rows == 0 || len(x) != need || len(probe) != need || len(y) != rows {
 		return nil, nil, errors.Errorf("diffusion: %d timesteps, %d labels, %d pixels and a probe of %d; need one label a timestep and %d pixels and probe",
 			rows, len(y), len(x), len(probe), need)
 	}

@@ -104,7 +104,7 @@ func TestTrainingOnTheBound(t *testing.T) {
 // noiseOf returns the noise and x_t, both [R, D], that a training step on b with the seed uses.
 func noiseOf(t testing.TB, n *Network, b Batch, seed uint64) (noise, xt []float32) {
 	t.Helper()
-	rows, u := len(b.T), n.UNet
+	rows, u := len(b.T), n.Shape
 	coef, err := n.Process.coefficients(b.T, b.W, n.weights)
 	if err != nil {
 		t.Fatal(err)

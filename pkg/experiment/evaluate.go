@@ -206,7 +206,7 @@ func guided(n *diffusion.Network, scale float64, d diffusion.Denoiser) diffusion
 	if scale == 0 {
 		return d
 	}
-	return diffusion.Guided{Denoiser: d, Scale: scale, NoLabel: int32(n.UNet.Classes), Channels: n.UNet.Channels, OutChannels: n.UNet.OutChannels}
+	return diffusion.Guided{Denoiser: d, Scale: scale, NoLabel: int32(n.Shape.Classes), Channels: n.Shape.Channels, OutChannels: n.Shape.OutChannels}
 }
 
 // sampleFrom draws the samples of task j from a denoiser made of networks like n.
@@ -216,7 +216,7 @@ func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoise
 	labels := m.labels(j)
 	sampler.Seed += m.config.Seed<<16 + uint64(j)
 	last := time.Now()
-	side, channels := n.UNet.ImageSize, n.UNet.Channels
+	side, channels := n.Shape.ImageSize, n.Shape.Channels
 	images, err := diffusion.Sample(ctx, n.Process, denoiser, channels, side*side*channels, labels, sampler,
 		min(c.Batch, len(labels)), func(done, total int) {
 			progress(len(labels)*sampler.Steps*c.calls()/total, time.Since(last).Seconds())

@@ -2,6 +2,7 @@ package unet
 
 import (
 	"math"
+	"palimpsest/pkg/network"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -23,7 +24,7 @@ type Config struct {
 	Classes     int     `yaml:"classes" json:"classes"` // labels are 0 .. Classes; Classes itself means "no label". 0: unconditional
 
 	// LoRA says which adapters the network has. It is set by whoever needs them, and no part of a stored configuration.
-	LoRA LoRA `yaml:"-" json:"-"`
+	LoRA network.LoRA `yaml:"-" json:"-"`
 }
 
 // PresetNames lists the sizes known to [Preset], smallest first.
@@ -51,6 +52,20 @@ func Preset(name string, imageSize, channels, classes int) (Config, error) {
 		return Config{}, errors.Errorf("unet: no size is named %q; choose one of %v", name, PresetNames())
 	}
 	return c, c.Validate()
+}
+
+// Shape implements [network.Network].
+func (c Config) Shape() network.Shape {
+	return network.Shape{ImageSize: c.ImageSize, Channels: c.Channels, OutChannels: c.OutChannels, Classes: c.Classes}
+}
+
+// Drops implements [network.Network].
+func (c Config) Drops() bool { return c.Dropout > 0 }
+
+// WithLoRA implements [network.Network].
+func (c Config) WithLoRA(l network.LoRA) network.Network {
+	c.LoRA = l
+	return c
 }
 
 // Validate reports the first setting that no network can be built from.

@@ -1,9 +1,7 @@
 package unet
 
 import (
-	"hash/fnv"
 	"math"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -13,6 +11,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/fastconv"
+	"palimpsest/pkg/network"
 )
 
 // builder carries what every layer of one graph needs.
@@ -23,8 +22,8 @@ type builder struct {
 	dropout float64
 	groups  int
 	heads   int
-	lora    LoRA
-	weights func(*model.Variable) *Node // [Inputs.Weights]
+	lora    network.LoRA
+	weights func(*model.Variable) *Node // [network.Inputs].Weights
 }
 
 // value is a weight's value in the graph of x.
@@ -46,27 +45,12 @@ func (b *builder) variable(scope *model.Scope, name string, fanIn, fanOut int, s
 	for _, d := range dims {
 		size *= d
 	}
-	values := draw(b.seed, strings.TrimPrefix(scope.Scope(), b.root)+"/"+name, fanIn, fanOut, scale, size)
+	values := network.Draw(b.seed, strings.TrimPrefix(scope.Scope(), b.root)+"/"+name, fanIn, fanOut, scale, size)
 	v, err := scope.CreateVariable(name, tensors.FromFlatDataAndDimensions(values, dims...))
 	if err != nil {
 		panic(errors.WithMessagef(err, "unet: variable %s/%s", scope.Scope(), name))
 	}
 	return v
-}
-
-// draw returns the initial values that [builder.variable] describes for a weight of a path.
-func draw(seed uint64, path string, fanIn, fanOut int, scale float64, size int) []float32 {
-	values := make([]float32, size)
-	if scale > 0 {
-		h := fnv.New64a()
-		h.Write([]byte(path))
-		rng := rand.New(rand.NewPCG(seed, h.Sum64()))
-		limit := math.Sqrt(3 * scale / (float64(fanIn+fanOut) / 2))
-		for i := range values {
-			values[i] = float32((2*rng.Float64() - 1) * limit)
-		}
-	}
-	return values
 }
 
 // constant returns the named vector of dims[0] values, filled with value where it does not exist yet.
@@ -89,7 +73,7 @@ func (b *builder) constant(scope *model.Scope, name string, value float32, size 
 func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *Node {
 	dims := x.Shape().Dimensions
 	in := dims[len(dims)-1]
-	w := b.adapt(scope, b.value(b.variable(scope, nameKernel, in, out, scale, in, out), x))
+	w := b.adapt(scope, b.value(b.variable(scope, network.Kernel, in, out, scale, in, out), x))
 	bias := b.value(b.constant(scope, "biases", 0, out), x)
 	rows := x.Shape().Size() / in
 	y := Dot(Reshape(x, rows, in), w).Product()
@@ -101,7 +85,7 @@ func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *No
 // below and to the right of it at stride 2, as in [ddpm] (GoMLX's PadSame would put them above and to the left there).
 func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float64) *Node {
 	in := x.Shape().Dimensions[3]
-	w := b.adapt(scope, b.value(b.variable(scope, nameKernel, 9*in, 9*out, scale, 3, 3, in, out), x))
+	w := b.adapt(scope, b.value(b.variable(scope, network.Kernel, 9*in, 9*out, scale, 3, 3, in, out), x))
 	bias := b.value(b.constant(scope, "biases", 0, out), x)
 	pad := [2]int{1, 1}
 	if stride == 2 {

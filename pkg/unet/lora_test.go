@@ -2,6 +2,7 @@ package unet
 
 import (
 	"math"
+	"palimpsest/pkg/network"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 )
 
 func adapted(c Config) Config {
-	c.LoRA = LoRA{Rank: 2, Alpha: 3}
+	c.LoRA = network.LoRA{Rank: 2, Alpha: 3}
 	return c
 }
 
@@ -25,15 +26,15 @@ func TestNewAdaptersChangeNothing(t *testing.T) {
 	for v := range plain.IterVariables() {
 		names[v.Path()] = true
 		if v.Name() == "weights" {
-			inputs, out := matrix(v.Shape().Dimensions)
+			inputs, out := network.Matrix(v.Shape().Dimensions)
 			want += 2 * (inputs + out)
 		}
 	}
 	for v := range with.IterVariables() {
-		if IsLoRA(v) == names[v.Path()] {
-			t.Errorf("%s is part of an adapter (%v), or of the network without (%v)", v.Path(), IsLoRA(v), names[v.Path()])
+		if network.IsLoRA(v) == names[v.Path()] {
+			t.Errorf("%s is part of an adapter (%v), or of the network without (%v)", v.Path(), network.IsLoRA(v), names[v.Path()])
 		}
-		if IsLoRA(v) {
+		if network.IsLoRA(v) {
 			adapters += v.Shape().Size()
 		}
 	}
@@ -73,14 +74,14 @@ func TestAdaptedKernelByHand(t *testing.T) {
 	} {
 		t.Run(layer.name, func(t *testing.T) {
 			store := model.NewStore()
-			run := func(l LoRA) []float32 {
+			run := func(l network.LoRA) []float32 {
 				return call(t, store, func(scope *model.Scope, x *Node) *Node {
 					return layer.call(&builder{seed: 4, root: "/", lora: l}, scope, x)
 				}, layer.x)
 			}
-			l := LoRA{Rank: 2, Alpha: 3}
+			l := network.LoRA{Rank: 2, Alpha: 3}
 			plain := run(l)
-			inputs, out := matrix(layer.dims)
+			inputs, out := network.Matrix(layer.dims)
 			set := func(name string, f func(i int) float64) []float64 {
 				v := store.GetVariable("/net/" + name)
 				exact, values := make([]float64, v.Shape().Size()), make([]float32, v.Shape().Size())
@@ -105,7 +106,7 @@ func TestAdaptedKernelByHand(t *testing.T) {
 			}
 			set("weights", func(i int) float64 { return byHand[i] })
 			set("lora_b", func(int) float64 { return 0 })
-			if got := run(LoRA{}); slices.Equal(got, plain) || !near(got, withAdapter, 1e-5) {
+			if got := run(network.LoRA{}); slices.Equal(got, plain) || !near(got, withAdapter, 1e-5) {
 				t.Errorf("with the adapter %v, with the kernel by hand %v", withAdapter, got)
 			}
 		})
@@ -128,7 +129,7 @@ func TestMergeAndReset(t *testing.T) {
 	store := buildOnly(t, c, 1)
 	drawn := map[string][]float32{}
 	for v := range store.IterVariables() {
-		if IsLoRA(v) {
+		if network.IsLoRA(v) {
 			drawn[v.Path()] = tensors.MustCopyFlatData[float32](v.MustValue())
 		}
 	}
@@ -155,7 +156,7 @@ func TestMergeAndReset(t *testing.T) {
 		t.Errorf("merged, the network predicts %v; before %v", after[:4], before[:4])
 	}
 	for path, w := range merged {
-		zeroed, kernel := strings.HasSuffix(path, nameLoRAB), strings.HasSuffix(path, "/weights")
+		zeroed, kernel := strings.HasSuffix(path, network.LoRAB), strings.HasSuffix(path, "/weights")
 		switch {
 		case zeroed && slices.ContainsFunc(w, func(x float32) bool { return x != 0 }):
 			t.Errorf("%s is not zero after merging", path)
@@ -172,7 +173,7 @@ func TestMergeAndReset(t *testing.T) {
 				if !slices.Equal(w, merged[path]) {
 					t.Errorf("%s changed by new adapters", path)
 				}
-			} else if same := slices.Equal(w, first); same != (seed == 1 || strings.HasSuffix(path, nameLoRAB)) {
+			} else if same := slices.Equal(w, first); same != (seed == 1 || strings.HasSuffix(path, network.LoRAB)) {
 				t.Errorf("%s of seed %d equals that of seed 1: %v", path, seed, same)
 			}
 		}
@@ -181,11 +182,11 @@ func TestMergeAndReset(t *testing.T) {
 
 func TestLabelRows(t *testing.T) {
 	c := referenceConfig() // 3 classes and none, width 16
-	weights, err := Weights(buildOnly(t, c, 1).RootScope().At("net"))
+	weights, err := network.Weights(buildOnly(t, c, 1).RootScope().At("net"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	marks, at, seen := LabelRows(weights, []int{0, 2}), 0, 0
+	marks, at, seen := network.LabelRows(weights, []int{0, 2}), 0, 0
 	for _, w := range weights {
 		for i := range w.Shape().Size() {
 			row := i / 16

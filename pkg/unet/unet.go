@@ -10,42 +10,24 @@
 //
 //	[ddpm]  Ho, Jain, Abbeel. Denoising Diffusion Probabilistic Models. arXiv:2006.11239
 //	[iddpm] Nichol, Dhariwal. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672
-//	[lora]  Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. arXiv:2106.09685
 package unet
 
 import (
 	"fmt"
 	"math"
+	"palimpsest/pkg/network"
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/pkg/errors"
 )
-
-// nameEmbedding is the label embedding's one weight, [Classes+1, width].
-const nameEmbedding = "embedding"
-
-// Inputs are what one call of the network sees.
-type Inputs struct {
-	X *Node // [B, H, W, C] noisy images
-	T *Node // [B] int32 timesteps, 0 .. T-1
-	Y *Node // [B] int32 labels, 0 .. Classes; ignored where the network is unconditional
-
-	// Dropout is a random state ([RNGStateFromSeed]); nil switches dropout off, as sampling and evaluation need.
-	Dropout *Node
-
-	// Weights gives the value of a weight in the graph, of its shape; nil: each variable holds its own. A caller that keeps
-	// the weights elsewhere, say all in one vector, still needs the variables, for their names and shapes.
-	Weights func(w *model.Variable) *Node
-}
 
 // Forward builds the network of [ddpm] appendix B under scope and returns its output, [B, H, W, OutChannels]:
 // residual blocks with GroupNorm, SiLU and the time (and label) embedding added between their two convolutions,
 // self-attention at chosen resolutions, strided convolutions down, nearest-neighbour upsampling up, and a last
 // convolution that starts at zero. Weights are created where the scope has none, from seed and their path.
 // It panics if the shapes do not match the configuration.
-func (c Config) Forward(scope *model.Scope, seed uint64, in Inputs) *Node {
+func (c Config) Forward(scope *model.Scope, seed uint64, in network.Inputs) *Node {
 	b, h, emb, skips := c.down(scope, seed, in)
 	for level, mult := range slices.Backward(c.Mults) {
 		for i := range c.ResBlocks + 1 {
@@ -67,7 +49,7 @@ func (c Config) Forward(scope *model.Scope, seed uint64, in Inputs) *Node {
 
 // ForwardToMid builds the network up to its middle block only and returns the activations after it,
 // [B, H/2^k, W/2^k, channels] with k = len(Mults)-1, which measures of representation drift look at.
-func (c Config) ForwardToMid(scope *model.Scope, seed uint64, in Inputs) *Node {
+func (c Config) ForwardToMid(scope *model.Scope, seed uint64, in network.Inputs) *Node {
 	_, mid, _, _ := c.down(scope, seed, in)
 	return mid
 }
@@ -77,7 +59,7 @@ func (c Config) attends(x *Node) bool { return slices.Contains(c.Attention, x.Sh
 
 // down builds the half of the network that ends in the middle block, mid; emb is the embedding of time and label, [B, 4·Base],
 // and skips are what the other half takes, from the last on.
-func (c Config) down(scope *model.Scope, seed uint64, in Inputs) (b *builder, mid, emb *Node, skips []*Node) {
+func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *builder, mid, emb *Node, skips []*Node) {
 	if err := c.Validate(); err != nil {
 		panic(err)
 	}
@@ -93,7 +75,7 @@ func (c Config) down(scope *model.Scope, seed uint64, in Inputs) (b *builder, mi
 	emb = b.dense(scope.At("time1"), silu(emb), width, 1)
 	if c.Classes > 0 {
 		in.Y.AssertDims(batch)
-		table := b.value(b.variable(scope.At("label"), nameEmbedding, 1, 1, 1.0/3, c.Classes+1, width), in.X)
+		table := b.value(b.variable(scope.At("label"), network.Embedding, 1, 1, 1.0/3, c.Classes+1, width), in.X)
 		emb = Add(emb, Gather(table, Reshape(in.Y, batch, 1)))
 	}
 	emb = silu(emb)
@@ -158,29 +140,4 @@ func upsample(x *Node) *Node {
 	batch, h, w, c := dims4(x)
 	x = BroadcastToDims(Reshape(x, batch, h, 1, w, 1, c), batch, h, 2, w, 2, c)
 	return Reshape(x, batch, 2*h, 2*w, c)
-}
-
-// nameKernel is the name of a convolution's or another linear map's kernel, [..., in, out].
-const nameKernel = "weights"
-
-// IsKernel tells whether a weight is a kernel, and so no bias, gain, offset, embedding or part of an adapter.
-func IsKernel(w *model.Variable) bool { return w.Name() == nameKernel }
-
-// Weights returns the variables under scope in the order of their paths. It fails where the scope has none, that is
-// before the first call built the network.
-func Weights(scope *model.Scope) ([]*model.Variable, error) {
-	vars := slices.Collect(scope.IterVariables())
-	if len(vars) == 0 {
-		return nil, errors.Errorf("unet: scope %q holds no weights yet; build the network first", scope.Scope())
-	}
-	slices.SortFunc(vars, func(a, b *model.Variable) int {
-		switch {
-		case a.Path() < b.Path():
-			return -1
-		case a.Path() > b.Path():
-			return 1
-		}
-		return 0
-	})
-	return vars, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 
 	"palimpsest/pkg/backend/backendtest"
+	"palimpsest/pkg/network"
 )
 
 // reference is testdata/reference.json, made there by
@@ -52,7 +53,7 @@ func buildOnly(t *testing.T, c Config, seed uint64) *model.Store {
 	g := NewGraph(backendtest.Open(t), "weights")
 	defer g.Finalize()
 	model.SetStore(g, store)
-	c.Forward(store.RootScope().At("net"), seed, Inputs{
+	c.Forward(store.RootScope().At("net"), seed, network.Inputs{
 		X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, c.ImageSize, c.ImageSize, c.Channels)),
 		T: Parameter(g, "t", shapes.Make(dtypes.Int32, 1)), Y: Parameter(g, "y", shapes.Make(dtypes.Int32, 1))})
 	return store
@@ -90,7 +91,7 @@ func setWeights(t *testing.T, store *model.Store) {
 
 func forward(c Config) func(*model.Scope, *Node, *Node, *Node) *Node {
 	return func(scope *model.Scope, x, t, y *Node) *Node {
-		return c.Forward(scope.At("net"), 0, Inputs{X: x, T: t, Y: y})
+		return c.Forward(scope.At("net"), 0, network.Inputs{X: x, T: t, Y: y})
 	}
 }
 

@@ -1,0 +1,114 @@
+// Package network says what a network is to a diffusion model: noisy images of one size in, a prediction of their shape out, and
+// weights whose names tell what they are. Package unet has one.
+//
+// References:
+//
+//	[lora]  Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. arXiv:2106.09685
+package network
+
+import (
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/pkg/errors"
+)
+
+// Network is an architecture, with all its sizes. Functions on *Node build graphs and panic on misuse.
+type Network interface {
+	// Shape is what goes in and comes out.
+	Shape() Shape
+
+	// Validate reports the first size that no network can be built from.
+	Validate() error
+
+	// Drops says whether the network drops values out while it trains, for which it needs [Inputs].Dropout.
+	Drops() bool
+
+	// Forward builds the network under scope and returns its output, [B, H, W, OutChannels]. Weights are created where the
+	// scope has none, from seed and their path ([Draw]), under the names of [Kernel] and the others.
+	Forward(scope *model.Scope, seed uint64, in Inputs) *Node
+
+	// ForwardToMid builds the network up to its innermost activations only and returns these, [B, h, w, channels], which
+	// measures of representation drift look at.
+	ForwardToMid(scope *model.Scope, seed uint64, in Inputs) *Node
+
+	// WithLoRA is the network with adapters beside every kernel, or without for the zero value. What a network that has no
+	// adapters returns for another value fails in Validate.
+	WithLoRA(LoRA) Network
+}
+
+// Shape is what a network takes and returns.
+type Shape struct {
+	ImageSize   int // height and width in pixels
+	Channels    int // colour channels of an image
+	OutChannels int // Channels, or 2·Channels where a variance is learned
+	Classes     int // labels are 0 .. Classes; Classes itself means "no label". 0: unconditional
+}
+
+// Values is the number of an image's values, D.
+func (s Shape) Values() int { return s.ImageSize * s.ImageSize * s.Channels }
+
+// Inputs are what one call of the network sees.
+type Inputs struct {
+	X *Node // [B, H, W, C] noisy images
+	T *Node // [B] int32 timesteps, 0 .. T-1
+	Y *Node // [B] int32 labels, 0 .. Classes; ignored where the network is unconditional
+
+	// Dropout is a random state ([RNGStateFromSeed]); nil switches dropout off, as sampling and evaluation need.
+	Dropout *Node
+
+	// Weights gives the value of a weight in the graph, of its shape; nil: each variable holds its own. A caller that keeps
+	// the weights elsewhere, say all in one vector, still needs the variables, for their names and shapes.
+	Weights func(w *model.Variable) *Node
+}
+
+// Names of weights.
+const (
+	Kernel    = "weights"   // of a convolution or another linear map, [..., in, out]
+	Embedding = "embedding" // of labels, [Classes+1, width]
+	LoRAA     = "lora_a"    // of an adapter ([LoRA]), beside its kernel
+	LoRAB     = "lora_b"
+)
+
+// IsKernel tells whether a weight is a kernel, and so no bias, gain, offset, embedding or part of an adapter.
+func IsKernel(w *model.Variable) bool { return w.Name() == Kernel }
+
+// IsLoRA tells whether a weight is part of an adapter.
+func IsLoRA(w *model.Variable) bool { return w.Name() == LoRAA || w.Name() == LoRAB }
+
+// Weights returns the variables under scope in the order of their paths. It fails where the scope has none, that is
+// before the first call built the network.
+func Weights(scope *model.Scope) ([]*model.Variable, error) {
+	vars := slices.Collect(scope.IterVariables())
+	if len(vars) == 0 {
+		return nil, errors.Errorf("network: scope %q holds no weights yet; build the network first", scope.Scope())
+	}
+	slices.SortFunc(vars, func(a, b *model.Variable) int {
+		switch {
+		case a.Path() < b.Path():
+			return -1
+		case a.Path() > b.Path():
+			return 1
+		}
+		return 0
+	})
+	return vars, nil
+}
+
+// LabelRows marks, in the order of [Weights] with all weights flat [P], the rows of the label embedding that belong to
+// labels. A network without labels has none.
+func LabelRows(weights []*model.Variable, labels []int) []bool {
+	var rows []bool
+	for _, w := range weights {
+		marks := make([]bool, w.Shape().Size())
+		if w.Name() == Embedding {
+			width := w.Shape().Dimensions[1]
+			for i := range marks {
+				marks[i] = slices.Contains(labels, i/width)
+			}
+		}
+		rows = append(rows, marks...)
+	}
+	return rows
+}
