@@ -45,7 +45,7 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		part, err := report.PartOf(set, s.name, "er", "")
+		part, err := report.ExcerptOf(set, s.name, "er", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -318,7 +318,7 @@ func checkReport(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	_, err = report.PartOf(set, only, "er", "")
+	_, err = report.ExcerptOf(set, only, "er", "")
 	return err
 }
 

@@ -35,7 +35,7 @@ func reportCommand() *cobra.Command {
 				if !found {
 					return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:summary", target)
 				}
-				part, err := report.PartOf(set, cmp.Or(only, "table"), strategy, reference)
+				part, err := report.ExcerptOf(set, cmp.Or(only, "table"), strategy, reference)
 				if err != nil {
 					return err
 				}
@@ -43,7 +43,7 @@ func reportCommand() *cobra.Command {
 				return table.WriteSection(file, name, part.Markdown)
 			}
 			if only != "" {
-				part, err := report.PartOf(set, only, strategy, reference)
+				part, err := report.ExcerptOf(set, only, strategy, reference)
 				if err == nil {
 					fmt.Fprintln(cmd.OutOrStdout(), part.Text)
 				}

@@ -69,7 +69,7 @@ func ShowTable(methods []study.Method) {
 	gonbui.Sync()
 }
 
-// ShowNumbers displays a table, such as that of [bits.Ranks] or [bits.Sensitivity]. Outside a notebook it does nothing.
+// ShowNumbers displays a table, such as that of [bits.Agreements] or [bits.Sensitivity]. Outside a notebook it does nothing.
 func ShowNumbers(t *table.Table) {
 	gonbui.DisplayMarkdown(t.Markdown())
 	gonbui.Sync()
@@ -165,7 +165,7 @@ func ShowScorecard(methods []study.Method) { ShowNumbers(report.NewScorecard(met
 // ShowRanks displays how far BPD ranks runs as FID, coverage, class accuracy and KID do: the figure of BPD against
 // FID, the table and the sentences. Outside a notebook it does nothing.
 func ShowRanks(runs []*results.Run) error {
-	r, err := bits.NewRanks(runs)
+	r, err := bits.NewAgreements(runs)
 	if err != nil {
 		return err
 	}

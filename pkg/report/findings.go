@@ -28,7 +28,7 @@ func Findings(dir string) ([]string, error) {
 				return []string{s}, err
 			},
 			func() ([]string, error) {
-				r, err := bits.NewRanks(set.Runs)
+				r, err := bits.NewAgreements(set.Runs)
 				if err != nil {
 					return nil, err
 				}

@@ -45,14 +45,14 @@ func NewTable(methods []study.Method) *table.Table {
 	// The columns that metrics declare themselves.
 	finals := func(section string, qualifies bool) (out []table.Column) {
 		for _, m := range study.Metrics() {
-			if m.Column.Section != section || m.Qualifies != qualifies {
+			if m.InTable.Section != section || m.Qualifies != qualifies {
 				continue
 			}
 			values := make([]study.Stat, len(methods))
 			for i, g := range methods {
 				values[i] = g.ColumnOf(m)
 			}
-			c := columnOf(m.Column.Head, m.Unit, m.Column.Long, m.Column.Least, m.Column.Most, values)
+			c := columnOf(m.InTable.Head, m.Unit, m.InTable.Long, m.InTable.Least, m.InTable.Most, values)
 			c.Arrow = m.Arrow()
 			out = append(out, c)
 		}

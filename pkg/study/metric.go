@@ -17,11 +17,11 @@ type Metric struct {
 	Decimals  int  // that show differences between runs; 0 for one
 	Read      func(*results.TaskMetrics) *float64
 
-	Column Column // of its final average in the table of methods
+	InTable InTable // of its final average in the table of methods
 }
 
-// Column is where and how the table of methods shows the final average of a metric.
-type Column struct {
+// InTable is where and how the table of methods shows the final average of a metric.
+type InTable struct {
 	Section     string // [Quality] or [Variety]; "" where it has no column, or one that the table writes out
 	Head        string // "precision"
 	Long        string // what it means, one sentence
@@ -39,21 +39,21 @@ const (
 var (
 	FID = Metric{Key: "fid", Name: "FID", Read: func(t *results.TaskMetrics) *float64 { return t.FID }}
 	KID = Metric{Key: "kid", Name: "KID", Decimals: 4, Read: func(t *results.TaskMetrics) *float64 { return t.KID },
-		Column: Column{Quality, "KID", "KID after the last task, averaged over all tasks.", 2, 5, false}}
+		InTable: InTable{Quality, "KID", "KID after the last task, averaged over all tasks.", 2, 5, false}}
 	ClassAccuracy = Metric{Key: "class_accuracy", Name: "class accuracy", Unit: "%", Direction: metrics.HigherIsBetter,
 		Read: func(t *results.TaskMetrics) *float64 { return t.ClassAccuracy }}
 	Precision = Metric{Key: "precision", Name: "precision", Direction: metrics.HigherIsBetter, Decimals: 3,
-		Read:   func(t *results.TaskMetrics) *float64 { return t.Precision },
-		Column: Column{Variety, "precision", "Share of samples within the neighbourhoods of real images.", 2, 3, false}}
+		Read:    func(t *results.TaskMetrics) *float64 { return t.Precision },
+		InTable: InTable{Variety, "precision", "Share of samples within the neighbourhoods of real images.", 2, 3, false}}
 	Recall = Metric{Key: "recall", Name: "recall", Direction: metrics.HigherIsBetter, Decimals: 3,
-		Read:   func(t *results.TaskMetrics) *float64 { return t.Recall },
-		Column: Column{Variety, "recall", "Share of real images within the neighbourhoods of samples.", 2, 3, false}}
+		Read:    func(t *results.TaskMetrics) *float64 { return t.Recall },
+		InTable: InTable{Variety, "recall", "Share of real images within the neighbourhoods of samples.", 2, 3, false}}
 	Density = Metric{Key: "density", Name: "density", Direction: metrics.HigherIsBetter, Decimals: 3,
-		Read:   func(t *results.TaskMetrics) *float64 { return t.Density },
-		Column: Column{Variety, "density", "How many neighbourhoods of real images a sample lies in, over k.", 2, 3, false}}
+		Read:    func(t *results.TaskMetrics) *float64 { return t.Density },
+		InTable: InTable{Variety, "density", "How many neighbourhoods of real images a sample lies in, over k.", 2, 3, false}}
 	Coverage = Metric{Key: "coverage", Name: "coverage", Direction: metrics.HigherIsBetter, Decimals: 3,
-		Read:   func(t *results.TaskMetrics) *float64 { return t.Coverage },
-		Column: Column{Variety, "coverage", "Share of real images with a sample in their neighbourhood.", 2, 3, false}}
+		Read:    func(t *results.TaskMetrics) *float64 { return t.Coverage },
+		InTable: InTable{Variety, "coverage", "Share of real images with a sample in their neighbourhood.", 2, 3, false}}
 	BPD = Metric{Key: "bpd", Name: "BPD", Unit: "bits/dim", Decimals: 3, Read: func(t *results.TaskMetrics) *float64 {
 		if t.BPD == nil {
 			return nil
@@ -61,11 +61,11 @@ var (
 		return &t.BPD.Mean
 	}}
 	MemorisedBuffer = Metric{Key: "memorised_buffer", Name: "copies of buffer images, by ratio", Unit: "%", Qualifies: true,
-		Read:   func(t *results.TaskMetrics) *float64 { return t.MemorisedBuffer },
-		Column: Column{Variety, "buffer copies by ratio", "Share of samples that copy an image of the rehearsal buffer.", 1, 1, true}}
+		Read:    func(t *results.TaskMetrics) *float64 { return t.MemorisedBuffer },
+		InTable: InTable{Variety, "buffer copies by ratio", "Share of samples that copy an image of the rehearsal buffer.", 1, 1, true}}
 	MemorisedTrain = Metric{Key: "memorised_train", Name: "copies of training images, by ratio", Unit: "%", Qualifies: true,
-		Read:   func(t *results.TaskMetrics) *float64 { return t.MemorisedTrain },
-		Column: Column{Variety, "train copies by ratio", "Share of samples that copy a training image.", 1, 1, false}}
+		Read:    func(t *results.TaskMetrics) *float64 { return t.MemorisedTrain },
+		InTable: InTable{Variety, "train copies by ratio", "Share of samples that copy a training image.", 1, 1, false}}
 )
 
 // Metrics returns all metrics of a task, in the order they are shown in.

@@ -16,10 +16,10 @@ func finalOfKnown(r *results.Run, m Metric) float64 {
 	return metrics.WeightedMeanOfKnown(x.R[x.Tasks()-1], x.Weights)
 }
 
-// ColumnOf is the final average of a metric as [Metric.Column] has it, in the unit it is shown in.
+// ColumnOf is the final average of a metric as [Metric.InTable] has it, in the unit it is shown in.
 func (g Method) ColumnOf(m Metric) Stat {
 	of := func(r *results.Run) float64 { return Matrix(r, m).Final() }
-	if m.Column.Known {
+	if m.InTable.Known {
 		of = func(r *results.Run) float64 { return finalOfKnown(r, m) }
 	}
 	return g.Over(of).Times(m.Factor())

@@ -155,7 +155,7 @@ func TestColumnOf(t *testing.T) {
 		t.Errorf("copies of training images are %+v, though no run measured them", s)
 	}
 	for _, metric := range Metrics() {
-		c := metric.Column
+		c := metric.InTable
 		if (c.Section == "") != (c.Head == "") || c.Section != "" && (c.Long == "" || c.Least > c.Most || c.Section != Quality && c.Section != Variety) {
 			t.Errorf("the column of %s is %+v", metric.Name, c)
 		}

@@ -14,7 +14,7 @@ func TestResultsWithoutBPDSayHowToMeasure(t *testing.T) {
 	runs := resultstest.MadeUp(3)
 	methods := study.Group(runs)
 	for name, call := range map[string]func() error{
-		"NewBPDRanks":       func() error { _, err := NewRanks(runs); return err },
+		"NewBPDRanks":       func() error { _, err := NewAgreements(runs); return err },
 		"NewBits":           func() error { _, err := NewParts(methods[0]); return err },
 		"BitsFigure":        func() error { _, err := PartsFigure(methods); return err },
 		"BitsSentences":     func() error { _, err := PartsSentences(methods); return err },

@@ -32,7 +32,7 @@ func bpdFigures() map[string]figure.Figure {
 func TestGolden(t *testing.T) {
 	runs := resultstest.Likely(3, true)
 	methods := study.Group(runs)
-	ranks := must.M1(NewRanks(runs))
+	ranks := must.M1(NewAgreements(runs))
 	sensitivity := must.M1(NewSensitivity(withVariants(methods[3].Runs), Variation{"another strategy", methods[2].Runs}))
 	golden := map[string]string{
 		"bpd-ranks.md":       ranks.Table().Markdown() + "\n" + strings.Join(ranks.Sentences(), "\n") + "\n",

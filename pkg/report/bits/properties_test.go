@@ -174,7 +174,7 @@ func TestRanksOfBitsThatFollowFID(t *testing.T) {
 			}
 		}
 	}
-	ranks, err := NewRanks(runs)
+	ranks, err := NewAgreements(runs)
 	if err != nil {
 		t.Fatal(err)
 	}

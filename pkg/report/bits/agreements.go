@@ -10,22 +10,22 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// Ranks says how far bits per dimension rank runs as other metrics do.
-type Ranks struct {
+// Agreements says how far bits per dimension rank runs as other metrics do.
+type Agreements struct {
 	Final      []study.RankAgreement // after the last task; as many as were measured
 	Forgetting []study.RankAgreement
 	methods    []study.Method
 }
 
-// NewRanks compares bits per dimension with FID, coverage, class accuracy and KID, each after the last task and in
+// NewAgreements compares bits per dimension with FID, coverage, class accuracy and KID, each after the last task and in
 // how much was forgotten. Metrics that were not measured, and those that are the same everywhere, are left out; it is
 // an error if nothing is left.
-func NewRanks(runs []*results.Run) (*Ranks, error) {
+func NewAgreements(runs []*results.Run) (*Agreements, error) {
 	runs, err := withBPD(runs)
 	if err != nil {
 		return nil, err
 	}
-	out := &Ranks{methods: study.Group(runs)}
+	out := &Agreements{methods: study.Group(runs)}
 	var first error
 	for _, m := range []study.Metric{study.FID, study.Coverage, study.ClassAccuracy, study.KID} {
 		for _, c := range []struct {
@@ -47,7 +47,7 @@ func NewRanks(runs []*results.Run) (*Ranks, error) {
 }
 
 // Table holds the agreements, a row a metric that BPD is compared with.
-func (r *Ranks) Table() *table.Table {
+func (r *Agreements) Table() *table.Table {
 	t := &table.Table{Head: "BPD against", Warnings: append(study.Warnings(r.methods), Warnings(r.methods)...)}
 	for _, m := range []study.Metric{study.FID, study.Coverage, study.ClassAccuracy, study.KID} {
 		t.Rows = append(t.Rows, m.Name)
@@ -89,7 +89,7 @@ func (r *Ranks) Table() *table.Table {
 }
 
 // Sentences says in words how far BPD agrees with each metric.
-func (r *Ranks) Sentences() []string {
+func (r *Agreements) Sentences() []string {
 	var out []string
 	for _, a := range append(append([]study.RankAgreement(nil), r.Final...), r.Forgetting...) {
 		out = append(out, a.Sentence())

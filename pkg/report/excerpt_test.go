@@ -23,17 +23,17 @@ func TestReportParts(t *testing.T) {
 		"benchmarks": "FID forgetting, by benchmark",
 		"ledger":     "verified against",
 	} {
-		part, err := PartOf(set, name, "er", "")
+		part, err := ExcerptOf(set, name, "er", "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		} else if !strings.Contains(part.Markdown, want) || !strings.Contains(strings.Join(strings.Fields(part.Text), " "), strings.Fields(want)[0]) {
 			t.Errorf("%s lacks %q:\n%s", name, want, part.Markdown)
 		}
 	}
-	if _, err := PartOf(set, "interval", "er", ""); err == nil || !strings.Contains(err.Error(), "intervals") {
+	if _, err := ExcerptOf(set, "interval", "er", ""); err == nil || !strings.Contains(err.Error(), "intervals") {
 		t.Errorf("an unknown part gives %v; want the nearest one named", err)
 	}
-	if _, err := PartOf(set, "intervals", "er", "er λ=7"); err == nil || !strings.Contains(err.Error(), "er λ=0.3") {
+	if _, err := ExcerptOf(set, "intervals", "er", "er λ=7"); err == nil || !strings.Contains(err.Error(), "er λ=0.3") {
 		t.Errorf("an unknown reference gives %v; want those there are", err)
 	}
 }

@@ -8,16 +8,16 @@ import (
 	"palimpsest/pkg/table"
 )
 
-// Part is one part of a report in two forms: for a terminal, and in Markdown.
-type Part struct{ Text, Markdown string }
+// Excerpt is one part of a report in two forms: for a terminal, and in Markdown.
+type Excerpt struct{ Text, Markdown string }
 
-// PartOf makes the part of a study's report that `go run . report --only NAME` prints. strategy is the one whose sweep "lambda"
+// ExcerptOf makes the part of a study's report that `go run . report --only NAME` prints. strategy is the one whose sweep "lambda"
 // is about; reference is the label of the method that "intervals" gives differences to, "" for er with λ = 1. It is an error
 // if there is no such part, or if the runs do not have what it is made of.
-func PartOf(s *study.Set, name, strategy, reference string) (Part, error) {
+func ExcerptOf(s *study.Set, name, strategy, reference string) (Excerpt, error) {
 	methods := s.Group()
-	both := func(t *table.Table, sentences []string) Part {
-		p := Part{Text: t.Text(110)}
+	both := func(t *table.Table, sentences []string) Excerpt {
+		p := Excerpt{Text: t.Text(110)}
 		for _, s := range sentences {
 			p.Text += "- " + s + "\n"
 			p.Markdown += "- " + s + "\n"
@@ -30,27 +30,27 @@ func PartOf(s *study.Set, name, strategy, reference string) (Part, error) {
 	}
 	switch name {
 	case "table":
-		return Part{TextTable(methods), MarkdownTable(methods)}, nil
+		return Excerpt{TextTable(methods), MarkdownTable(methods)}, nil
 	case "summary":
 		return both(NewSummary(methods), nil), nil
 	case "scorecard":
 		return both(NewScorecard(methods), nil), nil
 	case "intervals":
-		var all Part
+		var all Excerpt
 		for _, same := range study.ByBenchmark(methods) {
 			if len(same) < 2 && len(methods) > 2 { // nothing to compare with
 				continue
 			}
 			r, err := study.NewRanking(same, study.FinalOf(study.FID), reference)
 			if err != nil {
-				return Part{}, err
+				return Excerpt{}, err
 			}
 			p := both(r.Table(), r.Sentences())
 			all.Text, all.Markdown = all.Text+p.Text+"\n", all.Markdown+p.Markdown+"\n"
 		}
 		return all, nil
 	case "pareto":
-		var all Part
+		var all Excerpt
 		for _, same := range study.ByBenchmark(methods) {
 			for _, s := range study.ParetoSentences(same, study.FinalOf(study.FID), study.PriceImages, study.PriceBytes, study.PriceCompute) {
 				all.Text, all.Markdown = all.Text+"- "+s+"\n", all.Markdown+"- "+s+"\n"
@@ -60,7 +60,7 @@ func PartOf(s *study.Set, name, strategy, reference string) (Part, error) {
 	case "lambda":
 		b, err := study.BestLambda(s.Runs, strategy)
 		if err != nil {
-			return Part{}, err
+			return Excerpt{}, err
 		}
 		return both(b.Table(), b.Sentences()), nil
 	case "benchmarks":
@@ -68,14 +68,14 @@ func PartOf(s *study.Set, name, strategy, reference string) (Part, error) {
 	case "ledger":
 		cards, err := study.Cards(methods)
 		if err != nil {
-			return Part{}, err
+			return Excerpt{}, err
 		}
 		l, err := study.NewLedger(cards, methods)
 		if err != nil {
-			return Part{}, err
+			return Excerpt{}, err
 		}
-		return Part{l.Markdown(), l.Markdown()}, nil
+		return Excerpt{l.Markdown(), l.Markdown()}, nil
 	}
 	parts := []string{"table", "summary", "scorecard", "intervals", "pareto", "lambda", "benchmarks", "ledger"}
-	return Part{}, errors.Errorf("--only is %q%s; choose one of %v", name, cl.DidYouMean(name, parts), parts)
+	return Excerpt{}, errors.Errorf("--only is %q%s; choose one of %v", name, cl.DidYouMean(name, parts), parts)
 }
