@@ -89,3 +89,20 @@ func program(file string, book *kernel.Notebook) string {
 	}
 	return text + ")\n\n" + declared + mains
 }
+
+// A notebook with its figures is small enough to be shown by a browser and compared by git.
+func TestNotebooksAreSmall(t *testing.T) {
+	files, err := filepath.Glob("*.ipynb")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no notebooks in this folder", err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most := int64(1_000_000); info.Size() > most {
+			t.Errorf("%s has %d bytes, want at most %d: show fewer figures, or smaller ones", file, info.Size(), most)
+		}
+	}
+}

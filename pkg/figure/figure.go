@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"image"
 	"image/color"
+	"image/png"
 	"regexp"
 	"strings"
 
@@ -76,7 +78,7 @@ func (f Figure) svg(start string) string {
 	return svgPlain.ReplaceAllLiteralString(svgFamily.ReplaceAllLiteralString(text, ""), "")
 }
 
-// PNG returns the figure as a PNG image on white with scale dots a pixel; 2 is sharp on most screens.
+// PNG returns the figure as a PNG image on white of 256 colours with scale dots a pixel; 2 is sharp on most screens.
 func (f Figure) PNG(scale float64) ([]byte, error) {
 	if scale <= 0 || scale*f.Width > 1<<14 || scale*f.Height > 1<<14 {
 		return nil, errors.Errorf("figure: %g × %g pixels at scale %g; need a scale above 0 and at most %d dots a side", f.Width, f.Height, scale, 1<<14)
@@ -84,7 +86,7 @@ func (f Figure) PNG(scale float64) ([]byte, error) {
 	c := vgimg.NewWith(vgimg.UseWH(vg.Length(f.Width), vg.Length(f.Height)), vgimg.UseDPI(int(72*scale+0.5)), vgimg.UseBackgroundColor(color.White))
 	f.Paint(draw.NewCanvas(c, vg.Length(f.Width), vg.Length(f.Height)))
 	var b bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: c}).WriteTo(&b); err != nil {
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, indexed(c.Image().(*image.RGBA))); err != nil {
 		return nil, errors.Wrapf(err, "figure: figure %q", f.Title)
 	}
 	return b.Bytes(), nil

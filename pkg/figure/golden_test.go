@@ -3,6 +3,7 @@ package figure
 import (
 	"bytes"
 	"encoding/xml"
+	"image"
 	"image/png"
 	"strings"
 	"testing"
@@ -89,6 +90,8 @@ func TestFiguresAreWellFormed(t *testing.T) {
 			t.Errorf("%s: %v", f.Title, err)
 		} else if got, want := img.Bounds().Dx(), int(f.Width+0.5); got < want-1 || got > want+1 {
 			t.Errorf("%s: %d dots wide at scale 1, want %d", f.Title, got, want)
+		} else if _, small := img.(*image.Paletted); !small {
+			t.Errorf("%s: the PNG is a %T, three times as large as one of 256 colours", f.Title, img)
 		}
 	}
 	if _, err := scatter.PNG(0); err == nil {
