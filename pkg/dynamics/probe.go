@@ -101,19 +101,6 @@ func (s *Snapshot) Mean(what string) (mean, se []float64, err error) {
 	return mean, se, err
 }
 
-// Increase is how much higher than before a snapshot's loss is, [task, t], with the standard error over images of the
-// paired differences: noise and images being the same, it is far below that of either loss.
-func (s *Snapshot) Increase(before *Snapshot, what string) (increase, se []float64, err error) {
-	if !s.Axes.Equal(before.Axes) {
-		return nil, nil, errors.New("dynamics: the snapshots are of different probes; measure both with one")
-	}
-	difference := Snapshot{s.Axes, make([]float64, len(s.Rows))}
-	for i := range s.Rows {
-		difference.Rows[i] = s.Rows[i] - before.Rows[i]
-	}
-	return difference.Mean(what)
-}
-
 // meanSE averages every n values and gives the standard error of the mean.
 func meanSE(rows []float64, n int) (mean, se []float64) {
 	for group := range slices.Chunk(rows, n) {
@@ -129,15 +116,10 @@ func meanSE(rows []float64, n int) (mean, se []float64) {
 	return mean, se
 }
 
-// Measure returns a network's losses. It fails on an error of d, an answer of the wrong size or that is not finite, or
-// when ctx ends.
-func (p *Probe) Measure(ctx context.Context, d diffusion.Denoiser) (*Snapshot, error) {
-	return p.MeasureAt(ctx, d, nil)
-}
-
-// MeasureAt is [Probe.Measure] of a network that depends on the task: each task is measured in a call of at, which calls
-// what it is given while d answers for that task. Where at is nil, d answers for all tasks alike.
-func (p *Probe) MeasureAt(ctx context.Context, d diffusion.Denoiser, at func(task int, measure func() error) error) (*Snapshot, error) {
+// Measure returns a network's losses. Each task is measured in a call of at, which calls what it is given while d answers for that
+// task; where at is nil, d answers for all tasks alike. It fails on an error of d, an answer of the wrong size or that is not
+// finite, or when ctx ends.
+func (p *Probe) Measure(ctx context.Context, d diffusion.Denoiser, at func(task int, measure func() error) error) (*Snapshot, error) {
 	s := &Snapshot{p.Axes, make([]float64, len(p.Tasks)*len(p.Timesteps)*p.Images)}
 	if at == nil {
 		return s, p.measure(ctx, d, s, 0, len(p.Tasks))

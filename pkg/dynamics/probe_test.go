@@ -32,7 +32,7 @@ func newProbe(t testing.TB, p *diffusion.Process, tasks []Task, o Options) *Prob
 
 func measure(t testing.TB, p *Probe, d diffusion.Denoiser) *Snapshot {
 	t.Helper()
-	s, err := p.Measure(context.Background(), d)
+	s, err := p.Measure(context.Background(), d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestKnownErrorIsMeasured(t *testing.T) {
 }
 
 // A network for each task, asked for task by task, gives each task's own losses, and an error on the way stops.
-func TestMeasureAtAsksTaskByTask(t *testing.T) {
+func TestMeasureAsksTaskByTask(t *testing.T) {
 	levels := []uint8{30, 200, 128}
 	p := newProcess(t, 100, diffusion.PredictNoise, diffusion.FixedLarge)
 	probe := newProbe(t, p, flatTasks(levels, 3, 1), Options{Timesteps: []int{1, 40}, Batch: 4, Seed: 3})
@@ -116,7 +116,7 @@ func TestMeasureAtAsksTaskByTask(t *testing.T) {
 		}
 		return 1 + float64(now)
 	}}
-	s, err := probe.MeasureAt(context.Background(), k, func(task int, measure func() error) error { now = task; return measure() })
+	s, err := probe.Measure(context.Background(), k, func(task int, measure func() error) error { now = task; return measure() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,9 +129,9 @@ func TestMeasureAtAsksTaskByTask(t *testing.T) {
 			t.Errorf("task %d loses %g, want %g", i/2, got, want)
 		}
 	}
-	_, err = probe.MeasureAt(context.Background(), k, func(int, func() error) error { return context.Canceled })
+	_, err = probe.Measure(context.Background(), k, func(int, func() error) error { return context.Canceled })
 	if err != context.Canceled {
-		t.Errorf("MeasureAt returns %v, want the error of the switch", err)
+		t.Errorf("Measure returns %v, want the error of the switch", err)
 	}
 }
 
@@ -213,24 +213,6 @@ func TestConvert(t *testing.T) {
 		if _, err := probe.Convert([]float64{1, 2, 3}, "eps2"); err == nil {
 			t.Error("a loss in eps2 passes")
 		}
-	}
-}
-
-func TestPairedIncrease(t *testing.T) {
-	g := Axes{Tasks: []string{"a"}, Images: 3, Timesteps: []int{2, 5}, LogSNR: []float64{1, 0}, Prediction: "eps", Probe: "p"}
-	before, after := &Snapshot{g, []float64{1, 5, 9, 2, 2, 2}}, &Snapshot{g, []float64{2, 6, 10, 3, 4, 8}}
-	increase, se, err := after.Increase(before, "eps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Differences 1, 1, 1 and 1, 2, 6: variance 7 over 3 images.
-	if want := math.Sqrt(7. / 3); increase[0] != 1 || se[0] != 0 || math.Abs(increase[1]-3) > 1e-15 || math.Abs(se[1]-want) > 1e-15 {
-		t.Errorf("increase %g ± %g, want 1 ± 0 and 3 ± %g", increase, se, want)
-	}
-	other := *before
-	other.Probe = "q"
-	if _, _, err := after.Increase(&other, "eps"); err == nil {
-		t.Error("snapshots of different probes pass")
 	}
 }
 
@@ -321,13 +303,13 @@ func TestProbeRefuses(t *testing.T) {
 	nan := make(answer, 8)
 	nan[7] = float32(math.NaN())
 	for say, d := range map[string]answer{"returned 7 values": make(answer, 7), "loss at timestep 1 is NaN": nan} {
-		if _, err := probe.Measure(context.Background(), d); err == nil || !strings.Contains(err.Error(), say) {
+		if _, err := probe.Measure(context.Background(), d, nil); err == nil || !strings.Contains(err.Error(), say) {
 			t.Errorf("error %v; want one that says %q", err, say)
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
-	if _, err := probe.Measure(ctx, make(answer, 8)); err == nil || !strings.Contains(err.Error(), "stopped after 0 of 4") {
+	if _, err := probe.Measure(ctx, make(answer, 8), nil); err == nil || !strings.Contains(err.Error(), "stopped after 0 of 4") {
 		t.Errorf("stopped: error %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package dynamics
 
 import (
 	"context"
-	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -14,10 +13,13 @@ import (
 func sweep(t *testing.T, p *diffusion.Process, high, low diffusion.Denoiser, thresholds ...int) map[int][]float32 {
 	t.Helper()
 	all := make(map[int][]float32)
-	err := Sweep(context.Background(), p, high, low, thresholds, 1, 3, make([]int32, 4), diffusion.SamplerConfig{Name: diffusion.Ancestral, Steps: 20}, 2,
-		func(threshold int, samples []float32) error { all[threshold] = samples; return nil })
-	if err != nil {
-		t.Fatal(err)
+	for _, threshold := range thresholds {
+		samples, err := diffusion.Sample(t.Context(), p, Stitch{high, low, threshold}, 1, 3, make([]int32, 4),
+			diffusion.SamplerConfig{Name: diffusion.Ancestral, Steps: 20}, 2, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[threshold] = samples
 	}
 	return all
 }
@@ -68,28 +70,5 @@ func TestLowAnswersBelowTheThreshold(t *testing.T) {
 	all := sweep(t, p, imageAnswer(0.5), imageAnswer(-0.5), 0, 1)
 	if math.Abs(float64(all[0][0]-all[1][0])) < 0.5 {
 		t.Errorf("the network at timestep 0 does not matter: %g and %g", all[0], all[1])
-	}
-}
-
-func TestSweepRefuses(t *testing.T) {
-	p := newProcess(t, 20, diffusion.PredictNoise, diffusion.FixedLarge)
-	d, o := gaussian{p, 0.5}, diffusion.SamplerConfig{Name: diffusion.DDIM, Steps: 2}
-	called := 0
-	run := func(ctx context.Context, fail error, thresholds ...int) error {
-		return Sweep(ctx, p, d, d, thresholds, 1, 1, []int32{0}, o, 1, func(int, []float32) error { called++; return fail })
-	}
-	for _, bad := range []int{-1, 21} {
-		if err := run(context.Background(), nil, 5, bad); err == nil || called > 0 {
-			t.Errorf("threshold %d: error %v after %d samples", bad, err, called)
-		}
-	}
-	mine := errors.New("mine")
-	if err := run(context.Background(), mine, 5, 6); err != mine || called != 1 {
-		t.Errorf("error %v after %d samples", err, called)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	stop()
-	if err := run(ctx, nil, 5); !errors.Is(err, context.Canceled) {
-		t.Errorf("stopped: error %v", err)
 	}
 }

@@ -87,7 +87,7 @@ func (t *Trained) taskBPD(ctx context.Context, k int, ode likelihood.Differentia
 	r := TaskBPD{Task: k, Name: task.Name, Images: data.N}
 	if o.Terms > 0 {
 		e, err := likelihood.EstimateBPD(ctx, t.Network.Process, t.Denoiser(0), data, settings,
-			likelihood.EstimateOptions{Method: likelihood.Stratified, Terms: o.Terms, Seed: o.Seed})
+			likelihood.EstimateOptions{Terms: o.Terms, Seed: o.Seed})
 		if err != nil {
 			return r, err
 		}

@@ -60,7 +60,7 @@ func (r *run) estimate(ctx context.Context, p *diffusion.Process, data *likeliho
 	}
 	start := time.Now()
 	e, err := likelihood.EstimateBPD(ctx, p, r.loop.Network.Denoiser(c.Evaluate.EMA), data, o,
-		likelihood.EstimateOptions{Method: likelihood.Stratified, Terms: c.BPD.Terms, Seed: c.Seed})
+		likelihood.EstimateOptions{Terms: c.BPD.Terms, Seed: c.Seed})
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ func (r *run) measureDynamics(ctx context.Context) error {
 	if !l.Switches() {
 		at = nil
 	}
-	snapshot, err := r.probe.MeasureAt(ctx, l.Network.Denoiser(r.config.Evaluate.EMA), at)
+	snapshot, err := r.probe.Measure(ctx, l.Network.Denoiser(r.config.Evaluate.EMA), at)
 	if err != nil {
 		return err
 	}

@@ -109,20 +109,3 @@ func (b *Terms) TotalBPD() ([]float64, error) {
 func (b *Terms) row(i int) []float32 {
 	return b.TermBPD[i*len(b.Timesteps) : (i+1)*len(b.Timesteps)]
 }
-
-// Select returns the terms of some of the images, in the given order.
-func (b *Terms) Select(images []int) (*Terms, error) {
-	s := &Terms{Info: b.Info, Timesteps: b.Timesteps, LogSNR: b.LogSNR}
-	s.N = len(images)
-	k := len(b.Timesteps)
-	for _, i := range images {
-		if i < 0 || i >= b.N {
-			return nil, errors.Errorf("likelihood: image %d of %d", i, b.N)
-		}
-		s.TermBPD = append(s.TermBPD, b.TermBPD[i*k:(i+1)*k]...)
-		s.MSEImage = append(s.MSEImage, b.MSEImage[i*k:(i+1)*k]...)
-		s.PriorBPD = append(s.PriorBPD, b.PriorBPD[i])
-		s.Labels = append(s.Labels, b.Labels[i])
-	}
-	return s, nil
-}

@@ -275,36 +275,6 @@ func TestSummariesAddUp(t *testing.T) {
 		sum += s.BPD
 	}
 	near("timesteps", sum+parts.PriorBPD, parts.TotalBPD)
-	for _, edges := range [][]float64{nil, {0}, {-4, -2, 0, 2, 4}, {float64(b.LogSNR[7])}} {
-		bins, err := b.ByLogSNR(edges)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum, share, count := 0.0, 0.0, 0
-		for _, bin := range bins {
-			sum, share, count = sum+bin.BPD, share+bin.Share, count+bin.Timesteps
-			for _, s := range b.ByTimestep() {
-				if inside := s.LogSNR >= bin.Low && s.LogSNR < bin.High; inside && bin.Timesteps == 0 {
-					t.Errorf("timestep %d is missing from its bin", s.T)
-				}
-			}
-		}
-		near("bins", sum, parts.TotalBPD-parts.PriorBPD)
-		near("shares", share, 1)
-		if count != 40 {
-			t.Errorf("%d timesteps in bins", count)
-		}
-	}
-	if _, err := b.ByLogSNR([]float64{1, 1}); err == nil {
-		t.Error("edges that do not ascend pass")
-	}
-	half, err := b.Select([]int{5, 0})
-	if err != nil || total(t, half)[0] != total(t, b)[5] || total(t, half)[1] != total(t, b)[0] {
-		t.Errorf("selection is not the images asked for (%v)", err)
-	}
-	if _, err := b.Select([]int{6}); err == nil {
-		t.Error("image 6 of 6 passes")
-	}
 }
 
 type failing struct{ err error }

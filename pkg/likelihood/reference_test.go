@@ -101,7 +101,7 @@ func TestAgainstReference(t *testing.T) {
 		}
 		// float32's rounding of x_t and of the network's outputs is the only difference; squared errors are relative to
 		// those of this bad network, up to 3e10 without clipping.
-		mse := b.MSENoise()
+		mse := mseNoise(b)
 		compare("term", func(i int) float64 { return float64(b.TermBPD[i]) }, c.VB, 1e-4)
 		compare("MSE", func(i int) float64 { return float64(b.MSEImage[i]) }, c.MSEImage, 1e-5*max(1, slices.Max(c.MSEImage)))
 		compare("noise MSE", func(i int) float64 { return float64(mse[i]) }, c.MSENoise, 1e-5*max(1, slices.Max(c.MSENoise)))
@@ -120,4 +120,14 @@ func TestReferenceDistinguishes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// mseNoise is the squared error of the noise that agrees with each estimate of x_0, [N, K]: the image's, times the
+// signal-to-noise ratio, because x_t is given.
+func mseNoise(b *Terms) []float32 {
+	mse := make([]float32, len(b.MSEImage))
+	for i := range mse {
+		mse[i] = float32(float64(b.MSEImage[i]) * math.Exp(float64(b.LogSNR[i%len(b.LogSNR)])))
+	}
+	return mse
 }

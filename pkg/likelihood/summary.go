@@ -2,9 +2,7 @@ package likelihood
 
 import (
 	"math"
-	"slices"
 
-	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -65,63 +63,4 @@ func (b *Terms) ByTimestep() []Step {
 			MSEImage: mse, MSENoise: mse * math.Exp(float64(b.LogSNR[k]))}
 	}
 	return steps
-}
-
-// MSENoise is the squared error of the noise that agrees with each estimate of x_0, [N, K]: the image's, times the
-// signal-to-noise ratio, because x_t is given.
-func (b *Terms) MSENoise() []float32 {
-	mse := make([]float32, len(b.MSEImage))
-	for i := range mse {
-		mse[i] = float32(float64(b.MSEImage[i]) * math.Exp(float64(b.LogSNR[i%len(b.LogSNR)])))
-	}
-	return mse
-}
-
-// Bin sums up the timesteps whose log-SNR lies in [Low, High).
-type Bin struct {
-	Low, High float64 // nats
-	Timesteps int
-	BPD       float64 // Σ L_t over the bin, mean over images
-	Share     float64 // of the sum of all terms, prior left out
-	MSEImage  float64 // mean over the bin; NaN where it is empty
-	MSENoise  float64
-}
-
-// ByLogSNR sums terms over len(edges)+1 bins of log-SNR, ascending; the first and last are open, so that no term is
-// lost and the bins' BPD add up to the sum of all terms. edges must ascend.
-func (b *Terms) ByLogSNR(edges []float64) ([]Bin, error) {
-	for i, e := range edges {
-		if math.IsNaN(e) || (i > 0 && e <= edges[i-1]) {
-			return nil, errors.Errorf("likelihood: edge %g at place %d; need ascending numbers", e, i)
-		}
-	}
-	bins := make([]Bin, len(edges)+1)
-	for i := range bins {
-		bins[i].Low, bins[i].High = math.Inf(-1), math.Inf(1)
-		if i > 0 {
-			bins[i].Low = edges[i-1]
-		}
-		if i < len(edges) {
-			bins[i].High = edges[i]
-		}
-	}
-	sum := 0.0
-	for _, s := range b.ByTimestep() {
-		i, found := slices.BinarySearch(edges, s.LogSNR)
-		if found {
-			i++
-		}
-		bin := &bins[i]
-		bin.Timesteps++
-		bin.BPD += s.BPD
-		bin.MSEImage += s.MSEImage
-		bin.MSENoise += s.MSENoise
-		sum += s.BPD
-	}
-	for i := range bins {
-		bins[i].Share = bins[i].BPD / sum
-		bins[i].MSEImage /= float64(bins[i].Timesteps)
-		bins[i].MSENoise /= float64(bins[i].Timesteps)
-	}
-	return bins, nil
 }

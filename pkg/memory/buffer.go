@@ -112,9 +112,6 @@ func validChoice(keep []int, items, capacity int) error {
 // Len is the number of images kept.
 func (b *Buffer) Len() int { return len(b.items) }
 
-// Capacity is the largest number of images the buffer keeps.
-func (b *Buffer) Capacity() int { return b.capacity }
-
 // Images are the images kept, nil before any was offered. They must not be changed, and are those of this moment: Add
 // makes a new set.
 func (b *Buffer) Images() *datasets.Images { return b.images }

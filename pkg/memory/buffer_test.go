@@ -90,8 +90,8 @@ func TestBufferProperties(t *testing.T) {
 					}
 					add(t, b, task, stream(len(all), labels...))
 					all = append(all, labels...)
-					if want := min(b.Capacity(), len(all)); b.Len() != want {
-						t.Fatalf("seed %d, task %d: %d images kept of %d at capacity %d, want %d", seed, task, b.Len(), len(all), b.Capacity(), want)
+					if want := min(b.capacity, len(all)); b.Len() != want {
+						t.Fatalf("seed %d, task %d: %d images kept of %d at capacity %d, want %d", seed, task, b.Len(), len(all), b.capacity, want)
 					}
 					im := b.Images()
 					if err := im.Validate(); err != nil || im.N != b.Len() {

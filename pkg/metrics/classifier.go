@@ -100,12 +100,6 @@ func (c *Classifier) Features(images []float32, n int) (*mat.Dense, error) {
 	return features, err
 }
 
-// Logits returns the unnormalised log-probabilities of the classes for n images, [n, classes].
-func (c *Classifier) Logits(images []float32, n int) (*mat.Dense, error) {
-	_, logits, err := c.forward(images, n)
-	return logits, err
-}
-
 // Judge implements [Labeller]: the features of n images and the likeliest class of each.
 func (c *Classifier) Judge(images []float32, n int) (*mat.Dense, []int, error) {
 	features, logits, err := c.forward(images, n)

@@ -141,7 +141,7 @@ func TestClassifierAgainstNumPy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			logits, err := c.Logits(r.Pixels, n)
+			_, logits, err := c.forward(r.Pixels, n)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"fmt"
-	"math"
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/results"
@@ -344,7 +343,7 @@ func rowsBetween(m *mat.Dense, start, end int) *mat.Dense {
 
 // Task measures samples of task j. FID, KID (full sets) and PRDC compare with the task's test
 // images; class accuracy is the share of samples in which the labeller sees the class the sampler
-// was given; the memorised shares are [CopyShare] of all samples against the whole sets, and copies
+// was given; the memorised shares are those of copies ([Neighbour.Copy]) among all samples against the whole sets, and copies
 // the shares by the fixed yardstick, beside those of real images. Copies are not looked for if
 // copies is nil.
 //
@@ -556,27 +555,6 @@ func (e *Evaluator) Evaluate(i int, samples []*Samples, copies *CopySets) ([]res
 	}
 	union, err := e.Union(seen, i+1)
 	return tasks, union, err
-}
-
-// MatrixOf collects one metric of the evaluations of a run into R[i][j], NaN where it is null.
-// get picks the metric, as in func(m results.TaskMetrics) *float64 { return m.FID }. A task with
-// two evaluations counts with the later one. It returns an error for an evaluation of a task
-// beyond the number of tasks.
-func MatrixOf(name string, direction Direction, evaluations []results.Evaluation, tasks int,
-	get func(results.TaskMetrics) *float64) (*Matrix, error) {
-	m := NewMatrix(name, direction, tasks)
-	for _, ev := range evaluations {
-		for _, t := range ev.Tasks {
-			if ev.AfterTask < 0 || ev.AfterTask >= tasks || t.Task < 0 || t.Task >= tasks {
-				return nil, errors.Errorf("metrics.MatrixOf: evaluation after task %d of task %d; need 0 to %d", ev.AfterTask, t.Task, tasks-1)
-			}
-			m.R[ev.AfterTask][t.Task] = math.NaN()
-			if v := get(t); v != nil {
-				m.R[ev.AfterTask][t.Task] = *v
-			}
-		}
-	}
-	return m, nil
 }
 
 // stack puts matrices of one width on top of one another.

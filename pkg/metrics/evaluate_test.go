@@ -302,23 +302,7 @@ func TestEvaluateErrors(t *testing.T) {
 	}
 }
 
-func TestMatrixOf(t *testing.T) {
-	v := func(x float64) *float64 { return &x }
-	evals := []results.Evaluation{
-		{AfterTask: 0, Tasks: []results.TaskMetrics{{Task: 0, FID: v(5)}, {Task: 1, FID: nil}}},
-		{AfterTask: 1, Tasks: []results.TaskMetrics{{Task: 0, FID: v(9)}, {Task: 1, FID: v(4)}}},
-	}
-	m, err := MatrixOf("fid", LowerIsBetter, evals, 2, func(m results.TaskMetrics) *float64 { return m.FID })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.R[0][0] != 5 || !math.IsNaN(m.R[0][1]) || m.R[1][0] != 9 || m.R[1][1] != 4 {
-		t.Errorf("R = %v", m.R)
-	}
-	near(t, "forgetting", m.Forgetting().SinceLearned, 4, 1e-12)
-	if _, err := MatrixOf("fid", LowerIsBetter, evals, 1, func(m results.TaskMetrics) *float64 { return m.FID }); err == nil {
-		t.Error("task 1 of 1 gave no error")
-	}
+func TestDescribe(t *testing.T) {
 	var p results.Protocol
 	e, err := NewEvaluator(new(thirds), testTasks(), EvaluatorOptions{})
 	if err != nil {

@@ -20,9 +20,6 @@ type KIDOptions struct {
 	Weights []float64
 }
 
-// UsualKID is the setting of most published numbers: 100 subsets of min(1000, N, M) images.
-func UsualKID(seed uint64) KIDOptions { return KIDOptions{Subsets: 100, SubsetSize: 1000, Seed: seed} }
-
 // KIDResult is a kernel inception distance. The mean of its estimator over draws of the images
 // is exact, so it may be below 0 where the two sets are alike.
 type KIDResult struct {

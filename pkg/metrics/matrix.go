@@ -144,31 +144,6 @@ func (m *Matrix) TaskForgetting(j int) Forgetting {
 	return f
 }
 
-// BackwardTransfer returns how much better, positive, or worse, negative, the tasks but the last
-// have become since they were learned, on average. For a metric where higher is better this is
-// [gem] eq. 3; for others it has the opposite sign of the plain difference.
-func (m *Matrix) BackwardTransfer() float64 { return 0 - m.Forgetting().SinceLearned }
-
-// ForwardTransfer returns how much better, positive, tasks 1 .. T-1 are just before they are
-// learned, R[j-1][j], than with an untrained model, [gem] eq. 4. The untrained[j] hold the metric
-// of the randomly initialised model on task j. It is NaN for fewer than two tasks, without
-// untrained values for all tasks, or where tasks to come were not measured.
-func (m *Matrix) ForwardTransfer(untrained []float64) float64 {
-	tasks := m.Tasks()
-	if tasks < 2 || len(untrained) != tasks {
-		return math.NaN()
-	}
-	better := make([]float64, 0, tasks)
-	for j := 1; j < tasks; j++ {
-		better = append(better, -m.Direction.worse(m.R[j-1][j], untrained[j]))
-	}
-	weights := m.Weights
-	if len(weights) > 0 {
-		weights = weights[1:]
-	}
-	return WeightedMean(better, weights)
-}
-
 // MarshalJSON writes the rows with null for NaN. An infinite value is an error.
 func (g Cells) MarshalJSON() ([]byte, error) {
 	rows := make([][]*float64, len(g))

@@ -22,9 +22,6 @@ func TestMatrixLowerIsBetter(t *testing.T) {
 	f := m.Forgetting()
 	near(t, "forgetting since learned", f.SinceLearned, ((20-10)+(13-12))/2.0, 1e-12)
 	near(t, "forgetting since best", f.SinceBest, ((20-8)+(13-12))/2.0, 1e-12)
-	near(t, "backward transfer", m.BackwardTransfer(), -5.5, 1e-12)
-	// Untrained 100 for all: task 1 was 60 better before it was learned, task 2 50.
-	near(t, "forward transfer", m.ForwardTransfer([]float64{100, 100, 100}), 55, 1e-12)
 }
 
 func TestMatrixHigherIsBetter(t *testing.T) {
@@ -39,12 +36,9 @@ func TestMatrixHigherIsBetter(t *testing.T) {
 	if n.Forgetting() != m.Forgetting() {
 		t.Errorf("forgetting %+v, want %+v", n.Forgetting(), m.Forgetting())
 	}
-	near(t, "backward transfer", n.BackwardTransfer(), m.BackwardTransfer(), 1e-12)
-	near(t, "forward transfer", n.ForwardTransfer([]float64{-100, -100, -100}), 55, 1e-12)
 	// And in plain numbers: accuracy 0.9 that falls to 0.2 is forgetting of 0.7.
 	acc := &Matrix{Direction: HigherIsBetter, R: Cells{{0.9, nan}, {0.2, 0.8}}}
 	near(t, "forgetting of accuracy", acc.Forgetting().SinceLearned, 0.7, 1e-12)
-	near(t, "backward transfer of accuracy", acc.BackwardTransfer(), -0.7, 1e-12)
 }
 
 func TestForgettingCountsFromLearning(t *testing.T) {
@@ -56,10 +50,9 @@ func TestForgettingCountsFromLearning(t *testing.T) {
 }
 
 func TestMatrixImprovement(t *testing.T) {
-	// Task 0 gets better later on: negative forgetting since learned, positive transfer.
+	// Task 0 gets better later on: negative forgetting since learned.
 	m := &Matrix{R: Cells{{10, nan}, {4, 5}}}
 	near(t, "forgetting", m.Forgetting().SinceLearned, -6, 1e-12)
-	near(t, "backward transfer", m.BackwardTransfer(), 6, 1e-12)
 }
 
 func TestMatrixNotMeasured(t *testing.T) {
@@ -68,8 +61,7 @@ func TestMatrixNotMeasured(t *testing.T) {
 	near(t, "final of joint", joint.Final(), 4, 1e-12)
 	for name, v := range map[string]float64{
 		"average incremental": joint.AverageIncremental(), "since learned": joint.Forgetting().SinceLearned,
-		"since best": joint.Forgetting().SinceBest, "backward": joint.BackwardTransfer(),
-		"forward": joint.ForwardTransfer([]float64{9, 9, 9}),
+		"since best": joint.Forgetting().SinceBest,
 	} {
 		if !math.IsNaN(v) {
 			t.Errorf("joint's %s is %g, want not measured", name, v)
@@ -90,9 +82,6 @@ func TestMatrixNotMeasured(t *testing.T) {
 	near(t, "final of one task", single.Final(), 7, 1e-12)
 	if !math.IsNaN(single.Forgetting().SinceBest) || !math.IsNaN(NewMatrix("x", LowerIsBetter, 0).Final()) {
 		t.Error("one task or none has a forgetting or an average")
-	}
-	if !math.IsNaN(triangle().ForwardTransfer(nil)) {
-		t.Error("forward transfer without untrained values is measured")
 	}
 }
 

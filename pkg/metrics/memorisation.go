@@ -279,16 +279,7 @@ func (s *ImageSet) squaredDistance(x []float32, j int) float64 {
 // most n·u·|x|·|y| (first order, u = 2^-24, any order of summation), the sum by twice that; 1.01 covers the higher orders.
 func dotError(n int, x, y float64) float64 { return 1.01 * 2 * float64(n) * 0x1p-24 * x * y }
 
-// CopyShare returns the share of samples that are copies by [Neighbour.Copy]; the ratio is
-// [DefaultCopyRatio] if 0. It is NaN without samples.
-func CopyShare(neighbours []Neighbour, ratio float64) float64 {
-	if ratio == 0 {
-		ratio = DefaultCopyRatio
-	}
-	return weightedCopyShare(neighbours, ratio, nil)
-}
-
-// weightedCopyShare is the share of samples that are copies, counting by weights; nil: all alike.
+// weightedCopyShare is the share of samples that are copies by [Neighbour.Copy], NaN without samples, counting by weights; nil: all alike.
 func weightedCopyShare(neighbours []Neighbour, ratio float64, weights []float64) float64 {
 	return shareWhere(len(neighbours), weights, func(i int) bool { return neighbours[i].Copy(ratio) })
 }

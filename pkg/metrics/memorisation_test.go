@@ -49,7 +49,7 @@ func TestDuplicatesDoNotHideCopies(t *testing.T) {
 	if nb[1].Index != 2 {
 		t.Errorf("nearest image is %d, want 2, its number in the caller's slice", nb[1].Index)
 	}
-	if got := CopyShare(nb, 0); got != 1 {
+	if got := weightedCopyShare(nb, DefaultCopyRatio, nil); got != 1 {
 		t.Errorf("share of copies %g, want 1", got)
 	}
 }
@@ -70,7 +70,7 @@ func TestFewImages(t *testing.T) {
 	if _, err := NewImageSet([]float32{0, float32(math.NaN())}, 2); err == nil {
 		t.Error("an image with NaN gave no error")
 	}
-	if !math.IsNaN(CopyShare(nil, 0)) {
+	if !math.IsNaN(weightedCopyShare(nil, DefaultCopyRatio, nil)) {
 		t.Error("a share of no samples is not NaN")
 	}
 }
