@@ -54,7 +54,7 @@ func benchmarkNetwork(b *testing.B, preset string, size int) *Network {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return newNetwork(b, newProcess(b, DefaultConfig()), u, TrainConfig{LearningRate: 1e-3, ClipNorm: 1, EMA: 0.99}, 0)
+	return newNetwork(b, newProcess(b, Config{T: 1000, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge}), u, TrainConfig{LearningRate: 1e-3, ClipNorm: 1, EMA: 0.99}, 0)
 }
 
 // BenchmarkStep times one training step of 32 rows.

@@ -28,11 +28,6 @@ type Config struct {
 	Variance   string `yaml:"variance" json:"variance"`     // "fixed-large", "fixed-small" or "learned-range"
 }
 
-// DefaultConfig is the process of [ddpm]: 1000 linear steps, noise prediction, fixed large variance.
-func DefaultConfig() Config {
-	return Config{T: 1000, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge}
-}
-
 // Process is a forward process with the meaning given to a network's output.
 type Process struct {
 	*Schedule

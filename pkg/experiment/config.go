@@ -141,17 +141,9 @@ func (e EvaluateConfig) calls() int {
 // serves both.
 func (e EvaluateConfig) rows() int { return min(e.Batch, e.SamplesPerTask) }
 
-// ParseConfig reads a YAML configuration over the defaults. A key that does not exist is an error that names the
-// nearest one, a value that its setting cannot hold as it is written is one that names the setting; name is for errors.
-func ParseConfig(name string, text []byte) (Config, error) {
-	c, err := decodeConfig(name, text)
-	if err != nil {
-		return c, err
-	}
-	return c, errors.WithMessage(c.Validate(), name)
-}
-
-// decodeConfig is [ParseConfig] without asking whether a run can be made.
+// decodeConfig reads a YAML configuration over the defaults, without asking whether a run can be made. A key that does not exist is
+// an error that names the nearest one, a value that its setting cannot hold as it is written is one that names the setting; name is
+// for errors.
 func decodeConfig(name string, text []byte) (Config, error) {
 	doc, err := settings.Document(name, text)
 	if err != nil || doc == nil {
@@ -188,7 +180,9 @@ func LoadConfig(path string, set ...string) (Config, error) {
 	return OverrideConfig(path, text, set)
 }
 
-// OverrideConfig is [ParseConfig] with settings of the form "loop.steps_per_task=300" applied over text first.
+// OverrideConfig reads a YAML configuration over the defaults, with settings of the form "loop.steps_per_task=300" over it. A
+// key that does not exist is an error that names the nearest one, a value that its setting cannot hold as it is written is one
+// that names the setting; name is for errors.
 func OverrideConfig(name string, text []byte, set []string) (Config, error) {
 	doc, err := settings.Document(name, text)
 	if err != nil {

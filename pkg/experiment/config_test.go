@@ -21,7 +21,7 @@ func TestConfigRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := ParseConfig("stored", text)
+	back, err := OverrideConfig("stored", text, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestConfigErrors(t *testing.T) {
 		{"two sets for class-incremental", "benchmark: {datasets: [mnist, cifar-10]}", []string{"2 sets", "needs one"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := ParseConfig("x.yaml", []byte(tc.text))
+			_, err := OverrideConfig("x.yaml", []byte(tc.text), nil)
 			if err == nil {
 				t.Fatal("no error")
 			}
