@@ -130,8 +130,9 @@ func TestLoadedEqualsCompiled(t *testing.T) {
 	}
 }
 
-// train makes some training steps of the least network and returns the weights and what the steps told.
-func train(t *testing.T, b compute.Backend) []byte {
+// train makes some training steps of the least network, extended by what methods need, and returns the weights and what the
+// steps told.
+func train(t *testing.T, b compute.Backend, extra diffusion.Extra) []byte {
 	t.Helper()
 	process, err := diffusion.New(diffusion.Config{T: 20, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge})
 	if err != nil {
@@ -140,6 +141,9 @@ func train(t *testing.T, b compute.Backend) []byte {
 	u := unet.Config{ImageSize: 4, Channels: 1, OutChannels: 1, Base: 8, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 2, Dropout: 0.1}
 	n, err := diffusion.NewNetwork(b, process, u, diffusion.TrainConfig{LearningRate: 1e-2, ClipNorm: 1, EMA: 0.9}, 1)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Extend(extra); err != nil {
 		t.Fatal(err)
 	}
 	const rows, steps = 2, 3
@@ -174,16 +178,29 @@ func train(t *testing.T, b compute.Backend) []byte {
 }
 
 // A training step that is loaded takes over its weights' memory and gives theirs back as one compiled does, step after step.
+// One with every term that a method may add is the same program each time it is built, and is found again.
 func TestLoadedTrainingStep(t *testing.T) {
-	b := open(t, filepath.Join(t.TempDir(), "executables"))
-	want := train(t, b)
-	before := executables.Loads()
-	got := train(t, b)
-	if executables.Loads() == before {
-		t.Error("nothing was loaded")
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("a loaded training step led to other weights")
+	for name, extra := range map[string]diffusion.Extra{
+		"plain":    {},
+		"extended": {Teacher: true, Given: true, Penalty: true, Directions: 2, Projection: true, Mask: true, Path: true, LoRA: 2, LoRAAlpha: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "executables")
+			b := open(t, dir)
+			want := train(t, b, extra)
+			compiled, _, err := (kept.Store{Dir: dir}).Held()
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := executables.Loads()
+			got := train(t, b, extra)
+			if n := executables.Loads() - before; n != int64(compiled) || n == 0 {
+				t.Errorf("%d of %d executables were loaded", n, compiled)
+			}
+			if !bytes.Equal(got, want) {
+				t.Error("a loaded training step led to other weights")
+			}
+		})
 	}
 }
 
