@@ -192,6 +192,20 @@ func TestBlocksErrors(t *testing.T) {
 	}
 }
 
+// The seeds of blocks ascend, however many there are and in whatever order runs come.
+func TestBlocksAreInTheOrderOfSeeds(t *testing.T) {
+	var runs []*results.Run
+	var want []uint64
+	for k := range uint64(12) {
+		seed := (7*k + 3) % 12
+		runs = append(runs, resultstest.Finals("a", "a", seed, 1, 2), resultstest.Finals("b", "b", 11-seed, 1, 2))
+		want = append(want, k)
+	}
+	if b, _, err := newBlocks(Group(runs), FinalOf(FID)); err != nil || !slices.Equal(b.seeds, want) {
+		t.Errorf("seeds %v, %v", b.seeds, err)
+	}
+}
+
 // A number averaged by its tasks is the number: byTask and Of agree for every metric, with and without weights.
 func TestByTaskAveragesToTheNumber(t *testing.T) {
 	for _, r := range resultstest.Likely(2, false) {

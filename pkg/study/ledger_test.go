@@ -1,6 +1,7 @@
 package study
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -92,5 +93,26 @@ func TestLedgerOfAllCards(t *testing.T) {
 				t.Errorf("%s: %q compares %q with %q; one of them is no strategy", r.Name, c.Claim.Says, c.Claim.Better, c.Claim.Worse)
 			}
 		}
+	}
+}
+
+// A strategy with several settings is judged at the best of them by the claim's metric, whichever that is.
+func TestLedgerTakesTheBestSetting(t *testing.T) {
+	var runs []*results.Run
+	for seed := range uint64(3) {
+		d := float64(seed)
+		runs = append(runs, resultstest.Finals("gr", "gr weak", seed, 90+d, 91+d, 92+d), resultstest.Finals("gr", "gr strong", seed, 10+d, 10+d, 11+1.1*d),
+			resultstest.Finals("gr", "gr middling", seed, 50+d, 51+d, 52+d), resultstest.Finals("ewc", "ewc", seed, 20+d, 20+d, 20+d))
+	}
+	held := map[string]cards.Card{"gr": {Claims: []cards.Claim{{Says: "it is better", Source: "a paper", Better: "gr", Worse: "ewc", Metric: cards.MetricFID}}}}
+	l, err := NewLedger(held, Group(runs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := l.Rows[0].Claims[0]; c.Better != "gr strong" || c.Verdict != Agrees || math.Abs(c.Difference.Value+29.0/3-0.1/3) > 1e-9 {
+		t.Errorf("%+v", c)
+	}
+	if got := l.Rows[0].Ran; len(got) != 3 {
+		t.Errorf("it ran as %v", got)
 	}
 }

@@ -144,6 +144,21 @@ func TestBestLambdaSaysNo(t *testing.T) {
 	}
 }
 
+// Without rehearsal, λ = 0, a run is in no line: the axis is logarithmic.
+func TestSweepLeavesOutZero(t *testing.T) {
+	var runs []*results.Run
+	for _, lambda := range []float64{0, 0.3, 1} {
+		runs = append(runs, resultstest.Swept(lambda, 20, 16, 2, 0, 10, 0))
+	}
+	s, err := NewSweep(runs, "er")
+	if err != nil || len(s.Lines) != 1 || !slices.Equal(s.Lines[0].Lambdas, []float64{0.3, 1}) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := NewSweep(runs[:2], "er"); err == nil || !strings.Contains(err.Error(), "1 values of λ above 0") {
+		t.Errorf("λ = 0 counts as one: %v", err)
+	}
+}
+
 // A λ that no seed shares with the others leaves its line out.
 func TestBestLambdaLeavesOut(t *testing.T) {
 	runs := slices.DeleteFunc(resultstest.MadeUpSweep(), func(r *results.Run) bool {
