@@ -39,6 +39,7 @@ build() {
 		cp docker/gpu-session.sh "$dir/"
 		git rev-parse HEAD >"$dir/commit" 2>/dev/null || echo unknown >"$dir/commit"
 		[ -s "$dir/processor.json" ] || "$dir/palimpsest" perf check --networks "$networks" --write "$dir/processor.json"
+		gzip -9 -n -f "$dir/palimpsest"
 	) || die "the build failed"
 	du -sh "$dir"
 }
@@ -102,12 +103,14 @@ part_study() {
 }
 
 session() {
-	[ -x "$here/palimpsest" ] && [ -s "$here/processor.json" ] || die "$here lacks the program or the processor's numbers; make it with --build"
+	[ -s "$here/palimpsest.gz" ] && [ -s "$here/processor.json" ] || die "$here lacks the program or the processor's numbers; make it with --build"
 	failed=
 	mkdir -p "$out" || exit 1
 	out=$(cd "$out" && pwd)
 	work=${GPU_WORK:-$out/../gpu-work}
 	mkdir -p "$work" && work=$(cd "$work" && pwd) || exit 1
+	program=$work/palimpsest
+	[ "$program" -nt "$here/palimpsest.gz" ] || { gunzip -c "$here/palimpsest.gz" >"$program" && chmod +x "$program"; } || exit 1
 	python=${GPU_PYTHON:-$(command -v python3 || true)}
 	[ -n "$python" ] || die "no python3 here; set GPU_PYTHON to one that has the packages jax-cuda13-pjrt and nvidia's"
 	site=
@@ -125,10 +128,10 @@ session() {
 	networks=${GPU_NETWORKS:-tiny,small,ddpm} rows=${GPU_ROWS:-32,128,512} torchrows=${GPU_TORCH_ROWS:-128}
 	check=$(sed -n 's/.*"networks":\[//;s/{"network":"\([a-z]*\)"/\n@\1\n/gp' "$here/processor.json" | sed -n 's/^@//p' | paste -sd,)
 	bench=${GPU_BENCH:-}
-	export out work python site networks rows torchrows check bench
+	export out work program python site networks rows torchrows check bench
 	for part in "$@"; do
 		if [ "$part" != doctor ] && [ -z "${opens:-}" ]; then # pure Go in the card's place would take hours to say little
-			echo '{"what":"product","compute":"float32","for":0.1}' | timeout 90 "$here/palimpsest" perf case >"$out/opens.log" 2>&1 ||
+			echo '{"what":"product","compute":"float32","for":0.1}' | timeout 90 "$program" perf case >"$out/opens.log" 2>&1 ||
 				{ cat "$out/opens.log"; die "$GOMLX_BACKEND does not compute; the part doctor says more"; }
 			opens=yes
 		fi
@@ -158,7 +161,6 @@ case ${1:-} in
 	session "$@"
 	;;
 --part) # what --out calls, with what it found out in the environment
-	program=$here/palimpsest
 	"part_$2"
 	;;
 --dry)
