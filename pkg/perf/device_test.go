@@ -99,6 +99,9 @@ func TestNumbersAgainst(t *testing.T) {
 	if err := (&Numbers{Backend: "b", Networks: []NetworkNumbers{n}}).Against(expected, &log); err == nil || !strings.Contains(log.String(), "TOO FAR") {
 		t.Errorf("a loss that is no number passes: %v", err)
 	}
+	if err := (&Numbers{Backend: "go:x", Networks: expected.Networks}).Against(expected, io.Discard); err == nil || !strings.Contains(err.Error(), "noise") {
+		t.Errorf("pure Go is held to XLA's noise: %v", err)
+	}
 	if err := (&Numbers{Backend: "b"}).Against(expected, io.Discard); err == nil {
 		t.Error("numbers of no network pass")
 	}
