@@ -57,8 +57,9 @@ type Loop struct {
 	Seed      uint64
 	Position  Position
 
-	// NetworkTime is spent in the network's own steps since the loop was made, inputs and results moved included. What
-	// else a run takes is the price of the loop, the strategy and whatever goes on around them.
+	// NetworkTime is spent in the network's own steps since the loop was made, results moved included, and inputs where they
+	// were not moved during the step before ([Foreseer]). What else a run takes is the price of the loop, the strategy and
+	// whatever goes on around them.
 	NetworkTime time.Duration
 
 	replayRows  int
@@ -68,6 +69,7 @@ type Loop struct {
 	streamPhase int
 	order       []int // permutation of the stream in orderEpoch
 	orderEpoch  int
+	ahead       *prepared // the next step, where it was foreseen
 }
 
 // Independent random sequences of one run, told apart by the last word of their seed.
@@ -135,7 +137,11 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 }
 
 // Close frees what the strategy holds outside of Go's memory. The network is its owner's to close, afterwards.
-func (l *Loop) Close() { l.Strategy.Close() }
+func (l *Loop) Close() {
+	l.ahead.drop()
+	l.ahead = nil
+	l.Strategy.Close()
+}
 
 // Phases is the number of training phases: one a task, or a single one where the strategy learns all tasks at once.
 func (l *Loop) Phases() int {
@@ -180,12 +186,13 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 			return diffusion.StepResult{}, errors.WithMessagef(err, "strategy %s before task %d", l.Strategy.Info().Name, task)
 		}
 	}
-	s, err := l.batch()
+	p, err := l.next()
 	if err != nil {
 		return diffusion.StepResult{}, err
 	}
+	s := p.step
 	start := time.Now()
-	res, err := l.Network.Step(s.Batch, l.Position.Optimiser, l.rng(drawNoise).Uint64())
+	res, err := l.do(p)
 	l.NetworkTime += time.Since(start)
 	if err != nil {
 		return res, err
@@ -208,6 +215,8 @@ func (l *Loop) EndPhase(ctx context.Context) error {
 	if l.Done() || !l.PhaseDone() {
 		return errors.Errorf("cl: phase %d has %d of %d steps; it has not ended", l.Position.Phase, l.Position.Step, l.PhaseSteps())
 	}
+	l.ahead.drop()
+	l.ahead = nil
 	// A strategy that learns all tasks at once has nothing to carry over, so it is not called.
 	if l.Strategy.Info().Stream != AllTasks {
 		task := l.Position.Phase

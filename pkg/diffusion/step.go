@@ -94,24 +94,49 @@ func (p *Process) coefficients(t []int32, w []float32, weights []float64) ([]flo
 // warm-up and the EMA's decay; the noise and dropout masks are a function of noiseSeed and the batch's shape alone,
 // so a step can be repeated exactly.
 func (n *Network) Step(b Batch, index int, noiseSeed uint64) (StepResult, error) {
+	p, err := n.Prepare(b, index, noiseSeed)
+	if err != nil {
+		return StepResult{}, err
+	}
+	return n.Do(p)
+}
+
+// Prepared is a step that lies on the device and waits to be done, once, by [Network.Do].
+type Prepared struct {
+	inputs []any // tensors
+	rows   int
+	index  int
+}
+
+// Drop frees what will not be done.
+func (p *Prepared) Drop() {
+	for _, input := range p.inputs {
+		_ = input.(*tensors.Tensor).FinalizeAll() // of arrays that nobody looks at any more
+	}
+	p.inputs = nil
+}
+
+// Prepare is the part of [Network.Step] that needs no weights: it checks the batch and takes it to the device. It may run
+// while another step is done, the first excepted.
+func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, error) {
 	rows, dim := len(b.T), n.Shape.Values()
 	if rows == 0 || len(b.X) != rows*dim || len(b.W) != rows || len(b.Y) != rows {
-		return StepResult{}, errors.Errorf("diffusion: a batch of %d timesteps has %d pixels, %d labels and %d weights; need %d, %d and %d",
+		return nil, errors.Errorf("diffusion: a batch of %d timesteps has %d pixels, %d labels and %d weights; need %d, %d and %d",
 			rows, len(b.X), len(b.Y), len(b.W), rows*dim, rows, rows)
 	}
 	if err := n.labelsInRange(b.Y); err != nil {
-		return StepResult{}, err
+		return nil, err
 	}
 	if err := n.build(); err != nil {
-		return StepResult{}, err
+		return nil, err
 	}
 	coef, err := n.Process.coefficients(b.T, b.W, n.weights)
 	if err != nil {
-		return StepResult{}, err
+		return nil, err
 	}
 	extra, err := n.extraInputs(b)
 	if err != nil {
-		return StepResult{}, err
+		return nil, err
 	}
 	lr := n.Train.LearningRate
 	if index < n.Train.WarmUp {
@@ -119,28 +144,41 @@ func (n *Network) Step(b Batch, index int, noiseSeed uint64) (StepResult, error)
 	}
 	decay := min(n.Train.EMA, float64(1+index)/float64(10+index))
 	u := n.Shape
-	n.stepped = true
-	out, err := n.step.Call(append([]any{
+	p := &Prepared{rows: rows, index: index, inputs: append([]any{
 		tensors.FromFlatDataAndDimensions(b.X, rows, u.ImageSize, u.ImageSize, u.Channels),
 		tensors.FromFlatDataAndDimensions(b.T, rows),
 		tensors.FromFlatDataAndDimensions(b.Y, rows),
 		tensors.FromFlatDataAndDimensions(coef, rows, numCols),
 		tensors.FromFlatDataAndDimensions([]float32{float32(lr), float32(decay)}, 2),
-		rngState(noiseSeed)}, extra...)...)
+		rngState(noiseSeed)}, extra...)}
+	for _, input := range p.inputs {
+		if err := input.(*tensors.Tensor).MaterializeOnDevice(n.backend, true, 0); err != nil {
+			p.Drop()
+			return nil, errors.WithMessage(err, "diffusion: taking a batch to the device")
+		}
+	}
+	return p, nil
+}
+
+// Do does a step that was prepared for this network.
+func (n *Network) Do(p *Prepared) (StepResult, error) {
+	defer p.Drop()
+	n.stepped = true
+	out, err := n.step.Call(p.inputs...)
 	if err != nil {
 		return StepResult{}, errors.WithMessage(err, "diffusion: training step")
 	}
 	res := StepResult{Rows: tensors.MustCopyFlatData[float32](out[1])}
 	res.read(tensors.MustCopyFlatData[float32](out[0]))
 	if n.extra.Teacher {
-		res.TeacherRows = rows
+		res.TeacherRows = p.rows
 	}
 	for _, t := range out {
 		t.MustFinalizeAll()
 	}
 	if math.IsNaN(res.Loss) || math.IsInf(res.Loss, 0) {
 		return res, Divergedf("diffusion: the loss is %g at step %d; lower learning_rate (now %g) or clip_norm (now %g; 0 clips nothing), and use another --dir, or remove the run folder, for the changed setting",
-			res.Loss, index, n.Train.LearningRate, n.Train.ClipNorm)
+			res.Loss, p.index, n.Train.LearningRate, n.Train.ClipNorm)
 	}
 	return res, nil
 }

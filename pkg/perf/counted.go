@@ -1,6 +1,7 @@
 package perf
 
 import (
+	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -9,13 +10,32 @@ import (
 
 // traffic is what went through a backend.
 type traffic struct {
+	sync.Mutex
+	counts
+}
+
+// add adds to the counts.
+func (t *traffic) add(what func(*counts)) {
+	t.Lock()
+	defer t.Unlock()
+	what(&t.counts)
+}
+
+// soFar is what was counted until now.
+func (t *traffic) soFar() counts {
+	t.Lock()
+	defer t.Unlock()
+	return t.counts
+}
+
+type counts struct {
 	programs int           // run
 	running  time.Duration // from the start of each program until the device had ended it
 	up, down int64         // bytes of arrays taken to the device and back
 }
 
 // counted lays a count over a backend. XLA's programs end before their calls return (go-xla waits), so that the rest of the
-// time is the host's alone. It is for one goroutine.
+// time is the host's alone.
 type counted struct {
 	compute.Backend
 	traffic *traffic
@@ -35,7 +55,7 @@ func (c *counted) BufferFromFlatData(device compute.DeviceNum, flat any, shape s
 	if err != nil {
 		return nil, err
 	}
-	c.traffic.up += shape.ByteSize()
+	c.traffic.add(func(n *counts) { n.up += shape.ByteSize() })
 	return &countedBuffer{inner, c}, nil
 }
 
@@ -44,7 +64,7 @@ func (c *counted) NewSharedBuffer(device compute.DeviceNum, shape shapes.Shape) 
 	if err != nil {
 		return nil, nil, err
 	}
-	c.traffic.up += shape.ByteSize()
+	c.traffic.add(func(n *counts) { n.up += shape.ByteSize() })
 	return &countedBuffer{inner, c}, flat, nil
 }
 
@@ -68,7 +88,7 @@ func (b *countedBuffer) Data() (any, error) {
 
 func (b *countedBuffer) read() {
 	if shape, err := b.Shape(); err == nil { // else the reading fails too
-		b.counted.traffic.down += shape.ByteSize()
+		b.counted.traffic.add(func(n *counts) { n.down += shape.ByteSize() })
 	}
 }
 
@@ -108,8 +128,8 @@ func (e *countedExecutable) Execute(inputs []compute.Buffer, donate []bool, devi
 	}
 	start := time.Now()
 	outputs, err := e.Executable.Execute(inner, donate, device)
-	e.counted.traffic.running += time.Since(start)
-	e.counted.traffic.programs++
+	took := time.Since(start)
+	e.counted.traffic.add(func(n *counts) { n.programs, n.running = n.programs+1, n.running+took })
 	if err != nil {
 		return nil, err
 	}

@@ -270,21 +270,22 @@ func ServeDevice(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 	}
 	c.Prepare = micro(time.Since(start).Seconds())
-	before := *over.traffic
+	before := over.traffic.soFar()
 	var walls, hosts []float64
 	for begin := time.Now(); len(walls) < 5 || time.Since(begin).Seconds() < q.For && len(walls) < 10000; {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		running, start := over.traffic.running, time.Now()
+		running, start := over.traffic.soFar().running, time.Now()
 		if err := call(); err != nil {
 			return err
 		}
 		wall := time.Since(start)
-		walls, hosts = append(walls, wall.Seconds()), append(hosts, (wall-(over.traffic.running-running)).Seconds())
+		walls, hosts = append(walls, wall.Seconds()), append(hosts, (wall-(over.traffic.soFar().running-running)).Seconds())
 	}
 	c.Calls = len(walls)
-	c.Up, c.Down = (over.traffic.up-before.up)/int64(c.Calls), (over.traffic.down-before.down)/int64(c.Calls)
+	after := over.traffic.soFar()
+	c.Up, c.Down = (after.up-before.up)/int64(c.Calls), (after.down-before.down)/int64(c.Calls)
 	if c.Memory, err = cardMemory(ctx, onCard); err != nil {
 		return err
 	}

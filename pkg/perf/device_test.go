@@ -32,7 +32,7 @@ func TestCountedBackend(t *testing.T) {
 	if _, err := tensors.CopyFlatData[float32](out); err != nil {
 		t.Fatal(err)
 	}
-	if got := *over.traffic; got.programs != 1 || got.up != 48 || got.down != 12 || got.running <= 0 {
+	if got := over.traffic.soFar(); got.programs != 1 || got.up != 48 || got.down != 12 || got.running <= 0 {
 		t.Errorf("counted %+v; want one program, 48 bytes up, 12 down", got)
 	}
 }

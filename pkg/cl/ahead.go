@@ -1,0 +1,113 @@
+package cl
+
+import "palimpsest/pkg/diffusion"
+
+// Foreseer is what a strategy also is whose steps may be prepared while the step before is still being done: where Foresees
+// is true, BeforeStep looks at the step, at settings and at what was left by Begin, BeginTask, EndTask, Consolidate and
+// Restore, neither at the network's weights nor at what became of earlier steps, and changes nothing but the step.
+type Foreseer interface {
+	Foresees() bool
+}
+
+// Foresees implements [Foreseer].
+func (*Finetune) Foresees() bool { return true }
+
+// Foresees implements [Foreseer].
+func (*Joint) Foresees() bool { return true }
+
+// Foresees implements [Foreseer].
+func (*Cumulative) Foresees() bool { return true }
+
+// Foresees implements [Foreseer].
+func (*FromScratch) Foresees() bool { return true }
+
+// Foresees implements [Foreseer]: the adaptive schedule follows the losses.
+func (e *ER) Foresees() bool { return e.Schedule != ScheduleAdaptive }
+
+// Foresees implements [Foreseer].
+func (*BalancedER) Foresees() bool { return true }
+
+// Foresees implements [Foreseer].
+func (*GDumb) Foresees() bool { return true }
+
+// Foresees implements [Foreseer].
+func (*L2) Foresees() bool { return true }
+
+// Foresees implements [Foreseer].
+func (*EWC) Foresees() bool { return true }
+
+// Foresees implements [Foreseer].
+func (*OnlineEWC) Foresees() bool { return true }
+
+// Foresees implements [Foreseer].
+func (*Rank1EWC) Foresees() bool { return true }
+
+// Foresees implements [Foreseer].
+func (*MAS) Foresees() bool { return true }
+
+// prepared is a step that was made ready to be done.
+type prepared struct {
+	step     *Step
+	ready    *diffusion.Prepared
+	position Position
+}
+
+// drop frees what was prepared and will not be used.
+func (p *prepared) drop() {
+	if p != nil {
+		p.ready.Drop()
+	}
+}
+
+// ready prepares the step of the loop's position.
+func (l *Loop) ready() (*prepared, error) {
+	s, err := l.batch()
+	if err != nil {
+		return nil, err
+	}
+	r, err := l.Network.Prepare(s.Batch, l.Position.Optimiser, l.rng(drawNoise).Uint64())
+	if err != nil {
+		return nil, err
+	}
+	return &prepared{step: s, ready: r, position: l.Position}, nil
+}
+
+// next takes the step of the loop's position, from what was prepared if it is that.
+func (l *Loop) next() (*prepared, error) {
+	p := l.ahead
+	l.ahead = nil
+	if p != nil && p.position == l.Position {
+		return p, nil
+	}
+	p.drop()
+	return l.ready()
+}
+
+// foresees says whether the step after the one at hand can be prepared before that is done.
+func (l *Loop) foresees() bool {
+	f, ok := l.Strategy.(Foreseer)
+	return ok && f.Foresees() && l.sampler == nil && l.Position.Step+1 < l.PhaseSteps()
+}
+
+// do has the network do a step and meanwhile prepares the one after it, where that can be foreseen: the device then waits for
+// the host no longer than it takes to say "go on". What fails in preparing fails again, and is told, when that step's turn
+// comes.
+func (l *Loop) do(p *prepared) (diffusion.StepResult, error) {
+	if !l.foresees() {
+		return l.Network.Do(p.ready)
+	}
+	later := *l
+	later.Position.Step++
+	later.Position.Total++
+	later.Position.Optimiser++
+	var ahead *prepared
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ahead, _ = later.ready()
+	}()
+	res, err := l.Network.Do(p.ready)
+	<-done
+	l.ahead, l.order, l.orderEpoch = ahead, later.order, later.orderEpoch
+	return res, err
+}
