@@ -15,9 +15,10 @@
 # A part writes OUT/PART.log while it runs; OUT/session.txt has a line for each. What is unfinished goes on when called again
 # with the same OUT. OUT stays flat and small: results are JSON and logs, runs are kept in one archive.
 #
-# Settings, by environment: GPU_NETWORKS and GPU_ROWS (of device and torch), GPU_LIMIT (seconds that a part may take, over its
+# Settings, by environment: GPU_NETWORKS, GPU_ROWS and GPU_COMPUTE (of device and torch), GPU_CHECK (networks), GPU_LIMIT (seconds that a part may take, over its
 # own), GPU_WORK (where runs and caches lie; a new folder beside OUT), GPU_PYTHON (a Python with the packages).
 set -uo pipefail
+{ # read as a whole before it runs
 
 die() {
 	echo "gpu-session: $*" >&2
@@ -84,17 +85,17 @@ part_doctor() {
 part_check() { "$program" perf check --networks "$check" --against "$here/processor.json"; }
 
 part_device() {
-	"$program" perf --device --networks "$networks" --rows-of-steps "$rows" --limit 120s --store "$out/device"
+	"$program" perf --device --networks "$networks" --rows-of-steps "$rows" --compute "$compute" --limit 120s --store "$out/device"
 }
 
 part_bench() {
-	"$program" bench --dir "$work/bench" $bench &&
+	"$program" bench --dir "$work/bench" --store "$out/results" $bench &&
 		cp "$work/bench/report.html" "$out/bench.html"
 }
 
 part_torch() {
 	"$python" -c 'import torch' || return 1
-	"$program" perf --device --networks "$networks" --rows-of-steps "$torchrows" --peers torch --python "$python" --rounds 3 --limit 150s --store "$out/torch"
+	"$program" perf --device --networks "$networks" --rows-of-steps "$torchrows" --compute "$compute" --peers torch --python "$python" --rounds 3 --store "$out/torch"
 }
 
 part_study() {
@@ -125,10 +126,10 @@ session() {
 	mkdir -p "$work/autotune"
 	export XLA_FLAGS="${XLA_FLAGS:-} --xla_gpu_per_fusion_autotune_cache_dir=$work/autotune"
 	export PALIMPSEST_CACHE=${GPU_CACHE:-$work/cache}
-	networks=${GPU_NETWORKS:-tiny,small,ddpm} rows=${GPU_ROWS:-32,128,512} torchrows=${GPU_TORCH_ROWS:-128}
-	check=$(sed -n 's/.*"networks":\[//;s/{"network":"\([a-z]*\)"/\n@\1\n/gp' "$here/processor.json" | sed -n 's/^@//p' | paste -sd,)
+	networks=${GPU_NETWORKS:-tiny,small,ddpm} rows=${GPU_ROWS:-32,128,512} torchrows=${GPU_TORCH_ROWS:-128} compute=${GPU_COMPUTE:-float32,bfloat16}
+	check=${GPU_CHECK:-$(sed -n 's/.*"networks":\[//;s/{"network":"\([a-z]*\)"/\n@\1\n/gp' "$here/processor.json" | sed -n 's/^@//p' | paste -sd,)}
 	bench=${GPU_BENCH:-}
-	export out work program python site networks rows torchrows check bench
+	export out work program python site networks rows torchrows compute check bench
 	for part in "$@"; do
 		if [ "$part" != doctor ] && [ -z "${opens:-}" ]; then # pure Go in the card's place would take hours to say little
 			echo '{"what":"product","compute":"float32","for":0.1}' | timeout 90 "$program" perf case >"$out/opens.log" 2>&1 ||
@@ -168,7 +169,7 @@ case ${1:-} in
 	out=$2
 	mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 	build "$out/carried" tiny
-	export GOMLX_BACKEND=${GOMLX_BACKEND:-xla:cpu} GPU_NETWORKS=tiny GPU_ROWS=8 GPU_TAIL=8 GPU_WORK=$out/work
+	export GOMLX_BACKEND=${GOMLX_BACKEND:-xla:cpu} GPU_NETWORKS=tiny GPU_ROWS=8 GPU_COMPUTE=float32 GPU_TAIL=8 GPU_WORK=$out/work
 	GPU_CACHE=${PALIMPSEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/palimpsest} \
 		GPU_BENCH="--strategies finetune,er --sweep lambda=1 --set loop.steps_per_task=2 --set evaluate.samples_per_task=20 --set evaluate.allow_small_n=true --set evaluate.sampler.steps=2" \
 		"$out/carried/gpu-session.sh" --out "$out" doctor check device bench
@@ -178,3 +179,5 @@ case ${1:-} in
 	exit 2
 	;;
 esac
+exit
+}

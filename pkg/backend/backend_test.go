@@ -321,4 +321,18 @@ func TestCUDAFolderHasItsLibrary(t *testing.T) {
 		}
 		library(filepath.Join(site, "nvidia", "cu13"))
 	}
+	// What shortens compilation is asked of the version that is known to have it, and not over the user's head.
+	if err := os.MkdirAll(filepath.Dir(plugin), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(filepath.Dir(plugin), "version.py"), []byte("__version__ = \"0.11.2\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XLA_FLAGS", "--xla_gpu_enable_triton_gemm=true")
+	if err := prepareCUDA(plugin); err != nil {
+		t.Fatal(err)
+	}
+	if got := os.Getenv("XLA_FLAGS"); !strings.Contains(got, "fusion_autotuner=false") || strings.Count(got, "triton_gemm") != 1 {
+		t.Errorf("XLA_FLAGS is %q", got)
+	}
 }

@@ -3,6 +3,7 @@ package backend
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -54,18 +55,27 @@ func prepareCUDA(plugin string) error {
 	if err := os.Setenv("GOPJRT_CUDA_CHECKS", "0"); err != nil {
 		return errors.WithStack(err)
 	}
-	flags := os.Getenv("XLA_FLAGS")
-	if strings.Contains(flags, "--xla_gpu_cuda_data_dir") {
-		return nil
+	flags := strings.Fields(os.Getenv("XLA_FLAGS"))
+	set := func(name, value string) {
+		if !slices.ContainsFunc(flags, func(f string) bool { return strings.HasPrefix(f, "--"+name) }) {
+			flags = append(flags, "--"+name+"="+value)
+		}
 	}
 	// A Python environment may lack the packages of the compiler, which XLA needs libdevice of: then it looks elsewhere.
 	for _, dir := range []string{filepath.Join(nvidia, "cu13"), filepath.Join(nvidia, "cuda_nvcc"), os.Getenv("CUDA_HOME"), "/usr/local/cuda"} {
 		if exists(filepath.Join(dir, "nvvm", "libdevice", "libdevice.10.bc")) {
-			flags = strings.TrimSpace(flags + " --xla_gpu_cuda_data_dir=" + dir)
-			return errors.WithStack(os.Setenv("XLA_FLAGS", flags))
+			set("xla_gpu_cuda_data_dir", dir)
+			break
 		}
 	}
-	return nil
+	// XLA would try several compilations of every fused kernel, some hundred a program, and keep its first choice nine times in
+	// ten, and dozens of every matrix product, which cuBLAS has as well: a minute for a small network. A plugin of another
+	// version may not know the settings, and ends the process then.
+	if version, err := os.ReadFile(filepath.Join(filepath.Dir(plugin), "version.py")); err == nil && strings.Contains(string(version), "0.11.2") {
+		set("xla_gpu_experimental_enable_fusion_autotuner", "false")
+		set("xla_gpu_enable_triton_gemm", "false")
+	}
+	return errors.WithStack(os.Setenv("XLA_FLAGS", strings.Join(flags, " ")))
 }
 
 // tf32Env is where NVIDIA's libraries look whether they may round float32 to TF32; "0" forbids it.

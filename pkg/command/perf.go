@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 
@@ -88,6 +89,7 @@ func perfCommand() *cobra.Command {
 	f.BoolVar(&o.Anew, "anew", false, "measure again what the store has, in its place")
 	f.BoolVar(&onDevice, "device", false, "measure instead training steps on the device that the backend opens, a GPU say: images/s, share of what a plain matrix product reaches, the host's share, memory")
 	f.IntSliceVar(&device.Rows, "rows-of-steps", device.Rows, "with --device: rows of a training step")
+	f.StringSliceVar(&device.Compute, "compute", device.Compute, "with --device: what the network computes with, float32, bfloat16")
 	f.Float64Var(&device.Seconds, "seconds", device.Seconds, "with --device: how long each case is measured")
 	f.DurationVar(&device.Limit, "limit", device.Limit, "with --device: when a case is given up, compilation included")
 	f.StringVar(&python, "python", "", "a Python that has the peers' packages, in place of an environment made for them")
@@ -138,7 +140,10 @@ func perfServeCommand() *cobra.Command {
 // measureDevice measures a device, and prints and keeps what it does.
 func measureDevice(cmd *cobra.Command, self string, o perf.Options, device perf.DeviceOptions) error {
 	if len(o.Peers) > 0 {
-		o.Device, o.Batches, o.What = true, device.Rows, []string{perf.Step}
+		o.Device, o.Batches, o.What, o.Compute, o.PeerDevice = true, device.Rows, []string{perf.Step}, device.Compute, "cuda"
+		if strings.HasPrefix(os.Getenv(compute.ConfigEnvVar), "xla:cpu") {
+			o.PeerDevice = "cpu"
+		}
 		if err := perf.Measure(cmd.Context(), o); err != nil {
 			return err
 		}
@@ -188,14 +193,24 @@ func perfCheckCommand() *cobra.Command {
 			}
 			origin := perf.Origin{Command: commandLine(), Machine: host.Machine()}
 			origin.Commit, origin.Dirty = host.Commit()
-			got, err := perf.ComputeNumbers(cmd.Context(), networks, origin, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
 			if write != "" {
+				got, err := perf.ComputeNumbers(cmd.Context(), networks, origin, cmd.ErrOrStderr())
+				if err != nil {
+					return err
+				}
 				return got.Save(write)
 			}
-			return got.Against(expected, cmd.OutOrStdout())
+			var far error
+			for _, name := range networks { // one by one, so that each is told before the next
+				got, err := perf.ComputeNumbers(cmd.Context(), []string{name}, origin, cmd.ErrOrStderr())
+				if err != nil {
+					return err
+				}
+				if err := got.Against(expected, cmd.OutOrStdout()); err != nil {
+					far = err
+				}
+			}
+			return far
 		},
 	}
 	c.Flags().StringSliceVar(&networks, "networks", []string{"tiny", "small"}, "sizes of network: tiny, small, ddpm")

@@ -38,6 +38,7 @@ type Network struct {
 	extra       Extra
 	importances [2]*model.Exec // of Fisher and MAS
 
+	far       bool // the device has a memory of its own: to fetch one array is quicker than two
 	built     bool // all variables are in the store
 	stepped   bool // the training step is compiled, or about to be
 	predicted atomic.Int64
@@ -61,6 +62,7 @@ func NewNetwork(backend compute.Backend, p *Process, net network.Network, c Trai
 	}
 	n := &Network{Process: p, Net: net, Shape: shape, Train: c, backend: backend, store: model.NewStore(), layout: model.NewStore(),
 		seed: seed, weights: weights}
+	n.far = isCUDA(backend)
 	if n.step, err = model.NewExec(backend, n.store, n.stepGraph); err != nil {
 		return nil, err
 	}
@@ -80,6 +82,15 @@ func NewNetwork(backend compute.Backend, p *Process, net network.Network, c Trai
 		n.importances[i].SetMaxCache(1)
 	}
 	return n, nil
+}
+
+// isCUDA says whether a backend computes on an NVIDIA GPU, under whatever measures what goes through it.
+func isCUDA(b compute.Backend) bool {
+	if over, ok := b.(interface{ Unwrap() compute.Backend }); ok {
+		b = over.Unwrap()
+	}
+	x, ok := b.(interface{ IsCUDA() bool })
+	return ok && x.IsCUDA()
 }
 
 // Close frees the compiled graphs and the weights. The network must not be used afterwards.

@@ -168,8 +168,15 @@ func (n *Network) Do(p *Prepared) (StepResult, error) {
 	if err != nil {
 		return StepResult{}, errors.WithMessage(err, "diffusion: training step")
 	}
-	res := StepResult{Rows: tensors.MustCopyFlatData[float32](out[1])}
-	res.read(tensors.MustCopyFlatData[float32](out[0]))
+	scalars := tensors.MustCopyFlatData[float32](out[0])
+	var res StepResult
+	if n.far {
+		first := len(scalars) - p.rows
+		scalars, res.Rows = scalars[:first], scalars[first:]
+	} else {
+		res.Rows = tensors.MustCopyFlatData[float32](out[1])
+	}
+	res.read(scalars)
 	if n.extra.Teacher {
 		res.TeacherRows = p.rows
 	}

@@ -62,6 +62,9 @@ func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
 	if x != nil {
 		scalars = append(scalars, x.parts()...)
 	}
+	if n.far {
+		return []*Node{Concatenate(append(scalars, rows), 0)}
+	}
 	return []*Node{Concatenate(scalars, 0), rows}
 }
 

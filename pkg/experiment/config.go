@@ -44,6 +44,15 @@ type Config struct {
 	// the last digits of all results depend on. 0: all that the process may run on when the run begins; the run then goes on
 	// with as many, wherever there are.
 	Cores int `yaml:"cores"`
+
+	Backend BackendConfig `yaml:"backend,omitempty"`
+}
+
+// BackendConfig says how the network is computed.
+type BackendConfig struct {
+	// Compute is "float32" ("" is the same) or "bfloat16": what the network computes with; weights, normalisation, losses
+	// and the optimiser stay float32 ([unet.Config.Compute]).
+	Compute string `yaml:"compute,omitempty"`
 }
 
 // BenchmarkConfig says which images arrive in which order.
@@ -353,6 +362,9 @@ func (c Config) Validate() error {
 	if err != nil {
 		return errors.WithMessage(err, "benchmark.datasets")
 	}
+	if err := c.Backend.validate(); err != nil {
+		return err
+	}
 	if err := c.Network.validate(); err != nil {
 		return err
 	}
@@ -518,6 +530,14 @@ func noScenario(name string) error {
 	return errors.Errorf("benchmark.scenario is %.100q; choose %q or %q", name, ClassIncremental, DomainIncremental)
 }
 
+// validate reports a way of computing that there is none of.
+func (b BackendConfig) validate() error {
+	if b.Compute != "" && b.Compute != unet.Float32 && b.Compute != unet.BFloat16 {
+		return errors.Errorf("backend.compute is %.100q; choose %q or %q", b.Compute, unet.Float32, unet.BFloat16)
+	}
+	return nil
+}
+
 // unetConfig is the network for images of a benchmark.
 func (c Config) unetConfig(b *datasets.Benchmark, p *diffusion.Process) (unet.Config, error) {
 	n, classes := c.Network, 0
@@ -547,5 +567,6 @@ func (c Config) unetConfig(b *datasets.Benchmark, p *diffusion.Process) (unet.Co
 	if n.Dropout > 0 {
 		u.Dropout = n.Dropout
 	}
+	u.Compute = c.Backend.Compute
 	return u, u.Validate()
 }

@@ -29,12 +29,14 @@ import (
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/table"
+	"palimpsest/pkg/unet"
 )
 
 // DeviceOptions say what [MeasureDevice] measures.
 type DeviceOptions struct {
 	Networks []string // names of unet.Preset
 	Rows     []int    // of a training step, half of them replayed
+	Compute  []string // of [unet.Config.Compute]
 	Seconds  float64  // that each case is measured for
 	Limit    time.Duration
 	File     string // of the results, renewed after every case; what it has is not measured again
@@ -47,7 +49,7 @@ type DeviceOptions struct {
 
 // DeviceDefaults are the settings of a GPU's measurements.
 func DeviceDefaults() DeviceOptions {
-	return DeviceOptions{Networks: []string{"tiny", "small", "ddpm"}, Rows: []int{32, 128, 512}, Seconds: 2, Limit: 5 * time.Minute}
+	return DeviceOptions{Networks: []string{"tiny", "small", "ddpm"}, Rows: []int{32, 128, 512}, Compute: []string{unet.Float32, unet.BFloat16}, Seconds: 2, Limit: 5 * time.Minute}
 }
 
 // DeviceResult is what was measured of a device.
@@ -85,9 +87,6 @@ type DeviceCase struct {
 // Kinds of device cases beside Step.
 const product = "product"
 
-// Names of what is computed with.
-const float32Compute = "float32"
-
 // same says whether two cases ask for the same.
 func (c DeviceCase) same(d DeviceCase) bool {
 	return c.What == d.What && c.Network == d.Network && (c.What == product || c.Size == d.Size) && c.Rows == d.Rows && c.Compute == d.Compute
@@ -103,10 +102,12 @@ func deviceSize(network string) int {
 
 // cases lists what is to be measured, the yardsticks first.
 func (o DeviceOptions) cases() []DeviceCase {
-	list := []DeviceCase{{What: product, Compute: float32Compute}, {What: product, Compute: "bfloat16"}}
+	list := []DeviceCase{{What: product, Compute: unet.Float32}, {What: product, Compute: unet.BFloat16}}
 	for _, name := range o.Networks {
 		for _, rows := range o.Rows {
-			list = append(list, DeviceCase{What: Step, Network: name, Size: deviceSize(name), Rows: rows, Compute: float32Compute})
+			for _, compute := range o.Compute {
+				list = append(list, DeviceCase{What: Step, Network: name, Size: deviceSize(name), Rows: rows, Compute: compute})
+			}
 		}
 	}
 	return list
@@ -122,6 +123,9 @@ func MeasureDevice(ctx context.Context, o DeviceOptions) (*DeviceResult, error) 
 	}
 	if slices.ContainsFunc(o.Rows, func(rows int) bool { return rows < 2 || rows%2 != 0 || rows > 1<<16 }) {
 		return nil, errors.Errorf("--rows-of-steps is %v; need even numbers from 2 to %d, for half of them are replayed", o.Rows, 1<<16)
+	}
+	if i := slices.IndexFunc(o.Compute, func(c string) bool { return c != unet.Float32 && c != unet.BFloat16 }); i >= 0 || len(o.Compute) == 0 {
+		return nil, errors.Errorf("--compute is %q; need %q, %q or both", o.Compute, unet.Float32, unet.BFloat16)
 	}
 	if !(o.Seconds > 0 && o.Seconds <= 3600) {
 		return nil, errors.Errorf("--seconds is %g; need more than 0 and at most 3600", o.Seconds)
@@ -299,6 +303,7 @@ func (c *DeviceCase) stepOfLoop(over *counted) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
+	u.Compute = c.Compute
 	p, err := diffusion.New(quickProcess)
 	if err != nil {
 		return nil, err
@@ -333,7 +338,7 @@ func (c *DeviceCase) products(over *counted, onCard bool) (func() error, error) 
 	if c.Size = 512; onCard {
 		c.Size = 8192
 	}
-	dtype := map[string]dtypes.DType{float32Compute: dtypes.Float32, "bfloat16": dtypes.BFloat16}[c.Compute]
+	dtype := map[string]dtypes.DType{unet.Float32: dtypes.Float32, unet.BFloat16: dtypes.BFloat16}[c.Compute]
 	if dtype == dtypes.InvalidDType {
 		return nil, errors.Errorf("perf: no products in %q", c.Compute)
 	}

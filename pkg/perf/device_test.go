@@ -48,6 +48,7 @@ func TestMeasureDeviceGoesOn(t *testing.T) {
 		return path
 	}
 	o := DeviceDefaults()
+	o.Compute = []string{"float32"}
 	o.Networks, o.Rows, o.File, o.Log = []string{"tiny"}, []int{32}, filepath.Join(dir, "device.json"), io.Discard
 	// The processor's product fails at first, and every step hangs.
 	o.Command = []string{answer("bad", `read q; case $q in *step*) exec sleep 60;; *bfloat16*) echo no luck >&2; exit 1;; *) echo '{"seconds":2,"operations":4e12}';; esac`)}

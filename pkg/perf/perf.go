@@ -33,10 +33,13 @@ type Options struct {
 	Growth   bool     // how cost grows, in place of all this
 	Device   bool     // training steps on the device that the backend opens, with peers on the same
 	Batches  []int    // with Device: rows of a training step, in place of Batch
-	Rounds   int
-	Batch    int // rows of a training step
-	Rows     int // of a forward call
-	Samples  int // images drawn
+	Compute  []string // with Device: of [unet.Config.Compute]
+	// PeerDevice is PyTorch's name of the device, with Device: "cuda", or "cpu".
+	PeerDevice string
+	Rounds     int
+	Batch      int // rows of a training step
+	Rows       int // of a forward call
+	Samples    int // images drawn
 
 	Store string // folder of the results
 	Anew  bool   // measure again what is stored
@@ -64,6 +67,7 @@ const (
 	torch        = "torch"
 	torchLast    = "torch-channels-last"
 	torchCompile = "torch-compiled"
+	oursHalf     = "ours-bfloat16"
 	torchHalf    = "torch-bfloat16"
 	torchBest    = "torch-bfloat16-compiled"
 	jax          = "jax"
@@ -185,8 +189,11 @@ func Measure(ctx context.Context, o Options) error {
 					return err
 				}
 				r.say("%s %d×%d, step of %d rows on the device:", name, size, size, rows)
-				if err := r.race(ctx, c, all, torch, parameters); err != nil {
-					return err
+				// One after another beside the reference, so that what was measured is kept when one is cut short.
+				for i := 2; i <= len(all); i++ {
+					if err := r.race(ctx, c, all[:i], torch, parameters); err != nil {
+						return err
+					}
 				}
 			}
 			for _, threads := range o.Threads {
@@ -254,7 +261,7 @@ func (o Options) contestants(base Task, c Case, pythons map[string]string, scrat
 		{Name: oursXLA, Task: t, Command: o.Command, Env: []string{fastconv.Env + "=off", compile}},
 	}
 	if o.Device {
-		all = all[:1]
+		all = nil
 	}
 	// In pure Go a larger network takes minutes a call, and sampling is forward calls.
 	if !o.Device && c.Network == "tiny" && (c.What == Step || c.What == Forward) {
@@ -276,15 +283,43 @@ func (o Options) contestants(base Task, c Case, pythons map[string]string, scrat
 		}
 		modes := []struct{ name, mode, compute string }{{torch, "eager", ""}, {torchLast, "channels-last", ""}, {torchCompile, "compiled", ""}}
 		if o.Device {
-			t.Device = "cuda"
-			modes = append(modes, []struct{ name, mode, compute string }{{torchHalf, "channels-last", "bfloat16"}, {torchBest, "compiled channels-last", "bfloat16"}}...)
+			t.Device = o.PeerDevice
+			modes = modes[:1] // the reference, beside whom all others sit
+			for _, compute := range o.Compute {
+				own := t
+				own.Network.Compute, own.Device, own.Example, own.Signal, own.Sigma = compute, "", "", nil, nil
+				name := ours
+				if compute == unet.BFloat16 {
+					name = oursHalf
+					modes = append(modes, []struct{ name, mode, compute string }{{torchHalf, "channels-last", compute}, {torchBest, "compiled channels-last", compute}}...)
+				} else {
+					modes = append(modes, []struct{ name, mode, compute string }{{torchLast, "channels-last", ""}, {torchCompile, "compiled", ""}}...)
+				}
+				all = append(all, Contestant{Name: name, Task: own, Command: o.Command, Env: []string{compile}})
+			}
 		}
 		for _, v := range modes {
 			t.Mode, t.Compute = v.mode, v.compute
 			all = append(all, Contestant{Name: v.name, Task: t, Command: command})
 		}
 	}
+	if o.Device { // the reference first, what compiles for long last
+		slices.SortStableFunc(all, func(a, b Contestant) int { return rank(a) - rank(b) })
+	}
 	return all, nil
+}
+
+// rank is a contestant's place among those of a device.
+func rank(c Contestant) int {
+	switch {
+	case c.Name == torch:
+		return 0
+	case strings.HasPrefix(c.Name, ours):
+		return 1
+	case strings.Contains(c.Task.Mode, "compiled"):
+		return 3
+	}
+	return 2
 }
 
 //go:embed peers/*.py

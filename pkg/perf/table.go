@@ -24,6 +24,7 @@ const (
 var contestantTitles = []struct{ name, title string }{
 	{ours, "ours"},
 	{oursXLA, "ours, XLA's own convolutions"},
+	{oursHalf, "ours, bfloat16"},
 	{oursGo, "ours, pure Go"},
 	{torch, "PyTorch"},
 	{torchLast, "PyTorch, channels last"},

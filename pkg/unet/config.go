@@ -23,9 +23,20 @@ type Config struct {
 	Dropout     float64 `yaml:"dropout" json:"dropout"` // rate inside residual blocks while training
 	Classes     int     `yaml:"classes" json:"classes"` // labels are 0 .. Classes; Classes itself means "no label". 0: unconditional
 
+	// Compute is the numbers that convolutions, the other maps over pixels and attention's products compute with, and that
+	// activations between them are kept in: Float32 ("" is the same) or BFloat16. Weights, embeddings, normalisation, softmax
+	// and what goes in and comes out are float32 always.
+	Compute string `yaml:"compute,omitempty" json:"compute,omitempty"`
+
 	// LoRA says which adapters the network has. It is set by whoever needs them, and no part of a stored configuration.
 	LoRA network.LoRA `yaml:"-" json:"-"`
 }
+
+// What a network computes with.
+const (
+	Float32  = "float32"
+	BFloat16 = "bfloat16" // eight bits of precision; for processors that have matrix units for it
+)
 
 // PresetNames lists the sizes known to [Preset], smallest first.
 func PresetNames() []string { return []string{"tiny", "small", "ddpm"} }
@@ -100,6 +111,9 @@ func (c Config) Validate() error {
 	}
 	if !(c.Dropout >= 0 && c.Dropout < 1) {
 		return errors.Errorf("unet: dropout is %g; need 0 <= dropout < 1", c.Dropout)
+	}
+	if c.Compute != "" && c.Compute != Float32 && c.Compute != BFloat16 {
+		return errors.Errorf("unet: compute is %.100q; choose %q or %q", c.Compute, Float32, BFloat16)
 	}
 	if c.LoRA.Rank < 0 || c.LoRA.Rank > 0 && !(c.LoRA.Alpha > 0) || math.IsInf(c.LoRA.Alpha, 0) {
 		return errors.Errorf("unet: adapters of rank %d and alpha %g; need a rank of 1 or more with a finite alpha > 0, or rank 0 for none",

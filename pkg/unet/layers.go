@@ -24,6 +24,23 @@ type builder struct {
 	heads   int
 	lora    network.LoRA
 	weights func(*model.Variable) *Node // [network.Inputs].Weights
+	half    bool                        // compute in bfloat16, [Config].Compute
+}
+
+// low is x in the numbers that the network computes with.
+func (b *builder) low(x *Node) *Node {
+	if b.half {
+		return ConvertDType(x, dtypes.BFloat16)
+	}
+	return x
+}
+
+// high is x in float32.
+func (b *builder) high(x *Node) *Node {
+	if b.half {
+		return ConvertDType(x, dtypes.Float32)
+	}
+	return x
 }
 
 // value is a weight's value in the graph of x.
@@ -76,6 +93,9 @@ func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *No
 	w := b.adapt(scope, b.value(b.variable(scope, network.Kernel, in, out, scale, in, out), x))
 	bias := b.value(b.constant(scope, "biases", 0, out), x)
 	rows := x.Shape().Size() / in
+	if len(dims) > 2 { // over pixels; embeddings are small
+		x, w, bias = b.low(x), b.low(w), b.low(bias)
+	}
 	y := Dot(Reshape(x, rows, in), w).Product()
 	y = Add(y, BroadcastToDims(Reshape(bias, 1, out), rows, out))
 	return Reshape(y, append(append([]int{}, dims[:len(dims)-1]...), out)...)
@@ -91,6 +111,7 @@ func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float
 	if stride == 2 {
 		pad[0] = 0
 	}
+	x, w, bias = b.low(x), b.low(w), b.low(bias)
 	y := Convolve(x, w).Strides(stride).PaddingPerDim([][2]int{pad, pad}).Done()
 	return Add(y, BroadcastToShape(Reshape(bias, 1, 1, 1, out), y.Shape()))
 }
@@ -98,12 +119,14 @@ func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float
 // groupNorm normalises x [B, H, W, C] over the pixels and channels of each group (arXiv:1803.08494, eq. 3),
 // then scales and shifts each channel.
 func (b *builder) groupNorm(scope *model.Scope, x *Node) *Node {
+	x = b.high(x)
 	gamma, beta := b.affine(scope, x)
 	return b.normalised(x, gamma, beta)
 }
 
 // normSiLU is silu(groupNorm(x)), in one kernel where there is one.
 func (b *builder) normSiLU(scope *model.Scope, x *Node) *Node {
+	x = b.high(x)
 	gamma, beta := b.affine(scope, x)
 	plain := func(x, gamma, beta *Node) *Node { return silu(b.normalised(x, gamma, beta)) }
 	if y := fastconv.NormSiLU(x, gamma, beta, b.groups, plain); y != nil {

@@ -44,14 +44,14 @@ func (c Config) Forward(scope *model.Scope, seed uint64, in network.Inputs) *Nod
 		}
 	}
 	h = b.normSiLU(scope.At("out_norm"), h)
-	return b.conv(scope.At("out"), h, c.OutChannels, 1, 0)
+	return b.high(b.conv(scope.At("out"), h, c.OutChannels, 1, 0))
 }
 
 // ForwardToMid builds the network up to its middle block only and returns the activations after it,
 // [B, H/2^k, W/2^k, channels] with k = len(Mults)-1, which measures of representation drift look at.
 func (c Config) ForwardToMid(scope *model.Scope, seed uint64, in network.Inputs) *Node {
-	_, mid, _, _ := c.down(scope, seed, in)
-	return mid
+	b, mid, _, _ := c.down(scope, seed, in)
+	return b.high(mid)
 }
 
 // attends says whether blocks of x's resolution end in attention.
@@ -67,7 +67,7 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 	in.X.AssertDims(batch, c.ImageSize, c.ImageSize, c.Channels)
 	in.T.AssertDims(batch)
 	b = &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
-		lora: c.LoRA, weights: in.Weights}
+		lora: c.LoRA, weights: in.Weights, half: c.Compute == BFloat16}
 
 	width := 4 * c.Base
 	emb = timeEmbedding(in.T, c.Base)
@@ -110,7 +110,7 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
 	batch, _, _, in := dims4(x)
 	h := b.conv(scope.At("conv0"), b.normSiLU(scope.At("norm0"), x), out, 1, 1)
-	e := b.dense(scope.At("embed"), emb, out, 1)
+	e := b.low(b.dense(scope.At("embed"), emb, out, 1))
 	h = Add(h, BroadcastToShape(Reshape(e, batch, 1, 1, out), h.Shape()))
 	h = b.drop(b.normSiLU(scope.At("norm1"), h))
 	h = b.conv(scope.At("conv1"), h, out, 1, 0)
@@ -131,7 +131,7 @@ func (b *builder) attention(scope *model.Scope, x *Node) *Node {
 	}
 	q, k, v := project("query"), project("key"), project("value")
 	scores := MulScalar(Einsum("bqhd,bkhd->bhqk", q, k), 1/math.Sqrt(float64(dim)))
-	mixed := Einsum("bhqk,bkhd->bqhd", Softmax(scores, -1), v)
+	mixed := Einsum("bhqk,bkhd->bqhd", b.low(Softmax(b.high(scores), -1)), v)
 	return Add(x, b.dense(scope.At("project"), Reshape(mixed, batch, h, w, c), c, 0))
 }
 
