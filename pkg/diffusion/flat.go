@@ -64,7 +64,11 @@ func (n *Network) names() *model.Scope { return n.layout.RootScope().At(scopeMod
 
 // parts cuts a vector into the network's tensors, in the graph of x.
 func (n *Network) parts(x *Node, scope string) []*Node {
-	all := n.vector(scope).NodeValue(x)
+	return n.cut(n.vector(scope).NodeValue(x))
+}
+
+// cut is [Network.parts] of a vector's value.
+func (n *Network) cut(all *Node) []*Node {
 	parts := make([]*Node, len(n.tensors))
 	for i, w := range n.tensors {
 		parts[i] = Reshape(Slice(all, AxisRange(w.first, w.end)), w.variable.Shape().Dimensions...)

@@ -1,6 +1,7 @@
 package diffusion
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/gomlx/compute"
@@ -34,6 +35,7 @@ type Network struct {
 	weights []float64 // of the loss, by timestep
 	step    *model.Exec
 	outputs [3]*model.Exec // raw, EMA, teacher
+	loops   [3]*model.Exec // samplers of these
 
 	extra       Extra
 	importances [2]*model.Exec // of Fisher and MAS
@@ -74,6 +76,9 @@ func NewNetwork(backend compute.Backend, p *Process, net network.Network, c Trai
 		if err != nil {
 			return nil, err
 		}
+		if n.loops[i], err = model.NewExec(backend, n.store, n.loopGraph(name)); err != nil {
+			return nil, err
+		}
 	}
 	for i, of := range []func(pred, loss *Node) *Node{lossOfRow, squaredOutput} {
 		if n.importances[i], err = model.NewExec(backend, n.store, n.importanceGraph(of)); err != nil {
@@ -96,7 +101,7 @@ func isCUDA(b compute.Backend) bool {
 // Close frees the compiled graphs and the weights. The network must not be used afterwards.
 func (n *Network) Close() {
 	n.step.Finalize()
-	for _, exec := range append(n.outputs[:], n.importances[:]...) {
+	for _, exec := range slices.Concat(n.outputs[:], n.loops[:], n.importances[:]) {
 		exec.Finalize()
 	}
 	n.store.Finalize()

@@ -101,7 +101,7 @@ func (c SamplerConfig) solver(p *Process) (solver, error) {
 // [len(labels), dim]. They are made batch at a time, the last batch filled up, so that the network compiles for one
 // size; all rows of one call of d share one timestep. The noise of image i is a function of o.Seed, i and the
 // timestep, so that the result does not depend on batch, but for the last bits of the network's own sums. Arithmetic
-// is float64, the network sees float32. progress, where not nil, is told the steps done of all batches and their
+// is float64, the network sees float32; on a GPU a deterministic sampler that nobody watches is one program there, in float32. progress, where not nil, is told the steps done of all batches and their
 // total. It fails on a setting out of range, an error of d, or when ctx ends.
 func Sample(ctx context.Context, p *Process, d Denoiser, channels, dim int, labels []int32, o SamplerConfig, batch int,
 	progress func(done, total int)) ([]float32, error) {
@@ -127,6 +127,11 @@ func Sample(ctx context.Context, p *Process, d Denoiser, channels, dim int, labe
 		return nil, err
 	}
 
+	if o.linear() {
+		if s.steps, err = p.LinearSteps(o); err != nil {
+			return nil, err
+		}
+	}
 	images := make([]float32, len(labels)*dim)
 	total := (len(labels) + batch - 1) / batch * len(kept)
 	done := 0
@@ -157,7 +162,8 @@ type sampling struct {
 	d             Denoiser
 	solver        solver
 	kept          []int
-	T             int // timesteps of the whole process
+	steps         [][6]float64 // the same as numbers, where the sampler is deterministic
+	T             int          // timesteps of the whole process
 	o             SamplerConfig
 	channels, dim int
 
@@ -179,6 +185,18 @@ func (s *sampling) run(ctx context.Context, first, rows int, step func()) error 
 	reseed(s.T)
 	for i := range s.x {
 		s.x[i] = normal(i)
+	}
+	if d, ok := s.d.(looper); ok && d.loops() && s.o.linear() {
+		if err := ctx.Err(); err != nil {
+			return errors.WithMessagef(err, "diffusion: sampling stopped before images %d to %d", first, first+rows-1)
+		}
+		if err := s.runLoop(d, s.steps); err != nil {
+			return err
+		}
+		for range s.kept {
+			step()
+		}
+		return nil
 	}
 	for k := len(s.kept) - 1; k >= 0; k-- {
 		if err := ctx.Err(); err != nil {

@@ -143,7 +143,7 @@ func TestLinearStepsAreTheSamplers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			steps, err := linearSteps(p, c)
+			steps, err := p.LinearSteps(c)
 			if err != nil || len(steps) != c.Steps {
 				t.Fatalf("%d steps, %v", len(steps), err)
 			}

@@ -1,8 +1,6 @@
 package perf
 
 import (
-	"math"
-
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/unet"
 )
@@ -95,48 +93,7 @@ func (t Task) forPeers() (Task, error) {
 		t.Sigma = append(t.Sigma, float32(p.SqrtOneMinAlphaBar[i]))
 	}
 	if c, any := t.sampler(); any {
-		t.Steps, err = linearSteps(p, c)
+		t.Steps, err = p.LinearSteps(c)
 	}
 	return t, err
-}
-
-// linearSteps writes a deterministic sampler as numbers (t, a, b, c, d, e), a step each, from noise to image: with out the
-// network's output at t,
-//
-//	x_0 = clip(a·x + b·out)    x' = c·x + d·x_0 + e·(x_0 of the step before)
-//
-// which is what [diffusion.Sample] computes with the same settings.
-func linearSteps(p *diffusion.Process, c diffusion.SamplerConfig) ([][6]float64, error) {
-	kept, err := c.Timesteps(p.Schedule)
-	if err != nil {
-		return nil, err
-	}
-	s, err := p.Respace(kept)
-	if err != nil {
-		return nil, err
-	}
-	r := &diffusion.Process{Schedule: s, Prediction: p.Prediction, Variance: p.Variance}
-	lambda := func(k int) float64 { return r.LogSNR(k) / 2 }
-	var steps [][6]float64
-	for k := len(kept) - 1; k >= 0; k-- {
-		a := r.X0(1, 0, k)
-		step := [6]float64{float64(kept[k]), a, r.X0(1, 1, k) - a}
-		signal, sigma := r.SqrtAlphaBar[k], r.SqrtOneMinAlphaBar[k]
-		switch {
-		case k == 0: // the image itself
-			step[4] = 1
-		case c.Name == diffusion.DDIM:
-			step[3] = r.SqrtOneMinAlphaBar[k-1] / sigma
-			step[4] = r.SqrtAlphaBar[k-1] - step[3]*signal
-		default:
-			h := lambda(k-1) - lambda(k)
-			grow, past := -r.SqrtAlphaBar[k-1]*math.Expm1(-h), 0.0
-			if k < len(kept)-1 {
-				past = h / (lambda(k) - lambda(k+1)) / 2
-			}
-			step[3], step[4], step[5] = r.SqrtOneMinAlphaBar[k-1]/sigma, grow*(1+past), -grow*past
-		}
-		steps = append(steps, step)
-	}
-	return steps, nil
 }
