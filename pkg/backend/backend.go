@@ -135,7 +135,7 @@ func (p probes) open() (compute.Backend, Choice, error) {
 	case !p.xla:
 		c.Why = "pure Go, for this build has no XLA"
 		if p.noXLA != "" {
-			c.Faster = "XLA, some ten times: " + p.noXLA
+			c.Faster = "XLA, some twenty times: " + p.noXLA
 		}
 	case cpuErr != nil:
 		c.Why = "pure Go, for " + firstLine(cpuErr) // which names the command, where there is one
@@ -207,5 +207,5 @@ func (p probes) pureGoNote() string {
 	default:
 		why = firstLine(cpuErr)
 	}
-	return "note: pure Go computes here, some ten times slower than XLA: " + why
+	return "note: pure Go computes here, some twenty times slower than XLA: " + why
 }
