@@ -6,7 +6,7 @@
 #   docker/gpu-session.sh --dry OUT              here: both, on the processor, small; under five minutes
 #
 # Parts, by what they tell first:
-#   doctor   the card, the driver, the plugin, its libraries, a product of two matrices
+#   doctor   the card, the driver, the plugin, its libraries, a product of matrices
 #   check    ten training steps and one sampling call against the processor's numbers
 #   device   images a second, share of a matrix product's speed, the host's share, memory
 #   bench    the quick benchmark, with wall time and table
@@ -59,7 +59,7 @@ PYTHON
 within() {
 	local seconds=${GPU_LIMIT:-$1} name=$2 start=$SECONDS code
 	echo "== $name (at most $seconds s)"
-	timeout --kill-after=10 "$seconds" "$here/gpu-session.sh" --part "$name" >"$out/$name.log" 2>&1
+	timeout --kill-after=10 "$seconds" "$here/gpu-session.sh" --part "$name" >>"$out/$name.log" 2>&1
 	code=$?
 	[ $code = 124 ] || [ $code = 137 ] && echo "stopped after $seconds s" >>"$out/$name.log"
 	printf '%s\t%s\t%s s\n' "$name" "$([ $code = 0 ] && echo ok || echo "FAILED with $code")" $((SECONDS - start)) | tee -a "$out/session.txt"
@@ -78,8 +78,8 @@ part_doctor() {
 	done
 	echo
 	ls -d /usr/local/cuda* /usr/local/cuda/nvvm/libdevice/* 2>/dev/null
-	"$program" doctor # fails where Go or Jupyter are missing, which nothing here needs
-	"$program" perf --device --networks tiny --rows-of-steps 32 --seconds 1 --limit 100s --store "$out/first"
+	"$program" doctor || true # Go and Jupyter are missing, which nothing here needs
+	echo '{"what":"product","compute":"float32","for":0.5}' | "$program" perf case
 }
 
 part_check() { "$program" perf check --networks "$check" --against "$here/processor.json"; }
@@ -95,7 +95,7 @@ part_bench() {
 
 part_torch() {
 	"$python" -c 'import torch' || return 1
-	"$program" perf --device --networks "$networks" --rows-of-steps "$torchrows" --compute "$compute" --peers torch --python "$python" --rounds 3 --store "$out/torch"
+	"$program" perf --device --networks "$networks" --rows-of-steps "$torchrows" --compute "$compute" --peers torch --python "$python" --rounds "${GPU_ROUNDS:-3}" --store "$out/torch"
 }
 
 part_study() {
@@ -127,11 +127,12 @@ session() {
 	export XLA_FLAGS="${XLA_FLAGS:-} --xla_gpu_per_fusion_autotune_cache_dir=$work/autotune"
 	export PALIMPSEST_CACHE=${GPU_CACHE:-$work/cache}
 	networks=${GPU_NETWORKS:-tiny,small,ddpm} rows=${GPU_ROWS:-32,128,512} torchrows=${GPU_TORCH_ROWS:-128} compute=${GPU_COMPUTE:-float32,bfloat16}
+	opens=${GPU_OPENS:-} # "yes": a call before this one has seen that the card computes
 	check=${GPU_CHECK:-$(sed -n 's/.*"networks":\[//;s/{"network":"\([a-z]*\)"/\n@\1\n/gp' "$here/processor.json" | sed -n 's/^@//p' | paste -sd,)}
 	bench=${GPU_BENCH:-}
 	export out work program python site networks rows torchrows compute check bench
 	for part in "$@"; do
-		if [ "$part" != doctor ] && [ -z "${opens:-}" ]; then # pure Go in the card's place would take hours to say little
+		if [ "$part" != doctor ] && [ -z "$opens" ]; then # pure Go in the card's place would take hours to say little
 			echo '{"what":"product","compute":"float32","for":0.1}' | timeout 90 "$program" perf case >"$out/opens.log" 2>&1 ||
 				{ cat "$out/opens.log"; die "$GOMLX_BACKEND does not compute; the part doctor says more"; }
 			opens=yes
