@@ -112,19 +112,31 @@ func perfShowCommand(store *string) *cobra.Command {
 			if !found {
 				return errors.Errorf("--table is %q; need FILE:NAME, for instance notebooks/results/perf.md:perf", target)
 			}
-			all, err := perf.LoadAll(*store)
-			if err != nil {
-				return err
-			}
-			markdown, err := perf.Markdown(all, name)
+			markdown, err := perfMarkdown(*store, name)
 			if err != nil {
 				return err
 			}
 			return table.WriteSection(file, name, markdown)
 		},
 	}
-	c.Flags().StringVar(&target, "table", "", "FILE:perf or FILE:growth: renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file")
+	c.Flags().StringVar(&target, "table", "", "FILE:perf, FILE:growth or FILE:device: renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file")
 	return c
+}
+
+// perfMarkdown is the table of a name of what a store has.
+func perfMarkdown(store, name string) (string, error) {
+	if name == "device" {
+		r, err := perf.LoadDevice(store)
+		if err != nil {
+			return "", err
+		}
+		return r.Markdown(), nil
+	}
+	all, err := perf.LoadAll(store)
+	if err != nil {
+		return "", err
+	}
+	return perf.Markdown(all, name)
 }
 
 // perfServeCommand is one of the processes that are measured.

@@ -33,12 +33,15 @@ func Line() string {
 	return fmt.Sprintf("%s, %s, %d cores, %s", m.OS, cmp.Or(m.CPU, "unknown processor"), m.Cores, m.Go)
 }
 
-// Commit returns the checkout's commit and whether it had uncommitted changes; outside a checkout those that the program was
-// built from, where the build says so, else "unknown".
+// Commit returns the commit that the program was built from and whether there were changes beside it, where the build says so;
+// else, as under `go run`, those of the checkout it runs in, "unknown" outside one.
 func Commit() (hash string, dirty bool) {
+	if hash, dirty = builtFrom(); hash != "unknown" {
+		return hash, dirty
+	}
 	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
 	if err != nil {
-		return builtFrom()
+		return hash, false
 	}
 	changes, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output()
 	return strings.TrimSpace(string(out)), err != nil || len(changes) > 0

@@ -168,15 +168,11 @@ func MeasureDevice(ctx context.Context, o DeviceOptions) (*DeviceResult, error) 
 
 // load takes over what a file has, where there is one.
 func (r *DeviceResult) load(file string) error {
-	data, err := atomicfile.Read(file, 64<<20)
+	stored, err := LoadDevice(filepath.Dir(file))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return err
-	}
-	stored := new(DeviceResult)
-	if err := json.Unmarshal(data, stored); err != nil || stored.Schema != Schema {
-		return errors.Errorf("%s holds no measurements of a device that this version reads (%v); measure --anew, or into another --store", file, err)
 	}
 	if have, now := stored.Origin, r.Origin; have.Commit != now.Commit || have.Machine.CPU != now.Machine.CPU || have.Machine.GPU != now.Machine.GPU {
 		return errors.Errorf("%s was measured at commit %.12s on %s; this is %.12s on %s: measure --anew, or into another --store", file,
@@ -405,7 +401,25 @@ func cardMemory(ctx context.Context, onCard bool) (int64, error) {
 }
 
 // Text is the results as a table for a terminal.
-func (r *DeviceResult) Text() string {
+func (r *DeviceResult) Text() string { return r.table().String() + "\n" }
+
+// Markdown is the results as a table for a page.
+func (r *DeviceResult) Markdown() string { return r.table().Markdown() }
+
+// LoadDevice reads what a store has of a device.
+func LoadDevice(store string) (*DeviceResult, error) {
+	data, err := atomicfile.Read(DeviceFile(store), 64<<20)
+	if err != nil {
+		return nil, err
+	}
+	r := new(DeviceResult)
+	if err := json.Unmarshal(data, r); err != nil || r.Schema != Schema {
+		return nil, errors.Errorf("%s holds no measurements of a device that this version reads (%v); measure again with perf --device --anew", DeviceFile(store), err)
+	}
+	return r, nil
+}
+
+func (r *DeviceResult) table() *table.Table {
 	best := map[string]float64{}
 	for _, c := range r.Measured {
 		if c.What == product && c.Failed == "" {
@@ -450,8 +464,13 @@ func (r *DeviceResult) Text() string {
 		}
 	}
 	t.Notes = append(t.Notes, "Host: share of a step in which no program runs. Up, down: bytes moved a step. Card: memory in use on it, all of it.")
-	return t.String() + "\n"
+	o := r.Origin
+	t.Notes = append(t.Notes, fmt.Sprintf("Machine: %s, %d cores beside it; commit %.12s.", cmp.Or(o.Machine.GPU, o.Machine.CPU), o.Machine.Cores, o.Commit))
+	return t
 }
 
+// deviceFile is the name of the results of a store's device.
+const deviceFile = "device.json"
+
 // DeviceFile is where the results of a store's device lie.
-func DeviceFile(store string) string { return filepath.Join(store, "device.json") }
+func DeviceFile(store string) string { return filepath.Join(store, deviceFile) }

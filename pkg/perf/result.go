@@ -116,6 +116,9 @@ func LoadAll(dir string) ([]*Result, error) {
 	}
 	var all []*Result
 	for _, path := range paths {
+		if filepath.Base(path) == deviceFile {
+			continue
+		}
 		r, err := Load(path)
 		if err != nil {
 			return nil, err
