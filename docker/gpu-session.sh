@@ -36,9 +36,10 @@ build() {
 	(
 		set -e
 		cd "$here/.."
-		CGO_ENABLED=1 go build -trimpath -ldflags '-s -w' -o "$dir/palimpsest" .
+		commit=$(git rev-parse HEAD 2>/dev/null || true)
+		[ -z "$commit" ] || [ -z "$(git status --porcelain --untracked-files=no)" ] || commit=$commit+
+		CGO_ENABLED=1 go build -trimpath -ldflags "-s -w -X palimpsest/pkg/host.commit=$commit" -o "$dir/palimpsest" .
 		cp docker/gpu-session.sh "$dir/"
-		git rev-parse HEAD >"$dir/commit" 2>/dev/null || echo unknown >"$dir/commit"
 		[ -s "$dir/processor.json" ] || "$dir/palimpsest" perf check --networks "$networks" --write "$dir/processor.json"
 		gzip -9 -n -f "$dir/palimpsest"
 	) || die "the build failed"

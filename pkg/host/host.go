@@ -47,7 +47,14 @@ func Commit() (hash string, dirty bool) {
 	return strings.TrimSpace(string(out)), err != nil || len(changes) > 0
 }
 
+// commit is what docker/gpu-session.sh has the linker put here, for Go notes none of a checkout that is a worktree; "+" behind
+// it means changes.
+var commit string
+
 func builtFrom() (hash string, dirty bool) {
+	if commit != "" {
+		return strings.CutSuffix(commit, "+")
+	}
 	hash = "unknown"
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
