@@ -49,6 +49,10 @@ type sampler struct {
 	eta       bool // it has one
 	timesteps func(s *Schedule, n int) ([]int, error)
 	solver    func(p *Process, c SamplerConfig) solver
+
+	// linear gives, for a step without noise from kept timestep k > 0 of p, what the next images have of x, of the estimate x_0
+	// and of the estimate before. nil: a step has noise always.
+	linear func(p *Process, k int) (x, x0, before float64)
 }
 
 // sampler is the one that c names.

@@ -15,7 +15,8 @@ import (
 
 // linear says whether a sampler's steps are those of [Process.LinearSteps], and nobody looks at what is between.
 func (c SamplerConfig) linear() bool {
-	return (c.Name == DDIM && c.Eta == 0 || c.Name == DPMPP2M) && c.OnEstimate == nil
+	s, err := c.sampler()
+	return err == nil && s.linear != nil && c.Eta == 0 && c.OnEstimate == nil
 }
 
 // LinearSteps writes a deterministic sampler as numbers (t, a, b, c, d, e), a step each, from noise to image: with out the
@@ -34,25 +35,21 @@ func (p *Process) LinearSteps(c SamplerConfig) ([][6]float64, error) {
 		return nil, err
 	}
 	r := &Process{s, p.Prediction, p.Variance}
-	lambda := func(k int) float64 { return r.LogSNR(k) / 2 }
+	of, err := c.sampler()
+	if err != nil {
+		return nil, err
+	}
+	if of.linear == nil {
+		return nil, errors.Errorf("diffusion: the steps of sampler %q are no linear ones", c.Name)
+	}
 	var steps [][6]float64
 	for k := len(kept) - 1; k >= 0; k-- {
 		a := r.X0(1, 0, k)
 		step := [6]float64{float64(kept[k]), a, r.X0(1, 1, k) - a}
-		signal, sigma := r.SqrtAlphaBar[k], r.SqrtOneMinAlphaBar[k]
-		switch {
-		case k == 0: // the image itself
+		if k > 0 {
+			step[3], step[4], step[5] = of.linear(r, k)
+		} else { // the image itself
 			step[4] = 1
-		case c.Name == DDIM:
-			step[3] = r.SqrtOneMinAlphaBar[k-1] / sigma
-			step[4] = r.SqrtAlphaBar[k-1] - step[3]*signal
-		default:
-			h := lambda(k-1) - lambda(k)
-			grow, past := -r.SqrtAlphaBar[k-1]*math.Expm1(-h), 0.0
-			if k < len(kept)-1 {
-				past = h / (lambda(k) - lambda(k+1)) / 2
-			}
-			step[3], step[4], step[5] = r.SqrtOneMinAlphaBar[k-1]/sigma, grow*(1+past), -grow*past
 		}
 		steps = append(steps, step)
 	}

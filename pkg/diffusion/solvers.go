@@ -11,9 +11,9 @@ const (
 
 // samplers are all samplers there are.
 var samplers = []sampler{
-	{Ancestral, false, evenly, func(p *Process, _ SamplerConfig) solver { return &ancestral{p} }},
-	{DDIM, true, evenly, func(p *Process, c SamplerConfig) solver { return &ddim{p, c.Eta} }},
-	{DPMPP2M, false, (*Schedule).LogSNRTimesteps, func(p *Process, _ SamplerConfig) solver { return &dpmpp2m{Process: p} }},
+	{Ancestral, false, evenly, func(p *Process, _ SamplerConfig) solver { return &ancestral{p} }, nil},
+	{DDIM, true, evenly, func(p *Process, c SamplerConfig) solver { return &ddim{p, c.Eta} }, ddimLinear},
+	{DPMPP2M, false, (*Schedule).LogSNRTimesteps, func(p *Process, _ SamplerConfig) solver { return &dpmpp2m{Process: p} }, dpmpp2mLinear},
 }
 
 // evenly is [EvenTimesteps] of a schedule.
@@ -55,6 +55,12 @@ func (d *ddim) advance(k int, x, x0, _ []float64, normal func(int) float64) {
 	}
 }
 
+// ddimLinear is a step of [ddim] without noise.
+func ddimLinear(p *Process, k int) (x, x0, before float64) {
+	x = p.SqrtOneMinAlphaBar[k-1] / p.SqrtOneMinAlphaBar[k]
+	return x, p.SqrtAlphaBar[k-1] - x*p.SqrtAlphaBar[k], 0
+}
+
 // dpmpp2m is the second-order multistep solver of [dpm++] algorithm 2. With λ half the log-SNR, h the step in λ, r
 // the ratio of the step before to h, and D the extrapolated estimate of x_0:
 //
@@ -85,4 +91,15 @@ func (s *dpmpp2m) advance(k int, x, x0, _ []float64, _ func(int) float64) {
 		x[i] = shrink*x[i] + grow*((1+past)*x0[i]-past*s.before[i])
 	}
 	copy(s.before, x0)
+}
+
+// dpmpp2mLinear is a step of [dpmpp2m].
+func dpmpp2mLinear(p *Process, k int) (x, x0, before float64) {
+	lambda := func(k int) float64 { return p.LogSNR(k) / 2 }
+	h := lambda(k-1) - lambda(k)
+	grow, past := -p.SqrtAlphaBar[k-1]*math.Expm1(-h), 0.0
+	if k < p.T-1 {
+		past = h / (lambda(k) - lambda(k+1)) / 2
+	}
+	return p.SqrtOneMinAlphaBar[k-1] / p.SqrtOneMinAlphaBar[k], grow * (1 + past), -grow * past
 }
