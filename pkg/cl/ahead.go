@@ -2,49 +2,6 @@ package cl
 
 import "palimpsest/pkg/diffusion"
 
-// Foreseer is what a strategy also is whose steps may be prepared while the step before is still being done: where Foresees
-// is true, BeforeStep looks at the step, at settings and at what was left by Begin, BeginTask, EndTask, Consolidate and
-// Restore, neither at the network's weights nor at what became of earlier steps, and changes nothing but the step.
-type Foreseer interface {
-	Foresees() bool
-}
-
-// Foresees implements [Foreseer].
-func (*Finetune) Foresees() bool { return true }
-
-// Foresees implements [Foreseer].
-func (*Joint) Foresees() bool { return true }
-
-// Foresees implements [Foreseer].
-func (*Cumulative) Foresees() bool { return true }
-
-// Foresees implements [Foreseer].
-func (*FromScratch) Foresees() bool { return true }
-
-// Foresees implements [Foreseer]: the adaptive schedule follows the losses.
-func (e *ER) Foresees() bool { return e.Schedule != ScheduleAdaptive }
-
-// Foresees implements [Foreseer].
-func (*BalancedER) Foresees() bool { return true }
-
-// Foresees implements [Foreseer].
-func (*GDumb) Foresees() bool { return true }
-
-// Foresees implements [Foreseer].
-func (*L2) Foresees() bool { return true }
-
-// Foresees implements [Foreseer].
-func (*EWC) Foresees() bool { return true }
-
-// Foresees implements [Foreseer].
-func (*OnlineEWC) Foresees() bool { return true }
-
-// Foresees implements [Foreseer].
-func (*Rank1EWC) Foresees() bool { return true }
-
-// Foresees implements [Foreseer].
-func (*MAS) Foresees() bool { return true }
-
 // prepared is a step that was made ready to be done.
 type prepared struct {
 	step     *Step
@@ -85,8 +42,7 @@ func (l *Loop) next() (*prepared, error) {
 
 // foresees says whether the step after the one at hand can be prepared before that is done.
 func (l *Loop) foresees() bool {
-	f, ok := l.Strategy.(Foreseer)
-	return ok && f.Foresees() && l.sampler == nil && l.Position.Step+1 < l.PhaseSteps()
+	return l.Strategy.Foresees() && l.sampler == nil && l.Position.Step+1 < l.PhaseSteps()
 }
 
 // do has the network do a step and meanwhile prepares the one after it, where that can be foreseen: the device then waits for

@@ -8,13 +8,18 @@ import (
 	"palimpsest/pkg/cl/cltest"
 )
 
+// blind is a strategy that foresees nothing.
+type blind struct{ cl.Strategy }
+
+func (blind) Foresees() bool { return false }
+
 // A strategy that foresees its steps trains to the weights, bit by bit, that it trains to where nobody asks it; and a loop
 // that is closed with a step prepared leaves nothing behind.
 func TestForeseenStepsAreTheSame(t *testing.T) {
 	bench, config := cltest.NewBenchmark(), cltest.Config()
 	weights := func(s cl.Strategy) []float32 {
 		t.Helper()
-		n := cltest.NewNetworkOf(t, rowsOf(s, config))
+		n := cltest.NewNetworkFor(t, rowsOf(s, config), s)
 		l, err := cl.NewLoop(n, bench, s, config, cl.Setup{Seed: 3, Features: cltest.Features})
 		if err != nil {
 			t.Fatal(err)
@@ -32,10 +37,15 @@ func TestForeseenStepsAreTheSame(t *testing.T) {
 		}
 		return w
 	}
-	if f, ok := cl.Strategy(cl.NewER()).(cl.Foreseer); !ok || !f.Foresees() {
-		t.Fatal("er does not foresee its steps")
+	for name, settings := range map[string]map[string]any{"er": {"buffer": 11}, "er+ewc_rank1": {"buffer": 11, "fisher_rows": 3, "er_schedule": "1-1/k"}} {
+		if !made(t, name, settings).Foresees() {
+			t.Fatalf("%s does not foresee its steps", name)
+		}
+		if !slices.Equal(weights(made(t, name, settings)), weights(blind{made(t, name, settings)})) {
+			t.Errorf("the weights of %s differ where its steps are not prepared ahead", name)
+		}
 	}
-	if !slices.Equal(weights(cl.NewER()), weights(struct{ cl.Strategy }{cl.NewER()})) {
-		t.Error("er's weights differ where its steps are not prepared ahead")
+	if made(t, "er", map[string]any{"schedule": "adaptive"}).Foresees() || made(t, "er+gr", nil).Foresees() {
+		t.Error("a strategy that follows losses, or uses the network, says that it foresees its steps")
 	}
 }

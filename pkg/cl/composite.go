@@ -35,9 +35,6 @@ type Composite struct {
 	names []string
 	parts []Strategy
 	rows  []int // replay rows of each part, once the loop has asked
-
-	weights []freshWeights // of each part in the step at hand; none before the first
-	chosen  freshWeights   // that the step has
 }
 
 // freshWeights are the weights of a step's fresh rows.
@@ -319,30 +316,35 @@ func (c *Composite) within(s *Step, f func(i int, p Strategy) error) error {
 	return nil
 }
 
+// Foresees implements [Strategy]: where all parts do.
+func (c *Composite) Foresees() bool {
+	return !slices.ContainsFunc(c.parts, func(p Strategy) bool { return !p.Foresees() })
+}
+
 // BeforeStep implements [Strategy].
 func (c *Composite) BeforeStep(s *Step) error {
 	fresh := s.Batch.W[:s.Fresh]
 	plain := slices.Clone(freshWeights(fresh))
 	owner := -1
-	c.weights, c.chosen = make([]freshWeights, len(c.parts)), plain
+	s.parts, s.whole = make([]freshWeights, len(c.parts)), plain
 	err := c.within(s, func(i int, p Strategy) error {
 		copy(fresh, plain)
 		if err := p.BeforeStep(s); err != nil {
 			return err
 		}
 		own := slices.Clone(freshWeights(fresh))
-		c.weights[i] = own
+		s.parts[i] = own
 		switch {
 		case slices.Equal(own, plain):
 		case owner < 0:
-			owner, c.chosen = i, own
-		case !own.near(c.chosen):
+			owner, s.whole = i, own
+		case !own.near(s.whole):
 			return errors.Errorf("cl: at task %d, %s scales the fresh rows by %.3g and %s by %.3g, but they have one factor; give both the same schedule, or one of them a schedule that leaves fresh rows alone, such as %q",
-				s.Task, c.names[owner], c.chosen.over(plain), c.names[i], own.over(plain), ScheduleConstant)
+				s.Task, c.names[owner], s.whole.over(plain), c.names[i], own.over(plain), ScheduleConstant)
 		}
 		return nil
 	})
-	copy(fresh, c.chosen)
+	copy(fresh, s.whole)
 	return err
 }
 
@@ -367,8 +369,8 @@ func (c *Composite) AfterStep(s *Step, r diffusion.StepResult) error {
 	defer copy(fresh, trained)
 	return c.within(s, func(i int, p Strategy) error {
 		copy(fresh, trained)
-		for row, own := range c.weights[i] {
-			if chosen := c.chosen[row]; own != chosen && chosen != 0 {
+		for row, own := range s.parts[i] {
+			if chosen := s.whole[row]; own != chosen && chosen != 0 {
 				fresh[row] = float32(float64(trained[row]) / float64(chosen) * float64(own))
 			}
 		}

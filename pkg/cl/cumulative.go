@@ -25,3 +25,6 @@ func (*Cumulative) ReplayRows(loop int) int { return loop }
 
 // Label implements [Strategy].
 func (*Cumulative) Label() string { return "cumulative" }
+
+// Foresees implements [Strategy].
+func (*Cumulative) Foresees() bool { return true }

@@ -203,6 +203,9 @@ func (e *ER) Begin(s Setup) error {
 	return e.Replay.begin(s)
 }
 
+// Foresees implements [Strategy]: the adaptive schedule follows the losses.
+func (e *ER) Foresees() bool { return e.Schedule != ScheduleAdaptive }
+
 // BeforeStep implements [Strategy].
 func (e *ER) BeforeStep(s *Step) error {
 	if e.memory.Len() == 0 {

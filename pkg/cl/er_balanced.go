@@ -30,6 +30,9 @@ func (e *BalancedER) Label() string { return LabelOf(e, NewBalancedER()) }
 // Validate implements [Strategy].
 func (e *BalancedER) Validate() error { return e.validate("er_balanced") }
 
+// Foresees implements [Strategy].
+func (*BalancedER) Foresees() bool { return true }
+
 // BeforeStep implements [Strategy].
 func (e *BalancedER) BeforeStep(s *Step) error {
 	if e.memory.Len() == 0 {

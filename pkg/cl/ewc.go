@@ -44,6 +44,9 @@ func (e *EWC) Validate() error {
 // Needs implements [Strategy].
 func (e *EWC) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: e.Lambda > 0} }
 
+// Foresees implements [Strategy].
+func (*EWC) Foresees() bool { return true }
+
 // BeforeStep implements [Strategy].
 func (e *EWC) BeforeStep(s *Step) error {
 	s.Batch.PenaltyStrength = e.Lambda

@@ -48,6 +48,9 @@ func (e *OnlineEWC) Validate() error {
 // Needs implements [Strategy].
 func (e *OnlineEWC) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: e.Lambda > 0} }
 
+// Foresees implements [Strategy].
+func (*OnlineEWC) Foresees() bool { return true }
+
 // BeforeStep implements [Strategy].
 func (e *OnlineEWC) BeforeStep(s *Step) error {
 	s.Batch.PenaltyStrength = e.Lambda

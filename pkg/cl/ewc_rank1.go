@@ -51,6 +51,9 @@ func (e *Rank1EWC) Needs(s Setup) diffusion.Extra {
 	return diffusion.Extra{Directions: s.Tasks - 1}
 }
 
+// Foresees implements [Strategy].
+func (*Rank1EWC) Foresees() bool { return true }
+
 // BeforeStep implements [Strategy].
 func (e *Rank1EWC) BeforeStep(s *Step) error {
 	if s.Task > 0 {

@@ -21,3 +21,6 @@ func (*Finetune) Info() Info {
 
 // Label implements [Strategy].
 func (*Finetune) Label() string { return "finetune" }
+
+// Foresees implements [Strategy].
+func (*Finetune) Foresees() bool { return true }

@@ -21,3 +21,6 @@ func (*FromScratch) Info() Info {
 
 // Label implements [Strategy].
 func (*FromScratch) Label() string { return "from_scratch" }
+
+// Foresees implements [Strategy].
+func (*FromScratch) Foresees() bool { return true }

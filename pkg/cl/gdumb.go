@@ -54,6 +54,9 @@ func (g *GDumb) BeginTask(task int, train *datasets.Images) error { return g.mem
 // EndTask implements [Strategy]: the buffer has the task's images already.
 func (*GDumb) EndTask(int, *datasets.Images) error { return nil }
 
+// Foresees implements [Strategy].
+func (*GDumb) Foresees() bool { return true }
+
 // BeforeStep implements [Strategy].
 func (g *GDumb) BeforeStep(s *Step) error {
 	images, rows := g.memory.Images(), s.Fresh+s.Replay

@@ -25,3 +25,6 @@ func (*Joint) ReplayRows(loop int) int { return loop }
 
 // Label implements [Strategy].
 func (*Joint) Label() string { return "joint" }
+
+// Foresees implements [Strategy].
+func (*Joint) Foresees() bool { return true }

@@ -39,6 +39,9 @@ func (l *L2) Validate() error { return atLeast("l2: lambda", l.Lambda, 0) }
 // Needs implements [Strategy].
 func (l *L2) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: l.Lambda > 0} }
 
+// Foresees implements [Strategy].
+func (*L2) Foresees() bool { return true }
+
 // BeforeStep implements [Strategy].
 func (l *L2) BeforeStep(s *Step) error {
 	s.Batch.PenaltyStrength = l.Lambda

@@ -58,7 +58,7 @@ type Loop struct {
 	Position  Position
 
 	// NetworkTime is spent in the network's own steps since the loop was made, results moved included, and inputs where they
-	// were not moved during the step before ([Foreseer]). What else a run takes is the price of the loop, the strategy and
+	// were not moved during the step before ([Strategy].Foresees). What else a run takes is the price of the loop, the strategy and
 	// whatever goes on around them.
 	NetworkTime time.Duration
 

@@ -26,6 +26,9 @@ func (k *keeper) AfterStep(s *cl.Step, r diffusion.StepResult) error {
 	return k.Strategy.AfterStep(s, r)
 }
 
+// Foresees is false: a step is kept when its turn comes.
+func (k *keeper) Foresees() bool { return false }
+
 func (k *keeper) BeforeStep(s *cl.Step) error {
 	k.steps = append(k.steps, s)
 	return k.Strategy.BeforeStep(s)

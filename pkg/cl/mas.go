@@ -43,6 +43,9 @@ func (m *MAS) Validate() error {
 // Needs implements [Strategy].
 func (m *MAS) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: m.Lambda > 0} }
 
+// Foresees implements [Strategy].
+func (*MAS) Foresees() bool { return true }
+
 // BeforeStep implements [Strategy].
 func (m *MAS) BeforeStep(s *Step) error {
 	s.Batch.PenaltyStrength = 2 * m.Lambda // the network's penalty has a factor 1/2

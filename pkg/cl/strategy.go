@@ -116,6 +116,11 @@ type Strategy interface {
 	// BeforeStep may fill the replay rows of s, change the weights of any row and choose timesteps of replay rows.
 	BeforeStep(s *Step) error
 
+	// Foresees says that a step may be prepared while the one before is still being done: BeforeStep then looks at the step, at
+	// settings and at what was left by Begin, BeginTask, EndTask, Consolidate and Restore, neither at the network's weights
+	// nor at what became of earlier steps, and changes nothing but the step.
+	Foresees() bool
+
 	// AfterStep learns from a step's outcome: s is the step as it was trained on, its weights times what makes up for the
 	// timesteps drawn ([SampleImportance]), and r tells the loss of each row before the update.
 	AfterStep(s *Step, r diffusion.StepResult) error
@@ -179,6 +184,9 @@ func (Base) BeginTask(int, *datasets.Images) error { return nil }
 
 // BeforeStep leaves the step as it is.
 func (Base) BeforeStep(*Step) error { return nil }
+
+// Foresees is false, which is always right.
+func (Base) Foresees() bool { return false }
 
 // AfterStep learns nothing.
 func (Base) AfterStep(*Step, diffusion.StepResult) error { return nil }
@@ -254,6 +262,9 @@ type Step struct {
 	drawn  []int32   // timesteps of all rows as the loop or SetTimestep chose them
 	chosen []bool    // rows whose timestep is the strategy's
 	factor []float64 // by which drawn rows make up for their timestep's probability; nil: it is uniform
+
+	parts []freshWeights // of the fresh rows, as each part of a [Composite] would have them
+	whole freshWeights   // that the step has
 }
 
 // Row is where replay row i (0 .. Replay-1) lies in the batch.

@@ -75,6 +75,7 @@ func (c caller) Needs(cl.Setup) diffusion.Extra        { c.calls["Needs"]++; ret
 func (c caller) Begin(cl.Setup) error                  { c.calls["Begin"]++; return nil }
 func (c caller) BeginTask(int, *datasets.Images) error { c.calls["BeginTask"]++; return nil }
 func (c caller) BeforeStep(*cl.Step) error             { c.calls["BeforeStep"]++; return nil }
+func (c caller) Foresees() bool                        { c.calls["Foresees"]++; return true }
 func (c caller) AfterStep(*cl.Step, diffusion.StepResult) error {
 	c.calls["AfterStep"]++
 	return nil

@@ -64,14 +64,15 @@ func fixedShapes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 }
 
 // seedsRepeat: two runs from one seed are equal, also with one strategy object: Begin starts over. The new strategy is in a
-// wrapper, which must not hide anything of it.
+// wrapper, which must not hide anything of it but that it foresees its steps: what was prepared ahead is what would have been
+// prepared in time.
 func seedsRepeat(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	s := newStrategy()
 	first, err := r.run(s, seed)
 	if err != nil {
 		return err
 	}
-	for name, again := range map[string]cl.Strategy{"a new strategy in a wrapper": struct{ cl.Strategy }{newStrategy()}, "the same strategy": s} {
+	for name, again := range map[string]cl.Strategy{"a new strategy in a wrapper": &watch{Strategy: newStrategy()}, "the same strategy": s} {
 		second, err := r.run(again, seed)
 		if err != nil {
 			return err

@@ -58,6 +58,9 @@ type watch struct {
 	endTask func(task int) error
 }
 
+// Foresees is false: a step is shown when its turn comes.
+func (w *watch) Foresees() bool { return false }
+
 func (w *watch) BeforeStep(s *cl.Step) error {
 	stored := w.Strategy.Stored()
 	if err := w.Strategy.BeforeStep(s); err != nil || w.step == nil {
