@@ -109,7 +109,7 @@ func pluginChecks(context.Context) []Check {
 	if !backend.CPU.Supported() {
 		return others // the rest was said before
 	}
-	checks := append([]Check{pathCheck("XLA CPU plugin", backend.CPUPluginPath, backend.CPU.Setup)}, others...)
+	checks := append([]Check{pluginCheck("XLA CPU plugin", backend.CPU)}, others...)
 	devices, driver := backend.NVIDIADevices(), nvidiaDriver()
 	if len(devices) == 0 {
 		// A container sees the host's driver but no device unless it was given one.
@@ -128,7 +128,7 @@ func pluginChecks(context.Context) []Check {
 	if err != nil {
 		return append(checks, Check{Name: "NVIDIA driver", Found: err.Error(), Missing: true, Fix: "update the driver"})
 	}
-	return append(checks, Check{Name: "NVIDIA driver", Found: driver}, pathCheck("XLA CUDA plugin", wanted.Path, wanted.Setup))
+	return append(checks, Check{Name: "NVIDIA driver", Found: driver}, pluginCheck("XLA CUDA plugin", wanted))
 }
 
 // gpuChecks looks at the plugins for GPUs other than NVIDIA's that are installed here, or could be of use.
@@ -153,11 +153,14 @@ func gpuChecks() []Check {
 	return checks
 }
 
-// pathCheck checks that a path can be found.
-func pathCheck(name string, find func() (string, error), fix string) Check {
-	path, err := find()
+// pluginCheck checks that a plugin is installed and is, to the last bit, the one pinned.
+func pluginCheck(name string, plugin backend.Plugin) Check {
+	path, err := plugin.Path()
+	if err == nil {
+		err = plugin.Verify(path)
+	}
 	if err != nil {
-		return Check{Name: name, Found: err.Error(), Missing: true, Fix: fix}
+		return Check{Name: name, Found: err.Error(), Missing: true, Fix: plugin.Setup}
 	}
 	return Check{Name: name, Found: path}
 }
@@ -167,16 +170,17 @@ func backendChecks(context.Context) []Check {
 	start := time.Now()
 	opened, choice, err := backend.Open()
 	if err != nil {
-		return []Check{{Name: "backend", Found: err.Error(), Missing: true, Fix: "mend what is missing above"}}
+		fix := "mend what is missing above"
+		if os.Getenv("GOMLX_BACKEND") != "" {
+			fix = "unset GOMLX_BACKEND, or give it a value that opens"
+		}
+		return []Check{{Name: "backend", Found: err.Error(), Missing: true, Fix: fix}}
 	}
 	defer opened.Finalize()
 	check := Check{Name: "backend", Found: fmt.Sprintf("%s (opened in %.1f s, %d devices)",
 		strings.TrimPrefix(choice.String(), "backend "), time.Since(start).Seconds(), opened.NumDevices())}
 	if len(choice.Failed) > 0 {
 		check.Missing, check.Fix = true, "see the reason in this line; remove the plugin's folder and run: go run . setup"
-		if os.Getenv("GOMLX_BACKEND") != "" {
-			check.Fix = "unset GOMLX_BACKEND, or give it a value that opens"
-		}
 	}
 	checks := []Check{check}
 	if choice.Executables != "" {

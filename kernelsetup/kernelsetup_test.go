@@ -340,6 +340,26 @@ func TestPluginByPip(t *testing.T) {
 	if path, err := good.Path(); err != nil || filepath.Base(path) != "lib.so" {
 		t.Errorf("installed at %q, %v", path, err)
 	}
+	// A library that has changed since is found out by setup alone, and replaced.
+	library, err := good.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound, err := os.ReadFile(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good.SHA256 = fmt.Sprintf("%x", sha256.Sum256(sound))
+	write(t, library, "damaged")
+	if c := pluginCheck("plugin", good); !c.Missing || !strings.Contains(c.Found, "damaged") {
+		t.Errorf("the doctor says of a damaged plugin: %v", c)
+	}
+	if err := mendPlugin(t.Context(), p, good); err != nil {
+		t.Fatal(err)
+	}
+	if c := pluginCheck("plugin", good); c.Missing {
+		t.Errorf("a damaged plugin is not replaced: %v", c)
+	}
 	for name, plugin := range map[string]backend.Plugin{
 		"HASHES":       {Name: "forged", Title: "forged", Requirements: regexp.MustCompile("[0-9a-f]{64}").ReplaceAllString(requirement, strings.Repeat("0", 64)), File: "plug/lib.so"},
 		"hold no":      {Name: "other", Title: "other", Requirements: requirement, File: "plug/other.so"},

@@ -55,7 +55,25 @@ func pluginTree(plugin backend.Plugin) (tree, error) {
 		if _, err := os.Stat(filepath.Join(dir, plugin.File)); err != nil {
 			return errors.Errorf("the packages of %s hold no %s", plugin.Name, plugin.File)
 		}
-		return nil
+		return plugin.Verify(filepath.Join(dir, plugin.File))
 	}
 	return tree{dir: dir, title: plugin.Title, fill: fill}, nil
+}
+
+// mendPlugin is [ensurePlugin] that believes no stamp: it reads the whole library, and installs a damaged one anew.
+func mendPlugin(ctx context.Context, p *progress, plugin backend.Plugin) error {
+	if path, err := plugin.Path(); err == nil {
+		if err := plugin.Verify(path); err != nil {
+			p.line("%v", err)
+			// Without its stamp a folder is unfinished.
+			dir, err := plugin.Dir()
+			if err != nil {
+				return err
+			}
+			if err := os.Remove(filepath.Join(dir, backend.StampName)); err != nil && !os.IsNotExist(err) {
+				return errors.Wrapf(err, "cannot replace it; remove %s by hand", dir)
+			}
+		}
+	}
+	return ensurePlugin(ctx, p, plugin)
 }

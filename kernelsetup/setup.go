@@ -69,7 +69,7 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return ensurePlugin(ctx, p, backend.CPU) })
+	group.Go(func() error { return mendPlugin(ctx, p, backend.CPU) })
 	if o.Lab {
 		group.Go(func() error {
 			t, err := jupyterTree(ctx)
@@ -94,11 +94,11 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 		return err
 	})
 	if o.CUDA {
-		group.Go(func() error { return ensurePlugin(ctx, p, cuda) })
+		group.Go(func() error { return mendPlugin(ctx, p, cuda) })
 	}
 	if o.GPU != "" {
 		group.Go(func() error {
-			if err := ensurePlugin(ctx, p, gpu); err != nil {
+			if err := mendPlugin(ctx, p, gpu); err != nil {
 				return err
 			}
 			p.line("the %s is %s and needs %s; GOMLX_BACKEND=xla:%s computes on it", gpu.ShortTitle(), backend.NotTried, gpu.Needs, o.GPU)

@@ -2,8 +2,10 @@ package backend
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -61,8 +63,8 @@ func (c Choice) label() string {
 	return c.Name
 }
 
-// Open opens a backend in the order the package states and says which. The error is nil
-// unless even pure Go fails. Each call opens a new backend, for the caller to
+// Open opens a backend in the order the package states and says which. It fails where what GOMLX_BACKEND names does not open,
+// where the plugin it would open is damaged, and where even pure Go fails. Each call opens a new backend, for the caller to
 // finalize; what lasts as long as the program takes [Shared].
 func Open() (compute.Backend, Choice, error) {
 	return machine().open()
@@ -89,9 +91,13 @@ func machine() probes {
 
 func (p probes) open() (compute.Backend, Choice, error) {
 	var failed []string
+	var damaged error
 	try := func(c Choice) (compute.Backend, Choice, bool) {
 		backend, over, err := p.newBackend(c.Config)
 		if err != nil {
+			if errors.As(err, new(damagedPlugin)) {
+				damaged = err
+			}
 			failed = append(failed, fmt.Sprintf("%s did not open (%s)", c.label(), firstLine(err)))
 			return nil, c, false
 		}
@@ -99,13 +105,19 @@ func (p probes) open() (compute.Backend, Choice, error) {
 		return backend, c, true
 	}
 	if p.user != "" {
-		config, err := p.resolve(p.user)
-		c := Choice{Name: "user", Config: config, Why: compute.ConfigEnvVar + "=" + p.user}
+		config, err := p.asked()
 		if err != nil {
-			failed = append(failed, fmt.Sprintf("%s did not open (%s)", c.Why, firstLine(err)))
-		} else if backend, c, ok := try(c); ok {
-			return backend, c, nil
+			return nil, Choice{}, err
 		}
+		c := Choice{Name: "user", Config: config, Why: compute.ConfigEnvVar + "=" + p.user}
+		backend, c, ok := try(c)
+		if damaged != nil {
+			return nil, Choice{Failed: failed}, damaged
+		}
+		if !ok { // another backend would give other numbers at another speed than what was asked for
+			return nil, Choice{Failed: failed}, errors.Errorf("%s: %s; %s", c.Why, strings.Join(failed, "; "), choices())
+		}
+		return backend, c, nil
 	}
 	cpuPath, cpuErr := p.cpu()
 	cudaPath, cudaErr := p.cuda()
@@ -113,8 +125,8 @@ func (p probes) open() (compute.Backend, Choice, error) {
 	if p.xla && len(p.devices) > 0 {
 		if cudaErr == nil {
 			c := Choice{Name: "xla:cuda", Config: "xla:" + cudaPath, Why: "NVIDIA GPU " + p.devices[0]}
-			if backend, c, ok := try(c); ok {
-				return backend, c, nil
+			if backend, c, ok := try(c); ok || damaged != nil {
+				return backend, c, damaged
 			}
 			faster = "mend the GPU, `go run . doctor` says how"
 		} else {
@@ -126,8 +138,8 @@ func (p probes) open() (compute.Backend, Choice, error) {
 		if len(p.devices) > 0 {
 			c.Why = "XLA on the processor"
 		}
-		if backend, c, ok := try(c); ok {
-			return backend, c, nil
+		if backend, c, ok := try(c); ok || damaged != nil {
+			return backend, c, damaged
 		}
 	}
 	c := Choice{Name: "go", Config: pureGo, Why: "pure Go, for XLA's CPU plugin failed"}
@@ -149,6 +161,45 @@ func (p probes) open() (compute.Backend, Choice, error) {
 			strings.Join(failed, "; "))
 	}
 	return backend, c, nil
+}
+
+// CheckAsked reports that GOMLX_BACKEND names what this program does not have, or has not installed. Nothing is opened:
+// commands ask before they begin.
+func CheckAsked() error {
+	p := machine()
+	if p.user == "" {
+		return nil
+	}
+	_, err := p.asked()
+	return err
+}
+
+// asked is what the user's choice stands for. It fails where there is no such backend, and where the plugin is not installed.
+func (p probes) asked() (string, error) {
+	config, err := p.resolve(p.user)
+	if err != nil {
+		return "", errors.Errorf("%s=%s: %s; %s", compute.ConfigEnvVar, p.user, firstLine(err), choices())
+	}
+	name, _, _ := strings.Cut(config, ":")
+	if known := compute.List(); !slices.Contains(known, name) {
+		return "", errors.Errorf("%s=%s: there is no backend %q in this program; %s", compute.ConfigEnvVar, p.user, name, choices())
+	}
+	return config, nil
+}
+
+// choices says what GOMLX_BACKEND may be.
+func choices() string {
+	var all []string
+	if XLABuilt {
+		all = append(all, "xla:cpu", "xla:cuda")
+		for _, name := range slices.Sorted(maps.Keys(GPUPlugins)) {
+			if GPUPlugins[name].Supported() {
+				all = append(all, "xla:"+name)
+			}
+		}
+		all = append(all, "xla:FILE")
+	}
+	return "choose one of " + strings.Join(append(all, gobackend.BackendName), ", ") + ", or unset it"
 }
 
 // resolve turns the short names of GOMLX_BACKEND into what this package installs: "xla:cpu", "xla:cuda" and "xla:" with a
@@ -193,14 +244,10 @@ func (p probes) pureGoNote() string {
 	_, cpuErr := p.cpu()
 	_, cudaErr := p.cuda()
 	_, asked := goOptions(p.user)
-	user := p.user
-	if asked && refuseDeadlock(safeGo(user)) != nil { // then the others are tried
-		asked, user = false, ""
-	}
 	switch {
 	case asked:
 		why = compute.ConfigEnvVar + "=" + p.user
-	case user != "" || p.xla && (cpuErr == nil || cudaErr == nil && len(p.devices) > 0):
+	case p.user != "" || p.xla && (cpuErr == nil || cudaErr == nil && len(p.devices) > 0):
 		return ""
 	case !p.xla:
 		why = "this build has no XLA"

@@ -41,7 +41,7 @@ func fake(user string, devices int, cpu, cuda bool, works ...string) (probes, *[
 }
 
 func TestOpenOrder(t *testing.T) {
-	all := []string{"cuda.so", "cpu.so", "go:", "mine"}
+	all := []string{"cuda.so", "cpu.so", "go:"}
 	for _, tc := range []struct {
 		name      string
 		user      string
@@ -53,14 +53,13 @@ func TestOpenOrder(t *testing.T) {
 		line      []string // parts of the line
 		not       string   // what the line must not hold
 	}{
-		{"user first", "mine:x", 1, true, true, all, "user", []string{"mine:x"}, []string{"GOMLX_BACKEND=mine:x"}, "faster"},
+		{"user first", "go:ops_sequential", 1, true, true, all, "user", []string{"go:ops_sequential"}, []string{"GOMLX_BACKEND=go:ops_sequential"}, "faster"},
 		{"GPU next", "", 1, true, true, all, "xla:cuda", []string{"xla:/p/cuda.so"}, []string{"/dev/nvidia0"}, "faster"},
 		{"no device", "", 0, true, true, all, "xla:cpu", []string{"xla:/p/cpu.so"}, []string{"no NVIDIA GPU"}, "faster"},
 		{"device without plugin", "", 1, true, false, all, "xla:cpu", []string{"xla:/p/cpu.so"}, []string{"faster", "go run . setup --cuda"}, "did not open"},
 		{"nothing installed", "", 0, false, false, all, "go", []string{"go:parallelism=-1"}, []string{"pure Go", "cpu.so is not installed"}, "GPU"},
 		{"GPU broken", "", 1, true, true, []string{"cpu.so"}, "xla:cpu", []string{"xla:/p/cuda.so", "xla:/p/cpu.so"}, []string{"xla:cuda did not open (broken xla:/p/cuda.so)", "go run . doctor"}, "second line"},
 		{"both broken", "", 1, true, true, []string{"go:"}, "go", []string{"xla:/p/cuda.so", "xla:/p/cpu.so", "go:parallelism=-1"}, []string{"xla:cuda did not", "xla:cpu did not"}, ""},
-		{"user broken", "xla:/typo.so", 0, true, false, []string{"cpu.so"}, "xla:cpu", []string{"xla:/typo.so", "xla:/p/cpu.so"}, []string{"xla:/typo.so did not open"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, tried := fake(tc.user, tc.devices, tc.cpu, tc.cuda, tc.works...)
@@ -117,10 +116,28 @@ func TestOpenWithoutPlugin(t *testing.T) {
 }
 
 func TestOpenNothingWorks(t *testing.T) {
-	p, _ := fake("mine", 1, true, true)
+	p, _ := fake("", 1, true, true)
 	_, _, err := p.open()
-	if err == nil || !strings.Contains(err.Error(), "mine did not open") || !strings.Contains(err.Error(), "doctor") {
+	if err == nil || !strings.Contains(err.Error(), "xla:cuda did not open") || !strings.Contains(err.Error(), "doctor") {
 		t.Errorf("error %v names neither what failed nor the command that helps", err)
+	}
+}
+
+// What the user names and does not open is an error that lists the choices: nothing else takes its place.
+func TestAskedDoesNotOpen(t *testing.T) {
+	for user, want := range map[string]string{
+		"foo": `no backend "foo"`, "foo:bar": `no backend "foo"`, "xla:cuda": "cuda.so is not installed", "go:bad": "go:bad,parallelism=-1 did not open",
+	} {
+		p, _ := fake(user, 1, true, false, "cpu.so")
+		_, choice, err := p.open()
+		if err == nil || choice.Config != "" {
+			t.Fatalf("GOMLX_BACKEND=%s opens %s", user, choice.Config)
+		}
+		for _, part := range []string{"GOMLX_BACKEND=" + user, want, "go, or unset it"} {
+			if !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("GOMLX_BACKEND=%s: %v; want one line with %q", user, err, part)
+			}
+		}
 	}
 }
 

@@ -75,8 +75,8 @@ func TestGPUPlugins(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, opened := fake("xla:"+name, 0, true, false, "")
-		if _, c, err := p.open(); err != nil || len(c.Failed) != 1 || !strings.Contains(c.Failed[0], plugin.Setup) {
-			t.Errorf("%s, not installed: %+v, %v; want the command that installs it", name, c, err)
+		if _, _, err := p.open(); err == nil || !strings.Contains(err.Error(), plugin.Setup) {
+			t.Errorf("%s, not installed: %v; want the command that installs it", name, err)
 		}
 		dir, err := plugin.Dir()
 		if err != nil {
@@ -113,7 +113,6 @@ func TestPureGoNote(t *testing.T) {
 		{"XLA", "", 0, true, false, true, ""},
 		{"GPU", "", 1, false, true, true, ""},
 		{"asked for", "go", 0, true, false, true, "GOMLX_BACKEND=go"},
-		{"asked for in vain", "go:parallelism=2", 0, true, false, true, ""},
 		{"another", "xla:/mine.so", 0, false, false, true, ""},
 		{"no plugin", "", 0, false, false, true, "not installed"},
 		{"not built", "", 0, true, false, false, "no XLA"},

@@ -35,6 +35,9 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 	}
 	if plugin, found := strings.CutPrefix(config, "xla:"); found {
 		plugin, options, _ := strings.Cut(plugin, ",")
+		if err := verify(plugin); err != nil { // before any of its code runs
+			return nil, layers{}, err
+		}
 		if namesCUDA(filepath.Base(plugin)) {
 			// Before NVIDIA's libraries are loaded, which read their settings then.
 			if config, over.convolutions, err = trueFloat32(config); err == nil {

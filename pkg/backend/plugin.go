@@ -22,6 +22,7 @@ type Plugin struct {
 	Title        string // for messages, with the size of the download
 	Requirements string // the packages, each with its version and SHA-256, as pip reads them
 	File         string // the library, relative to the folder the packages are unpacked in
+	SHA256       string // of the library; "": not pinned by itself, only the packages are
 	Setup        string // the command that installs it
 	System       string // the system it is built for, "darwin/arm64"; "": linux/amd64
 	Device       string // a file that is there where such a GPU is; "": none tells
@@ -50,6 +51,7 @@ var CPU = Plugin{
 	Title:        "XLA CPU plugin, 63 MB",
 	Requirements: cpuRequirements,
 	File:         "lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so",
+	SHA256:       "ad1309ac822b1b24d51b7f9947c7c9fa9ef5d67f390584cbc3d1fa2428fed9c2",
 	Setup:        "go run . setup",
 }
 
@@ -59,6 +61,7 @@ var CUDA13 = Plugin{
 	Title:        "XLA CUDA 13 plugin and NVIDIA's libraries, over 2 GB",
 	Requirements: cuda13Requirements,
 	File:         "jax_plugins/xla_cuda13/xla_cuda_plugin.so",
+	SHA256:       "43d3efd6fd43d8a5d9aa67176e830d81e4ad5fc19fda4ad09cdcc4aebd9f3920",
 	Setup:        "go run . setup --cuda",
 }
 
@@ -68,6 +71,7 @@ var CUDA12 = Plugin{
 	Title:        "XLA CUDA 12 plugin and NVIDIA's libraries, over 2 GB",
 	Requirements: cuda12Requirements,
 	File:         "jax_plugins/xla_cuda12/xla_cuda_plugin.so",
+	SHA256:       "ed4d60d77427548709ca0b5a8e04c1b24cc0091452bb564e4aea01e03ae7eac1",
 	Setup:        "go run . setup --cuda",
 }
 

@@ -14,9 +14,12 @@ import (
 	"palimpsest/pkg/experiment"
 )
 
-// ensurePlugin installs the plugin unless it is there, and says so where pure Go will compute.
+// ensurePlugin installs the plugin unless it is there, refuses a backend that is not, and says so where pure Go will compute.
 func ensurePlugin(cmd *cobra.Command) error {
 	if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	if err := backend.CheckAsked(); err != nil {
 		return err
 	}
 	sayPureGo.Do(func() {
