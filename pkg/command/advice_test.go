@@ -434,3 +434,64 @@ func TestNamedFlagsExist(t *testing.T) {
 		t.Errorf("only %d flags are named; they are no longer found", n)
 	}
 }
+
+// A path in a command that a message names is written as a shell reads it, by [words.Shell].
+func TestPathsInCommandsAreQuoted(t *testing.T) {
+	t.Chdir("../..")
+	path := regexp.MustCompile(`^(resume|report|dynamics|autopsy|sample|bpd|run|--dir|--store|--config|--from|-o|--output)$`)
+	files, n := token.NewFileSet(), 0
+	err := filepath.WalkDir(".", func(file string, e fs.DirEntry, err error) error {
+		if name := e.Name(); e.IsDir() && name != "." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "runs") {
+			return fs.SkipDir
+		}
+		if err != nil || filepath.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		parsed, err := parser.ParseFile(files, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(parsed, func(node ast.Node) bool {
+			call, ok := node.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			for i, arg := range call.Args {
+				format, _ := literal(arg)
+				for _, m := range quotedCommand.FindAllStringSubmatchIndex(format, -1) {
+					at := i + 1 + len(verb.FindAllString(format[:m[2]], -1))
+					for k, word := range strings.Fields(format[m[2]:m[3]]) {
+						if k > 0 && verb.MatchString(word) && path.MatchString(strings.Fields(format[m[2]:m[3]])[k-1]) && at < len(call.Args) {
+							n++
+							shell, ok := call.Args[at].(*ast.CallExpr)
+							if name, named := callee(shell, ok); !named || name != "Shell" {
+								t.Errorf("%s: the path in `go run . %s` is not written by words.Shell", files.Position(call.Pos()), format[m[2]:m[3]])
+							}
+						}
+						at += len(verb.FindAllString(word, -1))
+					}
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n < 6 {
+		t.Errorf("only %d paths stand in commands; they are no longer found", n)
+	}
+}
+
+// callee is the name of the function of another package that a call is of.
+func callee(call *ast.CallExpr, ok bool) (name string, named bool) {
+	if !ok {
+		return "", false
+	}
+	selected, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return "", false
+	}
+	return selected.Sel.Name, true
+}

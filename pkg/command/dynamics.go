@@ -20,7 +20,7 @@ func dynamicsCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			table, err := experiment.ForgettingByTimestep(args[0], bins)
 			if err != nil {
-				return err
+				return experiment.SayUnfinished(err)
 			}
 			fmt.Fprint(cmd.OutOrStdout(), table.Markdown())
 			if !findings {

@@ -25,7 +25,7 @@ func reportCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set, err := study.Open(args...)
 			if err != nil {
-				return sayAtWork(err, args)
+				return experiment.SayUnfinished(err)
 			}
 			if scorecard {
 				only = "scorecard"
@@ -72,14 +72,4 @@ func reportCommand() *cobra.Command {
 	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")
 	c.Flags().StringVar(&target, "table", "", "FILE:NAME: instead of a page, renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file by the table, or the part --only names")
 	return c
-}
-
-// sayAtWork adds to the error of who looked for results in folders that a run is at work in one.
-func sayAtWork(err error, dirs []string) error {
-	for _, dir := range dirs {
-		if experiment.AtWork(dir) {
-			return errors.WithMessagef(err, "a run is at work in %s; wait for its result", dir)
-		}
-	}
-	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/words"
 )
 
 // exitUsage is the exit code of a command line that says no command.
@@ -53,12 +54,9 @@ func newRoot(begins func()) *cobra.Command {
 
 // commandLine is how the user called this program.
 func commandLine() string {
-	words := []string{"go run ."}
+	typed := []string{"go run ."}
 	for _, a := range os.Args[1:] {
-		if strings.ContainsAny(a, " \t\"'$*") {
-			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-		words = append(words, a)
+		typed = append(typed, words.Shell(a))
 	}
-	return strings.Join(words, " ")
+	return strings.Join(typed, " ")
 }

@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/words"
 )
 
 func runCommand() *cobra.Command {
@@ -46,7 +47,7 @@ func runCommand() *cobra.Command {
 			if _, err := experiment.Run(cmd.Context(), config, dir, experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: commandLine()}); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "\nResult: %s\nReport: `go run . report %s`\n", filepath.Join(dir, "result.json"), dir)
+			fmt.Fprintf(cmd.OutOrStdout(), "\nResult: %s\nReport: `go run . report %s`\n", filepath.Join(dir, "result.json"), words.Shell(dir))
 			return nil
 		},
 	}

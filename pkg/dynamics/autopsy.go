@@ -8,6 +8,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/results"
 )
 
 // Autopsy is what the networks a run kept after each of its tasks tell of forgetting, once training is over.
@@ -80,7 +81,8 @@ type Interference struct {
 	HalvesNew Floats `json:"halves_new"`
 }
 
-// LoadAutopsy reads what [Autopsy.Save] wrote. Another format, unknown fields and arrays that do not fit are refused.
+// LoadAutopsy reads what [Autopsy.Save] wrote. Another format, unknown fields, arrays that do not
+// fit and a content that is not as it was written are refused.
 func LoadAutopsy(path string) (*Autopsy, error) {
 	data, err := atomicfile.Read(path, atomicfile.Large)
 	if err != nil {
@@ -116,7 +118,10 @@ func (a *Autopsy) encode() ([]byte, error) {
 	written := *a
 	written.Missing = a.missing()
 	text, err := json.Marshal(written)
-	return append(text, '\n'), errors.Wrap(err, "dynamics: autopsy")
+	if err != nil {
+		return nil, errors.Wrap(err, "dynamics: autopsy")
+	}
+	return results.Seal(text)
 }
 
 // missing says of each measured number that is none what it came out as.

@@ -10,6 +10,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/results"
 )
 
 // seriesFormat is the version that a stored series names.
@@ -139,11 +140,14 @@ func (s *Series) encode() ([]byte, error) {
 		return nil, err
 	}
 	text, err := json.Marshal(storedSeries{seriesFormat, s})
-	return append(text, '\n'), errors.WithStack(err)
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	return results.Seal(text)
 }
 
-// LoadSeries reads what [Series.Save] wrote. Another format, unknown fields, arrays that do not fit and anything after
-// the object are refused.
+// LoadSeries reads what [Series.Save] wrote. Another format, unknown fields, arrays that do not fit, anything after
+// the object and a content that is not as it was written are refused.
 func LoadSeries(path string) (*Series, error) {
 	text, err := atomicfile.Read(path, atomicfile.Large)
 	if err != nil {
@@ -165,8 +169,12 @@ func parseSeries(text []byte) (s *Series, err error) {
 	return stored.Series, stored.Series.Validate()
 }
 
-// decodeStrictly reads one JSON object that has no field but those of into, and nothing after it.
+// decodeStrictly reads one JSON object that has no field but those of into and the sum of the rest, and nothing after it.
 func decodeStrictly(text []byte, into any) error {
+	text, err := results.Unseal(text)
+	if err != nil {
+		return err
+	}
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.DisallowUnknownFields()
 	if err := in.Decode(into); err != nil {

@@ -5,7 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
+
+	"palimpsest/pkg/results"
 )
 
 // exampleSeries is of 2 tasks at 2 timesteps: task 0 is learned by step 20, task 1 from then on.
@@ -41,6 +44,20 @@ func TestSeriesRoundTrip(t *testing.T) {
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	changed := bytes.Replace(good, []byte(`"loss":[8,`), []byte(`"loss":[9,`), 1)
+	if err := os.WriteFile(path, changed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadSeries(path); err == nil || !strings.Contains(err.Error(), "SHA-256") {
+		t.Errorf("a digit that changed gives %v", err)
+	}
+	// Files from before they had a sum are read as they are.
+	if good, err = results.Unseal(good); err != nil || bytes.Contains(good, []byte("sha256")) {
+		t.Fatal(err)
+	}
+	if old, err := parseSeries(good); err != nil || !reflect.DeepEqual(s, old) {
+		t.Errorf("without its sum: %v, %v", old, err)
 	}
 	for name, bad := range map[string][]byte{
 		"truncated":        good[:len(good)-3],

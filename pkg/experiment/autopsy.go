@@ -17,6 +17,7 @@ import (
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/study"
 )
 
 // AutopsyConfig says what is asked, after the last task, of the networks that a run then keeps after each of its tasks:
@@ -158,7 +159,7 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 	}
 	defer lock.Unlock()
 	if _, err := os.Stat(filepath.Join(dir, "result.json")); err != nil {
-		return errors.Errorf("the run in %s is not finished; `go run . resume %s` goes on with it", dir, dir)
+		return &study.Unfinished{Dir: dir}
 	}
 	r := &run{config: c, dir: dir, opt: opt, log: io.Discard, only: true}
 	defer r.close()

@@ -15,6 +15,7 @@ import (
 	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/study"
+	"palimpsest/pkg/words"
 )
 
 // DynamicsRow is the forgetting of one strategy in one range of timesteps, over all tasks but the last and all seeds.
@@ -205,7 +206,7 @@ func MeasuredTimesteps(dir string) ([]float64, error) {
 		runs++
 	}
 	if runs == 0 {
-		return nil, errors.Errorf("no fine-tuning run in %s; make one with `go run . bench --strategies finetune --set probe.every=50 --store %s`", dir, dir)
+		return nil, errors.Errorf("no fine-tuning run in %s; make one with `go run . bench --strategies finetune --set probe.every=50 --store %s`", dir, words.Shell(dir))
 	}
 	var line interp.PiecewiseLinear
 	if err := line.Fit(place, rise); err != nil {

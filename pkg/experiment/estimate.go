@@ -12,9 +12,12 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/pkg/errors"
+
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/study"
 )
 
 // Rates say how fast a machine is.
@@ -246,24 +249,49 @@ func progressOf(c Config, dir string) float64 {
 	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
 		return 1
 	}
+	step, of, ok := stepOf(c, dir)
+	if !ok {
+		return 0
+	}
+	return min(float64(step)/float64(of), 0.99)
+}
+
+// stepOf is the step of the newest checkpoint in a run's folder and how many there are; ok is false where it has none.
+func stepOf(c Config, dir string) (step, of int, ok bool) {
 	names, err := checkpoints(dir)
 	if err != nil || len(names) == 0 {
-		return 0
+		return 0, 0, false
 	}
 	tasks, err := c.tasks()
 	if err != nil {
-		return 0
+		return 0, 0, false
 	}
 	s, err := cl.New(c.Strategy)
 	if err != nil {
-		return 0
+		return 0, 0, false
 	}
-	total, phase := tasks*c.Loop.StepsPerTask, c.Loop.StepsPerTask
+	of, phase := tasks*c.Loop.StepsPerTask, c.Loop.StepsPerTask
 	if s.Info().Stream == cl.AllTasks {
-		phase = total
+		phase = of
 	}
 	done, step, _ := parseCheckpointName(names[len(names)-1])
-	return min(float64(done*phase+step)/float64(total), 0.99)
+	return done*phase + step, of, of > 0
+}
+
+// SayUnfinished returns err with how far the run is, and whether it is being worked at, where err is of a folder whose run is
+// not finished ([study.Unfinished]); any other error, and nil, as it is.
+func SayUnfinished(err error) error {
+	var unfinished *study.Unfinished
+	if !errors.As(err, &unfinished) {
+		return err
+	}
+	if c, readErr := StoredConfig(unfinished.Dir); readErr == nil {
+		if step, of, ok := stepOf(c, unfinished.Dir); ok {
+			unfinished.Reached = fmt.Sprintf("saved at step %d of %d", step, of)
+		}
+	}
+	unfinished.AtWork = AtWork(unfinished.Dir)
+	return err
 }
 
 // String is the estimate on one line: "about 52 min for 78 runs, 2 at a time".

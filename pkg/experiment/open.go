@@ -11,6 +11,7 @@ import (
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/words"
 )
 
 // Trained is the network of a run at its newest checkpoint.
@@ -45,10 +46,10 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	}
 	f, err := r.restore()
 	if err == nil && f.name == "" {
-		err = errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, dir)
+		err = errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, words.Shell(dir))
 		if _, missing := os.Stat(filepath.Join(dir, "result.json")); missing == nil {
 			err = errors.Errorf("the run in %s is finished, but its checkpoints are gone, and with them the network; make it again with `go run . run %s --dir FOLDER`",
-				dir, filepath.Join(dir, configFile))
+				dir, words.Shell(filepath.Join(dir, configFile)))
 		} else if AtWork(dir) {
 			err = errors.Errorf("a run is at work in %s and has no checkpoint yet; wait for its first one", dir)
 		}

@@ -25,7 +25,7 @@ func FuzzRun(f *testing.F) {
 		{`"class_names": [`, `"class_names": ["x\n",`}, {`"seed": 1`, `"seed": 1.5`}} {
 		f.Add([]byte(strings.Replace(string(text), change.from, change.to, 1)))
 	}
-	whole, err := seal(append(text, '\n'))
+	whole, err := Seal(append(text, '\n'))
 	if err != nil {
 		f.Fatal(err)
 	}

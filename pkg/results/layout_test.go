@@ -128,7 +128,7 @@ func storedStudy(t *testing.T, dir string) {
 			}
 		}
 		if at := sealed.FindIndex(want); at != nil {
-			if want, err = seal(append(want[:at[0]], "\n}\n"...)); err != nil {
+			if want, err = Seal(append(want[:at[0]], "\n}\n"...)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -23,6 +23,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/words"
 )
 
 // Schema is the version of the stored form; files of another version are refused.
@@ -320,17 +321,17 @@ func Load(path string) (*Run, error) {
 func decode(path string, data []byte) (*Run, error) {
 	r, err := parse(data)
 	if err == nil {
-		err = checkSeal(data)
+		_, err = Unseal(data)
 	}
 	if err == nil {
 		return r, nil
 	}
-	todo := "take it from where it came, or remove it"
+	todo := "take it from where it came, or move it elsewhere"
 	if r != nil && r.Provenance.Command != "" {
-		todo = fmt.Sprintf("make it again with `%s`, or remove it", r.Provenance.Command)
+		todo = fmt.Sprintf("make it again with `%s`, or move it elsewhere", r.Provenance.Command)
 	}
 	if dir, name := filepath.Split(path); name == "result.json" {
-		todo = fmt.Sprintf("remove it, and `go run . resume %s` makes it again", filepath.Clean(dir))
+		todo = fmt.Sprintf("remove it, and `go run . resume %s` makes it again", words.Shell(filepath.Clean(dir)))
 	}
 	return nil, errors.Errorf("%s: %v; it is damaged, or no stored run of this version: %s", path, oneline.Error(err), todo)
 }
@@ -369,7 +370,7 @@ func (r *Run) Save(path string) error {
 	kept.Outside = slices.DeleteFunc(slices.Clone(r.Outside), func(o OutsideBPD) bool { return drop("outside: "+o.Dataset, o) })
 	data, err := Encode(&kept)
 	if err == nil {
-		data, err = seal(data)
+		data, err = Seal(data)
 	}
 	if err != nil {
 		return errors.WithMessagef(err, "run %s", r.Name)

@@ -1,13 +1,17 @@
 package study
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
 )
 
 // Set is a set of runs that are read together.
@@ -23,7 +27,7 @@ type Set struct {
 }
 
 // Open reads the runs of folders: a run folder (with a result.json), a folder of run folders, or a folder of stored
-// runs (NAME.json). A run that is met twice is read once.
+// runs (NAME.json). A run that is met twice is read once. Of a folder in which no run is finished the error is an [Unfinished].
 func Open(dirs ...string) (*Set, error) {
 	s := &Set{}
 	seen := map[string]bool{}
@@ -36,33 +40,73 @@ func Open(dirs ...string) (*Set, error) {
 			return nil, errors.Errorf("%s is a file; name its folder, %s", dir, filepath.Dir(dir))
 		}
 		if len(paths) == 0 {
+			if begun := begunIn(dir); begun != "" {
+				return nil, &Unfinished{Dir: begun}
+			}
 			return nil, errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run CONFIG` leave them", dir)
 		}
-		for _, path := range paths {
-			absolute, err := filepath.Abs(path)
+		for _, file := range paths {
+			absolute, err := filepath.Abs(file)
 			if err != nil {
-				return nil, errors.Wrapf(err, "%s", path)
+				return nil, errors.Wrapf(err, "%s", file)
 			}
 			if seen[absolute] {
 				continue
 			}
 			seen[absolute] = true
-			r, err := results.Load(path)
+			r, err := results.Load(file)
 			if err != nil {
 				return nil, err
 			}
-			s.Runs, s.Dirs = append(s.Runs, r), append(s.Dirs, filepath.Dir(path))
+			s.Runs, s.Dirs = append(s.Runs, r), append(s.Dirs, filepath.Dir(file))
 		}
 	}
 	return s, nil
+}
+
+// configFile is the file that every run folder has from the beginning.
+const configFile = "config.yaml"
+
+// measured are the JSON files of a run folder that are not its result.
+var measured = []string{results.DynamicsFile, results.AutopsyFile, "metrics.json"}
+
+// Unfinished says that a run has no result yet.
+type Unfinished struct {
+	Dir     string // the run folder
+	Reached string // "saved at step 40 of 120"; "": not known
+	AtWork  bool   // a process is at work in the folder
+}
+
+// Error implements error.
+func (u *Unfinished) Error() string {
+	reached := u.Reached
+	if reached != "" {
+		reached = " (" + reached + ")"
+	}
+	if u.AtWork {
+		return fmt.Sprintf("the run in %s is not finished%s: a process is at work there; wait for its result", u.Dir, reached)
+	}
+	return fmt.Sprintf("the run in %s is not finished%s; `go run . resume %s` goes on with it", u.Dir, reached, words.Shell(u.Dir))
+}
+
+// begunIn is the folder of a run that began but has no result: dir, or the first in it; "" where there is none.
+func begunIn(dir string) string {
+	for _, pattern := range []string{configFile, "*/" + configFile} {
+		if found, err := fs.Glob(os.DirFS(dir), pattern); err == nil && len(found) > 0 {
+			return filepath.Join(dir, filepath.FromSlash(path.Dir(found[0])))
+		}
+	}
+	return ""
 }
 
 // resultFiles lists the JSON files of stored runs in dir.
 func resultFiles(dir string) ([]string, error) {
 	files := os.DirFS(dir)
 	patterns := []string{"*.json", "*/result.json"}
-	if _, err := fs.Stat(files, "result.json"); err == nil {
-		patterns = []string{"result.json"} // a run folder: its other JSON files are not results
+	for _, file := range []string{"result.json", configFile} {
+		if _, err := fs.Stat(files, file); err == nil {
+			patterns = []string{"result.json"} // a run folder: its other JSON files are not results
+		}
 	}
 	var paths []string
 	for _, pattern := range patterns {
@@ -71,6 +115,9 @@ func resultFiles(dir string) ([]string, error) {
 			return nil, errors.Wrapf(err, "%s", dir)
 		}
 		for _, name := range names {
+			if slices.Contains(measured, name) {
+				continue
+			}
 			paths = append(paths, filepath.Join(dir, filepath.FromSlash(name)))
 		}
 	}

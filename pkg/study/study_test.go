@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pkg/errors"
+
 	"palimpsest/pkg/results/resultstest"
 )
 
@@ -36,5 +38,36 @@ func TestOpen(t *testing.T) {
 	s := Set{Dir: dir, Runs: resultstest.MadeUp(1)}
 	if got := s.Folder(s.Runs[0]); got != filepath.Join(dir, "finetune-seed0") {
 		t.Errorf("folder %q", got)
+	}
+}
+
+// A run folder without a result is a run that goes on: nothing in it is taken for a stored run, or to be removed.
+func TestOpenUnfinished(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a b")
+	run := filepath.Join(dir, "er-seed0")
+	if err := os.MkdirAll(run, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"config.yaml", "dynamics.json", "metrics.json", "autopsy.json", "other.json"} {
+		if err := os.WriteFile(filepath.Join(run, name), []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "the run in " + run + " is not finished; `go run . resume '" + run + "'` goes on with it"
+	for _, at := range []string{run, dir} {
+		_, err := Open(at)
+		var unfinished *Unfinished
+		if !errors.As(err, &unfinished) || unfinished.Dir != run || err.Error() != want {
+			t.Errorf("%s gives %v, want %s", at, err, want)
+		}
+	}
+	// One that has lost its configuration is none, and its measurements are no stored runs either.
+	for _, name := range []string{"config.yaml", "other.json"} {
+		if err := os.Remove(filepath.Join(run, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Open(run); err == nil || !strings.Contains(err.Error(), "no stored run") {
+		t.Errorf("measurements alone give %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Missing stands for a number that was not measured.
@@ -130,4 +131,16 @@ func Checksum(sum string) string {
 		return ""
 	}
 	return " (SHA-256 " + sum[:min(8, len(sum))] + "…)"
+}
+
+// Shell writes an argument, or a path, as a shell reads it back, whatever is in it: unchanged where that does, else in single
+// quotes. Every command that a message names with a path writes it so.
+func Shell(argument string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_-+=./:,@%^…", r)
+	}
+	if argument != "" && strings.IndexFunc(argument, func(r rune) bool { return !plain(r) }) < 0 {
+		return argument
+	}
+	return "'" + strings.ReplaceAll(argument, "'", `'\''`) + "'"
 }

@@ -86,3 +86,14 @@ func TestCounts(t *testing.T) {
 		}
 	}
 }
+
+func TestShell(t *testing.T) {
+	for in, want := range map[string]string{
+		"runs/er-lambda0.3": "runs/er-lambda0.3", "runs/ü": "runs/ü", "": "''", "/tmp/a b ü": "'/tmp/a b ü'", "it's": `'it'\''s'`,
+		"a;b": "'a;b'", "~x": "'~x'", "[mnist]": "'[mnist]'", "a\nb": "'a\nb'",
+	} {
+		if got := Shell(in); got != want {
+			t.Errorf("%q is %s, want %s", in, got, want)
+		}
+	}
+}
