@@ -69,8 +69,9 @@ func newKernel(repo, program string, path []string) Kernel {
 		Env: map[string]string{
 			"PATH": strings.Join(append(path, os.Getenv("PATH")), string(os.PathListSeparator)),
 			// -mod=mod and the like break every cell in workspace mode; GOWORK=off would hide
-			// the workspace that -go_work makes.
-			"GOFLAGS": "", "GOWORK": "",
+			// the workspace that -go_work makes. A program without symbols for debuggers is linked in
+			// half the time; what a panic prints does not need them.
+			"GOFLAGS": "-ldflags=-s", "GOWORK": "",
 			// Cells use the versions of the checkout's go.mod, which ensurePackages has fetched;
 			// asking a proxy for newer ones would cost each cell time and need a network. A cell
 			// that wants another package begins with %env GOPROXY=direct

@@ -79,7 +79,7 @@ func TestSpec(t *testing.T) {
 		t.Errorf("argv %q, want %q", s.Argv, want)
 	}
 	for name, value := range map[string]string{
-		"PATH": "/tools/gonb:/tools/goimports:/go/bin:/user/bin", "GOFLAGS": "", "GOWORK": "", "GOPROXY": "off",
+		"PATH": "/tools/gonb:/tools/goimports:/go/bin:/user/bin", "GOFLAGS": "-ldflags=-s", "GOWORK": "", "GOPROXY": "off",
 	} {
 		if got, ok := s.Env[name]; !ok || got != value {
 			t.Errorf("%s=%q (%v), want %q", name, got, ok, value)
