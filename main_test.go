@@ -23,7 +23,7 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := report.CheckTable(s.file, s.name, set.Runs); err != nil {
+		if err := table.CheckSection(s.file, s.name, report.MarkdownTable(set.Group())); err != nil {
 			t.Errorf("%v: run `go run . report notebooks/results/%s --table %s:%s`", err, s.name, s.file, s.name)
 		}
 	}

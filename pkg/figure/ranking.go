@@ -13,15 +13,6 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// RankIntervals is the figure of [study.NewRanking].
-func RankIntervals(methods []study.Method, n study.Number, reference string) (Figure, error) {
-	r, err := study.NewRanking(methods, n, reference)
-	if err != nil {
-		return Figure{}, err
-	}
-	return Ranking(r), nil
-}
-
 // Ranking is a critical-difference diagram, [demsar] figure 1, turned so that methods are rows and with
 // intervals: mean ranks with the bootstrap's in the first panel, differences to the reference with Student's in the
 // second. Upright bars join methods that the critical difference does not tell apart.

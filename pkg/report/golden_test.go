@@ -17,7 +17,7 @@ func TestGolden(t *testing.T) {
 		"table.txt":          TextTable(three),
 		"table-one-seed.txt": TextTable(one),
 		"table.md":           MarkdownTable(three),
-		"table.html":         HTMLTable(three),
+		"table.html":         NewTable(three).HTML(),
 		"verdict.txt":        strings.Join(Verdict(three), "\n") + "\n",
 		"targeted.txt":       strings.Join(TargetedFindings(study.Group(resultstest.TargetedRuns(2))), "\n") + "\n",
 		"bpd-scorecard.md":   NewScorecard(study.Group(resultstest.Likely(3, true))).Markdown(),

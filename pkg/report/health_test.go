@@ -41,7 +41,7 @@ func TestAlarms(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"table": TextTable(methods), "markdown": MarkdownTable(methods), "html": HTMLTable(methods), "verdict": strings.Join(Verdict(methods), "\n"),
+		"table": TextTable(methods), "markdown": MarkdownTable(methods), "html": NewTable(methods).HTML(), "verdict": strings.Join(Verdict(methods), "\n"),
 		"scorecard": NewScorecard(methods).Markdown(), "ranking": ranking.Table().Markdown(), "ledger": ledger.Markdown(),
 		"across": study.AcrossBenchmarks(methods, study.FinalOf(study.FID)).Markdown(), "pareto": strings.Join(study.ParetoSentences(methods, study.FinalOf(study.FID)), "\n"),
 	} {

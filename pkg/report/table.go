@@ -133,3 +133,9 @@ func NewTable(methods []study.Method) *table.Table {
 	}})
 	return t
 }
+
+// TextTable is the table of the methods for a terminal of 110 columns.
+func TextTable(methods []study.Method) string { return NewTable(methods).String() }
+
+// MarkdownTable is the table of the methods in Markdown.
+func MarkdownTable(methods []study.Method) string { return NewTable(methods).Markdown() }

@@ -85,13 +85,6 @@ func oldTasks(runs []*results.Run) ([]LostClass, error) {
 	return out, nil
 }
 
-// LostButKept lists the old tasks that runs have lost entirely, by their relative increase of BPD, the smallest
-// first: those on top are what bits per dimension do not see. It is empty where no task was lost.
-func LostButKept(runs []*results.Run) ([]LostClass, error) {
-	tasks, err := oldTasks(runs)
-	return slices.DeleteFunc(tasks, func(c LostClass) bool { return !c.Lost() }), err
-}
-
 // bits writes what happened to the task's bits and samples.
 func (c LostClass) bits() string {
 	text := fmt.Sprintf("class accuracy from %s to %s %%", words.Number(100*c.LearnedAccuracy, 1), words.Number(100*c.FinalAccuracy, 1))
@@ -105,6 +98,11 @@ func (c LostClass) bits() string {
 	return text + fmt.Sprintf(", while its bits %s from %s to %s bits/dim (%s %%)", verb, words.Number(c.LearnedBPD, 3), words.Number(c.FinalBPD, 3), words.Number(100*c.Relative, 1))
 }
 
+// lostOf are the tasks that were lost entirely, in the order given.
+func lostOf(tasks []LostClass) []LostClass {
+	return slices.DeleteFunc(slices.Clone(tasks), func(c LostClass) bool { return !c.Lost() })
+}
+
 // LostSentence says whether a run has lost an old task entirely and yet kept or bettered its BPD, and which; or the
 // nearest case.
 func LostSentence(runs []*results.Run) (string, error) {
@@ -113,7 +111,7 @@ func LostSentence(runs []*results.Run) (string, error) {
 		return "", err
 	}
 	criterion := fmt.Sprintf("class accuracy under %g %%, from %g %% or more", 100*LostBelow, 100*LearnedAbove)
-	lost := slices.DeleteFunc(slices.Clone(tasks), func(c LostClass) bool { return !c.Lost() })
+	lost := lostOf(tasks)
 	if len(lost) == 0 {
 		least := slices.MinFunc(tasks, func(a, b LostClass) int { return cmp.Compare(a.FinalAccuracy, b.FinalAccuracy) })
 		return fmt.Sprintf("No run has lost an old task entirely (%s). The lowest at the end is %s: %s.", criterion, least.name(), least.bits()), nil

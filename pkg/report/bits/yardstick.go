@@ -2,7 +2,6 @@ package bits
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 
@@ -12,7 +11,6 @@ import (
 	"palimpsest/pkg/likelihood"
 	"palimpsest/pkg/study"
 	"palimpsest/pkg/table"
-	"palimpsest/pkg/words"
 )
 
 // yardstickRows are the yardsticks and the methods that measured likelihoods, with the lowest bits first.
@@ -98,37 +96,4 @@ func YardstickFigure(yardsticks []likelihood.Yardstick, methods []study.Method) 
 		"The dotted line is at the first row. "+figure.BandNote(methods), names, l, []dotColumn{column})
 	f.Width += 120
 	return f, nil
-}
-
-// YardstickSentence says which models need fewer bits than the best file.
-func YardstickSentence(yardsticks []likelihood.Yardstick, methods []study.Method) (string, error) {
-	rows, err := yardstickRows(yardsticks, methods)
-	if err != nil {
-		return "", err
-	}
-	best := yardstickRow{each: study.Stat{Mean: math.Inf(1)}}
-	for _, r := range rows {
-		if !r.model && r.best() < best.best() {
-			best = r
-		}
-	}
-	var below, above []string
-	for _, r := range rows {
-		if r.model && r.each.Mean < best.best() {
-			below = append(below, fmt.Sprintf("%s (%s)", r.name, r.each.Format(3)))
-		} else if r.model {
-			above = append(above, fmt.Sprintf("%s (%s)", r.name, r.each.Format(3)))
-		}
-	}
-	if best.name == "" {
-		return "No lossless format was measured.", nil
-	}
-	text := fmt.Sprintf("The best of the files, %s, needs %s bits/dim.", best.name, words.Number(best.best(), 3))
-	if len(below) > 0 {
-		text += " Fewer: " + words.List(below) + "."
-	}
-	if len(above) > 0 {
-		text += " As many or more: " + words.List(above) + "."
-	}
-	return text, nil
 }
