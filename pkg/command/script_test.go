@@ -106,6 +106,7 @@ var light = map[string]string{
 	"doctor":                "is content only where all is installed",
 	"data train-classifier": "trains for minutes",
 	"perf":                  "measures for minutes, on a quiet machine alone",
+	"perf check":            "trains for half a minute where XLA does not compute",
 }
 
 // No command is without a script that asks for its help, one that has it refuse something, and one in which it succeeds.

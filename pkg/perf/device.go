@@ -331,8 +331,10 @@ func (c *DeviceCase) stepOfLoop(over *counted) (func() error, error) {
 // faster than real data.
 func (c *DeviceCase) products(over *counted, onCard bool) (func() error, error) {
 	const chain = 8
-	if c.Size = 512; onCard {
-		c.Size = 8192
+	if c.Size == 0 {
+		if c.Size = 512; onCard {
+			c.Size = 8192
+		}
 	}
 	dtype := map[string]dtypes.DType{unet.Float32: dtypes.Float32, unet.BFloat16: dtypes.BFloat16}[c.Compute]
 	if dtype == dtypes.InvalidDType {
