@@ -42,7 +42,7 @@ func (l *Loop) next() (*prepared, error) {
 
 // foresees says whether the step after the one at hand can be prepared before that is done.
 func (l *Loop) foresees() bool {
-	return l.Strategy.Foresees() && l.sampler == nil && l.Position.Step+1 < l.PhaseSteps()
+	return l.Strategy.Foresees() && l.losses == nil && l.Position.Step+1 < l.PhaseSteps()
 }
 
 // do has the network do a step and meanwhile prepares the one after it, where that can be foreseen: the device then waits for

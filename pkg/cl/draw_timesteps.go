@@ -13,7 +13,7 @@ import (
 const (
 	SampleUniform = "uniform"
 
-	// SampleImportance is the sampler of [iddpm] section 3.3: timestep t is drawn with probability p_t in proportion to
+	// SampleImportance is what [iddpm] section 3.3 does: timestep t is drawn with probability p_t in proportion to
 	// the root mean square of its last ten losses ([diffusion.LossHistory]), and a row drawn by it weighs 1/(T·p_t)
 	// times what the strategy gave it. Expectations are those of uniform timesteps; the variance of the loss is lower
 	// where losses differ between timesteps more than within one.
@@ -32,8 +32,8 @@ var timestepSamplers = []string{SampleUniform, SampleImportance}
 // lossHistory is how many losses of a timestep are remembered, as in [iddpm].
 const lossHistory = 10
 
-// openSampler prepares the sampler of timesteps at its beginning.
-func (l *Loop) openSampler() (err error) {
+// openTimesteps prepares the drawing of timesteps at its beginning.
+func (l *Loop) openTimesteps() (err error) {
 	switch l.Config.TimestepSampler {
 	case "", SampleUniform:
 		return nil
@@ -41,44 +41,44 @@ func (l *Loop) openSampler() (err error) {
 	default:
 		return oneOf("timestep_sampler", l.Config.TimestepSampler, timestepSamplers)
 	}
-	if l.sampler, err = diffusion.NewLossHistory(l.Network.Process.T, lossHistory); err != nil {
+	if l.losses, err = diffusion.NewLossHistory(l.Network.Process.T, lossHistory); err != nil {
 		return err
 	}
 	l.lossWeights, err = l.Network.Process.LossWeights(l.Network.Train.LossWeight)
 	return err
 }
 
-// SamplerState is what the sampler of timesteps has learned so far, for a checkpoint: nil where timesteps are uniform.
-func (l *Loop) SamplerState() ([]byte, error) {
-	if l.sampler == nil {
+// TimestepState is what the drawing of timesteps has learned so far, for a checkpoint: nil where timesteps are uniform.
+func (l *Loop) TimestepState() ([]byte, error) {
+	if l.losses == nil {
 		return nil, nil
 	}
-	return l.sampler.MarshalBinary()
+	return l.losses.MarshalBinary()
 }
 
-// RestoreSampler goes on from what SamplerState returned in a loop of the same configuration. Anything else is an error
+// RestoreTimesteps goes on from what TimestepState returned in a loop of the same configuration. Anything else is an error
 // and changes nothing.
-func (l *Loop) RestoreSampler(state []byte) error {
-	if l.sampler == nil {
+func (l *Loop) RestoreTimesteps(state []byte) error {
+	if l.losses == nil {
 		if len(state) > 0 {
 			return errors.Errorf("cl: %d bytes of state for timesteps drawn uniformly; they belong to a run with timestep_sampler %q",
 				len(state), SampleImportance)
 		}
 		return nil
 	}
-	return l.sampler.UnmarshalBinary(state)
+	return l.losses.UnmarshalBinary(state)
 }
 
 // sampleTimesteps draws the timesteps of all rows.
 func (l *Loop) sampleTimesteps(s *Step) {
 	random, t := l.rng(drawTimesteps), s.Batch.T
-	if l.sampler == nil {
+	if l.losses == nil {
 		for i := range t {
 			t[i] = random.Int32N(int32(l.Network.Process.T))
 		}
 	} else {
 		var drawn []int32
-		drawn, s.factor = l.sampler.Draw(random, len(t))
+		drawn, s.factor = l.losses.Draw(random, len(t))
 		copy(t, drawn)
 	}
 	s.drawn, s.chosen = slices.Clone(t), make([]bool, len(t))
@@ -104,7 +104,7 @@ func (s *Step) weighTimesteps() error {
 
 // learnTimesteps remembers the losses of the rows that were drawn and counted.
 func (l *Loop) learnTimesteps(s *Step, losses []float32) error {
-	if l.sampler == nil {
+	if l.losses == nil {
 		return nil
 	}
 	for i, t := range s.Batch.T {
@@ -116,7 +116,7 @@ func (l *Loop) learnTimesteps(s *Step, losses []float32) error {
 			return diffusion.Divergedf("cl: the loss of row %d of step %d is %g at timestep %d: training has diverged; lower the learning rate or clip the gradient",
 				i, s.Index, loss, t)
 		}
-		if err := l.sampler.Update(int(t), loss); err != nil {
+		if err := l.losses.Update(int(t), loss); err != nil {
 			return err
 		}
 	}

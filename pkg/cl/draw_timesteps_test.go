@@ -76,7 +76,7 @@ func TestImportanceKeepsExpectations(t *testing.T) {
 		n := float64(c.StepsPerTask)
 		for step := range c.StepsPerTask {
 			if tc.sampler == cl.SampleImportance {
-				if err := l.RestoreSampler(state); err != nil {
+				if err := l.RestoreTimesteps(state); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -131,7 +131,7 @@ func snapshot(t *testing.T, l *cl.Loop) (s sampled) {
 		s.strategy, err = l.Strategy.State()
 	}
 	if err == nil {
-		s.sampler, err = l.SamplerState()
+		s.sampler, err = l.TimestepState()
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestImportanceResumes(t *testing.T) {
 		}
 		l.Position = position
 		if !forget {
-			if err := l.RestoreSampler(middle.sampler); err != nil {
+			if err := l.RestoreTimesteps(middle.sampler); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -267,10 +267,10 @@ func TestUniformSampler(t *testing.T) {
 		}
 		play(t, l, -1)
 		ends = append(ends, snapshot(t, l))
-		if err := l.RestoreSampler(nil); err != nil {
+		if err := l.RestoreTimesteps(nil); err != nil {
 			t.Error(err)
 		}
-		if err := l.RestoreSampler(learned(t)); err == nil || !strings.Contains(err.Error(), "timestep_sampler") {
+		if err := l.RestoreTimesteps(learned(t)); err == nil || !strings.Contains(err.Error(), "timestep_sampler") {
 			t.Errorf("the state of another sampler is restored: %v", err)
 		}
 	}
@@ -282,7 +282,7 @@ func TestUniformSampler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.RestoreSampler(nil) == nil {
+	if l.RestoreTimesteps(nil) == nil {
 		t.Error("an empty state is restored")
 	}
 	c.TimestepSampler = "importence"

@@ -82,8 +82,8 @@ func CompositeOf(parts ...Strategy) *Composite {
 	return c
 }
 
-// OpenSampler is what a loop does first about timesteps that are drawn as name says.
-func OpenSampler(name string) error {
+// OpenTimesteps is what a loop does first about timesteps that are drawn as name says.
+func OpenTimesteps(name string) error {
 	l := &Loop{Config: LoopConfig{TimestepSampler: name}}
-	return l.openSampler()
+	return l.openTimesteps()
 }

@@ -40,7 +40,7 @@ func (c LoopConfig) Validate() error {
 }
 
 // Position says how far a loop has come; it is what a checkpoint must hold beside the states of the network, the strategy
-// and the loop's sampler of timesteps.
+// and the losses by which the loop draws timesteps.
 type Position struct {
 	Phase     int `json:"phase"`     // the phase at hand: a task, or 0 where all tasks are learned at once
 	Step      int `json:"step"`      // steps done in it
@@ -63,8 +63,8 @@ type Loop struct {
 	NetworkTime time.Duration
 
 	replayRows  int
-	sampler     *diffusion.LossHistory // nil: timesteps are uniform
-	lossWeights []float64              // of training, by timestep; for the sampler
+	losses      *diffusion.LossHistory // by which timesteps are drawn; nil: uniformly
+	lossWeights []float64              // of training, by timestep; for losses
 	stream      *datasets.Images       // what fresh rows of streamPhase are drawn from
 	streamPhase int
 	order       []int // permutation of the stream in orderEpoch
@@ -133,7 +133,7 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 		return nil, err
 	}
 	l := &Loop{Network: n, Benchmark: b, Strategy: s, Config: c, Seed: setup.Seed, replayRows: setup.ReplayRows, streamPhase: -1}
-	return l, l.openSampler()
+	return l, l.openTimesteps()
 }
 
 // Close frees what the strategy holds outside of Go's memory. The network is its owner's to close, afterwards.

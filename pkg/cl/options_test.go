@@ -36,7 +36,7 @@ func TestUnknownOptions(t *testing.T) {
 		"teacher of lwf":      {consolidated("lwf", func(s cl.Strategy) { s.(*cl.LwF).Teacher = "best" }), `"best"`},
 		"teacher of ccd":      {consolidated("ccd", func(s cl.Strategy) { s.(*cl.CCD).Teacher = "best" }), `"best"`},
 		"teacher of der":      {consolidated("der", func(s cl.Strategy) { s.(*cl.DER).Teacher = "best" }), `"best"`},
-		"timesteps of a loop": {func() error { return cl.OpenSampler("loss") }, `"loss"`},
+		"timesteps of a loop": {func() error { return cl.OpenTimesteps("loss") }, `"loss"`},
 	} {
 		if err := tc.of(); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v; want an error that names %s", name, err, tc.want)

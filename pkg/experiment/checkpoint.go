@@ -22,7 +22,7 @@ func (r *run) saveCheckpoint() error {
 	if err != nil {
 		return errors.WithMessagef(err, "state of strategy %s", r.loop.Strategy.Info().Name)
 	}
-	sampler, err := r.loop.SamplerState()
+	sampler, err := r.loop.TimestepState()
 	if err != nil {
 		return errors.WithMessage(err, "state of the sampler of timesteps")
 	}
@@ -109,7 +109,7 @@ func (r *run) restore() (found, error) {
 		if err := r.loop.Strategy.Restore(s.Strategy); err != nil {
 			return err
 		}
-		if err := r.loop.RestoreSampler(s.Sampler); err != nil {
+		if err := r.loop.RestoreTimesteps(s.Sampler); err != nil {
 			return err
 		}
 		r.loop.Position, r.state = s.Position, *s
