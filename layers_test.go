@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,5 +166,38 @@ func TestWrongImportsAreFound(t *testing.T) {
 	}
 	if way := reaches(map[string][]string{"top": {"low"}, "low": {"middle/x"}}, "top", "middle"); strings.Join(way, " ") != "top low middle/x" {
 		t.Errorf("the way is %v", way)
+	}
+}
+
+// Each search that CONTRIBUTING.md shows ends in the file that it names, and that is one of at most five.
+func TestSearchesFindTheirFiles(t *testing.T) {
+	text, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "## Where something is\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	searches := regexp.MustCompile("(?m)^\\| .* \\| `([^`]+)` \\| `([^`]+)` \\|$").FindAllStringSubmatch(section, -1)
+	if len(searches) < 10 {
+		t.Fatalf("CONTRIBUTING.md shows %d searches, want ten", len(searches))
+	}
+	for _, s := range searches {
+		var found []string
+		err := filepath.WalkDir("pkg", func(file string, entry fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			content, err := os.ReadFile(file)
+			if strings.Contains(string(content), s[1]) {
+				found = append(found, filepath.ToSlash(file))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(found, s[2]) || len(found) > 5 {
+			t.Errorf("%q is in %q, want %s among at most five files", s[1], found, s[2])
+		}
 	}
 }
