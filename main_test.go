@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/report"
+	"palimpsest/pkg/results"
 	"palimpsest/pkg/study"
 	"palimpsest/pkg/table"
 )
@@ -18,6 +20,7 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 	for _, s := range []struct{ file, name string }{
 		{"notebooks/results/README.md", "quick"},
 		{"notebooks/results/timesteps.md", "timesteps"},
+		{"notebooks/results/gpu.md", "gpu"},
 	} {
 		set, err := study.Open("notebooks/results/" + s.name)
 		if err != nil {
@@ -52,6 +55,36 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		if err := table.CheckSection(s.file, s.name, part.Markdown); err != nil {
 			t.Errorf("%v: run `go run . report %s --only %s --table %s:%s`", err, strings.Join(s.dirs, " "), s.name, s.file, s.name)
 		}
+	}
+}
+
+// A card's runs are the processor's of the same seed, as gpu.md says, but for the last digits of float32.
+func TestCardAgreesWithTheProcessor(t *testing.T) {
+	card, err := study.Open("notebooks/results/gpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	processor, err := study.Open("notebooks/results/quick")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, a := range card.Runs {
+		i := slices.IndexFunc(processor.Runs, func(r *results.Run) bool { return r.Name == a.Name })
+		if i < 0 || a.Provenance.Machine.GPU == "" || processor.Runs[i].Provenance.Machine.GPU != "" {
+			t.Fatalf("%s is not of a card, or no run of a processor bears its name", a.Name)
+		}
+		for k, e := range a.Evaluations {
+			for j, task := range e.Tasks {
+				compared++
+				if got, want := *task.FID, *processor.Runs[i].Evaluations[k].Tasks[j].FID; !(math.Abs(got-want) <= 5e-4*want) {
+					t.Errorf("%s after task %d: the FID of task %d is %g on the card, %g on the processor", a.Name, e.AfterTask, task.Task, got, want)
+				}
+			}
+		}
+	}
+	if compared < 60 {
+		t.Errorf("only %d numbers compared", compared)
 	}
 }
 

@@ -215,6 +215,28 @@ func TestPeersAreWrittenOutAndParse(t *testing.T) {
 	}
 }
 
+// The tables of gpu.md are those of the card's stored measurements.
+func TestPageOfTheCard(t *testing.T) {
+	const store, page = "../../notebooks/results/perf/gpu", "../../notebooks/results/gpu.md"
+	device, err := LoadDevice(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := LoadAll(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	perf, err := Markdown(all, sectionPerf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, markdown := range map[string]string{"device": device.Markdown(), sectionPerf: perf} {
+		if err := table.CheckSection(page, name, markdown); err != nil {
+			t.Errorf("%v: run `go run . perf show --store notebooks/results/perf/gpu --table notebooks/results/gpu.md:%s`", err, name)
+		}
+	}
+}
+
 // The tables of perf.md are those of the stored measurements.
 func TestPage(t *testing.T) {
 	all, err := LoadAll("../../notebooks/results/perf")
