@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/words"
 )
 
 // Task is one step of a benchmark: the classes that arrive and their images.
@@ -82,8 +84,27 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 		}
 		b.Tasks = append(b.Tasks, t)
 	}
-	b.Name = fmt.Sprintf("%s, %d tasks of %d classes", d.Name, len(b.Tasks), o.ClassesPerTask)
+	b.Name = d.Name + ", " + splitText(len(order), o.ClassesPerTask)
 	return b, nil
+}
+
+// splitText says how so many classes are split into tasks of at most size each: "5 tasks of 2 classes", "4 tasks: 3 of 3 classes
+// and a last one of 1 class".
+func splitText(classes, size int) string {
+	of := func(n int) string {
+		if n == 1 {
+			return "1 class"
+		}
+		return fmt.Sprintf("%d classes", n)
+	}
+	full, rest := classes/size, classes%size
+	switch {
+	case rest == 0:
+		return words.Count(full, "task") + " of " + of(size)
+	case full == 0:
+		return "1 task of " + of(rest)
+	}
+	return fmt.Sprintf("%s: %d of %s and a last one of %s", words.Count(full+1, "task"), full, of(size), of(rest))
 }
 
 // classOrder is the order in which n classes arrive.

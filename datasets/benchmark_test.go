@@ -301,3 +301,17 @@ func TestPermutationIsPinned(t *testing.T) {
 		t.Errorf("permutation(12, 42, ...) is %v, was %v", got, want)
 	}
 }
+
+func TestSplitText(t *testing.T) {
+	for _, tc := range []struct {
+		classes, size int
+		want          string
+	}{
+		{10, 2, "5 tasks of 2 classes"}, {10, 3, "4 tasks: 3 of 3 classes and a last one of 1 class"}, {5, 2, "3 tasks: 2 of 2 classes and a last one of 1 class"},
+		{4, 100, "1 task of 4 classes"}, {3, 1, "3 tasks of 1 class"}, {1, 1, "1 task of 1 class"}, {5, 3, "2 tasks: 1 of 3 classes and a last one of 2 classes"},
+	} {
+		if got := splitText(tc.classes, tc.size); got != tc.want {
+			t.Errorf("%d classes by %d: %q, want %q", tc.classes, tc.size, got, tc.want)
+		}
+	}
+}

@@ -22,15 +22,17 @@ func dynamicsCommand() *cobra.Command {
 			if err != nil {
 				return experiment.SayUnfinished(err)
 			}
-			fmt.Fprint(cmd.OutOrStdout(), table.Markdown())
-			if !findings {
-				return nil
+			var sentences []string
+			if findings { // what cannot be said is no half of an answer
+				if sentences, err = report.Findings(args[0]); err != nil {
+					return err
+				}
 			}
-			sentences, err := report.Findings(args[0])
+			fmt.Fprint(cmd.OutOrStdout(), table.Markdown())
 			for _, s := range sentences {
 				fmt.Fprintln(cmd.OutOrStdout(), "- "+s)
 			}
-			return err
+			return nil
 		},
 	}
 	c.Flags().IntVar(&bins, "bins", bins, "ranges of timesteps")

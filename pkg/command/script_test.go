@@ -85,7 +85,7 @@ func TestScripts(t *testing.T) {
 var (
 	backendLine = regexp.MustCompile(`(?m)(\bbackend ).*`)
 	duration    = regexp.MustCompile(`\d+(\.\d+)? (s|min|h)\b`)
-	number      = regexp.MustCompile(`(\B-)?\d+(\.\d+)?(e[-+]\d+)?`)
+	number      = regexp.MustCompile(`(\B-|−)?\d+(\.\d+)?(e[-+]\d+)?`)
 	filling     = regexp.MustCompile(`(─)─+|( ) +`)
 )
 

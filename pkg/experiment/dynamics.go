@@ -31,6 +31,8 @@ type DynamicsTable struct {
 	Edges  []float64 // of the bins, in timesteps
 	LogSNR []float64 // mean of each bin, nats
 	Rows   []DynamicsRow
+
+	Warnings []string // what forbids comparing the rows, as [study.Warnings] has it
 }
 
 // ForgettingByTimestep reads the probes' series of the runs stored in the folder dir, or of a study's run folders, and
@@ -42,7 +44,7 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		return nil, errors.WithMessage(err, "reading a study made with --set probe.every=50")
 	}
 	table := &DynamicsTable{}
-	bySeed := map[string][][]float64{}
+	byRun := map[*results.Run][]float64{}
 	var probe string
 	for i, r := range set.Runs {
 		s, err := dynamics.LoadSeries(results.BesideRun(set.Dirs[i], r.Name, results.DynamicsFile))
@@ -68,23 +70,24 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 			return nil, errors.WithMessagef(err, "run %s", r.Name)
 		}
 		table.Edges, table.LogSNR = edges, logSNR
-		bySeed[r.Strategy.Label] = append(bySeed[r.Strategy.Label], relative)
+		byRun[r] = relative
 	}
-	if len(bySeed) == 0 {
+	if len(byRun) == 0 {
 		return nil, errors.Errorf("no run in %s has a %s; run with --set probe.every=50", dir, results.DynamicsFile)
 	}
-	for _, g := range set.Group() {
-		label := g.Label
-		if bySeed[label] == nil {
-			continue
+	var probed []*results.Run
+	for _, r := range set.Runs {
+		if byRun[r] != nil {
+			probed = append(probed, r)
 		}
-		row := DynamicsRow{Label: label, Seeds: len(bySeed[label])}
+	}
+	methods := study.Group(probed)
+	table.Warnings = study.Warnings(methods)
+	for _, g := range methods {
+		row := DynamicsRow{Label: g.Label}
 		for bin := range bins {
-			var values []float64
-			for _, run := range bySeed[label] {
-				values = append(values, run[bin])
-			}
-			over := study.NewStat(values)
+			over := g.Over(func(r *results.Run) float64 { return byRun[r][bin] })
+			row.Seeds = over.N
 			row.Relative, row.Std = append(row.Relative, over.Mean), append(row.Std, over.Std)
 		}
 		table.Rows = append(table.Rows, row)
@@ -140,21 +143,36 @@ func (d *DynamicsTable) Markdown() string {
 	}
 	b.WriteString("\n|---|" + strings.Repeat("--:|", len(d.LogSNR)) + "\n| *log-SNR, nats* |")
 	for _, v := range d.LogSNR {
-		fmt.Fprintf(&b, " *%.1f* |", v)
+		fmt.Fprintf(&b, " *%s* |", words.Number(v, 1))
 	}
 	b.WriteString("\n")
 	for _, r := range d.Rows {
 		fmt.Fprintf(&b, "| %s |", r.Label)
 		for i, v := range r.Relative {
-			fmt.Fprintf(&b, " %+.0f %%", 100*v)
+			b.WriteString(" " + percent(v))
 			if !math.IsNaN(r.Std[i]) {
-				fmt.Fprintf(&b, " ± %.0f", 100*r.Std[i])
+				b.WriteString(" ± " + words.Number(100*r.Std[i], 0))
 			}
 			b.WriteString(" |")
 		}
 		b.WriteString("\n")
 	}
+	for i, w := range d.Warnings {
+		if i == 0 {
+			b.WriteString("\n")
+		}
+		b.WriteString("- NOT COMPARABLE: " + w + "\n")
+	}
 	return b.String()
+}
+
+// percent writes a share with its sign, "+12 %"; 0 has none.
+func percent(v float64) string {
+	text := words.Number(100*v, 0)
+	if v > 0 && text != "0" {
+		text = "+" + text
+	}
+	return text + " %"
 }
 
 // measuredKnots is how many values a measured weight function has.

@@ -17,7 +17,7 @@ import (
 func TestForgettingByTimestep(t *testing.T) {
 	dir := t.TempDir()
 	for seed, end := range [][2]float32{{2, 2.5}, {1, 3.5}} {
-		r := &results.Run{Schema: results.Schema, Name: fmt.Sprintf("er-seed%d", seed), Strategy: results.Strategy{Name: "er", Label: "er"},
+		r := &results.Run{Schema: results.Schema, Name: fmt.Sprintf("er-seed%d", seed), Seed: uint64(seed), Strategy: results.Strategy{Name: "er", Label: "er"},
 			Benchmark: results.Benchmark{ImageSize: 16, Channels: 1, Tasks: []results.Task{{Name: "a"}, {Name: "b"}}}}
 		folder := filepath.Join(dir, r.Name)
 		s := &dynamics.Series{
@@ -52,6 +52,20 @@ func TestForgettingByTimestep(t *testing.T) {
 	}
 	if text := table.Markdown(); !strings.Contains(text, "| er | +50 % ± 71 | +50 % ± 35 |") {
 		t.Errorf("the table reads\n%s", text)
+	}
+	// With another number of steps the second run is no seed of the first.
+	second := filepath.Join(dir, "er-seed1", "result.json")
+	r, err := results.Load(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Cost.Steps = 9
+	if err := r.Save(second); err != nil {
+		t.Fatal(err)
+	}
+	if apart, err := ForgettingByTimestep(dir, 2); err != nil || len(apart.Rows) != 2 ||
+		!strings.Contains(apart.Markdown(), "| er, 9 steps | 0 % | +75 % |") || !strings.Contains(apart.Markdown(), "NOT COMPARABLE: the number of optimiser steps") {
+		t.Errorf("%v, %+v", err, apart)
 	}
 	if _, err := ForgettingByTimestep(dir, 3); err == nil || !strings.Contains(err.Error(), "fewer bins") {
 		t.Errorf("three bins for two timesteps give %v", err)

@@ -27,6 +27,7 @@ import (
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
 )
 
 // Options say where a run reports and what it runs on. The zero value takes the process's own backend and is silent.
@@ -262,7 +263,7 @@ func (r *run) prepare() error {
 			return err
 		}
 		r.state = state{Command: r.opt.Command, Started: now.Started.Format(time.RFC3339), Commit: now.Commit}
-		r.say("%d steps of %d+%d rows, %d tasks of %s, on %s", r.loop.TotalSteps(), c.Loop.FreshRows, r.loop.ReplayRows(), len(r.loop.Benchmark.Tasks),
+		r.say("%d steps of %d+%d rows, %s of %s, on %s", r.loop.TotalSteps(), c.Loop.FreshRows, r.loop.ReplayRows(), words.Count(len(r.loop.Benchmark.Tasks), "task"),
 			r.loop.Benchmark.Name, countCores(cores))
 	}
 	if err := r.sameMaterial(); err != nil {

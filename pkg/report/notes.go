@@ -20,8 +20,8 @@ func Notes(methods []study.Method) []string {
 	first := methods[0].Runs[0]
 	b, p := first.Benchmark, first.Protocol
 	notes := []string{
-		fmt.Sprintf("Data: %s, %s, %d tasks learned one after another, %d×%d pixels (%s).",
-			b.Dataset, b.Scenario, len(b.Tasks), b.ImageSize, b.ImageSize, b.Prep),
+		fmt.Sprintf("Data: %s, %s, %s learned one after another, %d×%d pixels (%s).",
+			b.Dataset, b.Scenario, words.Count(len(b.Tasks), "task"), b.ImageSize, b.ImageSize, b.Prep),
 		fmt.Sprintf("Measured on %s, %d dimensions. ", study.ComparedImages(first), p.FeatureDim) + sampleSizeNote(first),
 		fmt.Sprintf("Samples: %s with %d steps, guidance %g, %s weights.",
 			p.Sampler, p.SamplerSteps, p.Guidance, map[bool]string{true: "averaged (EMA)", false: "plain"}[p.EMA]),
@@ -94,6 +94,7 @@ func seedsNote(methods []study.Method) string {
 		for _, r := range g.Runs {
 			s = append(s, strconv.FormatUint(r.Seed, 10))
 		}
+		s = slices.Compact(s) // they are in order
 		lists[i] = strings.Join(s, ", ")
 		most = max(most, len(s))
 	}

@@ -4,7 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"palimpsest/pkg/results"
 	"palimpsest/pkg/results/resultstest"
+	"palimpsest/pkg/study"
 )
 
 // A covariance of N images in N dimensions has rank N - 1: it is singular at N = D too.
@@ -23,5 +25,14 @@ func TestNotesOfSingularCovariances(t *testing.T) {
 		if strings.Contains(got, "singular") != (tc.want != "") || !strings.Contains(got, tc.want) {
 			t.Errorf("%d samples, %d real images, 64 dimensions: %q", tc.samples, tc.real, got)
 		}
+	}
+}
+
+// The same run met in two folders is one seed.
+func TestSeedsAreListedOnce(t *testing.T) {
+	r := resultstest.NewRun("er", "er", 0, 3)
+	again := *r
+	if text := strings.Join(Notes(study.Group([]*results.Run{r, &again})), "\n"); !strings.Contains(text, "Seeds: 0. One seed") {
+		t.Errorf("%s", text)
 	}
 }

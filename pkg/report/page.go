@@ -235,8 +235,8 @@ func pageTitle(s *study.Set) string { return cmp.Or(s.Title, "What each strategy
 // question says what the page answers.
 func question(methods []study.Method) string {
 	b := methods[0].Runs[0].Benchmark
-	return fmt.Sprintf("A diffusion model learns %s, one task after another (%d tasks, %s). How much of the earlier tasks does each strategy forget, and what does remembering cost?",
-		b.Dataset, len(b.Tasks), b.Scenario)
+	return fmt.Sprintf("A diffusion model learns %s, one task after another (%s, %s). How much of the earlier tasks does each strategy forget, and what does remembering cost?",
+		b.Dataset, words.Count(len(b.Tasks), "task"), b.Scenario)
 }
 
 // benchmark describes data and model.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/draw"
+	"slices"
 
 	"github.com/pkg/errors"
 
@@ -50,10 +51,11 @@ func FinalSamples(s *study.Set, labels ...string) (image.Image, error) {
 // finalStrip is the last row of the strips of a label's first run with a sheet.
 func finalStrip(s *study.Set, label string) (image.Image, *results.Run, error) {
 	found := 0
-	for _, r := range s.Runs {
-		if r.Strategy.Label != label {
-			continue
-		}
+	own := slices.DeleteFunc(slices.Clone(s.Runs), func(r *results.Run) bool { return r.Strategy.Label != label })
+	if g, ok := study.Labelled(s.Group(), label); ok {
+		own = g.Runs
+	}
+	for _, r := range own {
 		found++
 		final := study.FinalEvaluation(r)
 		if final == nil {

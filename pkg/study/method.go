@@ -22,7 +22,7 @@ type Method struct {
 	Runs  []*results.Run // at least one, by seed
 }
 
-// Group collects runs of equal label into methods. Finetune comes first, joint training last, in between methods are in the
+// Group collects runs of equal label into methods, apart where their numbers do not compare ([Warnings]). Finetune comes first, joint training last, in between methods are in the
 // order of their names and settings (numbers in a label compare as numbers).
 func Group(runs []*results.Run) []Method {
 	var methods []Method
@@ -34,6 +34,11 @@ func Group(runs []*results.Run) []Method {
 		}
 		methods[i].Runs = append(methods[i].Runs, r)
 	}
+	var parts []Method
+	for _, g := range methods {
+		parts = append(parts, comparable(g)...)
+	}
+	methods = parts
 	for _, g := range methods {
 		slices.SortStableFunc(g.Runs, func(a, b *results.Run) int { return cmp.Compare(a.Seed, b.Seed) })
 	}
@@ -149,6 +154,15 @@ func Measured(methods []Method, m Metric) bool {
 // Find returns the first method of the strategy called name.
 func Find(methods []Method, name string) (Method, bool) {
 	i := slices.IndexFunc(methods, func(g Method) bool { return g.Name() == name })
+	if i < 0 {
+		return Method{}, false
+	}
+	return methods[i], true
+}
+
+// Labelled returns the method of the label.
+func Labelled(methods []Method, label string) (Method, bool) {
+	i := slices.IndexFunc(methods, func(g Method) bool { return g.Label == label })
 	if i < 0 {
 		return Method{}, false
 	}

@@ -34,32 +34,70 @@ func ReferenceImages(r *results.Run) (least, most int) {
 	return least, max(least, most)
 }
 
+// conditions are what must be equal for numbers to compare: data, protocol and training. short names a value in a label;
+// it is "" for what may follow from an order of classes that depends on the seed.
+var conditions = []struct {
+	what, short string
+	of          func(*results.Run) string
+}{
+	{"the data", "%s", func(r *results.Run) string {
+		// The rest of the text counts tasks and classes, which are compared by themselves, and was worded otherwise before.
+		dataset, _, _ := strings.Cut(r.Benchmark.Dataset, ",")
+		return dataset + " (" + r.Benchmark.Scenario + ", " + r.Benchmark.Prep + ")"
+	}},
+	{"the number of tasks", "tasks: %s", func(r *results.Run) string { return strconv.Itoa(len(r.Benchmark.Tasks)) }},
+	{"N, generated images a task,", "N = %s", func(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }},
+	{"what each task counts in averages and unions", "", weightsText},
+	{"the reference split", "%s split", func(r *results.Run) string { return r.Protocol.ReferenceSplit }},
+	{"the number of reference images", "", func(r *results.Run) string { return strconv.Itoa(r.Protocol.ReferenceImages) }},
+	{"the feature extractor", "features of %s", func(r *results.Run) string { return r.Protocol.Extractor + words.Checksum(r.Protocol.ExtractorSHA256) }},
+	{"the sampler", "%s", func(r *results.Run) string {
+		return fmt.Sprintf("%s, %d steps, guidance %g, EMA %t", r.Protocol.Sampler, r.Protocol.SamplerSteps, r.Protocol.Guidance, r.Protocol.EMA)
+	}},
+	{"the number of neighbours", "k = %s", func(r *results.Run) string { return strconv.Itoa(r.Protocol.NearestK) }},
+	{"the copy criterion", "copies by %s", func(r *results.Run) string { return strconv.FormatFloat(r.Protocol.MemorisedRatio, 'g', 3, 64) }},
+	{"the number of optimiser steps", "%s steps", func(r *results.Run) string { return strconv.Itoa(r.Cost.Steps) }},
+	// Rows for rehearsal are a method's own price, which its compute counts.
+	{"the number of fresh images a step", "%s fresh images a step", FreshRows},
+	{"the number of parameters", "%s parameters", func(r *results.Run) string { return strconv.Itoa(r.Cost.Parameters) }},
+}
+
+// comparable parts the runs of one label by their [conditions]: numbers of two parts are not to be averaged. Where there are
+// several, their labels say in what they differ.
+func comparable(g Method) []Method {
+	var parts []Method
+	alike := func(a, b *results.Run) bool {
+		for _, c := range conditions {
+			if c.short != "" && c.of(a) != c.of(b) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, r := range g.Runs {
+		i := slices.IndexFunc(parts, func(p Method) bool { return alike(p.Runs[0], r) })
+		if i < 0 {
+			i, parts = len(parts), append(parts, Method{Label: g.Label})
+		}
+		parts[i].Runs = append(parts[i].Runs, r)
+	}
+	if len(parts) == 1 {
+		return parts
+	}
+	for _, c := range conditions {
+		if c.short != "" && len(Distinct(parts, c.of)) > 1 {
+			for i := range parts {
+				parts[i].Label += ", " + fmt.Sprintf(c.short, c.of(parts[i].Runs[0]))
+			}
+		}
+	}
+	return parts
+}
+
 // Warnings lists what forbids comparing the methods' numbers: differences in data, protocol or training.
 func Warnings(methods []Method) []string {
 	var out []string
-	for _, c := range []struct {
-		what string
-		of   func(*results.Run) string
-	}{
-		{"the data", func(r *results.Run) string {
-			return r.Benchmark.Dataset + " (" + r.Benchmark.Scenario + ", " + r.Benchmark.Prep + ")"
-		}},
-		{"the number of tasks", func(r *results.Run) string { return strconv.Itoa(len(r.Benchmark.Tasks)) }},
-		{"N, generated images a task,", func(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }},
-		{"what each task counts in averages and unions", weightsText},
-		{"the reference split", func(r *results.Run) string { return r.Protocol.ReferenceSplit }},
-		{"the number of reference images", func(r *results.Run) string { return strconv.Itoa(r.Protocol.ReferenceImages) }},
-		{"the feature extractor", func(r *results.Run) string { return r.Protocol.Extractor + words.Checksum(r.Protocol.ExtractorSHA256) }},
-		{"the sampler", func(r *results.Run) string {
-			return fmt.Sprintf("%s, %d steps, guidance %g, EMA %t", r.Protocol.Sampler, r.Protocol.SamplerSteps, r.Protocol.Guidance, r.Protocol.EMA)
-		}},
-		{"the number of neighbours", func(r *results.Run) string { return strconv.Itoa(r.Protocol.NearestK) }},
-		{"the copy criterion", func(r *results.Run) string { return strconv.FormatFloat(r.Protocol.MemorisedRatio, 'g', 3, 64) }},
-		{"the number of optimiser steps", func(r *results.Run) string { return strconv.Itoa(r.Cost.Steps) }},
-		// Rows for rehearsal are a method's own price, which its compute counts.
-		{"the number of fresh images a step", FreshRows},
-		{"the number of parameters", func(r *results.Run) string { return strconv.Itoa(r.Cost.Parameters) }},
-	} {
+	for _, c := range conditions {
 		if found := Distinct(methods, c.of); len(found) > 1 {
 			out = append(out, c.what+" differs between rows: "+strings.Join(found, "; ")+".")
 		}

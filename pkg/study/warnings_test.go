@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"palimpsest/pkg/results"
 	"palimpsest/pkg/results/resultstest"
 )
 
@@ -57,5 +58,18 @@ func TestNotesOfUnequalTasks(t *testing.T) {
 	}
 	if got := ComparedImages(r); !strings.Contains(got, "against 369 images a task of") {
 		t.Errorf("%q", got)
+	}
+}
+
+// Runs of one label and one seed that had other steps are no seeds of one method.
+func TestGroupKeepsApartWhatDoesNotCompare(t *testing.T) {
+	short, long := resultstest.NewRun("er", "er", 0, 3), resultstest.NewRun("er", "er", 0, 3)
+	short.Cost.Steps, long.Cost.Steps = 60, 180
+	methods := Group([]*results.Run{long, short, resultstest.NewRun("finetune", "finetune", 0, 3)})
+	if len(methods) != 3 || methods[1].Label != "er, 60 steps" || methods[2].Label != "er, 180 steps" || len(methods[1].Runs) != 1 {
+		t.Errorf("got %+v", methods)
+	}
+	if w := strings.Join(Warnings(methods), " "); !strings.Contains(w, "optimiser steps differs between rows") {
+		t.Errorf("warnings %q", w)
 	}
 }

@@ -89,11 +89,14 @@ func Times(n int) string {
 }
 
 // Seeds writes a number of seeds.
-func Seeds(n int) string {
+func Seeds(n int) string { return Count(n, "seed") }
+
+// Count writes a number of things whose name takes an s: "1 task", "4 tasks".
+func Count(n int, what string) string {
 	if n == 1 {
-		return "1 seed"
+		return "1 " + what
 	}
-	return strconv.Itoa(n) + " seeds"
+	return strconv.Itoa(n) + " " + what + "s"
 }
 
 // SeedList writes seeds: "0, 1, 2".
