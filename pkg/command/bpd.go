@@ -22,6 +22,9 @@ func bpdCommand() *cobra.Command {
 			"it within one protocol only.",
 		Example: "  go run . bpd runs/bench/joint-seed0\n  go run . bpd runs/bench/finetune-seed0 --images 16 --terms 0\n  go run . bpd runs/bench/finetune-seed0 --images 8 --terms 0 --ode 4",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.Validate(); err != nil {
+				return experiment.Refused{Err: err}
+			}
 			trained, err := openTrained(cmd, args[0])
 			if err != nil {
 				return err

@@ -8,7 +8,7 @@
 // terminal is closed. Either ends the command's context, and the context's cause says which it was; of a signal a line
 // says at once that it has come. A run then saves a checkpoint. The exit code is 128 + the signal's number, as a shell has
 // it of a program that died of the signal; a closed pipe counts as SIGPIPE. It is 1 if the command failed, 2 if the command
-// line names none that could begin, 3 if training or its samples left the finite numbers, and 4 if memory ran out
+// line names none that could begin, or asks one for what cannot be, 3 if training or its samples left the finite numbers, and 4 if memory ran out
 // ([experiment.ExitCode]). `go run` itself exits with 1 whatever the program's code was.
 package command
 

@@ -1,9 +1,15 @@
 package command
 
 import (
+	"path/filepath"
+	"slices"
+	"strings"
+
 	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"palimpsest/pkg/experiment"
 )
 
 // needs says in words what a flag of each type takes.
@@ -13,6 +19,14 @@ var needs = map[string]string{
 	"int":      "a whole number",
 	"intSlice": "whole numbers, with commas between them",
 	"uint64":   "a whole number from 0 on",
+}
+
+// checkEnding refuses a file to be written that another program would take for something else by its ending; "" passes.
+func checkEnding(flag, file string, endings ...string) error {
+	if file == "" || slices.Contains(endings, strings.ToLower(filepath.Ext(file))) {
+		return nil
+	}
+	return experiment.Refusef("%s is %q; need a name that ends in %s, which is what is written", flag, file, endings[0])
 }
 
 // flagError says of a flag's value that cannot be read what is needed, in place of the parser's own words. It is for

@@ -5,7 +5,29 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
+
+// The help of a flag has no words in backquotes, which would be taken for the name of its value.
+func TestHelpOfFlagsHasNoBackquotes(t *testing.T) {
+	seen := 0
+	var visit func(c *cobra.Command)
+	visit = func(c *cobra.Command) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			seen++
+			if strings.Contains(f.Usage, "`") {
+				t.Errorf("%s --%s: %s", c.CommandPath(), f.Name, f.Usage)
+			}
+		})
+		for _, sub := range c.Commands() {
+			visit(sub)
+		}
+	}
+	visit(newRoot(func() {}))
+	if seen < 50 {
+		t.Errorf("only %d flags are there; they are no longer found", seen)
+	}
+}
 
 // Values that cannot be read are told in plain words, without the parser's own.
 func TestFlagError(t *testing.T) {

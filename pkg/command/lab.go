@@ -1,10 +1,10 @@
 package command
 
 import (
-	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 
 	"palimpsest/kernelsetup"
+	"palimpsest/pkg/experiment"
 )
 
 func labCommand() *cobra.Command {
@@ -14,7 +14,7 @@ func labCommand() *cobra.Command {
 		Example: "  go run . lab\n  go run . lab --no-browser --port 8899",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Port < 0 || o.Port > 65535 {
-				return errors.Errorf("--port is %d; need 0 (JupyterLab's own choice) to 65535", o.Port)
+				return experiment.Refusef("--port is %d; need 0 (JupyterLab's own choice) to 65535", o.Port)
 			}
 			o.Out = cmd.OutOrStdout()
 			return kernelsetup.Lab(cmd.Context(), o)

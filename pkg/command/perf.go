@@ -13,6 +13,7 @@ import (
 
 	"palimpsest/kernelsetup"
 	"palimpsest/pkg/backend"
+	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/perf"
 	"palimpsest/pkg/table"
@@ -41,7 +42,7 @@ func perfCommand() *cobra.Command {
 				o.Threads = []string{"all"}
 			}
 			if err := o.Validate(); err != nil {
-				return err
+				return experiment.Refused{Err: err}
 			}
 			self, err := os.Executable()
 			if err != nil {
@@ -110,7 +111,7 @@ func perfShowCommand(store *string) *cobra.Command {
 			}
 			file, name, found := strings.Cut(target, ":")
 			if !found {
-				return errors.Errorf("--table is %q; need FILE:NAME, for instance notebooks/results/perf.md:perf", target)
+				return experiment.Refusef("--table is %q; need FILE:NAME, for instance notebooks/results/perf.md:perf", target)
 			}
 			markdown, err := perfMarkdown(*store, name)
 			if err != nil {

@@ -23,18 +23,26 @@ func reportCommand() *cobra.Command {
 		Example: "  go run . report runs/bench\n  go run . report runs/bench runs/mine -o compared.html\n  go run . report notebooks/results/quick --only summary --table README.md:summary\n" +
 			"  go run . report runs/sweep --only lambda\n  go run . report runs/bench --only ledger --table notebooks/results/methods.md:ledger",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if scorecard {
+				only = "scorecard"
+			}
+			if only != "" {
+				if err := report.CheckPart(only); err != nil {
+					return experiment.Refused{Err: err}
+				}
+			}
+			file, name, found := strings.Cut(target, ":")
+			if target != "" && !found {
+				return experiment.Refusef("--table is %q; need FILE:NAME, for instance README.md:summary", target)
+			}
+			if err := checkEnding("-o", output, ".html", ".htm"); err != nil {
+				return err
+			}
 			set, err := study.Open(args...)
 			if err != nil {
 				return experiment.SayUnfinished(err)
 			}
-			if scorecard {
-				only = "scorecard"
-			}
 			if target != "" {
-				file, name, found := strings.Cut(target, ":")
-				if !found {
-					return errors.Errorf("--table is %q; need FILE:NAME, for instance README.md:summary", target)
-				}
 				part, err := report.ExcerptOf(set, cmp.Or(only, "table"), strategy, reference)
 				if err != nil {
 					return err

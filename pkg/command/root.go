@@ -12,9 +12,6 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// exitUsage is the exit code of a command line that says no command.
-const exitUsage = 2
-
 // Main runs the command that the command line names and returns the code to exit with.
 func Main() int {
 	ctx, stdout, stderr, stop := start()
@@ -27,7 +24,7 @@ func Main() int {
 	code := end(ctx, err, stdout, stderr, slices.Contains(goOn, called.Name()))
 	if code == experiment.ExitFailed && usage {
 		fmt.Fprintln(stderr, "`go run . --help` lists the commands, `go run . COMMAND --help` explains one")
-		code = exitUsage
+		code = experiment.ExitUsage
 	}
 	return code
 }

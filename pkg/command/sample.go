@@ -7,6 +7,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/experiment"
 )
 
 func sampleCommand() *cobra.Command {
@@ -24,6 +25,15 @@ func sampleCommand() *cobra.Command {
 			"A class that the run has not learned yet is drawn as well, and a line on standard error says so.",
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkEnding("-o", output, ".png"); err != nil {
+				return err
+			}
+			if err := sampler.Validate(); err != nil {
+				return experiment.Refused{Err: err}
+			}
+			if count < 1 {
+				return experiment.Refusef("--count is %d; need 1 or more", count)
+			}
 			if err := atomicfile.Check(output); err != nil {
 				return err
 			}
@@ -35,6 +45,9 @@ func sampleCommand() *cobra.Command {
 			note, err := trained.DrawSheet(cmd.Context(), output, classes, count, sampler, guidance)
 			if note != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
+			}
+			if err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "Images: %s\n", output)
 			}
 			return err
 		},

@@ -9,6 +9,7 @@ import (
 
 	"palimpsest/kernelsetup"
 	"palimpsest/pkg/backend"
+	"palimpsest/pkg/experiment"
 )
 
 func setupCommand() *cobra.Command {
@@ -18,6 +19,10 @@ func setupCommand() *cobra.Command {
 		Use: "setup", Short: "Install what is missing: XLA plugin, Go kernel, JupyterLab (pinned, private)", Args: cobra.NoArgs,
 		Example: "  go run . setup                  # everything the notebooks need\n  go run . setup --cuda           # and the plugin for an NVIDIA GPU\n  go run . setup --no-lab         # the XLA plugin and the kernel only",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, known := backend.GPUPlugins[o.GPU]; o.GPU != "" && !known {
+				_, err := backend.GPUPlugin(o.GPU)
+				return experiment.Refused{Err: err}
+			}
 			o.Lab, o.Completion, o.Out = !noLab, !noCompletion, cmd.OutOrStdout()
 			return kernelsetup.Setup(cmd.Context(), o)
 		},

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pkg/errors"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
@@ -19,7 +18,7 @@ import (
 // checkWorkers refuses a number of workers that there cannot be.
 func checkWorkers(workers int) error {
 	if most := 1024; workers < 0 || workers > most {
-		return errors.Errorf("--workers is %d; need 0 (as many as make it fastest) to %d", workers, most)
+		return experiment.Refusef("--workers is %d; need 0 (as many as make it fastest) to %d", workers, most)
 	}
 	return nil
 }

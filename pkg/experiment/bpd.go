@@ -40,20 +40,27 @@ type TaskBPD struct {
 	ODEBPD, ODESE, SameBound float64
 }
 
+// Validate reports the first setting that makes no sense.
+func (o BPDOptions) Validate() error {
+	switch {
+	case o.Images < 1 || o.ODE < 0 || o.ODE > o.Images:
+		return errors.Errorf("%d images a task, %d of them by the ODE; need at least 1, and 0 to all of them", o.Images, o.ODE)
+	case o.Terms < 0 || o.Terms > 0 && o.Terms%2 == 0 || o.Batch < 1:
+		return errors.Errorf("%d timesteps an image in batches of %d; need 0 (all of them) or an odd number, and at least 1", o.Terms, o.Batch)
+	case o.ODE > 0 && o.Terms > 0:
+		return errors.New("the likelihood by the ODE is set beside the whole bound; ask for that with --terms 0")
+	}
+	return nil
+}
+
 // BPD measures the bound on every task's test images, with x_0 clipped and the exact decoder. A whole bound's terms are
 // also stored, as DIR/likelihood/task_K.safetensors where dir is not empty.
 func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD, error) {
-	if o.Images < 1 || o.ODE < 0 || o.ODE > o.Images {
-		return nil, errors.Errorf("%d images a task, %d of them by the ODE; need at least 1, and 0 to all of them", o.Images, o.ODE)
-	}
-	if o.Terms < 0 || o.Batch < 1 {
-		return nil, errors.Errorf("%d timesteps an image in batches of %d; need 0 (all of them) or an odd number, and at least 1", o.Terms, o.Batch)
+	if err := o.Validate(); err != nil {
+		return nil, err
 	}
 	var ode likelihood.Differentiable
 	if o.ODE > 0 {
-		if o.Terms > 0 {
-			return nil, errors.New("the likelihood by the ODE is set beside the whole bound; ask for that with --terms 0")
-		}
 		d, err := t.Network.Differentiable(t.Config.Evaluate.EMA)
 		if err != nil {
 			return nil, err

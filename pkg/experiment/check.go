@@ -101,6 +101,14 @@ func (s *Study) Check() error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
+	if info, err := os.Stat(s.Dir); err == nil && !info.IsDir() {
+		return Refusef("%s is no folder; name one for the run folders", s.Dir)
+	}
+	for _, name := range []string{configFile, "result.json", "checkpoints"} {
+		if _, err := os.Stat(filepath.Join(s.Dir, name)); err == nil {
+			return Refusef("%s is the folder of a single run (it holds %s); name another for a study, which makes run folders in it", s.Dir, name)
+		}
+	}
 	seen := map[string]cl.Setup{}
 	for _, c := range s.Runs {
 		if _, err := os.Stat(filepath.Join(s.Dir, c.RunName(), "result.json")); err == nil {

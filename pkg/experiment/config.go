@@ -191,8 +191,18 @@ func LoadConfig(path string, set ...string) (Config, error) {
 
 // OverrideConfig reads a YAML configuration over the defaults, with settings of the form "loop.steps_per_task=300" over it. A
 // key that does not exist is an error that names the nearest one, a value that its setting cannot hold as it is written is one
-// that names the setting; name is for errors.
+// that names the setting; name is for errors. Where the text alone would do, the error is one of [Refused].
 func OverrideConfig(name string, text []byte, set []string) (Config, error) {
+	c, err := overrideConfig(name, text, set)
+	if err != nil && len(set) > 0 {
+		if _, alone := overrideConfig(name, text, nil); alone == nil {
+			err = refuse(err)
+		}
+	}
+	return c, err
+}
+
+func overrideConfig(name string, text []byte, set []string) (Config, error) {
 	doc, err := settings.Document(name, text)
 	if err != nil {
 		return Config{}, err
@@ -315,10 +325,22 @@ const (
 
 // Validate reports the first setting that no run can be made from. It reads no file: [Config.Check] does.
 func (c Config) Validate() error {
+	b, e := c.Benchmark, c.Evaluate
+	// Before the general check, which would let 0 pass where there must be one.
+	for _, s := range []struct {
+		name        string
+		value, most int
+	}{
+		{"loop.steps_per_task", c.Loop.StepsPerTask, mostSteps}, {"loop.fresh_rows", c.Loop.FreshRows, mostRows},
+		{"evaluate.samples_per_task", e.SamplesPerTask, mostSamples}, {"evaluate.batch", e.Batch, mostRows},
+	} {
+		if s.value < 1 || s.value > s.most {
+			return errors.Errorf("%s is %d; need 1 to %d", s.name, s.value, s.most)
+		}
+	}
 	if err := settings.Check(c); err != nil {
 		return err
 	}
-	b, e := c.Benchmark, c.Evaluate
 	switch {
 	case b.Scenario != ClassIncremental && b.Scenario != DomainIncremental:
 		return noScenario(b.Scenario)
@@ -334,16 +356,10 @@ func (c Config) Validate() error {
 		return noReference(e.Reference)
 	case e.Reference == ReferenceValidation && b.ValFraction == 0:
 		return errors.New("evaluate.reference is \"validation\" but benchmark.val_fraction is 0; hold out a share, for instance 0.1")
-	case e.SamplesPerTask < 1 || e.SamplesPerTask > mostSamples:
-		return errors.Errorf("evaluate.samples_per_task is %d; need 1 to %d", e.SamplesPerTask, mostSamples)
-	case e.Batch < 1 || e.Batch > mostRows:
-		return errors.Errorf("evaluate.batch is %d; need 1 to %d", e.Batch, mostRows)
 	case e.Guidance > 0 && (!c.Network.Conditional || c.Loop.LabelDropout == 0):
 		return errors.New("evaluate.guidance needs network.conditional and a loop.label_dropout above 0, for instance 0.1")
-	case c.Loop.FreshRows > mostRows || c.Loop.ReplayRows > mostRows:
-		return errors.Errorf("loop.fresh_rows is %d, replay_rows %d; need at most %d", c.Loop.FreshRows, c.Loop.ReplayRows, mostRows)
-	case c.Loop.StepsPerTask > mostSteps:
-		return errors.Errorf("loop.steps_per_task is %d; need at most %d", c.Loop.StepsPerTask, mostSteps)
+	case c.Loop.ReplayRows > mostRows:
+		return errors.Errorf("loop.replay_rows is %d; need 0 to %d", c.Loop.ReplayRows, mostRows)
 	case strings.ContainsAny(c.Variant, "/\\"):
 		return errors.Errorf("variant is %.100q; it becomes a part of a folder's name, so leave out slashes", c.Variant)
 	}

@@ -13,6 +13,7 @@ import (
 // Exit codes of a process that makes a run and fails. A parent knows by them what became of it: see [Processes].
 const (
 	ExitFailed   = 1 // it says what is wrong, and would say the same at every try
+	ExitUsage    = 2 // what it was asked for cannot be, by the command line alone ([Refused])
 	ExitDiverged = 3 // likewise; the numbers left the finite ones ([Diverged])
 	ExitMemory   = 4 // memory ran out, which passes when others end
 )
@@ -26,9 +27,32 @@ func ExitCode(err error) int {
 		return ExitMemory
 	case Diverged(err):
 		return ExitDiverged
+	case errors.As(err, new(Refused)):
+		return ExitUsage
 	}
 	return ExitFailed
 }
+
+// Refused is the error of words that ask for what cannot be: settings and names of a command line, not the files it names.
+// Nothing has begun.
+type Refused struct{ Err error }
+
+// Error implements error.
+func (r Refused) Error() string { return r.Err.Error() }
+
+// Unwrap gives the error itself.
+func (r Refused) Unwrap() error { return r.Err }
+
+// refuse makes an error one of [Refused]; nil stays nil.
+func refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	return Refused{err}
+}
+
+// Refusef makes an error of [Refused].
+func Refusef(format string, args ...any) error { return Refused{errors.Errorf(format, args...)} }
 
 // Diverged says whether a run failed because its training or its samples left the finite numbers: settings that do so are
 // a candidate's result, not a failure of a search.

@@ -21,6 +21,7 @@ func TestExitCode(t *testing.T) {
 		{errors.WithMessage(diffusion.Divergedf("the loss is NaN"), "run er"), ExitDiverged},
 		{errors.WithStack(metrics.NotFinite{Err: errors.New("feature 0 is NaN")}), ExitDiverged},
 		{permanent{diffusion.Divergedf("the loss is NaN")}, ExitDiverged},
+		{errors.WithMessage(Refusef("--seeds is 0"), "study"), ExitUsage},
 		{errors.New("RESOURCE_EXHAUSTED: allocating 2 GiB"), ExitMemory},
 	} {
 		if got := ExitCode(tc.err); got != tc.want {

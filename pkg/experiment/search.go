@@ -44,6 +44,16 @@ func (s Search) Overrides() []string { return append(SearchSettings(), s.Set...)
 // Trials lists what the search runs, strategy by strategy. It refuses settings by which a run would look at test images, a
 // strategy that has no candidates, and one that has another number of them than the others.
 func (s Search) Trials() ([]SearchTrial, error) {
+	trials, err := s.trials()
+	return trials, refuse(err)
+}
+
+func (s Search) trials() ([]SearchTrial, error) {
+	for _, set := range s.Set {
+		if strings.HasPrefix(set, "strategy") {
+			return nil, errors.Errorf("setting %q: a search tries the candidates on the strategies' cards; name strategies by --strategies", set)
+		}
+	}
 	base, err := OverrideConfig("the search", nil, s.Overrides())
 	if err != nil {
 		return nil, err

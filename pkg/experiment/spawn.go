@@ -47,7 +47,7 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 		}
 		err = errors.Errorf("its process ended (%v): %s", err, text)
 		switch cmd.ProcessState.ExitCode() {
-		case ExitFailed:
+		case ExitFailed, ExitUsage:
 			return permanent{err}
 		case ExitDiverged:
 			return permanent{diffusion.Diverged{Err: err}}

@@ -43,9 +43,15 @@ type variant struct {
 }
 
 // Configs lists the runs, seed by seed so that the first comparison is whole before the second begins, over the YAML
-// configuration text; label names that in errors.
+// configuration text; label names that in errors. What the grid, and not the text, is at fault for is one of [Refused].
 func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
-	defer func() { err = oneline.Error(err) }() // words of the command line are repeated as they are
+	ofText := false
+	defer func() {
+		err = oneline.Error(err) // words of the command line are repeated as they are
+		if !ofText {
+			err = refuse(err)
+		}
+	}()
 	if g.Seeds < 1 || g.Seeds > mostRuns {
 		return nil, errors.Errorf("--seeds is %d; need 1 to %d", g.Seeds, mostRuns)
 	}
@@ -62,7 +68,11 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 	for _, v := range variants {
 		base, err := OverrideConfig(label, text, append(slices.Clone(g.Set), v.set...))
 		if err != nil {
-			return nil, errors.WithMessagef(err, "variant %q", v.name)
+			ofText = !errors.As(err, new(Refused))
+			if v.name != "" {
+				err = errors.WithMessagef(err, "variant %q", v.name)
+			}
+			return nil, err
 		}
 		if err := g.checkOrder(base); err != nil {
 			return nil, err
@@ -86,6 +96,11 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 				for seed := range g.Seeds {
 					c := base
 					c.Strategy, c.Seed = spec, base.Seed+uint64(seed)
+					if seed == 0 { // the text and what is set are sound, so it would be the grid's fault
+						if err := c.Validate(); err != nil {
+							return nil, errors.WithMessagef(err, "run %s", c.RunName())
+						}
+					}
 					configs = append(configs, c)
 				}
 			}
@@ -144,9 +159,13 @@ func (g Grid) checkSettings() error {
 	return nil
 }
 
-// checkSet refuses settings of a strategy that is not among those run.
+// checkSet refuses settings of a strategy that is not among those run, and a strategy's name that no setting of its own
+// goes with.
 func (g Grid) checkSet(base Config, set []string) error {
 	for _, s := range set {
+		if key, _, _ := strings.Cut(s, "="); (key == "strategy" || key == "strategy.name") && len(base.Strategy.Settings) == 0 {
+			return errors.Errorf("setting %q changes nothing: the strategies that run are %v; name them by --strategies", s, g.Strategies)
+		}
 		if strings.HasPrefix(s, "strategy") && !slices.ContainsFunc(g.Strategies, func(name string) bool { return cl.FullName(name) == base.Strategy.Name }) {
 			return errors.Errorf("setting %q is of strategy %s, which is not run; name it by --strategies, or leave the setting out", s, base.Strategy.Name)
 		}
@@ -163,7 +182,18 @@ func (g Grid) variants() ([]variant, error) {
 		if name = strings.TrimSpace(name); !found || name == "" || len(strings.Fields(settings)) == 0 {
 			return nil, errors.Errorf("--variant %q; need \"NAME: KEY=VALUE KEY=VALUE …\"", text)
 		}
+		for _, s := range strings.Fields(settings) {
+			switch key, _, _ := strings.Cut(s, "="); key {
+			case "seed":
+				return nil, errors.Errorf("--variant %q: the seed is no variant; --seeds N makes N runs of each, from the configuration's seed on", text)
+			case "variant", "name":
+				return nil, errors.Errorf("--variant %q: %s names a run, and the variant has its name before the colon; leave it out", text, key)
+			}
+		}
 		all = append(all, variant{name, strings.Fields(settings)})
+	}
+	if err := g.checkSwept(all); err != nil {
+		return nil, err
 	}
 	for _, sweep := range g.Sweeps {
 		key, values, err := cutSweep(sweep)
@@ -183,6 +213,30 @@ func (g Grid) variants() ([]variant, error) {
 		all = more
 	}
 	return all, nil
+}
+
+// checkSwept refuses a setting that is swept and also set: the sweep would have the last word, in silence.
+func (g Grid) checkSwept(variants []variant) error {
+	if g.UsualSweeps {
+		return nil
+	}
+	for _, sweep := range g.Sweeps {
+		key, _, err := cutSweep(sweep)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(key, ".") {
+			key = "strategy." + key
+		}
+		for _, v := range append([]variant{{set: g.Set}}, variants...) {
+			for _, s := range v.set {
+				if set, _, _ := strings.Cut(s, "="); set == key {
+					return errors.Errorf("setting %q and --sweep %s are of one setting; leave one of them out", s, sweep)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // specs is a strategy with every combination of swept settings that it has, over the settings that base's strategy
@@ -220,6 +274,9 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 		}
 		if _, ok := known[key]; !ok {
 			continue
+		}
+		if _, given := spec.Settings[key]; given && g.UsualSweeps {
+			continue // what somebody asked for stands before what nobody did
 		}
 		var more []cl.Spec
 		for _, spec := range specs {

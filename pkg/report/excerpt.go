@@ -1,6 +1,8 @@
 package report
 
 import (
+	"slices"
+
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/cl"
@@ -76,6 +78,16 @@ func ExcerptOf(s *study.Set, name, strategy, reference string) (Excerpt, error) 
 		}
 		return Excerpt{l.Markdown(), l.Markdown()}, nil
 	}
-	parts := []string{"table", "summary", "scorecard", "intervals", "pareto", "lambda", "benchmarks", "ledger"}
-	return Excerpt{}, errors.Errorf("--only is %q%s; choose one of %v", name, cl.DidYouMean(name, parts), parts)
+	return Excerpt{}, CheckPart(name)
+}
+
+// parts are the names of [ExcerptOf].
+var parts = []string{"table", "summary", "scorecard", "intervals", "pareto", "lambda", "benchmarks", "ledger"}
+
+// CheckPart reports a name that [ExcerptOf] does not know.
+func CheckPart(name string) error {
+	if slices.Contains(parts, name) {
+		return nil
+	}
+	return errors.Errorf("--only is %q%s; choose one of %v", name, cl.DidYouMean(name, parts), parts)
 }
