@@ -54,7 +54,7 @@ func TestConfigErrors(t *testing.T) {
 		{"sampler visits more than there is", "evaluate: {sampler: {steps: 1001}}", []string{"evaluate.sampler.steps is 1001", "1000"}},
 		{"section as a number", "loop: 3", []string{"loop", "must be a mapping"}},
 		{"not YAML", "loop: [", []string{"x.yaml", "YAML"}},
-		{"no rows", "loop: {fresh_rows: 0}", []string{"fresh_rows 0"}},
+		{"no rows", "loop: {fresh_rows: 0}", []string{"fresh_rows is 0"}},
 		{"guidance without label dropout", "evaluate: {guidance: 2}", []string{"label_dropout"}},
 		{"validation without a split", "evaluate: {reference: validation}", []string{"val_fraction"}},
 		{"probe of one image", "probe: {every: 5, images: 1}", []string{"probe.images 1"}},
