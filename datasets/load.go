@@ -19,6 +19,9 @@ var embedded embed.FS
 // PALIMPSEST_CACHE replaces <cache>/palimpsest. It need not exist.
 func Dir() (string, error) {
 	if cache := os.Getenv("PALIMPSEST_CACHE"); cache != "" {
+		if !filepath.IsAbs(cache) {
+			return "", errors.Errorf("PALIMPSEST_CACHE is %q; need an absolute path", cache)
+		}
 		return filepath.Join(cache, "datasets"), nil
 	}
 	cache, err := os.UserCacheDir()

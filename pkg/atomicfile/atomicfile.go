@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/pkg/errors"
 )
@@ -31,7 +32,7 @@ func WriteFrom(path string, write func(io.Writer) error) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*.tmp")
 	if err != nil {
-		return errors.WithStack(err)
+		return errors.Wrapf(reason(err, ""), "writing %s", path)
 	}
 	defer os.Remove(f.Name()) // fails after the rename, as it should
 	mode := fs.FileMode(0o644)
@@ -51,7 +52,26 @@ func WriteFrom(path string, write func(io.Writer) error) error {
 	if err == nil {
 		err = os.Rename(f.Name(), target)
 	}
-	return errors.Wrapf(err, "writing %s", path)
+	return errors.Wrapf(reason(err, f.Name()), "writing %s", path)
+}
+
+// reason is an error of the temporary file without its name, which nobody has asked for; "" stands for any file. Other
+// errors stay as they are.
+func reason(err error, temporary string) error {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p) && (temporary == "" || p.Path == temporary):
+		return p.Err
+	case errors.As(err, &l) && l.Old == temporary:
+		return l.Err
+	}
+	return err
+}
+
+// DiskFull says whether an error is that of a full disk, or of one that this user may have no more of.
+func DiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // Check says whether [WriteFrom] could write to path, for those who want to know before they work for long: the folder

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -16,6 +18,29 @@ func TestWriteReplacesWhole(t *testing.T) {
 		}
 		if data, err := os.ReadFile(path); err != nil || string(data) != text {
 			t.Errorf("the file holds %q (%v), want %q", data, err, text)
+		}
+	}
+}
+
+// An error names the file that was asked for and never the temporary one; what it is of stays known.
+func TestErrorsNameTheFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.png")
+	full := func(w io.Writer) error {
+		return &os.PathError{Op: "write", Path: w.(*os.File).Name(), Err: syscall.ENOSPC}
+	}
+	err := WriteFrom(path, full)
+	if err == nil || err.Error() != "writing "+path+": "+syscall.ENOSPC.Error() || !DiskFull(err) {
+		t.Errorf("a full disk gives %v, and %t that it is full", err, DiskFull(err))
+	}
+	gone := func(io.Writer) error { return os.RemoveAll(dir) }
+	if err := WriteFrom(path, gone); err == nil || strings.Contains(err.Error(), ".tmp") || DiskFull(err) {
+		t.Errorf("a folder that is gone gives %v", err)
+	}
+	const unwritable = "/proc/s.png" // nobody makes files there
+	if _, err := os.Stat("/proc/self"); err == nil {
+		if err := Write(unwritable, nil); err == nil || !strings.HasPrefix(err.Error(), "writing "+unwritable+": ") || strings.Contains(err.Error(), ".tmp") {
+			t.Errorf("%s gives %v", unwritable, err)
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/gobackend" // pure Go, always there
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/executables"
 )
 
 // pureGo is how pure Go is opened, see [safeGo].
@@ -46,6 +48,17 @@ func (c Choice) String() string {
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
 }
+
+// Note says in a line that every start compiles anew though nobody asked for it, and why; "" where programs are kept.
+func (c Choice) Note() string {
+	if why, found := strings.CutPrefix(c.Executables, notKept); found && os.Getenv(executables.Env) != "off" {
+		return "every start compiles its programs anew, up to a minute: they are not kept " + why
+	}
+	return ""
+}
+
+// notKept begins what [Choice].Executables says where nothing is kept; the reason follows in brackets.
+const notKept = "not kept "
 
 // Portable is Config with the name of XLA's plugin in place of its path: the folder differs from machine to machine.
 func (c Choice) Portable() string {

@@ -12,6 +12,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/executables"
 )
 
 // fake returns probes of a machine where the configs that contain one of works open. A nil
@@ -141,6 +143,22 @@ func TestAskedDoesNotOpen(t *testing.T) {
 	}
 }
 
+// That nothing is kept is said with its reason, unless somebody wants it so.
+func TestNoteOfExecutables(t *testing.T) {
+	t.Setenv(executables.Env, "")
+	if note := (Choice{Executables: "kept in /c"}).Note() + (Choice{}).Note(); note != "" {
+		t.Errorf("where programs are kept, or never are, it says %q", note)
+	}
+	c := Choice{Executables: notKept + "(/c is drwxrwxrwx)"}
+	if note := c.Note(); !strings.Contains(note, "compiles its programs anew") || !strings.Contains(note, "(/c is drwxrwxrwx)") {
+		t.Errorf("where they are not it says %q", note)
+	}
+	t.Setenv(executables.Env, "off")
+	if note := c.Note(); note != "" {
+		t.Errorf("where that is asked for it says %q", note)
+	}
+}
+
 func TestResolve(t *testing.T) {
 	p, _ := fake("", 0, true, true)
 	for user, want := range map[string]string{
@@ -258,8 +276,8 @@ func TestPluginPath(t *testing.T) {
 func TestCacheDir(t *testing.T) {
 	t.Setenv(CacheEnv, "relative")
 	dir, err := CacheDir()
-	if err != nil || !filepath.IsAbs(dir) || filepath.Base(dir) != "relative" {
-		t.Errorf("%s=relative gives %q, error %v; want an absolute path to it", CacheEnv, dir, err)
+	if err == nil || !strings.Contains(err.Error(), CacheEnv+` is "relative"; need an absolute path`) {
+		t.Errorf("%s=relative gives %q, error %v; want it refused", CacheEnv, dir, err)
 	}
 	t.Setenv(CacheEnv, "")
 	t.Setenv("XDG_CACHE_HOME", "/c")

@@ -14,11 +14,14 @@ const CacheEnv = "PALIMPSEST_CACHE"
 
 // CacheDir returns the absolute path of the folder for large pinned files: plugins, tools,
 // data sets. It is $PALIMPSEST_CACHE if that is set, else "palimpsest" in the user's cache
-// folder. The folder need not exist yet. It fails if neither is known.
+// folder. The folder need not exist yet. It fails if neither is known, and if the former is
+// relative: it would name another folder in every working folder, a notebook's for one.
 func CacheDir() (string, error) {
 	if dir := os.Getenv(CacheEnv); dir != "" {
-		abs, err := filepath.Abs(dir)
-		return abs, errors.Wrapf(err, "%s=%q has no absolute path; set it to one", CacheEnv, dir)
+		if !filepath.IsAbs(dir) {
+			return "", errors.Errorf("%s is %q; need an absolute path", CacheEnv, dir)
+		}
+		return filepath.Clean(dir), nil
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {

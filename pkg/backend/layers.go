@@ -29,7 +29,7 @@ var layered struct {
 func layer(plugin string, pinned bool) layers {
 	if !pinned {
 		const why = "this is not the plugin setup installs"
-		return layers{"XLA's own (" + why + ")", "not kept (" + why + ")"}
+		return layers{"XLA's own (" + why + ")", notKept + "(" + why + ")"}
 	}
 	layered.Lock()
 	defer layered.Unlock()
@@ -37,7 +37,7 @@ func layer(plugin string, pinned bool) layers {
 		return l
 	}
 	failed := func(err error) layers {
-		return layers{"XLA's own (" + firstLine(err) + ")", "not kept (" + firstLine(err) + ")"}
+		return layers{"XLA's own (" + firstLine(err) + ")", notKept + "(" + firstLine(err) + ")"}
 	}
 	first, err := functions(plugin)
 	if err != nil {
@@ -46,9 +46,9 @@ func layer(plugin string, pinned bool) layers {
 	var l layers
 	table := first
 	if dir, err := ExecutablesDir(); err != nil {
-		l.executables = "not kept (" + firstLine(err) + ")"
+		l.executables = notKept + "(" + firstLine(err) + ")"
 	} else if upper, err := executables.Load(plugin, dir, table); err != nil {
-		l.executables = "not kept (" + firstLine(err) + ")"
+		l.executables = notKept + "(" + firstLine(err) + ")"
 	} else {
 		table, l.executables = upper, "kept in "+dir
 	}

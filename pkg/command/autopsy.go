@@ -18,6 +18,11 @@ func autopsyCommand() *cobra.Command {
 			"old and new tasks agree. Autopsy makes it again, without training; the figures are those of notebook 02.",
 		Example: "  go run . autopsy runs/bench/finetune-seed0",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, dir := range args {
+				if err := experiment.CheckAutopsy(dir); err != nil {
+					return err
+				}
+			}
 			back, err := openBackend(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
 				return err

@@ -41,12 +41,18 @@ func openBackend(ctx context.Context, out io.Writer) (compute.Backend, error) {
 	back, choice, err := backend.Open()
 	if err == nil {
 		fmt.Fprintln(out, choice)
+		if note := choice.Note(); note != "" {
+			fmt.Fprintln(out, "note: "+note)
+		}
 	}
 	return back, err
 }
 
 // openTrained opens the network of the run in the folder dir.
 func openTrained(cmd *cobra.Command, dir string) (*experiment.Trained, error) {
+	if err := experiment.CheckTrained(dir); err != nil {
+		return nil, err
+	}
 	back, err := openBackend(cmd.Context(), cmd.OutOrStdout())
 	if err != nil {
 		return nil, err

@@ -40,6 +40,9 @@ func bpdCommand() *cobra.Command {
 				return err
 			}
 			for _, t := range tasks {
+				if t.Images < o.Images {
+					fmt.Fprintf(cmd.ErrOrStderr(), "note: task %d has %d test images of the %d asked for\n", t.Task+1, t.Images, o.Images)
+				}
 				fmt.Fprintf(cmd.OutOrStdout(), "task %d  %s bits/dim over %d test images", t.Task+1, words.PlusMinus(t.BPD, t.SE, 3), t.Images)
 				if p := t.Parts; p != nil {
 					fmt.Fprintf(cmd.OutOrStdout(), " = prior %.5f + diffusion %.3f + decoder %.3f", p.PriorBPD, p.DiffuseBPD, p.DecoderBPD)

@@ -24,6 +24,7 @@ import (
 	"github.com/pkg/errors"
 	"golang.org/x/term"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/experiment"
 )
 
@@ -143,7 +144,14 @@ func end(ctx context.Context, err error, stdout, stderr *output, goesOn bool) in
 		return stop.code
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "error:", err)
+		advice := ""
+		if atomicfile.DiskFull(err) {
+			advice = "; free some space, then give the same command again"
+			if goesOn {
+				advice = "; free some space: the same command goes on where this one stopped"
+			}
+		}
+		fmt.Fprintf(stderr, "error: %v%s\n", err, advice)
 		return experiment.ExitCode(err)
 	}
 	for _, o := range []*output{stdout, stderr} {

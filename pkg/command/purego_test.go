@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gofrs/flock"
 	"github.com/gomlx/compute"
 	"gopkg.in/yaml.v3"
 
@@ -17,18 +18,21 @@ import (
 // Where pure Go computes, commands say so before they begin, and what makes no sense without XLA is refused in a line.
 func TestPureGoIsSaid(t *testing.T) {
 	t.Setenv(compute.ConfigEnvVar, "go")
-	config := experiment.DefaultConfig()
-	config.Benchmark.Prep.Size = 8 // there is no classifier for it, so nothing is trained
-	text, err := yaml.Marshal(config)
+	text, err := yaml.Marshal(experiment.DefaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "small.yaml")
+	file, dir := filepath.Join(t.TempDir(), "run.yaml"), t.TempDir()
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	lock := flock.New(filepath.Join(dir, ".lock")) // another process is at work there, so nothing is trained
+	if ok, err := lock.TryLock(); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	defer lock.Unlock()
 	for _, tc := range []struct{ line, note, want string }{
-		{"run " + file + " --dir " + filepath.Join(t.TempDir(), "run"), "note: pure Go computes here", "images of 8×8"},
+		{"run " + file + " --dir " + dir, "note: pure Go computes here", "another process is at work"},
 		{"perf --networks tiny --sizes 16 --store " + t.TempDir(), "", "XLA would not run"},
 	} {
 		var said bytes.Buffer

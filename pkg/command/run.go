@@ -41,6 +41,9 @@ func runCommand() *cobra.Command {
 			if dir == "" {
 				dir = filepath.Join("runs", config.RunName())
 			}
+			if err := experiment.CheckRun(config, dir); err != nil { // what needs no backend to be known
+				return err
+			}
 			if err := ensurePlugin(cmd); err != nil {
 				return err
 			}

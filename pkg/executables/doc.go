@@ -60,7 +60,9 @@ func Dir(cache string) (string, error) {
 	case "":
 		return filepath.Join(cache, "executables"), nil
 	default:
-		abs, err := filepath.Abs(dir)
-		return abs, errors.Wrapf(err, "%s=%q has no absolute path; set it to one", Env, dir)
+		if !filepath.IsAbs(dir) {
+			return "", errors.Errorf("%s is %q; need an absolute path, or \"off\"", Env, dir)
+		}
+		return filepath.Clean(dir), nil
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // openStore returns the store in dir, which it makes where it can. It fails where others than this user could have put
-// something there.
+// something there; where they could only have looked, the folder is closed to them.
 func openStore(dir string, most int64) (kept.Store, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return kept.Store{}, errors.WithStack(err)
@@ -26,8 +26,13 @@ func openStore(dir string, most int64) (kept.Store, error) {
 		return kept.Store{}, errors.WithStack(err)
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !info.IsDir() || !ok || int(owner.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
-		return kept.Store{}, errors.Errorf("%s is %s; need a folder of this user's own without rights for others, or none: remove it", dir, info.Mode())
+	if !info.IsDir() || !ok || int(owner.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
+		return kept.Store{}, errors.Errorf("%s is %s; need a folder of this user's own in which others cannot write, or none: remove it", dir, info.Mode())
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return kept.Store{}, errors.WithStack(err)
+		}
 	}
 	return kept.Store{Dir: dir, Most: most}, nil
 }

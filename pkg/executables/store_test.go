@@ -23,7 +23,7 @@ func newStore(t *testing.T, most int64) kept.Store {
 // A folder in which others could have put something is refused; one that cannot be written is only empty.
 func TestStoreFolder(t *testing.T) {
 	dir := t.TempDir()
-	for _, mode := range []os.FileMode{0o755, 0o770, 0o707} {
+	for _, mode := range []os.FileMode{0o775, 0o770, 0o707} {
 		open := filepath.Join(dir, mode.String())
 		if err := os.Mkdir(open, 0o700); err != nil {
 			t.Fatal(err)
@@ -34,6 +34,16 @@ func TestStoreFolder(t *testing.T) {
 		if _, err := openStore(open, Most); err == nil || !strings.Contains(err.Error(), open) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("mode %v: %v; want a line that names the folder", mode, err)
 		}
+	}
+	looked := filepath.Join(dir, "looked at")
+	if err := os.Mkdir(looked, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openStore(looked, Most); err != nil {
+		t.Errorf("a folder that others may only look at: %v", err)
+	}
+	if info, err := os.Stat(looked); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("it is %v now (%v); want it closed to others", info.Mode(), err)
 	}
 	s := newStore(t, Most)
 	link, file := filepath.Join(dir, "link"), filepath.Join(dir, "file")

@@ -18,6 +18,7 @@ import (
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/study"
+	"palimpsest/pkg/words"
 )
 
 // AutopsyConfig says what is asked, after the last task, of the networks that a run then keeps after each of its tasks:
@@ -109,7 +110,8 @@ func (s *snapshots) use(task, asked int) error {
 		return err
 	}
 	if err := s.load(snapshotFolder(s.dir, task), task); err != nil {
-		return errors.WithMessagef(err, "the network kept after task %d; remove the run folder to start again", task+1)
+		return errors.WithMessagef(err, "the network kept after task %d is gone or damaged; what else is in the run folder stays as it is, and for an autopsy "+
+			"make the run again with `go run . run %s --dir FOLDER`", task+1, words.Shell(filepath.Join(s.dir, configFile)))
 	}
 	if asked != asTrained {
 		if err := s.loop.UseTask(asked); err != nil {
@@ -149,7 +151,7 @@ func (a after) Output(x []float32, t, y []int32) ([]float32, error) {
 // Autopsy makes the autopsy of the finished run in the folder dir anew, from the networks kept after each of its tasks.
 // The run's own result stays as it is.
 func Autopsy(ctx context.Context, dir string, opt Options) error {
-	c, err := StoredConfig(dir)
+	c, err := checkAutopsy(dir)
 	if err != nil {
 		return err
 	}
@@ -158,9 +160,6 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 		return err
 	}
 	defer lock.Unlock()
-	if _, err := os.Stat(filepath.Join(dir, "result.json")); err != nil {
-		return &study.Unfinished{Dir: dir}
-	}
 	r := &run{config: c, dir: dir, opt: opt, log: io.Discard, only: true}
 	defer r.close()
 	if r.home, err = newHome(dir); err != nil {
@@ -173,11 +172,36 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 		return err
 	}
 	if !r.hasAutopsy() {
-		return errors.Errorf("the run in %s kept no networks of its tasks; make it with --set autopsy.images=32", dir)
+		return noSnapshots(dir)
 	}
 	r.clock = clock{rowsLeft: r.autopsyRows()}
 	r.state.Command = opt.Command
 	return r.makeAutopsy(ctx)
+}
+
+// CheckAutopsy reports, before a backend is opened, that no autopsy can be made of the run in the folder dir.
+func CheckAutopsy(dir string) error {
+	_, err := checkAutopsy(dir)
+	return err
+}
+
+func checkAutopsy(dir string) (Config, error) {
+	c, err := StoredConfig(dir)
+	if err != nil {
+		return c, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err != nil {
+		return c, &study.Unfinished{Dir: dir, AtWork: AtWork(dir)}
+	}
+	if c.Autopsy.Images == 0 {
+		return c, noSnapshots(dir)
+	}
+	return c, nil
+}
+
+// noSnapshots is the error of a run that an autopsy has nothing to work on of.
+func noSnapshots(dir string) error {
+	return errors.Errorf("the run in %s kept no networks of its tasks; make it with --set autopsy.images=32", dir)
 }
 
 // autopsy makes the run's autopsy and stores it, unless it is there.

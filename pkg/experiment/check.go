@@ -28,6 +28,17 @@ func (c Config) Check() error {
 	return c.checkStrategy(setup)
 }
 
+// CheckRun is [Config.Check] and whether dir can be the run's folder; of a finished run, which is only read, the latter alone.
+func CheckRun(c Config, dir string) error {
+	if _, _, err := claimable(c, dir); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+		return nil
+	}
+	return c.Check()
+}
+
 // checkRest looks at everything but the strategy, and returns what that is told.
 func (c Config) checkRest() (cl.Setup, error) {
 	bench, err := c.LoadBenchmark()

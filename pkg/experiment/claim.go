@@ -93,6 +93,9 @@ func keepReplaced(dir string) error {
 // it lists. Settings are compared by what they mean: one that the stored configuration lacks, being older than it, has its
 // default there. A setting whose absence means "not recorded" is therefore to have a default that says so.
 func claimable(c Config, dir string) (over string, claimed bool, err error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return "", false, Refusef("%s is no folder; name one for the run, new or empty", dir)
+	}
 	path := filepath.Join(dir, configFile)
 	text, err := settings.ReadFile(path)
 	if os.IsNotExist(err) {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pkg/errors"
 
@@ -91,10 +92,15 @@ func writeFolder(final string, write func(temporary string) error) error {
 		return errors.WithStack(err)
 	}
 	defer os.RemoveAll(temporary)
-	if err := write(temporary); err != nil {
-		return err
+	err = write(temporary)
+	if err == nil {
+		err = writeSums(temporary)
 	}
-	if err := writeSums(temporary); err != nil {
+	if err != nil {
+		var number syscall.Errno
+		if atomicfile.DiskFull(err) && errors.As(err, &number) { // in whichever file of a folder whose name nobody knows
+			err = errors.Wrapf(number, "writing %s", final)
+		}
 		return err
 	}
 	if err := os.Chmod(temporary, 0o755); err != nil {

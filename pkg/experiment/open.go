@@ -46,13 +46,7 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	}
 	f, err := r.restore()
 	if err == nil && f.name == "" {
-		err = errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, words.Shell(dir))
-		if _, missing := os.Stat(filepath.Join(dir, "result.json")); missing == nil {
-			err = errors.Errorf("the run in %s is finished, but its checkpoints are gone, and with them the network; make it again with `go run . run %s --dir FOLDER`",
-				dir, words.Shell(filepath.Join(dir, configFile)))
-		} else if AtWork(dir) {
-			err = errors.Errorf("a run is at work in %s and has no checkpoint yet; wait for its first one", dir)
-		}
+		err = noCheckpoint(dir)
 	}
 	if err != nil {
 		return nil, err
@@ -69,6 +63,29 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 		t.Warnings = append(t.Warnings, fmt.Sprintf("warning: the run in %s was trained on other images: their content hash is %s, that of those here is %s", dir, began, images))
 	}
 	return t, nil
+}
+
+// CheckTrained reports, before a backend is opened, that the folder dir has no run or no checkpoint for [OpenTrained].
+func CheckTrained(dir string) error {
+	if _, err := StoredConfig(dir); err != nil {
+		return err
+	}
+	if found, err := filepath.Glob(filepath.Join(escapeGlob(dir), "checkpoints", "*")); err != nil || len(found) == 0 {
+		return noCheckpoint(dir)
+	}
+	return nil
+}
+
+// noCheckpoint is the error of a run folder that has no checkpoint.
+func noCheckpoint(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+		return errors.Errorf("the run in %s is finished, but its checkpoints are gone, and with them the network; make it again with `go run . run %s --dir FOLDER`",
+			dir, words.Shell(filepath.Join(dir, configFile)))
+	}
+	if AtWork(dir) {
+		return errors.Errorf("a run is at work in %s and has no checkpoint yet; wait for its first one", dir)
+	}
+	return errors.Errorf("%s has no checkpoint yet; train it with `go run . resume %s`", dir, words.Shell(dir))
 }
 
 // Close frees the network and all that was opened with it. Nothing of t must be used afterwards.

@@ -306,7 +306,7 @@ func TestAutopsyAndLikelihoodsAgreeWithTheEvaluations(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(snapshotFolder(dir, 0), diffusion.StateFile), []byte("broken"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), c, dir, Options{}); err == nil || !strings.Contains(err.Error(), "kept after task 1") {
+	if _, err := Run(t.Context(), c, dir, Options{}); err == nil || !strings.Contains(err.Error(), "kept after task 1") || !strings.Contains(err.Error(), "run again with") {
 		t.Errorf("a damaged snapshot gives %v", err)
 	}
 }

@@ -243,6 +243,9 @@ func (r *run) prepare() error {
 			return err
 		}
 		r.say("%s", r.choice)
+		if note := r.choice.Note(); note != "" {
+			r.warn("%s", note)
+		}
 	}
 	now, err := thisStretch(r.choice, cores, environment)
 	if err != nil {
