@@ -2,10 +2,12 @@ package command
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/experiment"
 )
 
 func dataCommand() *cobra.Command {
@@ -33,7 +35,11 @@ func dataCommand() *cobra.Command {
 		Example: "  go run . data get fashion-mnist\n  go run . data get mnist --from ~/Downloads/mnist",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			get.Out = cmd.OutOrStdout()
-			return datasets.Get(cmd.Context(), args[0], get)
+			err := datasets.Get(cmd.Context(), args[0], get)
+			if err != nil && !slices.Contains(datasets.Names(), args[0]) { // what there is none of
+				return experiment.Refused{Err: err}
+			}
+			return err
 		},
 	}
 	bring.Flags().StringVar(&get.From, "from", "", "folder that holds the set's canonical files")

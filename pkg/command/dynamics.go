@@ -18,6 +18,9 @@ func dynamicsCommand() *cobra.Command {
 			"With --findings it says in sentences what this and all else that the runs measured shows: autopsies, likelihoods.",
 		Example: "  go run . bench --strategies finetune,er --sweep lambda=1 --set probe.every=50 --dir runs/dynamics\n  go run . dynamics runs/dynamics",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if bins < 1 {
+				return experiment.Refusef("--bins is %d; need 1 or more", bins)
+			}
 			table, err := experiment.ForgettingByTimestep(args[0], bins)
 			if err != nil {
 				return experiment.SayUnfinished(err)

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pkg/errors"
-
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
@@ -28,13 +26,13 @@ type Drawn struct {
 // sampling ([cl.Info].TaskAtSampling) the class says which task is meant; it is an error to name one that is in several tasks.
 func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (*Drawn, error) {
 	if count < 1 || count > mostRows {
-		return nil, errors.Errorf("%d images of each class; need 1 to %d", count, mostRows)
+		return nil, Refusef("%d images of each class; need 1 to %d", count, mostRows)
 	}
 	if _, err := sampler.Timesteps(t.Network.Process.Schedule); err != nil {
 		return nil, err
 	}
 	if !(guidance >= 0) || math.IsInf(guidance, 0) || guidance > 0 && t.Config.Loop.LabelDropout == 0 {
-		return nil, errors.Errorf("guidance is %g; it needs 0 or more, and a network trained with loop.label_dropout above 0", guidance)
+		return nil, Refusef("guidance is %g; it needs 0 or more, and a network trained with loop.label_dropout above 0", guidance)
 	}
 	var labels []int32
 	var of []int // the task of each label
@@ -130,7 +128,7 @@ func (t *Trained) note(labels []int32, named bool) string {
 // taskOf is the task that a class belongs to; of several it is the first, unless the network depends on which.
 func (t *Trained) taskOf(class int) (int, error) {
 	if class < 0 || class >= len(t.Benchmark.ClassNames) {
-		return 0, errors.Errorf("class %d; need 0 to %d: %v", class, len(t.Benchmark.ClassNames)-1, t.Benchmark.ClassNames)
+		return 0, Refusef("class %d; need 0 to %d: %v", class, len(t.Benchmark.ClassNames)-1, t.Benchmark.ClassNames)
 	}
 	task, found := 0, 0
 	for k := len(t.Benchmark.Tasks) - 1; k >= 0; k-- {
@@ -139,7 +137,7 @@ func (t *Trained) taskOf(class int) (int, error) {
 		}
 	}
 	if t.loop.Switches() && found != 1 {
-		return 0, errors.Errorf("class %d is in %d tasks, and the network of %s depends on the task; name no classes to draw those of every task",
+		return 0, Refusef("class %d is in %d tasks, and the network of %s depends on the task; name no classes to draw those of every task",
 			class, found, t.Config.Strategy.Name)
 	}
 	return task, nil

@@ -26,6 +26,7 @@ import (
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/table"
@@ -122,13 +123,13 @@ func MeasureDevice(ctx context.Context, o DeviceOptions) (*DeviceResult, error) 
 		}
 	}
 	if slices.ContainsFunc(o.Rows, func(rows int) bool { return rows < 2 || rows%2 != 0 || rows > 1<<16 }) {
-		return nil, errors.Errorf("--rows-of-steps is %v; need even numbers from 2 to %d, for half of them are replayed", o.Rows, 1<<16)
+		return nil, experiment.Refusef("--rows-of-steps is %v; need even numbers from 2 to %d, for half of them are replayed", o.Rows, 1<<16)
 	}
 	if i := slices.IndexFunc(o.Compute, func(c string) bool { return c != unet.Float32 && c != unet.BFloat16 }); i >= 0 || len(o.Compute) == 0 {
-		return nil, errors.Errorf("--compute is %q; need %q, %q or both", o.Compute, unet.Float32, unet.BFloat16)
+		return nil, experiment.Refusef("--compute is %q; need %q, %q or both", o.Compute, unet.Float32, unet.BFloat16)
 	}
 	if !(o.Seconds > 0 && o.Seconds <= 3600) {
-		return nil, errors.Errorf("--seconds is %g; need more than 0 and at most 3600", o.Seconds)
+		return nil, experiment.Refusef("--seconds is %g; need more than 0 and at most 3600", o.Seconds)
 	}
 	if err := os.MkdirAll(filepath.Dir(o.File), 0o755); err != nil {
 		return nil, errors.WithStack(err)
