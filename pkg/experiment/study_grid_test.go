@@ -183,3 +183,12 @@ func TestMeasuredTimesteps(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A setting that somebody asks for stands before the sweeps that nobody did.
+func TestSetBeforeUsualSweeps(t *testing.T) {
+	g := Grid{Set: []string{"strategy.name=er", "strategy.lambda=0.5"}, Strategies: []string{"finetune", "er"}, Sweeps: []string{"lambda=1,0.3"}, UsualSweeps: true, Seeds: 1}
+	configs, err := g.Configs("the test", nil)
+	if err != nil || len(configs) != 2 || configs[1].Strategy.Settings["lambda"] != 0.5 {
+		t.Errorf("got %v, %v; want finetune, and er with λ = 0.5 alone", configs, err)
+	}
+}
