@@ -49,6 +49,12 @@ type Spec struct {
 
 // UnmarshalYAML writes out an abbreviated name ([FullName]), so that a run has one name however its configuration gives it.
 func (s *Spec) UnmarshalYAML(node *yaml.Node) error {
+	for i := 0; i+1 < len(node.Content) && node.Kind == yaml.MappingNode; i += 2 {
+		// The YAML package would leave the name that was there before.
+		if node.Content[i].Value == "name" && node.Content[i+1].Tag == "!!null" {
+			return errors.New("strategy.name has no value; give it one, or leave it out")
+		}
+	}
 	type plain Spec // without this method
 	if err := node.Decode((*plain)(s)); err != nil {
 		return err

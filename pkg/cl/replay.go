@@ -35,7 +35,7 @@ func (r *Replay) Validate() error { return r.validate("replay") }
 
 // validate reports the first setting that no run can use.
 func (r *Replay) validate(name string) error {
-	return firstError(atLeast(name+": buffer", float64(r.Buffer), 1), atLeast(name+": rows", float64(r.Rows), 0),
+	return firstError(bufferSize(name+": buffer", r.Buffer), atLeast(name+": rows", float64(r.Rows), 0),
 		oneOf(name+": policy", r.Policy, memory.PolicyNames()))
 }
 

@@ -38,6 +38,17 @@ func atLeast(setting string, value, least float64) error {
 	return nil
 }
 
+// mostImages is far more than any buffer has: beyond it lies a slip of the keyboard.
+const mostImages = 1e9
+
+// bufferSize checks how many images a buffer is to keep.
+func bufferSize(setting string, images int) error {
+	if images > mostImages {
+		return errors.Errorf("cl: %s is %d; need at most %d images", setting, images, int(mostImages))
+	}
+	return atLeast(setting, float64(images), 1)
+}
+
 // firstError is the first of several errors that is one.
 func firstError(all ...error) error {
 	for _, err := range all {

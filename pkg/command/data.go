@@ -24,6 +24,11 @@ func dataCommand() *cobra.Command {
 				if where == "" {
 					where = "not here; `go run . data get " + s.Name + "`"
 				}
+				if s.OnDisk() { // Load checks the sum of every file
+					if _, err := datasets.Load(s.Name); err != nil {
+						where = "damaged: " + err.Error()
+					}
+				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%-22s %6d + %5d images of %d×%d×%d, %d classes, %s\n%22s %s\n", s.Name, s.Train, s.Test, s.H, s.W, s.C, len(s.Classes), s.Licence, "", where)
 			}
 			return nil

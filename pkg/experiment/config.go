@@ -191,18 +191,41 @@ func LoadConfig(path string, set ...string) (Config, error) {
 
 // OverrideConfig reads a YAML configuration over the defaults, with settings of the form "loop.steps_per_task=300" over it. A
 // key that does not exist is an error that names the nearest one, a value that its setting cannot hold as it is written is one
-// that names the setting; name is for errors. Where the text alone would do, the error is one of [Refused].
+// that names the setting; name is for errors, those of a setting name it as the option --set that gave it. Where the text
+// alone would do, the error is one of [Refused].
 func OverrideConfig(name string, text []byte, set []string) (Config, error) {
-	c, err := overrideConfig(name, text, set)
-	if err != nil && len(set) > 0 {
-		if _, alone := overrideConfig(name, text, nil); alone == nil {
-			err = refuse(err)
+	return overrideConfig(name, text, set, func(s string) string { return "--set " + s })
+}
+
+// overrideConfig is OverrideConfig with the options that gave the settings. An error that goes away without a setting is the
+// setting's and no error of the text.
+func overrideConfig(name string, text []byte, set []string, option func(setting string) string) (Config, error) {
+	c, err := override(name, text, set)
+	if err == nil || len(set) == 0 {
+		return c, err
+	}
+	_, alone := override(name, text, nil)
+	for i, s := range set {
+		if _, without := override(name, text, slices.Delete(slices.Clone(set), i, i+1)); without == nil {
+			name = oneline.Text(option(s))
+			break
 		}
+		if alone == nil && i == len(set)-1 { // several are wrong, or only together
+			var all []string
+			for _, s := range set {
+				all = append(all, option(s))
+			}
+			name = oneline.Text(strings.Join(all, " "))
+		}
+	}
+	c, err = override(name, text, set)
+	if alone == nil {
+		err = refuse(err)
 	}
 	return c, err
 }
 
-func overrideConfig(name string, text []byte, set []string) (Config, error) {
+func override(name string, text []byte, set []string) (Config, error) {
 	doc, err := settings.Document(name, text)
 	if err != nil {
 		return Config{}, err
@@ -222,6 +245,9 @@ func overrideConfig(name string, text []byte, set []string) (Config, error) {
 		parsed, err := settings.Document(fmt.Sprintf("the value of setting %.100q", s), []byte(value))
 		if err != nil {
 			return Config{}, err
+		}
+		if strings.TrimSpace(value) == "" {
+			return Config{}, errors.Errorf("%s: %.100s has no value; give it one, or leave it out", name, path)
 		}
 		if parsed == nil {
 			parsed = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}

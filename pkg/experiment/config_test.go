@@ -79,6 +79,37 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+// What an option said is told of the option, not of the file.
+func TestErrorsNameTheOption(t *testing.T) {
+	for _, tc := range []struct {
+		text string
+		set  []string
+		want string
+	}{
+		{"seed: 1", []string{"train.learning_rate=.nan"}, "--set train.learning_rate=.nan: train.learning_rate is NaN"},
+		{"seed: 1", []string{"seed=2", "loop.steps_per_task=x"}, "--set loop.steps_per_task=x: loop.steps_per_task is"},
+		{"seed: 1", []string{"seed=x", "loop.steps_per_task=x"}, "--set seed=x --set loop.steps_per_task=x: "},
+		{"seed: x", []string{"loop.steps_per_task=2"}, "d.yaml: seed is"},
+		{"seed: 1", []string{"strategy.name="}, "--set strategy.name=: strategy.name has no value"},
+		{"seed: 1", []string{"variant="}, "variant has no value"},
+		{"seed: 1", []string{"benchmark.datasets="}, "benchmark.datasets has no value"},
+		{"strategy: {name: }", nil, "strategy.name has no value"},
+		{"strategy: {name: er, buffer: 1000000000000}", nil, "buffer is 1000000000000; need at most 1000000000"},
+	} {
+		if _, err := OverrideConfig("d.yaml", []byte(tc.text), tc.set); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s with %v gives %v, want %q", tc.text, tc.set, err, tc.want)
+		}
+	}
+	g := Grid{Strategies: []string{"finetune"}, Seeds: 1, Set: []string{"strategy.lambda=2"}}
+	if _, err := g.Configs("the quick benchmark", nil); err == nil || !strings.HasPrefix(err.Error(), "--set strategy.lambda=2: ") {
+		t.Errorf("a grid says %v", err)
+	}
+	g = Grid{Strategies: []string{"finetune"}, Seeds: 1, Sweeps: []string{"loop.steps_per_task=x,3"}}
+	if _, err := g.Configs("the quick benchmark", nil); err == nil || !strings.Contains(err.Error(), "--sweep loop.steps_per_task=x,3: ") {
+		t.Errorf("a swept grid says %v", err)
+	}
+}
+
 // Folder names are legal on every system and differ where the settings do.
 func TestRunNames(t *testing.T) {
 	name := func(settings map[string]any) string {

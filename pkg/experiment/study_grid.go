@@ -66,12 +66,12 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 		return nil, err
 	}
 	for _, v := range variants {
-		base, err := OverrideConfig(label, text, append(slices.Clone(g.Set), v.set...))
+		base, err := overrideConfig(label, text, append(slices.Clone(g.Set), v.set...), g.option)
+		if err != nil && v.name != "" {
+			err = errors.WithMessagef(err, "variant %q", v.name)
+		}
 		if err != nil {
 			ofText = !errors.As(err, new(Refused))
-			if v.name != "" {
-				err = errors.WithMessagef(err, "variant %q", v.name)
-			}
 			return nil, err
 		}
 		if err := g.checkOrder(base); err != nil {
@@ -108,6 +108,20 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 	}
 	slices.SortStableFunc(configs, func(a, b Config) int { return cmp.Compare(a.Seed, b.Seed) })
 	return configs, nil
+}
+
+// option is the command line's option that gave a setting of the configuration.
+func (g Grid) option(setting string) string {
+	key, _, _ := strings.Cut(setting, "=")
+	for _, sweep := range g.Sweeps {
+		if strings.HasPrefix(sweep, key+"=") && !slices.Contains(g.Set, setting) {
+			return "--sweep " + sweep
+		}
+	}
+	if slices.Contains(g.Set, setting) {
+		return "--set " + setting
+	}
+	return "--variant " + setting
 }
 
 // mostRuns is far more than any study has; a slip of the keyboard is not to fill the memory.
