@@ -170,6 +170,7 @@ case ${1:-} in
 	[ $# = 2 ] || die "--dry needs a folder for what it writes"
 	out=$2
 	mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
+	(cd "$here/.." && go run . setup --no-lab --no-completion) || die "the plugin for the processor could not be installed"
 	build "$out/carried" tiny
 	export GOMLX_BACKEND=${GOMLX_BACKEND:-xla:cpu} GPU_NETWORKS=tiny GPU_ROWS=8 GPU_COMPUTE=float32 GPU_TAIL=8 GPU_WORK=$out/work
 	GPU_CACHE=${PALIMPSEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/palimpsest} \
