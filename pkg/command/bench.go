@@ -71,10 +71,10 @@ func benchCommand() *cobra.Command {
 	flags.addTo(c, filepath.Join("runs", "bench"))
 	c.Flags().StringVar(&configPath, "config", "", "YAML file with the settings all runs share; default: the quick benchmark")
 	c.Flags().StringArrayVar(&g.Set, "set", nil, "one setting, KEY=VALUE, over the configuration; may be repeated")
-	c.Flags().StringSliceVar(&g.Strategies, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare; go run . strategies lists them")
+	c.Flags().StringSliceVar(&g.Strategies, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare, of those listed by \"go run . strategies\"")
 	c.Flags().StringArrayVar(&g.Sweeps, "sweep", []string{"lambda=1,0.3,0.1"}, "SETTING=VALUE,VALUE,…: one run a value for strategies that have the setting; a setting with a dot is the configuration's, for all")
 	c.Flags().StringArrayVar(&g.Variants, "variant", nil, "\"NAME: KEY=VALUE KEY=VALUE …\": every run once more under these settings, called so; may be repeated")
-	c.Flags().BoolVar(&g.Tuned, "tuned", false, "run strategies at the settings that go run . search has chosen; a setting that is swept is not taken from there")
+	c.Flags().BoolVar(&g.Tuned, "tuned", false, "run strategies at the settings chosen by \"go run . search\"; a setting that is swept is not taken from there")
 	c.Flags().IntVar(&g.Seeds, "seeds", 1, "runs of each, with seeds 0, 1, …")
 	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
 	return c
