@@ -46,8 +46,11 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 			return errors.Wrap(err, "its process ended")
 		}
 		err = errors.Errorf("its process ended (%v): %s", err, text)
-		switch cmd.ProcessState.ExitCode() {
+		switch code := cmd.ProcessState.ExitCode(); code {
 		case ExitFailed, ExitUsage:
+			if code == ExitUsage && !strings.HasPrefix(text, "error: ") {
+				return err // Go ends so by itself where a program falls
+			}
 			return permanent{err}
 		case ExitDiverged:
 			return permanent{diffusion.Diverged{Err: err}}

@@ -17,6 +17,7 @@ func TestOnlyWhatMayPassIsTriedAgain(t *testing.T) {
 		tries        int
 	}{
 		{"a refusal", "echo 'error: loop.fresh_rows is 0' >&2; exit 1", 1},
+		{"a refused command line", fmt.Sprintf("echo 'error: --seeds is 0' >&2; exit %d", ExitUsage), 1},
 		{"killed", "echo working >&2; kill -9 $$", 2},
 		{"killed without a word", "kill -9 $$", 2},
 		{"fallen", "echo 'panic: index out of range' >&2; exit 2", 2},
