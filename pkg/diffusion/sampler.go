@@ -131,10 +131,11 @@ func Sample(ctx context.Context, p *Process, d Denoiser, channels, dim int, labe
 		return nil, err
 	}
 
-	if o.linear() {
+	if l, ok := d.(looper); ok && l.loops() && o.linear() {
 		if s.steps, err = p.LinearSteps(o); err != nil {
 			return nil, err
 		}
+		s.looper = l
 	}
 	images := make([]float32, len(labels)*dim)
 	total := (len(labels) + batch - 1) / batch * len(kept)
@@ -166,7 +167,8 @@ type sampling struct {
 	d             Denoiser
 	solver        solver
 	kept          []int
-	steps         [][6]float64 // the same as numbers, where the sampler is deterministic
+	looper        looper       // d, where it is to take a batch to the end in one call
+	steps         [][6]float64 // what it is to do then
 	T             int          // timesteps of the whole process
 	o             SamplerConfig
 	channels, dim int
@@ -190,11 +192,11 @@ func (s *sampling) run(ctx context.Context, first, rows int, step func()) error 
 	for i := range s.x {
 		s.x[i] = normal(i)
 	}
-	if d, ok := s.d.(looper); ok && d.loops() && s.o.linear() {
+	if s.looper != nil {
 		if err := ctx.Err(); err != nil {
 			return errors.WithMessagef(err, "diffusion: sampling stopped before images %d to %d", first, first+rows-1)
 		}
-		if err := s.runLoop(d, s.steps); err != nil {
+		if err := s.runLoop(); err != nil {
 			return err
 		}
 		for range s.kept {

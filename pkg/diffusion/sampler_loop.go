@@ -127,7 +127,7 @@ func (n *Network) loopGraph(scope string) func(_ *model.Scope, x, y, table, boun
 }
 
 // runLoop takes one batch from noise to images in s.x in one call of the device.
-func (s *sampling) runLoop(d looper, steps [][6]float64) error {
+func (s *sampling) runLoop() error {
 	bound := math.Inf(1)
 	if s.o.Clip {
 		bound = 1
@@ -135,7 +135,7 @@ func (s *sampling) runLoop(d looper, steps [][6]float64) error {
 	for i, x := range s.x {
 		s.seen[i] = float32(x)
 	}
-	out, err := d.loop(steps, bound, s.seen, s.y)
+	out, err := s.looper.loop(s.steps, bound, s.seen, s.y)
 	if err != nil {
 		return err
 	}
