@@ -46,12 +46,13 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 			return errors.Wrap(err, "its process ended")
 		}
 		err = errors.Errorf("its process ended (%v): %s", err, text)
-		switch code := cmd.ProcessState.ExitCode(); code {
-		case ExitFailed, ExitUsage:
-			if code == ExitUsage && !strings.HasPrefix(text, "error: ") {
-				return err // Go ends so by itself where a program falls
-			}
+		switch cmd.ProcessState.ExitCode() {
+		case ExitFailed:
 			return permanent{err}
+		case ExitUsage: // which is Go's own, too, where a program falls
+			if strings.HasPrefix(text, "error: ") {
+				return permanent{err}
+			}
 		case ExitDiverged:
 			return permanent{diffusion.Diverged{Err: err}}
 		}
