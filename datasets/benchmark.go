@@ -152,14 +152,11 @@ func prepared(d *Dataset, p Prep, fraction float64, seed uint64) (train, val, te
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if train, err = p.Apply(d.Train.Select(rest)); err != nil {
-		return nil, nil, nil, err
-	}
-	if val, err = p.Apply(d.Train.Select(held)); err != nil {
+	if train, err = p.Apply(d.Train); err != nil {
 		return nil, nil, nil, err
 	}
 	test, err = p.Apply(d.Test)
-	return train, val, test, err
+	return train.Select(rest), train.Select(held), test, err
 }
 
 func names(all []string, of []int) []string {

@@ -53,7 +53,7 @@ func TestLuma(t *testing.T) {
 		{12, 250, 123, 164},  // 3.588 + 146.75 + 14.022 = 164.36
 		{220, 20, 60, 84},    // 65.78 + 11.74 + 6.84 = 84.36
 	} {
-		im := &Images{N: 1, H: 1, W: 1, C: 3, Pixels: []uint8{tc.r, tc.g, tc.b}, Labels: []uint8{0}}
+		im := &Images{N: 1, H: 1, W: 1, C: 3, Pixels: []uint8{tc.r, tc.g, tc.b}, Labels: []int32{0}}
 		if got := apply(t, Prep{Method: "none", Channels: 1}, im).Pixels[0]; got != tc.want {
 			t.Errorf("the luma of %d, %d, %d is %d, want %d", tc.r, tc.g, tc.b, got, tc.want)
 		}
@@ -99,7 +99,7 @@ func TestPreparedShape(t *testing.T) {
 
 // A class without an image is refused though its task has images, and the error says which, of what, and what to do.
 func TestEveryClassOfATaskHasImages(t *testing.T) {
-	without := func(class uint8, test bool) *Dataset {
+	without := func(class int32, test bool) *Dataset {
 		d := numbered("a", 4, 6)
 		im := &d.Train
 		if test {
@@ -115,7 +115,7 @@ func TestEveryClassOfATaskHasImages(t *testing.T) {
 		return d
 	}
 	for _, tc := range []struct {
-		class uint8
+		class int32
 		test  bool
 		want  []string
 	}{

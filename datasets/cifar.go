@@ -34,10 +34,10 @@ func ParseCIFAR10(file string, b []byte, records int) (*Images, error) {
 			return nil, &FormatError{file, int64(i * cifarRecord), fmt.Sprintf("label %d", label), "0 to 9"}
 		}
 	}
-	im := &Images{N: n, H: cifarSide, W: cifarSide, C: 3, Pixels: make([]uint8, n*3*cifarPlane), Labels: make([]uint8, n)}
+	im := &Images{N: n, H: cifarSide, W: cifarSide, C: 3, Pixels: make([]uint8, n*3*cifarPlane), Labels: make([]int32, n)}
 	for i := range n {
 		rec, px := b[i*cifarRecord:(i+1)*cifarRecord], im.Image(i)
-		im.Labels[i] = rec[0]
+		im.Labels[i] = int32(rec[0])
 		for p := range cifarPlane {
 			px[3*p], px[3*p+1], px[3*p+2] = rec[1+p], rec[1+cifarPlane+p], rec[1+2*cifarPlane+p]
 		}

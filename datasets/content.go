@@ -16,7 +16,7 @@ import (
 //
 // What is hashed, in this order: the line "palimpsest benchmark 1"; Prep as JSON with its defaults filled in; H, W and C;
 // the class names; the number of tasks; and of every task its name, its classes and, for Train, Val and Test in turn, N,
-// the pixels and the labels. A number is 8 bytes, little end first. A text and a list are their length as a number, then
+// the pixels and the labels, a byte each or, of images of which one has a label above 255, four. A number is 8 bytes, little end first. A text and a list are their length as a number, then
 // their bytes or numbers.
 func (b *Benchmark) ContentHash() (string, error) {
 	// A field added to Prep needs omitempty, so that hashes from before it stay right.
@@ -38,8 +38,11 @@ func (b *Benchmark) ContentHash() (string, error) {
 		c.numbers(t.Classes...)
 		for _, im := range []*Images{t.Train, t.Val, t.Test} {
 			c.numbers(im.N)
-			c.bytes(im.Pixels)
-			c.bytes(im.Labels)
+			c.numbers(im.N * im.ImageSize())
+			for i := range im.N {
+				c.Write(im.Image(i))
+			}
+			c.bytes(AppendLabels(nil, im.Labels))
 		}
 	}
 	return hex.EncodeToString(c.Sum(nil)), nil

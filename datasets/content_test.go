@@ -9,7 +9,7 @@ import (
 // twoTasks is a benchmark of three images of one pixel.
 func twoTasks() *Benchmark {
 	one := func(pixels, labels string) *Images {
-		return &Images{N: len(labels), H: 1, W: 1, C: 1, Pixels: []uint8(pixels), Labels: []uint8(labels)}
+		return &Images{N: len(labels), H: 1, W: 1, C: 1, Pixels: []uint8(pixels), Labels: WideLabels([]byte(labels))}
 	}
 	return &Benchmark{ClassNames: []string{"a", "bc"}, Prep: Prep{Method: "none", Size: 1}, H: 1, W: 1, C: 1, Tasks: []Task{
 		{Name: "a", Classes: []int{0}, Train: one("x", "\x00"), Val: one("", ""), Test: one("y", "\x00")},

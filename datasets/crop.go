@@ -11,12 +11,12 @@ func (im *Images) Crop(border int) (*Images, error) {
 	if err := im.Validate(); err != nil {
 		return nil, err
 	}
-	pixels, err := CropRows(im.Pixels, im.H, im.W, im.C, border)
-	if err != nil {
-		return nil, err
-	}
 	if border == 0 {
 		return im, nil
+	}
+	pixels, err := CropRows(im.Flat(), im.H, im.W, im.C, border)
+	if err != nil {
+		return nil, err
 	}
 	return &Images{N: im.N, H: im.H - 2*border, W: im.W - 2*border, C: im.C, Pixels: pixels, Labels: im.Labels}, nil
 }

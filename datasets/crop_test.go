@@ -89,7 +89,7 @@ func TestCropOfARectangle(t *testing.T) {
 			t.Errorf("20 values pass as images of shape %v", shape)
 		}
 	}
-	if _, err := (&Images{N: 1, H: 5, W: 4, C: 1, Labels: make([]uint8, 1)}).Crop(1); err == nil {
+	if _, err := (&Images{N: 1, H: 5, W: 4, C: 1, Labels: make([]int32, 1)}).Crop(1); err == nil {
 		t.Error("an image without pixels passes")
 	}
 }

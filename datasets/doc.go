@@ -23,8 +23,9 @@
 //
 // # Conventions
 //
-// Images are [N,H,W,C] uint8, 0 black to 255 white, with one uint8 label each, an index into
-// the names of the classes. Scale takes them to float32 in [-1, 1] when a batch is made.
+// Images are [N,H,W,C] uint8, 0 black to 255 white, with one int32 label each, an index into
+// the names of the classes. A set may be a view on the pixels of another ([Images]): tasks,
+// held-out images and joined tasks of one set copy none. Scale takes them to float32 in [-1, 1] when a batch is made.
 // Prep is the one place where an image's size and channels change, and stays in 8 bits; Crop and CropRows
 // only take its Border off again.
 //

@@ -23,7 +23,7 @@ type DomainIncrementalOptions struct {
 
 // DomainIncremental makes one task of each set, in the order given, for instance
 // Fashion-MNIST and then MNIST. It returns an error if the prepared images differ in size or
-// channels, or if the labels do not fit in 8 bits.
+// channels, or if there are more than [MaxClasses] classes.
 func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, error) {
 	if len(ds) == 0 {
 		return nil, errors.New("datasets.DomainIncremental: no sets; need at least one, two to have something to forget")
@@ -75,8 +75,8 @@ func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, e
 				}
 			}
 		}
-		if len(b.ClassNames) > 256 {
-			return nil, errors.Errorf("datasets.DomainIncremental: %d classes with %s; labels hold 256 at most", len(b.ClassNames), d.Name)
+		if len(b.ClassNames) > MaxClasses {
+			return nil, errors.Errorf("datasets.DomainIncremental: %d classes with %s; a benchmark has %d at most", len(b.ClassNames), d.Name, MaxClasses)
 		}
 		t := Task{ID: i, Name: d.Name, Train: relabel(train, offset), Val: relabel(val, offset), Test: relabel(test, offset)}
 		for k := range d.Classes {
@@ -92,9 +92,9 @@ func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, e
 // relabel returns the images with labels moved up by offset; pixels are shared.
 func relabel(im *Images, offset int) *Images {
 	out := *im
-	out.Labels = make([]uint8, im.N)
+	out.Labels = make([]int32, im.N)
 	for i, label := range im.Labels {
-		out.Labels[i] = label + uint8(offset)
+		out.Labels[i] = label + int32(offset)
 	}
 	return &out
 }

@@ -98,7 +98,7 @@ func TestParseCIFAR10(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if im.N != 2 || im.H != 32 || im.W != 32 || im.C != 3 || !slices.Equal(im.Labels, []byte{3, 9}) {
+	if im.N != 2 || im.H != 32 || im.W != 32 || im.C != 3 || !slices.Equal(im.Labels, []int32{3, 9}) {
 		t.Fatalf("got %d images %dx%dx%d, labels %v", im.N, im.H, im.W, im.C, im.Labels)
 	}
 	// Pixel (row 5, column 7) of image 1: plane offsets as the format states them.
@@ -108,7 +108,7 @@ func TestParseCIFAR10(t *testing.T) {
 			t.Errorf("channel %d: %d, want %d", c, got, want)
 		}
 	}
-	if !bytes.Equal(cifarBytes(im.Pixels, im.Labels), b) {
+	if !bytes.Equal(cifarBytes(im.Pixels, AppendLabels(nil, im.Labels)), b) {
 		t.Error("written again, the records differ")
 	}
 	for _, tc := range []struct {

@@ -122,7 +122,7 @@ func ImagesFromIDX(imageFile string, imageBytes []byte, labelFile string, labelB
 				fmt.Sprintf("0 to %d", classes-1)}
 		}
 	}
-	return &Images{N: px.Dims[0], H: px.Dims[1], W: px.Dims[2], C: 1, Pixels: px.Data, Labels: lb.Data}, nil
+	return &Images{N: px.Dims[0], H: px.Dims[1], W: px.Dims[2], C: 1, Pixels: px.Data, Labels: WideLabels(lb.Data)}, nil
 }
 
 // readFile reads a file of at most limit bytes, decompressed if its name ends in ".gz".

@@ -6,14 +6,24 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Images is a set of labelled images of one size. Pixels are [N,H,W,C], row by row with
-// the channels of a pixel side by side, 0 (black) to 255. Labels[i] is the class of
-// image i. A set of no images (N == 0) is valid.
+// Images is a set of labelled images of one size, [H,W,C] each, row by row with the channels
+// of a pixel side by side, 0 (black) to 255. Labels[i] is the class of image i. A set of no
+// images (N == 0) is valid.
+//
+// Pixels is a store of images, one after the other. Where Rows is nil, image i is the store's
+// image i, and the store holds N. Where it is not, the set is a view: image i is the store's
+// image Rows[i], and the store may hold others, be shared by other sets, and be a file that is
+// mapped into memory, which no one may write to. So read pixels by [Images.Image], or all of
+// them by [Images.Flat], and not from Pixels, unless the set is one that you made.
 type Images struct {
 	N, H, W, C int
 	Pixels     []uint8
-	Labels     []uint8
+	Rows       []int32
+	Labels     []int32
 }
+
+// MaxClasses is how many classes a set or a benchmark may have.
+const MaxClasses = 1 << 20
 
 // Dataset is an image set with its official split into training and test images.
 type Dataset struct {
@@ -39,32 +49,64 @@ func (im *Images) ImageSize() int { return im.H * im.W * im.C }
 // Image returns the pixels of image i, [H,W,C], without copying. It panics if i is not
 // in [0, N), as indexing does.
 func (im *Images) Image(i int) []uint8 {
+	if im.Rows != nil {
+		i = int(im.Rows[i])
+	}
 	size := im.ImageSize()
 	return im.Pixels[i*size : (i+1)*size : (i+1)*size]
 }
 
-// Scaled are all pixels as numbers in [-1, 1], see [Scale].
-func (im *Images) Scaled() []float32 {
-	pixels := make([]float32, len(im.Pixels))
-	Scale(pixels, im.Pixels)
+// Flat is all pixels, [N,H,W,C]: the store itself where it holds just these, so treat the result
+// as read-only, and a copy for a view.
+func (im *Images) Flat() []uint8 {
+	if im.Rows == nil {
+		return im.Pixels
+	}
+	pixels := make([]uint8, 0, im.N*im.ImageSize())
+	for i := range im.N {
+		pixels = append(pixels, im.Image(i)...)
+	}
 	return pixels
 }
 
-// Select copies the images at idx, in that order, into a new set; an index may repeat.
-// It panics if an index is not in [0, N), as indexing does.
+// Bytes is what the images take when they are stored: their pixels, and their labels of one byte
+// each, or of four where one is above 255.
+func (im *Images) Bytes() int64 {
+	return int64(im.N) * int64(im.ImageSize()+LabelBytes(im.Labels))
+}
+
+// Scaled are all pixels as numbers in [-1, 1], see [Scale].
+func (im *Images) Scaled() []float32 {
+	size := im.ImageSize()
+	pixels := make([]float32, im.N*size)
+	for i := range im.N {
+		Scale(pixels[i*size:], im.Image(i))
+	}
+	return pixels
+}
+
+// Select returns the images at idx, in that order, as a view that shares the pixels; an index
+// may repeat. It panics if an index is not in [0, N), as indexing does.
 func (im *Images) Select(idx []int) *Images {
-	out := &Images{N: len(idx), H: im.H, W: im.W, C: im.C,
-		Pixels: make([]uint8, 0, len(idx)*im.ImageSize()), Labels: make([]uint8, 0, len(idx))}
-	for _, i := range idx {
-		out.Pixels = append(out.Pixels, im.Image(i)...)
-		out.Labels = append(out.Labels, im.Labels[i])
+	out := &Images{N: len(idx), H: im.H, W: im.W, C: im.C, Pixels: im.Pixels,
+		Rows: make([]int32, len(idx)), Labels: make([]int32, len(idx))}
+	for k, i := range idx {
+		out.Rows[k], out.Labels[k] = im.row(i), im.Labels[i]
 	}
 	return out
 }
 
+// row is the place of image i in the store.
+func (im *Images) row(i int) int32 {
+	if im.Rows != nil {
+		return im.Rows[i]
+	}
+	return int32(i)
+}
+
 // IndicesOf returns the indices of the images whose label is one of classes, ascending.
 func (im *Images) IndicesOf(classes ...int) []int {
-	var wanted [256]bool
+	wanted := make([]bool, highest(im.Labels)+1)
 	for _, c := range classes {
 		if c >= 0 && c < len(wanted) {
 			wanted[c] = true
@@ -81,8 +123,8 @@ func (im *Images) IndicesOf(classes ...int) []int {
 
 // lacking returns the first of classes of which there is no image.
 func (im *Images) lacking(classes []int) (class int, lacks bool) {
-	n := im.CountPerClass(256)
-	i := slices.IndexFunc(classes, func(c int) bool { return n[c] == 0 })
+	n := im.CountPerClass(int(highest(im.Labels)) + 1)
+	i := slices.IndexFunc(classes, func(c int) bool { return c >= len(n) || n[c] == 0 })
 	if i < 0 {
 		return 0, false
 	}
@@ -101,10 +143,31 @@ func (im *Images) CountPerClass(classes int) []int {
 	return n
 }
 
-// Concat copies the images of all sets, one set after the other, into a new one. Sets
-// without images are skipped. It returns an error if two sets differ in H, W or C.
+// Present lists the classes of which there are images, ascending.
+func (im *Images) Present() (classes []int) {
+	for c, n := range im.CountPerClass(int(highest(im.Labels)) + 1) {
+		if n > 0 {
+			classes = append(classes, c)
+		}
+	}
+	return classes
+}
+
+// highest is the highest label, -1 of none.
+func highest(labels []int32) int32 {
+	top := int32(-1)
+	for _, label := range labels {
+		top = max(top, label)
+	}
+	return top
+}
+
+// Concat joins the images of all sets, one set after the other: a view where all share one store
+// of pixels, a copy otherwise. Sets without images are skipped. It returns an error if two sets
+// differ in H, W or C.
 func Concat(sets ...*Images) (*Images, error) {
 	out := &Images{}
+	var joined []*Images
 	for k, s := range sets {
 		if s == nil || s.N == 0 {
 			if s != nil && out.ImageSize() == 0 {
@@ -118,11 +181,37 @@ func Concat(sets ...*Images) (*Images, error) {
 		}
 		out.H, out.W, out.C = s.H, s.W, s.C
 		out.N += s.N
-		out.Pixels = append(out.Pixels, s.Pixels...)
+		joined = append(joined, s)
 		out.Labels = append(out.Labels, s.Labels...)
+	}
+	if len(joined) == 0 {
+		return out, nil
+	}
+	if len(joined) == 1 {
+		out.Pixels, out.Rows = joined[0].Pixels, joined[0].Rows
+		return out, nil
+	}
+	store := joined[0].Pixels
+	if slices.ContainsFunc(joined, func(s *Images) bool { return !sameStore(s.Pixels, store) }) {
+		out.Pixels = make([]uint8, 0, out.N*out.ImageSize())
+		for _, s := range joined {
+			for i := range s.N {
+				out.Pixels = append(out.Pixels, s.Image(i)...)
+			}
+		}
+		return out, nil
+	}
+	out.Pixels, out.Rows = store, make([]int32, 0, out.N)
+	for _, s := range joined {
+		for i := range s.N {
+			out.Rows = append(out.Rows, s.row(i))
+		}
 	}
 	return out, nil
 }
+
+// sameStore says whether two stores, neither empty, are one memory.
+func sameStore(a, b []uint8) bool { return len(a) == len(b) && &a[0] == &b[0] }
 
 // Validate returns an error if the slices do not hold N images of H, W, C.
 func (im *Images) Validate() error {
@@ -133,7 +222,13 @@ func (im *Images) Validate() error {
 		return errors.Errorf("datasets: images of shape [%d,%d,%d,%d]; N must be 0 or more, H, W and C at least 1",
 			im.N, im.H, im.W, im.C)
 	}
-	if want := im.N * im.ImageSize(); len(im.Pixels) != want {
+	if im.Rows != nil {
+		held := int32(len(im.Pixels) / im.ImageSize())
+		if i := slices.IndexFunc(im.Rows, func(row int32) bool { return row < 0 || row >= held }); i >= 0 || len(im.Rows) != im.N {
+			return errors.Errorf("datasets: a view of %d images has %d rows, of a store of %d images; need a row for each, from 0 to %d",
+				im.N, len(im.Rows), held, held-1)
+		}
+	} else if want := im.N * im.ImageSize(); len(im.Pixels) != want {
 		return errors.Errorf("datasets: %d pixel bytes for images of shape [%d,%d,%d,%d]; need %d",
 			len(im.Pixels), im.N, im.H, im.W, im.C, want)
 	}

@@ -75,7 +75,7 @@ func TestSampleIsDrawnFromTheFullSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for got, want := range map[*Images]*Images{sample.Train: train, sample.Test: test} {
-		if !bytes.Equal(got.Pixels, want.Pixels) || !bytes.Equal(got.Labels, want.Labels) {
+		if !bytes.Equal(got.Pixels, want.Pixels) || !slices.Equal(got.Labels, want.Labels) {
 			t.Error("the embedded sample is not what Sample draws; run go generate ./datasets")
 		}
 	}
@@ -125,12 +125,15 @@ func TestList(t *testing.T) {
 func TestImages(t *testing.T) {
 	im := noise(5, 2, 3, 1)
 	s := im.Select([]int{4, 0, 4})
-	if s.N != 3 || !slices.Equal(s.Labels, []uint8{4, 0, 4}) || !bytes.Equal(s.Image(2), im.Image(4)) || s.Validate() != nil {
+	if s.N != 3 || !slices.Equal(s.Labels, []int32{4, 0, 4}) || !bytes.Equal(s.Image(2), im.Image(4)) || s.Validate() != nil {
 		t.Errorf("selected %+v", s)
 	}
-	s.Pixels[0]++
-	if s.Pixels[0] == im.Image(4)[0] {
-		t.Error("Select shares memory")
+	if &s.Image(0)[0] != &im.Image(4)[0] {
+		t.Error("Select copies pixels")
+	}
+	if s := s.Select([]int{2, 1}); &s.Image(0)[0] != &im.Image(4)[0] || &s.Image(1)[0] != &im.Image(0)[0] ||
+		!bytes.Equal(s.Flat(), slices.Concat(im.Image(4), im.Image(0))) || s.Bytes() != 2*7 {
+		t.Errorf("a view of a view: %+v", s)
 	}
 	if empty := im.Select(nil); empty.Validate() != nil || empty.N != 0 || empty.W != 3 {
 		t.Errorf("selected nothing: %+v", empty)
@@ -138,6 +141,12 @@ func TestImages(t *testing.T) {
 	both, err := Concat(im.Select(nil), im, nil, im.Select([]int{1}))
 	if err != nil || both.N != 6 || both.Validate() != nil || both.Labels[5] != 1 {
 		t.Errorf("joined: %+v, %v", both, err)
+	}
+	if &both.Image(5)[0] != &im.Image(1)[0] {
+		t.Error("joining sets of one store copies pixels")
+	}
+	if both, err = Concat(im.Select([]int{3}), noise(1, 2, 3, 1)); err != nil || both.Rows != nil || !bytes.Equal(both.Flat(), slices.Concat(im.Image(3), im.Image(0))) {
+		t.Errorf("joined two stores: %+v, %v", both, err)
 	}
 	if none, err := Concat(im.Select(nil)); err != nil || none.Validate() != nil || none.H != 2 {
 		t.Errorf("joined nothing: %+v, %v", none, err)
@@ -148,8 +157,8 @@ func TestImages(t *testing.T) {
 	if got := im.IndicesOf(3, 1, 300); !slices.Equal(got, []int{1, 3}) {
 		t.Errorf("IndicesOf gives %v", got)
 	}
-	for _, bad := range []*Images{nil, {N: 1, H: 2, W: 2, C: 1, Pixels: make([]uint8, 3), Labels: make([]uint8, 1)},
-		{N: 1, H: 2, W: 2, C: 1, Pixels: make([]uint8, 4)}, {N: -1, H: 1, W: 1, C: 1}, {}} {
+	for _, bad := range []*Images{nil, {N: 1, H: 2, W: 2, C: 1, Pixels: make([]uint8, 3), Labels: make([]int32, 1)},
+		{N: 1, H: 2, W: 2, C: 1, Pixels: make([]uint8, 4)}, {N: 1, H: 1, W: 1, C: 1, Pixels: make([]uint8, 4), Rows: []int32{4}, Labels: make([]int32, 1)}, {N: -1, H: 1, W: 1, C: 1}, {}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v passed as valid", bad)
 		}

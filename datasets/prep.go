@@ -125,14 +125,17 @@ func recolour(im *Images, channels int) *Images {
 	}
 	out := &Images{N: im.N, H: im.H, W: im.W, C: channels, Labels: im.Labels, Pixels: make([]uint8, 0, im.N*im.H*im.W*channels)}
 	if channels == 3 {
-		for _, v := range im.Pixels {
-			out.Pixels = append(out.Pixels, v, v, v)
+		for i := range im.N {
+			for _, v := range im.Image(i) {
+				out.Pixels = append(out.Pixels, v, v, v)
+			}
 		}
 		return out
 	}
-	for i := 0; i < len(im.Pixels); i += 3 {
-		r, g, b := int(im.Pixels[i]), int(im.Pixels[i+1]), int(im.Pixels[i+2])
-		out.Pixels = append(out.Pixels, uint8((299*r+587*g+114*b+500)/1000))
+	for i := range im.N {
+		for px := im.Image(i); len(px) > 0; px = px[3:] {
+			out.Pixels = append(out.Pixels, uint8((299*int(px[0])+587*int(px[1])+114*int(px[2])+500)/1000))
+		}
 	}
 	return out
 }

@@ -10,12 +10,12 @@ import (
 // noise is n images of random bytes with labels 0, 1, 2, ...
 func noise(n, h, w, c int) *Images {
 	r := rand.New(rand.NewPCG(1, 2))
-	im := &Images{N: n, H: h, W: w, C: c, Pixels: make([]uint8, n*h*w*c), Labels: make([]uint8, n)}
+	im := &Images{N: n, H: h, W: w, C: c, Pixels: make([]uint8, n*h*w*c), Labels: make([]int32, n)}
 	for i := range im.Pixels {
 		im.Pixels[i] = uint8(r.Uint32())
 	}
 	for i := range im.Labels {
-		im.Labels[i] = uint8(i)
+		im.Labels[i] = int32(uint8(i))
 	}
 	return im
 }
@@ -63,18 +63,18 @@ func TestPadPutsImagesInTheMiddle(t *testing.T) {
 
 func TestAreaClosedForms(t *testing.T) {
 	// 2×2 to 1×1: the mean of four, rounded half up. (1+2+2+1)/4 = 1.5 -> 2, (0+0+0+1)/4 -> 0.
-	im := &Images{N: 2, H: 2, W: 2, C: 1, Pixels: []uint8{1, 2, 2, 1, 0, 0, 0, 1}, Labels: []uint8{0, 1}}
+	im := &Images{N: 2, H: 2, W: 2, C: 1, Pixels: []uint8{1, 2, 2, 1, 0, 0, 0, 1}, Labels: []int32{0, 1}}
 	if out := apply(t, Prep{Size: 1, Method: "area"}, im); !slices.Equal(out.Pixels, []uint8{2, 0}) {
 		t.Errorf("2x2 -> 1x1 gives %v, want [2 0]", out.Pixels)
 	}
 	// 3 to 2 in both axes: an output pixel covers one input pixel and half of the next, so
 	// the weights are (2,1)/3 and (1,2)/3. Rows of 0, 90, 180 give 30 and 150 in each.
-	im = &Images{N: 1, H: 3, W: 3, C: 1, Pixels: []uint8{0, 90, 180, 0, 90, 180, 0, 90, 180}, Labels: []uint8{0}}
+	im = &Images{N: 1, H: 3, W: 3, C: 1, Pixels: []uint8{0, 90, 180, 0, 90, 180, 0, 90, 180}, Labels: []int32{0}}
 	if out := apply(t, Prep{Size: 2, Method: "area"}, im); !slices.Equal(out.Pixels, []uint8{30, 150, 30, 150}) {
 		t.Errorf("3x3 -> 2x2 gives %v, want [30 150 30 150]", out.Pixels)
 	}
 	// 2 to 4: each pixel becomes four.
-	im = &Images{N: 1, H: 2, W: 2, C: 1, Pixels: []uint8{1, 2, 3, 4}, Labels: []uint8{0}}
+	im = &Images{N: 1, H: 2, W: 2, C: 1, Pixels: []uint8{1, 2, 3, 4}, Labels: []int32{0}}
 	want := []uint8{1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4}
 	if out := apply(t, Prep{Size: 4, Method: "area"}, im); !slices.Equal(out.Pixels, want) {
 		t.Errorf("2x2 -> 4x4 gives %v, want %v", out.Pixels, want)
@@ -165,7 +165,7 @@ func TestPrepErrors(t *testing.T) {
 	if out := apply(t, Prep{Size: 16, Method: "none"}, im); out != im {
 		t.Error("\"none\" changed the images")
 	}
-	if _, err := (Prep{}).Apply(&Images{N: 2, H: 2, W: 2, C: 1, Pixels: make([]uint8, 7), Labels: make([]uint8, 2)}); err == nil {
+	if _, err := (Prep{}).Apply(&Images{N: 2, H: 2, W: 2, C: 1, Pixels: make([]uint8, 7), Labels: make([]int32, 2)}); err == nil {
 		t.Error("images with a byte missing gave no error")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -92,7 +93,7 @@ func mnistContent(files map[string][]byte) (map[string][]byte, error) {
 		n := len(pixels) / (28 * 28)
 		all.N += n
 		all.Pixels = append(all.Pixels, pixels...)
-		all.Labels = append(all.Labels, bytes.Repeat([]uint8{uint8(digit)}, n)...)
+		all.Labels = append(all.Labels, slices.Repeat([]int32{int32(digit)}, n)...)
 	}
 	return idxContent(splitMNIST(all))
 }
@@ -113,10 +114,10 @@ func idxContent(train, test *Images) (map[string][]byte, error) {
 	content := make(map[string][]byte)
 	for prefix, im := range map[string]*Images{"train": train, "t10k": test} {
 		var px, lb bytes.Buffer
-		if err := WriteIDX(&px, im.Pixels, im.N, im.H, im.W); err != nil {
+		if err := WriteIDX(&px, im.Flat(), im.N, im.H, im.W); err != nil {
 			return nil, err
 		}
-		if err := WriteIDX(&lb, im.Labels, im.N); err != nil {
+		if err := WriteIDX(&lb, AppendLabels(nil, im.Labels), im.N); err != nil {
 			return nil, err
 		}
 		content[prefix+"-images-idx3-ubyte"], content[prefix+"-labels-idx1-ubyte"] = px.Bytes(), lb.Bytes()

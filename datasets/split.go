@@ -26,7 +26,7 @@ func permutation(n int, seed, stream, sub uint64) []int {
 // Balanced returns the indices, ascending, of perClass images of each class 0 .. classes-1:
 // of class c, the first perClass of a seeded shuffle of all its images. It returns an
 // error if a class has fewer.
-func Balanced(labels []uint8, classes, perClass int, seed uint64) ([]int, error) {
+func Balanced(labels []int32, classes, perClass int, seed uint64) ([]int, error) {
 	var chosen []int
 	for c, of := range byClass(labels, classes) {
 		if len(of) < perClass {
@@ -45,13 +45,13 @@ func Balanced(labels []uint8, classes, perClass int, seed uint64) ([]int, error)
 // ones depends only on seed, the class and n, so a class's held-out images are the same
 // whatever the order of the tasks. Both lists are ascending. fraction 0 holds out nothing;
 // it returns an error unless 0 <= fraction < 1.
-func HoldOut(labels []uint8, fraction float64, seed uint64) (rest, held []int, err error) {
+func HoldOut(labels []int32, fraction float64, seed uint64) (rest, held []int, err error) {
 	if !(fraction >= 0 && fraction < 1) {
 		return nil, nil, errors.Errorf("datasets.HoldOut: validation fraction %g; need 0 <= fraction < 1", fraction)
 	}
 	isHeld := make([]bool, len(labels))
 	if fraction > 0 {
-		for c, of := range byClass(labels, 256) {
+		for c, of := range byClass(labels, int(highest(labels))+1) {
 			n := min(max(1, int(math.Round(fraction*float64(len(of))))), len(of)-1)
 			if n <= 0 {
 				continue
@@ -72,7 +72,7 @@ func HoldOut(labels []uint8, fraction float64, seed uint64) (rest, held []int, e
 }
 
 // byClass lists, for each class, the indices of its images, ascending.
-func byClass(labels []uint8, classes int) [][]int {
+func byClass(labels []int32, classes int) [][]int {
 	of := make([][]int, classes)
 	for i, label := range labels {
 		if int(label) < classes {

@@ -20,7 +20,7 @@ type Adapters struct {
 
 // ownWeights is what a finished task keeps.
 type ownWeights struct {
-	classes []uint8
+	classes []int32
 	values  [2][]float32 // trained and averaged, in the order of the network's weights
 }
 
@@ -32,17 +32,15 @@ func (a *Adapters) Begin(s Setup) (err error) {
 }
 
 // classesOf lists the classes that have images.
-func classesOf(im *datasets.Images) (classes []uint8) {
-	for class, count := range im.CountPerClass(256) {
-		if count > 0 {
-			classes = append(classes, uint8(class))
-		}
+func classesOf(im *datasets.Images) (classes []int32) {
+	for _, class := range im.Present() {
+		classes = append(classes, int32(class))
 	}
 	return classes
 }
 
 // labelWeights marks the weights that are embeddings of the classes' labels.
-func labelWeights(n *diffusion.Network, classes []uint8) ([]bool, error) {
+func labelWeights(n *diffusion.Network, classes []int32) ([]bool, error) {
 	labels := make([]int, len(classes))
 	for i, c := range classes {
 		labels[i] = int(c)
@@ -51,7 +49,7 @@ func labelWeights(n *diffusion.Network, classes []uint8) ([]bool, error) {
 }
 
 // own marks the weights that belong to a task alone: its labels' embeddings and, but for the first task, the adapters.
-func (a *Adapters) own(task int, classes []uint8) ([]bool, error) {
+func (a *Adapters) own(task int, classes []int32) ([]bool, error) {
 	marks, err := labelWeights(a.setup.Network, classes)
 	for i := range marks {
 		marks[i] = marks[i] || task > 0 && a.adapters[i]
@@ -60,7 +58,7 @@ func (a *Adapters) own(task int, classes []uint8) ([]bool, error) {
 }
 
 // trained marks the weights that a task trains: the first task all but adapters, a later one those of its own.
-func (a *Adapters) trained(task int, classes []uint8) ([]bool, error) {
+func (a *Adapters) trained(task int, classes []int32) ([]bool, error) {
 	if task > 0 {
 		return a.own(task, classes)
 	}
@@ -132,7 +130,7 @@ func (a *Adapters) put(task int) error {
 func (a *Adapters) Stored() (s Stored) {
 	for _, kept := range a.kept {
 		s.Parameters += len(kept.values[0]) + len(kept.values[1])
-		s.Bytes += int64(len(kept.classes))
+		s.Bytes += int64(len(kept.classes) * datasets.LabelBytes(kept.classes))
 	}
 	s.Bytes += 4 * int64(s.Parameters)
 	return s
@@ -143,7 +141,7 @@ func (a *Adapters) Stored() (s Stored) {
 func (a *Adapters) State() ([]byte, error) {
 	state := appendCount(nil, int64(len(a.kept)))
 	for _, kept := range a.kept {
-		state = append(append(state, byte(len(kept.classes))), kept.classes...)
+		state = appendClasses(state, kept.classes)
 		for _, values := range kept.values {
 			state = appendFloats(state, values)
 		}
@@ -162,12 +160,10 @@ func (a *Adapters) Restore(state []byte) error {
 	}
 	a.kept = nil
 	for task := range int(count) {
-		if len(rest) == 0 || len(rest) < 1+int(rest[0]) {
-			return errors.Errorf("cl: the stored state ends within the classes of task %d of %d", task, count)
+		var kept ownWeights
+		if kept.classes, rest, err = readClasses(rest); err != nil {
+			return errors.WithMessagef(err, "cl: task %d of %d", task, count)
 		}
-		known := 1 + int(rest[0])
-		kept := ownWeights{classes: slices.Clone(rest[1:known])}
-		rest = rest[known:]
 		marks, err := a.own(task, kept.classes)
 		if err != nil {
 			return err

@@ -167,7 +167,7 @@ func (d *DER) predict(denoiser diffusion.Denoiser, images *datasets.Images, j in
 	for k := range d.Targets {
 		datasets.Scale(x[k*size:(k+1)*size], images.Image(j))
 		at, drawn := d.target(offer, k, size)
-		t[k], y[k], noise = at, int32(images.Labels[j]), append(noise, drawn...)
+		t[k], y[k], noise = at, images.Labels[j], append(noise, drawn...)
 	}
 	d.evaluated += int64(d.Targets)
 	return d.setup.predict(denoiser, x, noise, t, y)

@@ -143,7 +143,7 @@ func replayed(t *testing.T, settings cl.ER, T, rows int, src rand.Source) []int3
 	if err := er.Begin(cl.Setup{Seed: 1, ReplayRows: rows, Timesteps: T}); err != nil {
 		t.Fatal(err)
 	}
-	if err := er.EndTask(0, &datasets.Images{N: 1, H: 1, W: 1, C: 1, Pixels: []uint8{1}, Labels: []uint8{0}}); err != nil {
+	if err := er.EndTask(0, &datasets.Images{N: 1, H: 1, W: 1, C: 1, Pixels: []uint8{1}, Labels: []int32{0}}); err != nil {
 		t.Fatal(err)
 	}
 	step := &cl.Step{Task: 1, Fresh: 1, Replay: rows, RNG: rand.New(src), Batch: diffusion.Batch{

@@ -37,7 +37,7 @@ func restorable(f *testing.F) (all []begun) {
 		f.Fatal(err)
 	}
 	u := unet.Config{ImageSize: side, Channels: 1, OutChannels: 1, Base: 4, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 2, Classes: classes}
-	im := &datasets.Images{N: 6, H: side, W: side, C: 1, Pixels: make([]uint8, 6*side*side), Labels: []uint8{0, 1, 0, 1, 0, 1}}
+	im := &datasets.Images{N: 6, H: side, W: side, C: 1, Pixels: make([]uint8, 6*side*side), Labels: []int32{0, 1, 0, 1, 0, 1}}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range im.Pixels {
 		im.Pixels[i] = uint8(rng.IntN(256))

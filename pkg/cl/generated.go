@@ -32,7 +32,7 @@ func (l *Loop) Generated() []Generated {
 }
 
 // add counts more images, which are asked for by labels and, where judged is not nil, judged to be of these classes.
-func (g *Generated) add(labels []uint8, conditional bool, judged []int, classes int) {
+func (g *Generated) add(labels []int32, conditional bool, judged []int, classes int) {
 	g.Images += len(labels)
 	for i, label := range labels {
 		if conditional {

@@ -2,6 +2,7 @@ package cl
 
 import (
 	"context"
+	"encoding/binary"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -77,7 +78,7 @@ func (g *Generator) replay(s *Step, weigh func(row int, weight float64)) error {
 		if err != nil {
 			return err
 		}
-		labels := make([]uint8, s.Replay)
+		labels := make([]int32, s.Replay)
 		for i := range labels {
 			labels[i] = g.classes[s.RNG.IntN(len(g.classes))]
 		}
@@ -100,14 +101,10 @@ func (g *Generator) replay(s *Step, weigh func(row int, weight float64)) error {
 }
 
 // generate draws one image a label, batch at a time.
-func (g *Generator) generate(ctx context.Context, d diffusion.Denoiser, labels []uint8, seed uint64, batch int) (*datasets.Images, error) {
+func (g *Generator) generate(ctx context.Context, d diffusion.Denoiser, labels []int32, seed uint64, batch int) (*datasets.Images, error) {
 	u := g.setup
-	y := make([]int32, len(labels))
-	for i, label := range labels {
-		y[i] = int32(label)
-	}
 	rows := (len(labels) + batch - 1) / batch * batch // the last batch is filled up
-	x, err := diffusion.Sample(ctx, u.Network.Process, d, u.C, u.H*u.W*u.C, y, g.sampler(seed), batch, nil)
+	x, err := diffusion.Sample(ctx, u.Network.Process, d, u.C, u.H*u.W*u.C, slices.Clone(labels), g.sampler(seed), batch, nil)
 	if err != nil {
 		return nil, errors.WithMessage(err, "cl: generating images of finished tasks")
 	}
@@ -130,7 +127,7 @@ func (g *Generator) Consolidate(ctx context.Context, task int, train *datasets.I
 	if g.Pool == 0 {
 		return nil
 	}
-	labels := make([]uint8, g.Pool)
+	labels := make([]int32, g.Pool)
 	for i := range labels {
 		labels[i] = g.classes[i%len(g.classes)]
 	}
@@ -178,7 +175,7 @@ func (g *Generator) warnings(name string) []string {
 func (g *Generator) Stored() Stored {
 	s := g.Teaching.Stored()
 	if g.pool != nil {
-		s.Images, s.Bytes = g.pool, s.Bytes+int64(len(g.pool.Pixels)+len(g.pool.Labels))
+		s.Images, s.Bytes = g.pool, s.Bytes+int64(g.pool.N)*int64(g.pool.ImageSize()+datasets.LabelBytes(g.classes))
 	}
 	return s
 }
@@ -190,9 +187,33 @@ func (g *Generator) State() ([]byte, error) {
 		return nil, err
 	}
 	if g.pool != nil {
-		state = append(append(state, g.pool.Labels...), g.pool.Pixels...)
+		state = append(g.appendLabels(state), g.pool.Flat()...)
 	}
 	return appendGenerated(state, g.generated), nil
+}
+
+// appendLabels writes the pool's labels, each of as many bytes as the classes that the teacher knows need.
+func (g *Generator) appendLabels(state []byte) []byte {
+	for _, label := range g.pool.Labels {
+		if datasets.LabelBytes(g.classes) == 4 {
+			state = binary.LittleEndian.AppendUint32(state, uint32(label))
+		} else {
+			state = append(state, byte(label))
+		}
+	}
+	return state
+}
+
+// readLabels reads labels of one or four bytes each.
+func readLabels(stored []byte, size int) []int32 {
+	if size == 1 {
+		return datasets.WideLabels(stored)
+	}
+	labels := make([]int32, len(stored)/size)
+	for i := range labels {
+		labels[i] = int32(binary.LittleEndian.Uint32(stored[size*i:]))
+	}
+	return labels
 }
 
 // Restore implements [Strategy]. Checkpoints of earlier versions lack the counts of what was generated.
@@ -204,13 +225,14 @@ func (g *Generator) Restore(state []byte) error {
 	g.pool, g.generated = nil, nil
 	size := g.setup.H * g.setup.W * g.setup.C
 	if g.Pool > 0 && g.Lambda > 0 && len(g.classes) > 0 && g.setup.Tasks > 1 {
-		bytes := g.Pool * (1 + size)
+		label := datasets.LabelBytes(g.classes)
+		bytes := g.Pool * (label + size)
 		if len(rest) < bytes {
 			return errors.Errorf("cl: %d bytes of generated images in the stored state; need %d for %d images of %dx%dx%d",
 				len(rest), bytes, g.Pool, g.setup.H, g.setup.W, g.setup.C)
 		}
 		g.pool = &datasets.Images{N: g.Pool, H: g.setup.H, W: g.setup.W, C: g.setup.C,
-			Labels: slices.Clone(rest[:g.Pool]), Pixels: slices.Clone(rest[g.Pool:bytes])}
+			Labels: readLabels(rest[:g.Pool*label], label), Pixels: slices.Clone(rest[g.Pool*label : bytes])}
 		if err := g.pool.Validate(); err != nil {
 			return err
 		}

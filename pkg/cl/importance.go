@@ -20,7 +20,7 @@ func (s Setup) rows(task int, train *datasets.Images, count int) (batches iter.S
 			x := make([]float32, train.ImageSize())
 			datasets.Scale(x, train.Image(image))
 			t := int32((float64(i) + rng.Float64()) / float64(count) * float64(s.Timesteps))
-			row := diffusion.Batch{X: x, Y: []int32{int32(train.Labels[image])}, T: []int32{min(t, int32(s.Timesteps-1))}}
+			row := diffusion.Batch{X: x, Y: []int32{train.Labels[image]}, T: []int32{min(t, int32(s.Timesteps-1))}}
 			if !yield(row) {
 				return
 			}

@@ -262,7 +262,7 @@ func (l *Loop) Stored() Stored {
 	}
 	for _, t := range tasks {
 		s.StreamImages += t.Train.N
-		s.Bytes += int64(len(t.Train.Pixels) + len(t.Train.Labels))
+		s.Bytes += t.Train.Bytes()
 	}
 	return s
 }
@@ -315,7 +315,7 @@ func (l *Loop) prepare() (*Step, error) {
 		if i < fresh {
 			j := l.draw(l.Position.Step*fresh + i)
 			datasets.Scale(s.Batch.X[i*dim:(i+1)*dim], l.stream.Image(j))
-			s.Batch.Y[i], s.Batch.W[i] = int32(l.stream.Labels[j]), float32(1/float64(fresh))
+			s.Batch.Y[i], s.Batch.W[i] = l.stream.Labels[j], float32(1/float64(fresh))
 		} else {
 			j := (i - fresh) % fresh
 			copy(s.Batch.X[i*dim:(i+1)*dim], s.Batch.X[j*dim:(j+1)*dim])

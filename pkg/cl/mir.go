@@ -97,7 +97,7 @@ func (m *MIR) candidates(s *Step) ([]candidate, error) {
 	drawn := m.memory.Draw(s.RNG, max(m.Candidates, s.Replay))
 	list, x, y, t := make([]candidate, len(drawn)), make([]float32, len(drawn)*size), make([]int32, len(drawn)), make([]int32, len(drawn))
 	for i, j := range drawn {
-		t[i], y[i] = s.RNG.Int32N(int32(m.setup.Timesteps)), int32(images.Labels[j])
+		t[i], y[i] = s.RNG.Int32N(int32(m.setup.Timesteps)), images.Labels[j]
 		datasets.Scale(x[i*size:(i+1)*size], images.Image(j))
 		list[i] = candidate{image: j, t: t[i]}
 	}

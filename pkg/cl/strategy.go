@@ -272,10 +272,10 @@ func (s *Step) Row(i int) int { return s.Fresh + s.offset + i }
 
 // SetReplay puts an image into replay row i (0 .. Replay-1) with a weight in the loss. The row keeps its timestep, and
 // the weight is that of a uniform one: see [SampleImportance].
-func (s *Step) SetReplay(i int, pixels []uint8, label uint8, weight float64) {
+func (s *Step) SetReplay(i int, pixels []uint8, label int32, weight float64) {
 	row, dim := s.Row(i), len(pixels)
 	datasets.Scale(s.Batch.X[row*dim:(row+1)*dim], pixels)
-	s.Batch.Y[row], s.Batch.W[row] = int32(label), float32(weight)
+	s.Batch.Y[row], s.Batch.W[row] = label, float32(weight)
 }
 
 // SetTimestep gives replay row i (0 .. Replay-1) a timestep of the strategy's own choice, 0 .. T-1. The row's weight then
@@ -298,12 +298,12 @@ func (s *Step) SetDistil(row int, weight float64) {
 }
 
 // SetPureNoise makes replay row i pure Gaussian noise under a label, with no image and no weight in the denoising loss.
-func (s *Step) SetPureNoise(i int, label uint8) {
+func (s *Step) SetPureNoise(i int, label int32) {
 	if s.Batch.PureNoise == nil {
 		s.Batch.PureNoise = make([]bool, len(s.Batch.T))
 	}
 	row := s.Row(i)
-	s.Batch.PureNoise[row], s.Batch.W[row], s.Batch.Y[row] = true, 0, int32(label)
+	s.Batch.PureNoise[row], s.Batch.W[row], s.Batch.Y[row] = true, 0, label
 }
 
 // SetReference makes replay row i one whose loss must not grow, instead of one that is trained on. The network must be

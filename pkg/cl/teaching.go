@@ -49,7 +49,7 @@ type Teaching struct {
 
 	setup     Setup
 	evaluated int64   // rows beside those of the step
-	classes   []uint8 // of finished tasks, ascending
+	classes   []int32 // of finished tasks, ascending
 }
 
 // validate reports the first setting that no run can use.
@@ -71,9 +71,9 @@ func (g *Teaching) Needs(s Setup) diffusion.Extra {
 
 // EndTask implements [Strategy]: it notes the classes of the task, which the teacher knows from now on.
 func (g *Teaching) EndTask(_ int, train *datasets.Images) error {
-	for class, count := range train.CountPerClass(256) {
-		if at, known := slices.BinarySearch(g.classes, uint8(class)); count > 0 && !known {
-			g.classes = slices.Insert(g.classes, at, uint8(class))
+	for _, class := range train.Present() {
+		if at, known := slices.BinarySearch(g.classes, int32(class)); !known {
+			g.classes = slices.Insert(g.classes, at, int32(class))
 		}
 	}
 	return nil
@@ -102,13 +102,13 @@ func (g *Teaching) weigh(s *Step) (float64, error) {
 
 // Stored implements [Strategy].
 func (g *Teaching) Stored() Stored {
-	return Stored{Bytes: int64(len(g.classes)), ExtraEvaluations: g.evaluated}
+	return Stored{Bytes: int64(len(g.classes) * datasets.LabelBytes(g.classes)), ExtraEvaluations: g.evaluated}
 }
 
 // State implements [Strategy].
 func (g *Teaching) State() ([]byte, error) {
 	state := appendCount(nil, g.evaluated)
-	return append(append(state, byte(len(g.classes))), g.classes...), nil
+	return appendClasses(state, g.classes), nil
 }
 
 // Restore implements [Strategy].
@@ -126,15 +126,10 @@ func (g *Teaching) restore(state []byte) (rest []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rest) < 1 || len(rest) < 1+int(rest[0]) {
-		return nil, errors.Errorf("cl: %d bytes of state; the list of classes that a teacher knows is cut off", len(state))
+	classes, rest, err := readClasses(rest)
+	if err != nil {
+		return nil, errors.WithMessage(err, "cl: the classes that a teacher knows")
 	}
-	classes, rest := rest[1:1+int(rest[0])], rest[1+int(rest[0]):]
-	for i := 1; i < len(classes); i++ {
-		if classes[i] <= classes[i-1] {
-			return nil, errors.Errorf("cl: the stored state lists class %d after %d; need ascending classes", classes[i], classes[i-1])
-		}
-	}
-	g.evaluated, g.classes = count, slices.Clone(classes)
+	g.evaluated, g.classes = count, classes
 	return rest, nil
 }

@@ -161,9 +161,6 @@ func firstImages(from *datasets.Images, classes []int, n int) *likelihood.Data {
 		}
 	}
 	images := from.Select(chosen)
-	data := &likelihood.Data{N: images.N, Dim: images.ImageSize(), Channels: images.C, Pixels: images.Pixels, IDs: chosen}
-	for _, label := range images.Labels {
-		data.Labels = append(data.Labels, int32(label))
-	}
+	data := &likelihood.Data{N: images.N, Dim: images.ImageSize(), Channels: images.C, Pixels: images.Flat(), IDs: chosen, Labels: images.Labels}
 	return data
 }

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"math"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -66,7 +67,7 @@ func (b *Buffer) Add(task int, images *datasets.Images) error {
 	size := images.ImageSize()
 	c.Images = func(index []int) *datasets.Images {
 		out := &datasets.Images{N: len(index), H: images.H, W: images.W, C: images.C,
-			Pixels: make([]uint8, 0, len(index)*size), Labels: make([]uint8, 0, len(index))}
+			Pixels: make([]uint8, 0, len(index)*size), Labels: make([]int32, 0, len(index))}
 		for _, i := range index {
 			from := images
 			if i < kept {
@@ -120,10 +121,18 @@ func (b *Buffer) Images() *datasets.Images { return b.images }
 func (b *Buffer) Items() []Item { return b.items }
 
 // Bytes is what the images kept take with their bookkeeping: their pixels, and 13 bytes each for label, task and
-// number in the stream.
+// number in the stream, or 16 where a label is above 255.
 func (b *Buffer) Bytes() int64 {
 	if b.images == nil {
 		return 0
 	}
-	return int64(len(b.images.Pixels)) + int64(len(b.items))*itemBytes
+	return int64(len(b.images.Pixels)) + int64(len(b.items))*int64(b.labelBytes()+itemBytes)
+}
+
+// labelBytes is how many bytes a label takes when the buffer is stored.
+func (b *Buffer) labelBytes() int {
+	if len(b.classes) > 0 && slices.Max(b.classes) > math.MaxUint8 {
+		return 4
+	}
+	return 1
 }

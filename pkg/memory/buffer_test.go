@@ -13,7 +13,7 @@ import (
 )
 
 // stream returns 2×1 images with the given labels; the two pixels spell out the image's number.
-func stream(first int, labels ...uint8) *datasets.Images {
+func stream(first int, labels ...int32) *datasets.Images {
 	im := &datasets.Images{N: len(labels), H: 2, W: 1, C: 1, Labels: labels}
 	for i := range labels {
 		im.Pixels = append(im.Pixels, uint8((first+i)>>8), uint8(first+i))
@@ -25,10 +25,10 @@ func stream(first int, labels ...uint8) *datasets.Images {
 func number(im *datasets.Images, i int) int { return int(im.Image(i)[0])<<8 | int(im.Image(i)[1]) }
 
 // repeat returns n times each of the classes, class after class.
-func repeat(n int, classes ...uint8) []uint8 {
-	var labels []uint8
+func repeat(n int, classes ...int32) []int32 {
+	var labels []int32
 	for _, c := range classes {
-		labels = append(labels, slices.Repeat([]uint8{c}, n)...)
+		labels = append(labels, slices.Repeat([]int32{c}, n)...)
 	}
 	return labels
 }
@@ -82,11 +82,11 @@ func TestBufferProperties(t *testing.T) {
 			for seed := range uint64(40) {
 				rng := rand.New(rand.NewPCG(seed, 0))
 				b := newBuffer(t, 1+rng.IntN(30), p, seed)
-				var all []uint8
+				var all []int32
 				for task := range 5 {
-					labels := make([]uint8, rng.IntN(40))
+					labels := make([]int32, rng.IntN(40))
 					for i := range labels {
-						labels[i] = uint8(rng.IntN(7))
+						labels[i] = int32(rng.IntN(7))
 					}
 					add(t, b, task, stream(len(all), labels...))
 					all = append(all, labels...)
@@ -117,9 +117,9 @@ func TestBufferProperties(t *testing.T) {
 // TestPortions checks that the random policies keep the same of a stream however it is cut.
 func TestPortions(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	labels := make([]uint8, 300)
+	labels := make([]int32, 300)
 	for i := range labels {
-		labels[i] = uint8(rng.IntN(4))
+		labels[i] = int32(rng.IntN(4))
 	}
 	for _, p := range []Policy{Reservoir{}, ClassBalanced{}} {
 		whole, parts := newBuffer(t, 25, p, 9), newBuffer(t, 25, p, 9)
@@ -153,7 +153,7 @@ func offers(b *Buffer) []int {
 // mean S·p and standard deviation sqrt(S·p·(1-p)). Counts of the n images sum to S·K; a chi-square over them has about
 // n-1 degrees of freedom times (1-p).
 func TestReservoirUniform(t *testing.T) {
-	checkUniform(t, Reservoir{}, 100, 10, slices.Repeat([]uint8{0}, 100))
+	checkUniform(t, Reservoir{}, 100, 10, slices.Repeat([]int32{0}, 100))
 }
 
 // TestClassBalancedUniform: with two classes of 50 and 10 places each image stays with probability 5/50.
@@ -161,7 +161,7 @@ func TestClassBalancedUniform(t *testing.T) {
 	checkUniform(t, ClassBalanced{}, 100, 10, repeat(50, 0, 1))
 }
 
-func checkUniform(t *testing.T, p Policy, n, capacity int, labels []uint8) {
+func checkUniform(t *testing.T, p Policy, n, capacity int, labels []int32) {
 	const seeds = 2000
 	counts := make([]float64, n)
 	for seed := range uint64(seeds) {
@@ -191,7 +191,7 @@ func checkUniform(t *testing.T, p Policy, n, capacity int, labels []uint8) {
 func TestClassBalancedShares(t *testing.T) {
 	b := newBuffer(t, 10, ClassBalanced{}, 3)
 	for _, step := range []struct {
-		labels []uint8
+		labels []int32
 		want   map[int]int // images a class, by hand: 10 places, remainder to the first classes
 	}{
 		{repeat(20, 4), map[int]int{4: 10}},
@@ -251,7 +251,7 @@ func TestErrors(t *testing.T) {
 	}
 	b := newBuffer(t, 3, Reservoir{}, 0)
 	add(t, b, 0, stream(0, 1, 2))
-	wide := &datasets.Images{N: 1, H: 1, W: 2, C: 1, Pixels: []uint8{1, 2}, Labels: []uint8{0}}
+	wide := &datasets.Images{N: 1, H: 1, W: 2, C: 1, Pixels: []uint8{1, 2}, Labels: []int32{0}}
 	short := stream(0, 1, 2)
 	short.Pixels = short.Pixels[1:]
 	for name, err := range map[string]error{

@@ -105,9 +105,9 @@ func TestDeckIsTheWholeShuffle(t *testing.T) {
 
 // large is a buffer of n tiny images in ten classes.
 func large(t testing.TB, n int) *Buffer {
-	labels := make([]uint8, n)
+	labels := make([]int32, n)
 	for i := range labels {
-		labels[i] = uint8(i % 10)
+		labels[i] = int32(i % 10)
 	}
 	b, err := New(n, Reservoir{}, 0)
 	if err == nil {

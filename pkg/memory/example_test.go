@@ -14,8 +14,8 @@ func ExampleBuffer() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for task, class := range []uint8{3, 7} {
-		images := &datasets.Images{N: 10, H: 1, W: 1, C: 1, Pixels: make([]uint8, 10), Labels: make([]uint8, 10)}
+	for task, class := range []int32{3, 7} {
+		images := &datasets.Images{N: 10, H: 1, W: 1, C: 1, Pixels: make([]uint8, 10), Labels: make([]int32, 10)}
 		for i := range images.Labels {
 			images.Labels[i] = class
 		}

@@ -60,7 +60,7 @@ func TestHerdingShrinks(t *testing.T) {
 	add(t, b, 0, stream(0, repeat(50, 0)...))
 	first := offers(b)
 	for class := 1; class < 4; class++ {
-		add(t, b, class, stream(50*class, repeat(50, uint8(class))...))
+		add(t, b, class, stream(50*class, repeat(50, int32(class))...))
 		n := 12 / (class + 1)
 		if got := offers(b)[:n]; !slices.Equal(got, first[:n]) {
 			t.Errorf("with %d classes the first keeps %v, want %v", class+1, got, first[:n])

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	magic     = "palimpsest memory 1\n"
+	magic     = "palimpsest memory 1\n" // labels and classes are bytes
+	wideMagic = "palimpsest memory 2\n" // they are uint32, since one is above 255; equally long
 	maxTask   = math.MaxUint32
-	itemBytes = 1 + 4 + 8 // label, task, number in the stream
+	itemBytes = 4 + 8 // task and number in the stream, beside the label
 )
 
 // header is the fixed part of a buffer's bytes, after the magic and the policy's name.
@@ -26,6 +27,12 @@ type header struct {
 
 // classCount is one class offered and how many images of it were.
 type classCount struct {
+	Class uint32
+	Seen  uint64
+}
+
+// byteCount is a classCount of version 1.
+type byteCount struct {
 	Class uint8
 	Seen  uint64
 }
@@ -38,21 +45,29 @@ func (b *Buffer) MarshalBinary() ([]byte, error) {
 		return nil, errors.Errorf("memory: the policy's name has %d bytes; need at most %d", len(name), math.MaxUint8)
 	}
 	h := header{Capacity: uint64(b.capacity), Seed: b.seed, Offered: b.offered, Classes: uint32(len(b.classes)), N: uint32(len(b.items))}
+	wide := b.labelBytes() == 4
 	out := bytes.NewBufferString(magic)
+	if wide {
+		out = bytes.NewBufferString(wideMagic)
+	}
 	out.WriteByte(byte(len(name)))
 	out.WriteString(name)
 	if b.images != nil {
 		h.H, h.W, h.C = uint32(b.images.H), uint32(b.images.W), uint32(b.images.C)
 	}
-	pairs := make([]classCount, len(b.classes))
+	pairs, narrowPairs := make([]classCount, len(b.classes)), make([]byteCount, len(b.classes))
 	for k, class := range b.classes {
-		pairs[k] = classCount{uint8(class), uint64(b.seen[k])}
+		pairs[k], narrowPairs[k] = classCount{uint32(class), uint64(b.seen[k])}, byteCount{uint8(class), uint64(b.seen[k])}
 	}
-	labels, tasks, offers := make([]uint8, len(b.items)), make([]uint32, len(b.items)), make([]uint64, len(b.items))
+	labels, narrowLabels := make([]uint32, len(b.items)), make([]uint8, len(b.items))
+	tasks, offers := make([]uint32, len(b.items)), make([]uint64, len(b.items))
 	for i, item := range b.items {
-		labels[i], tasks[i], offers[i] = uint8(item.Class), uint32(item.Task), item.Offer
+		labels[i], narrowLabels[i], tasks[i], offers[i] = uint32(item.Class), uint8(item.Class), uint32(item.Task), item.Offer
 	}
-	parts := []any{h, pairs, labels, tasks, offers}
+	parts := []any{h, narrowPairs, narrowLabels, tasks, offers}
+	if wide {
+		parts = []any{h, pairs, labels, tasks, offers}
+	}
 	if b.images != nil {
 		parts = append(parts, b.images.Pixels)
 	}
@@ -71,7 +86,8 @@ func (b *Buffer) UnmarshalBinary(data []byte) error {
 	if b.policy == nil {
 		return errors.New("memory: a buffer is restored into one made by memory.New with the run's capacity, policy and seed")
 	}
-	if len(data) < sha256.Size || !bytes.HasPrefix(data, []byte(magic)) {
+	wide := bytes.HasPrefix(data, []byte(wideMagic))
+	if len(data) < sha256.Size+len(magic) || !wide && !bytes.HasPrefix(data, []byte(magic)) {
 		return errors.Errorf("memory: %d bytes that do not begin with %q are not a stored buffer", len(data), magic)
 	}
 	content := data[:len(data)-sha256.Size]
@@ -92,7 +108,7 @@ func (b *Buffer) UnmarshalBinary(data []byte) error {
 		return errors.Errorf("memory: the stored buffer has capacity %d, policy %q and seed %d; this run has %d, %q and %d",
 			h.Capacity, name, h.Seed, b.capacity, b.policy.Name(), b.seed)
 	}
-	restored, err := h.read(in)
+	restored, err := h.read(in, wide)
 	if err != nil {
 		return err
 	}
@@ -102,15 +118,19 @@ func (b *Buffer) UnmarshalBinary(data []byte) error {
 }
 
 // read reads what follows the header and checks that it is of one piece.
-func (h header) read(in *bytes.Reader) (*Buffer, error) {
+func (h header) read(in *bytes.Reader, wide bool) (*Buffer, error) {
 	// Sizes are compared with what is there before anything is allocated. Sides are bounded so that products fit.
 	const maxSide = 1 << 14
-	if h.Classes > 256 || uint64(h.N) > h.Capacity || h.H > maxSide || h.W > maxSide || h.C > maxSide {
+	label, classes := uint64(1), uint32(256)
+	if wide {
+		label, classes = 4, datasets.MaxClasses
+	}
+	if h.Classes > classes || uint64(h.N) > h.Capacity || h.H > maxSide || h.W > maxSide || h.C > maxSide {
 		return nil, errors.Errorf("memory: the stored buffer claims %d classes and %d images of %dx%dx%d at capacity %d; that is impossible",
 			h.Classes, h.N, h.H, h.W, h.C, h.Capacity)
 	}
 	size := uint64(h.H) * uint64(h.W) * uint64(h.C)
-	need := uint64(h.Classes)*9 + uint64(h.N)*itemBytes
+	need := uint64(h.Classes)*(label+8) + uint64(h.N)*(label+itemBytes)
 	if uint64(h.N) > 0 && size > (math.MaxInt64-need)/uint64(h.N) {
 		return nil, errors.Errorf("memory: the stored buffer claims %d images of %d bytes; that is impossible", h.N, size)
 	}
@@ -118,9 +138,23 @@ func (h header) read(in *bytes.Reader) (*Buffer, error) {
 		return nil, errors.Errorf("memory: the stored buffer has %d bytes after its header; %d classes and %d images of %dx%dx%d need %d",
 			in.Len(), h.Classes, h.N, h.H, h.W, h.C, need)
 	}
-	pairs, labels := make([]classCount, h.Classes), make([]uint8, h.N)
+	pairs, labels := make([]classCount, h.Classes), make([]int32, h.N)
 	tasks, offers, pixels := make([]uint32, h.N), make([]uint64, h.N), make([]uint8, uint64(h.N)*size)
-	if err := readAll(in, pairs, labels, tasks, offers, pixels); err != nil {
+	if wide {
+		if err := readAll(in, pairs, labels); err != nil {
+			return nil, err
+		}
+	} else {
+		narrowPairs, narrowLabels := make([]byteCount, h.Classes), make([]uint8, h.N)
+		if err := readAll(in, narrowPairs, narrowLabels); err != nil {
+			return nil, err
+		}
+		for k, p := range narrowPairs {
+			pairs[k] = classCount{uint32(p.Class), p.Seen}
+		}
+		labels = datasets.WideLabels(narrowLabels)
+	}
+	if err := readAll(in, tasks, offers, pixels); err != nil {
 		return nil, err
 	}
 	b := &Buffer{offered: h.Offered}
@@ -128,11 +162,14 @@ func (h header) read(in *bytes.Reader) (*Buffer, error) {
 	var total uint64
 	for _, p := range pairs {
 		class := int(p.Class)
-		if seen[class] > 0 || p.Seen == 0 || p.Seen > h.Offered-total {
+		if class >= datasets.MaxClasses || seen[class] > 0 || p.Seen == 0 || p.Seen > h.Offered-total {
 			return nil, errors.Errorf("memory: the stored buffer counts class %d wrongly (%d of %d images)", class, p.Seen, h.Offered)
 		}
 		seen[class], total = p.Seen, total+p.Seen
 		b.classes, b.seen = append(b.classes, class), append(b.seen, int(p.Seen))
+	}
+	if wide && b.labelBytes() == 1 {
+		return nil, errors.New("memory: the stored buffer has wide labels but no class above 255; that is impossible")
 	}
 	if total != h.Offered {
 		return nil, errors.Errorf("memory: the stored buffer's classes count %d images, but %d were offered", total, h.Offered)

@@ -38,9 +38,9 @@ func TestMarshal(t *testing.T) {
 				t.Fatalf("%s, after %d tasks: restored %+v from %+v", p.Name(), task, again, b)
 			}
 			again.policy, b.policy = p, p
-			labels := make([]uint8, rng.IntN(20))
+			labels := make([]int32, rng.IntN(20))
 			for i := range labels {
-				labels[i] = uint8(rng.IntN(5))
+				labels[i] = int32(rng.IntN(5))
 			}
 			add(t, b, task, stream(n, labels...))
 			add(t, again, task, stream(n, labels...))
@@ -52,9 +52,33 @@ func TestMarshal(t *testing.T) {
 	}
 }
 
+// TestWideLabels: a buffer of classes above 255 is stored in the wide form and comes back; each image takes three bytes more.
+func TestWideLabels(t *testing.T) {
+	narrow, wide := newBuffer(t, 5, ClassBalanced{}, 1), newBuffer(t, 5, ClassBalanced{}, 1)
+	add(t, narrow, 0, stream(0, 1, 255, 1, 255))
+	add(t, wide, 0, stream(0, 1, 256, 1, 65_535))
+	if got, want := wide.Bytes()-narrow.Bytes(), int64(4*3); got != want {
+		t.Errorf("the wide form takes %d bytes more, want %d", got, want)
+	}
+	again := newBuffer(t, 5, ClassBalanced{}, 1)
+	if err := again.UnmarshalBinary(marshal(t, wide)); err != nil {
+		t.Fatal(err)
+	}
+	again.policy, wide.policy = nil, nil
+	if !reflect.DeepEqual(again, wide) {
+		t.Errorf("restored %+v from %+v", again, wide)
+	}
+}
+
 func TestUnmarshalRefuses(t *testing.T) {
+	for _, class := range []int32{3, 300} {
+		testUnmarshalRefuses(t, class)
+	}
+}
+
+func testUnmarshalRefuses(t *testing.T, class int32) {
 	b := newBuffer(t, 5, ClassBalanced{}, 1)
-	add(t, b, 0, stream(0, 1, 2, 3, 1, 2, 3))
+	add(t, b, 0, stream(0, 1, 2, class, 1, 2, class))
 	good := marshal(t, b)
 	for i := range good {
 		bad := slices.Clone(good)
@@ -144,9 +168,12 @@ func FuzzUnmarshal(f *testing.F) {
 	for n := range 4 {
 		b := newBuffer(f, 5, ClassBalanced{}, 1)
 		for task := range n {
-			add(f, b, task, stream(4*task, repeat(2, uint8(task), uint8(task+1))...))
+			add(f, b, task, stream(4*task, repeat(2, int32(task), int32(task+1))...))
 		}
 		data := marshal(f, b)
+		f.Add(data[:len(data)-sha256.Size])
+		add(f, b, n, stream(4*n, repeat(2, 700)...))
+		data = marshal(f, b)
 		f.Add(data[:len(data)-sha256.Size])
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {

@@ -127,7 +127,7 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 		}
 		ref := &taskReference{images: task.Test, train: task.Train, features: features, seen: seen, stats: stats, labels: labels,
 			kernels: kernelSet{features: features}, manifold: manifold{features: features, k: opt.K},
-			classes: map[int]int{}, clipped: clippedShare(task.Test.Pixels)}
+			classes: map[int]int{}, clipped: clippedShare(task.Test.Flat())}
 		for _, c := range task.Test.Labels {
 			ref.classes[int(c)]++
 		}

@@ -44,7 +44,7 @@ func threeClasses(rng *rand.Rand, n int, classes ...int) *datasets.Images {
 	for _, c := range classes {
 		for range n {
 			im.Pixels = append(im.Pixels, uint8(85*c+1+rng.IntN(83)), uint8(rng.IntN(256)), uint8(rng.IntN(256)), uint8(rng.IntN(256)))
-			im.Labels = append(im.Labels, uint8(c))
+			im.Labels = append(im.Labels, int32(c))
 		}
 	}
 	return im
@@ -296,7 +296,7 @@ func TestEvaluateErrors(t *testing.T) {
 	if _, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "no reference images of its class 0") {
 		t.Errorf("a class without test images: error %v", err)
 	}
-	tasks[1].Test = &datasets.Images{N: 1, H: 3, W: 2, C: 1, Pixels: make([]uint8, 6), Labels: []uint8{2}}
+	tasks[1].Test = &datasets.Images{N: 1, H: 3, W: 2, C: 1, Pixels: make([]uint8, 6), Labels: []int32{2}}
 	if _, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "3×2") {
 		t.Errorf("images of another size: error %v", err)
 	}

@@ -47,11 +47,14 @@ func (s *FeatureStore) matrices(compute func() ([]*mat.Dense, error), key ...[]b
 
 // imagesKey is the part of a key that tells images apart; labels are not looked at.
 func imagesKey(im *datasets.Images) []byte {
-	key := make([]byte, 0, 32+len(im.Pixels))
+	key := make([]byte, 0, 32+im.N*im.ImageSize())
 	for _, n := range []int{im.N, im.H, im.W, im.C} {
 		key = binary.LittleEndian.AppendUint64(key, uint64(n))
 	}
-	return append(key, im.Pixels...)
+	for i := range im.N {
+		key = append(key, im.Image(i)...)
+	}
+	return key
 }
 
 // encodeMatrices writes each matrix as its rows and columns, 0 for a nil one, the bytes a value takes, and its values: as

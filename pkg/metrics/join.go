@@ -10,24 +10,24 @@ import (
 
 // JoinDatasets makes one dataset of several, to train the classifier of a domain-incremental
 // benchmark on: names and hashes are joined by +, and the labels of each set follow those of the
-// one before. It returns an error if the images differ in size or the labels do not fit in 8 bits.
+// one before. It returns an error if the images differ in size or there are too many classes.
 func JoinDatasets(sets ...*datasets.Dataset) (*datasets.Dataset, error) {
 	var names, hashes []string
 	var train, test []*datasets.Images
 	out := new(datasets.Dataset)
 	for _, d := range sets {
 		offset := len(out.Classes)
-		if offset+len(d.Classes) > 256 {
-			return nil, errors.Errorf("metrics.JoinDatasets: %d classes with %s; labels hold 256", offset+len(d.Classes), d.Name)
+		if offset+len(d.Classes) > datasets.MaxClasses {
+			return nil, errors.Errorf("metrics.JoinDatasets: %d classes with %s; a set has %d at most", offset+len(d.Classes), d.Name, datasets.MaxClasses)
 		}
 		for _, c := range d.Classes {
 			out.Classes = append(out.Classes, d.Name+": "+c)
 		}
 		relabelled := func(im *datasets.Images) *datasets.Images {
 			moved := *im
-			moved.Labels = make([]uint8, im.N)
+			moved.Labels = make([]int32, im.N)
 			for i, l := range im.Labels {
-				moved.Labels[i] = l + uint8(offset)
+				moved.Labels[i] = l + int32(offset)
 			}
 			return &moved
 		}

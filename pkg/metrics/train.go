@@ -233,7 +233,7 @@ func (t *trainer) fillBatch(flat []float32, labels []int32, rows []int, step int
 	rng := rand.New(rand.NewPCG(cfg.Seed, 2<<32|uint64(step)))
 	moved := make([]uint8, size)
 	for i, r := range rows {
-		labels[i] = int32(t.train.Labels[r])
+		labels[i] = t.train.Labels[r]
 		dy, dx := rng.IntN(2*cfg.Shift+1)-cfg.Shift, rng.IntN(2*cfg.Shift+1)-cfg.Shift
 		shiftImage(moved, t.train.Image(r), t.train.H, t.train.W, t.train.C, dy, dx)
 		if flip := rng.IntN(2) == 1; flip && cfg.Flip {

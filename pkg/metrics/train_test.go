@@ -23,9 +23,9 @@ import (
 func bars(n int) *datasets.Dataset {
 	rng := rand.New(rand.NewPCG(2, 2))
 	split := func(n int) *datasets.Images {
-		im := &datasets.Images{N: n, H: 16, W: 16, C: 1, Pixels: make([]uint8, n*256), Labels: make([]uint8, n)}
+		im := &datasets.Images{N: n, H: 16, W: 16, C: 1, Pixels: make([]uint8, n*256), Labels: make([]int32, n)}
 		for i := range n {
-			im.Labels[i] = uint8(i % 2)
+			im.Labels[i] = int32(i % 2)
 			at, img := 3+rng.IntN(10), im.Image(i)
 			for k := range 16 {
 				if i%2 == 0 {

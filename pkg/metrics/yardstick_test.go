@@ -10,7 +10,7 @@ import (
 )
 
 // greys makes 2×2 images of one grey level each.
-func greys(class uint8, levels ...uint8) *datasets.Images {
+func greys(class int32, levels ...uint8) *datasets.Images {
 	im := &datasets.Images{N: len(levels), H: 2, W: 2, C: 1}
 	for _, v := range levels {
 		im.Pixels, im.Labels = append(im.Pixels, v, v, v, v), append(im.Labels, class)
@@ -105,7 +105,7 @@ func TestYardstickIsOfTheDataAlone(t *testing.T) {
 	if _, err := e.CopySets(3, nil); err == nil {
 		t.Error("after task 3 of 3 gave no error")
 	}
-	if _, err := e.CopySets(0, &datasets.Images{N: 1, H: 1, W: 1, C: 1, Pixels: []uint8{1}, Labels: []uint8{0}}); err == nil {
+	if _, err := e.CopySets(0, &datasets.Images{N: 1, H: 1, W: 1, C: 1, Pixels: []uint8{1}, Labels: []int32{0}}); err == nil {
 		t.Error("a buffer of other images gave no error")
 	}
 }

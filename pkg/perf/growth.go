@@ -89,10 +89,10 @@ func synthetic(t Task) *datasets.Benchmark {
 		if k == 0 && t.Growth.Tasks > 1 {
 			n = max(n, t.Growth.Buffer)
 		}
-		im := &datasets.Images{N: n, H: side, W: side, C: channels, Pixels: make([]uint8, n*side*side*channels), Labels: make([]uint8, n)}
+		im := &datasets.Images{N: n, H: side, W: side, C: channels, Pixels: make([]uint8, n*side*side*channels), Labels: make([]int32, n)}
 		_, _ = noise.Read(im.Pixels) // never fails
 		for i := range im.Labels {
-			im.Labels[i] = uint8(2*k + i%2)
+			im.Labels[i] = int32(2*k + i%2)
 		}
 		bench.Tasks = append(bench.Tasks, datasets.Task{ID: k, Name: fmt.Sprint(k), Classes: []int{2 * k, 2*k + 1}, Train: im})
 		bench.ClassNames = append(bench.ClassNames, fmt.Sprint(2*k), fmt.Sprint(2*k+1))

@@ -37,10 +37,10 @@ func write(folder string) error {
 		data []uint8
 		dims []int
 	}{
-		{"train-images-idx3-ubyte", train.Pixels, []int{train.N, train.H, train.W}},
-		{"train-labels-idx1-ubyte", train.Labels, []int{train.N}},
-		{"t10k-images-idx3-ubyte", test.Pixels, []int{test.N, test.H, test.W}},
-		{"t10k-labels-idx1-ubyte", test.Labels, []int{test.N}},
+		{"train-images-idx3-ubyte", train.Flat(), []int{train.N, train.H, train.W}},
+		{"train-labels-idx1-ubyte", datasets.AppendLabels(nil, train.Labels), []int{train.N}},
+		{"t10k-images-idx3-ubyte", test.Flat(), []int{test.N, test.H, test.W}},
+		{"t10k-labels-idx1-ubyte", datasets.AppendLabels(nil, test.Labels), []int{test.N}},
 	} {
 		var file bytes.Buffer
 		z, err := gzip.NewWriterLevel(&file, gzip.BestCompression)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -181,7 +182,7 @@ func reportsStored(r *rig, newStrategy func() cl.Strategy, o Options) error {
 			if err := im.Validate(); err != nil {
 				return err
 			}
-			if stored.Bytes < int64(len(im.Pixels)+len(im.Labels)) {
+			if stored.Bytes < im.Bytes() {
 				return errors.Errorf("%d bytes reported for %d images of %d", stored.Bytes, im.N, im.ImageSize())
 			}
 			for i := range im.N {
@@ -234,7 +235,7 @@ func seesDeclared(r *rig, newStrategy func() cl.Strategy, o Options) error {
 	s, known := newStrategy(), r.known()
 	stream := s.Info().Stream
 	w := &watch{Strategy: s, step: func(step *cl.Step, stored cl.Stored) error {
-		held := map[string]uint8{}
+		held := map[string]int32{}
 		if im := stored.Images; im != nil {
 			for i := range im.N {
 				held[string(im.Image(i))] = im.Labels[i]
@@ -339,7 +340,7 @@ func leavesTasks(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 		return err
 	}
 	for i, task := range NewBenchmark().Tasks {
-		if got := r.bench.Tasks[i].Train; !bytes.Equal(got.Pixels, task.Train.Pixels) || !bytes.Equal(got.Labels, task.Train.Labels) {
+		if got := r.bench.Tasks[i].Train; !bytes.Equal(got.Flat(), task.Train.Flat()) || !slices.Equal(got.Labels, task.Train.Labels) {
 			return errors.Errorf("the images of task %d changed in the run", i)
 		}
 	}
@@ -372,7 +373,7 @@ func refusesState(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 // origin is where an image comes from.
 type origin struct {
 	task  int
-	label uint8
+	label int32
 }
 
 // known finds the benchmark's images by their pixels.

@@ -49,7 +49,7 @@ func NewBenchmark() *datasets.Benchmark {
 					im.Pixels = append(im.Pixels, uint8(rng.IntN(256)))
 				}
 			}
-			im.Labels = append(im.Labels, uint8(2*task+i%2))
+			im.Labels = append(im.Labels, int32(2*task+i%2))
 		}
 		classes := []int{2 * task, 2*task + 1}
 		b.Tasks = append(b.Tasks, datasets.Task{ID: task, Name: fmt.Sprint("task ", task), Classes: classes, Train: im})

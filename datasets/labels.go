@@ -1,0 +1,34 @@
+package datasets
+
+import "encoding/binary"
+
+// LabelBytes is how many bytes each of the labels takes when they are stored: one, as in files from before labels were
+// wider, unless one is above 255; then four, for all.
+func LabelBytes(labels []int32) int {
+	if highest(labels) > 255 {
+		return 4
+	}
+	return 1
+}
+
+// AppendLabels writes labels, each of [LabelBytes], little end first.
+func AppendLabels(to []byte, labels []int32) []byte {
+	wide := LabelBytes(labels) == 4
+	for _, label := range labels {
+		if wide {
+			to = binary.LittleEndian.AppendUint32(to, uint32(label))
+		} else {
+			to = append(to, byte(label))
+		}
+	}
+	return to
+}
+
+// WideLabels are labels that were stored as bytes.
+func WideLabels(stored []byte) []int32 {
+	labels := make([]int32, len(stored))
+	for i, label := range stored {
+		labels[i] = int32(label)
+	}
+	return labels
+}
