@@ -101,9 +101,9 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	if c.LabelDropout > 0 && n.Shape.Classes == 0 {
 		return nil, errors.New("cl: label_dropout needs a class-conditional network; this one has no labels")
 	}
-	if size := n.Shape.ImageSize; b.H != size || b.W != size || b.C != n.Shape.Channels {
+	if b.H != n.Shape.H || b.W != n.Shape.W || b.C != n.Shape.Channels {
 		return nil, errors.Errorf("cl: the benchmark's images are %dx%dx%d but the network's %dx%dx%d; prepare the images or size the network to match",
-			b.H, b.W, b.C, size, size, n.Shape.Channels)
+			b.H, b.W, b.C, n.Shape.H, n.Shape.W, n.Shape.Channels)
 	}
 	if n.Shape.Classes > 0 && len(b.ClassNames) > n.Shape.Classes {
 		return nil, errors.Errorf("cl: the benchmark has %d classes but the network knows %d; give it %d", len(b.ClassNames), n.Shape.Classes, len(b.ClassNames))

@@ -50,7 +50,7 @@ func benchmark(b *testing.B, rows int, prepare func(b *testing.B) (run func(i in
 }
 
 func benchmarkNetwork(b *testing.B, preset string, size int) *Network {
-	u, err := unet.Preset(preset, size, 1, 10)
+	u, err := unet.Preset(preset, size, size, 1, 10)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func (d networkDenoiser) Output(x []float32, t, y []int32) ([]float32, error) {
 		return nil, err
 	}
 	n.predicted.Add(int64(rows))
-	out, err := n.outputs[d.which].Call1(tensors.FromFlatDataAndDimensions(x, rows, u.ImageSize, u.ImageSize, u.Channels),
+	out, err := n.outputs[d.which].Call1(tensors.FromFlatDataAndDimensions(x, rows, u.H, u.W, u.Channels),
 		tensors.FromFlatDataAndDimensions(t, rows), tensors.FromFlatDataAndDimensions(y, rows))
 	if err != nil {
 		return nil, errors.WithMessage(err, "diffusion: network call")

@@ -59,7 +59,7 @@ func (n *Network) extraInputs(b Batch) ([]any, error) {
 			if values == nil {
 				values = make([]float32, len(b.X))
 			}
-			inputs = append(inputs, tensors.FromFlatDataAndDimensions(values, rows, u.ImageSize, u.ImageSize, u.Channels))
+			inputs = append(inputs, tensors.FromFlatDataAndDimensions(values, rows, u.H, u.W, u.Channels))
 		}
 	}
 	return inputs, nil

@@ -114,7 +114,7 @@ func (g *LossGradient) Mean(x0, noise []float32, t, y []int32) ([]float32, error
 func (g *LossGradient) batch(xt []float32, t, y []int32, target, weight []float32) ([]float32, error) {
 	u := g.network.Shape
 	image := func(values []float32) *tensors.Tensor {
-		return tensors.FromFlatDataAndDimensions(values, g.rows, u.ImageSize, u.ImageSize, u.Channels)
+		return tensors.FromFlatDataAndDimensions(values, g.rows, u.H, u.W, u.Channels)
 	}
 	out, err := g.exec.Call1(image(xt), tensors.FromFlatDataAndDimensions(t, g.rows), tensors.FromFlatDataAndDimensions(y, g.rows),
 		image(target), tensors.FromFlatDataAndDimensions(weight, g.rows))

@@ -170,7 +170,7 @@ func (n *Network) rowNoise(b Batch, i int, seed uint64, index int) []float32 {
 func (n *Network) importanceInputs(b Batch, i int, noise []float32, weight float32, sums []*tensors.Tensor) ([]any, error) {
 	u, dim := n.Shape, len(noise)
 	image := func(values []float32) *tensors.Tensor {
-		return tensors.FromFlatDataAndDimensions(values, 1, u.ImageSize, u.ImageSize, u.Channels)
+		return tensors.FromFlatDataAndDimensions(values, 1, u.H, u.W, u.Channels)
 	}
 	coef, err := n.Process.coefficients(b.T[i:i+1], []float32{1}, n.weights)
 	if err != nil {

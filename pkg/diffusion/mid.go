@@ -49,7 +49,7 @@ func (m *MidBlock) Output(x []float32, t, y []int32) ([]float32, error) {
 	if err := m.network.build(); err != nil {
 		return nil, err
 	}
-	out, err := m.exec.Call1(tensors.FromFlatDataAndDimensions(x, rows, u.ImageSize, u.ImageSize, u.Channels),
+	out, err := m.exec.Call1(tensors.FromFlatDataAndDimensions(x, rows, u.H, u.W, u.Channels),
 		tensors.FromFlatDataAndDimensions(t, rows), tensors.FromFlatDataAndDimensions(y, rows))
 	if err != nil {
 		return nil, errors.WithMessage(err, "diffusion: middle block")

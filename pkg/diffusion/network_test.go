@@ -82,7 +82,7 @@ func TestMain(m *testing.M) {
 
 // exampleBatch is rows images with a pattern of their own, labels and timesteps.
 func exampleBatch(n *Network, rows int) Batch {
-	dim := n.Shape.ImageSize * n.Shape.ImageSize * n.Shape.Channels
+	dim := n.Shape.Values()
 	var b Batch
 	for i := range rows {
 		for j := range dim {

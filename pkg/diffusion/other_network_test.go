@@ -19,7 +19,7 @@ import (
 type mixer struct{ size int }
 
 func (m mixer) Shape() network.Shape {
-	return network.Shape{ImageSize: m.size, Channels: 1, OutChannels: 1}
+	return network.Shape{H: m.size, W: m.size, Channels: 1, OutChannels: 1}
 }
 func (mixer) Validate() error                         { return nil }
 func (mixer) Drops() bool                             { return false }

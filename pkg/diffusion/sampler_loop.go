@@ -86,7 +86,7 @@ func (d networkDenoiser) loop(steps [][6]float64, bound float64, x []float32, y 
 	}
 	n.predicted.Add(int64(rows * len(steps)))
 	u := n.Shape
-	out, err := n.loops[d.which].Call1(tensors.FromFlatDataAndDimensions(x, rows, u.ImageSize, u.ImageSize, u.Channels),
+	out, err := n.loops[d.which].Call1(tensors.FromFlatDataAndDimensions(x, rows, u.H, u.W, u.Channels),
 		tensors.FromFlatDataAndDimensions(y, rows), tensors.FromFlatDataAndDimensions(table, len(steps), 6), tensors.FromScalar(float32(bound)))
 	if err != nil {
 		return nil, errors.WithMessage(err, "diffusion: sampling on the device")

@@ -34,7 +34,7 @@ func (n *Network) build() error {
 		defer g.Finalize()
 		model.SetStore(g, n.layout)
 		n.Net.Forward(n.names(), n.seed, network.Inputs{
-			X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, u.ImageSize, u.ImageSize, u.Channels)),
+			X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, u.H, u.W, u.Channels)),
 			T: Parameter(g, "t", shapes.Make(dtypes.Int32, 1)),
 			Y: Parameter(g, "y", shapes.Make(dtypes.Int32, 1)),
 		})

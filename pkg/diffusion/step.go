@@ -145,7 +145,7 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 	decay := min(n.Train.EMA, float64(1+index)/float64(10+index))
 	u := n.Shape
 	p := &Prepared{rows: rows, index: index, inputs: append([]any{
-		tensors.FromFlatDataAndDimensions(b.X, rows, u.ImageSize, u.ImageSize, u.Channels),
+		tensors.FromFlatDataAndDimensions(b.X, rows, u.H, u.W, u.Channels),
 		tensors.FromFlatDataAndDimensions(b.T, rows),
 		tensors.FromFlatDataAndDimensions(b.Y, rows),
 		tensors.FromFlatDataAndDimensions(coef, rows, numCols),

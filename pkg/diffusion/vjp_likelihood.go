@@ -56,7 +56,7 @@ func (v *DifferentiableDenoiser) OutputVJP(x []float32, t, y []int32, probe []fl
 	}
 	n.predicted.Add(int64(rows))
 	image := func(values []float32) *tensors.Tensor {
-		return tensors.FromFlatDataAndDimensions(values, rows, u.ImageSize, u.ImageSize, u.Channels)
+		return tensors.FromFlatDataAndDimensions(values, rows, u.H, u.W, u.Channels)
 	}
 	out, err := v.exec.Call(image(x), tensors.FromFlatDataAndDimensions(t, rows), tensors.FromFlatDataAndDimensions(y, rows), image(probe))
 	if err != nil {

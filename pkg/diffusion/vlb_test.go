@@ -113,7 +113,7 @@ func noiseOf(t testing.TB, n *Network, b Batch, seed uint64) (noise, xt []float3
 		perRow := func(i int) *Node { return Reshape(Slice(coef, AxisRange(), AxisElem(i)), rows, 1, 1, 1) }
 		_, noise, xt = addNoise(rng, x0, perRow(colSignal), perRow(colSigma))
 		return noise, xt
-	}, tensors.FromFlatDataAndDimensions(b.X, rows, u.ImageSize, u.ImageSize, u.Channels),
+	}, tensors.FromFlatDataAndDimensions(b.X, rows, u.H, u.W, u.Channels),
 		tensors.FromFlatDataAndDimensions(coef, rows, numCols), rngState(seed))
 	if err != nil {
 		t.Fatal(err)

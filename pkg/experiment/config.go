@@ -586,10 +586,7 @@ func (c Config) unetConfig(b *datasets.Benchmark, p *diffusion.Process) (unet.Co
 	if n.Conditional {
 		classes = len(b.ClassNames)
 	}
-	if b.H != b.W {
-		return unet.Config{}, errors.Errorf("images are %d×%d; the network needs squares: set benchmark.prep", b.H, b.W)
-	}
-	u, err := unet.Preset(n.Size, b.H, b.C, classes)
+	u, err := unet.Preset(n.Size, b.H, b.W, b.C, classes)
 	if err != nil {
 		return u, err
 	}

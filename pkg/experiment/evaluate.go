@@ -38,7 +38,7 @@ func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark, stor
 		return nil, err
 	}
 	m := &measurer{config: c, bench: bench}
-	if m.extractor, err = openExtractor(back, c, bench.H); err != nil {
+	if m.extractor, err = openExtractor(back, c, bench.H, bench.W); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -92,14 +92,18 @@ func inside(bench *datasets.Benchmark) (*datasets.Benchmark, error) {
 }
 
 // openExtractor returns the network whose features the metrics compare, for images of the given side.
-func openExtractor(back compute.Backend, c Config, side int) (metrics.Extractor, error) {
+func openExtractor(back compute.Backend, c Config, h, w int) (metrics.Extractor, error) {
 	if name := c.Evaluate.Extractor; name != "auto" {
 		if err := checkInceptionFile(name); err != nil {
 			return nil, err
 		}
-		return metrics.LoadInception(back, name)
+		inception, err := metrics.LoadInception(back, name)
+		if err == nil && h != w {
+			inception.Sides(h, w)
+		}
+		return inception, err
 	}
-	name, prep := c.classifier(side)
+	name, prep := c.classifier(h)
 	return metrics.LoadClassifier(back, name, prep)
 }
 
@@ -216,8 +220,7 @@ func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoise
 	labels := m.labels(j)
 	sampler.Seed += m.config.Seed<<16 + uint64(j)
 	last := time.Now()
-	side, channels := n.Shape.ImageSize, n.Shape.Channels
-	images, err := diffusion.Sample(ctx, n.Process, denoiser, channels, side*side*channels, labels, sampler,
+	images, err := diffusion.Sample(ctx, n.Process, denoiser, n.Shape.Channels, n.Shape.Values(), labels, sampler,
 		min(c.Batch, len(labels)), func(done, total int) {
 			progress(len(labels)*sampler.Steps*c.calls()/total, time.Since(last).Seconds())
 			last = time.Now()
@@ -225,7 +228,7 @@ func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoise
 	if err != nil {
 		return nil, err
 	}
-	if images, err = datasets.CropRows(images, side, side, channels, m.config.Benchmark.Prep.Border); err != nil {
+	if images, err = datasets.CropRows(images, n.Shape.H, n.Shape.W, n.Shape.Channels, m.config.Benchmark.Prep.Border); err != nil {
 		return nil, err
 	}
 	s := &metrics.Samples{Images: images}

@@ -72,8 +72,13 @@ func (r *run) protocol() (results.Protocol, error) {
 // benchmark describes what was learned.
 func (r *run) benchmark() results.Benchmark {
 	b, c := r.loop.Benchmark, r.config.Benchmark
+	h, w := b.H-2*b.Prep.Border, b.W-2*b.Prep.Border
 	out := results.Benchmark{Dataset: b.Name, Scenario: c.Scenario, ClassNames: b.ClassNames, ImageSize: b.H, Channels: b.C,
-		Prep: fmt.Sprintf("%s %d", b.Prep.Method, b.H-2*b.Prep.Border)}
+		Prep: fmt.Sprintf("%s %d", b.Prep.Method, h)}
+	if w != h {
+		out.ImageWidth = b.W
+		out.Prep += fmt.Sprintf("×%d", w)
+	}
 	if b.Prep.Border > 0 {
 		out.Prep += fmt.Sprintf(" border %d", b.Prep.Border)
 	}

@@ -43,7 +43,7 @@ func BenchmarkOverhead(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	u, err := unet.Preset("tiny", 16, 1, 10)
+	u, err := unet.Preset("tiny", 16, 16, 1, 10)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,7 +17,7 @@ type Extractor interface {
 	// Dim is the number of features, D.
 	Dim() int
 	// ImageShape is the height, width and number of channels of the images Features takes. An
-	// extractor that resizes its input returns 0 for height and width and takes square images.
+	// extractor that resizes its input returns 0 for height and width, and takes squares.
 	ImageShape() (h, w, c int)
 	// Features returns [n, D] for n images, flat [n, H, W, C] in [-1, 1]. It is safe for
 	// concurrent use, one call at a time being computed.

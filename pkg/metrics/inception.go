@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,12 +23,13 @@ import (
 const inceptionBatch = 16
 
 // Inception is the Inception-v3 network [inception] in the variant on which FID is defined [fid],
-// as an extractor of its last pooled features, 2048 in the published weights. It takes square
-// colour images of any size and resizes them bilinearly to 299×299, as the usual PyTorch port of
+// as an extractor of its last pooled features, 2048 in the published weights. It takes colour
+// images of any size, squares unless [Inception.Sides] said otherwise, and resizes them bilinearly to 299×299, as the usual PyTorch port of
 // FID does. Use [LoadInception].
 type Inception struct {
 	name, sha256 string
 	dim          int
+	h, w         int // of the images; 0: squares
 	mu           sync.Mutex
 	exec         *model.Exec
 	store        *model.Store
@@ -90,22 +92,26 @@ func (x *Inception) Identity() string { return x.sha256 }
 // Dim implements [Extractor].
 func (x *Inception) Dim() int { return x.dim }
 
-// ImageShape implements [Extractor]: square images of any size with three channels.
-func (x *Inception) ImageShape() (h, w, c int) { return 0, 0, 3 }
+// ImageShape implements [Extractor]: images of any size with three channels, or of that given to [Inception.Sides].
+func (x *Inception) ImageShape() (h, w, c int) { return x.h, x.w, 3 }
 
-// Features returns the pooled features of n square colour images, [n, Dim]. The first call with a
+// Sides says that the images have h×w pixels, which a number of values alone does not. It is called before the first use.
+func (x *Inception) Sides(h, w int) { x.h, x.w = h, w }
+
+// Features returns the pooled features of n colour images, [n, Dim]. The first call with a
 // new image size compiles the network.
 func (x *Inception) Features(images []float32, n int) (*mat.Dense, error) {
 	if n < 1 {
 		return nil, errors.Errorf("metrics.Inception: %d images; need at least 1", n)
 	}
 	values := len(images) / n
-	side := 1
-	for (side+1)*(side+1)*3 <= values {
-		side++
+	h, w, what := x.h, x.w, fmt.Sprintf("images of %d×%d pixels with", x.h, x.w)
+	if h == 0 {
+		h, what = int(math.Sqrt(float64(values/3))), "square images of"
+		w = h
 	}
-	if side*side*3 != values || values*n != len(images) {
-		return nil, errors.Errorf("metrics.Inception: %d values for %d images are not square images of 3 channels", len(images), n)
+	if h*w*3 != values || values*n != len(images) {
+		return nil, errors.Errorf("metrics.Inception: %d values for %d images are not %s 3 channels", len(images), n, what)
 	}
 	if err := checkImages("metrics.Inception", images, values); err != nil {
 		return nil, err
@@ -114,7 +120,7 @@ func (x *Inception) Features(images []float32, n int) (*mat.Dense, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	err := forBatches(images, n, values, inceptionBatch, func(flat []float32, start, rows int) error {
-		in := tensors.FromFlatDataAndDimensions(flat, inceptionBatch, side, side, 3)
+		in := tensors.FromFlatDataAndDimensions(flat, inceptionBatch, h, w, 3)
 		defer in.FinalizeAll()
 		out, err := x.exec.Call1(in)
 		if err != nil {

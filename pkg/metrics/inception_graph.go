@@ -15,7 +15,7 @@ import (
 // inceptionSide is the height and width of what the network sees.
 const inceptionSide = 299
 
-// inceptionGraph builds the network on images x, [B, S, S, 3] in [-1, 1], and returns the mean of
+// inceptionGraph builds the network on images x, [B, H, W, 3] in [-1, 1], and returns the mean of
 // its last feature maps, [B, 2048]. Three things differ from [inception] and from torchvision's,
 // as in the network that [fid] used: average pooling does not count the padding, the last block
 // pools by maximum instead, and the weights are of 2015.
@@ -115,16 +115,17 @@ func (n inceptionNet) blockE(x *Node, block string, pool func(*Node) *Node) *Nod
 	}, -1)
 }
 
-// resizeBilinear resizes x, [B, S, S, C], to [B, side, side, C] as PyTorch's interpolate does with
+// resizeBilinear resizes x, [B, H, W, C], to [B, side, side, C] as PyTorch's interpolate does with
 // align_corners=False: pixel centres at half steps, the border repeated beyond it, no smoothing.
 func resizeBilinear(x *Node, side int) *Node {
-	in := x.Shape().Dimensions[1]
-	if in == side {
-		return x
+	h, w := x.Shape().Dimensions[1], x.Shape().Dimensions[2]
+	if h != side {
+		x = Einsum("byxc,hy->bhxc", x, Const(x.Graph(), bilinearWeights(h, side)))
 	}
-	w := Const(x.Graph(), bilinearWeights(in, side)) // [side, in]
-	x = Einsum("byxc,hy->bhxc", x, w)
-	return Einsum("bhxc,wx->bhwc", x, w)
+	if w != side {
+		x = Einsum("bhxc,wx->bhwc", x, Const(x.Graph(), bilinearWeights(w, side)))
+	}
+	return x
 }
 
 // bilinearWeights returns the weight of each of in pixels in each of out pixels along one axis.

@@ -40,14 +40,14 @@ type Network interface {
 
 // Shape is what a network takes and returns.
 type Shape struct {
-	ImageSize   int // height and width in pixels
+	H, W        int // height and width in pixels
 	Channels    int // colour channels of an image
 	OutChannels int // Channels, or 2·Channels where a variance is learned
 	Classes     int // labels are 0 .. Classes; Classes itself means "no label". 0: unconditional
 }
 
 // Values is the number of an image's values, D.
-func (s Shape) Values() int { return s.ImageSize * s.ImageSize * s.Channels }
+func (s Shape) Values() int { return s.H * s.W * s.Channels }
 
 // Inputs are what one call of the network sees.
 type Inputs struct {

@@ -81,15 +81,15 @@ const imagesPerTask = 100
 
 // synthetic makes tasks of two classes each, their images of noise.
 func synthetic(t Task) *datasets.Benchmark {
-	side, channels := t.Network.ImageSize, t.Network.Channels
-	bench := &datasets.Benchmark{Name: "synthetic", H: side, W: side, C: channels}
+	s := t.Network.Shape()
+	bench := &datasets.Benchmark{Name: "synthetic", H: s.H, W: s.W, C: s.Channels}
 	noise := rand.NewChaCha8([32]byte{})
 	for k := range t.Growth.Tasks {
 		n := imagesPerTask
 		if k == 0 && t.Growth.Tasks > 1 {
 			n = max(n, t.Growth.Buffer)
 		}
-		im := &datasets.Images{N: n, H: side, W: side, C: channels, Pixels: make([]uint8, n*side*side*channels), Labels: make([]int32, n)}
+		im := &datasets.Images{N: n, H: s.H, W: s.W, C: s.Channels, Pixels: make([]uint8, n*s.Values()), Labels: make([]int32, n)}
 		_, _ = noise.Read(im.Pixels) // never fails
 		for i := range im.Labels {
 			im.Labels[i] = int32(2*k + i%2)

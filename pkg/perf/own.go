@@ -169,7 +169,7 @@ func stepper(n *diffusion.Network, b diffusion.Batch) func() error {
 // exampleBatch makes images of noise in [-1, 1], with all labels and timesteps.
 func exampleBatch(t Task, timesteps, rows int) diffusion.Batch {
 	u, rng := t.Network, rand.New(rand.NewPCG(0, 0))
-	b := diffusion.Batch{X: make([]float32, rows*u.ImageSize*u.ImageSize*u.Channels), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
+	b := diffusion.Batch{X: make([]float32, rows*u.Shape().Values()), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
 	for i := range b.X {
 		b.X[i] = float32(2*rng.Float64() - 1)
 	}

@@ -124,7 +124,7 @@ func (o Options) Validate() error {
 
 // network is a preset with the classes of the benchmarks: of grey images, or for ddpm of CIFAR-10's.
 func network(name string, size int) (unet.Config, error) {
-	return unet.Preset(name, size, channelsOf(name), 10)
+	return unet.Preset(name, size, size, channelsOf(name), 10)
 }
 
 func channelsOf(name string) int {

@@ -19,9 +19,10 @@ func Notes(methods []study.Method) []string {
 	}
 	first := methods[0].Runs[0]
 	b, p := first.Benchmark, first.Protocol
+	h, w := b.Sides()
 	notes := []string{
 		fmt.Sprintf("Data: %s, %s, %s learned one after another, %d×%d pixels (%s).",
-			b.Dataset, b.Scenario, words.Count(len(b.Tasks), "task"), b.ImageSize, b.ImageSize, b.Prep),
+			b.Dataset, b.Scenario, words.Count(len(b.Tasks), "task"), h, w, b.Prep),
 		fmt.Sprintf("Measured on %s, %d dimensions. ", study.ComparedImages(first), p.FeatureDim) + sampleSizeNote(first),
 		fmt.Sprintf("Samples: %s with %d steps, guidance %g, %s weights.",
 			p.Sampler, p.SamplerSteps, p.Guidance, map[bool]string{true: "averaged (EMA)", false: "plain"}[p.EMA]),

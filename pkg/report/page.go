@@ -243,8 +243,9 @@ func question(methods []study.Method) string {
 func benchmark(methods []study.Method) string {
 	r := methods[0].Runs[0]
 	b := r.Benchmark
+	h, w := b.Sides()
 	return fmt.Sprintf("%s, %s, images of %d×%d pixels with %d channel%s (%s); the network has %s parameters.", b.Dataset, b.Scenario,
-		b.ImageSize, b.ImageSize, b.Channels, map[bool]string{true: "", false: "s"}[b.Channels == 1], b.Prep, words.Short(float64(r.Cost.Parameters)))
+		h, w, b.Channels, map[bool]string{true: "", false: "s"}[b.Channels == 1], b.Prep, words.Short(float64(r.Cost.Parameters)))
 }
 
 // machines describes every computer once.

@@ -25,12 +25,13 @@ import (
 // ErrNoSheets says that a run has no sample sheets on disk; stored studies keep few.
 var ErrNoSheets = errors.New("no sample sheets are stored with this run")
 
-// sampleSide is the side of a run's samples, in pixels: they are shown without the border that the preparation adds.
-func sampleSide(run *results.Run) int {
+// sampleSides are the height and width of a run's samples, in pixels: they are shown without the border that the preparation adds.
+func sampleSides(run *results.Run) (h, w int) {
 	benchmark, _ := run.Config["benchmark"].(map[string]any)
 	prep, _ := benchmark["prep"].(map[string]any)
 	border, _ := prep["border"].(float64)
-	return run.Benchmark.ImageSize - 2*int(border)
+	h, w = run.Benchmark.Sides()
+	return h - 2*int(border), w - 2*int(border)
 }
 
 // Strips shows what a run could draw after each task: a row for every evaluation whose sheet is on disk, and in it
@@ -54,6 +55,7 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		after   int
 		picture image.Image
 	}
+	h, w := sampleSides(run)
 	var rows []row
 	var cells sheet.Lattice
 	for _, e := range run.Evaluations {
@@ -68,10 +70,10 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		l, ok := sheet.Find(picture.Bounds().Size(), len(order), sampleSide(run))
-		if !ok || len(rows) > 0 && (l.Pixels != cells.Pixels || l.Pitch != cells.Pitch) {
-			return nil, errors.Errorf("%s is %v pixels, which is not a sheet of %d rows, one a class, of square images of %d pixels (and the same in all sheets of run %s)",
-				path, picture.Bounds().Size(), len(order), sampleSide(run), run.Name)
+		l, ok := sheet.Find(picture.Bounds().Size(), len(order), h, w)
+		if !ok || len(rows) > 0 && (l.H != cells.H || l.Gap != cells.Gap) {
+			return nil, errors.Errorf("%s is %v pixels, which is not a sheet of %d rows, one a class, of images of %d×%d pixels (and the same in all sheets of run %s)",
+				path, picture.Bounds().Size(), len(order), h, w, run.Name)
 		}
 		if len(rows) > 0 {
 			l.Columns = min(l.Columns, cells.Columns)
@@ -86,11 +88,11 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 	// Two lines of samples a block show more in the width of a page.
 	across := min((cells.Columns+1)/2, max(1, 20/len(order)))
 	down := min(2, cells.Columns/across)
-	cell := cells.Pixels
-	scale := max(1, 32/cell)
-	high := down * cell * scale
+	scale := max(1, 32/min(cells.H, cells.W))
+	cellHigh, cellWide := cells.H*scale, cells.W*scale
+	high := down * cellHigh
 	const left, top, gap, line, between = 92, 36, 6, 10, 10
-	block := across * cell * scale
+	block := across * cellWide
 	x := make([]int, len(order)) // left edge of each class; there is more room between tasks
 	at := left
 	for k := range order {
@@ -126,9 +128,9 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 			to := image.Rect(x[k], y, x[k]+block, y+high)
 			toCome := taskOf[k] > r.after
 			for j := range across * down {
-				from := r.picture.Bounds().Min.Add(image.Pt(j*cells.Pitch, k*cells.Pitch))
-				corner := image.Pt(x[k]+j%across*cell*scale, y+j/across*cell*scale)
-				enlarge(out, image.Rectangle{corner, corner.Add(image.Pt(cell*scale, cell*scale))}, r.picture, from, scale, toCome)
+				from := r.picture.Bounds().Min.Add(image.Pt(j*(cells.W+cells.Gap), k*(cells.H+cells.Gap)))
+				corner := image.Pt(x[k]+j%across*cellWide, y+j/across*cellHigh)
+				enlarge(out, image.Rectangle{corner, corner.Add(image.Pt(cellWide, cellHigh))}, r.picture, from, scale, toCome)
 			}
 			if taskOf[k] == r.after && run.Strategy.Name != study.Joint {
 				frame(out, to, color.RGBA{figure.Vermilion.R, figure.Vermilion.G, figure.Vermilion.B, 0xff})

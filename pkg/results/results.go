@@ -84,9 +84,18 @@ type Benchmark struct {
 	Scenario   string   `json:"scenario"` // "class-incremental" or "domain-incremental"
 	ClassNames []string `json:"class_names"`
 	Tasks      []Task   `json:"tasks"`
-	ImageSize  int      `json:"image_size"`
+	ImageSize  int      `json:"image_size"`            // height in pixels
+	ImageWidth int      `json:"image_width,omitempty"` // in pixels; 0: as the height
 	Channels   int      `json:"channels"`
-	Prep       string   `json:"prep"` // "area 16", "pad 32"
+	Prep       string   `json:"prep"` // "area 16", "pad 32", "crop 48×64"
+}
+
+// Sides are the height and the width of the images in pixels.
+func (b Benchmark) Sides() (h, w int) {
+	if b.ImageWidth == 0 {
+		return b.ImageSize, b.ImageSize
+	}
+	return b.ImageSize, b.ImageWidth
 }
 
 // Task is one task's classes.

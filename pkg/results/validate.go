@@ -30,6 +30,8 @@ func (r *Run) Validate() error {
 		return errors.New("benchmark.tasks is empty; need at least one task")
 	case r.Benchmark.ImageSize < 1 || r.Benchmark.Channels < 1:
 		return errors.Errorf("benchmark.image_size is %d and benchmark.channels %d; need at least 1", r.Benchmark.ImageSize, r.Benchmark.Channels)
+	case r.Benchmark.ImageWidth < 0:
+		return errors.Errorf("benchmark.image_width is %d; need at least 1, or 0 for that of a square", r.Benchmark.ImageWidth)
 	}
 	for place, text := range inOrder(map[string]string{"name": r.Name, "strategy.name": r.Strategy.Name, "strategy.label": r.Strategy.Label, "benchmark.dataset": r.Benchmark.Dataset}) {
 		if strings.ContainsFunc(text, unicode.IsControl) {

@@ -31,7 +31,7 @@ func FuzzSheet(f *testing.F) {
 		if fuzztest.Read(t, 32*len(data), func() (err error) { img, err = decodePNG(data); return err }) != nil {
 			return
 		}
-		if l, ok := Find(img.Bounds().Size(), 2, 2); ok && (l.Pixels < 1 || l.Pitch*2 > img.Bounds().Dy()+4 || l.Columns < 0) {
+		if l, ok := Find(img.Bounds().Size(), 2, 2, 2); ok && (l.H < 1 || l.W != l.H || (l.H+l.Gap)*2 > img.Bounds().Dy()+4 || l.Columns < 0) {
 			t.Fatalf("a picture of %v has cells %+v", img.Bounds(), l)
 		}
 	})

@@ -11,19 +11,21 @@ import (
 	"palimpsest/pkg/oneline"
 )
 
-// Lattice is how images lie in a stored sheet: squares of so many pixels, their corners pitch pixels apart.
-type Lattice struct{ Pixels, Pitch, Columns int }
+// Lattice is how images lie in a stored sheet: of H×W pixels each, enlarged ones included, Columns in a row, with Gap pixels between
+// them.
+type Lattice struct{ H, W, Gap, Columns int }
 
-// Find finds the lattice of a sheet of the given size with rows of images of side pixels, or a multiple of it, and
-// up to four pixels between them.
-func Find(size image.Point, rows, side int) (Lattice, bool) {
+// Find tells how a sheet of the given size and number of rows is laid out, with at most 4 pixels between images; ok is
+// false if it cannot be one. The images have h×w pixels or a whole multiple of that.
+func Find(size image.Point, rows, h, w int) (Lattice, bool) {
+	h, w = max(h, 1), max(w, 1)
 	for gap := range 5 {
-		if (size.Y+gap)%rows != 0 {
+		l := Lattice{H: (size.Y+gap)/rows - gap, Gap: gap}
+		if (size.Y+gap)%rows != 0 || l.H <= 0 || l.H%h != 0 {
 			continue
 		}
-		l := Lattice{Pitch: (size.Y + gap) / rows}
-		l.Pixels, l.Columns = l.Pitch-gap, (size.X+gap)/l.Pitch
-		if l.Pixels > 0 && l.Pixels%max(side, 1) == 0 && (size.X+gap)%l.Pitch == 0 {
+		l.W = l.H / h * w
+		if l.Columns = (size.X + gap) / (l.W + gap); (size.X+gap)%(l.W+gap) == 0 {
 			return l, true
 		}
 	}

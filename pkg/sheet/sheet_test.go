@@ -42,3 +42,23 @@ func TestNew(t *testing.T) {
 		t.Error("two channels should be refused")
 	}
 }
+
+// TestFind: the layout of a sheet that New made is found again, of squares and others, enlarged or not, and that of one with gaps.
+func TestFind(t *testing.T) {
+	for _, tc := range []struct{ rows, cols, h, w, scale int }{{3, 5, 4, 4, 1}, {3, 5, 8, 16, 2}, {2, 1, 16, 8, 1}, {1, 7, 3, 5, 3}} {
+		img, err := New(nil, tc.rows, tc.cols, tc.h, tc.w, 1, tc.scale)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Lattice{H: tc.h * tc.scale, W: tc.w * tc.scale, Columns: tc.cols}
+		if got, ok := Find(img.Rect.Size(), tc.rows, tc.h, tc.w); !ok || got != want {
+			t.Errorf("%+v: found %+v, %v; want %+v", tc, got, ok, want)
+		}
+	}
+	if got, ok := Find(image.Pt(3*16+2*2, 2*8+2), 2, 8, 16); !ok || got != (Lattice{8, 16, 2, 3}) {
+		t.Errorf("with gaps of 2: %+v, %v", got, ok)
+	}
+	if _, ok := Find(image.Pt(50, 16), 2, 8, 16); ok {
+		t.Error("a width that no whole number of images has is found to be a sheet")
+	}
+}

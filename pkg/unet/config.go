@@ -1,6 +1,7 @@
 package unet
 
 import (
+	"fmt"
 	"math"
 	"palimpsest/pkg/network"
 	"slices"
@@ -10,13 +11,14 @@ import (
 
 // Config describes one U-Net. The zero value is not usable: start from [Preset].
 type Config struct {
-	ImageSize   int     `yaml:"image_size" json:"image_size"`     // height and width in pixels; divisible by 2^(len(Mults)-1)
-	Channels    int     `yaml:"channels" json:"channels"`         // colour channels of an image
-	OutChannels int     `yaml:"out_channels" json:"out_channels"` // Channels, or 2·Channels where a variance is learned
-	Base        int     `yaml:"base" json:"base"`                 // feature channels at full resolution
-	Mults       []int   `yaml:"mults" json:"mults"`               // feature channels of each level, in multiples of Base
-	ResBlocks   int     `yaml:"res_blocks" json:"res_blocks"`     // residual blocks a level on the way down; one more on the way up
-	Attention   []int   `yaml:"attention" json:"attention"`       // resolutions (in pixels) with self-attention after each residual block
+	ImageSize   int     `yaml:"image_size" json:"image_size"`           // height in pixels, and width unless Width is given; divisible by 2^(len(Mults)-1)
+	Width       int     `yaml:"width,omitempty" json:"width,omitempty"` // width in pixels, divisible like the height; 0: as the height
+	Channels    int     `yaml:"channels" json:"channels"`               // colour channels of an image
+	OutChannels int     `yaml:"out_channels" json:"out_channels"`       // Channels, or 2·Channels where a variance is learned
+	Base        int     `yaml:"base" json:"base"`                       // feature channels at full resolution
+	Mults       []int   `yaml:"mults" json:"mults"`                     // feature channels of each level, in multiples of Base
+	ResBlocks   int     `yaml:"res_blocks" json:"res_blocks"`           // residual blocks a level on the way down; one more on the way up
+	Attention   []int   `yaml:"attention" json:"attention"`             // resolutions with self-attention after each residual block, by the shorter side in pixels
 	MidAttn     bool    `yaml:"mid_attention" json:"mid_attention"`
 	Heads       int     `yaml:"heads" json:"heads"`     // attention heads
 	Groups      int     `yaml:"groups" json:"groups"`   // groups of every GroupNorm
@@ -41,33 +43,78 @@ const (
 // PresetNames lists the sizes known to [Preset], smallest first.
 func PresetNames() []string { return []string{"tiny", "small", "ddpm"} }
 
-// Preset returns the U-Net of the given size for square images:
+// attended is the largest resolution at which a preset attends: the work grows with the fourth power of the side.
+const attended = 24
+
+// Preset returns the U-Net of the given size for images of h×w pixels:
 //
 //   - tiny: 0.6 million parameters, minutes on two cores;
 //   - small: 4 million, hours on two cores, minutes on a GPU;
 //   - ddpm: the CIFAR-10 network of [ddpm] appendix B, 35.7 million at 3 channels without labels.
 //
+// small attends at its last level, ddpm at the first one of at most 24 pixels (16 of 32). Where images are so large that the last
+// level has more, both get further levels of the base width in front, one for each doubling.
+//
 // classes is the number of labels, 0 for an unconditional network.
-func Preset(name string, imageSize, channels, classes int) (Config, error) {
-	c := Config{ImageSize: imageSize, Channels: channels, OutChannels: channels, Classes: classes, Heads: 1}
+func Preset(name string, h, w, channels, classes int) (Config, error) {
+	c := Config{ImageSize: h, Channels: channels, OutChannels: channels, Classes: classes, Heads: 1}
+	if w != h {
+		c.Width = w
+	}
 	switch name {
 	case "tiny":
 		c.Base, c.Mults, c.ResBlocks, c.Groups = 16, []int{1, 2, 4}, 1, 8
 	case "small":
 		c.Base, c.Mults, c.ResBlocks, c.Groups = 64, []int{1, 2, 2}, 1, 16
-		c.Attention, c.MidAttn, c.Heads, c.Dropout = []int{imageSize / 4}, true, 4, 0.1
+		c.MidAttn, c.Heads, c.Dropout = true, 4, 0.1
+		c.deepen()
+		c.Attention = []int{c.resolutions()[len(c.Mults)-1]}
 	case "ddpm":
 		c.Base, c.Mults, c.ResBlocks, c.Groups = 128, []int{1, 2, 2, 2}, 2, 32
-		c.Attention, c.MidAttn, c.Dropout = []int{16}, true, 0.1
+		c.MidAttn, c.Dropout = true, 0.1
+		c.deepen()
+		for _, r := range c.resolutions() {
+			if r <= attended {
+				c.Attention = []int{r}
+				break
+			}
+		}
 	default:
 		return Config{}, errors.Errorf("unet: no size is named %q; choose one of %v", name, PresetNames())
 	}
 	return c, c.Validate()
 }
 
+// deepen adds levels in front until the last one is small enough for attention or cannot be halved again.
+func (c *Config) deepen() {
+	h, w := c.sides()
+	for last := len(c.Mults) - 1; min(h, w)>>last > attended && h%(2<<last) == 0 && w%(2<<last) == 0; last++ {
+		c.Mults = append([]int{1}, c.Mults...)
+	}
+}
+
+// sides are the height and the width of the images in pixels.
+func (c Config) sides() (h, w int) {
+	if c.Width == 0 {
+		return c.ImageSize, c.ImageSize
+	}
+	return c.ImageSize, c.Width
+}
+
+// resolutions are the shorter sides of the levels in pixels.
+func (c Config) resolutions() []int {
+	h, w := c.sides()
+	all := make([]int, len(c.Mults))
+	for level := range all {
+		all[level] = min(h, w) >> level
+	}
+	return all
+}
+
 // Shape implements [network.Network].
 func (c Config) Shape() network.Shape {
-	return network.Shape{ImageSize: c.ImageSize, Channels: c.Channels, OutChannels: c.OutChannels, Classes: c.Classes}
+	h, w := c.sides()
+	return network.Shape{H: h, W: w, Channels: c.Channels, OutChannels: c.OutChannels, Classes: c.Classes}
 }
 
 // Drops implements [network.Network].
@@ -81,15 +128,15 @@ func (c Config) WithLoRA(l network.LoRA) network.Network {
 
 // Validate reports the first setting that no network can be built from.
 func (c Config) Validate() error {
-	if c.ImageSize <= 0 || c.Channels <= 0 || c.Base <= 0 || len(c.Mults) == 0 || c.ResBlocks <= 0 || c.Heads <= 0 || c.Groups <= 0 {
-		return errors.Errorf("unet: image_size %d, channels %d, base %d, %d mults, res_blocks %d, heads %d, groups %d: all must be positive",
-			c.ImageSize, c.Channels, c.Base, len(c.Mults), c.ResBlocks, c.Heads, c.Groups)
+	if c.ImageSize <= 0 || c.Width < 0 || c.Channels <= 0 || c.Base <= 0 || len(c.Mults) == 0 || c.ResBlocks <= 0 || c.Heads <= 0 || c.Groups <= 0 {
+		return errors.Errorf("unet: image_size %d, width %d (0: as the height), channels %d, base %d, %d mults, res_blocks %d, heads %d, groups %d: all must be positive",
+			c.ImageSize, c.Width, c.Channels, c.Base, len(c.Mults), c.ResBlocks, c.Heads, c.Groups)
 	}
 	if c.OutChannels != c.Channels && c.OutChannels != 2*c.Channels {
 		return errors.Errorf("unet: out_channels is %d; it must be %d, or %d where the variance is learned", c.OutChannels, c.Channels, 2*c.Channels)
 	}
-	if step := 1 << (len(c.Mults) - 1); c.ImageSize%step != 0 {
-		return errors.Errorf("unet: image_size %d cannot be halved %d times; use a multiple of %d or fewer mults", c.ImageSize, len(c.Mults)-1, step)
+	if h, w := c.sides(); h%(1<<(len(c.Mults)-1)) != 0 || w%(1<<(len(c.Mults)-1)) != 0 {
+		return c.cannotHalve()
 	}
 	if c.Base%2 != 0 || c.Base < 4 {
 		return errors.Errorf("unet: base is %d; the sinusoidal time embedding needs an even number from 4 on", c.Base)
@@ -100,12 +147,8 @@ func (c Config) Validate() error {
 				m, c.Base, width, c.Groups, c.Heads)
 		}
 	}
-	resolutions := make([]int, len(c.Mults))
-	for level := range c.Mults {
-		resolutions[level] = c.ImageSize >> level
-	}
 	for _, r := range c.Attention {
-		if !slices.Contains(resolutions, r) {
+		if resolutions := c.resolutions(); !slices.Contains(resolutions, r) {
 			return errors.Errorf("unet: attention at %d pixels, but the levels have %v", r, resolutions)
 		}
 	}
@@ -123,4 +166,16 @@ func (c Config) Validate() error {
 		return errors.Errorf("unet: classes is %d; need 0 (unconditional) or more", c.Classes)
 	}
 	return nil
+}
+
+// cannotHalve is the error of sides that the levels do not divide: it names the nearest sizes that they do.
+func (c Config) cannotHalve() error {
+	h, w := c.sides()
+	step := 1 << (len(c.Mults) - 1)
+	up := func(side int) int { return (side + step - 1) / step * step }
+	nearest := fmt.Sprintf("the next size that can is %d×%d", up(h), up(w))
+	if h >= step && w >= step {
+		nearest = fmt.Sprintf("the next sizes that can are %d×%d and %d×%d", h/step*step, w/step*step, up(h), up(w))
+	}
+	return errors.Errorf("unet: images of %d×%d pixels cannot be halved %d times; %s: prepare them so (benchmark.prep), or use fewer network.mults", h, w, len(c.Mults)-1, nearest)
 }

@@ -9,7 +9,7 @@ import (
 
 // The network of the quick benchmark: grey images of 16×16 pixels and ten classes.
 func ExamplePreset() {
-	c, err := unet.Preset("tiny", 16, 1, 10)
+	c, err := unet.Preset("tiny", 16, 16, 1, 10)
 	if err != nil {
 		log.Fatal(err)
 	}

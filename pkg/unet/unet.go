@@ -55,7 +55,10 @@ func (c Config) ForwardToMid(scope *model.Scope, seed uint64, in network.Inputs)
 }
 
 // attends says whether blocks of x's resolution end in attention.
-func (c Config) attends(x *Node) bool { return slices.Contains(c.Attention, x.Shape().Dimensions[1]) }
+func (c Config) attends(x *Node) bool {
+	_, h, w, _ := dims4(x)
+	return slices.Contains(c.Attention, min(h, w))
+}
 
 // down builds the half of the network that ends in the middle block, mid; emb is the embedding of time and label, [B, 4·Base],
 // and skips are what the other half takes, from the last on.
@@ -64,7 +67,8 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 		panic(err)
 	}
 	batch := in.X.Shape().Dimensions[0]
-	in.X.AssertDims(batch, c.ImageSize, c.ImageSize, c.Channels)
+	height, wide := c.sides()
+	in.X.AssertDims(batch, height, wide, c.Channels)
 	in.T.AssertDims(batch)
 	b = &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
 		lora: c.LoRA, weights: in.Weights, half: c.Compute == BFloat16}

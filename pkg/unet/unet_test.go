@@ -23,7 +23,8 @@ import (
 //
 //	python3 reference.py > reference.json
 type reference struct {
-	Output     []float64
+	Output     []float64 // of images of 4×4 pixels
+	Wide       []float64 // of 4×6
 	Parameters int
 	CIFAR10    int
 }
@@ -54,7 +55,7 @@ func buildOnly(t *testing.T, c Config, seed uint64) *model.Store {
 	defer g.Finalize()
 	model.SetStore(g, store)
 	c.Forward(store.RootScope().At("net"), seed, network.Inputs{
-		X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, c.ImageSize, c.ImageSize, c.Channels)),
+		X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, c.Shape().H, c.Shape().W, c.Channels)),
 		T: Parameter(g, "t", shapes.Make(dtypes.Int32, 1)), Y: Parameter(g, "y", shapes.Make(dtypes.Int32, 1))})
 	return store
 }
@@ -96,11 +97,11 @@ func forward(c Config) func(*model.Scope, *Node, *Node, *Node) *Node {
 }
 
 func inputs(c Config, rows int) *tensors.Tensor {
-	values := make([]float32, rows*c.ImageSize*c.ImageSize*c.Channels)
+	values := make([]float32, rows*c.Shape().Values())
 	for i := range values {
 		values[i] = float32(math.Sin(0.9 * float64(i)))
 	}
-	return tensors.FromFlatDataAndDimensions(values, rows, c.ImageSize, c.ImageSize, c.Channels)
+	return tensors.FromFlatDataAndDimensions(values, rows, c.Shape().H, c.Shape().W, c.Channels)
 }
 
 func TestForwardAgainstNumPy(t *testing.T) {
@@ -110,14 +111,100 @@ func TestForwardAgainstNumPy(t *testing.T) {
 		t.Errorf("%d weights, the reference made %d", got, want.Parameters)
 	}
 	setWeights(t, store)
-	got := call(t, store, forward(c), inputs(c, 2), []int32{3, 917}, []int32{1, 3})
-	if len(got) != len(want.Output) {
-		t.Fatalf("%d outputs, want %d", len(got), len(want.Output))
+	wide := c
+	wide.Width = 6
+	for _, tc := range []struct {
+		c    Config
+		want []float64
+	}{{c, want.Output}, {wide, want.Wide}} {
+		got := call(t, store, forward(tc.c), inputs(tc.c, 2), []int32{3, 917}, []int32{1, 3})
+		if len(got) != len(tc.want) {
+			t.Fatalf("%d outputs, want %d", len(got), len(tc.want))
+		}
+		for i, x := range got {
+			// Float32 through some thirty layers: 1e-7 relative each.
+			if math.Abs(float64(x)-tc.want[i]) > 2e-5 {
+				t.Errorf("%+v: output %d is %.7f, the reference %.7f", tc.c.Shape(), i, x, tc.want[i])
+			}
+		}
 	}
-	for i, x := range got {
-		// Float32 through some thirty layers: 1e-7 relative each.
-		if math.Abs(float64(x)-want.Output[i]) > 2e-5 {
-			t.Errorf("output %d is %.7f, the reference %.7f", i, x, want.Output[i])
+}
+
+// TestTransposed: with every kernel's two axes exchanged, the network of 16×8 pixels does to the transposed image what that of
+// 8×16 does to the image.
+func TestTransposed(t *testing.T) {
+	wide := Config{ImageSize: 8, Width: 16, Channels: 3, OutChannels: 3, Base: 8, Mults: []int{1, 2}, ResBlocks: 1, Attention: []int{4},
+		MidAttn: true, Heads: 2, Groups: 4}
+	high := wide
+	high.ImageSize, high.Width = 16, 8
+	transposed := func(values []float32, h, w, inner int) []float32 { // [n, h, w, inner] to [n, w, h, inner]
+		out := make([]float32, len(values))
+		for i := range values {
+			n, y, x, k := i/(h*w*inner), i/(w*inner)%h, i/inner%w, i%inner
+			out[((n*w+x)*h+y)*inner+k] = values[i]
+		}
+		return out
+	}
+	store, other := buildOnly(t, wide, 0), buildOnly(t, high, 0)
+	setWeights(t, store)
+	for v := range store.IterVariables() {
+		values := tensors.MustCopyFlatData[float32](v.MustValue())
+		if dims := v.Shape().Dimensions; len(dims) == 4 {
+			values = transposed(values, dims[0], dims[1], dims[2]*dims[3])
+		}
+		if err := other.GetVariable(v.Path()).SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x := inputs(wide, 1)
+	want := call(t, store, forward(wide), x, []int32{5}, []int32{0})
+	got := call(t, other, forward(high), tensors.FromFlatDataAndDimensions(transposed(tensors.MustCopyFlatData[float32](x), 8, 16, 3), 1, 16, 8, 3), []int32{5}, []int32{0})
+	for i, v := range transposed(want, 8, 16, 3) {
+		// Sums in another order, through thirty layers whose values grow.
+		if math.Abs(float64(got[i]-v)) > 1e-4 {
+			t.Fatalf("value %d is %.7f, transposed %.7f", i, got[i], v)
+		}
+	}
+}
+
+// TestPresetSides: presets take what can be halved, up to 256 pixels and beyond, and attend where that is cheap; sizes that
+// they had always taken have the network they had.
+func TestPresetSides(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		h, w      int
+		mults     []int
+		attention []int
+	}{
+		{"tiny", 8, 16, []int{1, 2, 4}, nil},
+		{"tiny", 256, 192, []int{1, 2, 4}, nil},
+		{"small", 16, 16, []int{1, 2, 2}, []int{4}},
+		{"small", 96, 96, []int{1, 2, 2}, []int{24}},
+		{"small", 100, 100, []int{1, 2, 2}, []int{25}}, // 25 cannot be halved
+		{"small", 256, 128, []int{1, 1, 2, 2}, []int{16}},
+		{"small", 256, 256, []int{1, 1, 1, 2, 2}, []int{16}},
+		{"ddpm", 32, 32, []int{1, 2, 2, 2}, []int{16}},
+		{"ddpm", 128, 128, []int{1, 2, 2, 2}, []int{16}},
+		{"ddpm", 256, 256, []int{1, 1, 2, 2, 2}, []int{16}},
+		{"ddpm", 48, 64, []int{1, 2, 2, 2}, []int{24}},
+		{"ddpm", 8, 8, []int{1, 2, 2, 2}, []int{8}},
+		{"ddpm", 1000, 1000, []int{1, 2, 2, 2}, nil}, // 125 cannot be halved
+	} {
+		c, err := Preset(tc.name, tc.h, tc.w, 3, 10)
+		if err != nil || !slices.Equal(c.Mults, tc.mults) || !slices.Equal(c.Attention, tc.attention) {
+			t.Errorf("%s at %d×%d: mults %v, attention %v, %v; want %v and %v", tc.name, tc.h, tc.w, c.Mults, c.Attention, err, tc.mults, tc.attention)
+		}
+		if s := c.Shape(); s.H != tc.h || s.W != tc.w || s.Values() != tc.h*tc.w*3 {
+			t.Errorf("%s at %d×%d has shape %+v", tc.name, tc.h, tc.w, s)
+		}
+	}
+	for want, sides := range map[string][2]int{
+		"images of 30×45 pixels cannot be halved 2 times; the next sizes that can are 28×44 and 32×48": {30, 45},
+		"images of 32×30 pixels cannot be halved 2 times; the next sizes that can are 32×28 and 32×32": {32, 30},
+		"images of 8×3 pixels cannot be halved 2 times; the next size that can is 8×4":                 {8, 3},
+	} {
+		if _, err := Preset("tiny", sides[0], sides[1], 1, 0); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", sides, err, want)
 		}
 	}
 }
@@ -125,7 +212,7 @@ func TestForwardAgainstNumPy(t *testing.T) {
 // The CIFAR-10 network of [ddpm] has 35,746,307 weights in its published form (google/ddpm-cifar10-32), and so by the
 // arithmetic in testdata/reference.py.
 func TestParameterCounts(t *testing.T) {
-	c, err := Preset("ddpm", 32, 3, 0)
+	c, err := Preset("ddpm", 32, 32, 3, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +224,7 @@ func TestParameterCounts(t *testing.T) {
 		t.Errorf("ddpm at 32×32×3 has %d weights, want %d", got, published)
 	}
 	for name, want := range map[string][2]int{"tiny": {500_000, 700_000}, "small": {2_000_000, 6_000_000}} {
-		c, err := Preset(name, 16, 1, 10)
+		c, err := Preset(name, 16, 16, 1, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -387,16 +474,16 @@ func TestUpsample(t *testing.T) {
 
 func TestConfigValidate(t *testing.T) {
 	for _, name := range PresetNames() {
-		if _, err := Preset(name, 32, 3, 10); err != nil {
+		if _, err := Preset(name, 32, 32, 3, 10); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := Preset("huge", 32, 3, 10); err == nil {
+	if _, err := Preset("huge", 32, 32, 3, 10); err == nil {
 		t.Error("an unknown preset is accepted")
 	}
 	for want, spoil := range map[string]func(*Config){
 		"out_channels is 3": func(c *Config) { c.OutChannels = 3 },
-		"image_size 5":      func(c *Config) { c.ImageSize = 5 },
+		"images of 5×5":     func(c *Config) { c.ImageSize = 5 },
 		"base is 2":         func(c *Config) { c.Base = 2 },
 		"base is 9":         func(c *Config) { c.Base = 9 },
 		"mult 3":            func(c *Config) { c.Mults, c.Groups, c.Heads = []int{2, 3}, 8, 1 },

@@ -18,13 +18,26 @@ func TestWork(t *testing.T) {
 	if more := c.Work() - 2*float64(embedding+in+out+3*plain+2*up); more != 2*(4*4*16+2*4*4*4) {
 		t.Errorf("attention over 4 pixels of 4 channels adds %g operations", more)
 	}
+	// Twice as wide: twice the pixels, four times the pairs of them.
+	wide, square := c, c
+	wide.Width = 4
+	square.MidAttn, wide.MidAttn = false, false
+	once := float64(embedding) + 5*16*4 // of the embedding, whatever the size
+	if got, want := wide.Work()-2*once, 2*(square.Work()-2*once); got != want {
+		t.Errorf("twice as wide, a network has %g operations beside the embedding's, not %g", got, want)
+	}
+	plainWork := wide.Work()
+	wide.MidAttn = true
+	if more := wide.Work() - plainWork; more != 2*(8*4*16+2*8*8*4) {
+		t.Errorf("attention over 8 pixels of 4 channels adds %g operations", more)
+	}
 	// Counted in XLA's programs of the presets' forward passes, in millions.
 	for _, p := range []struct {
 		name           string
 		size, channels int
 		want           float64
 	}{{"tiny", 16, 1, 45}, {"small", 32, 1, 1979}, {"ddpm", 32, 3, 12444}} {
-		c, err := Preset(p.name, p.size, p.channels, 10)
+		c, err := Preset(p.name, p.size, p.size, p.channels, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

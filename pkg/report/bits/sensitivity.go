@@ -140,7 +140,7 @@ func (s *Sensitivity) trained(v Variation) (SensitivityRow, error) {
 		bits, distance := study.FinalOf(study.BPD).Of(r), study.FinalOf(study.FID).Of(r)
 		bpd, fid = append(bpd, bits), append(fid, distance)
 		dBPD, dFID = append(dBPD, bits-study.FinalOf(study.BPD).Of(b)), append(dFID, distance-study.FinalOf(study.FID).Of(b))
-		if r.Benchmark.ImageSize != b.Benchmark.ImageSize || r.Benchmark.Prep != b.Benchmark.Prep || r.Benchmark.Dataset != b.Benchmark.Dataset {
+		if r.Benchmark.ImageSize != b.Benchmark.ImageSize || r.Benchmark.ImageWidth != b.Benchmark.ImageWidth || r.Benchmark.Prep != b.Benchmark.Prep || r.Benchmark.Dataset != b.Benchmark.Dataset {
 			row.Images = fmt.Sprintf("%s: images of %s, %s; the base's are of %s, %s", v.Name, r.Benchmark.Dataset, r.Benchmark.Prep, b.Benchmark.Dataset, b.Benchmark.Prep)
 		}
 		if r.Protocol.ExtractorSHA256 != b.Protocol.ExtractorSHA256 {

@@ -92,7 +92,7 @@ def unet(x, t, y, base, mults, blocks, attend, mid_attention, heads, groups, cla
         for i in range(blocks):
             name = f"down{level}_{i}"
             h = residual(name, h, emb, base * mult, groups)
-            if h.shape[2] in attend:
+            if min(h.shape[2:]) in attend:
                 h = attention(name + "/attention", h, groups, heads)
             skips.append(h)
         if level < len(mults) - 1:
@@ -106,7 +106,7 @@ def unet(x, t, y, base, mults, blocks, attend, mid_attention, heads, groups, cla
         for i in range(blocks + 1):
             name = f"up{level}_{i}"
             h = residual(name, np.concatenate([h, skips.pop()], 1), emb, base * mults[level], groups)
-            if h.shape[2] in attend:
+            if min(h.shape[2:]) in attend:
                 h = attention(name + "/attention", h, groups, heads)
         if level:
             h = conv(f"up{level}_grow", h.repeat(2, 2).repeat(2, 3), base * mults[level])
@@ -141,11 +141,14 @@ def count(channels, base, mults, blocks, attend, size):
 
 
 def main():
-    B, C, S = 2, 2, 4
-    x = np.sin(0.9 * np.arange(B * S * S * C)).reshape(B, S, S, C)  # channels last, as Go lays them out
-    y = unet(x.transpose(0, 3, 1, 2), [3, 917], [1, 3], base=4, mults=[1, 2], blocks=1, attend=[2], mid_attention=True,
-             heads=2, groups=2, classes=3, out_channels=4)
-    print(json.dumps({"output": [float(f"{v:.9g}") for v in y.transpose(0, 2, 3, 1).ravel()], "parameters": sum(made.values()),
+    def output(H, W):
+        B, C = 2, 2
+        x = np.sin(0.9 * np.arange(B * H * W * C)).reshape(B, H, W, C)  # channels last, as Go lays them out
+        y = unet(x.transpose(0, 3, 1, 2), [3, 917], [1, 3], base=4, mults=[1, 2], blocks=1, attend=[2], mid_attention=True,
+                 heads=2, groups=2, classes=3, out_channels=4)
+        return [float(f"{v:.9g}") for v in y.transpose(0, 2, 3, 1).ravel()]
+
+    print(json.dumps({"output": output(4, 4), "wide": output(4, 6), "parameters": sum(made.values()),
                       "cifar10": count(3, 128, [1, 2, 2, 2], 2, [16], 32)}))
 
 
