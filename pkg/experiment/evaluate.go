@@ -258,7 +258,7 @@ func (m *measurer) unconditional(after int, samples []*metrics.Samples, copies *
 		if err != nil {
 			return nil, results.UnionMetrics{}, err
 		}
-		t.FID, t.KID, t.Precision, t.Density, t.ClassAccuracy = nil, nil, nil, nil, nil
+		t.FID, t.KID, t.Precision, t.Density, t.ClassAccuracy, t.Vendi, t.FLD = nil, nil, nil, nil, nil, nil, nil
 		tasks = append(tasks, t)
 	}
 	union, err := m.evaluator.Union([]*metrics.Judged{judged}, after+1)

@@ -117,7 +117,7 @@ func (r *run) writeTables() error {
 	}
 	metrics := [][]string{{"after_task", "step", "task", "n", "fid", "kid", "precision", "recall", "density", "coverage",
 		"class_accuracy", "memorised_buffer", "memorised_train", "bpd", "copies_buffer", "copies_train", "copies_buffer_features",
-		"copies_train_features", "clipped_pixels", "identical_samples", "reference_split", "reference_images", "extractor_sha256", "images_sha256"}}
+		"copies_train_features", "clipped_pixels", "identical_samples", "vendi", "fld", "reference_split", "reference_images", "extractor_sha256", "images_sha256"}}
 	for _, e := range r.state.Evaluations {
 		for _, t := range e.Tasks {
 			var bpd *float64
@@ -135,6 +135,7 @@ func (r *run) writeTables() error {
 				exact(t.FID), exact(t.KID), exact(t.Precision), exact(t.Recall), exact(t.Density), exact(t.Coverage),
 				exact(t.ClassAccuracy), exact(t.MemorisedBuffer), exact(t.MemorisedTrain), exact(bpd), exact(buffer.Pixels),
 				exact(train.Pixels), exact(buffer.Features), exact(train.Features), exact(t.ClippedPixels), exact(t.IdenticalSamples),
+				exact(t.Vendi), exact(t.FLD),
 				protocol.ReferenceSplit, strconv.Itoa(r.config.Evaluate.Images(r.loop.Benchmark.Tasks[t.Task]).N), protocol.ExtractorSHA256, r.state.Images})
 		}
 	}

@@ -18,7 +18,7 @@
 //
 // # What is compared with what
 //
-// FID, KID, precision, recall, density and coverage compare features of N generated images with
+// FID, KID, precision, recall, density, coverage and FLD compare features of N generated images with
 // those of a reference set; they depend on N, on the reference split and on the extractor, so
 // [Protocol] stores these with the numbers, and two numbers with different protocols must not be
 // set side by side. The feature extractor for grey images, [Classifier], was trained on the full
@@ -56,6 +56,10 @@
 //	            Assessing Generative Models. arXiv:1904.06991
 //	[prdc]      Naeem, Oh, Uh, Choi, Yoo. Reliable Fidelity and Diversity Metrics for Generative
 //	            Models. arXiv:2002.09797
+//	[vendi]     Friedman, Dieng. The Vendi Score: A Diversity Evaluation Metric for Machine Learning.
+//	            arXiv:2210.02410
+//	[fld]       Jiralerspong, Bose, Gemp, Qin, Bachrach, Gidel. Feature Likelihood Divergence: Evaluating
+//	            the Generalization of Generative Models Using Samples. arXiv:2302.04440
 //	[gd]        Masip, Rodríguez, Tuytelaars, van de Ven. Continual Learning of Diffusion Models with
 //	            Generative Distillation. arXiv:2311.14028
 //	[yoon23]    Yoon, Choi, Kwon, Ryu. Diffusion Probabilistic Models Generalize when They Fail to

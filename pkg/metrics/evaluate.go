@@ -35,8 +35,15 @@ type Evaluator struct {
 	opt       EvaluatorOptions
 	size      int // values an image
 	tasks     []*taskReference
-	unions    map[int]*Stats // by the number of tasks, from the first
-	copies    *yardstick     // nil until copies are looked for
+	unions    map[int]*unionReference // by the number of tasks, from the first
+	copies    *yardstick              // nil until copies are looked for
+	likely    likenesses
+}
+
+// unionReference is what is known of the test images of several tasks together.
+type unionReference struct {
+	stats *Stats
+	vendi float64 // of features
 }
 
 // taskReference is what is known of a task's test images.
@@ -51,6 +58,7 @@ type taskReference struct {
 	labels   []int       // that the labeller sees, nil without one
 	classes  map[int]int // images of each class, by their own labels
 	clipped  float64     // share of pixel values at an end of their range
+	vendi    float64     // of features
 }
 
 // shapeWords says what images of a shape are; a height of 0 stands for any.
@@ -96,7 +104,7 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 	if len(tasks) == 0 {
 		return nil, errors.New("metrics.NewEvaluator: no tasks; need at least one")
 	}
-	e := &Evaluator{extractor: extractor, opt: opt, unions: make(map[int]*Stats)}
+	e := &Evaluator{extractor: extractor, opt: opt, unions: make(map[int]*unionReference), likely: likenesses{}}
 	for j, task := range tasks {
 		if err := task.Test.Validate(); err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
@@ -125,9 +133,13 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 		if err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
 		}
+		vendi, err := Vendi(features)
+		if err != nil {
+			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
+		}
 		ref := &taskReference{images: task.Test, train: task.Train, features: features, seen: seen, stats: stats, labels: labels,
 			kernels: kernelSet{features: features}, manifold: manifold{features: features, k: opt.K},
-			classes: map[int]int{}, clipped: clippedShare(task.Test.Flat())}
+			classes: map[int]int{}, clipped: clippedShare(task.Test.Flat()), vendi: vendi}
 		for _, c := range task.Test.Labels {
 			ref.classes[int(c)]++
 		}
@@ -252,7 +264,7 @@ func (e *Evaluator) Describe(p *results.Protocol) error {
 	if err != nil {
 		return err
 	}
-	p.Copies = &y.protocol
+	p.Copies, p.FLDImages = &y.protocol, FLDImages
 	return nil
 }
 
@@ -395,6 +407,10 @@ func (e *Evaluator) Task(j int, s *Judged, copies *CopySets) (results.TaskMetric
 	}
 	m.ClippedPixels, m.IdenticalSamples = Measured(clippedOf([]*Judged{s}, weights)), Measured(identicalShare([]*Judged{s}, weights))
 	m.RealClippedPixels = Measured(ref.clipped)
+	if m.Vendi, m.FLD, err = e.variety(j, j+1, s.features, weights); err != nil {
+		return m, errors.WithMessagef(err, "task %d", j)
+	}
+	m.RealVendi = Measured(ref.vendi)
 	if copies == nil {
 		return m, nil
 	}
@@ -444,16 +460,21 @@ func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, e
 			return m, err
 		}
 	}
-	generated, err := newWeightedStats(stack(features), weights)
+	all := stack(features)
+	generated, err := newWeightedStats(all, weights)
 	if err != nil {
 		return m, err
 	}
 	m.N = generated.N
-	ref, err := e.unionStats(tasks)
+	if m.Vendi, m.FLD, err = e.variety(0, tasks, all, weights); err != nil {
+		return m, err
+	}
+	ref, err := e.union(tasks)
 	if err != nil {
 		return m, err
 	}
-	fid, err := Frechet(ref, generated, FIDOptions{AllowSmallN: e.opt.AllowSmallN})
+	m.RealVendi = Measured(ref.vendi)
+	fid, err := Frechet(ref.stats, generated, FIDOptions{AllowSmallN: e.opt.AllowSmallN})
 	if err != nil {
 		return m, err
 	}
@@ -490,20 +511,22 @@ func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, e
 	return m, err
 }
 
-// unionStats returns the statistics of the test images of the first tasks.
-func (e *Evaluator) unionStats(tasks int) (*Stats, error) {
-	if s := e.unions[tasks]; s != nil {
-		return s, nil
+// union returns what is known of the test images of the first tasks together.
+func (e *Evaluator) union(tasks int) (*unionReference, error) {
+	if r := e.unions[tasks]; r != nil {
+		return r, nil
 	}
-	var all []*mat.Dense
-	for _, t := range e.tasks[:tasks] {
-		all = append(all, t.features)
+	features := e.testFeatures(0, tasks)
+	stats, err := NewStats(features)
+	if err != nil {
+		return nil, err
 	}
-	s, err := NewStats(stack(all))
-	if err == nil {
-		e.unions[tasks] = s
+	vendi, err := Vendi(features)
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	e.unions[tasks] = &unionReference{stats, vendi}
+	return e.unions[tasks], nil
 }
 
 // Evaluate measures everything after task i: samples[j] of task j, or nil where task j is not

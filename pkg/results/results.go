@@ -3,7 +3,7 @@
 //
 // # Conventions
 //
-// A missing number is null (a nil pointer), never 0. Times are seconds, sizes bytes. FID, KID, label KL and label
+// A missing number is null (a nil pointer), never 0. Times are seconds, sizes bytes. FID, KID, FLD, label KL and label
 // ARD are lower-is-better, the other metrics higher-is-better, except the memorised shares, which are neither: they
 // qualify the others. Means over tasks, and unions, count each task by [Protocol.TaskWeights]. Evaluations are in the
 // order of training; entry i of an evaluation's tasks is task i of the benchmark, so that metric m of them makes the
@@ -126,6 +126,8 @@ type Protocol struct {
 	TaskWeights []float64 `json:"task_weights,omitempty"`
 
 	Copies *CopyProtocol `json:"copies,omitempty"` // null where copies were found by the ratio alone
+
+	FLDImages int `json:"fld_images,omitempty"` // most images of each kind that FLD took; absent where it was not measured
 
 	BPD *BPDProtocol `json:"bpd,omitempty"` // null where likelihoods were not measured
 }
@@ -256,6 +258,10 @@ type TaskMetrics struct {
 	RealClippedPixels *float64 `json:"real_clipped_pixels,omitempty" in:"share"` // the same of the task's reference images
 	IdenticalSamples  *float64 `json:"identical_samples,omitempty" in:"share"`   // share of samples of which another of the task is an exact duplicate
 
+	Vendi     *float64 `json:"vendi,omitempty" in:"positive"`      // of features of samples: metrics.Vendi
+	RealVendi *float64 `json:"real_vendi,omitempty" in:"positive"` // the same of the task's reference images
+	FLD       *float64 `json:"fld,omitempty"`                      // metrics.FLD, of at most [Protocol.FLDImages] of each kind
+
 	BPD *BPD `json:"bpd,omitempty"` // null where it was not measured
 
 	// Missing says of numbers that are null why they are: "class_accuracy" → "no classifier looked, …". Absent in older results.
@@ -289,6 +295,9 @@ type UnionMetrics struct {
 	ClippedPixels     *float64 `json:"clipped_pixels,omitempty" in:"share"`
 	RealClippedPixels *float64 `json:"real_clipped_pixels,omitempty" in:"share"`
 	IdenticalSamples  *float64 `json:"identical_samples,omitempty" in:"share"`
+	Vendi             *float64 `json:"vendi,omitempty" in:"positive"`
+	RealVendi         *float64 `json:"real_vendi,omitempty" in:"positive"`
+	FLD               *float64 `json:"fld,omitempty"`
 
 	Missing map[string]string `json:"missing,omitempty"` // as in [TaskMetrics]
 }

@@ -54,6 +54,12 @@ var (
 	Coverage = Metric{Key: "coverage", Name: "coverage", Direction: metrics.HigherIsBetter, Decimals: 3,
 		Read:    func(t *results.TaskMetrics) *float64 { return t.Coverage },
 		InTable: InTable{Variety, "coverage", "Share of real images with a sample in their neighbourhood.", 2, 3, false}}
+	Vendi = Metric{Key: "vendi", Name: "Vendi score", Direction: metrics.HigherIsBetter, Decimals: 1,
+		Read:    func(t *results.TaskMetrics) *float64 { return t.Vendi },
+		InTable: InTable{Variety, "Vendi", "How many images that are nothing like one another a task's samples are worth: 1 where all are alike.", 1, 2, false}}
+	FLD = Metric{Key: "fld", Name: "FLD", Decimals: 1, Read: cappedFLD,
+		InTable: InTable{Variety, "FLD", "Feature Likelihood Divergence: how much less likely test images are under the samples than under as many real images, in " +
+			"hundredths of a nat a dimension; bad samples, missing variety and copies raise it. Above 1,000 counts as 1,000.", 1, 2, false}}
 	BPD = Metric{Key: "bpd", Name: "BPD", Unit: "bits/dim", Decimals: 3, Read: func(t *results.TaskMetrics) *float64 {
 		if t.BPD == nil {
 			return nil
@@ -70,7 +76,18 @@ var (
 
 // Metrics returns all metrics of a task, in the order they are shown in.
 func Metrics() []Metric {
-	return []Metric{FID, ClassAccuracy, KID, Precision, Recall, Density, Coverage, BPD, MemorisedBuffer, MemorisedTrain, CopiesBufferPixels, CopiesTrainPixels}
+	return []Metric{FID, ClassAccuracy, KID, Precision, Recall, Density, Coverage, Vendi, FLD, BPD, MemorisedBuffer, MemorisedTrain, CopiesBufferPixels, CopiesTrainPixels}
+}
+
+// cappedFLD is FLD up to the number from which on its authors take samples for copies: what lies above is copies too, and would
+// drown every mean.
+func cappedFLD(t *results.TaskMetrics) *float64 {
+	const copies = 1000
+	if t.FLD == nil || *t.FLD <= copies {
+		return t.FLD
+	}
+	most := float64(copies)
+	return &most
 }
 
 // Arrow is the sign in tables of which way is better, "" for neither.
