@@ -3,19 +3,19 @@ package datasets
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/words"
 )
 
-// Task is one step of a benchmark: the classes that arrive and their images.
+// Task is one step of a benchmark: the classes that arrive and their images. Tasks may be of unequal size, in classes as in images.
 type Task struct {
 	// ID counts from 0; Name is for readers.
 	ID   int
 	Name string
-	// Classes are the labels that occur in this task, in the order of the benchmark.
+	// Classes are the labels that this task brings, in the order of the benchmark: those of Val and Test and, unless borders
+	// are blurred ([Benchmark.Blurred]), of Train.
 	Classes []int
 	// Train is what a model learns from; Val is held out of the training split for every
 	// choice (N == 0 if nothing is held out); Test is the official test split's part,
@@ -34,6 +34,9 @@ type Benchmark struct {
 	H, W, C int
 	// DataHash names the data: the Hash of the set, or of the sets joined by "+".
 	DataHash string
+	// Online says that the training images come one time each, in a single stream in which nothing tells where one task ends
+	// and the next begins. What is measured, and when, is by task all the same.
+	Online bool
 }
 
 // ClassIncrementalOptions say how the classes of one set become tasks.
@@ -46,6 +49,8 @@ type ClassIncrementalOptions struct {
 	// Given lists labels for the order "given". A part of the classes is allowed: the
 	// others then do not occur. It must be empty for the other orders.
 	Given []int
+	// Tasks lists, instead of all that, the names of each task's classes: see [GivenTasks].
+	Tasks [][]string
 	// Seed of the order "seeded" and of the held-out images.
 	Seed uint64
 	// ValFraction of each class's training images is held out (see HoldOut); 0 for none.
@@ -57,35 +62,66 @@ type ClassIncrementalOptions struct {
 // ClassIncremental splits a set into tasks by class. Labels stay the set's own. The
 // training images of a task are in the set's order: shuffle them when batches are made.
 func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error) {
-	order, err := classOrder(len(d.Classes), o)
+	groups, split, err := o.groups(d)
 	if err != nil {
 		return nil, err
-	}
-	if o.ClassesPerTask < 1 {
-		return nil, errors.Errorf("datasets.ClassIncremental: %d classes a task; need 1 to %d", o.ClassesPerTask, len(order))
 	}
 	train, val, test, err := prepared(d, o.Prep, o.ValFraction, o.Seed)
 	if err != nil {
 		return nil, err
 	}
 	b := &Benchmark{ClassNames: slices.Clone(d.Classes), Prep: o.Prep.normal(), H: train.H, W: train.W, C: train.C, DataHash: d.Hash}
-	for classes := range slices.Chunk(order, o.ClassesPerTask) {
-		t := Task{ID: len(b.Tasks), Classes: slices.Clone(classes), Name: strings.Join(names(d.Classes, classes), " + ")}
+	// Once for all tasks, of which there may be thousands.
+	trainOf, valOf, testOf := byClass(train.Labels, len(d.Classes)), byClass(val.Labels, len(d.Classes)), byClass(test.Labels, len(d.Classes))
+	for _, classes := range groups {
+		t := Task{ID: len(b.Tasks), Classes: classes, Name: taskName(names(d.Classes, classes))}
 		for _, part := range []struct {
 			to   **Images
 			from *Images
+			of   [][]int
 			what string
-		}{{&t.Train, train, "training"}, {&t.Val, val, "validation"}, {&t.Test, test, "test"}} {
-			*part.to = part.from.Select(part.from.IndicesOf(classes...))
-			if c, lacks := part.from.lacking(classes); lacks && (part.what != "validation" || part.from.N > 0) {
+		}{{&t.Train, train, trainOf, "training"}, {&t.Val, val, valOf, "validation"}, {&t.Test, test, testOf, "test"}} {
+			var chosen []int
+			for _, c := range classes {
+				chosen = append(chosen, part.of[c]...)
+			}
+			slices.Sort(chosen)
+			*part.to = part.from.Select(chosen)
+			lacks := slices.IndexFunc(classes, func(c int) bool { return len(part.of[c]) == 0 })
+			if lacks >= 0 && part.what != "validation" { // of a class of one training image none is held out
+				c := classes[lacks]
 				return nil, errors.Errorf("datasets.ClassIncremental: %s has no %s image of class %d (%s), which task %d (%s) brings; "+
-					"leave that class out: give the others as the order (class_order \"given\")", d.Name, part.what, c, d.Classes[c], t.ID, t.Name)
+					"leave that class out: give the others, by name as the tasks (benchmark.tasks) or by number as the order (class_order \"given\")", d.Name, part.what, c, d.Classes[c], t.ID, t.Name)
 			}
 		}
 		b.Tasks = append(b.Tasks, t)
 	}
-	b.Name = d.Name + ", " + splitText(len(order), o.ClassesPerTask)
+	b.Name = d.Name + ", " + split
 	return b, nil
+}
+
+// groups are the classes of each task, and split says how many of each there are.
+func (o ClassIncrementalOptions) groups(d *Dataset) (groups [][]int, split string, err error) {
+	if o.Tasks != nil {
+		if o.Order != "" && o.Order != "natural" || len(o.Given) > 0 {
+			return nil, "", errors.Errorf("datasets.ClassIncremental: the classes of each task are listed and there is an order of classes (%q, %v) beside; need one of them", o.Order, o.Given)
+		}
+		if groups, err = GivenTasks(d, o.Tasks); err != nil {
+			return nil, "", err
+		}
+		return groups, sizesText(groups), nil
+	}
+	order, err := classOrder(len(d.Classes), o)
+	if err != nil {
+		return nil, "", err
+	}
+	if o.ClassesPerTask < 1 {
+		return nil, "", errors.Errorf("datasets.ClassIncremental: %d classes a task; need 1 to %d", o.ClassesPerTask, len(order))
+	}
+	for classes := range slices.Chunk(order, o.ClassesPerTask) {
+		groups = append(groups, slices.Clone(classes))
+	}
+	return groups, splitText(len(order), o.ClassesPerTask), nil
 }
 
 // splitText says how so many classes are split into tasks of at most size each: "5 tasks of 2 classes", "4 tasks: 3 of 3 classes

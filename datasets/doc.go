@@ -63,6 +63,7 @@
 //	           Machine Learning Algorithms. arXiv:1708.07747
 //	[mnist]    LeCun, Bottou, Bengio, Haffner. Gradient-based learning applied to document
 //	           recognition. Proc. IEEE 86(11), 1998
+//	[rainbow]  Bang et al. Rainbow Memory: Continual Learning with a Memory of Diverse Samples. CVPR 2021, arXiv:2103.17230
 //	[cifar]    Krizhevsky. Learning Multiple Layers of Features from Tiny Images.
 //	           Technical report, University of Toronto, 2009
 package datasets

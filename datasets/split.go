@@ -15,6 +15,7 @@ const (
 	streamHeldOut
 	streamClassOrder
 	streamFlip
+	streamBlur
 )
 
 // permutation is a seeded order of 0 .. n-1. PCG's numbers are fixed by its definition;

@@ -13,6 +13,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/words"
 )
 
 // Composite is several methods at once, named with "+" between them: "er+ewc_rank1+lwf". Their losses add up, with the
@@ -148,7 +149,7 @@ func (c *Composite) set(settings map[string]any) error {
 		value := settings[key]
 		switch owner := owners[key]; len(owner) {
 		case 0:
-			return errors.Errorf("cl: strategy %q has no setting %.100q%s; it has %v", c.Info().Name, key, DidYouMean(key, known), known)
+			return errors.Errorf("cl: strategy %q has no setting %.100q%s; it has %v", c.Info().Name, key, words.DidYouMean(key, known), known)
 		case 1:
 			if _, twice := own[owner[0]][plain[key]]; twice {
 				return errors.Errorf("cl: strategy %q is given %q under two names; give it once", c.Info().Name, plain[key])

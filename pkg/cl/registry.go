@@ -11,6 +11,7 @@ import (
 
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/settings"
+	"palimpsest/pkg/words"
 )
 
 // registry makes each known strategy with its default settings. A new method is one file and one line here.
@@ -127,7 +128,7 @@ func create(name string) (Strategy, error) {
 			return s, nil
 		}
 	}
-	return nil, errors.Errorf("cl: no strategy is named %.100q%s; known are %v, and several joined by \"+\"", name, DidYouMean(name, Names()), Names())
+	return nil, errors.Errorf("cl: no strategy is named %.100q%s; known are %v, and several joined by \"+\"", name, words.DidYouMean(name, Names()), Names())
 }
 
 // decode puts the settings given over those that s has.
@@ -143,7 +144,7 @@ func decode(s Strategy, given map[string]any) error {
 	for _, key := range slices.Sorted(maps.Keys(given)) { // in order, so that of several faults the same is always told
 		if _, ok := known[key]; !ok {
 			names := slices.Sorted(maps.Keys(known))
-			return errors.Errorf("cl: strategy %q has no setting %.100q%s; it has %v", name, key, DidYouMean(key, names), names)
+			return errors.Errorf("cl: strategy %q has no setting %.100q%s; it has %v", name, key, words.DidYouMean(key, names), names)
 		}
 	}
 	text, err := yaml.Marshal(given)

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/words"
 )
 
 const (
@@ -40,7 +42,7 @@ func timestepRange(formula string) (from, to float64, err error) {
 			formula)
 	default:
 		return 0, 0, errors.Errorf("cl: er: timesteps are %q%s; choose one of %q, for instance \"low:0.25\"", formula,
-			DidYouMean(form, []string{TimestepsUniform, "low", "high", "range", TimestepsMeasured}), timestepForms)
+			words.DidYouMean(form, []string{TimestepsUniform, "low", "high", "range", TimestepsMeasured}), timestepForms)
 	}
 	if low != nil || high != nil || !(0 <= from && from < to && to <= 1) {
 		return 0, 0, errors.Errorf("cl: er: timesteps are %q; need fractions with 0 < F <= 1 in \"low:F\" and \"high:F\" and 0 <= A < B <= 1 in \"range:A-B\", as plain decimals",

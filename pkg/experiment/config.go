@@ -18,6 +18,7 @@ import (
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/settings"
 	"palimpsest/pkg/unet"
+	"palimpsest/pkg/words"
 )
 
 // Config is one run. [DefaultConfig] has the settings of the quick benchmark.
@@ -323,7 +324,7 @@ func checkKeys(name string, node *yaml.Node, known map[string]any, path []string
 		below, ok := known[key.Value]
 		if !ok {
 			return errors.Errorf("%s: there is no setting %.100q%s; here are %v", lineOf(name, key),
-				strings.Join(append(slices.Clone(path), key.Value), "."), cl.DidYouMean(key.Value, names), names)
+				strings.Join(append(slices.Clone(path), key.Value), "."), words.DidYouMean(key.Value, names), names)
 		}
 		if sub, ok := below.(map[string]any); ok {
 			if err := checkKeys(name, value, sub, append(slices.Clone(path), key.Value)); err != nil {
@@ -394,7 +395,7 @@ func (c Config) Validate() error {
 	}
 	for _, name := range b.Datasets {
 		if known := datasets.Names(); !slices.Contains(known, name) {
-			return errors.Errorf("benchmark.datasets: no set is named %.100q%s; known are %v", name, cl.DidYouMean(name, known), known)
+			return errors.Errorf("benchmark.datasets: no set is named %.100q%s; known are %v", name, words.DidYouMean(name, known), known)
 		}
 	}
 	if err := b.Prep.Validate(); err != nil {
@@ -440,7 +441,7 @@ func (c Config) Validate() error {
 	}
 	for _, name := range c.BPD.Outside {
 		if known := datasets.Names(); !slices.Contains(known, name) {
-			return errors.Errorf("bpd.outside: no set is named %.100q%s; known are %v", name, cl.DidYouMean(name, known), known)
+			return errors.Errorf("bpd.outside: no set is named %.100q%s; known are %v", name, words.DidYouMean(name, known), known)
 		}
 		oh, ow, oc, err := datasets.PreparedShape(b.Prep, name)
 		if err != nil {
@@ -464,7 +465,7 @@ func (c Config) Validate() error {
 // validate reports what no network of any image size can have; [unet.Config.Validate] sees the rest.
 func (n NetworkConfig) validate() error {
 	if known := unet.PresetNames(); !slices.Contains(known, n.Size) {
-		return errors.Errorf("network.size is %.100q%s; choose one of %v", n.Size, cl.DidYouMean(n.Size, known), known)
+		return errors.Errorf("network.size is %.100q%s; choose one of %v", n.Size, words.DidYouMean(n.Size, known), known)
 	}
 	if !(n.Dropout >= 0 && n.Dropout < 1) {
 		return errors.Errorf("network.dropout is %g; need 0 <= dropout < 1", n.Dropout)

@@ -15,6 +15,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/settings"
+	"palimpsest/pkg/words"
 )
 
 // Grid is a set of runs to compare: strategies × swept settings × variants × seeds.
@@ -168,7 +169,7 @@ func (g Grid) checkSettings() error {
 				sweep, key, key)
 		}
 		have := slices.Sorted(maps.Keys(known))
-		return errors.Errorf("--sweep %s: none of %v has a setting %q%s; they have %v", sweep, names, key, cl.DidYouMean(key, have), have)
+		return errors.Errorf("--sweep %s: none of %v has a setting %q%s; they have %v", sweep, names, key, words.DidYouMean(key, have), have)
 	}
 	return nil
 }

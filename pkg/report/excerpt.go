@@ -5,9 +5,9 @@ import (
 
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/cl"
 	"palimpsest/pkg/study"
 	"palimpsest/pkg/table"
+	"palimpsest/pkg/words"
 )
 
 // Excerpt is one part of a report in two forms: for a terminal, and in Markdown.
@@ -89,5 +89,5 @@ func CheckPart(name string) error {
 	if slices.Contains(parts, name) {
 		return nil
 	}
-	return errors.Errorf("--only is %q%s; choose one of %v", name, cl.DidYouMean(name, parts), parts)
+	return errors.Errorf("--only is %q%s; choose one of %v", name, words.DidYouMean(name, parts), parts)
 }

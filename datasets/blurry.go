@@ -1,0 +1,93 @@
+package datasets
+
+import (
+	"math"
+	"slices"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/words"
+)
+
+// MostBlurred is the largest share of [Benchmark.Blurred]: with more, a task's images would mostly come with its neighbours.
+const MostBlurred = 0.5
+
+// Blurred is the benchmark with blurred borders: of the n training images of each class of a task, round(share·n), but never all,
+// arrive with the tasks before and after it, half with each and the odd one with the task after; those of the first and of the
+// last task arrive with their only neighbour. Which ones is drawn from seed. A task's own images come first, then those from
+// the task before, then those from the task after. Validation and test images, and the classes that a task is measured by,
+// stay as they are.
+//
+// The share is M of the "blurry" streams of [rainbow], where a task's foreign images are drawn from all other tasks; here they
+// come from the neighbours alone, which is our choice, so that classes come and go with time.
+//
+// It returns an error unless 0 <= share <= [MostBlurred] and, for a share above 0, there are two tasks or more.
+func (b *Benchmark) Blurred(share float64, seed uint64) (*Benchmark, error) {
+	if !(share >= 0 && share <= MostBlurred) {
+		return nil, errors.Errorf("datasets: a share of %g of each task's images arrives with its neighbours; need 0 to %g", share, MostBlurred)
+	}
+	if share == 0 {
+		return b, nil
+	}
+	last := len(b.Tasks) - 1
+	if last < 1 {
+		return nil, errors.Errorf("datasets: the borders of %s cannot be blurred; need two or more", words.Count(last+1, "task"))
+	}
+	arriving := make([][3]*Images, len(b.Tasks)) // of each task: its own, from the task before, from the task after
+	for i, t := range b.Tasks {
+		own, before, after := parted(t.Train.Labels, i, share, seed, i > 0, i < last)
+		arriving[i][0] = t.Train.Select(own)
+		if i > 0 {
+			arriving[i-1][2] = t.Train.Select(before)
+		}
+		if i < last {
+			arriving[i+1][1] = t.Train.Select(after)
+		}
+	}
+	out := *b
+	out.Tasks = slices.Clone(b.Tasks)
+	for i, parts := range arriving {
+		var err error
+		if out.Tasks[i].Train, err = Concat(parts[:]...); err != nil {
+			return nil, errors.WithMessagef(err, "datasets: blurring the borders of task %d", i)
+		}
+	}
+	return &out, nil
+}
+
+// parted lists the images of a task by when they arrive, each list ascending. Whether there is a task before and one after is
+// given.
+func parted(labels []int32, task int, share float64, seed uint64, first, second bool) (own, before, after []int) {
+	to := make([]int8, len(labels))
+	for c, of := range byClass(labels, int(highest(labels))+1) {
+		moved := min(int(math.Round(share*float64(len(of)))), len(of)-1)
+		early := moved / 2
+		switch {
+		case !first:
+			early = 0
+		case !second:
+			early = moved
+		}
+		if moved <= 0 {
+			continue
+		}
+		// Domains may share labels: the task tells them apart.
+		for k, j := range permutation(len(of), seed+uint64(task)<<32, streamBlur, uint64(c))[:moved] {
+			to[of[j]] = 1
+			if k < early {
+				to[of[j]] = -1
+			}
+		}
+	}
+	for i, where := range to {
+		switch where {
+		case 0:
+			own = append(own, i)
+		case -1:
+			before = append(before, i)
+		case 1:
+			after = append(after, i)
+		}
+	}
+	return own, before, after
+}

@@ -1,0 +1,90 @@
+package datasets
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/words"
+)
+
+// GivenTasks returns the labels of the classes that are listed by name, task by task: [[rose, tulip], [daisy]]. Lists may be of
+// any length but 0, and classes may be left out, which then do not occur. It returns an error for a name that the set does not
+// have, with the nearest one it has; for one that several classes of the set have; and for one listed twice.
+func GivenTasks(d *Dataset, tasks [][]string) ([][]int, error) {
+	if len(tasks) == 0 {
+		return nil, errors.New("datasets.GivenTasks: no tasks are listed; give the names of their classes, such as [[rose, tulip], [daisy]]")
+	}
+	labels := map[string]int{}
+	for label, name := range d.Classes {
+		if _, twice := labels[name]; twice {
+			label = ambiguous
+		}
+		labels[name] = label
+	}
+	var all [][]int
+	taken := map[int]int{} // class to task
+	for i, list := range tasks {
+		if len(list) == 0 {
+			return nil, errors.Errorf("datasets.GivenTasks: task %d lists no class; name at least one of %s", i, someOf(d.Classes))
+		}
+		var group []int
+		for _, name := range list {
+			label, ok := labels[name]
+			switch before, twice := taken[label]; {
+			case !ok:
+				return nil, errors.Errorf("datasets.GivenTasks: task %d lists the class %.100q, which %s does not have%s; it has %s",
+					i, name, d.Name, words.DidYouMean(name, d.Classes), someOf(d.Classes))
+			case label == ambiguous:
+				return nil, errors.Errorf("datasets.GivenTasks: task %d lists the class %.100q, but several classes of %s have that name; rename them", i, name, d.Name)
+			case twice:
+				return nil, errors.Errorf("datasets.GivenTasks: the class %.100q is listed in task %d and again in task %d; list each once", name, before, i)
+			}
+			taken[label] = i
+			group = append(group, label)
+		}
+		all = append(all, group)
+	}
+	return all, nil
+}
+
+// ambiguous stands for the label of a name that several classes have.
+const ambiguous = -1
+
+// mostNames is how many classes an error or the name of a task lists.
+const mostNames = 20
+
+// someOf lists names, the first ones of many.
+func someOf(names []string) string {
+	if len(names) <= mostNames {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNames], ", "), len(names)-mostNames)
+}
+
+// taskName is the name of a task that brings the classes of these names.
+func taskName(classes []string) string {
+	if len(classes) <= mostNames {
+		return strings.Join(classes, " + ")
+	}
+	return fmt.Sprintf("%s + … + %s (%d classes)", classes[0], classes[len(classes)-1], len(classes))
+}
+
+// sizesText says how many classes each task brings: "3 tasks of 2, 1 and 4 classes", "30 tasks of 1 to 12 classes".
+func sizesText(groups [][]int) string {
+	var sizes []int
+	for _, g := range groups {
+		sizes = append(sizes, len(g))
+	}
+	least, most := slices.Min(sizes), slices.Max(sizes)
+	switch {
+	case least == most:
+		return splitText(len(sizes)*most, most)
+	case len(sizes) > mostNames:
+		return fmt.Sprintf("%s of %d to %d classes", words.Count(len(sizes), "task"), least, most)
+	}
+	return fmt.Sprintf("%s of %s and %d classes", words.Count(len(sizes), "task"),
+		strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes[:len(sizes)-1]), " ", ", "), "[]"), sizes[len(sizes)-1])
+}
