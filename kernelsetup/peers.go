@@ -4,8 +4,10 @@ import (
 	"context"
 	_ "embed"
 	"io"
+	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"palimpsest/pkg/backend"
 
@@ -16,6 +18,7 @@ import (
 type peer struct {
 	title        string // with what it takes on the disk
 	requirements string // exact versions; PyTorch itself pins the libraries it brings for NVIDIA cards
+	base         string // the peer whose environment is below this one; "": none
 }
 
 //go:embed peers/torch.txt
@@ -24,17 +27,22 @@ var torchRequirements string
 //go:embed peers/jax.txt
 var jaxRequirements string
 
+//go:embed peers/diffusers.txt
+var diffusersRequirements string
+
 var peers = map[string]peer{
-	"torch": {"PyTorch 2.15.0 to measure against, about 5.4 GB on the disk", torchRequirements},
-	"jax":   {"JAX 0.10.2, Flax and Optax to measure against, about 0.9 GB on the disk", jaxRequirements},
+	"torch":     {"PyTorch 2.15.0 to measure against, about 5.4 GB on the disk", torchRequirements, ""},
+	"jax":       {"JAX 0.10.2, Flax and Optax to measure against, about 0.9 GB on the disk", jaxRequirements, ""},
+	"diffusers": {"diffusers 0.42.1 and TensorBoard 2.21.0 to compare with, about 0.3 GB on the disk", diffusersRequirements, "torch"},
 }
 
-// PeerPython returns the Python of an environment of its own with what is measured against, "torch" or "jax". Where
-// there is none it is made, in the cache folder, which is said with its size before it begins.
+// PeerPython returns the Python of an environment of its own with what is measured against, "torch" or "jax", or compared with,
+// "diffusers", which is laid over that of "torch". Where there is none it is made, in the cache folder, which is said with its
+// size before it begins.
 func PeerPython(ctx context.Context, name string, out io.Writer) (string, error) {
 	p, found := peers[name]
 	if !found {
-		return "", errors.Errorf("nothing to measure against is named %q; choose \"torch\" or \"jax\"", name)
+		return "", errors.Errorf("nothing to measure against is named %q; choose \"torch\", \"jax\" or \"diffusers\"", name)
 	}
 	if runtime.GOOS == "windows" {
 		return "", errors.New("what to measure against is not installed on Windows; use WSL")
@@ -55,10 +63,35 @@ func PeerPython(ctx context.Context, name string, out io.Writer) (string, error)
 	if err != nil {
 		return "", err
 	}
+	below := ""
+	if p.base != "" {
+		if below, err = PeerPython(ctx, p.base, out); err != nil {
+			return "", err
+		}
+	}
 	fill := func(ctx context.Context, dir string) error {
 		fix := "check the network and the space in " + cache + ", or name a Python that has it with --python"
-		return makeEnvironment(ctx, python, dir, p.title, p.requirements, fix, "--no-cache-dir")
+		if err := makeEnvironment(ctx, python, dir, p.title, p.requirements, fix, "--no-cache-dir"); err != nil || below == "" {
+			return err
+		}
+		return layOver(ctx, dir, below)
 	}
-	t := tree{dir: filepath.Join(cache, name+"-"+hashOf(p.requirements, version)), title: p.title, inPlace: true, fill: fill}
+	t := tree{dir: filepath.Join(cache, name+"-"+hashOf(p.requirements, below, version)), title: p.title, inPlace: true, fill: fill}
 	return filepath.Join(t.dir, "bin", "python"), t.ensure(ctx, newProgress(out))
+}
+
+// sitePackages is a program that prints where a Python has its packages.
+const sitePackages = "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+// layOver has the environment in dir find the packages of the Python below after its own.
+func layOver(ctx context.Context, dir, below string) error {
+	own, err := command(ctx, "", nil, filepath.Join(dir, "bin", "python"), "-c", sitePackages)
+	if err != nil {
+		return err
+	}
+	theirs, err := command(ctx, "", nil, below, "-c", sitePackages)
+	if err != nil {
+		return err
+	}
+	return errors.WithStack(os.WriteFile(filepath.Join(strings.TrimSpace(own), "below.pth"), []byte(strings.TrimSpace(theirs)+"\n"), 0o644))
 }

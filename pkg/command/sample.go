@@ -15,6 +15,8 @@ func sampleCommand() *cobra.Command {
 		classes  []int
 		count    int
 		output   string
+		archive  string
+		folder   string
 		guidance float64
 		sampler  = diffusion.DefaultSampler()
 	)
@@ -22,8 +24,11 @@ func sampleCommand() *cobra.Command {
 		Use: "sample DIR", Short: "Draw images from the network of a run", Args: cobra.ExactArgs(1),
 		Long: "Sample draws images of the classes asked for. Where a run's network depends on the task at sampling (`strategies` says\n" +
 			"of which), each class is drawn with the weights of its task; a class of several tasks can then not be named by itself.\n" +
-			"A class that the run has not learned yet is drawn as well, and a line on standard error says so.",
-		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png",
+			"A class that the run has not learned yet is drawn as well, and a line on standard error says so.\n" +
+			"--npz and --folder write the images themselves, as other programs' metrics read them: an archive with arr_0, [N, H, W, 3] bytes,\n" +
+			"and the labels arr_1, as ADM's evaluator has it; a new folder of PNGs, for torch-fidelity and clean-fid, with labels.csv.",
+		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png\n" +
+			"  go run . sample runs/bench/joint-seed0 --count 1000 --npz samples.npz --folder samples",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkEnding("-o", output, ".png"); err != nil {
 				return err
@@ -34,7 +39,21 @@ func sampleCommand() *cobra.Command {
 			if count < 1 {
 				return experiment.Refusef("--count is %d; need 1 or more", count)
 			}
-			if err := atomicfile.Check(output); err != nil {
+			if err := checkEnding("--npz", archive, ".npz"); err != nil {
+				return err
+			}
+			if !cmd.Flags().Changed("output") && (archive != "" || folder != "") {
+				output = ""
+			}
+			for _, file := range []string{output, archive} {
+				if file == "" {
+					continue
+				}
+				if err := atomicfile.Check(file); err != nil {
+					return err
+				}
+			}
+			if err := experiment.CheckNewFolder(folder); err != nil {
 				return err
 			}
 			trained, err := openTrained(cmd, args[0])
@@ -42,23 +61,42 @@ func sampleCommand() *cobra.Command {
 				return err
 			}
 			defer trained.Close()
-			note, err := trained.DrawSheet(cmd.Context(), output, classes, count, sampler, guidance)
-			if note != "" {
-				fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
+			drawn, err := trained.Draw(cmd.Context(), classes, count, sampler, guidance)
+			if err != nil {
+				return err
 			}
-			if err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "Images: %s\n", output)
+			if drawn.Note != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note:", drawn.Note)
 			}
-			return err
+			for _, w := range []struct {
+				path  string
+				write func(path string) error
+			}{
+				{output, func(path string) error { return trained.WriteSheet(path, drawn, count) }},
+				{archive, func(path string) error { return trained.WriteNPZ(path, drawn) }},
+				{folder, func(path string) error { return trained.WriteFolder(path, drawn) }},
+			} {
+				if w.path == "" {
+					continue
+				}
+				if err := w.write(w.path); err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "Images: %s\n", w.path)
+			}
+			return nil
 		},
 	}
 	c.Flags().IntSliceVar(&classes, "classes", nil, "classes to draw, a row each; default: all")
 	c.Flags().IntVar(&count, "count", 10, "images of each class")
 	c.Flags().StringVarP(&output, "output", "o", "samples.png", "PNG to write")
+	c.Flags().StringVar(&archive, "npz", "", "write the images and their labels to this .npz, and no PNG unless -o names one")
+	c.Flags().StringVar(&folder, "folder", "", "write a PNG an image, and labels.csv, to this new folder, and no sheet unless -o names one")
 	c.Flags().Float64Var(&guidance, "guidance", 0, "scale of classifier-free guidance; needs a run with loop.label_dropout")
 	c.Flags().StringVar(&sampler.Name, "sampler", sampler.Name, fmt.Sprintf("one of %q", diffusion.Samplers()))
 	c.Flags().IntVar(&sampler.Steps, "steps", sampler.Steps, "timesteps visited")
 	c.Flags().Float64Var(&sampler.Eta, "eta", 0, "noise of ddim, 0 to 1")
+	c.Flags().StringVar(&sampler.Spacing, "spacing", "", "timesteps that ddim and ancestral visit as diffusers has them: \"leading\" or \"trailing\"; default: even ones with both ends")
 	c.Flags().Uint64Var(&sampler.Seed, "seed", 0, "seed of the noise")
 	return c
 }

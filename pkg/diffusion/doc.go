@@ -24,14 +24,15 @@
 //   - ddim and ancestral visit even timesteps that hold both ends, 0 and T-1: timestep_spacing="linspace", but for halves,
 //     which we round up and NumPy to even, and for a single step, which is T-1. This is OpenAI's spacing for one section too;
 //     "leading", the default of diffusers' DDIM, leaves out the noisiest timesteps. A step goes to the next timestep visited,
-//     where diffusers' DDIM goes to t - T//steps, which is another one unless the spacing is "leading".
+//     where diffusers' DDIM goes to t - T//steps, which is another one unless the spacing is "leading", or "trailing" with steps
+//     that divide T: [SamplerConfig].Spacing has both.
 //   - ancestral derives β of a step from ᾱ of the timesteps visited and adds no noise at the last. Its variance is the
 //     process's: variance_type="fixed_small", "fixed_large" or "learned_range".
 //   - dpm++2m is algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint"; its first step, and the last, to
 //     σ = 0, are of first order. Timesteps are even in the log-SNR: use_lu_lambdas=True, but distinct and holding both ends.
 //   - [Guided].Scale w is guidance_scale-1.
-//   - Of the schedules, "linear" keeps its ᾱ_T at any T ([NewSchedule]), where diffusers keeps its β; "cosine" is
-//     "squaredcos_cap_v2".
+//   - Of the schedules, "linear" keeps its ᾱ_T at any T ([NewSchedule]), where diffusers keeps its β
+//     ("linear:0.0001:0.02" does too); "cosine" is "squaredcos_cap_v2".
 //
 // References:
 //

@@ -32,7 +32,8 @@ type Network struct {
 	layout  *model.Store // the weights one by one, without values
 	tensors []weight     // of layout, in the order of the flat vectors
 	seed    uint64
-	weights []float64 // of the loss, by timestep
+	weights []float64                                 // of the loss, by timestep
+	initial func(name string, values []float32) error // of [Network.StartFrom]; nil: weights are drawn
 	step    *model.Exec
 	outputs [3]*model.Exec // raw, EMA, teacher
 	loops   [3]*model.Exec // samplers of these

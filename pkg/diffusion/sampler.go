@@ -17,6 +17,10 @@ type SamplerConfig struct {
 	Clip  bool    `yaml:"clip" json:"clip"`   // clip every estimate of x_0 to [-1, 1]; ddim derives ε anew from it
 	Seed  uint64  `yaml:"seed" json:"seed"`   // of all noise
 
+	// Spacing says which timesteps ancestral and ddim visit: "" even ones with both ends ([EvenTimesteps]), "leading" or
+	// "trailing" those of diffusers' timestep_spacing.
+	Spacing string `yaml:"spacing,omitempty" json:"spacing,omitempty"`
+
 	// OnEstimate, where set, is shown the estimates of x_0 made at timestep t for images first, first+1, ...: x0 is
 	// [n, dim] flat, clipped if Clip is set, and overwritten after the call.
 	OnEstimate func(t, first int, x0 []float32) `yaml:"-" json:"-"`
@@ -36,6 +40,9 @@ func (c SamplerConfig) Validate() error {
 	}
 	if !(c.Eta >= 0 && c.Eta <= 1) {
 		return errors.Errorf("diffusion: sampler eta is %g; need 0 <= eta <= 1", c.Eta)
+	}
+	if c.Spacing != "" && (c.Spacing != SpacingLeading && c.Spacing != SpacingTrailing || c.Name == DPMPP2M) {
+		return errors.Errorf("diffusion: sampler spacing is %.100q with %q; need \"\", %q or %q, the latter with ddim or ancestral", c.Spacing, c.Name, SpacingLeading, SpacingTrailing)
 	}
 	if c.Eta != 0 && !s.eta {
 		return errors.Errorf("diffusion: sampler eta is %g, but %q has none; set it to 0 or choose \"ddim\"", c.Eta, c.Name)
@@ -74,11 +81,14 @@ func Samplers() (names []string) {
 }
 
 // Timesteps returns the timesteps c visits on schedule s, ascending: even in t for ancestral and DDIM
-// ([EvenTimesteps]), even in log-SNR for DPM-Solver++ ([Schedule.LogSNRTimesteps]).
+// ([EvenTimesteps], or by its Spacing), even in log-SNR for DPM-Solver++ ([Schedule.LogSNRTimesteps]).
 func (c SamplerConfig) Timesteps(s *Schedule) ([]int, error) {
 	of, err := c.sampler()
 	if err != nil {
 		return nil, err
+	}
+	if c.Spacing != "" {
+		return strides(s.T, c.Steps, c.Spacing == SpacingTrailing)
 	}
 	return of.timesteps(s, c.Steps)
 }

@@ -2,6 +2,8 @@ package diffusion
 
 import (
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/pkg/errors"
 )
@@ -26,7 +28,9 @@ const maxTimesteps = 1 << 20
 
 // NewSchedule returns the "linear" schedule of [ddpm] or the "cosine" schedule of [iddpm] with steps timesteps.
 // The linear one runs from 1e-4 to 0.02 at T = 1000 and is rescaled by 1000/T for any other T, so that ᾱ_T stays
-// near zero: without it T = 100 would leave ᾱ_T = 0.36.
+// near zero: without it T = 100 would leave ᾱ_T = 0.36. Networks trained elsewhere bring schedules with ends of their own:
+// "linear:0.0001:0.02" has those β at any T, and "scaled-linear:0.00085:0.012" is linear in sqrt(β), diffusers' beta_start and
+// beta_end of either.
 func NewSchedule(name string, steps int) (*Schedule, error) {
 	if steps < 2 || steps > maxTimesteps {
 		return nil, errors.Errorf("diffusion: timesteps is %d; need 2 to %d", steps, maxTimesteps)
@@ -45,9 +49,37 @@ func NewSchedule(name string, steps int) (*Schedule, error) {
 			beta[t] = min(1-f(float64(t+1)/float64(steps))/f(float64(t)/float64(steps)), 0.999)
 		}
 	default:
-		return nil, errors.Errorf("diffusion: no schedule is named %q; choose \"linear\" or \"cosine\"", name)
+		kind, ends, found := strings.Cut(name, ":")
+		if !found || kind != "linear" && kind != "scaled-linear" {
+			return nil, errors.Errorf("diffusion: no schedule is named %q; choose \"linear\" or \"cosine\"", name)
+		}
+		first, last, err := parseEnds(ends)
+		if err != nil {
+			return nil, errors.WithMessagef(err, "diffusion: schedule %.100q", name)
+		}
+		for t := range beta {
+			at := float64(t) / float64(steps-1)
+			if kind == "linear" {
+				beta[t] = first + (last-first)*at
+			} else {
+				root := math.Sqrt(first) + (math.Sqrt(last)-math.Sqrt(first))*at
+				beta[t] = root * root
+			}
+		}
 	}
 	return FromBetas(name, beta)
+}
+
+// parseEnds reads "FIRST:LAST", the β at either end of a schedule.
+func parseEnds(text string) (first, last float64, err error) {
+	a, b, _ := strings.Cut(text, ":")
+	if first, err = strconv.ParseFloat(a, 64); err == nil {
+		last, err = strconv.ParseFloat(b, 64)
+	}
+	if err != nil || !(first > 0 && first < 1 && last > 0 && last < 1) {
+		return 0, 0, errors.New("need two variances within 0 and 1, for instance \"linear:0.0001:0.02\"")
+	}
+	return first, last, nil
 }
 
 // FromBetas returns the schedule with the given variances, each in (0, 1), of which there must be at least two.

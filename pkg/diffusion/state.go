@@ -58,6 +58,14 @@ func (n *Network) build() error {
 		return err
 	}
 	n.forget()
+	if n.initial != nil {
+		for _, w := range n.tensors {
+			name := strings.TrimPrefix(w.variable.Path(), "/"+scopeModel+"/")
+			if err := n.initial(name, values[w.first:w.end]); err != nil {
+				return errors.WithMessagef(err, "diffusion: initial values of %s", name)
+			}
+		}
+	}
 	if _, err := n.store.CreateVariable("/"+scopeModel, tensors.FromFlatDataAndDimensions(values, end)); err != nil {
 		return err
 	}
@@ -73,6 +81,17 @@ func (n *Network) build() error {
 		return err
 	}
 	n.built = true
+	return nil
+}
+
+// StartFrom has the network begin with other weights than those drawn from its seed, whenever it begins: now, which must be
+// before anything else is asked of it, and at each [Network.Reset]. initial is called for every weight with its name below
+// model/ in [StateFile] and the values drawn for it, which it may change.
+func (n *Network) StartFrom(initial func(name string, values []float32) error) error {
+	if n.built {
+		return errors.New("diffusion: the network has its weights already; call StartFrom right after NewNetwork")
+	}
+	n.initial = initial
 	return nil
 }
 
@@ -194,14 +213,14 @@ func (n *Network) restore(v *model.Variable, values map[string]*tensors.Tensor) 
 	return v.SetValue(whole)
 }
 
-// Reset makes the network what [NewNetwork] makes of seed, but keeps what is compiled: several runs of one configuration
+// Reset makes the network what [NewNetwork] (and [Network.StartFrom]) makes of seed, but keeps what is compiled: several runs of one configuration
 // then compile once. The optimiser and the count of predictions start anew too.
 func (n *Network) Reset(seed uint64) error {
 	if err := n.build(); err != nil {
 		return err
 	}
 	other := &Network{Process: n.Process, Net: n.Net, Shape: n.Shape, Train: n.Train, extra: n.extra, backend: n.backend, store: model.NewStore(),
-		layout: model.NewStore(), seed: seed}
+		layout: model.NewStore(), seed: seed, initial: n.initial}
 	if err := other.build(); err != nil {
 		return err
 	}

@@ -22,6 +22,28 @@ func EvenTimesteps(T, n int) ([]int, error) {
 	return ts, nil
 }
 
+// Spacings of [SamplerConfig] beside the even one.
+const (
+	SpacingLeading  = "leading"  // 0, k, 2k, ... with k = T/n rounded down
+	SpacingTrailing = "trailing" // ..., T-1-2k, T-1-k, T-1 with k = T/n, rounded
+)
+
+// strides returns n of the timesteps 0 .. T-1 in ascending order as diffusers' timestep_spacing "leading" or "trailing" has them.
+func strides(T, n int, trailing bool) ([]int, error) {
+	if n < 1 || n > T {
+		return nil, errors.Errorf("diffusion: %d sampling steps over %d timesteps; need 1 .. %d", n, T, T)
+	}
+	ts := make([]int, n)
+	for i := range ts {
+		if trailing {
+			ts[n-1-i] = int(math.RoundToEven(float64(T)-float64(i)*float64(T)/float64(n))) - 1
+		} else {
+			ts[i] = i * (T / n)
+		}
+	}
+	return ts, nil
+}
+
 // LogSNRTimesteps returns n timesteps in ascending order that are as even in the log-SNR as whole timesteps can be,
 // from 0 to T-1 (T-1 alone for n = 1). [dpm++] advises this spacing for small images; even timesteps would make the
 // last step before the image several times larger than the one before it, where a multistep solver extrapolates badly.

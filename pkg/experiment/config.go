@@ -71,6 +71,10 @@ type BenchmarkConfig struct {
 
 // NetworkConfig names a size and what deviates from it. Zero and empty values keep the size's own.
 type NetworkConfig struct {
+	// Init names an imported model ([models.Info]) to start from: architecture and process are the model's, and Size says
+	// nothing. Label k of the benchmark is the model's label k; labels that it lacks begin as what it does without a label.
+	Init string `yaml:"init,omitempty"`
+
 	Size        string  `yaml:"size"`        // "tiny", "small" or "ddpm"
 	Conditional bool    `yaml:"conditional"` // whether the network is told the class
 	Base        int     `yaml:"base"`
@@ -164,7 +168,7 @@ func decodeConfig(name string, text []byte) (Config, error) {
 
 // decodeNode puts the settings of a document over the defaults.
 func decodeNode(name string, doc *yaml.Node) (Config, error) {
-	c := DefaultConfig()
+	c := defaultsFor(doc)
 	if err := checkKeys(name, doc, settingNames(reflect.TypeFor[Config]()), nil); err != nil {
 		return c, err
 	}
@@ -411,6 +415,9 @@ func (c Config) Validate() error {
 	if err := c.Network.validate(); err != nil {
 		return err
 	}
+	if err := c.validateInit(h, w, channels); err != nil {
+		return err
+	}
 	if err := c.Train.Validate(); err != nil {
 		return errors.WithMessage(err, "train")
 	}
@@ -586,6 +593,9 @@ func (c Config) unetConfig(b *datasets.Benchmark, p *diffusion.Process) (unet.Co
 	n, classes := c.Network, 0
 	if n.Conditional {
 		classes = len(b.ClassNames)
+	}
+	if n.Init != "" {
+		return c.importedConfig(classes)
 	}
 	u, err := unet.Preset(n.Size, b.H, b.W, b.C, classes)
 	if err != nil {

@@ -83,20 +83,26 @@ func (h home) subfolder(name string) error {
 	return nil
 }
 
-// writeFolder makes the folder final, whose parent must exist, by write, which is given a temporary one beside it, and adds
-// the sums of all files. A process killed at any moment leaves all of it or nothing.
+// writeFolder is writeTree of a folder without others in it, with the sums of all its files.
 func writeFolder(final string, write func(temporary string) error) error {
+	return writeTree(final, func(temporary string) error {
+		if err := write(temporary); err != nil {
+			return err
+		}
+		return writeSums(temporary)
+	})
+}
+
+// writeTree makes the folder final, whose parent must exist, by write, which is given a temporary one beside it. A process
+// killed at any moment leaves all of it or nothing.
+func writeTree(final string, write func(temporary string) error) error {
 	parent := filepath.Dir(final)
 	temporary, err := os.MkdirTemp(parent, unfinished)
 	if err != nil {
 		return errors.WithStack(err)
 	}
 	defer os.RemoveAll(temporary)
-	err = write(temporary)
-	if err == nil {
-		err = writeSums(temporary)
-	}
-	if err != nil {
+	if err := write(temporary); err != nil {
 		var number syscall.Errno
 		if atomicfile.DiskFull(err) && errors.As(err, &number) { // in whichever file of a folder whose name nobody knows
 			err = errors.Wrapf(number, "writing %s", final)

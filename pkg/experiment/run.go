@@ -26,6 +26,7 @@ import (
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/models"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/words"
 )
@@ -362,6 +363,24 @@ func (r *run) sameMaterial() error {
 		r.warn("an earlier version made the checkpoint: it has no checksums and does not say on which images; it is taken as it is, with those of content hash %s", images)
 	}
 	s.Images, s.Extractor = images, extractor
+	return r.sameInit()
+}
+
+// sameInit refuses to go on from another model than the run began with: one learned anew is to start from the same weights.
+func (r *run) sameInit() error {
+	name := r.config.Network.Init
+	if name == "" {
+		return nil
+	}
+	model, err := models.Get(name)
+	if err != nil {
+		return err
+	}
+	if began := r.state.Init; began != nil && began.SHA256 != model.SHA256 {
+		return errors.Errorf("the run in %s began with a model %s whose SHA-256 was %s, that of the model %s here is %s; import the first one again, or name another folder to start again",
+			r.dir, name, began.SHA256, name, model.SHA256)
+	}
+	r.state.Init = &results.Init{Name: name, SHA256: model.SHA256, Source: model.Source}
 	return nil
 }
 
@@ -415,6 +434,12 @@ func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, m *meas
 	network, err := diffusion.NewNetwork(back, process, u, c.Train, c.Seed)
 	if err != nil {
 		return nil, err
+	}
+	if c.Network.Init != "" {
+		if err := c.startFrom(network); err != nil {
+			network.Close()
+			return nil, err
+		}
 	}
 	strategy, err := cl.New(c.Strategy)
 	if err != nil {

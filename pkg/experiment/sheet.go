@@ -1,15 +1,24 @@
 package experiment
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/npz"
 	"palimpsest/pkg/sheet"
 )
 
@@ -143,20 +152,83 @@ func (t *Trained) taskOf(class int) (int, error) {
 	return task, nil
 }
 
-// DrawSheet is [Trained.Draw] written to path as a PNG, a row a class. It returns the note.
-func (t *Trained) DrawSheet(ctx context.Context, path string, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (note string, err error) {
-	drawn, err := t.Draw(ctx, classes, count, sampler, guidance)
-	if err != nil {
-		return "", err
-	}
+// WriteSheet writes drawn images, count a row, to path as one PNG.
+func (t *Trained) WriteSheet(path string, drawn *Drawn, count int) error {
 	b := t.Benchmark
 	grid, err := sheet.New(drawn.Images, len(drawn.Labels)/count, count, b.H, b.W, b.C, 2)
 	if err != nil {
-		return "", err
+		return err
 	}
 	picture, err := sheet.PNG(grid)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return drawn.Note, atomicfile.Write(path, picture)
+	return atomicfile.Write(path, picture)
+}
+
+// WriteNPZ writes drawn images to path as ADM's evaluator reads them: arr_0 [N, H, W, 3] bytes, grey images in three equal
+// channels, and arr_1 [N] labels.
+func (t *Trained) WriteNPZ(path string, drawn *Drawn) error {
+	b := t.Benchmark
+	pixels := make([]uint8, len(drawn.Images))
+	datasets.Unscale(pixels, drawn.Images)
+	if b.C == 1 {
+		grey := pixels
+		pixels = make([]uint8, 0, 3*len(grey))
+		for _, p := range grey {
+			pixels = append(pixels, p, p, p)
+		}
+	}
+	labels := make([]int64, len(drawn.Labels))
+	for i, y := range drawn.Labels {
+		labels[i] = int64(y)
+	}
+	return npz.WriteFile(path, npz.Array{Name: "arr_0", Shape: []int{len(labels), b.H, b.W, 3}, Data: pixels},
+		npz.Array{Name: "arr_1", Shape: []int{len(labels)}, Data: labels})
+}
+
+// CheckNewFolder reports that a folder cannot be made at path, as something is there; "" passes.
+func CheckNewFolder(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return Refusef("%s is there already; name a folder that is not", path)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return Refusef("%s is no folder, so %s cannot be made in it", filepath.Dir(path), path)
+	}
+	return nil
+}
+
+// WriteFolder writes drawn images to the new folder path, whole or not at all: PNGs 000000.png, 000001.png, ... and labels.csv,
+// a line a file with its label and the name of its class.
+func (t *Trained) WriteFolder(path string, drawn *Drawn) error {
+	if err := CheckNewFolder(path); err != nil {
+		return err
+	}
+	b := t.Benchmark
+	size := b.H * b.W * b.C
+	return writeTree(path, func(temporary string) error {
+		var list bytes.Buffer
+		table := csv.NewWriter(&list)
+		_ = table.Write([]string{"file", "label", "class"})
+		for i, y := range drawn.Labels {
+			img, err := sheet.New(drawn.Images[i*size:(i+1)*size], 1, 1, b.H, b.W, b.C, 1)
+			if err != nil {
+				return err
+			}
+			picture, err := sheet.PNG(img)
+			if err != nil {
+				return err
+			}
+			name := fmt.Sprintf("%06d.png", i)
+			if err := os.WriteFile(filepath.Join(temporary, name), picture, 0o644); err != nil {
+				return errors.WithStack(err)
+			}
+			_ = table.Write([]string{name, strconv.Itoa(y), b.ClassNames[y]})
+		}
+		table.Flush()
+		return atomicfile.Write(filepath.Join(temporary, "labels.csv"), list.Bytes())
+	})
 }

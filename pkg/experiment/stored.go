@@ -55,6 +55,7 @@ type state struct {
 	Images    string            `json:"images_sha256,omitempty"`    // [datasets.Benchmark.ContentHash]
 	Extractor string            `json:"extractor_sha256,omitempty"` // of the metrics' network
 	Stretches []results.Stretch `json:"stretches,omitempty"`        // this process's last
+	Init      *results.Init     `json:"init,omitempty"`             // the model that the run began with; null: none
 	Pictures  map[string]string `json:"pictures_sha256,omitempty"`  // of the sheets of samples, by their paths in the run folder
 }
 

@@ -200,6 +200,15 @@ type Provenance struct {
 	// they were recorded; a first stretch that does not begin at step 0 went on with such a run.
 	ImagesSHA256 string    `json:"images_sha256,omitempty"`
 	Stretches    []Stretch `json:"stretches,omitempty"`
+
+	Init *Init `json:"init,omitempty"` // null where the weights were drawn from the seed
+}
+
+// Init is the model that a run began with.
+type Init struct {
+	Name   string `json:"name"`   // as it was imported
+	SHA256 string `json:"sha256"` // of all it holds
+	Source string `json:"source"` // where it came from
 }
 
 // Stretch is what one process did of a run, and all, besides settings and images, that decides the last digits of its numbers.

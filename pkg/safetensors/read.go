@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -30,6 +31,36 @@ func ReadFileAll(path string) (map[string]*tensors.Tensor, error) {
 	})
 }
 
+// ReadFilePart reads those tensors of the file path whose names begin with prefix, without which they are returned, and no
+// others, of which only type and place are looked at.
+func ReadFilePart(path, prefix string) (map[string]*tensors.Tensor, error) {
+	return readFile(path, func(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error) {
+		in := io.NewSectionReader(r, 0, size)
+		entries, _, want, err := headerOfAny(in, size)
+		if err != nil {
+			return nil, err
+		}
+		start, err := in.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return nil, errors.Wrap(err, "safetensors")
+		}
+		if _, err := match(entries, want, size-start); err != nil {
+			return nil, errors.WithMessage(oneline.Error(err), "safetensors")
+		}
+		values := map[string]*tensors.Tensor{}
+		for name, shape := range want {
+			short, ok := strings.CutPrefix(name, prefix)
+			if !ok {
+				continue
+			}
+			if values[short], err = readValue(io.NewSectionReader(r, start+entries[name].Offsets[0], shape.ByteSize()), shape); err != nil {
+				return nil, errors.WithMessagef(err, "safetensors: tensor %s", name)
+			}
+		}
+		return values, nil
+	})
+}
+
 func readFile(path string, read func(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error)) (map[string]*tensors.Tensor, error) {
 	file, err := atomicfile.Open(path)
 	if err != nil {
@@ -48,19 +79,28 @@ func readFile(path string, read func(r io.ReaderAt, size int64) (map[string]*ten
 // returns the metadata too.
 func ReadAll(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, map[string]string, error) {
 	in := io.NewSectionReader(r, 0, size)
-	entries, metadata, err := readHeader(in)
+	entries, metadata, want, err := headerOfAny(in, size)
 	if err != nil {
-		return nil, nil, errors.WithMessage(oneline.Error(err), "safetensors")
-	}
-	want := make(map[string]shapes.Shape, len(entries))
-	for _, name := range slices.Sorted(maps.Keys(entries)) { // in order, so that of several faults the same is always told
-		e := entries[name]
-		if want[name], err = e.shape(size); err != nil {
-			return nil, nil, errors.WithMessagef(oneline.Error(err), "safetensors: tensor %q", oneline.Text(name))
-		}
+		return nil, nil, err
 	}
 	values, err := readValues(in, entries, want)
 	return values, metadata, err
+}
+
+// headerOfAny is readHeader of a file of which nothing is known beforehand, with the shapes that it tells of.
+func headerOfAny(in *io.SectionReader, size int64) (entries map[string]entry, metadata map[string]string, want map[string]shapes.Shape, err error) {
+	entries, metadata, err = readHeader(in)
+	if err != nil {
+		return nil, nil, nil, errors.WithMessage(oneline.Error(err), "safetensors")
+	}
+	want = make(map[string]shapes.Shape, len(entries))
+	for _, name := range slices.Sorted(maps.Keys(entries)) { // in order, so that of several faults the same is always told
+		e := entries[name]
+		if want[name], err = e.shape(size); err != nil {
+			return nil, nil, nil, errors.WithMessagef(oneline.Error(err), "safetensors: tensor %q", oneline.Text(name))
+		}
+	}
+	return entries, metadata, want, nil
 }
 
 // shape is the shape that a header tells of, which must fit into size bytes.
@@ -106,20 +146,24 @@ func readValues(in *io.SectionReader, entries map[string]entry, want map[string]
 	}
 	values := make(map[string]*tensors.Tensor, len(order))
 	for _, name := range order {
-		value := tensors.FromShape(want[name])
-		values[name] = value
-		if want[name].ByteSize() == 0 {
-			continue
-		}
-		var readErr error
-		if err := value.MutableBytes(func(data []byte) { _, readErr = io.ReadFull(in, data) }); err != nil {
+		if values[name], err = readValue(in, want[name]); err != nil {
 			return nil, errors.WithMessagef(err, "safetensors: tensor %s", name)
-		}
-		if readErr != nil {
-			return nil, errors.Wrapf(readErr, "safetensors: tensor %s", name)
 		}
 	}
 	return values, nil
+}
+
+// readValue reads the values of one tensor, at which in stands.
+func readValue(in io.Reader, shape shapes.Shape) (*tensors.Tensor, error) {
+	value := tensors.FromShape(shape)
+	if shape.ByteSize() == 0 {
+		return value, nil
+	}
+	var readErr error
+	if err := value.MutableBytes(func(data []byte) { _, readErr = io.ReadFull(in, data) }); err != nil {
+		return nil, err
+	}
+	return value, errors.WithStack(readErr)
 }
 
 // readHeader returns the header's entries and metadata, and leaves r where the values start.

@@ -30,8 +30,22 @@ type Config struct {
 	// and what goes in and comes out are float32 always.
 	Compute string `yaml:"compute,omitempty" json:"compute,omitempty"`
 
+	// Form is what networks trained elsewhere have otherwise. Its zero value is [ddpm]'s.
+	Form Form `yaml:"form,omitempty" json:"form,omitzero"`
+
 	// LoRA says which adapters the network has. It is set by whoever needs them, and no part of a stored configuration.
 	LoRA network.LoRA `yaml:"-" json:"-"`
+}
+
+// Form holds what U-Nets of one plan differ in from code to code; the names in brackets are those of diffusers' UNet2DModel.
+type Form struct {
+	HeadDim    int     `yaml:"head_dim,omitempty" json:"head_dim,omitempty"`       // channels of an attention head, as many heads as that makes [attention_head_dim]; 0: Heads heads
+	NormEps    float64 `yaml:"norm_eps,omitempty" json:"norm_eps,omitempty"`       // added to every GroupNorm's variance [norm_eps]; 0: 1e-6
+	CosFirst   bool    `yaml:"cos_first,omitempty" json:"cos_first,omitempty"`     // of the features of time cosines come before sines [flip_sin_to_cos]
+	OpenFreq   bool    `yaml:"open_freq,omitempty" json:"open_freq,omitempty"`     // their slowest frequency is above 1/10000, not at it [freq_shift 0, not 1]
+	PadAround  bool    `yaml:"pad_around,omitempty" json:"pad_around,omitempty"`   // zeros all around where pixels are halved, not below and to the right [downsample_padding 1, not 0]
+	ScaleShift bool    `yaml:"scale_shift,omitempty" json:"scale_shift,omitempty"` // time and label scale and shift what the second norm gives, in place of an addition before it [resnet_time_scale_shift]
+	PlainMid   bool    `yaml:"plain_mid,omitempty" json:"plain_mid,omitempty"`     // the middle block's attention has no GroupNorm, as diffusers has it with scale_shift [attn_norm_num_groups]
 }
 
 // What a network computes with.
@@ -141,7 +155,11 @@ func (c Config) Validate() error {
 	if c.Base%2 != 0 || c.Base < 4 {
 		return errors.Errorf("unet: base is %d; the sinusoidal time embedding needs an even number from 4 on", c.Base)
 	}
-	for _, m := range c.Mults {
+	for level, m := range c.Mults {
+		attends := slices.Contains(c.Attention, c.resolutions()[level]) || c.MidAttn && level == len(c.Mults)-1
+		if width := m * c.Base; attends && m > 0 && c.Form.HeadDim > 0 && width%c.Form.HeadDim != 0 {
+			return errors.Errorf("unet: mult %d of base %d gives %d channels, where there is attention; need a multiple of form.head_dim (%d)", m, c.Base, width, c.Form.HeadDim)
+		}
 		if width := m * c.Base; m <= 0 || width%c.Groups != 0 || width%c.Heads != 0 {
 			return errors.Errorf("unet: mult %d of base %d gives %d channels; need a positive multiple of groups (%d) and of heads (%d)",
 				m, c.Base, width, c.Groups, c.Heads)
@@ -151,6 +169,9 @@ func (c Config) Validate() error {
 		if resolutions := c.resolutions(); !slices.Contains(resolutions, r) {
 			return errors.Errorf("unet: attention at %d pixels, but the levels have %v", r, resolutions)
 		}
+	}
+	if c.Form.HeadDim < 0 || !(c.Form.NormEps >= 0 && c.Form.NormEps < 1) {
+		return errors.Errorf("unet: form.head_dim is %d, norm_eps %g; need 0 or more, and 0 <= norm_eps < 1", c.Form.HeadDim, c.Form.NormEps)
 	}
 	if !(c.Dropout >= 0 && c.Dropout < 1) {
 		return errors.Errorf("unet: dropout is %g; need 0 <= dropout < 1", c.Dropout)

@@ -25,6 +25,7 @@ type builder struct {
 	lora    network.LoRA
 	weights func(*model.Variable) *Node // [network.Inputs].Weights
 	half    bool                        // compute in bfloat16, [Config].Compute
+	form    Form
 }
 
 // low is x in the numbers that the network computes with.
@@ -102,13 +103,13 @@ func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *No
 }
 
 // conv is a 3×3 convolution: [B, H, W, in] to [B, H/stride, W/stride, out]. Zeros are put around the image at stride 1,
-// below and to the right of it at stride 2, as in [ddpm] (GoMLX's PadSame would put them above and to the left there).
+// below and to the right of it at stride 2 unless the form says otherwise, as in [ddpm] (GoMLX's PadSame would put them above and to the left there).
 func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float64) *Node {
 	in := x.Shape().Dimensions[3]
 	w := b.adapt(scope, b.value(b.variable(scope, network.Kernel, 9*in, 9*out, scale, 3, 3, in, out), x))
 	bias := b.value(b.constant(scope, "biases", 0, out), x)
 	pad := [2]int{1, 1}
-	if stride == 2 {
+	if stride == 2 && !b.form.PadAround {
 		pad[0] = 0
 	}
 	x, w, bias = b.low(x), b.low(w), b.low(bias)
@@ -129,8 +130,10 @@ func (b *builder) normSiLU(scope *model.Scope, x *Node) *Node {
 	x = b.high(x)
 	gamma, beta := b.affine(scope, x)
 	plain := func(x, gamma, beta *Node) *Node { return silu(b.normalised(x, gamma, beta)) }
-	if y := fastconv.NormSiLU(x, gamma, beta, b.groups, plain); y != nil {
-		return y
+	if b.form.NormEps == 0 { // the kernel's
+		if y := fastconv.NormSiLU(x, gamma, beta, b.groups, plain); y != nil {
+			return y
+		}
 	}
 	return plain(x, gamma, beta)
 }
@@ -142,7 +145,10 @@ func (b *builder) affine(scope *model.Scope, x *Node) (gamma, beta *Node) {
 }
 
 func (b *builder) normalised(x, gamma, beta *Node) *Node {
-	const epsilon = 1e-6
+	epsilon := b.form.NormEps
+	if epsilon == 0 {
+		epsilon = 1e-6
+	}
 	batch, h, w, c := dims4(x)
 	perGroup := c / b.groups
 	flat := Reshape(x, batch, h*w, c)
@@ -173,14 +179,21 @@ func (b *builder) drop(x *Node) *Node {
 func silu(x *Node) *Node { return Mul(x, Sigmoid(x)) }
 
 // timeEmbedding returns the sinusoidal features of [ddpm] (from arXiv:1706.03762, section 3.5): t [B] int32 to [B, width].
-func timeEmbedding(t *Node, width int) *Node {
+func (b *builder) timeEmbedding(t *Node, width int) *Node {
 	half := width / 2
+	steps := half - 1
+	if b.form.OpenFreq {
+		steps = half
+	}
 	freq := make([]float32, half)
 	for i := range freq {
-		freq[i] = float32(math.Exp(-math.Log(10000) * float64(i) / float64(half-1)))
+		freq[i] = float32(math.Exp(-math.Log(10000) * float64(i) / float64(steps)))
 	}
 	batch := t.Shape().Dimensions[0]
 	angle := Mul(Reshape(ConvertDType(t, dtypes.Float32), batch, 1), Reshape(Const(t.Graph(), freq), 1, half))
+	if b.form.CosFirst {
+		return Concatenate([]*Node{Cos(angle), Sin(angle)}, 1)
+	}
 	return Concatenate([]*Node{Sin(angle), Cos(angle)}, 1)
 }
 

@@ -36,7 +36,7 @@ func (c Config) Forward(scope *model.Scope, seed uint64, in network.Inputs) *Nod
 			skips = skips[:len(skips)-1]
 			h = b.residual(s, Concatenate([]*Node{h, skip}, 3), emb, c.Base*mult)
 			if c.attends(h) {
-				h = b.attention(s.At("attention"), h)
+				h = b.attention(s.At("attention"), h, false)
 			}
 		}
 		if level > 0 {
@@ -71,10 +71,10 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 	in.X.AssertDims(batch, height, wide, c.Channels)
 	in.T.AssertDims(batch)
 	b = &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
-		lora: c.LoRA, weights: in.Weights, half: c.Compute == BFloat16}
+		lora: c.LoRA, weights: in.Weights, half: c.Compute == BFloat16, form: c.Form}
 
 	width := 4 * c.Base
-	emb = timeEmbedding(in.T, c.Base)
+	emb = b.timeEmbedding(in.T, c.Base)
 	emb = b.dense(scope.At("time0"), emb, width, 1)
 	emb = b.dense(scope.At("time1"), silu(emb), width, 1)
 	if c.Classes > 0 {
@@ -91,7 +91,7 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 			s := scope.At("%s", fmt.Sprintf("down%d_%d", level, i))
 			h = b.residual(s, h, emb, c.Base*mult)
 			if c.attends(h) {
-				h = b.attention(s.At("attention"), h)
+				h = b.attention(s.At("attention"), h, false)
 			}
 			skips = append(skips, h)
 		}
@@ -103,21 +103,28 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 
 	h = b.residual(scope.At("mid0"), h, emb, h.Shape().Dimensions[3])
 	if c.MidAttn {
-		h = b.attention(scope.At("mid_attention"), h)
+		h = b.attention(scope.At("mid_attention"), h, c.Form.PlainMid)
 	}
 	h = b.residual(scope.At("mid1"), h, emb, h.Shape().Dimensions[3])
 	return b, h, emb, skips
 }
 
-// residual is one residual block: norm, SiLU, convolution, plus embedding, norm, SiLU, dropout, convolution (zero at
-// the start), added to x or, where the channels change, to its 1×1 projection. x is [B, H, W, in], emb [B, 4·Base].
+// residual is one residual block: norm, SiLU, convolution, plus embedding, norm (or norm, then scaled and shifted by the
+// embedding: [Form].ScaleShift), SiLU, dropout, convolution (zero at the start), added to x or, where the channels change, to
+// its 1×1 projection. x is [B, H, W, in], emb [B, 4·Base].
 func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
 	batch, _, _, in := dims4(x)
 	h := b.conv(scope.At("conv0"), b.normSiLU(scope.At("norm0"), x), out, 1, 1)
-	e := b.low(b.dense(scope.At("embed"), emb, out, 1))
-	h = Add(h, BroadcastToShape(Reshape(e, batch, 1, 1, out), h.Shape()))
-	h = b.drop(b.normSiLU(scope.At("norm1"), h))
-	h = b.conv(scope.At("conv1"), h, out, 1, 0)
+	spread := func(e *Node) *Node { return BroadcastToShape(Reshape(e, batch, 1, 1, out), h.Shape()) }
+	if b.form.ScaleShift {
+		e := b.dense(scope.At("embed"), emb, 2*out, 1)
+		scale, shift := Slice(e, AxisRange(), AxisRange(0, out)), Slice(e, AxisRange(), AxisRange(out, 2*out))
+		h = silu(Add(Mul(b.groupNorm(scope.At("norm1"), h), OnePlus(spread(scale))), spread(shift)))
+	} else {
+		h = Add(h, spread(b.low(b.dense(scope.At("embed"), emb, out, 1))))
+		h = b.normSiLU(scope.At("norm1"), h)
+	}
+	h = b.conv(scope.At("conv1"), b.drop(h), out, 1, 0)
 	if in != out {
 		x = b.dense(scope.At("skip"), x, out, 1)
 	}
@@ -125,13 +132,20 @@ func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
 }
 
 // attention is self-attention over the pixels of x [B, H, W, C] with a residual connection whose last projection
-// starts at zero.
-func (b *builder) attention(scope *model.Scope, x *Node) *Node {
+// starts at zero. plain leaves its normalisation out.
+func (b *builder) attention(scope *model.Scope, x *Node, plain bool) *Node {
 	batch, h, w, c := dims4(x)
-	n, dim := h*w, c/b.heads
-	normed := b.groupNorm(scope.At("norm"), x)
+	heads := b.heads
+	if b.form.HeadDim > 0 {
+		heads = c / b.form.HeadDim
+	}
+	n, dim := h*w, c/heads
+	normed := x
+	if !plain {
+		normed = b.groupNorm(scope.At("norm"), x)
+	}
 	project := func(name string) *Node {
-		return Reshape(b.dense(scope.At("%s", name), normed, c, 1), batch, n, b.heads, dim)
+		return Reshape(b.dense(scope.At("%s", name), normed, c, 1), batch, n, heads, dim)
 	}
 	q, k, v := project("query"), project("key"), project("value")
 	scores := MulScalar(Einsum("bqhd,bkhd->bhqk", q, k), 1/math.Sqrt(float64(dim)))

@@ -324,7 +324,7 @@ func TestGroupNorm(t *testing.T) {
 
 // Timestep 0 gives sines 0 and cosines 1; the slowest pair turns by 1/10000 a step, the fastest by 1.
 func TestTimeEmbedding(t *testing.T) {
-	got := call(t, model.NewStore(), func(_ *model.Scope, x *Node) *Node { return timeEmbedding(x, 8) }, []int32{0, 1, 500})
+	got := call(t, model.NewStore(), func(_ *model.Scope, x *Node) *Node { return new(builder).timeEmbedding(x, 8) }, []int32{0, 1, 500})
 	for row, step := range []float64{0, 1, 500} {
 		for i := range 4 {
 			angle := step * math.Pow(10000, -float64(i)/3)
@@ -342,7 +342,7 @@ func TestAttentionCommutesWithPermutation(t *testing.T) {
 	order := []int{4, 2, 8, 0, 1, 7, 3, 6, 5}
 	store := model.NewStore()
 	attention := func(scope *model.Scope, x *Node) *Node {
-		return (&builder{groups: 2, heads: 2, seed: 1}).attention(scope.At("net"), x)
+		return (&builder{groups: 2, heads: 2, seed: 1}).attention(scope.At("net"), x, false)
 	}
 	x, permuted := make([]float32, n*c), make([]float32, n*c)
 	for i := range x {

@@ -21,6 +21,9 @@ func (c Config) Work() float64 {
 		conv(level, in, out)
 		conv(level, out, out)
 		product(1, width, out)
+		if c.Form.ScaleShift {
+			product(1, width, out)
+		}
 		if in != out {
 			product(pixels(level), in, out)
 		}

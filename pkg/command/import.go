@@ -1,0 +1,98 @@
+package command
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"palimpsest/pkg/diffusers"
+	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/models"
+	"palimpsest/pkg/words"
+)
+
+func importCommand() *cobra.Command {
+	var o diffusers.Options
+	var overwrite bool
+	c := &cobra.Command{
+		Use: "import [DIR NAME]", Short: "Keep a model of diffusers under a name, for studies to start from",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return cobra.ExactArgs(2)(cmd, args)
+		},
+		Long: "Import reads the UNet2DModel and the scheduler in the folder DIR, as diffusers and `export` write them, and keeps them in the\n" +
+			"cache folder under NAME. `--set network.init=NAME` then starts a run or a study from it: architecture and diffusion process\n" +
+			"are the model's, label k of the benchmark is label k of the model, and classes beyond those it knows get embeddings of their\n" +
+			"own. What the program cannot represent it lists, all at once. Without arguments it lists the models.",
+		Example: "  go run . import ~/ddpm-cifar10-32 cifar-ddpm\n  go run . bench --set network.init=cifar-ddpm --set 'benchmark.datasets=[cifar-10]' --set benchmark.prep.size=32\n" +
+			"  go run . import\n  go run . import remove cifar-ddpm",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return listModels(cmd)
+			}
+			dir, name := args[0], args[1]
+			if err := models.CheckName(name); err != nil {
+				return experiment.Refused{Err: err}
+			}
+			m, notes, err := diffusers.Read(dir, o)
+			if err != nil {
+				return err
+			}
+			source, err := filepath.Abs(dir)
+			if err != nil {
+				return err
+			}
+			info, err := models.Put(name, source, m, overwrite)
+			if err != nil {
+				return err
+			}
+			for _, n := range notes {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note:", n)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\nStart from it: `go run . bench --set network.init=%s …`\n", describeModel(info), words.Shell(name))
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&o.NoLabel, "no-label", false, "the last row of the class embedding means \"no label\" (known of models that `export` wrote)")
+	c.Flags().IntVar(&o.ImageSize, "size", 0, "pixels a side of its images, where the model does not say")
+	c.Flags().BoolVar(&overwrite, "overwrite", false, "replace a model of that name")
+	c.AddCommand(&cobra.Command{
+		Use: "remove NAME", Short: "Remove an imported model", Args: cobra.ExactArgs(1), Example: "  go run . import remove cifar-ddpm",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := models.Remove(args[0]); err != nil {
+				return experiment.Refused{Err: err}
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Removed: %s\n", args[0])
+			return nil
+		},
+	})
+	return c
+}
+
+// listModels lists the models that were imported.
+func listModels(cmd *cobra.Command) error {
+	all, err := models.List()
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(cmd.OutOrStdout(), "No model has been imported; `go run . import DIR NAME` does it.")
+	}
+	for _, i := range all {
+		fmt.Fprintln(cmd.OutOrStdout(), describeModel(i))
+	}
+	return nil
+}
+
+// describeModel says in two lines what a model is.
+func describeModel(i models.Info) string {
+	n, classes := i.Net, "unconditional"
+	if n.Classes > 0 {
+		classes = fmt.Sprintf("labels 0 to %d", n.Classes-1)
+	}
+	return fmt.Sprintf("%-22s %d×%d×%d, %d channels × %v, %s; %s, predicts %s, %d timesteps\n%22s SHA-256 %.12s…, from %s",
+		i.Name, n.Shape().H, n.Shape().W, n.Channels, n.Base, n.Mults, classes, i.Process.Schedule, i.Process.Prediction, i.Process.T, "", i.SHA256, i.Source)
+}

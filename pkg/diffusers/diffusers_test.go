@@ -1,0 +1,202 @@
+package diffusers
+
+import (
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/unet"
+)
+
+// random is a model with weights of no pattern.
+func random(net unet.Config, process diffusion.Config) *Model {
+	m := &Model{Net: net, Process: process, Weights: map[string][]float32{}, Labels: Labels{NoLabel: net.Classes}}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, w := range weights(net) {
+		values := make([]float32, product(w.ourDims))
+		for i := range values {
+			values[i] = rng.Float32() - 0.5
+		}
+		m.Weights[w.ours] = values
+	}
+	return m
+}
+
+func preset(t *testing.T, name string, size, channels, classes int, change func(*unet.Config)) unet.Config {
+	t.Helper()
+	c, err := unet.Preset(name, size, size, channels, classes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(&c)
+	}
+	return c
+}
+
+// What goes out comes back: the same weights bit for bit, the same process, and a network of the same function.
+func TestRoundTrip(t *testing.T) {
+	linear := diffusion.Config{T: 1000, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge}
+	cosine := diffusion.Config{T: 50, Schedule: "cosine", Prediction: diffusion.PredictVelocity, Variance: diffusion.FixedSmall}
+	for name, m := range map[string]*Model{
+		"tiny with labels":     random(preset(t, "tiny", 16, 1, 10, nil), cosine),
+		"small, four heads":    random(preset(t, "small", 16, 3, 0, func(c *unet.Config) { c.Base = 16 }), linear),
+		"ddpm with a variance": random(preset(t, "ddpm", 32, 3, 0, func(c *unet.Config) { c.Base, c.OutChannels = 32, 6 }), diffusion.Config{T: 10, Schedule: "linear", Prediction: diffusion.PredictImage, Variance: diffusion.LearnedRange}),
+		"wide images":          random(preset(t, "small", 16, 1, 3, func(c *unet.Config) { c.Base, c.Width = 16, 32 }), cosine),
+		"another form": random(preset(t, "tiny", 16, 1, 3, func(c *unet.Config) {
+			c.Attention, c.Form = []int{8}, unet.Form{HeadDim: 4, NormEps: 1e-5, CosFirst: true, OpenFreq: true, PadAround: true, ScaleShift: true}
+		}), diffusion.Config{T: 100, Schedule: "scaled-linear:0.00085:0.012", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := m.Write(dir); err != nil {
+				t.Fatal(err)
+			}
+			back, notes, err := Read(dir, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(notes) > 0 {
+				t.Errorf("notes %q about a model of our own", notes)
+			}
+			if back.Process != m.Process {
+				t.Errorf("process %+v, was %+v", back.Process, m.Process)
+			}
+			for name, values := range m.Weights {
+				if !slices.Equal(back.Weights[name], values) {
+					t.Errorf("%s is not what it was", name)
+				}
+			}
+			if len(back.Weights) != len(m.Weights) {
+				t.Errorf("%d weights, were %d", len(back.Weights), len(m.Weights))
+			}
+			// Heads are told by their number or by their size.
+			net, was := back.Net, m.Net
+			if heads := func(c unet.Config) int {
+				if c.Form.HeadDim > 0 {
+					return c.Base * c.Mults[len(c.Mults)-1] / c.Form.HeadDim
+				}
+				return c.Heads
+			}; heads(net) != heads(was) && was.MidAttn {
+				t.Errorf("%d heads, were %d", heads(net), heads(was))
+			}
+			net.Heads, was.Heads, net.Form.HeadDim, was.Form.HeadDim = 1, 1, 0, 0
+			if !was.MidAttn && len(was.Attention) == 0 {
+				net.Form.PlainMid, was.Form.PlainMid = false, false
+			}
+			if was.Attention == nil {
+				was.Attention = net.Attention
+			}
+			if !reflect.DeepEqual(net, was) {
+				t.Errorf("network %+v, was %+v", net, was)
+			}
+			// Once more, from what came back: the same bytes.
+			again := t.TempDir()
+			if err := back.Write(again); err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range []string{"unet/config.json", "unet/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json", "model_index.json", LabelsFile} {
+				a, errA := os.ReadFile(filepath.Join(dir, file))
+				b, errB := os.ReadFile(filepath.Join(again, file))
+				if errA != nil || errB != nil || string(a) != string(b) {
+					t.Errorf("%s differs on the second way out (%v, %v)", file, errA, errB)
+				}
+			}
+		})
+	}
+}
+
+// Convolutions are [3, 3, in, out] here and [out, in, 3, 3] there.
+func TestOrder(t *testing.T) {
+	w := weight{"a", "b", conv, []int{3, 3, 2, 4}}
+	ours := make([]float32, 3*3*2*4)
+	for i := range ours {
+		ours[i] = float32(i)
+	}
+	theirs := w.toTheirs(ours)
+	for h := range 3 {
+		for v := range 3 {
+			for i := range 2 {
+				for o := range 4 {
+					if got, want := theirs[((o*2+i)*3+h)*3+v], ours[((h*3+v)*2+i)*4+o]; got != want {
+						t.Fatalf("[%d %d %d %d] is %g there, %g here", h, v, i, o, got, want)
+					}
+				}
+			}
+		}
+	}
+	if !slices.Equal(w.toOurs(theirs), ours) {
+		t.Error("it does not come back")
+	}
+}
+
+// A model that has several things we lack is refused with all of them, in one line.
+func TestAllThatIsLackingIsListed(t *testing.T) {
+	_, err := toOurs([]byte(`{"_class_name": "UNet2DModel", "sample_size": 32, "block_out_channels": [32, 48], "norm_num_groups": 8, "layers_per_block": 1,
+		"down_block_types": ["SkipDownBlock2D", "AttnDownBlock2D"], "up_block_types": ["UpBlock2D", "UpBlock2D"], "time_embedding_type": "fourier",
+		"mid_block_scale_factor": 1.4, "act_fn": "gelu", "class_embed_type": "timestep", "new_thing": 3, "center_input_sample": true}`), Options{})
+	for _, want := range []string{"new_thing", "SkipDownBlock2D", "[32 48]", "fourier", "mid_block_scale_factor 1.4", "gelu", "timestep", "center_input_sample", "attention at level 1 on one way only"} {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("it says %v; need one line with %q", err, want)
+		}
+	}
+	_, err = toTheirs(unet.Config{ImageSize: 8, Channels: 1, OutChannels: 1, Base: 8, Mults: []int{2, 4}, ResBlocks: 1, Heads: 2, Groups: 4, MidAttn: true, Attention: []int{8}})
+	for _, want := range []string{"2 times as wide", "2 heads at every width"} {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("it says %v; need one line with %q", err, want)
+		}
+	}
+	_, err = processOf([]byte(`{"_class_name": "DDPMScheduler", "beta_schedule": "sigmoid", "prediction_type": "flow", "variance_type": "learned", "rescale_betas_zero_snr": true}`), false)
+	for _, want := range []string{"sigmoid", "flow", "learned", "rescale_betas_zero_snr"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("it says %v; need %q", err, want)
+		}
+	}
+	if _, err := processOf([]byte(`{"_class_name": "KarrasVeScheduler"}`), false); err == nil || !strings.Contains(err.Error(), "KarrasVeScheduler") {
+		t.Errorf("another process is taken: %v", err)
+	}
+}
+
+// The mean of all classes stands for "no label" where a model has none.
+func TestNoLabelRow(t *testing.T) {
+	if got := meanRow([]float32{1, 2, 3, 6}, 2); got[0] != 2 || got[1] != 4 {
+		t.Errorf("mean %v, want [2 4]", got)
+	}
+}
+
+// A schedule goes out as β at its two ends, or as a list where it is no line, and comes back as itself.
+func TestSchedules(t *testing.T) {
+	for _, name := range []string{"linear", "cosine", "linear:0.0001:0.02", "scaled-linear:0.00085:0.012"} {
+		for _, T := range []int{10, 100, 1000} {
+			c := diffusion.Config{T: T, Schedule: name, Prediction: diffusion.PredictNoise, Variance: diffusion.FixedSmall}
+			s, err := schedulerOf(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := marshal(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := processOf(text, false)
+			if err != nil {
+				t.Fatalf("%s, T=%d: %v", name, T, err)
+			}
+			was, _ := diffusion.NewSchedule(name, T)
+			is, err := diffusion.NewSchedule(back.Schedule, back.T)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, b := range was.Beta {
+				if math.Abs(is.Beta[i]-b) > 1e-12 {
+					t.Fatalf("%s, T=%d comes back as %s: beta[%d] is %g, was %g", name, T, back.Schedule, i, is.Beta[i], b)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package experiment
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/pkg/errors"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusers"
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/network"
+	"palimpsest/pkg/results"
+	"palimpsest/pkg/safetensors"
+)
+
+// Formats of [Export].
+const (
+	FormatDiffusers   = "diffusers"   // a folder, see [diffusers]
+	FormatSafetensors = "safetensors" // a file: every weight by our names, with the network as JSON among its metadata
+)
+
+// ExportOptions say what [Export] writes.
+type ExportOptions struct {
+	Format    string // FormatDiffusers or FormatSafetensors
+	Raw       bool   // the trained weights, not their average
+	Task      int    // the network after this task, counted from 0, or that which generates its classes; -1: the newest
+	Overwrite bool   // replace an export that is there
+	Command   string // what the user typed, for the card
+
+	// Backend opens a backend, which is asked for only where the network depends on the task at sampling.
+	Backend func() (compute.Backend, error)
+}
+
+// Export writes the network of the run in the folder dir to the path to, a folder or a file by its format, whole or not at
+// all. What the format cannot represent, or a network that was not kept, is an error of one line.
+func Export(dir, to string, o ExportOptions) error {
+	if o.Format != FormatDiffusers && o.Format != FormatSafetensors {
+		return Refusef("--format is %.100q; choose %q or %q", o.Format, FormatDiffusers, FormatSafetensors)
+	}
+	if err := o.free(to); err != nil {
+		return err
+	}
+	e, err := openExport(dir, o)
+	if err != nil {
+		return err
+	}
+	if o.Format == FormatDiffusers {
+		if err := e.model.Check(); err != nil {
+			return errors.WithMessagef(err, "%s cannot be exported to diffusers; --format safetensors writes plain weights", dir)
+		}
+	}
+	if err := e.read(dir, o); err != nil {
+		return err
+	}
+	if o.Format == FormatSafetensors {
+		return e.writeFile(to)
+	}
+	return e.writeFolder(dir, to, o)
+}
+
+// free reports a path that is taken.
+func (o ExportOptions) free(to string) error {
+	info, err := os.Stat(to)
+	switch {
+	case o.Format == FormatSafetensors && !strings.HasSuffix(to, ".safetensors"):
+		return Refusef("%s is to be a file of --format safetensors; need a name that ends in .safetensors", to)
+	case err != nil:
+		return nil
+	case !o.Overwrite:
+		return Refusef("%s is there already; name another, or give --overwrite", to)
+	case o.Format == FormatSafetensors:
+		return atomicfile.Check(to)
+	case !info.IsDir():
+		return Refusef("%s is no folder; name one for the export", to)
+	}
+	if entries, err := os.ReadDir(to); err != nil || len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(to, diffusers.LabelsFile)); err != nil {
+			return Refusef("%s holds other things than an export of this program; it is not overwritten: name another folder", to)
+		}
+	}
+	return nil
+}
+
+// export is a network on its way out.
+type export struct {
+	config   Config
+	bench    *datasets.Benchmark
+	strategy cl.Strategy
+	info     cl.Info
+	needs    diffusion.Extra
+	model    diffusers.Model
+	state    *state // of the checkpoint
+	task     int    // the last that the network has learned, or that it generates; -1: it has not finished any
+}
+
+// openExport reads what a run is, without its weights.
+func openExport(dir string, o ExportOptions) (*export, error) {
+	if err := CheckTrained(dir); err != nil {
+		return nil, err
+	}
+	c, err := StoredConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &export{config: c}
+	if e.bench, err = c.LoadBenchmark(); err != nil {
+		return nil, err
+	}
+	process, err := diffusion.New(c.Diffusion)
+	if err != nil {
+		return nil, err
+	}
+	if e.model.Net, err = c.unetConfig(e.bench, process); err != nil {
+		return nil, err
+	}
+	e.model.Process = c.Diffusion
+	if classes := e.model.Net.Classes; classes > 0 {
+		e.model.Labels = diffusers.Labels{NoLabel: classes, Names: e.bench.ClassNames}
+	}
+	if e.strategy, err = cl.New(c.Strategy); err != nil {
+		return nil, err
+	}
+	e.info = e.strategy.Info()
+	setup := cl.SetupOf(e.bench, c.Loop, process.T)
+	setup.ReplayRows = e.strategy.ReplayRows(c.Loop.ReplayRows)
+	e.needs = e.strategy.Needs(setup)
+	if o.Task < -1 || o.Task >= len(e.bench.Tasks) {
+		return nil, Refusef("--task is %d; the run in %s has tasks 0 to %d", o.Task, dir, len(e.bench.Tasks)-1)
+	}
+	if e.info.TaskAtSampling && o.Task < 0 {
+		return nil, Refusef("the network of %s depends on the task: say with --task 0 to %d which task's classes the export is to generate", c.Strategy.Name, len(e.bench.Tasks)-1)
+	}
+	return e, nil
+}
+
+// read reads the weights.
+func (e *export) read(dir string, o ExportOptions) error {
+	folder, err := e.newest(dir)
+	if err != nil {
+		return err
+	}
+	e.task = e.state.Position.Phase - 1
+	if e.info.Stream == cl.AllTasks && e.task >= 0 {
+		e.task = len(e.bench.Tasks) - 1
+	}
+	switch {
+	case e.info.TaskAtSampling:
+		if o.Task > e.task {
+			return Refusef("task %d is not learned yet at the newest checkpoint of %s", o.Task, dir)
+		}
+		e.task = o.Task
+		temporary, err := os.MkdirTemp("", "palimpsest-export-")
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		defer os.RemoveAll(temporary)
+		if err := e.generating(dir, temporary, o); err != nil {
+			return err
+		}
+		folder = temporary
+	case o.Task >= 0 && (o.Task != e.task || e.state.Position.Step != 0):
+		folder = snapshotFolder(dir, o.Task)
+		if _, err := os.Stat(folder); err != nil {
+			return Refusef("the network after task %d was not kept, that after %s is the newest checkpoint's; runs made with --set autopsy.images=32 keep that of every task",
+				o.Task, e.at())
+		}
+		if _, err := checkSums(folder); err != nil {
+			return errors.WithMessage(err, folder)
+		}
+		e.task = o.Task
+	}
+	which := "ema/"
+	if o.Raw {
+		which = "model/"
+	}
+	all, err := safetensors.ReadFilePart(filepath.Join(folder, diffusion.StateFile), which)
+	if err != nil {
+		return err
+	}
+	values := map[string][]float32{}
+	for name, t := range all {
+		if values[name], err = tensors.CopyFlatData[float32](t); err != nil {
+			return err
+		}
+		if err := t.FinalizeAll(); err != nil {
+			return err
+		}
+	}
+	e.model.Weights, err = e.merged(values)
+	return err
+}
+
+// at says where the newest checkpoint is.
+func (e *export) at() string {
+	p, _ := json.Marshal(e.state.Position)
+	return "position " + string(p)
+}
+
+// newest is the folder of the newest checkpoint that is whole, whose state it reads.
+func (e *export) newest(dir string) (folder string, err error) {
+	name, _, err := newestWhole(dir, func(folder string) error {
+		if _, err := checkSums(folder); err != nil {
+			return err
+		}
+		text, err := atomicfile.Read(filepath.Join(folder, stateFile), mostState)
+		if err != nil {
+			return err
+		}
+		e.state, err = parseState(text)
+		return err
+	})
+	if err == nil && name == "" {
+		err = noCheckpoint(dir)
+	}
+	return filepath.Join(dir, "checkpoints", name), err
+}
+
+// generating saves to a folder the network that generates a task's classes.
+func (e *export) generating(dir, to string, o ExportOptions) error {
+	back, err := o.Backend()
+	if err != nil {
+		return err
+	}
+	trained, err := OpenTrained(back, dir)
+	if err != nil {
+		return err
+	}
+	defer trained.Close()
+	return trained.AtTask(o.Task, func() error { return trained.Network.Save(to) })
+}
+
+// merged adds adapters to their kernels, and returns the weights of the plain network.
+func (e *export) merged(values map[string][]float32) (map[string][]float32, error) {
+	plain := map[string][]float32{}
+	dims := e.model.Dims()
+	for name, d := range dims {
+		kernel, ok := values[name]
+		if !ok {
+			return nil, errors.Errorf("the checkpoint has no weight %s", name)
+		}
+		plain[name] = kernel
+		scope, last, _ := cutLast(name)
+		down, up := values[scope+"/"+network.LoRAA], values[scope+"/"+network.LoRAB]
+		if last != network.Kernel || down == nil {
+			continue
+		}
+		inputs, out := network.Matrix(d)
+		rank, scale := e.needs.LoRA, float32(e.needs.LoRAAlpha/float64(e.needs.LoRA))
+		if len(down) != inputs*rank || len(up) != rank*out {
+			return nil, errors.Errorf("the adapter of %s has %d and %d values; need rank %d", name, len(down), len(up), rank)
+		}
+		kernel = slices.Clone(kernel)
+		for i := range inputs {
+			for o := range out {
+				sum := float32(0)
+				for r := range rank {
+					sum += down[i*rank+r] * up[r*out+o]
+				}
+				kernel[i*out+o] += scale * sum
+			}
+		}
+		plain[name] = kernel
+	}
+	return plain, nil
+}
+
+// cutLast parts a path at its last slash.
+func cutLast(path string) (before, after string, found bool) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
+}
+
+// writeFile writes every weight by our names.
+func (e *export) writeFile(to string) error {
+	net, err := json.Marshal(e.model.Net)
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	process, err := json.Marshal(e.model.Process)
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	labels, err := json.Marshal(e.model.Labels)
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	var all []safetensors.Tensor
+	dims := e.model.Dims()
+	for name, values := range e.model.Weights {
+		all = append(all, safetensors.Tensor{Name: name, Value: tensors.FromFlatDataAndDimensions(values, dims[name]...)})
+	}
+	slices.SortFunc(all, func(a, b safetensors.Tensor) int { return strings.Compare(a.Name, b.Name) })
+	return safetensors.WriteFile(to, map[string]string{"format": "pt", "network": string(net), "process": string(process), "labels": string(labels)}, all)
+}
+
+// writeFolder writes the diffusers folder with its card.
+func (e *export) writeFolder(dir, to string, o ExportOptions) error {
+	if err := os.MkdirAll(filepath.Dir(filepath.Clean(to)), 0o755); err != nil {
+		return errors.WithStack(err)
+	}
+	fresh, err := freeName(filepath.Clean(to))
+	if err != nil {
+		return err
+	}
+	err = writeTree(fresh, func(temporary string) error {
+		if err := e.model.Write(temporary); err != nil {
+			return err
+		}
+		sheet := ""
+		if i := e.evaluation(); i >= 0 {
+			if picture, err := atomicfile.Read(filepath.Join(dir, filepath.FromSlash(e.state.Evaluations[i].Sheet)), atomicfile.Large); err == nil {
+				sheet = "samples.png"
+				if err := atomicfile.Write(filepath.Join(temporary, sheet), picture); err != nil {
+					return err
+				}
+			}
+		}
+		return atomicfile.Write(filepath.Join(temporary, "README.md"), []byte(e.card(filepath.Base(filepath.Clean(to)), sheet, o)))
+	})
+	if err != nil || fresh == filepath.Clean(to) {
+		return err
+	}
+	if err := removeFolder(filepath.Clean(to)); err != nil {
+		return err
+	}
+	return errors.WithStack(os.Rename(fresh, filepath.Clean(to)))
+}
+
+// evaluation is the index of the measurements after the network's last task; -1 where there are none.
+func (e *export) evaluation() int {
+	after := e.task
+	if e.info.TaskAtSampling { // the measurements are of all tasks, each by the network that generates it
+		after = e.state.Position.Phase - 1
+	}
+	return slices.IndexFunc(e.state.Evaluations, func(m results.Evaluation) bool { return m.AfterTask == after })
+}

@@ -1,0 +1,122 @@
+package experiment
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/models"
+	"palimpsest/pkg/network"
+	"palimpsest/pkg/unet"
+)
+
+// defaultsFor is [DefaultConfig] for a document of settings: where that names a model to start from, its process is the default.
+func defaultsFor(doc *yaml.Node) Config {
+	c := DefaultConfig()
+	var named struct {
+		Network struct {
+			Init string `yaml:"init"`
+		} `yaml:"network"`
+	}
+	if doc.Decode(&named) != nil || named.Network.Init == "" { // what is wrong with it is told by who decodes all of it
+		return c
+	}
+	if model, err := models.Get(named.Network.Init); err == nil { // else Validate says that it is not there
+		c.Diffusion = model.Process
+	}
+	return c
+}
+
+// validateInit reports a model that a run on images of h×w pixels cannot start from.
+func (c Config) validateInit(h, w, channels int) error {
+	n := c.Network
+	if n.Init == "" {
+		return nil
+	}
+	model, err := models.Get(n.Init)
+	if err != nil {
+		return errors.WithMessage(err, "network.init")
+	}
+	shape := model.Net.Shape()
+	switch {
+	case n.Base != 0 || len(n.Mults) > 0 || n.ResBlocks != 0 || len(n.Attention) > 0:
+		return errors.Errorf("network.base, mults, res_blocks and attention are those of the model %s (network.init); leave them out", n.Init)
+	case h != shape.H || w != shape.W || channels != shape.Channels:
+		return errors.Errorf("images are %d×%d×%d, those of the model %s (network.init) %d×%d×%d; prepare them so with benchmark.prep (method \"pad\" or \"area\", size, channels)",
+			h, w, channels, n.Init, shape.H, shape.W, shape.Channels)
+	case c.Diffusion != model.Process:
+		return errors.Errorf("diffusion is %s, the model %s (network.init) was trained for %s; leave diffusion out, and the model's is taken",
+			writeProcess(c.Diffusion), n.Init, writeProcess(model.Process))
+	case !n.Conditional && shape.Classes > 0:
+		return errors.Errorf("network.conditional is false, but the model %s (network.init) is told the class, of %d; set it to true", n.Init, shape.Classes)
+	}
+	return nil
+}
+
+// writeProcess writes a process in a few words.
+func writeProcess(c diffusion.Config) string {
+	text, _ := yaml.Marshal(c)
+	return strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", ", ")
+}
+
+// importedConfig is the network of network.init with so many classes, 0 for none: the model's, or more.
+func (c Config) importedConfig(classes int) (unet.Config, error) {
+	model, err := models.Get(c.Network.Init)
+	if err != nil {
+		return unet.Config{}, errors.WithMessage(err, "network.init")
+	}
+	u := model.Net
+	u.Classes = max(u.Classes, classes)
+	u.Compute = c.Backend.Compute
+	if c.Network.Dropout > 0 {
+		u.Dropout = c.Network.Dropout
+	}
+	return u, u.Validate()
+}
+
+// startFrom has a network begin at the weights of network.init.
+func (c Config) startFrom(n *diffusion.Network) error {
+	model, err := models.Get(c.Network.Init)
+	if err != nil {
+		return errors.WithMessage(err, "network.init")
+	}
+	weights, err := model.Load()
+	if err != nil {
+		return err
+	}
+	return n.StartFrom(func(name string, values []float32) error {
+		if strings.HasSuffix(name, "/"+network.LoRAA) || strings.HasSuffix(name, "/"+network.LoRAB) {
+			return nil // beside the model's own
+		}
+		have := weights[name]
+		if strings.HasSuffix(name, "/"+network.Embedding) {
+			grow(values, have, model.Net.Classes, n.Shape.Classes)
+			return nil
+		}
+		if len(have) != len(values) {
+			return errors.Errorf("the model %s has %d, need %d", c.Network.Init, len(have), len(values))
+		}
+		copy(values, have)
+		return nil
+	})
+}
+
+// grow fills the embeddings of labels 0 .. classes with those of a model of known classes, or none: a label that it lacks begins
+// as its "no label", or where it knows no labels as nothing, which changes nothing there.
+func grow(values, have []float32, known, classes int) {
+	width := len(values) / (classes + 1)
+	none := make([]float32, width)
+	if known > 0 {
+		none = have[known*width:]
+	}
+	for label, row := range slices.Collect(slices.Chunk(values, width)) {
+		if label < known {
+			copy(row, have[label*width:])
+		} else {
+			copy(row, none)
+		}
+	}
+}
