@@ -4,6 +4,7 @@ go 1.26.5
 
 require (
 	github.com/HugoSmits86/nativewebp v1.2.1
+	github.com/edsrzf/mmap-go v1.2.0
 	github.com/go-zeromq/zmq4 v0.17.0
 	github.com/gofrs/flock v0.13.0
 	github.com/gomlx/compute v0.1.6
@@ -20,7 +21,7 @@ require (
 	golang.org/x/sync v0.21.0
 	golang.org/x/sys v0.44.0
 	golang.org/x/term v0.40.0
-	gonum.org/v1/gonum v0.16.0
+	gonum.org/v1/gonum v0.17.0
 	gonum.org/v1/plot v0.16.0
 	gopkg.in/yaml.v3 v3.0.1
 	k8s.io/klog/v2 v2.140.0

@@ -176,23 +176,21 @@ func classOrder(n int, o ClassIncrementalOptions) ([]int, error) {
 	return nil, errors.Errorf("datasets.ClassIncremental: order %q; need \"natural\", \"seeded\" or \"given\"", o.Order)
 }
 
-// prepared holds out validation images from the training split and prepares all three
-// parts. The test split is only prepared: nothing is chosen by it or from it.
+// prepared prepares a set's parts and holds out validation images from the training split,
+// unless the set brings some. The test split is only prepared: nothing is chosen by it or from it.
 func prepared(d *Dataset, p Prep, fraction float64, seed uint64) (train, val, test *Images, err error) {
-	for _, im := range []*Images{d.Train, d.Test} {
-		if err := im.Validate(); err != nil {
-			return nil, nil, nil, err
-		}
+	d, err = d.Prepared(p)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if d.Val != nil {
+		return d.Train, d.Val, d.Test, nil
 	}
 	rest, held, err := HoldOut(d.Train.Labels, fraction, seed)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if train, err = p.Apply(d.Train); err != nil {
-		return nil, nil, nil, err
-	}
-	test, err = p.Apply(d.Test)
-	return train.Select(rest), train.Select(held), test, err
+	return d.Train.Select(rest), d.Train.Select(held), d.Test, nil
 }
 
 func names(all []string, of []int) []string {

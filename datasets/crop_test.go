@@ -139,8 +139,8 @@ func TestBorderInBenchmarksAndSettings(t *testing.T) {
 		}
 	}
 	for border, want := range map[int][2]string{
-		0: {`{"size":16,"method":"area","flip":false}`, "size: 16\nmethod: area\nflip: false\nborder: 0\nchannels: 0\n"},
-		4: {`{"size":16,"method":"area","flip":false,"border":4}`, "size: 16\nmethod: area\nflip: false\nborder: 4\nchannels: 0\n"},
+		0: {`{"size":16,"method":"area","flip":false}`, "size: 16\nheight: 0\nwidth: 0\nmethod: area\nflip: false\nborder: 0\nchannels: 0\nskip_broken: false\n"},
+		4: {`{"size":16,"method":"area","flip":false,"border":4}`, "size: 16\nheight: 0\nwidth: 0\nmethod: area\nflip: false\nborder: 4\nchannels: 0\nskip_broken: false\n"},
 	} {
 		p := Prep{Size: 16, Method: "area", Border: border}
 		asJSON, err := json.Marshal(p)

@@ -27,8 +27,8 @@ const MaxClasses = 1 << 20
 
 // Dataset is an image set with its official split into training and test images.
 type Dataset struct {
-	// Name is what Load knows the set by; the set that was really read, so "mnist-10k"
-	// where "mnist" was asked for and only the small variant is on disk.
+	// Name is what the catalogue, or the user who registered it, calls the set; of one that is opened by its path, the name of its
+	// folder or file, which other sets may have too.
 	Name string
 	// Title is the name for readers, Licence the terms of the data.
 	Title, Licence string
@@ -41,6 +41,14 @@ type Dataset struct {
 	Classes []string
 	// Train and Test are the official splits.
 	Train, Test *Images
+	// Val are validation images that the set brings itself, nil if it brings none; a benchmark takes them and holds out no
+	// others.
+	Val *Images
+	// Skipped are the pictures that are left out since they cannot be read; see [Prep.SkipBroken].
+	Skipped []Broken
+
+	own  *ownSet // of a set of the user's own
+	prep *Prep   // by which the images are prepared; nil: they are as they came
 }
 
 // ImageSize is the number of bytes of one image, H·W·C.

@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,15 @@ type Info struct {
 	Hash string
 	// Where is the folder the set is in, "embedded", or "" if it is not on this machine.
 	Where string
+	// Own says that the set is the user's own, SizesDiffer that its images have several sizes, of which H and W are then those of the
+	// largest; Broken are those that cannot be read.
+	Own, SizesDiffer bool
+	MinH, MinW       int // of the smallest image
+	Broken           []Broken
+	// TrainOf and TestOf are the numbers of images by class, of a set of the user's own.
+	TrainOf, TestOf []int
+	// Err is why a registered set cannot be opened.
+	Err error
 	// Sources are the places Get tries, in order.
 	Sources []string
 }
@@ -27,7 +37,7 @@ type Info struct {
 // content is checked only when they are loaded.
 func (i Info) OnDisk() bool { return i.Where != "" }
 
-// List describes all sets in the order of Names.
+// List describes all sets of the catalogue, in the order of Names, and then the registered ones by their names.
 func List() ([]Info, error) {
 	dir, err := Dir()
 	if err != nil {
@@ -52,19 +62,38 @@ func List() ([]Info, error) {
 		}
 		infos = append(infos, info)
 	}
+	own, err := registered()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		set, err := openOwn(own[name])
+		if err != nil {
+			infos = append(infos, Info{Name: name, Title: name, Source: own[name].Path + own[name].How.String(), Own: true, Err: err})
+			continue
+		}
+		infos = append(infos, set.info())
+	}
 	return infos, nil
 }
 
 // PreparedShape is the height, width and number of channels of the images of the named sets once they are prepared by p. It
-// knows them from the catalogue and loads nothing. It returns an error if there is no such set, if p cannot prepare its
+// knows them from the catalogue and loads nothing; a set of the user's own is read if it has not been. It returns an error if there is no such set, if p cannot prepare its
 // images, or if two sets' images differ.
 func PreparedShape(p Prep, names ...string) (h, w, c int, err error) {
 	for i, name := range names {
-		s, err := find(name)
+		s, own, err := resolve(name)
 		if err != nil {
 			return 0, 0, 0, err
 		}
-		height, width, channels, err := p.Shape(s.h, s.w, s.c)
+		var height, width, channels int
+		if s != nil {
+			height, width, channels, err = p.Shape(s.h, s.w, s.c)
+		} else if set, openErr := openOwn(own); openErr != nil {
+			return 0, 0, 0, openErr
+		} else if height, width, channels, err = set.shape(p); err != nil {
+			return 0, 0, 0, err
+		}
 		switch {
 		case err != nil:
 			return 0, 0, 0, errors.WithMessage(err, name)
@@ -74,7 +103,7 @@ func PreparedShape(p Prep, names ...string) (h, w, c int, err error) {
 			return 0, 0, 0, errors.Errorf("images of %s are %s, those of %s %s; set benchmark.prep.channels to 1, which makes all grey, or to 3, which makes all coloured",
 				names[0], colour(c), name, colour(channels))
 		case height != h || width != w:
-			return 0, 0, 0, errors.Errorf("images of %s are %d×%d, those of %s %d×%d; set benchmark.prep.method to \"pad\" or \"area\", which gives all one size",
+			return 0, 0, 0, errors.Errorf("images of %s are %d×%d, those of %s %d×%d; set benchmark.prep.method to \"pad\", \"crop\" or \"stretch\", which gives all one size",
 				names[0], h, w, name, height, width)
 		}
 	}

@@ -35,10 +35,18 @@ func Dir() (string, error) {
 // brought them. Every file's SHA-256 is checked. Where the official MNIST is not on disk but
 // "mnist-10k" is, Load("mnist") returns that, and its Name, Title and Source say so.
 // The error for a set not on disk names the command that brings it.
+// A set of the user's own, by any reference that [Open] takes, is loaded as it is, for which its images must be of one size.
 func Load(name string) (*Dataset, error) {
-	s, err := find(name)
+	s, own, err := resolve(name)
 	if err != nil {
 		return nil, err
+	}
+	if s == nil {
+		set, err := openOwn(own)
+		if err != nil {
+			return nil, err
+		}
+		return set.dataset().Prepared(Prep{Method: "none"})
 	}
 	if s.embedded {
 		sub, err := fs.Sub(embedded, "embedded")

@@ -1,6 +1,9 @@
 package datasets
 
 import (
+	"cmp"
+	"math"
+
 	"github.com/pkg/errors"
 )
 
@@ -10,9 +13,19 @@ import (
 type Prep struct {
 	// Size is the side of the square result, in pixels; 0 means 32.
 	Size int `json:"size" yaml:"size"`
-	// Method is "pad" (the default, also ""): a black border, the image in the middle;
-	// "area": each new pixel is the mean of the area it covers, rounded half up to 8 bits;
-	// "none": images stay as they are and Size is ignored.
+	// Height and Width, where they are not 0, take the place of Size: the result need not be square.
+	Height int `json:"height,omitempty" yaml:"height"`
+	Width  int `json:"width,omitempty" yaml:"width"`
+	// Method is how an image of any size becomes one of that height and width:
+	//
+	//	"pad"      (the default, also "") the image in the middle of a black border; one that is too large is first made as
+	//	           much smaller as it must be, its shape kept
+	//	"crop"     the image is made so small or large that it just covers the result, its shape kept; what lies over on
+	//	           two opposite sides is cut off, equally much on both
+	//	"stretch"  height and width are changed apart, so the shape is not kept; "area" is another name for it
+	//	"none"     images stay as they are and Size is ignored
+	//
+	// A pixel of an image whose size is changed is the mean of the area that it covers, rounded half up to 8 bits.
 	Method string `json:"method" yaml:"method"`
 	// Flip asks for random left-right flips of training images when batches are made
 	// (see Flips and FlipRow). Apply does not flip, so evaluation never sees a flip.
@@ -28,10 +41,19 @@ type Prep struct {
 	//
 	// rounded half up to 8 bits, so that a grey image turned into colour comes back as it was.
 	Channels int `json:"channels,omitempty" yaml:"channels"`
+	// SkipBroken goes on without the pictures of a set of one's own that cannot be read, and lists them in
+	// [Dataset.Skipped]. Otherwise such a set is refused.
+	SkipBroken bool `json:"skip_broken,omitempty" yaml:"skip_broken"`
 }
 
 // maxSide is the largest side of prepared images, in pixels.
 const maxSide = 1024
+
+// sides are the height and width of prepared images without their border, of settings whose defaults are filled in; for the
+// method "none" they mean nothing.
+func (p Prep) sides() (height, width int) {
+	return cmp.Or(p.Height, p.Size), cmp.Or(p.Width, p.Size)
+}
 
 // normal fills in the defaults.
 func (p Prep) normal() Prep {
@@ -48,19 +70,23 @@ func (p Prep) normal() Prep {
 func (p Prep) Validate() error {
 	q := p.normal()
 	switch q.Method {
-	case "pad", "area", "none":
+	case "pad", "crop", "stretch", "area", "none":
 	default:
-		return errors.Errorf("datasets.Prep: method %q; need \"pad\", \"area\" or \"none\"", p.Method)
+		return errors.Errorf("datasets.Prep: method %q; need \"pad\", \"crop\", \"stretch\", \"area\" or \"none\"", p.Method)
 	}
 	if q.Size < 1 || q.Size > maxSide {
 		return errors.Errorf("datasets.Prep: size %d; need 1 to %d pixels (0 for 32)", p.Size, maxSide)
+	}
+	height, width := q.sides()
+	if min(height, width) < 1 || max(height, width) > maxSide {
+		return errors.Errorf("datasets.Prep: height %d and width %d; need 1 to %d pixels each (0 for size)", p.Height, p.Width, maxSide)
 	}
 	switch q.Channels {
 	case 0, 1, 3:
 	default:
 		return errors.Errorf("datasets.Prep: %d channels; need 1 (grey), 3 (colour) or 0 (as the images are)", q.Channels)
 	}
-	inside := q.Size
+	inside := max(height, width)
 	if q.Method == "none" {
 		inside = 1 // at least; Apply will see
 	}
@@ -85,11 +111,7 @@ func (p Prep) Shape(h, w, c int) (height, width, channels int, err error) {
 		c = p.Channels
 	}
 	if p.Method != "none" {
-		if p.Method == "pad" && (h > p.Size || w > p.Size) {
-			return 0, 0, 0, errors.Errorf("datasets.Prep: cannot pad %dx%d images to %dx%d; take a larger size or the method \"area\"",
-				h, w, p.Size, p.Size)
-		}
-		h, w = p.Size, p.Size
+		h, w = p.sides()
 	}
 	h, w = h+2*p.Border, w+2*p.Border
 	if max(h, w) > maxSide { // images left at their own size
@@ -101,7 +123,7 @@ func (p Prep) Shape(h, w, c int) (height, width, channels int, err error) {
 
 // Apply returns the images at the prepared size: new pixels and the same labels, or im
 // itself if nothing changes, so treat the result as read-only. It returns an error for
-// settings out of range and for padding to less than the images have.
+// settings out of range.
 func (p Prep) Apply(im *Images) (*Images, error) {
 	if err := im.Validate(); err != nil {
 		return nil, err
@@ -111,63 +133,117 @@ func (p Prep) Apply(im *Images) (*Images, error) {
 		return nil, err
 	}
 	p = p.normal()
-	out := p.resize(recolour(im, c))
-	if p.Border == 0 {
-		return out, nil
+	if h == im.H && w == im.W && c == im.C { // so without a border
+		return im, nil
 	}
-	return centre(out, h, w), nil
-}
-
-// recolour returns the images with one or three channels, see [Prep.Channels], or im itself if they have them.
-func recolour(im *Images, channels int) *Images {
-	if channels == im.C {
-		return im
-	}
-	out := &Images{N: im.N, H: im.H, W: im.W, C: channels, Labels: im.Labels, Pixels: make([]uint8, 0, im.N*im.H*im.W*channels)}
-	if channels == 3 {
-		for i := range im.N {
-			for _, v := range im.Image(i) {
-				out.Pixels = append(out.Pixels, v, v, v)
-			}
-		}
-		return out
-	}
+	out := &Images{N: im.N, H: h, W: w, C: c, Labels: im.Labels, Pixels: make([]uint8, im.N*h*w*c)}
+	preparer := newPreparer(p, c)
 	for i := range im.N {
-		for px := im.Image(i); len(px) > 0; px = px[3:] {
-			out.Pixels = append(out.Pixels, uint8((299*int(px[0])+587*int(px[1])+114*int(px[2])+500)/1000))
-		}
+		preparer.prepare(out.Image(i), im.Image(i), im.H, im.W, im.C)
 	}
-	return out
+	return out, nil
 }
 
-// resize returns the images at p's size without its border, or im itself if that is theirs.
-func (p Prep) resize(im *Images) *Images {
-	if p.Method == "none" || (im.H == p.Size && im.W == p.Size) {
-		return im
-	}
-	if p.Method == "area" {
-		out := &Images{N: im.N, H: p.Size, W: p.Size, C: im.C, Labels: im.Labels,
-			Pixels: make([]uint8, im.N*p.Size*p.Size*im.C)}
-		rows, cols := areaWeights(im.H, p.Size), areaWeights(im.W, p.Size)
-		for i := range im.N {
-			areaResize(out.Image(i), im.Image(i), im.H, im.W, im.C, rows, cols)
-		}
-		return out
-	}
-	return centre(im, p.Size, p.Size)
+// preparer prepares one image after another. It keeps what images of one size share, and is not safe for concurrent use.
+type preparer struct {
+	p        Prep
+	channels int // of the result
+	h, w     int // of the result, without its border; 0 for the method "none"
+	from     [2]int
+	size     [2]int // an image of the size from is brought to, before it is cut or padded
+	rows     []span
+	cols     []span
+	scratch  [2][]uint8
 }
 
-// centre puts the images in the middle of black ones of h by w pixels, which are no smaller.
-func centre(im *Images, h, w int) *Images {
-	out := &Images{N: im.N, H: h, W: w, C: im.C, Labels: im.Labels, Pixels: make([]uint8, im.N*h*w*im.C)}
+// newPreparer returns one for settings whose defaults are filled in.
+func newPreparer(p Prep, channels int) *preparer {
+	q := &preparer{p: p, channels: channels}
+	if p.Method != "none" {
+		q.h, q.w = p.sides()
+	}
+	return q
+}
+
+// prepare writes an image [h,w,c] as it is once prepared to dst, which is black and of that size.
+func (q *preparer) prepare(dst, src []uint8, h, w, c int) {
+	src = recolour(&q.scratch[0], src, c, q.channels)
+	c = q.channels
+	if q.from != [2]int{h, w} {
+		q.from = [2]int{h, w}
+		q.size[0], q.size[1] = q.scaled(h, w)
+		q.rows, q.cols = areaWeights(h, q.size[0]), areaWeights(w, q.size[1])
+	}
+	if q.size != q.from {
+		size := q.size[0] * q.size[1] * c
+		if cap(q.scratch[1]) < size {
+			q.scratch[1] = make([]uint8, size)
+		}
+		small := q.scratch[1][:size]
+		areaResize(small, src, h, w, c, q.rows, q.cols)
+		src, h, w = small, q.size[0], q.size[1]
+	}
+	height, width := q.h, q.w
+	if q.p.Method == "none" {
+		height, width = h, w
+	}
+	height, width = height+2*q.p.Border, width+2*q.p.Border
+	if q.p.Method == "crop" { // leaves the border free
+		top, left := max(0, h-q.h)/2, max(0, w-q.w)/2
+		src, h = src[(top*w+left)*c:], min(h, q.h)
+		paste(dst, height, width, src, h, min(w, q.w), w, c)
+		return
+	}
+	paste(dst, height, width, src, h, w, w, c)
+}
+
+// scaled is the size to which an image of h by w pixels is brought before it is cut or padded.
+func (q *preparer) scaled(h, w int) (int, int) {
+	by := 1.0 // the change of size that keeps the shape
+	switch q.p.Method {
+	case "stretch", "area":
+		return q.h, q.w
+	case "pad":
+		by = min(1, float64(q.h)/float64(h), float64(q.w)/float64(w))
+	case "crop":
+		by = max(float64(q.h)/float64(h), float64(q.w)/float64(w))
+	}
+	if by == 1 {
+		return h, w
+	}
+	height, width := int(math.Round(by*float64(h))), int(math.Round(by*float64(w)))
+	if q.p.Method == "pad" {
+		return max(1, min(q.h, height)), max(1, min(q.w, width))
+	}
+	return max(q.h, height), max(q.w, width)
+}
+
+// paste puts an image of h by w pixels, whose lines are stride pixels apart, in the middle of one of height by width.
+func paste(dst []uint8, height, width int, src []uint8, h, w, stride, c int) {
 	// An odd border puts the larger half below and to the right.
-	top, left := (h-im.H)/2, (w-im.W)/2
-	for i := range im.N {
-		src, dst := im.Image(i), out.Image(i)
-		for y := range im.H {
-			copy(dst[((y+top)*w+left)*im.C:], src[y*im.W*im.C:(y+1)*im.W*im.C])
+	top, left := (height-h)/2, (width-w)/2
+	for y := range h {
+		copy(dst[((y+top)*width+left)*c:], src[y*stride*c:(y*stride+w)*c])
+	}
+}
+
+// recolour returns an image with one or three channels, see [Prep.Channels]: src itself if it has them, else one in scratch,
+// which grows as it must.
+func recolour(scratch *[]uint8, src []uint8, from, to int) []uint8 {
+	if from == to {
+		return src
+	}
+	out := (*scratch)[:0]
+	if to == 3 {
+		for _, v := range src {
+			out = append(out, v, v, v)
+		}
+	} else {
+		for px := src; len(px) > 0; px = px[3:] {
+			out = append(out, uint8((299*int(px[0])+587*int(px[1])+114*int(px[2])+500)/1000))
 		}
 	}
+	*scratch = out
 	return out
 }
 

@@ -157,7 +157,7 @@ func mean(px []uint8) float64 {
 
 func TestPrepErrors(t *testing.T) {
 	im := noise(1, 28, 28, 1)
-	for _, p := range []Prep{{Size: 16}, {Size: -1}, {Size: 2000}, {Method: "bilinear"}} {
+	for _, p := range []Prep{{Height: 2000}, {Width: -1}, {Size: -1}, {Size: 2000}, {Method: "bilinear"}} {
 		if _, err := p.Apply(im); err == nil {
 			t.Errorf("%+v gave no error", p)
 		}

@@ -53,11 +53,7 @@ func HoldOut(labels []int32, fraction float64, seed uint64) (rest, held []int, e
 	isHeld := make([]bool, len(labels))
 	if fraction > 0 {
 		for c, of := range byClass(labels, int(highest(labels))+1) {
-			n := min(max(1, int(math.Round(fraction*float64(len(of))))), len(of)-1)
-			if n <= 0 {
-				continue
-			}
-			for _, k := range permutation(len(of), seed, streamHeldOut, uint64(c))[:n] {
+			for _, k := range permutation(len(of), seed, streamHeldOut, uint64(c))[:heldOf(len(of), fraction)] {
 				isHeld[of[k]] = true
 			}
 		}
@@ -70,6 +66,11 @@ func HoldOut(labels []int32, fraction float64, seed uint64) (rest, held []int, e
 		}
 	}
 	return rest, held, nil
+}
+
+// heldOf is how many of n images of a class [HoldOut] holds out.
+func heldOf(n int, fraction float64) int {
+	return max(0, min(max(1, int(math.Round(fraction*float64(n)))), n-1))
 }
 
 // byClass lists, for each class, the indices of its images, ascending.

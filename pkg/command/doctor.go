@@ -28,7 +28,10 @@ func datasetChecks(context.Context) []kernelsetup.Check {
 	var checks []kernelsetup.Check
 	for _, s := range sets {
 		c := kernelsetup.Check{Name: "images " + s.Name, Found: s.Where}
-		if !s.OnDisk() {
+		switch {
+		case s.Err != nil:
+			c.Found, c.Missing, c.Optional, c.Fix = s.Err.Error(), true, true, "go run . data remove "+s.Name
+		case !s.OnDisk():
 			c.Found, c.Missing, c.Optional, c.Fix = "not here", true, true, "go run . data get "+s.Name
 		}
 		checks = append(checks, c)

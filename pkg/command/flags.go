@@ -29,6 +29,14 @@ func checkEnding(flag, file string, endings ...string) error {
 	return experiment.Refusef("%s is %q; need a name that ends in %s, which is what is written", flag, file, endings[0])
 }
 
+// skipBrokenFlag gives a command the flag that goes on without pictures that cannot be read, which is a setting of its own.
+func skipBrokenFlag(c *cobra.Command, set *[]string) {
+	c.Flags().BoolFunc("skip-broken", "go on without pictures that cannot be read (benchmark.prep.skip_broken); the result lists them", func(value string) error {
+		*set = append(*set, "benchmark.prep.skip_broken="+value)
+		return nil
+	})
+}
+
 // flagError says of a flag's value that cannot be read what is needed, in place of the parser's own words. It is for
 // [cobra.Command.SetFlagErrorFunc].
 func flagError(_ *cobra.Command, err error) error {

@@ -263,7 +263,27 @@ func override(name string, text []byte, set []string) (Config, error) {
 	if err != nil {
 		return c, err
 	}
+	for _, sets := range [][]string{c.Benchmark.Datasets, c.BPD.Outside} {
+		for i, set := range sets { // a path is good from every folder; what is no set, Validate says
+			if full, err := datasets.Canonical(set); err == nil {
+				sets[i] = full
+			}
+		}
+	}
 	return c, errors.WithMessage(c.Validate(), name)
+}
+
+// knownSet returns an error unless a set of images can be opened by this name or path.
+func knownSet(name string) error {
+	known := datasets.Names()
+	if own, err := datasets.Registered(); err == nil {
+		known = append(known, own...)
+	}
+	err := datasets.Known(name)
+	if like := words.DidYouMean(name, known); err != nil && like != "" {
+		return errors.Errorf("no set is named %.100q%s; known are %v, and any folder or file of pictures by its path", name, like, known)
+	}
+	return err
 }
 
 // put sets what stands under the keys of a mapping, one below the other. What is not a mapping on the way becomes one.
@@ -398,8 +418,8 @@ func (c Config) Validate() error {
 		return err
 	}
 	for _, name := range b.Datasets {
-		if known := datasets.Names(); !slices.Contains(known, name) {
-			return errors.Errorf("benchmark.datasets: no set is named %.100q%s; known are %v", name, words.DidYouMean(name, known), known)
+		if err := knownSet(name); err != nil {
+			return errors.WithMessage(err, "benchmark.datasets")
 		}
 	}
 	if err := b.Prep.Validate(); err != nil {
@@ -447,8 +467,8 @@ func (c Config) Validate() error {
 		return err
 	}
 	for _, name := range c.BPD.Outside {
-		if known := datasets.Names(); !slices.Contains(known, name) {
-			return errors.Errorf("bpd.outside: no set is named %.100q%s; known are %v", name, words.DidYouMean(name, known), known)
+		if err := knownSet(name); err != nil {
+			return errors.WithMessage(err, "bpd.outside")
 		}
 		oh, ow, oc, err := datasets.PreparedShape(b.Prep, name)
 		if err != nil {
@@ -552,7 +572,7 @@ func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 	b := c.Benchmark
 	var sets []*datasets.Dataset
 	for _, name := range b.Datasets {
-		d, err := datasets.Load(name)
+		d, err := datasets.Open(name)
 		if err != nil {
 			return nil, err
 		}

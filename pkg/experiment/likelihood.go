@@ -169,14 +169,14 @@ func (r *run) measureSensitivity(ctx context.Context) error {
 
 // outside are the test images of another set as a network of a benchmark takes them, and the set's classes.
 func (c Config) outside(name string, b *datasets.Benchmark) (*datasets.Images, []int, error) {
-	d, err := datasets.Load(name)
+	d, err := datasets.Open(name)
 	if err != nil {
 		return nil, nil, errors.WithMessage(err, "bpd.outside")
 	}
-	images, err := c.Benchmark.Prep.Apply(d.Test)
-	if err != nil {
+	if d, err = d.Prepared(c.Benchmark.Prep); err != nil {
 		return nil, nil, errors.WithMessagef(err, "bpd.outside: %s", name)
 	}
+	images := d.Test
 	if images.C != b.C || images.H != b.H || images.W != b.W {
 		return nil, nil, errors.Errorf("bpd.outside: images of %s are %d×%d×%d, the network's %d×%d×%d; name a set of the same kind",
 			name, images.H, images.W, images.C, b.H, b.W, b.C)

@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/pkg/errors"
 
@@ -72,7 +71,7 @@ func (c Config) tasks() (int, error) {
 	}
 	classes := len(b.Classes)
 	if b.ClassOrder != "given" {
-		set, err := setInfo(b.Datasets[0])
+		set, err := datasets.Describe(b.Datasets[0])
 		if err != nil {
 			return 0, err
 		}
@@ -82,19 +81,6 @@ func (c Config) tasks() (int, error) {
 		return 0, errors.Errorf("benchmark.classes_per_task is %d; need at least 1", b.ClassesPerTask)
 	}
 	return (classes + b.ClassesPerTask - 1) / b.ClassesPerTask, nil
-}
-
-// setInfo describes one image set.
-func setInfo(name string) (datasets.Info, error) {
-	all, err := datasets.List()
-	if err != nil {
-		return datasets.Info{}, err
-	}
-	i := slices.IndexFunc(all, func(s datasets.Info) bool { return s.Name == name })
-	if i < 0 {
-		return datasets.Info{}, errors.Errorf("no set is named %q", name)
-	}
-	return all[i], nil
 }
 
 // networkKind tells networks of different cost apart: equal kinds run a row equally fast on one machine.

@@ -43,8 +43,8 @@ func JoinDatasets(sets ...*datasets.Dataset) (*datasets.Dataset, error) {
 	return out, err
 }
 
-// LoadJoined loads the sets whose names are joined by + in name, each as datasets.Load does, prepares their images by prep,
-// since sets differ in size and colour, and joins them; a single name is that set alone, as it is.
+// LoadJoined loads the sets whose names are joined by + in name, each as datasets.Open does, prepares their images by prep,
+// since sets differ in size and colour, and joins them; a single name is that set alone: as it is, or prepared if it is the user's own.
 func LoadJoined(name string, prep datasets.Prep) (*datasets.Dataset, error) {
 	var sets []*datasets.Dataset
 	parts := strings.Split(name, "+")
@@ -52,24 +52,23 @@ func LoadJoined(name string, prep datasets.Prep) (*datasets.Dataset, error) {
 		return nil, err
 	}
 	for _, part := range parts {
-		d, err := datasets.Load(part)
+		d, err := datasets.Open(part)
 		if err != nil {
 			return nil, err
 		}
 		sets = append(sets, d)
 	}
-	if len(sets) == 1 {
+	if len(sets) == 1 && sets[0].Train != nil {
 		return sets[0], nil
 	}
 	for i, d := range sets {
-		prepared := *d
-		for _, split := range []**datasets.Images{&prepared.Train, &prepared.Test} {
-			var err error
-			if *split, err = prep.Apply(*split); err != nil {
-				return nil, err
-			}
+		var err error
+		if sets[i], err = d.Prepared(prep); err != nil {
+			return nil, err
 		}
-		sets[i] = &prepared
+	}
+	if len(sets) == 1 {
+		return sets[0], nil
 	}
 	return JoinDatasets(sets...)
 }

@@ -1,0 +1,271 @@
+package datasets
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// choices are what a user says of a set of their own, after its path: "PATH#label=coarse,test=0.1,seed=1".
+type choices struct {
+	// Label names the labels to take where there are several, as CIFAR-100 has fine and coarse ones; "": the only ones.
+	Label string `json:"label,omitempty"`
+	// Test is the share of each class that becomes test images where the set has no split, 0 for a fifth; Seed chooses which.
+	Test float64 `json:"test,omitempty"`
+	Seed uint64  `json:"seed,omitempty"`
+}
+
+// defaultTest is the share of each class that becomes test images where neither the set nor the user says it.
+const defaultTest = 0.2
+
+// parseChoices reads what follows the #.
+func parseChoices(text string) (c choices, err error) {
+	for setting := range strings.SplitSeq(text, ",") {
+		key, value, _ := strings.Cut(setting, "=")
+		switch key {
+		case "label":
+			c.Label = value
+		case "test":
+			c.Test, err = strconv.ParseFloat(value, 64)
+			if err != nil || !(c.Test > 0 && c.Test < 1) {
+				return c, errors.Errorf("test=%s; need a share above 0 and below 1", value)
+			}
+		case "seed":
+			if c.Seed, err = strconv.ParseUint(value, 10, 64); err != nil {
+				return c, errors.Errorf("seed=%s; need a whole number from 0", value)
+			}
+		default:
+			return c, errors.Errorf("%q after the #; need label=NAME, test=SHARE or seed=NUMBER, joined by commas", setting)
+		}
+	}
+	return c, nil
+}
+
+// String is c as it is written after a path, "" if it says nothing.
+func (c choices) String() string {
+	var parts []string
+	if c.Label != "" {
+		parts = append(parts, "label="+c.Label)
+	}
+	if c.Test != 0 {
+		parts = append(parts, "test="+strconv.FormatFloat(c.Test, 'g', -1, 64))
+	}
+	if c.Seed != 0 {
+		parts = append(parts, fmt.Sprint("seed=", c.Seed))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "#" + strings.Join(parts, ",")
+}
+
+// place is where a set of a user's own is.
+type place struct {
+	Name string  `json:"-"`    // registered, else of the folder or file
+	Path string  `json:"path"` // absolute
+	How  choices `json:"how"`
+}
+
+// registry is the file that lists the registered sets.
+func registry() (string, error) {
+	dir, err := Dir()
+	return filepath.Join(dir, "own.json"), err
+}
+
+// registered are the sets that Add has registered, by name.
+func registered() (map[string]place, error) {
+	file, err := registry()
+	if err != nil {
+		return nil, err
+	}
+	b, err := atomicfile.Read(file, 1<<24)
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]place{}, nil
+	}
+	if err != nil {
+		return nil, errors.WithMessage(err, "datasets: the list of registered sets")
+	}
+	all := map[string]place{}
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, errors.Errorf("datasets: %s, the list of registered sets, is damaged (%v); remove it and register them again with: go run . data add NAME PATH", file, err)
+	}
+	for name, p := range all {
+		p.Name = name
+		all[name] = p
+	}
+	return all, nil
+}
+
+// Registered are the names that [Add] has registered, sorted.
+func Registered() ([]string, error) {
+	all, err := registered()
+	return slices.Sorted(maps.Keys(all)), err
+}
+
+// goodName is what a registered set may be called: names become parts of file names, and + joins them.
+var goodName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// Add registers a set of images of the user's own by a name, which is then good wherever a name of the catalogue is. It
+// reads the set's files once, and returns what they hold. It returns an error if the name is taken.
+func Add(name, ref string) (Info, error) {
+	if !goodName.MatchString(name) {
+		return Info{}, errors.Errorf("datasets: the name %.100q; need a letter or digit, then letters, digits, dots, dashes and underscores, 64 at most", name)
+	}
+	if _, err := find(name); err == nil {
+		return Info{}, errors.Errorf("datasets: %s is a set of the catalogue; choose another name", name)
+	}
+	p, err := locate(ref)
+	if err != nil {
+		return Info{}, err
+	}
+	all, err := registered()
+	if err != nil {
+		return Info{}, err
+	}
+	if old, taken := all[name]; taken && (old.Path != p.Path || old.How != p.How) {
+		return Info{}, errors.Errorf("datasets: %s is registered already, for %s%s; choose another name, or forget that one first: go run . data remove %s", name, old.Path, old.How, name)
+	}
+	p.Name = name
+	set, err := openOwn(p)
+	if err != nil {
+		return Info{}, err
+	}
+	all[name] = p
+	return set.info(), writeRegistry(all)
+}
+
+// Remove forgets the set that was registered by a name. The user's files stay; what was prepared of them is removed.
+func Remove(name string) error {
+	all, err := registered()
+	if err != nil {
+		return err
+	}
+	p, ok := all[name]
+	if !ok {
+		if _, err := find(name); err == nil {
+			return errors.Errorf("datasets: %s is a set of the catalogue, which cannot be forgotten", name)
+		}
+		return errors.Errorf("datasets: no set is registered as %.100q; there are %v", name, slices.Sorted(maps.Keys(all)))
+	}
+	delete(all, name)
+	if err := writeRegistry(all); err != nil {
+		return err
+	}
+	return forgetPrepared(p)
+}
+
+func writeRegistry(all map[string]place) error {
+	file, err := registry()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(file, append(b, '\n'))
+}
+
+// locate finds the folder or file of a path, which may begin with ~ and be followed by choices.
+func locate(ref string) (p place, err error) {
+	path := ref
+	if _, err := os.Stat(expand(path)); err != nil {
+		if before, after, ok := strings.Cut(ref, "#"); ok {
+			if p.How, err = parseChoices(after); err != nil {
+				return p, errors.Errorf("datasets: %.200q: %v", ref, err)
+			}
+			path = before
+		}
+	}
+	if p.Path, err = filepath.Abs(expand(path)); err != nil {
+		return p, err
+	}
+	if _, err := os.Stat(p.Path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return p, errors.Errorf("datasets: there is no %s; name a folder or file that is there", p.Path)
+		}
+		return p, errors.Wrap(err, "datasets")
+	}
+	p.Name = nameOf(p.Path)
+	return p, nil
+}
+
+// nameOf is what a set that is not registered is called: as its folder or file, in letters that names may have.
+func nameOf(path string) string {
+	name := regexp.MustCompile(`[^A-Za-z0-9._-]+`).ReplaceAllString(filepath.Base(path), "-")
+	for _, ext := range []string{".gz", ".npz", ".parquet", ".tar", ".bin", ".tar"} {
+		name = strings.TrimSuffix(name, ext)
+	}
+	name = strings.TrimLeft(name, "-._")
+	if name == "" {
+		return "own"
+	}
+	return name[:min(len(name), 64)]
+}
+
+// expand replaces a ~ at the beginning by the user's home folder, as a shell does outside of quotes.
+func expand(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	return path
+}
+
+// resolve finds what a reference means: a set of the catalogue, or one of the user's own, by its registered name or its path.
+func resolve(ref string) (*spec, place, error) {
+	if s, err := find(ref); err == nil {
+		return s, place{}, nil
+	}
+	all, err := registered()
+	if err != nil {
+		return nil, place{}, err
+	}
+	if p, ok := all[ref]; ok {
+		if _, err := os.Stat(p.Path); err != nil {
+			return nil, p, errors.Errorf("datasets: %s is registered for %s, which cannot be read (%v); bring it back, or forget it: go run . data remove %s", ref, p.Path, err, ref)
+		}
+		return nil, p, nil
+	}
+	p, err := locate(ref)
+	if err != nil && !strings.ContainsAny(ref, `/\#`) && !strings.HasPrefix(ref, ".") {
+		return nil, p, errors.Errorf("datasets: no set is named %.100q; known are %v, and any folder or file of pictures by its path", ref, append(Names(), slices.Sorted(maps.Keys(all))...))
+	}
+	return nil, p, err
+}
+
+// Known returns an error unless ref is a set of the catalogue, a registered name, or the path of a folder or file that is
+// there. It opens nothing.
+func Known(ref string) error {
+	_, _, err := resolve(ref)
+	return err
+}
+
+// Canonical is a reference that means the same in every folder: a path becomes absolute, a name stays.
+func Canonical(ref string) (string, error) {
+	s, p, err := resolve(ref)
+	if err != nil || s != nil {
+		return ref, err
+	}
+	if p.Name == ref {
+		if all, err := registered(); err != nil || all[ref].Path == p.Path {
+			return ref, err
+		}
+	}
+	return p.Path + p.How.String(), nil
+}

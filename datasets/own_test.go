@@ -1,0 +1,348 @@
+package datasets
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// ownCache points the cache at a folder of the test's.
+func ownCache(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("PALIMPSEST_CACHE", dir)
+	progress := Progress
+	Progress = nil
+	t.Cleanup(func() { Progress = progress })
+	return dir
+}
+
+// pngOf is a picture of one colour, grey if its channels are equal.
+func pngOf(t testing.TB, h, w int, r, g, b uint8) []byte {
+	t.Helper()
+	var img image.Image
+	if r == g && g == b {
+		m := image.NewGray(image.Rect(0, 0, w, h))
+		for i := range m.Pix {
+			m.Pix[i] = r
+		}
+		img = m
+	} else {
+		m := image.NewNRGBA(image.Rect(0, 0, w, h))
+		for y := range h {
+			for x := range w {
+				m.Set(x, y, color.NRGBA{r, g, b, 255})
+			}
+		}
+		img = m
+	}
+	var out bytes.Buffer
+	if err := png.Encode(&out, img); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func put(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// flowers writes pictures of unequal sizes in class folders: n of each class, whose level of green is its number.
+func flowers(t testing.TB, root string, n int, classes ...string) {
+	t.Helper()
+	for c, class := range classes {
+		for i := range n {
+			put(t, filepath.Join(root, class, string(rune('a'+i))+".png"), pngOf(t, 6+i, 9+c, uint8(10*i), uint8(c), 200))
+		}
+	}
+}
+
+// TestFolderWithoutSplit: class folders become a set with a seeded split, prepared once and opened from its file after that.
+func TestFolderWithoutSplit(t *testing.T) {
+	cache, root := ownCache(t), filepath.Join(t.TempDir(), "flowers")
+	flowers(t, root, 10, "rose", "daisy", "Tulip")
+	put(t, filepath.Join(root, "rose", ".DS_Store"), []byte("no picture"))
+	put(t, filepath.Join(root, "rose", "Thumbs.db"), []byte("no picture"))
+	put(t, filepath.Join(root, "README.md"), []byte("about"))
+	prep := Prep{Height: 4, Width: 6, Method: "crop"}
+	if h, w, c, err := PreparedShape(prep, root); err != nil || h != 4 || w != 6 || c != 3 {
+		t.Fatalf("prepared shape %d×%d×%d, %v", h, w, c, err)
+	}
+	d, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Name != "flowers" || len(d.Hash) != 64 || !slices.Equal(d.Classes, []string{"Tulip", "daisy", "rose"}) {
+		t.Fatalf("opened %+v", d)
+	}
+	b, err := ClassIncremental(d, ClassIncrementalOptions{ClassesPerTask: 2, ValFraction: 0.25, Prep: prep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := b.Tasks[0]
+	if b.H != 4 || b.W != 6 || b.C != 3 || len(b.Tasks) != 2 || first.Train.N != 12 || first.Val.N != 4 || first.Test.N != 4 || b.DataHash != d.Hash {
+		t.Fatalf("%d×%d×%d, %d tasks, %d, %d and %d images", b.H, b.W, b.C, len(b.Tasks), first.Train.N, first.Val.N, first.Test.N)
+	}
+	if &first.Train.Pixels[0] != &b.Tasks[1].Test.Pixels[0] {
+		t.Error("tasks copy pixels")
+	}
+	green := []uint8{2, 1, 0} // of Tulip, daisy, rose
+	for i, label := range first.Train.Labels {
+		if px := first.Train.Image(i); px[1] != green[label] || px[2] != 200 {
+			t.Errorf("image %d of class %d begins % d", i, label, px[:3])
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(cache, "prepared", "*.images"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("prepared files %v, %v", files, err)
+	}
+	// Another process finds the file, and mends it if it is damaged.
+	whole, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"whole": whole, "cut": whole[:len(whole)/2], "empty": {}, "a changed pixel": append([]byte{whole[0] ^ 1}, whole[1:]...)} {
+		if err := os.Remove(files[0]); err != nil { // not written over: it is mapped
+			t.Fatal(err)
+		}
+		put(t, files[0], content)
+		mappedFiles = map[string]*mapped{}
+		again, err := d.Prepared(prep)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(again.Test.Flat(), mustPrepared(t, d, prep).Test.Flat()) {
+			t.Errorf("%s: other test images", name)
+		}
+		if now, err := os.ReadFile(files[0]); err != nil || !bytes.Equal(now, whole) {
+			t.Errorf("%s: the prepared file was not mended (%v)", name, err)
+		}
+	}
+	// The same pictures elsewhere are the same set, and need not be prepared again.
+	moved := filepath.Join(t.TempDir(), "elsewhere")
+	if err := os.Rename(root, moved); err != nil {
+		t.Fatal(err)
+	}
+	same, err := Open(moved)
+	if err != nil || same.Hash != d.Hash {
+		t.Errorf("moved: %v, hash %s, before %s", err, same.Hash, d.Hash)
+	}
+	put(t, filepath.Join(moved, "rose", "a.png"), pngOf(t, 6, 9, 1, 2, 3))
+	if other, err := Open(moved); err != nil || other.Hash == d.Hash {
+		t.Errorf("a changed picture leaves the hash (%v)", err)
+	}
+}
+
+func mustPrepared(t testing.TB, d *Dataset, p Prep) *Dataset {
+	t.Helper()
+	out, err := d.Prepared(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestFolderWithSplit: train, val and test folders are the splits; train and val alone measure on val.
+func TestFolderWithSplit(t *testing.T) {
+	ownCache(t)
+	root := filepath.Join(t.TempDir(), "own")
+	flowers(t, filepath.Join(root, "train"), 4, "x", "y")
+	flowers(t, filepath.Join(root, "val"), 2, "x", "y")
+	flowers(t, filepath.Join(root, "Test"), 3, "x", "y")
+	d, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := ClassIncremental(d, ClassIncrementalOptions{ClassesPerTask: 1, ValFraction: 0.5, Prep: Prep{Size: 4, Method: "stretch"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := b.Tasks[1]; k.Train.N != 4 || k.Val.N != 2 || k.Test.N != 3 {
+		t.Errorf("%d, %d and %d images; want those of the folders", k.Train.N, k.Val.N, k.Test.N)
+	}
+	if err := os.RemoveAll(filepath.Join(root, "Test")); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = Open(root); err != nil {
+		t.Fatal(err)
+	}
+	if d = mustPrepared(t, d, Prep{Size: 4, Method: "stretch"}); d.Test.N != 4 || d.Val != nil {
+		t.Errorf("without test: %d test images, %v", d.Test.N, d.Val)
+	}
+	// A class may be called train.
+	vehicles := filepath.Join(t.TempDir(), "vehicles")
+	flowers(t, vehicles, 2, "train", "bus")
+	if d, err = Open(vehicles); err != nil || !slices.Equal(d.Classes, []string{"bus", "train"}) {
+		t.Errorf("classes %v, %v", d.Classes, err)
+	}
+}
+
+// TestRegistered: a set is registered by a name, listed, opened, and forgotten without a loss.
+func TestRegistered(t *testing.T) {
+	cache, root := ownCache(t), filepath.Join(t.TempDir(), "flowers")
+	flowers(t, root, 5, "a", "b")
+	info, err := Add("mine", root+"#test=0.4,seed=3")
+	if err != nil || info.Train != 6 || info.Test != 4 || !info.SizesDiffer || !info.Own {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	for name, want := range map[string]string{"mnist": "catalogue", "a b": "letter", "mine": "already", "": "letter", "x+y": "letter"} {
+		if _, err := Add(name, root); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("added as %q: %v, want %q", name, err, want)
+		}
+	}
+	all, err := List()
+	if err != nil || all[len(all)-1].Name != "mine" || all[len(all)-1].Where != root {
+		t.Errorf("listed %+v, %v", all[len(all)-1], err)
+	}
+	if err := Known("mine"); err != nil {
+		t.Error(err)
+	}
+	d, err := Open("mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d = mustPrepared(t, d, Prep{Size: 4, Method: "crop"}); d.Name != "mine" || d.Test.N != 4 {
+		t.Errorf("%s with %d test images", d.Name, d.Test.N)
+	}
+	if err := Remove("mine"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "a", "a.png")); err != nil {
+		t.Error("removing took the user's files")
+	}
+	if left, _ := filepath.Glob(filepath.Join(cache, "prepared", "*.images")); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+	for _, name := range []string{"mine", "mnist"} {
+		if Remove(name) == nil {
+			t.Errorf("%s was forgotten", name)
+		}
+	}
+	if err := Known("mine"); err == nil || !strings.Contains(err.Error(), "fashion-mnist-sample") {
+		t.Errorf("after it was forgotten: %v", err)
+	}
+}
+
+// TestBadFolders: what is wrong with a folder is one line that names the file and says what to do.
+func TestBadFolders(t *testing.T) {
+	ownCache(t)
+	good := pngOf(t, 8, 8, 1, 2, 3)
+	bomb := slices.Clone(good)
+	copy(bomb[16:], []byte{0, 0, 0x4e, 0x20, 0, 0, 0x4e, 0x20}) // 20,000 × 20,000 in the head; its sum is put right below
+	bomb = withPNGSum(bomb)
+	resize := Prep{Size: 4, Method: "crop"}
+	for name, tc := range map[string]struct {
+		make func(root string)
+		prep Prep
+		want []string // parts of the error
+	}{
+		"zero bytes":  {func(root string) { put(t, filepath.Join(root, "a", "0.png"), nil) }, resize, []string{"a/0.png", "empty", "--skip-broken"}},
+		"text":        {func(root string) { put(t, filepath.Join(root, "a", "0.png"), []byte("hello")) }, resize, []string{"a/0.png", "text/plain", "need PNG"}},
+		"truncated":   {func(root string) { put(t, filepath.Join(root, "a", "0.png"), good[:len(good)-20]) }, resize, []string{"a/0.png", "damaged", "--skip-broken"}},
+		"only a head": {func(root string) { put(t, filepath.Join(root, "a", "0.png"), good[:20]) }, resize, []string{"a/0.png", "ends too early"}},
+		"a bomb":      {func(root string) { put(t, filepath.Join(root, "a", "0.png"), bomb) }, resize, []string{"a/0.png", "20000×20000", "at most 50 million"}},
+		"a dead link": {func(root string) { link(t, "nowhere.png", filepath.Join(root, "a", "0.png")) }, resize, []string{"a/0.png", "no such file"}},
+		"a circle":    {func(root string) { link(t, "..", filepath.Join(root, "a", "back")) }, resize, []string{"a/back", "circle", "remove"}},
+		"own circle":  {func(root string) { link(t, "loop", filepath.Join(root, "a", "loop")) }, resize, []string{"a/loop", "circle", "remove"}},
+		"case": {func(root string) {
+			put(t, filepath.Join(root, "a", "X.png"), good)
+			put(t, filepath.Join(root, "a", "x.png"), good)
+		}, resize, []string{"X.png", "x.png", "case", "rename"}},
+		"case, class":  {func(root string) { put(t, filepath.Join(root, "A", "X.png"), good) }, resize, []string{"case", "rename"}},
+		"no image":     {func(root string) { put(t, filepath.Join(root, "c", "note.txt"), nil) }, resize, []string{"c holds no picture", "remove"}},
+		"one image":    {func(root string) { put(t, filepath.Join(root, "c", "x.png"), good) }, resize, []string{"class c", "one picture", "2 or more"}},
+		"no class":     {func(root string) { put(t, filepath.Join(root, "x.png"), good) }, resize, []string{"x.png", "class folder"}},
+		"sizes":        {func(root string) { put(t, filepath.Join(root, "a", "0.png"), pngOf(t, 9, 8, 1, 2, 3)) }, Prep{Method: "none"}, []string{"differ in size", "8×9", "crop"}},
+		"grey":         {func(root string) { put(t, filepath.Join(root, "a", "0.png"), pngOf(t, 8, 8, 7, 7, 7)) }, resize, []string{"1 are grey", "a/0.png", "channels"}},
+		"not squeezed": {func(root string) {}, Prep{Size: 4, Method: "squeeze"}, []string{"squeeze"}},
+	} {
+		root := t.TempDir()
+		for _, class := range []string{"a", "b"} {
+			for _, file := range []string{"1.png", "2.png"} {
+				put(t, filepath.Join(root, class, file), good)
+			}
+		}
+		tc.make(root)
+		err := errorOf(root, tc.prep)
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		text := err.Error()
+		for _, want := range append(tc.want, "") {
+			if !strings.Contains(filepath.ToSlash(text), want) {
+				t.Errorf("%s: %s; want %q in it", name, text, want)
+			}
+		}
+		if strings.ContainsAny(text, "\n\r") {
+			t.Errorf("%s: more than a line: %q", name, text)
+		}
+	}
+}
+
+// errorOf opens and prepares a set, and makes tasks of it.
+func errorOf(root string, p Prep) error {
+	d, err := Open(root)
+	if err != nil {
+		return err
+	}
+	_, err = ClassIncremental(d, ClassIncrementalOptions{ClassesPerTask: 1, Prep: p})
+	return err
+}
+
+func link(t *testing.T, to, at string) {
+	t.Helper()
+	if err := os.Symlink(to, at); err != nil {
+		t.Skip(err)
+	}
+}
+
+// TestSkipBroken: what cannot be read is left out and listed, whether its head or its pixels are damaged.
+func TestSkipBroken(t *testing.T) {
+	ownCache(t)
+	root := t.TempDir()
+	flowers(t, root, 4, "a", "b")
+	whole := pngOf(t, 8, 8, 1, 2, 3)
+	put(t, filepath.Join(root, "a", "cut.png"), whole[:len(whole)-20])
+	put(t, filepath.Join(root, "b", "none.png"), nil)
+	p := Prep{Size: 4, Method: "pad", SkipBroken: true}
+	d, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d = mustPrepared(t, d, p)
+	if len(d.Skipped) != 2 || d.Skipped[0].File != filepath.Join("a", "cut.png") || d.Skipped[1].File != filepath.Join("b", "none.png") || d.Train.N+d.Test.N != 8 {
+		t.Errorf("skipped %v; %d and %d images", d.Skipped, d.Train.N, d.Test.N)
+	}
+	p.SkipBroken = false
+	if err := errorOf(root, p); err == nil || !strings.Contains(err.Error(), "none.png") {
+		t.Errorf("not skipped: %v", err)
+	}
+	if err := os.Remove(filepath.Join(root, "b", "none.png")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errorOf(root, p); err == nil || !strings.Contains(err.Error(), "cut.png") {
+		t.Errorf("not skipped, of pixels: %v", err)
+	}
+}
+
+// withPNGSum puts the sum of a PNG's first chunk right.
+func withPNGSum(b []byte) []byte {
+	sum := crc32.ChecksumIEEE(b[12:29])
+	binary.BigEndian.PutUint32(b[29:], sum)
+	return b
+}

@@ -1,0 +1,234 @@
+package datasets
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// folderReading reads pictures in folders of their classes: PATH/train/CLASS/*, PATH/test/CLASS/* and perhaps PATH/val/CLASS/*,
+// or PATH/CLASS/* without a split. Classes are in the order of their names' bytes.
+var folderReading = reading{
+	name:  "class folders of pictures (PATH/CLASS/*.png, or PATH/train/CLASS/* and PATH/test/CLASS/*)",
+	files: folderFiles,
+	open:  openFolder,
+}
+
+// pictureExtensions are those of files in class folders that are read; others are passed over.
+var pictureExtensions = []string{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
+
+// isPicture says whether a file is to be a picture by its name.
+func isPicture(name string) bool {
+	return slices.Contains(pictureExtensions, strings.ToLower(filepath.Ext(name)))
+}
+
+// isHidden says whether a file or folder is one that systems leave behind and users do not see.
+func isHidden(name string) bool {
+	switch strings.ToLower(name) {
+	case "thumbs.db", "desktop.ini", "__macosx", "$recycle.bin":
+		return true
+	}
+	return strings.HasPrefix(name, ".")
+}
+
+// folderFiles lists all pictures in folders within a folder.
+func folderFiles(path string, folder bool) (files []string, ok bool, err error) {
+	if !folder {
+		return nil, false, nil
+	}
+	err = walkPictures(path, nil, func(file string) { files = append(files, file) })
+	return files, len(files) > 0, err
+}
+
+// walkPictures calls found with every picture below a folder, in the order of names. Links are followed; above are the real
+// paths of the folders that it came through. It returns an error for links that lead in a circle and for two names that
+// differ by case alone, which are one file on other systems.
+func walkPictures(folder string, above []string, found func(file string)) error {
+	actual, err := filepath.EvalSymlinks(folder)
+	if err != nil {
+		return errors.Errorf("datasets: %s leads nowhere or in a circle (%v); remove the link", folder, err)
+	}
+	if slices.Contains(above, actual) {
+		return errors.Errorf("datasets: %s is a link that leads back to %s, in a circle; remove it", folder, actual)
+	}
+	above = append(slices.Clone(above), actual)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return errors.Wrap(err, "datasets")
+	}
+	byCase := map[string]string{}
+	for _, e := range entries {
+		name, path := e.Name(), filepath.Join(folder, e.Name())
+		if isHidden(name) {
+			continue
+		}
+		isFolder := e.IsDir()
+		if e.Type()&fs.ModeSymlink != 0 {
+			info, err := os.Stat(path)
+			if err != nil {
+				if !isPicture(name) && !errors.Is(err, fs.ErrNotExist) {
+					return errors.Errorf("datasets: %s is a link that leads in a circle (%v); remove it", path, reasonOf(err))
+				}
+				info = nil // reading the picture will say it
+			}
+			isFolder = info != nil && info.IsDir()
+		}
+		if !isFolder && !isPicture(name) {
+			continue
+		}
+		if other, taken := byCase[strings.ToLower(name)]; taken {
+			return errors.Errorf("datasets: %s and %s differ in upper and lower case alone, so other systems take them for one; rename one of them",
+				filepath.Join(folder, other), path)
+		}
+		byCase[strings.ToLower(name)] = name
+		if !isFolder {
+			found(path)
+		} else if err := walkPictures(path, above, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// folderReader is an opened folder.
+type folderReader struct {
+	root     string
+	names    []string // of classes
+	pictures []picture
+}
+
+func (f *folderReader) classes() []string { return f.names }
+func (f *folderReader) total() int        { return len(f.pictures) }
+
+func (f *folderReader) each(yield func(picture) error) error {
+	for _, p := range f.pictures {
+		path := filepath.Join(f.root, p.name)
+		p.data = func() ([]byte, error) { return atomicfile.Read(path, maxPictureBytes) }
+		if err := yield(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openFolder sorts the pictures by split and class.
+func openFolder(root string, files []string, how choices) (reader, error) {
+	if how.Label != "" {
+		return nil, errors.Errorf("datasets: label=%s, but pictures in class folders have one label, the folder", how.Label)
+	}
+	f := &folderReader{root: root}
+	splits, err := splitFolders(root)
+	if err != nil {
+		return nil, err
+	}
+	classOf := make([]string, 0, len(files))
+	for _, file := range files {
+		name, err := filepath.Rel(root, file)
+		if err != nil {
+			return nil, err
+		}
+		p := picture{name: name}
+		parts := strings.Split(filepath.ToSlash(name), "/")
+		if splits {
+			p.split, parts = splitNamed(parts[0]), parts[1:]
+		}
+		if len(parts) < 2 {
+			return nil, errors.Errorf("datasets: %s lies in no class folder; move it into a folder that is named as its class, or remove it", file)
+		}
+		f.pictures, classOf = append(f.pictures, p), append(classOf, parts[0])
+	}
+	f.names = slices.Compact(slices.Sorted(slices.Values(classOf)))
+	if err := emptyClasses(root, splits, f.names); err != nil {
+		return nil, err
+	}
+	for i, class := range classOf {
+		at, _ := slices.BinarySearch(f.names, class)
+		f.pictures[i].label = int32(at)
+	}
+	slices.SortStableFunc(f.pictures, func(a, b picture) int { return int(a.split) - int(b.split) })
+	return f, nil
+}
+
+// splitFolders says whether the folders in root are splits: one is called train and holds folders, not pictures, for train may
+// be the name of a class. It returns an error if there is no other split, or a folder that is none.
+func splitFolders(root string) (bool, error) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return false, errors.Wrap(err, "datasets")
+	}
+	var train, others []string
+	measured := false // there is a split to measure on
+	for _, e := range entries {
+		path := filepath.Join(root, e.Name())
+		if info, err := os.Stat(path); err != nil || !info.IsDir() || isHidden(e.Name()) {
+			continue
+		}
+		switch splitNamed(e.Name()) {
+		case inTrain:
+			train = append(train, path)
+		case noSplit:
+			others = append(others, e.Name())
+		default:
+			measured = true
+		}
+	}
+	if len(train) == 0 {
+		return false, nil
+	}
+	inside, err := os.ReadDir(train[0])
+	if err != nil {
+		return false, errors.Wrap(err, "datasets")
+	}
+	if slices.ContainsFunc(inside, func(e fs.DirEntry) bool { return !isHidden(e.Name()) && isPicture(e.Name()) }) {
+		return false, nil // a class of trains
+	}
+	switch {
+	case len(train) > 1:
+		return false, errors.Errorf("datasets: %s and %s are both training images; keep one", train[0], train[1])
+	case len(others) > 0:
+		return false, errors.Errorf("datasets: %s holds %s beside train; need only train, test and val in it: move the rest away", root, others[0])
+	case !measured:
+		return false, errors.Errorf("datasets: %s has train but neither test nor val; add %s, or name %s itself, of which a fifth then becomes test images",
+			root, filepath.Join(root, "test", "CLASS"), train[0])
+	}
+	return true, nil
+}
+
+// emptyClasses returns an error for the first class folder without a picture.
+func emptyClasses(root string, splits bool, classes []string) error {
+	folders := []string{root}
+	if splits {
+		entries, err := os.ReadDir(root)
+		if err != nil {
+			return errors.Wrap(err, "datasets")
+		}
+		folders = nil
+		for _, e := range entries {
+			if splitNamed(e.Name()) != noSplit {
+				folders = append(folders, filepath.Join(root, e.Name()))
+			}
+		}
+	}
+	for _, folder := range folders {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			return errors.Wrap(err, "datasets")
+		}
+		for _, e := range entries {
+			path := filepath.Join(folder, e.Name())
+			if info, err := os.Stat(path); err != nil || !info.IsDir() || isHidden(e.Name()) {
+				continue
+			}
+			if _, found := slices.BinarySearch(classes, e.Name()); !found {
+				return errors.Errorf("datasets: the class folder %s holds no picture; add some, or remove the folder", path)
+			}
+		}
+	}
+	return nil
+}

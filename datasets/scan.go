@@ -1,0 +1,235 @@
+package datasets
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// scanVersion changes when scans hold other things, or are made otherwise.
+const scanVersion = 1
+
+// scan is what reading all of a set once tells of it. It is kept in the cache, so that the next start need not read the set.
+type scan struct {
+	Version int
+	Format  string
+	// Hash is the SHA-256 of the set's content, see [ownSet.scan].
+	Hash    string
+	Classes []string
+	// Counts are numbers of pictures by split and class.
+	Counts [inTest + 1][]int
+	// Smallest and Largest are the pictures of the fewest and the most pixels, First is the first.
+	Smallest, Largest, First scanned
+	// SizesDiffer says whether there are two sizes.
+	SizesDiffer bool
+	// Grey and Colour are the first picture of either kind; Greys and Colours how many there are.
+	Grey, Colour   *scanned
+	Greys, Colours int
+	Broken         []Broken
+}
+
+// scanned is one picture.
+type scanned struct {
+	Name    string
+	H, W, C int
+}
+
+// Broken is a picture that cannot be read.
+type Broken struct {
+	File string `json:"file"` // or place in one
+	Why  string `json:"why"`
+}
+
+// n is the number of pictures.
+func (s *scan) n() (n int) {
+	for _, counts := range s.Counts {
+		for _, c := range counts {
+			n += c
+		}
+	}
+	return n
+}
+
+// ownSet is a set of a user's own that has been opened.
+type ownSet struct {
+	place
+	reader reader
+	scan   *scan
+}
+
+// openOwn opens a set and reads it, or what is known of it from before, if none of its files has changed.
+func openOwn(p place) (*ownSet, error) {
+	format, files, err := recognise(p.Path)
+	if err != nil {
+		return nil, err
+	}
+	s := &ownSet{place: p}
+	if s.reader, err = format.open(p.Path, files, p.How); err != nil {
+		return nil, err
+	}
+	print, err := fingerprint(p, files)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := preparedDir()
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(cache, "scan-"+print+".json")
+	if b, err := atomicfile.Read(file, 1<<30); err == nil {
+		known := new(scan)
+		if json.Unmarshal(b, known) == nil && known.Version == scanVersion && slices.Equal(known.Classes, s.reader.classes()) {
+			s.scan = known
+			return s, nil
+		}
+	}
+	if s.scan, err = scanAll(s.reader, p.Name); err != nil {
+		return nil, err
+	}
+	s.scan.Format = format.name
+	b, err := json.Marshal(s.scan)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return nil, err
+	}
+	return s, atomicfile.Write(file, b)
+}
+
+// fingerprint tells whether files are as they were when they were read: by their names, sizes and times.
+func fingerprint(p place, files []string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %q %q\n", scanVersion, p.Path, p.How)
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil { // a dead link; reading it will say so
+			fmt.Fprintf(h, "%q\n", file)
+			continue
+		}
+		fmt.Fprintf(h, "%q %d %d\n", file, info.Size(), info.ModTime().UnixNano())
+	}
+	return hex.EncodeToString(h.Sum(nil))[:32], nil
+}
+
+// scanAll reads all pictures' heads. The hash of the set is the SHA-256 of the line "palimpsest set 1", the classes' names, a line
+// each, and of each picture in the reader's order a line of its split, its label, and the SHA-256 of its bytes: those of its file,
+// or those of its pixels after their height, width and channels where the set holds pixels.
+func scanAll(r reader, name string) (*scan, error) {
+	type look struct {
+		info pictureInfo
+		sum  [sha256.Size]byte
+		err  error
+	}
+	s := &scan{Version: scanVersion, Classes: r.classes()}
+	if len(s.Classes) > MaxClasses {
+		return nil, errors.Errorf("datasets: %s has %d classes; need %d at most", name, len(s.Classes), MaxClasses)
+	}
+	for i := range s.Counts {
+		s.Counts[i] = make([]int, len(s.Classes))
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, "palimpsest set 1")
+	for _, class := range s.Classes {
+		fmt.Fprintf(h, "%q\n", class)
+	}
+	at := 0
+	err := ordered(r, name+": reading", func() func(picture) look {
+		return func(p picture) (l look) {
+			if p.data == nil {
+				l.info = pictureInfo{h: p.h, w: p.w, c: p.c, orientation: 1}
+				d := sha256.New()
+				fmt.Fprintf(d, "%d %d %d\n", p.h, p.w, p.c)
+				d.Write(p.pixels)
+				d.Sum(l.sum[:0])
+				return l
+			}
+			b, err := p.data()
+			if err != nil {
+				l.err = err
+				return l
+			}
+			l.sum = sha256.Sum256(b)
+			l.info, l.err = lookAtPicture(b)
+			return l
+		}
+	}, func(p picture, l look) error {
+		fmt.Fprintf(h, "%s %d %x\n", p.split, p.label, l.sum)
+		at++
+		if l.err != nil {
+			s.Broken = append(s.Broken, Broken{p.name, l.err.Error()})
+			return nil
+		}
+		s.add(scanned{p.name, l.info.h, l.info.w, l.info.c})
+		s.Counts[p.split][p.label]++
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Hash = hex.EncodeToString(h.Sum(nil))
+	return s, nil
+}
+
+// add takes a picture into account.
+func (s *scan) add(p scanned) {
+	if s.First.Name == "" {
+		s.First, s.Smallest, s.Largest = p, p, p
+	}
+	s.SizesDiffer = s.SizesDiffer || p.H != s.First.H || p.W != s.First.W
+	if p.H*p.W < s.Smallest.H*s.Smallest.W {
+		s.Smallest = p
+	}
+	if p.H*p.W > s.Largest.H*s.Largest.W {
+		s.Largest = p
+	}
+	first, count := &s.Colour, &s.Colours
+	if p.C == 1 {
+		first, count = &s.Grey, &s.Greys
+	}
+	if *first == nil {
+		*first = &p
+	}
+	*count++
+}
+
+// brokenError is the one line that says which pictures cannot be read.
+func brokenError(path string, broken []Broken) error {
+	first := fmt.Sprintf("%s %s", filepath.Join(path, broken[0].File), broken[0].Why)
+	if len(broken) == 1 {
+		return errors.Errorf("datasets: %s; or go on without it: --skip-broken (benchmark.prep.skip_broken=true)", first)
+	}
+	return errors.Errorf("datasets: %s; with it %d pictures cannot be read; go on without them: --skip-broken (benchmark.prep.skip_broken=true)", first, len(broken))
+}
+
+// shape is the size of the set's images once they are prepared, or why they cannot be.
+func (s *ownSet) shape(p Prep) (h, w, c int, err error) {
+	k := s.scan
+	if len(k.Broken) > 0 && !p.SkipBroken {
+		return 0, 0, 0, brokenError(s.Path, k.Broken)
+	}
+	if k.n() == 0 {
+		return 0, 0, 0, errors.Errorf("datasets: %s holds no picture that can be read", s.Path)
+	}
+	if k.SizesDiffer && p.normal().Method == "none" {
+		return 0, 0, 0, errors.Errorf("datasets: pictures of %s differ in size: %s has %d×%d pixels, %s %d×%d; set benchmark.prep.method to \"crop\", \"stretch\" or \"pad\", which give all one size",
+			s.Path, k.Smallest.Name, k.Smallest.W, k.Smallest.H, k.Largest.Name, k.Largest.W, k.Largest.H)
+	}
+	c = k.First.C
+	if k.Greys > 0 && k.Colours > 0 {
+		if p.Channels == 0 {
+			return 0, 0, 0, errors.Errorf("datasets: of the pictures of %s %d are grey (%s) and %d in colour (%s); set benchmark.prep.channels to 1, which makes all grey, or to 3, which makes all coloured",
+				s.Path, k.Greys, k.Grey.Name, k.Colours, k.Colour.Name)
+		}
+		c = 3
+	}
+	return p.Shape(k.First.H, k.First.W, c)
+}
