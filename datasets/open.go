@@ -50,7 +50,7 @@ func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
 		return d, nil
 	case d.own == nil:
 		if d.prep != nil {
-			return nil, errors.Errorf("datasets: %s is prepared by %+v already; open it anew to prepare it by %+v", d.Name, *d.prep, how)
+			return nil, errors.Errorf("%s is prepared by %+v already; open it anew to prepare it by %+v", d.Name, *d.prep, how)
 		}
 		for _, part := range []**Images{&out.Train, &out.Val, &out.Test} {
 			if *part == nil && part == &out.Val {
@@ -92,7 +92,7 @@ func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
 	}
 	for what, im := range map[string]*Images{"training": out.Train, "test": out.Test} {
 		if im.N == 0 {
-			return nil, errors.Errorf("datasets: %s has no %s images; add some", d.Source, what)
+			return nil, errors.Errorf("%s has no %s images; add some", d.Source, what)
 		}
 	}
 	return &out, nil
@@ -103,7 +103,7 @@ func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
 func (s *ownSet) stratified(labels []int32) ([]split, error) {
 	for class, of := range byClass(labels, len(s.scan.Classes)) {
 		if len(of) < 2 {
-			return nil, errors.Errorf("datasets: class %s of %s has %s; need 2 or more, one to learn from and one to measure on: add some, or take the class away",
+			return nil, errors.Errorf("class %s of %s has %s; need 2 or more, one to learn from and one to measure on: add some, or take the class away",
 				s.scan.Classes[class], s.Path, pictures(len(of)))
 		}
 	}

@@ -76,7 +76,7 @@ func ordered[R any](r reader, what string, newWorker func() func(picture) R, tak
 	})
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
-		return errors.Errorf("datasets: %s: interrupted; the same command begins it again", what)
+		return errors.Errorf("%s: interrupted; the same command begins it again", what)
 	}
 	return err
 }

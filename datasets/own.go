@@ -98,7 +98,7 @@ func registered() (map[string]place, error) {
 	}
 	all := map[string]place{}
 	if err := json.Unmarshal(b, &all); err != nil {
-		return nil, errors.Errorf("datasets: %s, the list of registered sets, is damaged (%v); remove it and register them again with: go run . data add NAME PATH", file, err)
+		return nil, errors.Errorf("%s, the list of registered sets, is damaged (%v); remove it and register them again with: go run . data add NAME PATH", file, err)
 	}
 	for name, p := range all {
 		p.Name = name
@@ -120,10 +120,10 @@ var goodName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 // reads the set's files once, and returns what they hold. It returns an error if the name is taken.
 func Add(name, ref string) (Info, error) {
 	if !goodName.MatchString(name) {
-		return Info{}, errors.Errorf("datasets: the name %.100q; need a letter or digit, then letters, digits, dots, dashes and underscores, 64 at most", name)
+		return Info{}, errors.Errorf("the name %.100q; need a letter or digit, then letters, digits, dots, dashes and underscores, 64 at most", name)
 	}
 	if _, err := find(name); err == nil {
-		return Info{}, errors.Errorf("datasets: %s is a set of the catalogue; choose another name", name)
+		return Info{}, errors.Errorf("%s is a set of the catalogue; choose another name", name)
 	}
 	p, err := locate(ref)
 	if err != nil {
@@ -134,7 +134,7 @@ func Add(name, ref string) (Info, error) {
 		return Info{}, err
 	}
 	if old, taken := all[name]; taken && (old.Path != p.Path || old.How != p.How) {
-		return Info{}, errors.Errorf("datasets: %s is registered already, for %s%s; choose another name, or forget that one first: go run . data remove %s", name, old.Path, old.How, name)
+		return Info{}, errors.Errorf("%s is registered already, for %s%s; choose another name, or forget that one first: go run . data remove %s", name, old.Path, old.How, name)
 	}
 	p.Name = name
 	set, err := openOwn(p)
@@ -154,9 +154,9 @@ func Remove(name string) error {
 	p, ok := all[name]
 	if !ok {
 		if _, err := find(name); err == nil {
-			return errors.Errorf("datasets: %s is a set of the catalogue, which cannot be forgotten", name)
+			return errors.Errorf("%s is a set of the catalogue, which cannot be forgotten", name)
 		}
-		return errors.Errorf("datasets: no set is registered as %.100q; there are %v", name, slices.Sorted(maps.Keys(all)))
+		return errors.Errorf("no set is registered as %.100q; there are %v", name, slices.Sorted(maps.Keys(all)))
 	}
 	delete(all, name)
 	if err := writeRegistry(all); err != nil {
@@ -186,7 +186,7 @@ func locate(ref string) (p place, err error) {
 	if _, err := os.Stat(expand(path)); err != nil {
 		if before, after, ok := strings.Cut(ref, "#"); ok {
 			if p.How, err = parseChoices(after); err != nil {
-				return p, errors.Errorf("datasets: %.200q: %v", ref, err)
+				return p, errors.Errorf("%.200q: %v", ref, err)
 			}
 			path = before
 		}
@@ -196,7 +196,7 @@ func locate(ref string) (p place, err error) {
 	}
 	if _, err := os.Stat(p.Path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return p, errors.Errorf("datasets: there is no %s; name a folder or file that is there", p.Path)
+			return p, errors.Errorf("there is no %s; name a folder or file that is there", p.Path)
 		}
 		return p, errors.Wrap(err, "datasets")
 	}
@@ -238,13 +238,13 @@ func resolve(ref string) (*spec, place, error) {
 	}
 	if p, ok := all[ref]; ok {
 		if _, err := os.Stat(p.Path); err != nil {
-			return nil, p, errors.Errorf("datasets: %s is registered for %s, which cannot be read (%v); bring it back, or forget it: go run . data remove %s", ref, p.Path, err, ref)
+			return nil, p, errors.Errorf("%s is registered for %s, which cannot be read (%v); bring it back, or forget it: go run . data remove %s", ref, p.Path, err, ref)
 		}
 		return nil, p, nil
 	}
 	p, err := locate(ref)
 	if err != nil && !strings.ContainsAny(ref, `/\#`) && !strings.HasPrefix(ref, ".") {
-		return nil, p, errors.Errorf("datasets: no set is named %.100q; known are %v, and any folder or file of pictures by its path", ref, append(Names(), slices.Sorted(maps.Keys(all))...))
+		return nil, p, errors.Errorf("no set is named %.100q; known are %v, and any folder or file of pictures by its path", ref, append(Names(), slices.Sorted(maps.Keys(all))...))
 	}
 	return nil, p, err
 }

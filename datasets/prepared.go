@@ -126,7 +126,7 @@ func (s *ownSet) openPrepared(file string) (*mapped, error) {
 	}
 	if err != nil {
 		_ = b.Unmap()
-		return nil, errors.Errorf("datasets: %s is no sound prepared set (%v)", file, err)
+		return nil, errors.Errorf("%s is no sound prepared set (%v)", file, err)
 	}
 	mappedFiles[file] = m
 	return m, nil

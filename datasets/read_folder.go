@@ -52,10 +52,10 @@ func folderFiles(path string, folder bool) (files []string, ok bool, err error) 
 func walkPictures(folder string, above []string, found func(file string)) error {
 	actual, err := filepath.EvalSymlinks(folder)
 	if err != nil {
-		return errors.Errorf("datasets: %s leads nowhere or in a circle (%v); remove the link", folder, err)
+		return errors.Errorf("%s leads nowhere or in a circle (%v); remove the link", folder, err)
 	}
 	if slices.Contains(above, actual) {
-		return errors.Errorf("datasets: %s is a link that leads back to %s, in a circle; remove it", folder, actual)
+		return errors.Errorf("%s is a link that leads back to %s, in a circle; remove it", folder, actual)
 	}
 	above = append(slices.Clone(above), actual)
 	entries, err := os.ReadDir(folder)
@@ -73,7 +73,7 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 			info, err := os.Stat(path)
 			if err != nil {
 				if !isPicture(name) && !errors.Is(err, fs.ErrNotExist) {
-					return errors.Errorf("datasets: %s is a link that leads in a circle (%v); remove it", path, reasonOf(err))
+					return errors.Errorf("%s is a link that leads in a circle (%v); remove it", path, reasonOf(err))
 				}
 				info = nil // reading the picture will say it
 			}
@@ -83,7 +83,7 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 			continue
 		}
 		if other, taken := byCase[strings.ToLower(name)]; taken {
-			return errors.Errorf("datasets: %s and %s differ in upper and lower case alone, so other systems take them for one; rename one of them",
+			return errors.Errorf("%s and %s differ in upper and lower case alone, so other systems take them for one; rename one of them",
 				filepath.Join(folder, other), path)
 		}
 		byCase[strings.ToLower(name)] = name
@@ -120,7 +120,7 @@ func (f *folderReader) each(yield func(picture) error) error {
 // openFolder sorts the pictures by split and class.
 func openFolder(root string, files []string, how choices) (reader, error) {
 	if how.Label != "" {
-		return nil, errors.Errorf("datasets: label=%s, but pictures in class folders have one label, the folder", how.Label)
+		return nil, errors.Errorf("label=%s, but pictures in class folders have one label, the folder", how.Label)
 	}
 	f := &folderReader{root: root}
 	splits, err := splitFolders(root)
@@ -139,7 +139,7 @@ func openFolder(root string, files []string, how choices) (reader, error) {
 			p.split, parts = splitNamed(parts[0]), parts[1:]
 		}
 		if len(parts) < 2 {
-			return nil, errors.Errorf("datasets: %s lies in no class folder; move it into a folder that is named as its class, or remove it", file)
+			return nil, errors.Errorf("%s lies in no class folder; move it into a folder that is named as its class, or remove it", file)
 		}
 		f.pictures, classOf = append(f.pictures, p), append(classOf, parts[0])
 	}
@@ -190,11 +190,11 @@ func splitFolders(root string) (bool, error) {
 	}
 	switch {
 	case len(train) > 1:
-		return false, errors.Errorf("datasets: %s and %s are both training images; keep one", train[0], train[1])
+		return false, errors.Errorf("%s and %s are both training images; keep one", train[0], train[1])
 	case len(others) > 0:
-		return false, errors.Errorf("datasets: %s holds %s beside train; need only train, test and val in it: move the rest away", root, others[0])
+		return false, errors.Errorf("%s holds %s beside train; need only train, test and val in it: move the rest away", root, others[0])
 	case !measured:
-		return false, errors.Errorf("datasets: %s has train but neither test nor val; add %s, or name %s itself, of which a fifth then becomes test images",
+		return false, errors.Errorf("%s has train but neither test nor val; add %s, or name %s itself, of which a fifth then becomes test images",
 			root, filepath.Join(root, "test", "CLASS"), train[0])
 	}
 	return true, nil
@@ -226,7 +226,7 @@ func emptyClasses(root string, splits bool, classes []string) error {
 				continue
 			}
 			if _, found := slices.BinarySearch(classes, e.Name()); !found {
-				return errors.Errorf("datasets: the class folder %s holds no picture; add some, or remove the folder", path)
+				return errors.Errorf("the class folder %s holds no picture; add some, or remove the folder", path)
 			}
 		}
 	}

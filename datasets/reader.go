@@ -87,7 +87,7 @@ func recognise(path string) (r reading, files []string, err error) {
 		names = append(names, r.name)
 	}
 	if info.IsDir() {
-		return r, nil, errors.Errorf("datasets: %s holds no image set; need %s", path, strings.Join(names, "; "))
+		return r, nil, errors.Errorf("%s holds no image set; need %s", path, strings.Join(names, "; "))
 	}
-	return r, nil, errors.Errorf("datasets: %s is no image set; need %s", path, strings.Join(names, "; "))
+	return r, nil, errors.Errorf("%s is no image set; need %s", path, strings.Join(names, "; "))
 }

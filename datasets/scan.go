@@ -131,7 +131,7 @@ func scanAll(r reader, name string) (*scan, error) {
 	}
 	s := &scan{Version: scanVersion, Classes: r.classes()}
 	if len(s.Classes) > MaxClasses {
-		return nil, errors.Errorf("datasets: %s has %d classes; need %d at most", name, len(s.Classes), MaxClasses)
+		return nil, errors.Errorf("%s has %d classes; need %d at most", name, len(s.Classes), MaxClasses)
 	}
 	for i := range s.Counts {
 		s.Counts[i] = make([]int, len(s.Classes))
@@ -205,9 +205,9 @@ func (s *scan) add(p scanned) {
 func brokenError(path string, broken []Broken) error {
 	first := fmt.Sprintf("%s %s", filepath.Join(path, broken[0].File), broken[0].Why)
 	if len(broken) == 1 {
-		return errors.Errorf("datasets: %s; or go on without it: --skip-broken (benchmark.prep.skip_broken=true)", first)
+		return errors.Errorf("%s; or go on without it: --skip-broken (benchmark.prep.skip_broken=true)", first)
 	}
-	return errors.Errorf("datasets: %s; with it %d pictures cannot be read; go on without them: --skip-broken (benchmark.prep.skip_broken=true)", first, len(broken))
+	return errors.Errorf("%s; with it %d pictures cannot be read; go on without them: --skip-broken (benchmark.prep.skip_broken=true)", first, len(broken))
 }
 
 // shape is the size of the set's images once they are prepared, or why they cannot be.
@@ -217,16 +217,16 @@ func (s *ownSet) shape(p Prep) (h, w, c int, err error) {
 		return 0, 0, 0, brokenError(s.Path, k.Broken)
 	}
 	if k.n() == 0 {
-		return 0, 0, 0, errors.Errorf("datasets: %s holds no picture that can be read", s.Path)
+		return 0, 0, 0, errors.Errorf("%s holds no picture that can be read", s.Path)
 	}
 	if k.SizesDiffer && p.normal().Method == "none" {
-		return 0, 0, 0, errors.Errorf("datasets: pictures of %s differ in size: %s has %d×%d pixels, %s %d×%d; set benchmark.prep.method to \"crop\", \"stretch\" or \"pad\", which give all one size",
+		return 0, 0, 0, errors.Errorf("pictures of %s differ in size: %s has %d×%d pixels, %s %d×%d; set benchmark.prep.method to \"crop\", \"stretch\" or \"pad\", which give all one size",
 			s.Path, k.Smallest.Name, k.Smallest.W, k.Smallest.H, k.Largest.Name, k.Largest.W, k.Largest.H)
 	}
 	c = k.First.C
 	if k.Greys > 0 && k.Colours > 0 {
 		if p.Channels == 0 {
-			return 0, 0, 0, errors.Errorf("datasets: of the pictures of %s %d are grey (%s) and %d in colour (%s); set benchmark.prep.channels to 1, which makes all grey, or to 3, which makes all coloured",
+			return 0, 0, 0, errors.Errorf("of the pictures of %s %d are grey (%s) and %d in colour (%s); set benchmark.prep.channels to 1, which makes all grey, or to 3, which makes all coloured",
 				s.Path, k.Greys, k.Grey.Name, k.Colours, k.Colour.Name)
 		}
 		c = 3

@@ -156,8 +156,15 @@ func writeSheet(ref, file string, size int, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	prep := datasets.Prep{Size: size, Method: "crop", Channels: 3, SkipBroken: true}
-	if d, err = d.Prepared(prep); err != nil {
+	if d.Train != nil { // in memory: no more than is shown
+		var shown []int
+		for class := range d.Classes {
+			of := d.Train.IndicesOf(class)
+			shown = append(shown, of[:min(columns, len(of))]...)
+		}
+		d.Train, d.Test = d.Train.Select(shown), d.Train.Select(nil)
+	}
+	if d, err = d.Prepared(datasets.Prep{Size: size, Method: "crop", Channels: 3, SkipBroken: true}); err != nil {
 		return err
 	}
 	b := &datasets.Benchmark{H: d.Train.H, W: d.Train.W, C: d.Train.C, Tasks: []datasets.Task{{Train: d.Train}}}
