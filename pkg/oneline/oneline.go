@@ -2,7 +2,11 @@
 // several lines, and decoders of JSON, times and numbers repeat the value they could not read, which may be a whole file.
 package oneline
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // most is how many bytes of a message are shown.
 const most = 600
@@ -29,6 +33,11 @@ func Text(text string) string {
 	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "�"), func(r rune) bool {
 		return r <= ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029
 	}), " ")
+}
+
+// Is says whether a text is one line: valid UTF-8 without control characters.
+func Is(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // shortened is an error with another message.

@@ -9,9 +9,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/oneline"
 )
 
 // largest is beyond what sums of float32 numbers, which all is computed in, come to.
@@ -34,7 +35,7 @@ func (r *Run) Validate() error {
 		return errors.Errorf("benchmark.image_width is %d; need at least 1, or 0 for that of a square", r.Benchmark.ImageWidth)
 	}
 	for place, text := range inOrder(map[string]string{"name": r.Name, "strategy.name": r.Strategy.Name, "strategy.label": r.Strategy.Label, "benchmark.dataset": r.Benchmark.Dataset}) {
-		if strings.ContainsFunc(text, unicode.IsControl) {
+		if !oneline.Is(text) {
 			return errors.Errorf("%s is %q; need one line of text", place, text)
 		}
 	}

@@ -11,8 +11,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
@@ -105,7 +103,7 @@ func Fits(tree any, t reflect.Type, path string) error {
 		}
 	case kind == reflect.String:
 		// A line break alone is written by the YAML package as a block of no text, and read as nothing.
-		if word, ok := tree.(string); ok && !oneLine(word) {
+		if word, ok := tree.(string); ok && !oneline.Is(word) {
 			return errors.Errorf("%s is %s; need one line of text", path, show(tree))
 		}
 	case t.PkgPath() == "" && kind >= reflect.Int && kind <= reflect.Uint64:
@@ -238,11 +236,6 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// oneLine says whether word is text of one line: valid UTF-8 without control characters.
-func oneLine(word string) bool {
-	return utf8.ValidString(word) && !strings.ContainsFunc(word, unicode.IsControl)
-}
-
 // Check reports the first value in the struct v, by its yaml tags, that no document could hold: a number that is not
 // finite or below 0, text that is not one line of UTF-8. What is set in Go or by an option passes through no document, and
 // no comparison catches a NaN by itself. Maps and types that read themselves are left to others.
@@ -269,7 +262,7 @@ func check(v reflect.Value, path string) error {
 		if x := v.Float(); !(x >= 0 && x <= math.MaxFloat32) {
 			return errors.Errorf("%s is %g; need a finite number of 0 or more, of 32 bits", path, x)
 		}
-	case v.Kind() == reflect.String && !oneLine(v.String()):
+	case v.Kind() == reflect.String && !oneline.Is(v.String()):
 		return errors.Errorf("%s is %s; need one line of text", path, show(v.String()))
 	case v.CanInt() && v.Int() < 0:
 		return errors.Errorf("%s is %d; need 0 or more", path, v.Int())

@@ -37,29 +37,25 @@ func (d *Dynamics) Drift(task int, axis string) (figure.Figure, error) {
 	if err := d.old(task); err != nil {
 		return figure.Figure{}, err
 	}
-	labels, err := d.dissected()
-	if err != nil {
-		return figure.Figure{}, err
-	}
 	var x timeAxis
 	var curves []figure.Curve
 	var items []figure.Entry
 	most := 0
-	for _, label := range labels {
-		runs, err := d.autopsiesOf(label)
-		if err != nil {
-			return figure.Figure{}, err
-		}
+	err := d.eachDissected(func(label string, runs []*dynamics.Autopsy) (err error) {
 		if x, err = newTimeAxis(axis, runs[0].Timesteps, runs[0].LogSNR); err != nil {
-			return figure.Figure{}, err
+			return err
 		}
 		y, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) { return driftOf(a, task) })
 		if err != nil {
-			return figure.Figure{}, err
+			return err
 		}
 		most = max(most, len(runs))
 		curves = append(curves, figure.Curve{Look: d.look(label), X: x.x, Y: y})
 		items = append(items, figure.Entry{Label: label, Look: d.look(label)})
+		return nil
+	})
+	if err != nil {
+		return figure.Figure{}, err
 	}
 	p := figure.NewPanel("", x.label, "CKA, just learned against final")
 	low, high, _ := figure.Extent(curves)
@@ -76,33 +72,17 @@ func (d *Dynamics) Drift(task int, axis string) (figure.Figure, error) {
 
 // DriftFindings says, for each strategy, at which timesteps the representations of the old tasks moved most.
 func (d *Dynamics) DriftFindings() ([]string, error) {
-	labels, err := d.dissected()
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, label := range labels {
-		runs, err := d.autopsiesOf(label)
-		if err != nil {
-			return nil, err
-		}
+	return d.findings(func(label string, runs []*dynamics.Autopsy) (string, error) {
 		ranges := thirds(runs[0].Timesteps)
-		by, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
-			values, err := driftOf(a, AllOld)
-			if err != nil {
-				return nil, err
-			}
-			return averages(values, ranges), nil
-		})
+		by, err := byRange(runs, ranges, func(a *dynamics.Autopsy) ([]float64, error) { return driftOf(a, AllOld) })
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		least, most := lowestHighest(by)
 		difference := study.Compare(by[least], by[most])
-		out = append(out, fmt.Sprintf("%s: representations of the old tasks moved most at %s (CKA %s) and least at %s (%s); the two ranges: %s.",
-			label, ranges[least].name, by[least].Format(2), ranges[most].name, by[most].Format(2), difference.Words("apart", "apart", "", 2)))
-	}
-	return out, nil
+		return fmt.Sprintf("%s: representations of the old tasks moved most at %s (CKA %s) and least at %s (%s); the two ranges: %s.",
+			label, ranges[least].name, by[least].Format(2), ranges[most].name, by[most].Format(2), difference.Words("apart", "apart", "", 2)), nil
+	})
 }
 
 // lowestHighest are the places of the least and of the greatest mean.

@@ -128,6 +128,34 @@ func (d *Dynamics) dissected() ([]string, error) {
 	return labels, nil
 }
 
+// eachDissected calls of for each strategy that has autopsies, with those of its runs.
+func (d *Dynamics) eachDissected(of func(label string, runs []*dynamics.Autopsy) error) error {
+	labels, err := d.dissected()
+	if err != nil {
+		return err
+	}
+	for _, label := range labels {
+		runs, err := d.autopsiesOf(label)
+		if err != nil {
+			return err
+		}
+		if err := of(label, runs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findings are what of says of each strategy that has autopsies, from those of its runs.
+func (d *Dynamics) findings(of func(label string, runs []*dynamics.Autopsy) (string, error)) (all []string, err error) {
+	err = d.eachDissected(func(label string, runs []*dynamics.Autopsy) error {
+		text, err := of(label, runs)
+		all = append(all, text)
+		return err
+	})
+	return all, err
+}
+
 func (d *Dynamics) labels(has func(*results.Run) bool) (labels []string) {
 	for _, g := range d.Methods {
 		if slices.ContainsFunc(g.Runs, has) {

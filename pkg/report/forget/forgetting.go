@@ -183,6 +183,17 @@ func split(timesteps []int, n int) []span {
 	return out
 }
 
+// byRange averages, over seeds, what of gives by timestep: its means within each range.
+func byRange[T any](seeds []T, ranges []span, of func(T) ([]float64, error)) ([]study.Stat, error) {
+	return overSeeds(seeds, func(s T) ([]float64, error) {
+		values, err := of(s)
+		if err != nil {
+			return nil, err
+		}
+		return averages(values, ranges), nil
+	})
+}
+
 // averages are the means of values within each range, of what is known.
 func averages(values []float64, ranges []span) []float64 {
 	out := make([]float64, len(ranges))

@@ -36,13 +36,7 @@ func (d *Dynamics) ForgettingMap(strategy string, after int, axis string) (figur
 	if err != nil {
 		return figure.Figure{}, err
 	}
-	cells, err := overSeeds(runs, func(s *dynamics.Series) ([]float64, error) {
-		m, err := mapAfter(s, after)
-		if err != nil {
-			return nil, err
-		}
-		return m.Relative, nil
-	})
+	cells, err := relativeMap(runs, after)
 	if err != nil {
 		return figure.Figure{}, err
 	}
@@ -51,6 +45,17 @@ func (d *Dynamics) ForgettingMap(strategy string, after int, axis string) (figur
 	f := figure.Figure{Title: fmt.Sprintf("%s: forgetting map after %s", strategy, words.Task(after)), Caption: caption, Width: 560, Height: float64(96 + 26*after)}
 	f.Paint = mapPainter(x, d.Tasks()[:after], cells, limit)
 	return f, nil
+}
+
+// relativeMap is the relative increase of each task's loss by timestep after a task, mean over seeds.
+func relativeMap(runs []*dynamics.Series, after int) ([]study.Stat, error) {
+	return overSeeds(runs, func(s *dynamics.Series) ([]float64, error) {
+		m, err := mapAfter(s, after)
+		if err != nil {
+			return nil, err
+		}
+		return m.Relative, nil
+	})
 }
 
 // mapLimit is the largest |ln(1 + relative)| of all strategies' maps after all tasks, mean over seeds, rounded up.
@@ -62,13 +67,7 @@ func (d *Dynamics) mapLimit() (float64, error) {
 			return 0, err
 		}
 		for after := 1; after < len(runs[0].Tasks); after++ {
-			cells, err := overSeeds(runs, func(s *dynamics.Series) ([]float64, error) {
-				m, err := mapAfter(s, after)
-				if err != nil {
-					return nil, err
-				}
-				return m.Relative, nil
-			})
+			cells, err := relativeMap(runs, after)
 			if err != nil {
 				return 0, err
 			}

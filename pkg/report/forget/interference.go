@@ -104,37 +104,22 @@ func (d *Dynamics) Interference(strategy, axis string) (figure.Figure, error) {
 // InterferenceFindings says, for each strategy, where the gradients of old and new tasks agree least, compared with what noise
 // leaves of agreement there.
 func (d *Dynamics) InterferenceFindings() ([]string, error) {
-	labels, err := d.dissected()
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, label := range labels {
-		runs, err := d.autopsiesOf(label)
-		if err != nil {
-			return nil, err
-		}
+	return d.findings(func(label string, runs []*dynamics.Autopsy) (string, error) {
 		ranges := thirds(runs[0].Timesteps)
 		mean := func(of func(*dynamics.Interference) []float64) ([]study.Stat, error) {
-			return overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
-				values, err := interferences(a, of)
-				if err != nil {
-					return nil, err
-				}
-				return averages(values, ranges), nil
-			})
+			return byRange(runs, ranges, func(a *dynamics.Autopsy) ([]float64, error) { return interferences(a, of) })
 		}
 		cosine, err := mean(cosineOf)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		old, err := mean(halvesOldOf)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		young, err := mean(halvesNewOf)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		least, most := lowestHighest(cosine)
 		c := cosine[least]
@@ -148,8 +133,7 @@ func (d *Dynamics) InterferenceFindings() ([]string, error) {
 			word = "they still agree"
 		}
 		word += "; " + test.Rule()
-		out = append(out, fmt.Sprintf("%s: gradients of old and new tasks agree least at %s, with a cosine of %s (%s), where halves of the same images reach %s and %s; most at %s, with %s.",
-			label, ranges[least].name, c.Format(2), word, old[least].Format(2), young[least].Format(2), ranges[most].name, cosine[most].Format(2)))
-	}
-	return out, nil
+		return fmt.Sprintf("%s: gradients of old and new tasks agree least at %s, with a cosine of %s (%s), where halves of the same images reach %s and %s; most at %s, with %s.",
+			label, ranges[least].name, c.Format(2), word, old[least].Format(2), young[least].Format(2), ranges[most].name, cosine[most].Format(2)), nil
+	})
 }

@@ -181,13 +181,7 @@ func (d *Dynamics) RecoveryFindings() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		by, err := overSeeds(pairs, func(p pair) ([]float64, error) {
-			spared, err := sparedOf(p, AllOld)
-			if err != nil {
-				return nil, err
-			}
-			return averages(spared, ranges), nil
-		})
+		by, err := byRange(pairs, ranges, func(p pair) ([]float64, error) { return sparedOf(p, AllOld) })
 		if err != nil {
 			return nil, err
 		}

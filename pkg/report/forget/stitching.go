@@ -157,26 +157,18 @@ func (d *Dynamics) StitchingByStrategy(task int, m study.Metric) (figure.Figure,
 	if err := d.old(task); err != nil {
 		return figure.Figure{}, err
 	}
-	labels, err := d.dissected()
-	if err != nil {
-		return figure.Figure{}, err
-	}
 	var x []float64
 	var high, low []figure.Curve
 	var items []figure.Entry
 	most := 0
-	for _, label := range labels {
-		runs, err := d.autopsiesOf(label)
-		if err != nil {
-			return figure.Figure{}, err
-		}
+	err := d.eachDissected(func(label string, runs []*dynamics.Autopsy) error {
 		y, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
 			s, err := stitchingOf(a, task, m)
 			x = floatsOf(s.thresholds)
 			return slices.Concat(s.high, s.low), err
 		})
 		if err != nil {
-			return figure.Figure{}, err
+			return err
 		}
 		for i := range y {
 			y[i] = y[i].Times(m.Factor())
@@ -185,6 +177,10 @@ func (d *Dynamics) StitchingByStrategy(task int, m study.Metric) (figure.Figure,
 		high = append(high, figure.Curve{Look: d.look(label), X: x, Y: y[:len(x)]})
 		low = append(low, figure.Curve{Look: d.look(label), X: x, Y: y[len(x):]})
 		items = append(items, figure.Entry{Label: label, Look: d.look(label)})
+		return nil
+	})
+	if err != nil {
+		return figure.Figure{}, err
 	}
 	ends := []float64{x[0], x[len(x)-1]}
 	panels := []*plot.Plot{stitchPanel(m, ends, high), stitchPanel(m, ends, low)}
@@ -203,16 +199,7 @@ func (d *Dynamics) StitchingByStrategy(task int, m study.Metric) (figure.Figure,
 // the network before forgetting makes only the noisier, or only the cleaner, half of the steps, and how few of the
 // noisiest timesteps undo most of it.
 func (d *Dynamics) StitchingFindings() ([]string, error) {
-	labels, err := d.dissected()
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, label := range labels {
-		runs, err := d.autopsiesOf(label)
-		if err != nil {
-			return nil, err
-		}
+	return d.findings(func(label string, runs []*dynamics.Autopsy) (string, error) {
 		var thresholds []int
 		gaps, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
 			s, err := stitchingOf(a, AllOld, study.FID)
@@ -223,7 +210,7 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 			return []float64{s.final() - s.before()}, nil
 		})
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		gap := gaps[0]
 		if test := gap.FromZero(); gap.Mean <= 0 || test.Tested() && test.Sign() == 0 {
@@ -231,8 +218,7 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 			if gap.Mean < 0 {
 				where = "below that just after each was learned"
 			}
-			out = append(out, fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s (%s); there is no forgetting to locate.", label, gap.Abs().Format(1), where, test.Rule()))
-			continue
+			return fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s (%s); there is no forgetting to locate.", label, gap.Abs().Format(1), where, test.Rule()), nil
 		}
 		// Shares of each seed's own gap: closed by the old network at t >= τ, and by it below τ.
 		n := len(thresholds)
@@ -249,7 +235,7 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 			return closed, nil
 		})
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		half := 0
 		for i, t := range thresholds {
@@ -277,9 +263,8 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 		} else {
 			text += fmt.Sprintf(" Four fifths of it need the old network below t = %d too.", thresholds[1])
 		}
-		out = append(out, text)
-	}
-	return out, nil
+		return text, nil
+	})
 }
 
 func floatsOf(values []int) []float64 {
