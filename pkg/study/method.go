@@ -22,8 +22,9 @@ type Method struct {
 	Runs  []*results.Run // at least one, by seed
 }
 
-// Group collects runs of equal label into methods, apart where their numbers do not compare ([Warnings]). Finetune comes first, joint training last, in between methods are in the
-// order of their names and settings (numbers in a label compare as numbers).
+// Group collects runs of equal label into methods, apart where their numbers do not compare ([Warnings]) or their settings
+// differ. Finetune comes first, joint training last, in between methods are in the order of their names and settings (numbers
+// in a label compare as numbers).
 func Group(runs []*results.Run) []Method {
 	var methods []Method
 	for _, r := range runs {

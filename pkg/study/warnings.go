@@ -1,7 +1,10 @@
 package study
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,28 +65,17 @@ var conditions = []struct {
 	{"the number of parameters", "%s parameters", func(r *results.Run) string { return strconv.Itoa(r.Cost.Parameters) }},
 }
 
-// comparable parts the runs of one label by their [conditions]: numbers of two parts are not to be averaged. Where there are
-// several, their labels say in what they differ.
+// comparable parts the runs of one label by their [conditions] and by the settings they were made with: numbers of two parts
+// are not to be averaged. Where there are several, their labels say in what they differ.
 func comparable(g Method) []Method {
-	var parts []Method
-	alike := func(a, b *results.Run) bool {
+	parts := part(g, func(a, b *results.Run) bool {
 		for _, c := range conditions {
 			if c.short != "" && c.of(a) != c.of(b) {
 				return false
 			}
 		}
 		return true
-	}
-	for _, r := range g.Runs {
-		i := slices.IndexFunc(parts, func(p Method) bool { return alike(p.Runs[0], r) })
-		if i < 0 {
-			i, parts = len(parts), append(parts, Method{Label: g.Label})
-		}
-		parts[i].Runs = append(parts[i].Runs, r)
-	}
-	if len(parts) == 1 {
-		return parts
-	}
+	})
 	for _, c := range conditions {
 		if c.short != "" && len(Distinct(parts, c.of)) > 1 {
 			for i := range parts {
@@ -91,7 +83,84 @@ func comparable(g Method) []Method {
 			}
 		}
 	}
+	var all []Method
+	for _, p := range parts {
+		all = append(all, bySettings(p)...)
+	}
+	return all
+}
+
+// bySettings parts the runs of one label that were made with different settings, such as another learning rate.
+func bySettings(g Method) []Method {
+	if len(g.Runs) == 1 {
+		return []Method{g}
+	}
+	of := map[*results.Run]map[string]string{}
+	for _, r := range g.Runs {
+		of[r] = madeWith(r)
+	}
+	parts := part(g, func(a, b *results.Run) bool { return len(differing(of[a], of[b])) == 0 })
+	var keys []string
+	for _, p := range parts[1:] {
+		keys = append(keys, differing(of[parts[0].Runs[0]], of[p.Runs[0]])...)
+	}
+	slices.Sort(keys)
+	for i := range parts {
+		for _, key := range slices.Compact(slices.Clone(keys)) {
+			parts[i].Label += ", " + key + "=" + cmp.Or(of[parts[i].Runs[0]][key], "not recorded")
+		}
+	}
 	return parts
+}
+
+// part puts each run with the first that it is alike to.
+func part(g Method, alike func(a, b *results.Run) bool) (parts []Method) {
+	for _, r := range g.Runs {
+		i := slices.IndexFunc(parts, func(p Method) bool { return alike(p.Runs[0], r) })
+		if i < 0 {
+			i, parts = len(parts), append(parts, Method{Label: g.Label})
+		}
+		parts[i].Runs = append(parts[i].Runs, r)
+	}
+	return parts
+}
+
+// unwritten are the settings that a configuration leaves out at their usual value.
+var unwritten = map[string]string{"backend.compute": "float32"}
+
+// madeWith is a run's settings as text by their names, "train.learning_rate", but for those that its label and its seed say,
+// and those by which only more is measured, kept or computed at once.
+func madeWith(r *results.Run) map[string]string {
+	all := maps.Clone(unwritten)
+	var walk func(tree map[string]any, path string)
+	walk = func(tree map[string]any, path string) {
+		for name, value := range tree {
+			key := path + name
+			switch key {
+			case "name", "variant", "seed", "strategy", "cores", "checkpoint_every", "probe", "autopsy", "bpd":
+				continue
+			}
+			if below, ok := value.(map[string]any); ok {
+				walk(below, key+".")
+			} else if text, ok := value.(string); ok {
+				all[key] = text
+			} else if text, err := json.Marshal(value); err == nil {
+				all[key] = string(text)
+			}
+		}
+	}
+	walk(r.Config, "")
+	return all
+}
+
+// differing lists the settings in which two runs differ. One that a run does not have was not recorded, as by an older version.
+func differing(a, b map[string]string) (keys []string) {
+	for key, value := range a {
+		if other, ok := b[key]; ok && other != value {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // Warnings lists what forbids comparing the methods' numbers: differences in data, protocol or training.

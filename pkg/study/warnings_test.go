@@ -1,6 +1,9 @@
 package study
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,5 +74,44 @@ func TestGroupKeepsApartWhatDoesNotCompare(t *testing.T) {
 	}
 	if w := strings.Join(Warnings(methods), " "); !strings.Contains(w, "optimiser steps differs between rows") {
 		t.Errorf("warnings %q", w)
+	}
+}
+
+// Runs of one label that differ in a setting are two methods, whose labels say in what. Seeds differ in their seed alone, and
+// what an older version did not record tells nothing apart.
+func TestGroupKeepsApartOtherSettings(t *testing.T) {
+	made := func(seed uint64, rate any, more map[string]any) *results.Run {
+		r := resultstest.NewRun("er", "er λ=1", seed, 3)
+		r.Config = map[string]any{"seed": seed, "cores": seed, "strategy": map[string]any{"name": "er", "lambda": 1},
+			"probe": map[string]any{"every": seed}, "train": map[string]any{"learning_rate": rate, "warm_up": 20}}
+		maps.Copy(r.Config, more)
+		return r
+	}
+	labels := func(runs ...*results.Run) (all []string) {
+		for _, g := range Group(runs) {
+			all = append(all, fmt.Sprint(g.Label, " ", len(g.Runs)))
+		}
+		return all
+	}
+	for _, c := range []struct {
+		what string
+		runs []*results.Run
+		want []string
+	}{
+		{"seeds", []*results.Run{made(0, 1e-3, nil), made(1, 1e-3, nil)}, []string{"er λ=1 2"}},
+		{"a learning rate", []*results.Run{made(0, 1e-3, nil), made(0, 1e-2, nil), made(1, 1e-2, nil)},
+			[]string{"er λ=1, train.learning_rate=0.001 1", "er λ=1, train.learning_rate=0.01 2"}},
+		{"read and made in this process", []*results.Run{made(0, 2.0, nil), made(1, 2, nil)}, []string{"er λ=1 2"}},
+		{"two settings", []*results.Run{made(0, 1, nil), made(1, 2, map[string]any{"benchmark": map[string]any{"classes": []any{1, 2}}}),
+			made(2, 1, map[string]any{"benchmark": map[string]any{"classes": []any{2, 1}}})},
+			[]string{"er λ=1, train.learning_rate=1 2", "er λ=1, train.learning_rate=2 1"}},
+		{"not recorded", []*results.Run{made(0, 1, nil), made(1, 1, map[string]any{"loop": map[string]any{"rows": 4}})}, []string{"er λ=1 2"}},
+		{"what float32 leaves out", []*results.Run{made(0, 1, nil), made(0, 1, map[string]any{"backend": map[string]any{"compute": "bfloat16"}})},
+			[]string{"er λ=1, backend.compute=bfloat16 1", "er λ=1, backend.compute=float32 1"}},
+		{"no settings at all", []*results.Run{resultstest.NewRun("er", "er λ=1", 0, 3), made(1, 1, nil)}, []string{"er λ=1 2"}},
+	} {
+		if got := labels(c.runs...); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
 	}
 }
