@@ -173,7 +173,8 @@ func (c *Composite) set(settings map[string]any) error {
 
 // Validate implements [Strategy].
 func (c *Composite) Validate() error {
-	held, masked, teacher, told := "", "", "", ""
+	teacher, told := "", ""
+	all := make([]diffusion.Extra, len(c.parts))
 	for i, p := range c.parts {
 		if p.Info().TaskAtSampling {
 			if told != "" {
@@ -184,20 +185,13 @@ func (c *Composite) Validate() error {
 		if err := p.Validate(); err != nil {
 			return err
 		}
-		needs := p.Needs(Setup{Tasks: 2})
-		if needs.Penalty {
-			if held != "" {
-				return errors.Errorf("cl: %s and %s both hold the weights by the network's one quadratic penalty; leave one of them out (ewc_rank1 goes with either)", held, c.names[i])
+		all[i] = p.Needs(Setup{Tasks: 2})
+		for k, other := range all[:i] {
+			if both := other.Clash(all[i]); both != "" {
+				return errors.Errorf("cl: %s and %s both %s; leave one of them out", c.names[k], c.names[i], both)
 			}
-			held = c.names[i]
 		}
-		if needs.Mask {
-			if masked != "" {
-				return errors.Errorf("cl: %s and %s both say which weights train; leave one of them out", masked, c.names[i])
-			}
-			masked = c.names[i]
-		}
-		if needs.Teacher {
+		if all[i].Teacher {
 			own := p.Info().Teacher
 			if teacher != "" && own != teacher {
 				return errors.Errorf("cl: the parts of %s have teachers %q and %q, but the network has one; set all to the same", c.Info().Name, teacher, own)

@@ -35,8 +35,8 @@ func TestNoiseInTheGraph(t *testing.T) {
 		}
 		x0 := tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{value}, len(ts)*n), len(ts), n)
 		out := run(t, func(x0, coef, rng *Node) (noise, xt *Node) {
-			_, noise, xt = addNoise(rng, x0, Slice(coef, AxisRange(), AxisElem(colSignal)), Slice(coef, AxisRange(), AxisElem(colSigma)))
-			return noise, xt
+			_, noise = drawNoise(rng, x0)
+			return noise, addNoise(x0, noise, Slice(coef, AxisRange(), AxisElem(colSignal)), Slice(coef, AxisRange(), AxisElem(colSigma)))
 		}, x0, tensors.FromFlatDataAndDimensions(coef, len(ts), numCols), rngState(seed))
 		for i := range ts {
 			noise = append(noise, tensors.MustCopyFlatData[float32](out[0])[i*n:(i+1)*n])

@@ -1,6 +1,8 @@
 package diffusion
 
 import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
@@ -13,6 +15,28 @@ const (
 	pathOffsets        = "/directions_offset"
 	pathDirectionCount = "/directions_count"
 )
+
+// directionsTerm holds the weights by rank-1 penalties.
+var directionsTerm = &term{
+	name: "Directions", declared: func(e Extra) bool { return e.Directions > 0 },
+	vectors: func(e Extra) []vector {
+		return []vector{beside(scopeDirections, e.Directions, startZero), beside(scopeOrigin, 0, startZero)}
+	},
+	others: func(e Extra) []pathShape {
+		return []pathShape{{pathOffsets, shapes.Make(dtypes.Float32, e.Directions)}, {pathDirectionCount, shapes.Make(dtypes.Int64)}}
+	},
+	strengths: []strength{{"DirectionStrength", func(b Batch) float64 { return b.DirectionStrength }}},
+	pull: func(x *termGraph, grad *Node) (part, pulled *Node) { // strength·Σ_k (μ_k·(θ-o) - offset_k)·μ_k
+		strength := x.input("DirectionStrength")
+		directions := x.vector(scopeDirections)
+		along := Einsum("kp,p->k", directions, Sub(x.before, x.vector(scopeOrigin)))
+		along = Sub(along, x.n.store.GetVariable(pathOffsets).NodeValue(x.g))
+		penalties := Mul(strength, MulScalar(ReduceAllSum(Square(along)), 0.5))
+		x.tell("Directions", penalties)
+		return penalties, Add(grad, Einsum("k,kp->p", Mul(along, strength), directions))
+	},
+	scalars: []scalar{{"Directions", func(r *StepResult, v float64) { r.Directions = v }}},
+}
 
 // AddDirection adds a rank-1 penalty: with those before, the loss has
 //
@@ -89,14 +113,4 @@ func (n *Network) DirectionCount() (int, error) {
 		return 0, err
 	}
 	return int(count[0]), nil
-}
-
-// addDirections returns grad with the rank-1 penalties' gradient, strength·Σ_k (μ_k·(θ-o) - offset_k)·μ_k.
-func (x *extraGraph) addDirections(grad *Node) *Node {
-	strength := Reshape(Slice(x.strengths, AxisElem(1)))
-	directions := x.vector(scopeDirections)
-	along := Einsum("kp,p->k", directions, Sub(x.before, x.vector(scopeOrigin)))
-	along = Sub(along, x.n.store.GetVariable(pathOffsets).NodeValue(x.g))
-	x.directions = Mul(strength, MulScalar(ReduceAllSum(Square(along)), 0.5))
-	return Add(grad, Einsum("k,kp->p", Mul(along, strength), directions))
 }

@@ -3,7 +3,6 @@ package diffusion
 import (
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -49,24 +48,39 @@ func (e Extra) adapters() network.LoRA { return network.LoRA{Rank: e.LoRA, Alpha
 // any tells whether something is declared.
 func (e Extra) any() bool { return e != Extra{} }
 
-// vectors lists what e keeps beside the weights.
-func (e Extra) vectors() (list []vector) {
-	if e.Teacher {
-		list = append(list, beside(scopeTeacher, 0, startWeight))
+// terms are all that a step can have beside its denoising loss. Their order is that of the step's graph, of the parts of the
+// loss that add up and of what changes the gradient: another order is another program, and other digits.
+var terms = []*term{pureNoiseTerm, teacherTerm, givenTerm, penaltyTerm, directionsTerm, maskTerm, projectionTerm, pathTerm}
+
+// terms are those declared.
+func (e Extra) terms() (declared []*term) {
+	for _, t := range terms {
+		if t.declared(e) {
+			declared = append(declared, t)
+		}
 	}
-	if e.Penalty {
-		list = append(list, beside(scopeImportance, 0, startZero), beside(scopeAnchor, 0, startZero))
+	return declared
+}
+
+// Clash tells what methods that need e and o would both do though a network does it for one of them only, as in "a and b
+// both say which weights train"; "" where they go together.
+func (e Extra) Clash(o Extra) string {
+	for _, t := range terms {
+		if t.single != "" && t.declared(e) && t.declared(o) {
+			return t.single
+		}
 	}
-	if e.Directions > 0 {
-		list = append(list, beside(scopeDirections, e.Directions, startZero), beside(scopeOrigin, 0, startZero))
-	}
-	if e.Mask {
-		list = append(list, beside(scopeMask, 0, startOne))
-	}
-	if e.Path {
-		list = append(list, beside(scopePath, 0, startZero), beside(scopePathStart, 0, startWeight))
-	}
-	return list
+	return ""
+}
+
+// termVectors lists what the declared terms keep for every weight.
+func (n *Network) termVectors() []vector {
+	return join(n.terms, func(t *term) []vector {
+		if t.vectors == nil {
+			return nil
+		}
+		return t.vectors(n.extra)
+	})
 }
 
 // Extend declares, once and before the first [Network.Step], what the training step needs beside the denoising loss.
@@ -89,7 +103,7 @@ func (n *Network) Extend(e Extra) error {
 	if err := adapted.Validate(); err != nil {
 		return err
 	}
-	n.Net, n.extra = adapted, e
+	n.Net, n.extra, n.terms = adapted, e, e.terms()
 	if n.built {
 		return n.buildExtra()
 	}
@@ -103,7 +117,7 @@ func (n *Network) Extra() Extra { return n.extra }
 // state.
 func (n *Network) ExtraParameters() int {
 	perWeight := 0
-	for _, x := range n.extra.vectors() {
+	for _, x := range n.termVectors() {
 		perWeight += max(x.rows, 1)
 	}
 	return perWeight * n.Parameters()
@@ -111,7 +125,7 @@ func (n *Network) ExtraParameters() int {
 
 // buildExtra creates the variables that the extensions need, after all others.
 func (n *Network) buildExtra() error {
-	for _, x := range n.extra.vectors() {
+	for _, x := range n.termVectors() {
 		value, err := x.value(n.vector(scopeModel))
 		if err != nil {
 			return err
@@ -120,13 +134,17 @@ func (n *Network) buildExtra() error {
 			return err
 		}
 	}
-	if n.extra.Directions == 0 {
-		return nil
+	for _, t := range n.terms {
+		if t.others == nil {
+			continue
+		}
+		for _, x := range t.others(n.extra) {
+			if err := n.untrained(x.path, tensors.FromShape(x.shape)); err != nil {
+				return err
+			}
+		}
 	}
-	if err := n.untrained(pathOffsets, tensors.FromShape(shapes.Make(dtypes.Float32, n.extra.Directions))); err != nil {
-		return err
-	}
-	return n.untrained(pathDirectionCount, tensors.FromShape(shapes.Make(dtypes.Int64)))
+	return nil
 }
 
 // value is the vector's initial value beside the weights.

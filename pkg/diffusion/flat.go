@@ -38,7 +38,7 @@ func beside(scope string, rows, initial int) vector {
 
 // vectors lists all vectors of the store.
 func (n *Network) vectors() []vector {
-	return slices.Concat([]vector{beside(scopeModel, 0, startWeight), beside(scopeEMA, 0, startWeight)}, n.moments(), n.extra.vectors())
+	return slices.Concat([]vector{beside(scopeModel, 0, startWeight), beside(scopeEMA, 0, startWeight)}, n.moments(), n.termVectors())
 }
 
 // moments are those of GoMLX's Adam, under the names it looks for.

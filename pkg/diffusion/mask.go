@@ -8,6 +8,19 @@ import (
 // scopeMask holds 1 for weights that train and 0 for those held fixed.
 const scopeMask = "mask"
 
+// maskTerm holds weights fixed one by one. Adam's moments of earlier steps and weight decay would move them even without a
+// gradient, so their update is undone too.
+var maskTerm = &term{
+	name: "Mask", declared: func(e Extra) bool { return e.Mask },
+	single:   "say which weights train",
+	vectors:  func(Extra) []vector { return []vector{beside(scopeMask, 0, startOne)} },
+	gradient: func(x *termGraph, grad *Node, _ []*Node) *Node { return x.masked(grad) },
+	update: func(x *termGraph, before, after *Node) *Node {
+		mask := x.vector(scopeMask)
+		return Where(GreaterThan(mask, ZerosLike(mask)), after, before)
+	},
+}
+
 // SetMask says which weights train, [P] in the order of [Network.Weights]; the others keep their value bit for bit, and
 // neither their gradient nor weight decay counts, and so does their moving average. At first all train.
 // The network must be extended by [Extra.Mask].
@@ -28,19 +41,4 @@ func (n *Network) SetMask(train []bool) error {
 }
 
 // masked is a gradient without that of what is held fixed.
-func (x *extraGraph) masked(grad *Node) *Node { return Mul(grad, x.vector(scopeMask)) }
-
-// holdMasked undoes the update of what is held fixed: Adam's moments of earlier steps and weight decay would move it.
-func (x *extraGraph) holdMasked() {
-	w := x.n.vector(scopeModel)
-	w.SetNodeValue(x.n.hold(x.before, w.NodeValue(x.g)))
-}
-
-// hold is after where a weight trains and before where it is held fixed.
-func (n *Network) hold(before, after *Node) *Node {
-	if !n.extra.Mask {
-		return after
-	}
-	mask := n.vector(scopeMask).NodeValue(before)
-	return Where(GreaterThan(mask, ZerosLike(mask)), after, before)
-}
+func (x *termGraph) masked(grad *Node) *Node { return Mul(grad, x.vector(scopeMask)) }

@@ -39,6 +39,7 @@ type Network struct {
 	loops   [3]*model.Exec // samplers of these
 
 	extra       Extra
+	terms       []*term        // that extra declares
 	importances [2]*model.Exec // of Fisher and MAS
 
 	far       bool // the device has a memory of its own: to fetch one array is quicker than two

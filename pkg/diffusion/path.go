@@ -8,6 +8,19 @@ const (
 	scopePathStart = "path_start"
 )
 
+// pathTerm adds each step to the path integral. Its gradient is that of the denoising loss alone.
+var pathTerm = &term{
+	name: "Path", declared: func(e Extra) bool { return e.Path },
+	vectors: func(Extra) []vector {
+		return []vector{beside(scopePath, 0, startZero), beside(scopePathStart, 0, startWeight)}
+	},
+	finish: func(x *termGraph) {
+		omega := x.n.vector(scopePath)
+		omega.SetNodeValue(Sub(omega.NodeValue(x.g), Mul(x.task, Sub(x.vector(scopeModel), x.before))))
+	},
+	apart: true,
+}
+
 // PathIntegral returns, weight by weight [P], what the path of training since the last [Network.ResetPath] has taken off
 // the denoising loss to first order, summed over steps ([si] eq. 3):
 //
@@ -35,10 +48,4 @@ func (n *Network) ResetPath() error {
 		return err
 	}
 	return n.copyScope(scopePathStart, scopeModel)
-}
-
-// followPath adds this step to the path integral.
-func (x *extraGraph) followPath() {
-	omega := x.n.vector(scopePath)
-	omega.SetNodeValue(Sub(omega.NodeValue(x.g), Mul(x.task, Sub(x.vector(scopeModel), x.before))))
 }

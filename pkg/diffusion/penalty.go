@@ -13,6 +13,25 @@ const (
 	scopeAnchor     = "anchor"     // θ*
 )
 
+// penaltyTerm holds the weights by a quadratic penalty.
+var penaltyTerm = &term{
+	name: "Penalty", declared: func(e Extra) bool { return e.Penalty },
+	single: "hold the weights by the network's one quadratic penalty",
+	vectors: func(Extra) []vector {
+		return []vector{beside(scopeImportance, 0, startZero), beside(scopeAnchor, 0, startZero)}
+	},
+	strengths: []strength{{"PenaltyStrength", func(b Batch) float64 { return b.PenaltyStrength }}},
+	pull: func(x *termGraph, grad *Node) (part, pulled *Node) { // strength·F·(θ-θ*)
+		strength := x.input("PenaltyStrength")
+		distance := Sub(x.before, x.vector(scopeAnchor))
+		pull := Mul(x.vector(scopeImportance), distance)
+		penalty := Mul(strength, MulScalar(ReduceAllSum(Mul(pull, distance)), 0.5))
+		x.tell("Penalty", penalty)
+		return penalty, Add(grad, Mul(strength, pull))
+	},
+	scalars: []scalar{{"Penalty", func(r *StepResult, v float64) { r.Penalty = v }}},
+}
+
 // SetPenalty sets the quadratic penalty
 //
 //	Batch.PenaltyStrength/2 · Σ_i F_i·(θ_i - θ*_i)²
@@ -73,13 +92,4 @@ func FoldPenalty(importance, anchor, f, a []float32) error {
 		importance[i] = float32(sum)
 	}
 	return nil
-}
-
-// addPenalty returns grad with the quadratic penalty's gradient, strength·F·(θ-θ*).
-func (x *extraGraph) addPenalty(grad *Node) *Node {
-	strength := Reshape(Slice(x.strengths, AxisElem(0)))
-	distance := Sub(x.before, x.vector(scopeAnchor))
-	pull := Mul(x.vector(scopeImportance), distance)
-	x.penalty = Mul(strength, MulScalar(ReduceAllSum(Mul(pull, distance)), 0.5))
-	return Add(grad, Mul(strength, pull))
 }

@@ -219,7 +219,7 @@ func (n *Network) Reset(seed uint64) error {
 	if err := n.build(); err != nil {
 		return err
 	}
-	other := &Network{Process: n.Process, Net: n.Net, Shape: n.Shape, Train: n.Train, extra: n.extra, backend: n.backend, store: model.NewStore(),
+	other := &Network{Process: n.Process, Net: n.Net, Shape: n.Shape, Train: n.Train, extra: n.extra, terms: n.terms, backend: n.backend, store: model.NewStore(),
 		layout: model.NewStore(), seed: seed, initial: n.initial}
 	if err := other.build(); err != nil {
 		return err

@@ -134,7 +134,7 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 	if err != nil {
 		return nil, err
 	}
-	extra, err := n.extraInputs(b)
+	more, err := n.termInputs(b)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 		tensors.FromFlatDataAndDimensions(b.Y, rows),
 		tensors.FromFlatDataAndDimensions(coef, rows, numCols),
 		tensors.FromFlatDataAndDimensions([]float32{float32(lr), float32(decay)}, 2),
-		rngState(noiseSeed)}, extra...)}
+		rngState(noiseSeed)}, more...)}
 	for _, input := range p.inputs {
 		if err := input.(*tensors.Tensor).MaterializeOnDevice(n.backend, true, 0); err != nil {
 			p.Drop()
@@ -176,9 +176,10 @@ func (n *Network) Do(p *Prepared) (StepResult, error) {
 	} else {
 		res.Rows = tensors.MustCopyFlatData[float32](out[1])
 	}
-	res.read(scalars)
-	if n.extra.Teacher {
-		res.TeacherRows = p.rows
+	res.Loss, res.GradNorm = float64(scalars[0]), float64(scalars[1])
+	res.Denoise = res.Loss // unless a term says otherwise
+	for i, s := range n.scalars() {
+		s.set(&res, float64(scalars[2+i]))
 	}
 	for _, t := range out {
 		t.MustFinalizeAll()
@@ -188,32 +189,6 @@ func (n *Network) Do(p *Prepared) (StepResult, error) {
 			res.Loss, p.index, n.Train.LearningRate, n.Train.ClipNorm)
 	}
 	return res, nil
-}
-
-// scalars the step graph returns; without extensions the first two alone.
-const (
-	outLoss = iota
-	outGradNorm
-	outDenoise
-	outDistil
-	outTarget
-	outPenalty
-	outDirections
-	outReference
-	outProjected
-	numScalars
-)
-
-// read takes over the step's scalars.
-func (r *StepResult) read(scalars []float32) {
-	r.Loss, r.GradNorm = float64(scalars[outLoss]), float64(scalars[outGradNorm])
-	if len(scalars) < numScalars {
-		r.Denoise = r.Loss
-		return
-	}
-	r.Denoise, r.Distil, r.Target = float64(scalars[outDenoise]), float64(scalars[outDistil]), float64(scalars[outTarget])
-	r.Penalty, r.Directions = float64(scalars[outPenalty]), float64(scalars[outDirections])
-	r.Reference, r.Projected = float64(scalars[outReference]), scalars[outProjected] > 0
 }
 
 // rngState spreads a seed over the state of GoMLX's counter-based generator.

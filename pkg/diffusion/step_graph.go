@@ -10,23 +10,17 @@ import (
 )
 
 // stepGraph builds loss, gradient, clipping, Adam and EMA in one graph. Its inputs are x_0, timesteps, labels,
-// coefficients, learning rate with EMA decay, the random state, and those of [extraInputs].
+// coefficients, learning rate with EMA decay, the random state, and those of [Network.termInputs].
 func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
 	x0, t, y, coef, settings, rng := inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], inputs[5]
-	g := x0.Graph()
 	root := n.store.RootScope()
 	column := func(i int) *Node { return Slice(coef, AxisRange(), AxisElem(i)) } // [R, 1]
 	perRow := func(i int) *Node { return Reshape(column(i), x0.Shape().Dimensions[0], 1, 1, 1) }
-	var x *extraGraph
-	if n.extra.any() {
-		x = n.openExtra(inputs)
-	}
+	x := n.openTerms(inputs)
 
 	signal, sigma := perRow(colSignal), perRow(colSigma)
-	rng, noise, xt := addNoise(rng, x0, signal, sigma)
-	if x != nil {
-		noise, xt = x.givenNoise(x0, noise, signal, sigma)
-	}
+	rng, noise := drawNoise(rng, x0)
+	noise, xt := x.noised(x0, noise, signal, sigma)
 	weights := n.parts(x0, scopeModel)
 	in := network.Inputs{X: xt, T: t, Y: y}
 	if n.Net.Drops() {
@@ -37,13 +31,7 @@ func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
 	rows := n.rowLosses(x0, pred, target, variance, perRow)
 	weighted := Mul(rows, Reshape(column(colWeight), -1))
 
-	var loss, grad *Node
-	if x == nil {
-		loss = ReduceAllSum(weighted)
-		grad = flatGradient(loss, weights)
-	} else {
-		loss, grad = x.gradient(weighted, pred, xt, t, weights)
-	}
+	loss, grad := x.gradient(weighted, pred, xt, t, weights)
 	norm := Sqrt(ReduceAllSum(Square(grad)))
 	if n.Train.ClipNorm > 0 {
 		grad = Mul(grad, MinScalar(DivScalar(Reciprocal(AddScalar(norm, 1e-12)), 1/n.Train.ClipNorm), 1))
@@ -53,14 +41,11 @@ func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
 	optimizer.Adam().LearningRate(-1).WeightDecay(n.Train.WeightDecay).Done().(interface {
 		UpdateGraphWithGradients(*model.Scope, []*Node, dtypes.DType)
 	}).UpdateGraphWithGradients(root, []*Node{grad}, loss.DType())
-	if x != nil {
-		x.afterUpdate()
-	}
-
-	n.averageWeights(g, Reshape(Slice(settings, AxisElem(1))))
+	x.finish()
+	x.averageWeights(Reshape(Slice(settings, AxisElem(1))))
 	scalars := []*Node{Reshape(loss, 1), Reshape(norm, 1)}
-	if x != nil {
-		scalars = append(scalars, x.parts()...)
+	for _, s := range n.scalars() {
+		scalars = append(scalars, Reshape(x.told[s.name], 1))
 	}
 	if n.far {
 		return []*Node{Concatenate(append(scalars, rows), 0)}
@@ -111,18 +96,19 @@ func (n *Network) rowLosses(x0, pred, target, variance *Node, perRow func(int) *
 	return rows
 }
 
-// addNoise draws noise like x0 and returns it with x_t = signal·x0 + sigma·noise, [ddpm] eq. 4, and the next random
-// state.
-func addNoise(rng, x0, signal, sigma *Node) (next, noise, xt *Node) {
+// drawNoise draws noise like x0 and returns it with the next random state.
+func drawNoise(rng, x0 *Node) (next, noise *Node) {
 	next, noise = RandomNormal(rng, x0.Shape())
-	noise = StopGradient(noise)
-	return next, noise, Add(Mul(signal, x0), Mul(sigma, noise))
+	return next, StopGradient(noise)
 }
+
+// addNoise is x_t = signal·x_0 + sigma·noise, [ddpm] eq. 4.
+func addNoise(x0, noise, signal, sigma *Node) *Node { return Add(Mul(signal, x0), Mul(sigma, noise)) }
 
 // averageWeights adds the update ema = decay·ema + (1-decay)·weights. The averages are not trainable, so the
 // optimiser neither decays them nor keeps moments for them.
-func (n *Network) averageWeights(g *Graph, decay *Node) {
-	average := n.vector(scopeEMA)
-	before, weights := average.NodeValue(g), n.vector(scopeModel).NodeValue(g)
-	average.SetNodeValue(n.hold(before, Add(Mul(decay, before), Mul(OneMinus(decay), weights))))
+func (x *termGraph) averageWeights(decay *Node) {
+	average := x.n.vector(scopeEMA)
+	before, weights := average.NodeValue(x.g), x.vector(scopeModel)
+	average.SetNodeValue(x.updated(before, Add(Mul(decay, before), Mul(OneMinus(decay), weights))))
 }

@@ -111,8 +111,8 @@ func noiseOf(t testing.TB, n *Network, b Batch, seed uint64) (noise, xt []float3
 	}
 	out, err := CallOnceN(n.backend, func(x0, coef, rng *Node) (noise, xt *Node) {
 		perRow := func(i int) *Node { return Reshape(Slice(coef, AxisRange(), AxisElem(i)), rows, 1, 1, 1) }
-		_, noise, xt = addNoise(rng, x0, perRow(colSignal), perRow(colSigma))
-		return noise, xt
+		_, noise = drawNoise(rng, x0)
+		return noise, addNoise(x0, noise, perRow(colSignal), perRow(colSigma))
 	}, tensors.FromFlatDataAndDimensions(b.X, rows, u.H, u.W, u.Channels),
 		tensors.FromFlatDataAndDimensions(coef, rows, numCols), rngState(seed))
 	if err != nil {
