@@ -20,7 +20,7 @@ func autopsyCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, dir := range args {
 				if err := experiment.CheckAutopsy(dir); err != nil {
-					return err
+					return named(err, dir)
 				}
 			}
 			back, err := openBackend(cmd.Context(), cmd.OutOrStdout())

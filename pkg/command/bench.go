@@ -39,7 +39,7 @@ func benchCommand() *cobra.Command {
 			if configPath != "" {
 				var err error
 				if text, err = settings.ReadFile(configPath); err != nil {
-					return err
+					return named(err, configPath)
 				}
 				label = configPath
 			}

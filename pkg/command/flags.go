@@ -1,6 +1,8 @@
 package command
 
 import (
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +21,16 @@ var needs = map[string]string{
 	"int":      "a whole number",
 	"intSlice": "whole numbers, with commas between them",
 	"uint64":   "a whole number from 0 on",
+}
+
+// named makes an error one of the command line where one of the paths that it names is not there.
+func named(err error, paths ...string) error {
+	for _, path := range paths {
+		if _, missing := os.Stat(path); err != nil && errors.Is(missing, fs.ErrNotExist) {
+			return experiment.Refused{Err: err}
+		}
+	}
+	return err
 }
 
 // checkEnding refuses a file to be written that another program would take for something else by its ending; "" passes.

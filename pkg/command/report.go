@@ -39,7 +39,7 @@ func reportCommand() *cobra.Command {
 			}
 			set, err := study.Open(args...)
 			if err != nil {
-				return experiment.SayUnfinished(err)
+				return named(experiment.SayUnfinished(err), args...)
 			}
 			if target != "" {
 				part, err := report.ExcerptOf(set, cmp.Or(only, "table"), strategy, reference)

@@ -26,7 +26,7 @@ func resumeCommand() *cobra.Command {
 				return err
 			}
 			_, err := experiment.Resume(cmd.Context(), args[0], o)
-			return err
+			return named(err, args...)
 		},
 	}
 	c.Flags().StringVar(&progress, "progress", "text", "\"text\", or \"json\": a JSON line at a time on standard output")

@@ -36,12 +36,15 @@ func runCommand() *cobra.Command {
 			}
 			config, err := experiment.LoadConfig(args[0], set...)
 			if err != nil {
-				return err
+				return named(err, args...)
 			}
 			if dir == "" {
 				dir = filepath.Join("runs", config.RunName())
 			}
 			if err := experiment.CheckRun(config, dir); err != nil { // what needs no backend to be known
+				if alone, broken := experiment.LoadConfig(args[0]); len(set) > 0 && broken == nil && experiment.CheckRun(alone, dir) == nil {
+					return experiment.Refused{Err: err} // without what is set there is nothing wrong
+				}
 				return err
 			}
 			if err := ensurePlugin(cmd); err != nil {

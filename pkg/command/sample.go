@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,7 @@ func sampleCommand() *cobra.Command {
 					continue
 				}
 				if err := atomicfile.Check(file); err != nil {
-					return err
+					return named(err, filepath.Dir(file))
 				}
 			}
 			if err := experiment.CheckNewFolder(folder); err != nil {

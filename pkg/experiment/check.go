@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
@@ -30,13 +31,25 @@ func (c Config) Check() error {
 
 // CheckRun is [Config.Check] and whether dir can be the run's folder; of a finished run, which is only read, the latter alone.
 func CheckRun(c Config, dir string) error {
-	if _, _, err := claimable(c, dir); err != nil {
+	_, claimed, err := claimable(c, dir)
+	if err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
 		return nil
 	}
+	if err := c.checkCores(claimed); err != nil {
+		return err
+	}
 	return c.Check()
+}
+
+// checkCores refuses a run that is to begin on more cores than there are. One that began elsewhere goes on and says so.
+func (c Config) checkCores(began bool) error {
+	if have := backend.Cores(); c.Cores > have && !began {
+		return errors.Errorf("cores is %d, but this process may run on %s; ask for no more than that, or leave it out", c.Cores, countCores(have))
+	}
+	return nil
 }
 
 // checkRest looks at everything but the strategy, and returns what that is told.
@@ -135,6 +148,10 @@ func (s *Study) Check() error {
 		if !ok {
 			setup, err = c.checkRest()
 			seen[string(text)] = setup
+		}
+		if err == nil {
+			_, missing := os.Stat(filepath.Join(s.Dir, c.RunName(), configFile))
+			err = c.checkCores(missing == nil)
 		}
 		if err == nil {
 			err = c.checkStrategy(setup)

@@ -191,6 +191,9 @@ func LoadConfig(path string, set ...string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
+	if err := checkRepeated(set); err != nil {
+		return Config{}, refuse(err)
+	}
 	return OverrideConfig(path, text, set)
 }
 

@@ -33,8 +33,8 @@ func ExitCode(err error) int {
 	return ExitFailed
 }
 
-// Refused is the error of words that ask for what cannot be: settings and names of a command line, not the files it names.
-// Nothing has begun.
+// Refused is the error of words that ask for what cannot be: settings and names of a command line, and paths where nothing is,
+// not what stands in the files that it names. Nothing has begun.
 type Refused struct{ Err error }
 
 // Error implements error.

@@ -54,6 +54,9 @@ func (s Search) trials() ([]SearchTrial, error) {
 			return nil, errors.Errorf("setting %q: a search tries the candidates on the strategies' cards; name strategies by --strategies", set)
 		}
 	}
+	if err := checkRepeated(s.Set); err != nil {
+		return nil, err
+	}
 	base, err := OverrideConfig("the search", nil, s.Overrides())
 	if err != nil {
 		return nil, err

@@ -62,6 +62,9 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 	if err := g.checkSettings(); err != nil {
 		return nil, err
 	}
+	if err := checkRepeated(g.Set); err != nil {
+		return nil, err
+	}
 	variants, err := g.variants()
 	if err != nil {
 		return nil, err
@@ -147,6 +150,9 @@ func (g Grid) checkSettings() error {
 			known[key] = true
 		}
 	}
+	if err := checkRepeated(g.Sweeps); err != nil {
+		return err
+	}
 	top := settingNames(reflect.TypeFor[Config]())
 	for _, sweep := range g.Sweeps {
 		key, _, err := cutSweep(sweep)
@@ -170,6 +176,19 @@ func (g Grid) checkSettings() error {
 		}
 		have := slices.Sorted(maps.Keys(known))
 		return errors.Errorf("--sweep %s: none of %v has a setting %q%s; they have %v", sweep, names, key, words.DidYouMean(key, have), have)
+	}
+	return nil
+}
+
+// checkRepeated refuses settings of which a later one undoes another: the last would count, in silence.
+func checkRepeated(set []string) error {
+	for i, s := range set {
+		key, _, _ := strings.Cut(s, "=")
+		for _, before := range set[:i] {
+			if other, _, _ := strings.Cut(before, "="); other == key || strings.HasPrefix(other, key+".") {
+				return errors.Errorf("settings %q and %q are of one setting; leave one of them out", before, s)
+			}
+		}
 	}
 	return nil
 }
@@ -204,6 +223,9 @@ func (g Grid) variants() ([]variant, error) {
 			case "variant", "name":
 				return nil, errors.Errorf("--variant %q: %s names a run, and the variant has its name before the colon; leave it out", text, key)
 			}
+		}
+		if err := checkRepeated(strings.Fields(settings)); err != nil {
+			return nil, errors.WithMessagef(err, "--variant %q", text)
 		}
 		all = append(all, variant{name, strings.Fields(settings)})
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/pkg/errors"
 )
 
-// The last key of a stored run, and of the other JSON files of a run folder, is the SHA-256 of what comes before it, white space left out: a number in which a digit has
-// changed is no number of the run. Files from before there were sums have none, and nothing is known of them.
+// The last key of a stored run, of its losses along training and of its autopsy is the SHA-256 of what comes before it, white
+// space left out: a number in which a digit has changed is no number of the run. Files from before there were sums have none,
+// and nothing is known of them.
 var sealed = regexp.MustCompile(`,\s*"sha256":\s*"([^"]*)"\s*\}\s*$`)
 
 // sum is the SHA-256 of a JSON text without its white space.
