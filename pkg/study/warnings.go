@@ -126,7 +126,7 @@ func part(g Method, alike func(a, b *results.Run) bool) (parts []Method) {
 }
 
 // unwritten are the settings that a configuration leaves out at their usual value.
-var unwritten = map[string]string{"backend.compute": "float32"}
+var unwritten = map[string]string{"backend.compute": "float32", "network.init": "none"}
 
 // madeWith is a run's settings as text by their names, "train.learning_rate", but for those that its label and its seed say,
 // and those by which only more is measured, kept or computed at once.
