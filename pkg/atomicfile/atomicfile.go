@@ -112,7 +112,7 @@ func resolve(path string) (target string, old fs.FileInfo, err error) {
 			}
 			to = filepath.Join(dir, to)
 		}
-		// What has no name of its own, as an open pipe under /proc, is told by what it is.
+		// What has no name of its own, as an open pipe under /proc, is known by what it is.
 		if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
 			return "", nil, errors.Errorf("%s leads to %s; name a file to write, new or to be replaced", path, kind(info.Mode()))
 		}

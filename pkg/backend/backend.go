@@ -68,7 +68,7 @@ func (c Choice) Portable() string {
 	return c.Config
 }
 
-// label is the backend's name for people; only a user's own choice needs its settings told.
+// label is the backend's name for people; only a user's own choice shows its settings.
 func (c Choice) label() string {
 	if c.Name == "user" {
 		return c.Config

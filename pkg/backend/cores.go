@@ -1,6 +1,6 @@
 package backend
 
-// available is what [Cores] tells: by the time it is asked the process may be kept to fewer.
+// available is what [Cores] returns: by the time that is called the process may be kept to fewer.
 var available = schedulable()
 
 // Cores is how many of the processor's cores this process might run on when it began. XLA divides its work by the number

@@ -21,7 +21,7 @@ func NVIDIADevices() []string {
 
 // cudaLibraries are what XLA and NVIDIA's own libraries look for by name alone, in the
 // order JAX loads them before its plugin; a plugin for CUDA 12 or 13 has its half of them.
-// Paths are relative to the folder nvidia beside the plugin's package.
+// Paths are relative to the folder nvidia next to the plugin's package.
 var cudaLibraries = []string{
 	"cuda_runtime/lib/libcudart.so.12", "cu13/lib/libcudart.so.13",
 	"cuda_nvrtc/lib/libnvrtc.so.12", "cu13/lib/libnvrtc.so.13",

@@ -8,7 +8,7 @@
 //  3. XLA on the processor, if its plugin is installed;
 //  4. pure Go, which is always there.
 //
-// A step that fails leaves a message in [Choice.Failed] and gives way to the next, but for two, which are errors: what
+// A step that fails leaves a message in [Choice.Failed] and gives way to the next, except for two, which are errors: what
 // GOMLX_BACKEND names does not open, and a plugin is not the one pinned ([Plugin.Verify]).
 //
 // # Conventions

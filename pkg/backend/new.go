@@ -29,7 +29,7 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 			backend, err = nil, errors.Errorf("%v", r)
 		}
 	}()
-	// Before anything is laid over a plugin: kept programs are told apart by it.
+	// Before anything is laid over a plugin: the keys of kept programs depend on the plugin.
 	if err := limitThreads(runtime.GOMAXPROCS(0), runtime.NumCPU()); err != nil {
 		return nil, layers{}, err
 	}
@@ -69,7 +69,7 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 	defer quiet()()
 	backend, err = compute.NewWithConfig(config)
 	if err != nil {
-		return nil, layers{}, err // XLA returns a typed nil beside its error
+		return nil, layers{}, err // XLA returns a typed nil with its error
 	}
 	if name, _, _ := strings.Cut(config, ":"); name == gobackend.BackendName {
 		backend, over.convolutions = goconv.Wrap(backend), "goconv (matrix products)"

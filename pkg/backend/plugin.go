@@ -25,7 +25,7 @@ type Plugin struct {
 	SHA256       string // of the library; "": not pinned by itself, only the packages are
 	Setup        string // the command that installs it
 	System       string // the system it is built for, "darwin/arm64"; "": linux/amd64
-	Device       string // a file that is there where such a GPU is; "": none tells
+	Device       string // a file that is there where such a GPU is; "": no file shows it
 	Needs        string // what else the machine must have, where this repository has not tried the plugin; "": it has
 }
 
@@ -142,7 +142,7 @@ func (p Plugin) Dir() (string, error) {
 }
 
 // Path returns the absolute path of p's library. It fails, naming the command that
-// mends it, if p is not installed completely or has no build for this machine.
+// repairs it, if p is not installed completely or has no build for this machine.
 func (p Plugin) Path() (string, error) {
 	if !p.Supported() {
 		return "", errors.Errorf("%s is built for %s only, this is %s", p.Name, p.system(), system())

@@ -1,4 +1,4 @@
-// Package cards holds what is known of the strategies of package cl beside their code: cards, written by hand, which say what
+// Package cards holds what is known of the strategies of package cl besides their code: cards, written by hand, which say what
 // each is verified against and what its paper claims, and the settings that searches have chosen.
 package cards
 
@@ -19,7 +19,7 @@ import (
 //go:embed written tuned
 var described embed.FS
 
-// Card is what is known of a method beside its code, written by hand: written/NAME.yaml.
+// Card is what is known of a method besides its code, written by hand: written/NAME.yaml.
 type Card struct {
 	Verified   string           `yaml:"verified"`             // what the implementation is tested against, and by which tests
 	Reading    string           `yaml:"reading,omitempty"`    // what was chosen where the paper leaves something open

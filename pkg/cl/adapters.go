@@ -48,7 +48,7 @@ func labelWeights(n *diffusion.Network, classes []int32) ([]bool, error) {
 	return n.LabelWeights(labels)
 }
 
-// own marks the weights that belong to a task alone: its labels' embeddings and, but for the first task, the adapters.
+// own marks the weights that belong to a task alone: its labels' embeddings and, except for the first task, the adapters.
 func (a *Adapters) own(task int, classes []int32) ([]bool, error) {
 	marks, err := labelWeights(a.setup.Network, classes)
 	for i := range marks {

@@ -46,7 +46,7 @@ func (l *Loop) foresees() bool {
 }
 
 // do has the network do a step and meanwhile prepares the one after it, where that can be foreseen: the device then waits for
-// the host no longer than it takes to say "go on". What fails in preparing fails again, and is told, when that step's turn
+// the host no longer than it takes to say "go on". What fails in preparing fails again, and is reported, when that step's turn
 // comes.
 func (l *Loop) do(p *prepared) (diffusion.StepResult, error) {
 	if !l.foresees() {

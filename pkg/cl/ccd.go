@@ -9,7 +9,7 @@ import (
 	"palimpsest/pkg/diffusion"
 )
 
-// CCD is continual consistency diffusion, [ccd]: beside rehearsal from a buffer, three losses keep the network consistent
+// CCD is continual consistency diffusion, [ccd]: besides rehearsal from a buffer, three losses keep the network consistent
 // with the one before the task, its teacher.
 //
 //	L = mean(loss_fresh) + Lambda·mean(loss_replay) + IKC·mean d(x_t, y) + UKC·mean d(x_t, none) + PKC·mean d(ε, y)

@@ -22,7 +22,7 @@ import (
 //	L = f·mean(loss_fresh) + Σ over parts of the part's own terms
 //
 // The factor f of the fresh rows has one owner. A part whose schedule scales them, such as "1-1/k", says what it is; parts
-// that scale them alike share it, so that two of schedule "1-1/k" give f = 1/k once, beside (1-1/k)·λ of each; and a part that
+// that scale them alike share it, so that two of schedule "1-1/k" give f = 1/k once, together with (1-1/k)·λ of each; and a part that
 // does not scale them, such as er with any other schedule, has no say in it. Parts that scale them differently, which
 // those of this package never do, are refused at the first step where they do. Each part looks at fresh rows as they
 // would weigh if it were alone, and so does what it learns of a step's losses.
@@ -31,7 +31,7 @@ import (
 // come out even, unless they name their own number. Parts that ask for none take no share. A setting of a part is
 // named by the part and the setting, "er_lambda", or by the setting alone where no other part has it. Each network extension
 // exists once: two parts cannot both hold weights by the quadratic penalty or say which of them train, or have different
-// teachers. One part at most is told the task at sampling.
+// teachers. One part at most gets the task at sampling.
 type Composite struct {
 	names []string
 	parts []Strategy
@@ -297,7 +297,7 @@ func (c *Composite) Close() {
 	}
 }
 
-// within calls f for each part with the step as the part is to see it, but for the fresh rows' weights.
+// within calls f for each part with the step as the part is to see it, except for the fresh rows' weights.
 func (c *Composite) within(s *Step, f func(i int, p Strategy) error) error {
 	offset, replay := s.offset, s.Replay
 	defer func() { s.offset, s.Replay = offset, replay }()
@@ -343,7 +343,7 @@ func (c *Composite) BeforeStep(s *Step) error {
 	return err
 }
 
-// near says whether weights are equal but for rounding.
+// near says whether weights are equal except for rounding.
 func (w freshWeights) near(o freshWeights) bool {
 	return slices.EqualFunc(w, o, func(a, b float32) bool { return math.Abs(float64(a-b)) <= 1e-6*math.Abs(float64(b)) })
 }

@@ -10,7 +10,7 @@ import (
 	"palimpsest/pkg/diffusion"
 )
 
-// DER is dark experience replay, [der], for noise prediction: beside each old image the buffer keeps what the network
+// DER is dark experience replay, [der], for noise prediction: with each old image the buffer keeps what the network
 // predicted for it at the end of its task, at Targets noise levels, and replay rows are to predict the same.
 //
 //	L = mean(loss_fresh) + Lambda·mean over rows of mean (prediction - kept prediction)² + Beta·mean over other rows of loss

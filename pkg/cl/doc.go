@@ -11,11 +11,11 @@
 // reported as its cost. Timesteps are drawn from 0 .. T-1 for every row, uniformly unless [LoopConfig].TimestepSampler
 // says otherwise; a strategy may choose those of its own rows.
 //
-// What a method needs of the step beside the denoising loss (a teacher, penalties, projection) it declares, and
+// What a method needs of the step besides the denoising loss (a teacher, penalties, projection) it declares, and
 // the network is extended by it once, before the step compiles. What it keeps there is saved with the network; what it
 // keeps itself is its State. Names joined by "+" are several methods at once ([Composite]).
 //
-// Sampling gets labels and no more, but for a method that says otherwise of itself ([Info].TaskAtSampling): that is told
+// Sampling gets labels and no more, except for a method that says otherwise of itself ([Info].TaskAtSampling): that gets
 // the task too, and may generate each with other weights. Where every class is in one task and the network is
 // class-conditional, the label implies the task.
 //

@@ -48,7 +48,7 @@ type ER struct {
 	// Timesteps says at which timesteps, by a formula such as "low:0.25"; default "", as the fresh rows, uniformly.
 	Timesteps string `yaml:"timesteps"`
 	// TimestepWeights say so by any number of values of a weight function, for instance a measured one; default none.
-	// Only one of the two is given, but for Timesteps "measured", which names weights that come from a forgetting map.
+	// Only one of the two is given, except for Timesteps "measured", which names weights that come from a forgetting map.
 	TimestepWeights []float64 `yaml:"timestep_weights"`
 
 	// Schedule says how Lambda goes from task to task: see ScheduleConstant and the others; default "", constant.
@@ -88,7 +88,7 @@ func (e *ER) Label() string {
 		label += " draw=" + e.Draw
 	}
 	if len(e.TimestepWeights) > 0 && e.Timesteps != TimestepsMeasured {
-		// Too many to list, so a hash tells one list from another.
+		// Too many to list, so a hash stands for the list.
 		hash := fnv.New32a()
 		for _, w := range e.TimestepWeights {
 			hash.Write(binary.LittleEndian.AppendUint64(nil, math.Float64bits(w)))

@@ -51,7 +51,7 @@ func (g *Generated) add(labels []int32, conditional bool, judged []int, classes 
 	}
 }
 
-// count adds one to a histogram of at least so many classes.
+// count adds one to a histogram of at least the given number of classes.
 func count(histogram *[]int, class, classes int) {
 	if missing := max(classes, class+1) - len(*histogram); missing > 0 {
 		*histogram = append(*histogram, make([]int, missing)...)

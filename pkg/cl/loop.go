@@ -39,7 +39,7 @@ func (c LoopConfig) Validate() error {
 	return nil
 }
 
-// Position says how far a loop has come; it is what a checkpoint must hold beside the states of the network, the strategy
+// Position says how far a loop has come; it is what a checkpoint must hold besides the states of the network, the strategy
 // and the losses by which the loop draws timesteps.
 type Position struct {
 	Phase     int `json:"phase"`     // the phase at hand: a task, or 0 where all tasks are learned at once
@@ -72,7 +72,7 @@ type Loop struct {
 	ahead       *prepared // the next step, where it was foreseen
 }
 
-// Independent random sequences of one run, told apart by the last word of their seed.
+// Independent random sequences of one run, which differ in the last word of their seed.
 const (
 	drawOrder = iota + 1
 	drawTimesteps
@@ -86,7 +86,7 @@ const (
 	drawAdapters
 )
 
-// SetupOf is what strategies are told of a loop over a benchmark whose process has so many timesteps, but for the seed and
+// SetupOf is what strategies learn of a loop over a benchmark, given the timesteps of the process, except for the seed and
 // whatever there is of the run besides: a network, and functions that look at images. The replay rows are the loop's.
 func SetupOf(b *datasets.Benchmark, c LoopConfig, timesteps int) Setup {
 	return Setup{Tasks: len(b.Tasks), StepsPerTask: c.StepsPerTask, FreshRows: c.FreshRows, ReplayRows: c.ReplayRows,
@@ -151,7 +151,7 @@ func (l *Loop) Phases() int {
 	return len(l.Benchmark.Tasks)
 }
 
-// ReplayRows is the number of rows a step has beside Config.FreshRows: those of the strategy, or Config.ReplayRows where
+// ReplayRows is the number of rows a step has besides Config.FreshRows: those of the strategy, or Config.ReplayRows where
 // it does not choose them. Where a strategy learns from more than the task at hand, they are fresh rows too.
 func (l *Loop) ReplayRows() int { return l.replayRows }
 

@@ -10,13 +10,13 @@ import (
 	"palimpsest/pkg/diffusion"
 )
 
-// LoRA learns the first task with all weights, and every later one with a low-rank adapter beside each kernel alone,
+// LoRA learns the first task with all weights, and every later one with nothing but a low-rank adapter next to each kernel,
 // [lora] eq. 3, as CLoG does:
 //
 //	W + Alpha/Rank·A·B,    L = mean(loss_fresh)
 //
-// From the second task on all other weights are held, but for the embeddings of the task's own labels, which nothing else
-// could learn. A task ends in its moving average: the first task's becomes W, so that adapters are trained beside the
+// From the second task on all other weights are held, except for the embeddings of the task's own labels, which nothing else
+// could learn. A task ends in its moving average: the first task's becomes W, so that adapters are trained next to the
 // weights that are sampled.
 //
 // With TaskID a finished task keeps its adapter and its labels' embeddings, and they are put back where its classes are

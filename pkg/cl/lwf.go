@@ -1,7 +1,7 @@
 package cl
 
 // LwF is learning without forgetting, [lwf], for noise prediction as in [gendistill] and CLoG's "kd": the network is to
-// predict, for noisy images of the task at hand, what it predicted before the task, beside learning them.
+// predict, for noisy images of the task at hand, what it predicted before the task, while it learns them.
 //
 //	L = f·mean(loss_fresh) + r·mean over fresh rows of mean (prediction - teacher's prediction)²
 //

@@ -16,7 +16,7 @@ func normals(rng *rand.Rand, count int) []float32 {
 }
 
 // predict noises prepared images x, one after the other, to timesteps t, and returns what the network predicts for them
-// under labels y, in x's shape: a learned variance, which lies beside the prediction of each pixel, is left out.
+// under labels y, in x's shape: a learned variance, which lies next to the prediction of each pixel, is left out.
 func (s Setup) predict(d diffusion.Denoiser, x, noise []float32, t, y []int32) ([]float32, error) {
 	size, xt := len(x)/len(t), make([]float32, len(x))
 	for i, t := range t {

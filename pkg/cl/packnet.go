@@ -15,7 +15,7 @@ import (
 //
 //	L = mean(loss_fresh), over the weights that no task owns; task j is sampled with those of tasks 0 .. j
 //
-// A task trains the free weights beside those of the tasks before, which are fixed. For its last steps, the share Retrain,
+// A task trains the free weights, next to those of the tasks before, which are fixed. For its last steps, the share Retrain,
 // the smallest free weights of each kernel are set to zero and the rest, the share that the task keeps, trains on alone;
 // then the task owns it. The next task starts with the others at zero. What is small is read off the trained weights; the
 // averages share their fate.

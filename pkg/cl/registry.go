@@ -141,7 +141,7 @@ func decode(s Strategy, given map[string]any) error {
 		return err
 	}
 	name := s.Info().Name
-	for _, key := range slices.Sorted(maps.Keys(given)) { // in order, so that of several faults the same is always told
+	for _, key := range slices.Sorted(maps.Keys(given)) { // in order, so that of several faults the same is always reported
 		if _, ok := known[key]; !ok {
 			names := slices.Sorted(maps.Keys(known))
 			return errors.Errorf("cl: strategy %q has no setting %.100q%s; it has %v", name, key, words.DidYouMean(key, names), names)

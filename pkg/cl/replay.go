@@ -21,7 +21,7 @@ type Replay struct {
 
 	memory    *memory.Buffer
 	setup     Setup
-	evaluated int64 // rows beside those of the step
+	evaluated int64 // rows besides those of the step
 }
 
 // NewReplay returns a buffer with the default settings, to embed in a strategy.

@@ -36,7 +36,7 @@ type Info struct {
 	// Restarts: at every task the network starts anew, at its initial weights and with a new optimiser.
 	Restarts bool
 
-	// TaskAtSampling: the network that generates depends on the task asked for, which the method is told by UseTask.
+	// TaskAtSampling: the network that generates depends on the task asked for, which UseTask gives to the method.
 	// Where it is false the method never learns the task.
 	TaskAtSampling bool
 }
@@ -69,13 +69,13 @@ func (s Setup) rng(task int) *rand.Rand {
 	return rand.New(rand.NewPCG(s.Seed, uint64(task)<<48^drawConsolidation))
 }
 
-// Stored is what a strategy holds now and what it has spent so far beside the training step itself.
+// Stored is what a strategy holds now and what it has spent so far besides the training step itself.
 type Stored struct {
 	Images           *datasets.Images // nil or empty: none
 	StreamImages     int              // images of other tasks kept for the declared stream; filled in by [Loop.Stored]
 	Bytes            int64            // of everything stored
-	Parameters       int              // values kept beside the trained weights; [Loop.Stored] adds those of the network's extensions
-	ExtraEvaluations int64            // rows run through a network, forwards or forwards and backwards, beside those of the step; [Loop.Stored] adds the teacher's
+	Parameters       int              // values kept besides the trained weights; [Loop.Stored] adds those of the network's extensions
+	ExtraEvaluations int64            // rows run through a network, forwards or forwards and backwards, besides those of the step; [Loop.Stored] adds the teacher's
 }
 
 // Strategy is one continual-learning method. The exported fields of a strategy are its settings, with yaml names.
@@ -84,7 +84,7 @@ type Stored struct {
 // [Teaching], [InNetwork]), and writes those in which the method does something. There are no optional methods besides, so
 // a wrapper that embeds the interface hands on everything, and a [Composite] without one of them does not compile.
 type Strategy interface {
-	// Info describes the method, Label tells its variants apart in tables: "er λ=0.3". Warnings has a line for each
+	// Info describes the method, Label names its variants in tables: "er λ=0.3". Warnings has a line for each
 	// setting that is right and yet unwise, which begins with the method's name.
 	Info() Info
 	Label() string
@@ -101,7 +101,7 @@ type Strategy interface {
 	// Check reports why the strategy cannot begin, by what is known before there is a network. Begin calls it.
 	Check(Setup) error
 
-	// Needs is what the method needs of the training step beside the denoising loss. [NewLoop] asks before Begin, with all of
+	// Needs is what the method needs of the training step besides the denoising loss. [NewLoop] asks before Begin, with all of
 	// Setup but Network, and extends the network by the answer. What a strategy keeps in the extended network is saved with the
 	// network and is no part of State; [Loop.Stored] counts it. A strategy whose weight is 0 needs nothing, so that the step
 	// compiled is fine-tuning's.
@@ -122,7 +122,7 @@ type Strategy interface {
 	Foresees() bool
 
 	// AfterStep learns from a step's outcome: s is the step as it was trained on, its weights times what makes up for the
-	// timesteps drawn ([SampleImportance]), and r tells the loss of each row before the update.
+	// timesteps drawn ([SampleImportance]), and r has the loss of each row before the update.
 	AfterStep(s *Step, r diffusion.StepResult) error
 
 	// EndTask is given the finished task's training images, once.
@@ -138,7 +138,7 @@ type Strategy interface {
 	// A task that has not been learned has the network as it is. The loop puts weights and averages back itself, so a
 	// strategy that changes nothing else has nothing to do at -1. UseTask is no part of training: it leaves State as it is.
 	//
-	// In class-incremental runs of a class-conditional network the label implies the task, so that being told it is no
+	// In class-incremental runs of a class-conditional network the label implies the task, so that getting it is no
 	// advantage over a method that only sees the label; elsewhere it is one.
 	UseTask(task int) error
 
@@ -157,7 +157,7 @@ type Strategy interface {
 	Close()
 }
 
-// Base is a strategy that trains on the fresh rows alone and keeps nothing, but for Info and Label, which it lacks. Embed it
+// Base is a strategy that trains on the fresh rows alone and keeps nothing, except for Info and Label, which it lacks. Embed it
 // with the tag `yaml:"-"`, as it is not a setting.
 type Base struct{}
 

@@ -6,7 +6,7 @@ import "github.com/pkg/errors"
 func (l *Loop) Switches() bool { return l.Strategy.Info().TaskAtSampling }
 
 // UseTask puts into the network what generates a task's classes, until the network is loaded anew; [Loop.AtTask] is for all
-// other uses. For a task of -1 the strategy puts back what it changed beside weights and averages. It does nothing for a
+// other uses. For a task of -1 the strategy puts back what it changed besides weights and averages. It does nothing for a
 // strategy whose network is the same for all tasks.
 func (l *Loop) UseTask(task int) error {
 	if !l.Switches() {
@@ -19,7 +19,7 @@ func (l *Loop) UseTask(task int) error {
 }
 
 // AtTask calls f while the network is the one that generates a task's classes: for most strategies as it is, for one that
-// is told the task at sampling as it makes it. Whatever f returns, and if it panics, the network is put back bit for bit. f must neither
+// needs the task at sampling, as it makes it. Whatever f returns, and if it panics, the network is put back bit for bit. f must neither
 // train nor call AtTask.
 func (l *Loop) AtTask(task int, f func() error) (err error) {
 	if !l.Switches() {

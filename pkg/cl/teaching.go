@@ -48,7 +48,7 @@ type Teaching struct {
 	Base `yaml:"-"`
 
 	setup     Setup
-	evaluated int64   // rows beside those of the step
+	evaluated int64   // rows besides those of the step
 	classes   []int32 // of finished tasks, ascending
 }
 

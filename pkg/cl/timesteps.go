@@ -13,7 +13,7 @@ import (
 
 const (
 	TimestepsUniform  = "uniform"  // timesteps drawn evenly, as the loop draws them
-	TimestepsMeasured = "measured" // timesteps drawn by weights that were measured, given beside the name
+	TimestepsMeasured = "measured" // timesteps drawn by weights that were measured and are given with the name
 )
 
 // timestepForms lists what a formula may be.

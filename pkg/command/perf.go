@@ -214,7 +214,7 @@ func perfCheckCommand() *cobra.Command {
 				return got.Save(write)
 			}
 			var far error
-			for _, name := range networks { // one by one, so that each is told before the next
+			for _, name := range networks { // one by one, so that each is printed before the next
 				got, err := perf.ComputeNumbers(cmd.Context(), []string{name}, origin, cmd.ErrOrStderr())
 				if err != nil {
 					return err

@@ -21,7 +21,7 @@
 //     thresholding=True with sample_max_value=1.
 //   - ddim then derives ε anew from the clipped estimate, as OpenAI's code does: use_clipped_model_output=True, which is not
 //     diffusers' default. Without clipping the two are the same.
-//   - ddim and ancestral visit even timesteps that hold both ends, 0 and T-1: timestep_spacing="linspace", but for halves,
+//   - ddim and ancestral visit even timesteps that hold both ends, 0 and T-1: timestep_spacing="linspace", except for halves,
 //     which we round up and NumPy to even, and for a single step, which is T-1. This is OpenAI's spacing for one section too;
 //     "leading", the default of diffusers' DDIM, leaves out the noisiest timesteps. A step goes to the next timestep visited,
 //     where diffusers' DDIM goes to t - T//steps, which is another one unless the spacing is "leading", or "trailing" with steps

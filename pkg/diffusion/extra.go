@@ -11,7 +11,7 @@ import (
 	"palimpsest/pkg/network"
 )
 
-// Extra declares what a network's training step can do beside its denoising loss. All of it is part of the one compiled
+// Extra declares what a network's training step can do besides its denoising loss. All of it is part of the one compiled
 // step and is steered from step to step by the [Batch] and between steps by the network's setters, so that nothing
 // compiles twice. The zero value adds nothing, neither to the graph nor to what is stored.
 type Extra struct {
@@ -23,7 +23,7 @@ type Extra struct {
 	Mask       bool // weights held fixed one by one: [Network.SetMask]
 	Path       bool // the loss's path integral along training: [Network.PathIntegral]
 
-	// LoRA is the rank of adapters beside every kernel, which become weights of the network as all others
+	// LoRA is the rank of adapters next to every kernel, which become weights of the network like all others
 	// ([network.LoRA]), and LoRAAlpha their scale: [Network.ResetLoRA], [Network.MergeLoRA]. Rank 0: none.
 	LoRA      int
 	LoRAAlpha float64
@@ -42,13 +42,13 @@ func (e Extra) Merge(o Extra) Extra {
 	}
 }
 
-// adapters are those beside the kernels.
+// adapters are those next to the kernels.
 func (e Extra) adapters() network.LoRA { return network.LoRA{Rank: e.LoRA, Alpha: e.LoRAAlpha} }
 
-// any tells whether something is declared.
+// any says whether something is declared.
 func (e Extra) any() bool { return e != Extra{} }
 
-// terms are all that a step can have beside its denoising loss. Their order is that of the step's graph, of the parts of the
+// terms are all that a step can have besides its denoising loss. Their order is that of the step's graph, of the parts of the
 // loss that add up and of what changes the gradient: another order is another program, and other digits.
 var terms = []*term{pureNoiseTerm, teacherTerm, givenTerm, penaltyTerm, directionsTerm, maskTerm, projectionTerm, pathTerm}
 
@@ -62,7 +62,7 @@ func (e Extra) terms() (declared []*term) {
 	return declared
 }
 
-// Clash tells what methods that need e and o would both do though a network does it for one of them only, as in "a and b
+// Clash says what methods that need e and o would both do though a network does it for one of them only, as in "a and b
 // both say which weights train"; "" where they go together.
 func (e Extra) Clash(o Extra) string {
 	for _, t := range terms {
@@ -83,7 +83,7 @@ func (n *Network) termVectors() []vector {
 	})
 }
 
-// Extend declares, once and before the first [Network.Step], what the training step needs beside the denoising loss.
+// Extend declares, once and before the first [Network.Step], what the training step needs besides the denoising loss.
 // What is declared is stored by [Network.Save], and [Network.Load] wants a file of a network extended alike. Extending
 // again by the same changes nothing; it fails for anything else, since the step would compile anew.
 func (n *Network) Extend(e Extra) error {
@@ -113,7 +113,7 @@ func (n *Network) Extend(e Extra) error {
 // Extra is what the network was extended by.
 func (n *Network) Extra() Extra { return n.extra }
 
-// ExtraParameters is the number of values that [Extra] keeps beside the weights, their averages and the optimiser's
+// ExtraParameters is the number of values that [Extra] keeps besides the weights, their averages and the optimiser's
 // state.
 func (n *Network) ExtraParameters() int {
 	perWeight := 0
@@ -147,7 +147,7 @@ func (n *Network) buildExtra() error {
 	return nil
 }
 
-// value is the vector's initial value beside the weights.
+// value is the vector's initial value, given the weights.
 func (x vector) value(weights *model.Variable) (*tensors.Tensor, error) {
 	shape := weights.Shape()
 	if x.rows > 0 {

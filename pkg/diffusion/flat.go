@@ -92,7 +92,7 @@ func (n *Network) forward(parts []*Node, in network.Inputs) *Node {
 }
 
 // flatGradient is the gradient of a scalar with respect to the vector that parts were cut from, [P]. With respect to the
-// vector itself, autodiff would add up as many vectors as there are parts, each zero but for one.
+// vector itself, autodiff would add up as many vectors as there are parts, each zero except for one.
 func flatGradient(of *Node, parts []*Node) *Node {
 	grads := Gradient(of, parts...)
 	for i, g := range grads {

@@ -43,8 +43,8 @@ func (n *Network) ResetLoRA(seed uint64) error {
 	return n.eachLoRA("ResetLoRA", func(scope *model.Scope) error { return n.extra.adapters().Reset(scope, seed) })
 }
 
-// MergeLoRA adds the adapters to the kernels beside them, in the trained weights and in their moving average, each with
-// its own, and sets the adapters' B to zero: predictions stay as they are but for rounding. The network must be extended
+// MergeLoRA adds the adapters to the kernels they belong to, in the trained weights and in their moving average, each with
+// its own, and sets the adapters' B to zero: predictions stay as they are except for rounding. The network must be extended
 // by [Extra.LoRA].
 func (n *Network) MergeLoRA() error {
 	return n.eachLoRA("MergeLoRA", n.extra.adapters().Merge)

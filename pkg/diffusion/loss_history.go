@@ -51,7 +51,7 @@ func (m *LossHistory) Update(t int, loss float64) error {
 	return nil
 }
 
-// Ready tells whether every history is full.
+// Ready says whether every history is full.
 func (m *LossHistory) Ready() bool { return m.short == 0 }
 
 // Weights are the probabilities of the timesteps, [T], uniform until Ready.

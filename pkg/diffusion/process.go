@@ -70,7 +70,7 @@ func noVariance(name string) error {
 	return errors.Errorf("diffusion: variance is %q; choose \"fixed-large\", \"fixed-small\" or \"learned-range\"", name)
 }
 
-// learned says whether the network returns a variance beside its prediction.
+// learned says whether the network returns a variance with its prediction.
 func (p *Process) learned() bool {
 	switch p.Variance {
 	case FixedLarge, FixedSmall:

@@ -114,8 +114,8 @@ func (c SamplerConfig) solver(p *Process) (solver, error) {
 // Sample draws one image of dim values, channels of them a pixel, for each label and returns them flat,
 // [len(labels), dim]. They are made batch at a time, the last batch filled up, so that the network compiles for one
 // size; all rows of one call of d share one timestep. The noise of image i is a function of o.Seed, i and the
-// timestep, so that the result does not depend on batch, but for the last bits of the network's own sums. Arithmetic
-// is float64, the network sees float32; on a GPU a deterministic sampler that nobody watches is one program there, in float32. progress, where not nil, is told the steps done of all batches and their
+// timestep, so that the result does not depend on batch, except for the last bits of the network's own sums. Arithmetic
+// is float64, the network sees float32; on a GPU a deterministic sampler that nobody watches is one program there, in float32. progress, where not nil, gets the steps done of all batches and their
 // total. It fails on a setting out of range, an error of d, or when ctx ends.
 func Sample(ctx context.Context, p *Process, d Denoiser, channels, dim int, labels []int32, o SamplerConfig, batch int,
 	progress func(done, total int)) ([]float32, error) {

@@ -16,7 +16,7 @@ type Batch struct {
 	X []float32 // [R, H, W, C] images in [-1, 1]
 	Y []int32   // [R] labels; ignored by an unconditional network
 	T []int32   // [R] timesteps
-	W []float32 // [R] weight of each row in the loss, beside its timestep's own ([TrainConfig.LossWeight])
+	W []float32 // [R] weight of each row in the loss, times its timestep's own ([TrainConfig.LossWeight])
 
 	// Distil [R] weighs, for each row, the mean of (prediction - teacher's prediction)² at the same x_t and t
 	// ([Extra.Teacher]); the teacher sees the labels TeacherY [R] where they are set, Y elsewhere. Variances are not
@@ -41,7 +41,7 @@ type Batch struct {
 	DirectionStrength float64
 }
 
-// StepResult tells what one step did.
+// StepResult is what one step did.
 type StepResult struct {
 	Loss     float64   // what was minimised, before the update: Denoise, and the four parts after it where there are any
 	Rows     []float32 // [R] l_i, each the mean over a row's dimensions ([TrainConfig.Objective])

@@ -9,8 +9,8 @@ import (
 	"github.com/pkg/errors"
 )
 
-// term is one thing that a training step can do beside its denoising loss, in one value: what it keeps, what it takes of
-// a [Batch], what it adds to the step's graph, and what it tells in the [StepResult]. A field that is left out does nothing.
+// term is one thing that a training step can do besides its denoising loss, in one value: what it keeps, what it takes of
+// a [Batch], what it adds to the step's graph, and what it reports in the [StepResult]. A field that is left out does nothing.
 type term struct {
 	name     string           // of the field of [Extra] that declares it
 	declared func(Extra) bool // by that field
@@ -38,7 +38,7 @@ type term struct {
 	finish   func(x *termGraph)                                    // what follows the optimiser
 	apart    bool                                                  // it needs termGraph.task
 
-	// What the term tells: scalars that its part of the graph gives to termGraph.tell.
+	// What the term reports: scalars that its part of the graph gives to termGraph.tell.
 	scalars []scalar
 }
 
@@ -211,7 +211,7 @@ func (t *term) fits(n *Network, b Batch) error {
 type termGraph struct {
 	n      *Network
 	g      *Graph
-	inputs map[string]*Node // by the names of the batch's fields, but for columns
+	inputs map[string]*Node // by the names of the batch's fields, except for columns
 	told   map[string]*Node // by the names of the result's fields
 
 	columns *Node // [R, columns], nil without
@@ -254,7 +254,7 @@ func (x *termGraph) column(name string) *Node {
 	return Reshape(Slice(x.columns, AxisRange(), AxisElem(i)), -1)
 }
 
-// marked tells, like the image, whether a row's number in a column is above 0.
+// marked says, in the image's shape, whether a row's number in a column is above 0.
 func (x *termGraph) marked(name string, image *Node) *Node {
 	column := Reshape(x.column(name), image.Shape().Dimensions[0], 1, 1, 1)
 	return GreaterThan(BroadcastToShape(column, image.Shape()), ScalarZero(x.g, image.DType()))
@@ -364,7 +364,7 @@ func (x *termGraph) finish() {
 	}
 }
 
-// scalars are the fields of the result that terms tell of, in the order in which the step returns them after loss and norm.
+// scalars are the fields of the result that terms report, in the order in which the step returns them after loss and norm.
 func (n *Network) scalars() []scalar {
 	if len(n.terms) == 0 {
 		return nil

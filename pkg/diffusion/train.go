@@ -14,17 +14,17 @@ type TrainConfig struct {
 	ClipNorm     float64 `yaml:"clip_norm" json:"clip_norm"`       // largest norm of the whole gradient; 0: no clipping
 	EMA          float64 `yaml:"ema" json:"ema"`                   // decay of the averaged weights, reached as min(EMA, (1+n)/(10+n)) at step n
 	LossWeight   string  `yaml:"loss_weight" json:"loss_weight"`   // weight of L_simple by timestep, as [Process.LossWeights] names it; "": uniform
-	VLBWeight    float64 `yaml:"vlb_weight" json:"vlb_weight"`     // weight of the variational bound beside L_simple, for learned variances ([iddpm]: 0.001)
+	VLBWeight    float64 `yaml:"vlb_weight" json:"vlb_weight"`     // weight of the variational bound added to L_simple, for learned variances ([iddpm]: 0.001)
 
 	// Objective is what a row's loss is: "simple" (or nothing), the mean squared error of the prediction, or "vlb", T
 	// times the term of the variational bound at the row's timestep in bits per dimension, mean and variance trained by
-	// it alike: averaged over uniform timesteps, the bound itself but for its prior ([iddpm]'s L_vlb).
+	// it alike: averaged over uniform timesteps, the bound itself except for its prior ([iddpm]'s L_vlb).
 	Objective string `yaml:"objective,omitempty" json:"objective,omitempty"`
 }
 
 // What a row's loss is.
 const (
-	ObjectiveSimple = "simple" // L_simple, [ddpm] eq. 14, with the bound beside it where vlb_weight is above 0
+	ObjectiveSimple = "simple" // L_simple, [ddpm] eq. 14, with the bound added to it where vlb_weight is above 0
 	ObjectiveVLB    = "vlb"    // T·L_t in bits per dimension, [iddpm] section 3.3
 )
 

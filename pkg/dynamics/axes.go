@@ -19,7 +19,7 @@ type Axes struct {
 	Probe      string    `json:"probe"`      // identifies images, labels, noise and schedule
 }
 
-// Equal tells whether measurements on two axes can be compared number by number.
+// Equal says whether measurements on two axes can be compared number by number.
 func (g Axes) Equal(o Axes) bool {
 	return slices.Equal(g.Tasks, o.Tasks) && g.Images == o.Images && slices.Equal(g.Timesteps, o.Timesteps) &&
 		slices.Equal(g.LogSNR, o.LogSNR) && g.Prediction == o.Prediction && g.Probe == o.Probe

@@ -71,7 +71,7 @@ func NewProbe(p *diffusion.Process, tasks []Task, o Options) (*Probe, error) {
 	return probe, nil
 }
 
-// identity is a hash of all that sets the noisy images and the labels beside them.
+// identity is a hash of all that sets the noisy images and their labels.
 func (p *Probe) identity() string {
 	h := sha256.New()
 	fmt.Fprintln(h, "palimpsest-probe-1", p.seed, p.Prediction, p.Timesteps, p.LogSNR)
@@ -199,7 +199,7 @@ func (p *Probe) run(ctx context.Context, from, to int, network func(x []float32,
 	return nil
 }
 
-// row tells the image and the timestep of a row of [task, t, image].
+// row is the image and the timestep of a row of [task, t, image].
 func (p *Probe) row(k int) (data *likelihood.Data, i, t int) {
 	return p.tasks[k/p.Images/len(p.Timesteps)].Data, k % p.Images, p.Timesteps[k/p.Images%len(p.Timesteps)]
 }

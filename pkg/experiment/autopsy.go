@@ -28,7 +28,7 @@ type AutopsyConfig struct {
 	Images     int `yaml:"images"`     // of each task, for drift and gradients; 0: no autopsy
 	Timesteps  int `yaml:"timesteps"`  // middles of as many equal strata, for drift and gradients
 	Steps      int `yaml:"steps"`      // of DDIM, evenly spaced, by which stitched samples are drawn
-	Thresholds int `yaml:"thresholds"` // at most so many timesteps at which stitched samples change over, of those DDIM visits
+	Thresholds int `yaml:"thresholds"` // at most this many timesteps at which stitched samples change over, of those DDIM visits
 }
 
 // validate reports settings no autopsy can be made with.
@@ -312,7 +312,7 @@ func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dyn
 	return s, nil
 }
 
-// rowsDone tells the clock and the user of rows that went through the network.
+// rowsDone reports to the clock and the user rows that went through the network.
 func (r *run) rowsDone(rows int, seconds float64) {
 	r.clock.rows(rows, seconds)
 	r.report("autopsy", false)

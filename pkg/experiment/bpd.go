@@ -21,7 +21,7 @@ type BPDOptions struct {
 	Seed   uint64 // of the noise
 	ODE    int    // images a task, the first of them, whose likelihood by the probability-flow ODE is measured too; 0: none
 
-	// Progress, where set, is told the rows done of the task at hand and their total.
+	// Progress, where set, gets the rows done of the task at hand and their total.
 	Progress func(task, done, total int)
 }
 

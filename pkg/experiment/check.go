@@ -52,7 +52,7 @@ func (c Config) checkCores(began bool) error {
 	return nil
 }
 
-// checkRest looks at everything but the strategy, and returns what that is told.
+// checkRest looks at everything but the strategy, and returns the setup that the strategy gets.
 func (c Config) checkRest() (cl.Setup, error) {
 	bench, err := c.LoadBenchmark()
 	if err != nil {
@@ -102,7 +102,7 @@ func (c Config) checkExtractor(bench *datasets.Benchmark) error {
 	return c.Evaluate.enough(metrics.FeatureDim)
 }
 
-// enough reports too few samples a task for so many features.
+// enough reports too few samples a task for the number of features.
 func (e EvaluateConfig) enough(features int) error {
 	switch {
 	case !e.AllowSmallN && e.SamplesPerTask < features:

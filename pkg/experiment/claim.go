@@ -43,7 +43,7 @@ func makeFolder(dir string) (undo func(), err error) {
 	}, nil
 }
 
-// claim makes dir the folder of c's run, or checks that it is; say is told of a folder that is taken over from a run that
+// claim makes dir the folder of c's run, or checks that it is; say gets a line on a folder that is taken over from a run that
 // never began. nil: nobody is.
 func claim(c Config, dir string, say func(string)) error {
 	over, claimed, err := claimable(c, dir)
@@ -87,7 +87,7 @@ func keepReplaced(dir string) error {
 	return atomicfile.Write(to, text)
 }
 
-// claimable says whether dir can be the folder of c's run: because it is (claimed), because it is empty but for what a run
+// claimable says whether dir can be the folder of c's run: because it is (claimed), because it is empty except for what a run
 // leaves that never began, or because the run it belongs to never began, in which case over says so. Anything else is an
 // error: files that no run of this program left, a configuration that is none of this program's, or other settings, which
 // it lists. Settings are compared by what they mean: one that the stored configuration lacks, being older than it, has its

@@ -24,7 +24,7 @@
 // it began with where there are so many, says where anything else has changed, and its result lists its stretches.
 //
 // A checkpoint holds the settings that it was made with. Edited since, config.yaml is refused by all who open the checkpoint,
-// but for name, checkpoint_every and cores: no image and no weight depends on the first two, and the result lists the cores
+// except for name, checkpoint_every and cores: no image and no weight depends on the first two, and the result lists the cores
 // by stretch.
 //
 // Configurations are YAML; a key that does not exist is an error. Paths are relative to the working directory.

@@ -24,7 +24,7 @@ import (
 type Rates struct {
 	Train   float64 `json:"train"`   // seconds a row of [Work.Train]
 	Measure float64 `json:"measure"` // seconds a row of [Work.Measure]
-	Fixed   float64 `json:"fixed"`   // seconds a run beside these: compiling, and what a strategy does between tasks
+	Fixed   float64 `json:"fixed"`   // seconds a run besides these: compiling, and what a strategy does between tasks
 }
 
 // RunEstimate is what one run of a study takes.
@@ -35,7 +35,7 @@ type RunEstimate struct {
 	Work    Work
 	Done    float64 // share of its steps that is done; 1: finished
 	Seconds float64 // left; 0 where it is finished
-	Told    bool    // finished runs of the same strategy told, so what it evaluates beside its steps is included
+	Told    bool    // known from finished runs of the same strategy, so what it evaluates besides its steps is included
 }
 
 // Estimate is what a study takes.
@@ -46,10 +46,10 @@ type Estimate struct {
 	Seconds  float64  // of all runs left, one after another
 	Wall     float64  // seconds until the last one ends, Workers at a time
 	Basis    string   // what the rates were measured on
-	Without  []string // strategies whose evaluations beside their steps, should they have any, are not included
+	Without  []string // strategies whose evaluations besides their steps, should they have any, are not included
 }
 
-// finishedRun is what one finished run tells about rates.
+// finishedRun is what one finished run shows about rates.
 type finishedRun struct {
 	kind, strategy, spec string
 	work                 Work
@@ -59,7 +59,7 @@ type finishedRun struct {
 
 // Estimate says what the runs of the study that are not finished will take, Workers at a time. The rates of a network are
 // those of finished runs in Dir that were made on this kind of machine: of the same strategy where there are such, else of
-// the strategy that was fastest, which has least to do beside its steps. calibrate measures them where no run with
+// the strategy that was fastest, which has least to do besides its steps. calibrate measures them where no run with
 // such a network is finished; nil: the estimate then has no seconds. Nothing is started otherwise.
 func (s Study) Estimate(ctx context.Context, workers int, calibrate func(context.Context, Config) (Rates, error)) (*Estimate, error) {
 	finished, err := finishedRuns(s.Dir)
@@ -138,7 +138,7 @@ func (s Study) widest(kind string) (widest Config) {
 	return widest
 }
 
-// plain says that a strategy evaluates nothing beside its steps: it has no settings.
+// plain says that a strategy evaluates nothing besides its steps: it has no settings.
 func plain(spec cl.Spec) bool {
 	s, err := cl.New(spec)
 	if err != nil {
@@ -161,7 +161,7 @@ func wall(seconds []float64, workers int) float64 {
 	return slices.Max(free)
 }
 
-// ratesFrom are the rates for a strategy on a kind of network by finished runs, whether runs of the strategy told them, and
+// ratesFrom are the rates for a strategy on a kind of network by finished runs, whether runs of the strategy showed them, and
 // whether there are any.
 func ratesFrom(finished []finishedRun, kind string, spec cl.Spec) (rates Rates, told, ok bool) {
 	own, exact := []finishedRun{}, []finishedRun{}
@@ -192,7 +192,7 @@ func ratesFrom(finished []finishedRun, kind string, spec cl.Spec) (rates Rates, 
 	return rates, false, ok
 }
 
-// meanRates are seconds over rows of some runs together; of the seconds beside, the least: a run that was interrupted has
+// meanRates are seconds over rows of some runs together; of the other seconds, the least: a run that was interrupted has
 // too many.
 func meanRates(runs []finishedRun) Rates {
 	var r Rates

@@ -149,7 +149,7 @@ func (m *measurer) judge(im *datasets.Images) ([]int, error) {
 // rows is how many rows one evaluation runs through the network.
 func (m *measurer) rows() int { return m.config.samplingRows(len(m.bench.Tasks)) }
 
-// labels are the classes asked for in task j: each of them equally often, in turn, but for a remainder. What is measured
+// labels are the classes asked for in task j: each of them equally often, in turn, except for a remainder. What is measured
 // weighs each by its share of the reference images. An unconditional network is asked for no class.
 func (m *measurer) labels(j int) []int32 {
 	t, out := m.bench.Tasks[j], make([]int32, m.config.Evaluate.SamplesPerTask)
@@ -160,7 +160,7 @@ func (m *measurer) labels(j int) []int32 {
 }
 
 // evaluate samples from the loop's network and measures every task, those to come too. It returns the numbers and a
-// PNG of samples. progress is told the rows sampled and the seconds they took.
+// PNG of samples. progress gets the rows sampled and the seconds they took.
 func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows int, seconds float64)) (results.Evaluation, []byte, error) {
 	e := results.Evaluation{AfterTask: l.LastTask(), Step: l.Position.Total}
 	samples := make([]*metrics.Samples, len(m.bench.Tasks))

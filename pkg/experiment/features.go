@@ -46,7 +46,7 @@ func featureStore(now results.Stretch) *metrics.FeatureStore {
 	return metrics.NewFeatureStore(filepath.Join(cache, "features"), by)
 }
 
-// featuresBy is all that the last digits of features depend on beside network and images.
+// featuresBy is all that the last digits of features depend on besides network and images.
 func featuresBy(program string, now results.Stretch) (string, error) {
 	now.FromStep, now.Started, now.Commit, now.Dirty = 0, time.Time{}, "", false // the program says more than its commit
 	by, err := json.Marshal(now)

@@ -93,7 +93,7 @@ func writeFolder(final string, write func(temporary string) error) error {
 	})
 }
 
-// writeTree makes the folder final, whose parent must exist, by write, which is given a temporary one beside it. A process
+// writeTree makes the folder final, whose parent must exist, by write, which gets a temporary one next to it. A process
 // killed at any moment leaves all of it or nothing.
 func writeTree(final string, write func(temporary string) error) error {
 	parent := filepath.Dir(final)
@@ -222,7 +222,7 @@ func checkSums(folder string) (found bool, err error) {
 	return true, nil
 }
 
-// parseSums reads lines of a SHA-256, two blanks and the name of a file beside it.
+// parseSums reads lines of a SHA-256, two blanks and the name of a file next to it.
 func parseSums(text []byte) (map[string]string, error) {
 	sums := map[string]string{}
 	lines := bufio.NewScanner(bytes.NewReader(text))

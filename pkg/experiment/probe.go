@@ -102,7 +102,7 @@ func (r *run) probesLeft() int {
 	return r.config.Probe.count(r.loop.Position.Total, r.loop.TotalSteps(), r.loop.PhaseSteps())
 }
 
-// count is how many measurements there are after step done, up to step total, in phases of so many steps.
+// count is how many measurements there are after step done, up to step total, in phases of the given number of steps.
 func (c ProbeConfig) count(done, total, phase int) int {
 	if c.Every == 0 {
 		return 0

@@ -42,7 +42,7 @@ func thisStretch(choice backend.Choice, cores int, environment map[string]string
 	return s, err
 }
 
-// xlaEnvironment is what the environment tells XLA that can change its digits, by the variables' names. Its number of
+// xlaEnvironment is what of the environment can change XLA's digits, by the variables' names. Its number of
 // threads (PJRT_NPROC) does not: work is divided by the number of cores.
 func xlaEnvironment() map[string]string {
 	var out map[string]string

@@ -33,7 +33,7 @@ import (
 
 // Options say where a run reports and what it runs on. The zero value takes the process's own backend and is silent.
 type Options struct {
-	Log      io.Writer      // lines for people, beside the run folder's log.txt; nil: none
+	Log      io.Writer      // lines for people, besides those in the run folder's log.txt; nil: none
 	Progress func(Progress) // called a few times a second; nil: none
 	Command  string         // what the user typed, stored with the result
 	Backend  compute.Backend
@@ -487,7 +487,7 @@ func (r *run) train(ctx context.Context) error {
 	return r.examine(ctx)
 }
 
-// examine measures what is asked of the final network alone. Interrupted, it is done anew.
+// examine measures what needs the final network alone. Interrupted, it is done anew.
 func (r *run) examine(ctx context.Context) error {
 	start := time.Now()
 	for _, measure := range []func(context.Context) error{r.measureSensitivity, r.measureOutside} {
@@ -628,7 +628,7 @@ func (r *run) finish() (*results.Run, error) {
 	return out, nil
 }
 
-// report tells the progress callback, at most five times a second unless always.
+// report calls the progress callback, at most five times a second unless always.
 func (r *run) report(stage string, always bool) {
 	if r.opt.Progress == nil || (!always && stage == r.stage && time.Since(r.shown) < 200*time.Millisecond) {
 		return

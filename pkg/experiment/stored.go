@@ -20,7 +20,7 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// stateVersion is the form of state.json. Version 0, from before versions were counted, has no sums beside it.
+// stateVersion is the form of state.json. Version 0, from before versions were counted, has no sums with it.
 const stateVersion = 1
 
 // stateFile is the file of a checkpoint that holds a state.
@@ -29,7 +29,7 @@ const stateFile = "state.json"
 // mostState is how many bytes a state may have, of which most are the images that a strategy keeps.
 const mostState = 1 << 36
 
-// state is everything a checkpoint holds beside the network's own file.
+// state is everything a checkpoint holds besides the network's own file.
 type state struct {
 	Version     int                  `json:"version"`
 	Position    cl.Position          `json:"position"`
@@ -248,7 +248,7 @@ func newestWhole(dir string, use func(folder string) error) (name string, passed
 	return "", nil, errors.Errorf("the checkpoints of %s come and go faster than they can be read; try again when the run there has ended", dir)
 }
 
-// isDamage tells a checkpoint that is not whole from one that cannot be read just now, or by this user.
+// isDamage says that a checkpoint is not whole, rather than that it cannot be read just now or by this user.
 func isDamage(err error) bool {
 	for _, other := range []error{errVersion, errSettings, fs.ErrPermission, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
 		if errors.Is(err, other) {

@@ -27,10 +27,10 @@ type Grid struct {
 	// setting timesteps stands for the forgetting map of the study in the folder DIR ([MeasuredTimesteps]). Values may be
 	// lists: "benchmark.datasets=[mnist],[fashion-mnist]".
 	Sweeps   []string
-	Variants []string // "NAME: KEY=VALUE KEY=VALUE …": the same runs under other settings, beside the plain ones
+	Variants []string // "NAME: KEY=VALUE KEY=VALUE …": the same runs under other settings, besides the plain ones
 	Seeds    int      // of each: the configuration's seed and those after it
 
-	// UsualSweeps says that nobody asked for the sweeps in so many words: those that no strategy has are left out, where
+	// UsualSweeps says that nobody named the sweeps: those that no strategy has are left out, where
 	// otherwise they are refused.
 	UsualSweeps bool
 

@@ -9,8 +9,8 @@ import (
 	"palimpsest/pkg/cl"
 )
 
-// Work is what a run asks of its network, in rows run forwards; a row of a training step, forwards and backwards, counts
-// as [backwardRows]. What a strategy evaluates beside its steps is not in it.
+// Work is what a run has its network compute, in rows run forwards; a row of a training step, forwards and backwards, counts
+// as [backwardRows]. What a strategy evaluates besides its steps is not in it.
 type Work struct {
 	Train   int // steps × rows a step × backwardRows
 	Measure int // sampling after each task, and what else is measured
@@ -83,7 +83,7 @@ func (c Config) tasks() (int, error) {
 	return (classes + b.ClassesPerTask - 1) / b.ClassesPerTask, nil
 }
 
-// networkKind tells networks of different cost apart: equal kinds run a row equally fast on one machine.
+// networkKind is what the cost of a network depends on: equal kinds run a row equally fast on one machine.
 func (c Config) networkKind() (string, error) {
 	h, w, channels, err := datasets.PreparedShape(c.Benchmark.Prep, c.Benchmark.Datasets[0])
 	return fmt.Sprintf("%+v of %d×%d pixels, %d channels", c.Network, h, w, channels), err

@@ -71,7 +71,7 @@ func CostQuality(methods []study.Method) Figure {
 		names, panels, RowLayout{Left: 150, Panel: 116, Pad: 16, Right: 8})
 }
 
-// RowTicks rules a line for each of so many rows.
+// RowTicks rules a line for each of a number of rows.
 type RowTicks int
 
 // Ticks implements [plot.Ticker].

@@ -104,7 +104,7 @@ func Sweep(s *study.Sweep) Figure {
 	return Chart("What λ does, and to whom", caption, 870, 230, items, panels)
 }
 
-// lineLooks are the looks of so many lines.
+// lineLooks are the looks of a number of lines.
 func lineLooks(n int) []Look {
 	out := make([]Look, n)
 	for k := range out {

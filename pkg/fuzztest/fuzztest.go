@@ -1,4 +1,4 @@
-// Package fuzztest is what every fuzz target of a reader asks of it, beside not to panic: memory and time in proportion to
+// Package fuzztest is what every fuzz target of a reader checks, besides that it does not panic: memory and time in proportion to
 // the input, whatever sizes the input declares, and errors of one line.
 package fuzztest
 

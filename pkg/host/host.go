@@ -1,4 +1,4 @@
-// Package host says what a program runs on and what it was built from, as far as the system tells.
+// Package host says what a program runs on and what it was built from, as far as the system says.
 package host
 
 import (
@@ -33,7 +33,7 @@ func Line() string {
 	return fmt.Sprintf("%s, %s, %d cores, %s", m.OS, cmp.Or(m.CPU, "unknown processor"), m.Cores, m.Go)
 }
 
-// Commit returns the commit that the program was built from and whether there were changes beside it, where the build says so;
+// Commit returns the commit that the program was built from and whether there were uncommitted changes, where the build says so;
 // else, as under `go run`, those of the checkout it runs in, "unknown" outside one.
 func Commit() (hash string, dirty bool) {
 	if hash, dirty = builtFrom(); hash != "unknown" {
@@ -75,7 +75,7 @@ func builtFrom() (hash string, dirty bool) {
 // the container; 0 if neither is known.
 func FreeMemory() int64 { return freeMemory("/proc/meminfo", "/sys/fs/cgroup") }
 
-// freeMemory is FreeMemory by the file that tells of the machine's, and the folder of the container's control group.
+// freeMemory is FreeMemory by the file that has the machine's, and the folder of the container's control group.
 func freeMemory(meminfo, group string) int64 {
 	free := kilobytes(meminfo, "MemAvailable")
 	limit, used := bytesIn(filepath.Join(group, "memory.max")), bytesIn(filepath.Join(group, "memory.current"))

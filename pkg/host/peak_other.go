@@ -2,5 +2,5 @@
 
 package host
 
-// PeakMemory is not told here.
+// PeakMemory is not known here.
 func PeakMemory() int64 { return 0 }

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PeakMemory is the most resident memory this process has held so far, in bytes; 0 where it is not told. Linux's own maximum
+// PeakMemory is the most resident memory this process has held so far, in bytes; 0 where that is not known. Linux's own maximum
 // of a process begins with what it was forked from, so that it is read elsewhere there.
 func PeakMemory() int64 {
 	if runtime.GOOS == "linux" {

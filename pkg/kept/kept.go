@@ -28,7 +28,7 @@ type Store struct {
 	Most int64  // bytes that it holds; what was not used for longest goes first
 }
 
-// Digest is the SHA-256 of parts, told apart by their lengths: a key, made of all that a result depends on.
+// Digest is the SHA-256 of parts, each preceded by its length: a key, made of all that a result depends on.
 func Digest(parts ...[]byte) []byte {
 	h := sha256.New()
 	for _, part := range parts {
@@ -57,7 +57,7 @@ func (s Store) Get(key []byte) []byte {
 }
 
 // Put keeps data under a key, and removes what was not used for longest where the folder would hold too much. Nothing
-// tells whether it could: then there is nothing to get.
+// says whether it could: then there is nothing to get.
 func (s Store) Put(key, data []byte) {
 	if int64(len(data))+sha256.Size > s.Most {
 		return

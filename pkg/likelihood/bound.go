@@ -87,7 +87,7 @@ func check(data *Data, o Options) error {
 	return o.Validate()
 }
 
-// Whole tells whether every timestep is there, so that the terms add up to the bound.
+// Whole says whether every timestep is there, so that the terms add up to the bound.
 func (b *Terms) Whole() bool { return len(b.Timesteps) == b.T }
 
 // TotalBPD is the bound of every image: its prior and all its terms. It fails where timesteps are missing.

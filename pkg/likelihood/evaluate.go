@@ -21,7 +21,7 @@ type Options struct {
 	// Noise, where set, fills dst with the noise of an image at a timestep in place of draws from Seed. It is called
 	// from several goroutines.
 	Noise func(dst []float32, id, t int) `yaml:"-" json:"-"`
-	// Progress, where set, is told the rows done and their total after every network call.
+	// Progress, where set, gets the rows done and their total after every network call.
 	Progress func(done, total int) `yaml:"-" json:"-"`
 }
 

@@ -30,7 +30,7 @@ type ODEOptions struct {
 	// MaxSteps of one batch, accepted or not.
 	MaxSteps int `yaml:"max_steps" json:"max_steps"`
 
-	// Progress, where set, is told after every step the share done, from 0 to 1.
+	// Progress, where set, gets after every step the share done, from 0 to 1.
 	Progress func(share float64) `yaml:"-" json:"-"`
 }
 
@@ -66,7 +66,7 @@ func (l *ODELikelihood) MeanBPD() (bpd, se float64) {
 }
 
 // ODE computes the likelihood of data under the probability-flow ODE of the network, [sde] section 4.3 and appendix D.2,
-// with no bound's slack but for the dequantisation. In the coordinates of [ddim] eq. 14, x̄ = x/sqrt(ᾱ) and
+// with no bound's slack except for the dequantisation. In the coordinates of [ddim] eq. 14, x̄ = x/sqrt(ᾱ) and
 // ς = sqrt((1-ᾱ)/ᾱ), it is
 //
 //	dx̄/dς = ε(x̄, ς),    d ln p/dς = -tr ∂ε/∂x̄

@@ -42,7 +42,7 @@
 // second nearest, [yoon23], [gu23]: the smaller the set, the farther apart its images, and the more passes for a copy.
 // By the fixed yardstick it is one if it is at most as far from its nearest image as the hundredth part of real held-out
 // images is from the nearest of all training images, in pixels and in the classifier's features: the same distance for
-// every buffer, so that shares compare; the share of real images that pass it stands beside. Samples are compared with
+// every buffer, so that shares compare; the share of real images that pass it stands next to them. Samples are compared with
 // what is stored and with the training images of the tasks so far; where training mirrors images (the setting
 // benchmark.prep.flip), with their mirror images too.
 //

@@ -22,8 +22,8 @@ type FeatureStore struct {
 // featureBytes is how many bytes a store holds: some sixty times the features of 10,000 images by Inception.
 const featureBytes = 4 << 30
 
-// NewFeatureStore returns the store in the folder dir, which it makes where it can. by tells apart all that the last digits of
-// features depend on beside network and images: program, library, processor, number of cores.
+// NewFeatureStore returns the store in the folder dir, which it makes where it can. by names all that the last digits of
+// features depend on besides network and images: program, library, processor, number of cores.
 func NewFeatureStore(dir, by string) *FeatureStore {
 	_ = os.MkdirAll(dir, 0o755) // where it cannot be made, nothing is kept
 	return &FeatureStore{kept.Store{Dir: dir, Most: featureBytes}, by}
@@ -45,7 +45,7 @@ func (s *FeatureStore) matrices(compute func() ([]*mat.Dense, error), key ...[]b
 	return all, err
 }
 
-// imagesKey is the part of a key that tells images apart; labels are not looked at.
+// imagesKey is the part of a key that stands for images; labels are not looked at.
 func imagesKey(im *datasets.Images) []byte {
 	key := make([]byte, 0, 32+im.N*im.ImageSize())
 	for _, n := range []int{im.N, im.H, im.W, im.C} {

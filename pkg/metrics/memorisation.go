@@ -123,7 +123,7 @@ func mirrored(images []float32, h, w, c int) []float32 {
 	return out
 }
 
-// Neighbour tells how near a sample comes to a set of images.
+// Neighbour says how near a sample comes to a set of images.
 type Neighbour struct {
 	Index  int     // the nearest image, by its number in the slice given to NewImageSet
 	D1, D2 float64 // Euclidean distances to the nearest and to the second nearest distinct image

@@ -3,7 +3,7 @@ package metrics
 import "math"
 
 // thumbnailEdge is the side of the squares of pixels that a thumbnail has one of: 16 times less to compare, and still most
-// of what tells images apart.
+// of what makes images differ.
 const thumbnailEdge = 4
 
 // thumbnailer makes small pictures of images that are never farther apart than the images: the sum of each square of

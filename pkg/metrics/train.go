@@ -26,7 +26,7 @@ type TrainConfig struct {
 	LearningRate float64 `json:"learning_rate"` // highest: linear warm-up over 200 steps, then cosine to 0
 	WeightDecay  float64 `json:"weight_decay"`  // of AdamW
 	ValFraction  float64 `json:"val_fraction"`  // of the training split held out, class by class
-	Shift        int     `json:"shift"`         // images move by up to so many pixels each way, black coming in
+	Shift        int     `json:"shift"`         // images move by up to this many pixels each way, black coming in
 	Flip         bool    `json:"flip"`          // half of the images are mirrored left to right
 }
 

@@ -15,7 +15,7 @@ import (
 //
 // It is 1 where all rows point one way, N where they are orthogonal, and never above N or D. It looks at variety alone: of
 // samples no better than noise it may be higher than of real images. K/N and XᵀX/N, with X the rows brought to length 1,
-// have the same eigenvalues but for zeros, so the smaller of the two is taken. A row of zeros is like no other and like
+// have the same eigenvalues except for zeros, so the smaller of the two is taken. A row of zeros is like no other and like
 // itself neither: it adds nothing. It returns an error if there are no rows or a value is not finite.
 func Vendi(features *mat.Dense) (float64, error) { return weightedVendi(features, nil) }
 

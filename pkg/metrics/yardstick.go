@@ -24,7 +24,7 @@ const (
 	copyHeldOut = 1000
 )
 
-// yardstick tells copies by fixed distances: those that the share [CopyQuantile] of held-out images keeps, at most, to
+// yardstick finds copies by fixed distances: those that the share [CopyQuantile] of held-out images keeps, at most, to
 // the nearest of all training images. They depend on the data and the split alone: neither on what a strategy stores nor
 // on how many tasks have been learned, so that shares compare between buffers of any size. In the classifier's
 // features, which are standardised, distances are Euclidean, as those of PRDC are; a cosine would compare directions

@@ -10,14 +10,14 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// LoRA puts a low-rank adapter beside every kernel of a network, those of convolutions, of attention and of the other
+// LoRA puts a low-rank adapter next to every kernel of a network, those of convolutions, of attention and of the other
 // linear maps ([lora] eq. 3):
 //
 //	W + Alpha/Rank · A·B
 //
 // W is the kernel as a matrix [inputs, out], inputs running over the window's pixels and the incoming channels. A
 // [inputs, Rank] is drawn as [lora]'s code does, uniformly within 1/sqrt(inputs), and B [Rank, out] starts at zero, so
-// that a new adapter changes nothing. Both are weights named "lora_a" and "lora_b" beside the kernel's "weights". The
+// that a new adapter changes nothing. Both are weights named "lora_a" and "lora_b" next to the kernel's "weights". The
 // zero value adds nothing, neither to the graph nor to the weights.
 type LoRA struct {
 	Rank  int     // of A·B, >= 0; 0: no adapters

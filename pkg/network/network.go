@@ -33,7 +33,7 @@ type Network interface {
 	// measures of representation drift look at.
 	ForwardToMid(scope *model.Scope, seed uint64, in Inputs) *Node
 
-	// WithLoRA is the network with adapters beside every kernel, or without for the zero value. What a network that has no
+	// WithLoRA is the network with adapters next to every kernel, or without for the zero value. What a network that has no
 	// adapters returns for another value fails in Validate.
 	WithLoRA(LoRA) Network
 }
@@ -67,14 +67,14 @@ type Inputs struct {
 const (
 	Kernel    = "weights"   // of a convolution or another linear map, [..., in, out]
 	Embedding = "embedding" // of labels, [Classes+1, width]
-	LoRAA     = "lora_a"    // of an adapter ([LoRA]), beside its kernel
+	LoRAA     = "lora_a"    // of an adapter ([LoRA]), next to its kernel
 	LoRAB     = "lora_b"
 )
 
-// IsKernel tells whether a weight is a kernel, and so no bias, gain, offset, embedding or part of an adapter.
+// IsKernel says whether a weight is a kernel, and so no bias, gain, offset, embedding or part of an adapter.
 func IsKernel(w *model.Variable) bool { return w.Name() == Kernel }
 
-// IsLoRA tells whether a weight is part of an adapter.
+// IsLoRA says whether a weight is part of an adapter.
 func IsLoRA(w *model.Variable) bool { return w.Name() == LoRAA || w.Name() == LoRAB }
 
 // Weights returns the variables under scope in the order of their paths. It fails where the scope has none, that is

@@ -33,7 +33,7 @@ type record struct {
 	Interesting int     `json:"interesting"` // inputs found that reached new code
 	Crashed     bool    `json:"crashed"`
 	Commit      string  `json:"commit"`
-	Dirty       bool    `json:"dirty"` // the checkout had changes, but for the files that fuzzing writes
+	Dirty       bool    `json:"dirty"` // the checkout had changes, except for the files that fuzzing writes
 	Machine     string  `json:"machine"`
 	Date        string  `json:"date"`
 }
@@ -136,7 +136,7 @@ func fuzz(ctx context.Context, args []string) error {
 	return nil
 }
 
-// guides are the packages that tell the fuzzer of new code an input reaches, beside the target's own: the decoders below our
+// guides are the packages that tell the fuzzer of new code an input reaches, besides the target's own: the decoders below our
 // readers. `go test -fuzz` asks every package of the program, and then spends most of an execution on looking through their
 // counters: with those of GoMLX it is some ten times slower.
 var guides = []string{"archive/tar", "compress/flate", "encoding/json", "gopkg.in/yaml.v3", "image/png", "palimpsest/pkg/safetensors", "palimpsest/pkg/settings"}

@@ -7,7 +7,7 @@
 //	go run ./pkg/nightly torture            200 kills and everything else that can befall a run folder
 //
 // Once in a while, and after a change to a reader, every target is run to a million executions, which is written down in
-// .ci/fuzz.json, and the inputs found on the way that reach new code are kept beside the seeds:
+// .ci/fuzz.json, and the inputs found on the way that reach new code are kept next to the seeds:
 //
 //	go run ./pkg/nightly fuzz -times 1000000 -record -keep 6 -match FuzzConfig
 //

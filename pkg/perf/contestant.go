@@ -19,7 +19,7 @@ type Contestant struct {
 	Name    string
 	Task    Task
 	Command []string // a program that answers tasks, with its arguments
-	Env     []string // beside this process's own
+	Env     []string // besides this process's own
 }
 
 // entrant is a contestant that is ready.

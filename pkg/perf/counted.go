@@ -43,7 +43,7 @@ type counted struct {
 
 func count(b compute.Backend) *counted { return &counted{b, new(traffic)} }
 
-// Unwrap tells package fastconv what lies below.
+// Unwrap shows package fastconv what lies below.
 func (c *counted) Unwrap() compute.Backend { return c.Backend }
 
 func (c *counted) Builder(name string) compute.Builder {

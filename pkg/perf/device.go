@@ -80,12 +80,12 @@ type DeviceCase struct {
 	Work       float64 `json:"operations,omitempty"`             // floating-point operations of a call
 	Up         int64   `json:"bytes_up,omitempty"`               // taken to the device, a call
 	Down       int64   `json:"bytes_down,omitempty"`             // and back
-	Memory     int64   `json:"device_memory_bytes,omitempty"`    // in use on the card, all of it; 0: not told
+	Memory     int64   `json:"device_memory_bytes,omitempty"`    // in use on the card, all of it; 0: not known
 	HostMemory int64   `json:"host_memory_peak_bytes,omitempty"` // of the process
 	Failed     string  `json:"failed,omitempty"`
 }
 
-// Kinds of device cases beside Step.
+// Kinds of device cases besides Step.
 const product = "product"
 
 // same says whether two cases ask for the same.
@@ -387,7 +387,7 @@ func (c *DeviceCase) products(over *counted, onCard bool) (func() error, error) 
 	}, nil
 }
 
-// cardMemory is what is in use on the first NVIDIA card, by all processes, in bytes; 0 where nobody tells.
+// cardMemory is what is in use on the first NVIDIA card, by all processes, in bytes; 0 where that is not known.
 func cardMemory(ctx context.Context, onCard bool) (int64, error) {
 	if !onCard {
 		return 0, nil

@@ -1,4 +1,4 @@
-// Package perf measures what a training step, a forward pass, samples and a bound cost, beside PyTorch and JAX doing the same
+// Package perf measures what a training step, a forward pass, samples and a bound cost, next to PyTorch and JAX doing the same
 // work on the same machine at the same time, and how that cost grows.
 //
 // # How it measures

@@ -50,7 +50,7 @@ type Options struct {
 	Log     io.Writer
 }
 
-// Defaults are the settings of the stored measurements, but for peers.
+// Defaults are the settings of the stored measurements, except for peers.
 func Defaults() Options {
 	return Options{Networks: []string{"tiny", "small"}, Sizes: []int{16, 32}, What: Whats(), Threads: []string{"1", "all"},
 		Rounds: 7, Batch: 32, Rows: 250, Samples: 100}
@@ -189,7 +189,7 @@ func Measure(ctx context.Context, o Options) error {
 					return err
 				}
 				r.say("%s %d×%d, step of %d rows on the device:", name, size, size, rows)
-				// One after another beside the reference, so that what was measured is kept when one is cut short.
+				// One after another against the reference, so that what was measured is kept when one is cut short.
 				for i := 2; i <= len(all); i++ {
 					if err := r.race(ctx, c, all[:i], torch, parameters); err != nil {
 						return err
@@ -223,7 +223,7 @@ func Measure(ctx context.Context, o Options) error {
 	return nil
 }
 
-// load is how many processes ran or wanted to over the last minute; -1 where it is not told.
+// load is how many processes ran or wanted to over the last minute; -1 where that is not known.
 func load() float64 {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -284,7 +284,7 @@ func (o Options) contestants(base Task, c Case, pythons map[string]string, scrat
 		modes := []struct{ name, mode, compute string }{{torch, "eager", ""}, {torchLast, "channels-last", ""}, {torchCompile, "compiled", ""}}
 		if o.Device {
 			t.Device = o.PeerDevice
-			modes = modes[:1] // the reference, beside whom all others sit
+			modes = modes[:1] // the reference, with which all others are compared
 			for _, compute := range o.Compute {
 				own := t
 				own.Network.Compute, own.Device, own.Example, own.Signal, own.Sigma = compute, "", "", nil, nil

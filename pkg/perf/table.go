@@ -277,7 +277,7 @@ func failures(all []*Result) []string {
 	return out
 }
 
-// disturbed warns of results from a machine that did other things beside.
+// disturbed warns of results from a machine that did other things at the same time.
 func disturbed(all []*Result) []string {
 	worst, n := 0.0, 0
 	for _, r := range all {

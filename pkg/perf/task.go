@@ -18,7 +18,7 @@ const (
 // Whats are all things that can be measured.
 func Whats() []string { return []string{Step, Forward, DPM10, DDIM50, Bound} }
 
-// Task is what a contestant is told, as JSON on its standard input.
+// Task is what a contestant is to do, as JSON on its standard input.
 type Task struct {
 	What    string                `json:"what"`
 	Network unet.Config           `json:"network"`

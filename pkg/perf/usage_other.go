@@ -2,5 +2,5 @@
 
 package perf
 
-// processorTime is not told here.
+// processorTime is not known here.
 func processorTime() float64 { return 0 }

@@ -4,7 +4,7 @@ package perf
 
 import "golang.org/x/sys/unix"
 
-// processorTime is the seconds of processor that this process has used, in all its threads; 0 where it is not told.
+// processorTime is the seconds of processor that this process has used, in all its threads; 0 where that is not known.
 func processorTime() float64 {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {

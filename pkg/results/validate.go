@@ -121,7 +121,7 @@ func (v *validator) task(place string, task int) {
 	}
 }
 
-// number wants null, or a number from low to high, but for rounding.
+// number needs null, or a number from low to high, except for rounding.
 func (v *validator) number(place string, n *float64, low, high float64) {
 	const rounding = 1e-9
 	if n != nil && !(*n >= low-rounding && *n <= high+rounding) {
@@ -135,7 +135,7 @@ func (v *validator) numbers(place string, values []float64) {
 	}
 }
 
-// share wants null, or a number in [0, 1].
+// share needs null, or a number in [0, 1].
 func (v *validator) share(place string, n *float64) { v.number(place, n, 0, 1) }
 
 func (v *validator) protocol(p *Protocol) {

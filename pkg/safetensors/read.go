@@ -94,7 +94,7 @@ func headerOfAny(in *io.SectionReader, size int64) (entries map[string]entry, me
 		return nil, nil, nil, errors.WithMessage(oneline.Error(err), "safetensors")
 	}
 	want = make(map[string]shapes.Shape, len(entries))
-	for _, name := range slices.Sorted(maps.Keys(entries)) { // in order, so that of several faults the same is always told
+	for _, name := range slices.Sorted(maps.Keys(entries)) { // in order, so that of several faults the same is always reported
 		e := entries[name]
 		if want[name], err = e.shape(size); err != nil {
 			return nil, nil, nil, errors.WithMessagef(oneline.Error(err), "safetensors: tensor %q", oneline.Text(name))
@@ -103,7 +103,7 @@ func headerOfAny(in *io.SectionReader, size int64) (entries map[string]entry, me
 	return entries, metadata, want, nil
 }
 
-// shape is the shape that a header tells of, which must fit into size bytes.
+// shape is the shape that a header gives, which must fit into size bytes.
 func (e entry) shape(size int64) (shapes.Shape, error) {
 	for dtype, name := range dtypeNames {
 		if name != e.DType {

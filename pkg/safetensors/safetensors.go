@@ -27,7 +27,7 @@ type Tensor struct {
 	Part  *Part // what of Value the file's tensor is; nil: all of it
 }
 
-// entry is what a header tells of a tensor; the offsets count from the first byte of the values.
+// entry is what a header says of a tensor; the offsets count from the first byte of the values.
 type entry struct {
 	DType   string   `json:"dtype"`
 	Shape   []int    `json:"shape"`

@@ -72,7 +72,7 @@ func (s Stat) test(name string) Difference {
 	return student(s.Mean, s.Std/math.Sqrt(float64(s.N)), float64(s.N-1), fmt.Sprintf("%s over %d seeds", name, s.N))
 }
 
-// student judges a difference by its standard error and degrees of freedom. Where the error is none but for rounding t says
+// student judges a difference by its standard error and degrees of freedom. Where the error is none except for rounding t says
 // nothing: equal shares of few samples are no evidence without end.
 func student(value, standardError, freedom float64, rule string) Difference {
 	if standardError <= 1e-9*math.Abs(value) {

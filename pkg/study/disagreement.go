@@ -19,7 +19,7 @@ type Disagreement struct {
 	AOfByB   Stat
 	BOfByA   Stat
 	BOfByB   Stat
-	Others   []Side // whom other metrics side with
+	Others   []Side // which side other metrics take
 }
 
 // Side is what a third number says of a disagreement.
@@ -31,7 +31,7 @@ type Side struct {
 }
 
 // Disagreements lists the pairs of methods that a and b order differently, both told apart by the rule of
-// [Difference], and whom the other metrics side with; with one seed there is none. It is an error if fewer than two
+// [Difference], and which side the other metrics take; with one seed there is none. It is an error if fewer than two
 // methods measured both.
 func Disagreements(runs []*results.Run, a, b Number) ([]Disagreement, error) {
 	methods := Group(runs)

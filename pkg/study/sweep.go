@@ -12,7 +12,7 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// SweepLine is one setting of a strategy, but for λ, run with several λ.
+// SweepLine is one setting of a strategy, except for λ, run with several λ.
 type SweepLine struct {
 	Name    string // how it differs from other lines of its benchmark and steps: "buffer 20", "16 + 4 rows"; "" for an only one
 	Tasks   int

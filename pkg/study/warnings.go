@@ -128,7 +128,7 @@ func part(g Method, alike func(a, b *results.Run) bool) (parts []Method) {
 // unwritten are the settings that a configuration leaves out at their usual value.
 var unwritten = map[string]string{"backend.compute": "float32", "network.init": "none"}
 
-// madeWith is a run's settings as text by their names, "train.learning_rate", but for those that its label and its seed say,
+// madeWith is a run's settings as text by their names, "train.learning_rate", except for those that its label and its seed say,
 // and those by which only more is measured, kept or computed at once.
 func madeWith(r *results.Run) map[string]string {
 	all := maps.Clone(unwritten)

@@ -50,7 +50,7 @@ func Short(v float64) string {
 	return text
 }
 
-// Round keeps so many significant digits.
+// Round keeps the given number of significant digits.
 func Round(v float64, digits int) float64 {
 	if v == 0 || math.IsNaN(v) {
 		return v

@@ -168,7 +168,7 @@ func boundedMemory(r *rig, newStrategy func() cl.Strategy, o Options) error {
 	return nil
 }
 
-// bookkeeping is what a strategy's state may take, in bytes, beside what it reports as stored.
+// bookkeeping is what a strategy's state may take, in bytes, besides what it reports as stored.
 const bookkeeping = 512
 
 // reportsStored: the images reported are images of finished tasks with their labels, the bytes reported cover them,
@@ -205,7 +205,7 @@ func reportsStored(r *rig, newStrategy func() cl.Strategy, o Options) error {
 	return err
 }
 
-// reportsCost: what the network keeps for the strategy is reported, and so is every row that a network evaluates beside
+// reportsCost: what the network keeps for the strategy is reported, and so is every row that a network evaluates besides
 // the steps.
 func reportsCost(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	l, err := r.open(newStrategy(), seed)
@@ -226,7 +226,7 @@ func reportsCost(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	return nil
 }
 
-// unlabelled is what the suite's networks know as no label; it tells less of a stored image than its own.
+// unlabelled is what the suite's networks know as no label; it says less of a stored image than its own label.
 const unlabelled = 2 * tasks
 
 // seesDeclared: every row that counts holds, with its own label, an image of the declared stream or one that was
@@ -271,7 +271,7 @@ func seesDeclared(r *rig, newStrategy func() cl.Strategy, o Options) error {
 	return err
 }
 
-// toldAtSampling: a strategy that is not to be told the task at sampling has one network for all; one that is has a
+// toldAtSampling: a strategy that does not get the task at sampling has one network for all; one that does has a
 // network of its own for a task before, and whoever asks for it, and fails on the way, leaves network and state bit for bit.
 func toldAtSampling(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	l, err := r.open(newStrategy(), seed)

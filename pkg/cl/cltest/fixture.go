@@ -73,7 +73,7 @@ func Features(im *datasets.Images) (*mat.Dense, error) {
 	return m, nil
 }
 
-// kind tells networks of the suite apart that cannot share their compiled step.
+// kind is what networks of the suite must have in common to share their compiled step.
 type kind struct {
 	rows  int // of a step
 	extra diffusion.Extra

@@ -311,7 +311,7 @@ func (p *Panel) Bands(t testing.TB, colour string) (all [][]Point) {
 	return all
 }
 
-// alike says whether two colours are one but for rounding, as that of something translucent is rounded.
+// alike says whether two colours are equal except for rounding: the colour of something translucent is rounded.
 func alike(t testing.TB, a, b string) bool {
 	t.Helper()
 	for i := 1; i < len(a) && i < len(b); i += 2 {

@@ -17,7 +17,7 @@ import (
 )
 
 // ForgettingCourse shows when along training a task was forgotten: the increase of its loss over the level just learned
-// at every probe since then, a line each of so many ranges of timesteps, over optimiser steps.
+// at every probe since then, a line for each of a number of ranges of timesteps, over optimiser steps.
 func (d *Dynamics) ForgettingCourse(strategy string, task, ranges int) (figure.Figure, error) {
 	runs, err := d.seriesOf(strategy)
 	if err != nil {

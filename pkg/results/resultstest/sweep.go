@@ -7,7 +7,7 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// Swept is a run of er in a sweep. Tasks end at fid, but for little that the seed does to each λ its way, so that paired
+// Swept is a run of er in a sweep. Tasks end at fid, except for little that the seed does to each λ its way, so that paired
 // differences have a spread; copies is the share of samples that copy a buffer image, likewise where the buffer is 20.
 func Swept(lambda float64, buffer, rows, tasks int, seed uint64, fid, copies float64) *results.Run {
 	off := []float64{1, -2, 1}[seed] * lambda
