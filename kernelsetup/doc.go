@@ -11,7 +11,7 @@
 //	jupyter-HASH/                   a Python environment with JupyterLab, every package pinned by hash
 //
 // What belongs to one checkout lives in its folder .jupyter, which git ignores: the kernel
-// spec, written anew on every start because it names absolute paths, and Jupyter's settings.
+// spec, written anew on every start because it names absolute paths, what kernels log, and Jupyter's settings.
 //
 // HASH is of everything the content depends on. A folder is finished when it holds its stamp,
 // which is written last; whatever has none is taken for the remains of an interrupted

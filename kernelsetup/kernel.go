@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,6 @@ import (
 	"palimpsest/pkg/atomicfile"
 
 	"github.com/pkg/errors"
-	"golang.org/x/sync/errgroup"
 )
 
 // Kernel is an installed GoNB kernel that sees one checkout.
@@ -20,7 +20,9 @@ type Kernel struct {
 	Gonb        string            // the kernel program
 	Repo        string            // the checkout its cells import
 	JupyterPath string            // the folder to name in JUPYTER_PATH
-	Env         map[string]string // environment its process needs, as in the spec
+	Env         map[string]string // environment its process needs
+	completion  string            // folder of gopls; "": there is none
+	warm        []string          // packages that gopls loads before anybody asks for a completion
 }
 
 // EnsureKernel builds the kernel and goimports unless they are there and writes the kernel
@@ -39,10 +41,10 @@ func ensureKernel(ctx context.Context, p *progress) (Kernel, error) {
 		return Kernel{}, err
 	}
 	var dirs [2]string
-	group, groupCtx := errgroup.WithContext(ctx)
+	var group together
 	for i, t := range []tool{gonb, goimports} {
 		group.Go(func() (err error) {
-			dirs[i], err = t.ensure(groupCtx, p, goBin, goVersion)
+			dirs[i], err = t.ensure(ctx, p, goBin, goVersion)
 			return err
 		})
 	}
@@ -53,11 +55,14 @@ func ensureKernel(ctx context.Context, p *progress) (Kernel, error) {
 		return Kernel{}, err
 	}
 	path := dirs[:]
+	k := newKernel(repo, filepath.Join(dirs[0], "gonb"), append(path, goBin))
 	// Completion is there if it was built before.
 	if t, err := gopls.tree(goBin, goVersion); err == nil && t.finished() {
-		path = append(path, t.dir)
+		k.completion = t.dir
+		if k.warm, err = notebookImports(repo); err != nil {
+			return Kernel{}, err
+		}
 	}
-	k := newKernel(repo, filepath.Join(dirs[0], "gonb"), append(path, goBin))
 	return k, k.writeSpec()
 }
 
@@ -80,27 +85,28 @@ func newKernel(repo, program string, path []string) Kernel {
 	}
 }
 
-// Command returns the kernel's command line. rawError makes errors plain text, for
-// programs; people read them better as boxes.
-func (k Kernel) Command(connectionFile string, rawError bool) []string {
-	raw := "-raw_error=false"
-	if rawError {
-		raw = "-raw_error=true"
-	}
-	return []string{k.Gonb, "--kernel", connectionFile, "-logtostderr=true", raw, "-go_work=" + k.Repo}
+// command returns the kernel's command line; log are the options that say where it logs.
+func (k Kernel) command(connectionFile string, log ...string) []string {
+	return append([]string{k.Gonb, "--kernel", connectionFile, "-raw_error=true", "-go_work=" + k.Repo}, log...)
 }
 
-// Options returns how to start the kernel in a folder, for a program that reads its errors.
+// Options returns how to start the kernel in a folder, for a program that reads what it logs. It completes no names.
 func (k Kernel) Options(dir string) kernel.Options {
-	var env []string
+	env := []string{"GONB_COMPLETION=off"}
 	for name, value := range k.Env {
 		env = append(env, name+"="+value)
 	}
 	return kernel.Options{
-		Command: func(connectionFile string) []string { return k.Command(connectionFile, true) },
+		Command: func(connectionFile string) []string { return k.command(connectionFile, "-logtostderr=true") },
 		Env:     env, Dir: dir,
 	}
 }
+
+// LogFile returns the path of what kernels log that a front end starts: what people need not see.
+func (k Kernel) LogFile() string { return filepath.Join(k.JupyterPath, "kernel.log") }
+
+// mostLog is the size from which the log is begun anew.
+const mostLog = 1 << 20
 
 // SpecFile returns the path of the kernel spec. Its folder has the name notebooks ask for.
 func (k Kernel) SpecFile() string {
@@ -117,9 +123,17 @@ type spec struct {
 }
 
 func (k Kernel) writeSpec() error {
+	env := maps.Clone(k.Env)
+	if k.completion != "" {
+		env["PATH"] = k.completion + string(os.PathListSeparator) + env["PATH"]
+		env["GONB_WARM"] = strings.Join(k.warm, " ")
+	}
+	if info, err := os.Stat(k.LogFile()); err == nil && info.Size() > mostLog {
+		_ = os.Remove(k.LogFile()) // a kernel that still writes to it goes on doing so
+	}
 	text, err := json.MarshalIndent(spec{
-		Argv: k.Command("{connection_file}", false), DisplayName: "Go (gonb)",
-		Language: "go", InterruptMode: "message", Env: k.Env,
+		Argv: k.command("{connection_file}", "-extra_log="+k.LogFile(), "-logtostderr=false", "-stderrthreshold=FATAL"), DisplayName: "Go (gonb)",
+		Language: "go", InterruptMode: "message", Env: env,
 	}, "", "  ")
 	if err != nil {
 		return errors.WithStack(err)

@@ -74,7 +74,8 @@ func TestSpec(t *testing.T) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"/tools/gonb/gonb", "--kernel", "{connection_file}", "-logtostderr=true", "-raw_error=false", "-go_work=" + repo}
+	want := []string{"/tools/gonb/gonb", "--kernel", "{connection_file}", "-raw_error=true", "-go_work=" + repo, "-extra_log=" + repo + "/.jupyter/kernel.log",
+		"-logtostderr=false", "-stderrthreshold=FATAL"}
 	if !slices.Equal(s.Argv, want) {
 		t.Errorf("argv %q, want %q", s.Argv, want)
 	}
@@ -88,8 +89,8 @@ func TestSpec(t *testing.T) {
 	if s.Language != "go" || s.InterruptMode != "message" {
 		t.Errorf("language %q, interrupt mode %q", s.Language, s.InterruptMode)
 	}
-	if raw := k.Command("f", true); !slices.Contains(raw, "-raw_error=true") {
-		t.Errorf("a program's kernel is started by %q", raw)
+	if argv := k.Options(repo).Command("f"); !slices.Contains(argv, "-logtostderr=true") {
+		t.Errorf("a program's kernel is started by %q: it could not read why it failed", argv)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/pkg/errors"
 )
@@ -24,11 +23,16 @@ type LabOptions struct {
 	Out          io.Writer // messages
 }
 
-// Lab installs what is missing and replaces the process by JupyterLab on the checkout that
-// holds the working folder. It returns only on failure. JupyterLab's settings are the
-// checkout's own, in its folder .jupyter.
+// Lab installs what is missing and runs JupyterLab on the checkout that holds the working folder, until it is shut down or
+// ctx ends; with it end its kernels, their cells and language servers. JupyterLab's settings are the checkout's own, in its
+// folder .jupyter.
 func Lab(ctx context.Context, o LabOptions) error {
 	p := newProgress(o.Out)
+	if o.Port != 0 {
+		if err := freePort(ctx, o.Port); err != nil {
+			return err
+		}
+	}
 	if err := setup(ctx, p, SetupOptions{Lab: true, Completion: !o.NoCompletion}); err != nil {
 		return err
 	}
@@ -49,12 +53,8 @@ func Lab(ctx context.Context, o LabOptions) error {
 	if err := trust(ctx, argv[0], env, kernel); err != nil {
 		return err
 	}
-	p.line("starting JupyterLab on %s; its address is printed below, Ctrl-C twice ends it", kernel.Repo)
-	if err := os.Chdir(kernel.Repo); err != nil {
-		return errors.WithStack(err)
-	}
-	err = syscall.Exec(argv[0], argv, env)
-	return errors.Wrapf(err, "could not start %s; remove %s and run: go run . setup", argv[0], jupyter.dir)
+	p.line("starting JupyterLab on %s; its address is printed below, Ctrl-C ends it with its kernels", kernel.Repo)
+	return serve(ctx, p, argv, env, kernel.Repo)
 }
 
 // labCommand returns JupyterLab's command line.
@@ -76,7 +76,7 @@ func labCommand(jupyter string, k Kernel, o LabOptions, root, display bool) ([]s
 		argv = append(argv, "--allow-root")
 	}
 	if o.Port != 0 {
-		argv = append(argv, "--ServerApp.port="+strconv.Itoa(o.Port))
+		argv = append(argv, "--ServerApp.port="+strconv.Itoa(o.Port), "--ServerApp.port_retries=0")
 	}
 	return argv, nil
 }

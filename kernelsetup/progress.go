@@ -1,6 +1,8 @@
 package kernelsetup
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -57,11 +59,14 @@ func (p *progress) leave(title string, took time.Duration, err error) {
 	if len(p.active) == 0 {
 		close(p.stop)
 	}
-	verdict := "done"
-	if err != nil {
-		verdict = "failed"
+	verdict := "done in"
+	switch {
+	case errors.Is(err, context.Canceled):
+		verdict = "stopped after"
+	case err != nil:
+		verdict = "failed after"
 	}
-	p.line("%s: %s in %.1f s", title, verdict, took.Seconds())
+	p.line("%s: %s %.1f s", title, verdict, took.Seconds())
 }
 
 // line writes one full line over the terminal's moving one.

@@ -2,14 +2,15 @@ package kernelsetup
 
 import (
 	"context"
+	stderrors "errors"
 	"io"
 	"runtime"
+	"sync"
 	"time"
 
 	"palimpsest/pkg/backend"
 
 	"github.com/pkg/errors"
-	"golang.org/x/sync/errgroup"
 )
 
 // SetupOptions says what [Setup] installs beside the kernel and the XLA CPU plugin.
@@ -68,7 +69,8 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 			return err
 		}
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	// One that fails stops no other: the next setup would have to do it anyway.
+	var group together
 	group.Go(func() error { return mendPlugin(ctx, p, backend.CPU) })
 	if o.Lab {
 		group.Go(func() error {
@@ -106,4 +108,40 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 		})
 	}
 	return group.Wait()
+}
+
+// together runs functions at once, each to its end.
+type together struct {
+	wait sync.WaitGroup
+	mu   sync.Mutex
+	errs []error
+}
+
+// Go runs f beside the others.
+func (t *together) Go(f func() error) {
+	t.wait.Go(func() {
+		if err := f(); err != nil {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.errs = append(t.errs, err)
+		}
+	})
+}
+
+// Wait waits for all and returns their errors as one, a line or more each. Where all were interrupted it says so once.
+func (t *together) Wait() error {
+	t.wait.Wait()
+	var failed []error
+	for _, err := range t.errs {
+		if !errors.Is(err, context.Canceled) {
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) == 0 && len(t.errs) > 0 {
+		return t.errs[0]
+	}
+	if len(failed) == 1 {
+		return failed[0]
+	}
+	return stderrors.Join(failed...)
 }

@@ -3,6 +3,7 @@ package kernelsetup
 import (
 	"context"
 	"embed"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,17 +20,19 @@ type tool struct {
 	name    string
 	version string
 	title   string
+	changed string // path of its module, where it is built with changes of ours; else ""
 }
 
 var (
-	gonb      = tool{"gonb", "v0.11.5", "GoNB kernel"}
-	goimports = tool{"goimports", "v0.52.0", "goimports"}
-	gopls     = tool{"gopls", "v0.23.0", "gopls, for completion"}
+	gonb      = tool{"gonb", "v0.11.5", "GoNB kernel", "github.com/janpfeifer/gonb"}
+	goimports = tool{"goimports", "v0.52.0", "goimports", ""}
+	gopls     = tool{"gopls", "v0.23.0", "gopls, for completion", ""}
 )
 
 // toolModules holds NAME/mod.txt and NAME/sum.txt, the go.mod and go.sum of each tool;
 // under their usual names they would cut the folder out of this module. Made by
-// "go get -tool" and "go mod tidy".
+// "go get -tool" and "go mod tidy". NAME/changes.diff, where there is one, is what we
+// change in the tool's own module before it is built; tools/README.md says why and how.
 //
 //go:embed tools
 var toolModules embed.FS
@@ -64,6 +67,12 @@ func (t tool) tree(goBin, goVersion string) (tree, error) {
 	if err != nil {
 		return tree{}, errors.WithStack(err)
 	}
+	var changes []byte
+	if t.changed != "" {
+		if changes, err = toolModules.ReadFile("tools/" + t.name + "/changes.diff"); err != nil {
+			return tree{}, errors.WithStack(err)
+		}
+	}
 	cache, err := backend.CacheDir()
 	if err != nil {
 		return tree{}, err
@@ -81,7 +90,15 @@ func (t tool) tree(goBin, goVersion string) (tree, error) {
 		// "go install tool" and not "pkg@version": the latter asks the proxy for version
 		// lists, which fails offline even when everything is cached.
 		env := []string{"GOWORK=off", "GOFLAGS=-buildvcs=false", "GOBIN=" + dir}
-		if _, err := command(ctx, module, env, filepath.Join(goBin, "go"), "install", "tool"); err != nil {
+		goCommand := filepath.Join(goBin, "go")
+		var err error
+		if t.changed != "" {
+			err = t.change(ctx, module, env, goCommand, string(changes))
+		}
+		if err == nil {
+			_, err = command(ctx, module, env, goCommand, "install", "tool")
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -90,8 +107,33 @@ func (t tool) tree(goBin, goVersion string) (tree, error) {
 		}
 		return errors.WithStack(os.RemoveAll(module))
 	}
-	name := t.name + "-" + t.version + "-" + hashOf(string(mod), string(sum), goVersion)
+	parts := []string{string(mod), string(sum), goVersion}
+	if t.changed != "" {
+		parts = append(parts, string(changes))
+	}
+	name := t.name + "-" + t.version + "-" + hashOf(parts...)
 	return tree{dir: filepath.Join(cache, "tools", name), title: t.title + " " + t.version, fill: fill}, nil
+}
+
+// change puts a changed copy of the tool's own module in the place of the one that was published.
+func (t tool) change(ctx context.Context, module string, env []string, goCommand, changes string) error {
+	text, err := command(ctx, module, env, goCommand, "mod", "download", "-json", t.changed)
+	if err != nil {
+		return err
+	}
+	var published struct{ Dir string }
+	if err := json.Unmarshal([]byte(text), &published); err != nil {
+		return errors.Wrapf(err, "`go mod download -json` of %s", t.changed)
+	}
+	own := filepath.Join(module, "changed")
+	if err := os.CopyFS(own, os.DirFS(published.Dir)); err != nil {
+		return errors.WithStack(err)
+	}
+	if err := applyChanges(own, changes); err != nil {
+		return errors.WithMessagef(err, "changing %s %s", t.name, t.version)
+	}
+	_, err = command(ctx, module, env, goCommand, "mod", "edit", "-replace="+t.changed+"="+own)
+	return err
 }
 
 // ensure builds t unless it is there and returns its folder.

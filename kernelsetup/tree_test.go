@@ -101,7 +101,7 @@ func TestTreeFailureLeavesNothing(t *testing.T) {
 	if err := tr.ensure(t.Context(), newProgress(&out)); err == nil || !strings.Contains(err.Error(), "no network") {
 		t.Fatalf("error %v, want the fill's", err)
 	}
-	if tr.finished() || !strings.Contains(out.String(), "thing: failed in") {
+	if tr.finished() || !strings.Contains(out.String(), "thing: failed after") {
 		t.Errorf("finished %v, said %q; want unfinished and the failure", tr.finished(), out.String())
 	}
 	tr.fill = good

@@ -207,6 +207,9 @@ func (p *Process) Close() error {
 	return p.kill()
 }
 
+// Kill kills the kernel's own process, as a front end does whose kernel does not shut down in time. Close is still to be called.
+func (p *Process) Kill() error { return errors.WithStack(p.cmd.Process.Kill()) }
+
 // kill ends the process group and frees everything.
 func (p *Process) kill() error {
 	if p.cmd != nil && p.cmd.Process != nil {

@@ -5,8 +5,8 @@
 //
 // A command is asked to end by SIGINT, SIGTERM or SIGHUP, unless the process was started with that signal ignored, as
 // nohup does; or because one of its outputs can no longer be written: the pipe's reader is gone, the disk is full, the
-// terminal is closed. Either ends the command's context, and the context's cause says which it was; of a signal a line
-// says at once that it has come. A run then saves a checkpoint. The exit code is 128 + the signal's number, as a shell has
+// terminal is closed; or because the `go run` that started it has ended. Each ends the command's context, and the context's
+// cause says which it was; of a signal a line says at once that it has come. A run then saves a checkpoint. The exit code is 128 + the signal's number, as a shell has
 // it of a program that died of the signal; a closed pipe counts as SIGPIPE. It is 1 if the command failed, 2 if the command
 // line names none that could begin, or asks one for what cannot be, 3 if training or its samples left the finite numbers, and 4 if memory ran out
 // ([experiment.ExitCode]). `go run` itself exits with 1 whatever the program's code was.
@@ -26,6 +26,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/host"
 )
 
 // stopReason is why a command was asked to end. It is the cause of the context of [start].
@@ -43,7 +44,11 @@ var names = map[os.Signal]string{syscall.SIGINT: "interrupt (SIGINT)", syscall.S
 // start prepares a command of a process: a context that ends as the package says, and its two outputs. Call stop at
 // the end.
 func start() (ctx context.Context, stdout, stderr *output, stop func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
+	parent, forget := context.Background(), func() {}
+	if host.UnderGoRun() { // it dies of signals that it does not pass on
+		parent, forget = host.WithParent(parent, &stopReason{reason: "`go run` has ended", code: 128 + int(syscall.SIGTERM)})
+	}
+	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 8)
 	for s := range names {
 		if !signal.Ignored(s) { // to be notified would undo it
@@ -71,6 +76,7 @@ func start() (ctx context.Context, stdout, stderr *output, stop func()) {
 	}()
 	return ctx, stdout, stderr, func() {
 		signal.Reset()
+		forget()
 		close(done)
 		cancel(nil)
 	}

@@ -67,9 +67,23 @@ type run struct {
 	only     bool     // an autopsy is asked for: nothing is gone on with
 }
 
+// Stopped is the error of a run that its context stopped; the folder goes on from there.
+type Stopped struct {
+	Step, Steps int // done, and in all
+	err         error
+}
+
+// Error implements error.
+func (s Stopped) Error() string {
+	return fmt.Sprintf("stopped after step %d of %d (%v)", s.Step, s.Steps, s.err)
+}
+
+// Unwrap gives the context's error.
+func (s Stopped) Unwrap() error { return s.err }
+
 // Run makes the run c describes in the folder dir, going on from the newest checkpoint where the folder has one, and
-// returns its stored result; a finished run is only read. When ctx ends it saves a checkpoint and returns ctx's
-// error; the folder can be given to Run again. It refuses a folder that belongs to another configuration,
+// returns its stored result; a finished run is only read. When ctx ends it saves a checkpoint and returns [Stopped],
+// which wraps ctx's error; the folder can be given to Run again. It refuses a folder that belongs to another configuration,
 // and one that holds files but no configuration of a run.
 //
 // A folder becomes c's only once everything that can be known has been looked at: images opened, networks built and some
@@ -143,6 +157,7 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	if err := r.train(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
 			r.say("stopped after step %d of %d: %v", r.loop.Position.Total, r.loop.TotalSteps(), cause)
+			err = Stopped{r.loop.Position.Total, r.loop.TotalSteps(), err}
 		} else {
 			r.say("stopped: %v", err)
 		}

@@ -3,6 +3,7 @@
 //
 // # Conventions
 //
-// Outside a notebook every function that shows something shows nothing. Each waits until the kernel has what it was sent: what a
-// program displays just before its end is lost otherwise.
+// What a cell calls may fail: [Must] and [Get] then end the cell, with one line that names the cell's. Outside a notebook every
+// function that shows something shows nothing. Each waits until the kernel has what it was sent: what a program displays just
+// before its end is lost otherwise.
 package notebook

@@ -26,7 +26,7 @@ func Show(f figure.Figure) error {
 	}
 	gonbui.DisplayPng(data)
 	gonbui.DisplayMarkdown("**" + f.Title + ".** " + f.Caption)
-	gonbui.Sync()
+	flush()
 	return nil
 }
 
@@ -40,7 +40,7 @@ func ShowImage(img image.Image) error {
 		return err
 	}
 	gonbui.DisplayPng(data)
-	gonbui.Sync()
+	flush()
 	return nil
 }
 
@@ -59,20 +59,20 @@ func ShowControls(title string, controls []figure.Control, draw func(pick []int)
 		return err
 	}
 	gonbui.DisplayHTML(text)
-	gonbui.Sync()
+	flush()
 	return nil
 }
 
 // ShowTable displays the table of the methods. Outside a notebook it does nothing.
 func ShowTable(methods []study.Method) {
 	gonbui.DisplayMarkdown(report.MarkdownTable(methods))
-	gonbui.Sync()
+	flush()
 }
 
 // ShowNumbers displays a table, such as that of [bits.Agreements] or [bits.Sensitivity]. Outside a notebook it does nothing.
 func ShowNumbers(t *table.Table) {
 	gonbui.DisplayMarkdown(t.Markdown())
-	gonbui.Sync()
+	flush()
 }
 
 // ShowSentences displays sentences as a list. Outside a notebook it does nothing.
@@ -82,7 +82,7 @@ func ShowSentences(sentences ...string) {
 		text += "- " + s + "\n"
 	}
 	gonbui.DisplayMarkdown(text)
-	gonbui.Sync()
+	flush()
 }
 
 // ShowVerdict displays the sentences of [report.Verdict] as a list. Outside a notebook it does nothing.
@@ -155,7 +155,7 @@ func ShowLedger(methods []study.Method) error {
 		return err
 	}
 	gonbui.DisplayMarkdown(l.Markdown())
-	gonbui.Sync()
+	flush()
 	return nil
 }
 

@@ -3,42 +3,107 @@ package notebook
 import (
 	"context"
 	"fmt"
-	"html"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
+	"time"
 
-	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/pkg/errors"
 
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 )
 
-// Progress returns a progress callback that keeps one bar up to date below the running cell: stage, step,
-// loss, images a second and remaining time. Outside a notebook it shows nothing.
-func Progress() func(experiment.Progress) {
-	if !gonbui.IsNotebook {
-		return func(experiment.Progress) {}
-	}
-	id := "progress_" + gonbui.UniqueId()
-	return func(p experiment.Progress) {
-		for _, line := range p.Warnings {
-			gonbui.DisplayHtml("<div>" + html.EscapeString(p.Run+": "+line) + "</div>")
-		}
-		gonbui.UpdateHtml(id, fmt.Sprintf(`<div style="font:13px sans-serif"><div style="width:100%%;max-width:40em;background:#8883;border-radius:3px">`+
-			`<div style="width:%.1f%%;background:#0072b2;height:8px;border-radius:3px"></div></div>%s</div>`, 100*p.Fraction, html.EscapeString(p.String())))
-		if p.Stage == "done" {
-			gonbui.Sync() // what a program displays just before its end is lost otherwise
-		}
-	}
+// Stopped is the error of a run whose cell was interrupted, or whose kernel has ended.
+type Stopped struct {
+	Step, Steps int // optimiser steps done, and in all; Steps is 0 while none is known
+	err         error
 }
 
-// Run makes the run c describes from a cell, in a folder named after the run below root, and shows its
-// progress. Interrupting the cell saves a checkpoint; running the cell again goes on from it, and a cell whose run is
-// finished only reads it.
+// Error says how to go on.
+func (s *Stopped) Error() string {
+	if s.Steps == 0 {
+		return "stopped before the first step; run the cell again to start it"
+	}
+	return fmt.Sprintf("stopped at step %d of %d; run the cell again to go on", s.Step, s.Steps)
+}
+
+// Unwrap gives the context's error.
+func (s *Stopped) Unwrap() error { return s.err }
+
+// How long a run may take to save a checkpoint and return once it is to stop. Compiling, sampling and measuring begin with a
+// checkpoint on disk: if they do not return in time the process ends and nothing is lost. A step of a large network, and its
+// checkpoint, are waited for.
+const (
+	patience     = 1500 * time.Millisecond
+	stepPatience = 8 * time.Second
+)
+
+// Run makes the run c describes from a cell, in a folder named after the run below root, and shows its progress. Interrupting
+// the cell saves a checkpoint, and so does the end of the kernel; the cell then ends within two seconds, or once the training step at
+// hand is done. Running the cell again goes on from it, and a cell whose run is finished only reads it.
 func Run(c experiment.Config, root string) (*results.Run, error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return experiment.Run(ctx, c, filepath.Join(root, c.RunName()), experiment.Options{Progress: Progress(), Command: "a cell of a notebook"})
+	ctx, release := untilStopped()
+	defer release()
+	dir := filepath.Join(root, c.RunName())
+	var mu sync.Mutex
+	var last experiment.Progress
+	show := newLive(dir).show
+	where := func() experiment.Progress {
+		mu.Lock()
+		defer mu.Unlock()
+		return last
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+		limit := patience
+		if where().Stage == "train" {
+			limit = stepPatience
+		}
+		select {
+		case <-done:
+		case <-time.After(limit):
+			p := where()
+			end(&Stopped{p.Step, p.Steps, ctx.Err()}, 0)
+		}
+	}()
+	r, err := experiment.Run(ctx, c, dir, experiment.Options{Command: "a cell of a notebook", Progress: func(p experiment.Progress) {
+		mu.Lock()
+		last = p
+		mu.Unlock()
+		if ctx.Err() == nil { // nobody may be there any more to show it
+			show(p)
+		}
+	}})
+	var stopped experiment.Stopped
+	if errors.As(err, &stopped) {
+		return nil, &Stopped{stopped.Step, stopped.Steps, err}
+	}
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil, &Stopped{0, 0, err}
+	}
+	return r, err
+}
+
+// untilStopped returns a context that ends when the cell is interrupted, when its kernel ends or asks it to, and when nobody
+// reads what it writes any more.
+func untilStopped() (context.Context, func()) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE) // else a write to a closed pipe would end the process without a checkpoint
+	ctx, release := host.WithParent(ctx, errors.New("the kernel has ended"))
+	return ctx, func() {
+		release()
+		signal.Stop(pipes)
+		stop()
+	}
 }

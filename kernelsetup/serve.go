@@ -1,0 +1,110 @@
+package kernelsetup
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"palimpsest/notebooks/kernel"
+
+	"github.com/pkg/errors"
+)
+
+// labGrace is how long JupyterLab may take to shut down its kernels, which may save checkpoints.
+const labGrace = 15 * time.Second
+
+// serve runs JupyterLab until it ends by itself or ctx ends, and then ends all that is left of it: kernels, their cells'
+// programs and language servers. Of none of them a process outlives serve where the system lets it find them (Linux); where
+// not, each notices that its parent has gone.
+func serve(ctx context.Context, p *progress, argv, env []string, dir string) error {
+	adopt()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir, cmd.Env = dir, env
+	cmd.Stdout, cmd.Stderr = p.out, p.out
+	cmd.SysProcAttr = serverGroup() // Ctrl-C is for us, who tell the server
+	cmd.WaitDelay = time.Second
+	ended := make(chan error, 1)
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // the server is told of the end of this thread
+		if err := cmd.Start(); err != nil {
+			started <- err
+			return
+		}
+		close(started)
+		ended <- cmd.Wait()
+	}()
+	if err := <-started; err != nil {
+		return errors.Wrapf(err, "could not start %s; remove its folder and run: go run . setup", argv[0])
+	}
+	reap := time.NewTicker(10 * time.Second)
+	defer reap.Stop()
+	var err error
+	running := true
+	for running && ctx.Err() == nil {
+		select {
+		case <-reap.C:
+			descendants(os.Getpid(), cmd.Process.Pid)
+		case err = <-ended:
+			running = false
+		case <-ctx.Done():
+		}
+	}
+	if running {
+		p.line("ending JupyterLab, its kernels and language servers ...")
+		_ = cmd.Process.Signal(syscall.SIGTERM) // fails if it has just ended
+		select {
+		case <-ended:
+		case <-time.After(labGrace):
+			p.line("JupyterLab does not end by itself; it is killed")
+			_ = kernel.EndGroup(cmd.Process)
+			<-ended
+		}
+	}
+	_ = kernel.EndGroup(cmd.Process) // what it left in its group
+	if left := endOrphans(); left > 0 {
+		p.line("ended %d more processes that it left", left)
+	}
+	if ctx.Err() != nil {
+		p.line("ended; nothing of it is left running")
+		return ctx.Err()
+	}
+	if _, died := err.(*exec.ExitError); died {
+		return errors.Errorf("JupyterLab ended (%v); its last lines are above", err)
+	}
+	if errors.Is(err, exec.ErrWaitDelay) { // a kernel held its output, which is ended by now
+		return nil
+	}
+	return errors.WithStack(err)
+}
+
+// orphanGrace is how long a process that lost its parents may take to end when asked to.
+const orphanGrace = 2 * time.Second
+
+// endOrphans ends the children of this process that are left, and theirs, and returns how many there were.
+func endOrphans() int {
+	self := os.Getpid()
+	first := descendants(self, 0)
+	for _, pid := range first {
+		_ = signalTo(pid, syscall.SIGTERM)
+	}
+	for until := time.Now().Add(orphanGrace); time.Now().Before(until) && len(descendants(self, 0)) > 0; {
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, pid := range descendants(self, 0) {
+		_ = signalTo(pid, syscall.SIGKILL)
+	}
+	return len(first)
+}
+
+// signalTo sends a signal to a process.
+func signalTo(pid int, s syscall.Signal) error {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	return process.Signal(s)
+}

@@ -1,0 +1,114 @@
+package kernel_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"palimpsest/notebooks/kernel"
+)
+
+// run runs one cell in a kernel and returns its outputs.
+func run(t *testing.T, p *kernel.Process, source string, timeout time.Duration) []*kernel.Output {
+	t.Helper()
+	nb := &kernel.Notebook{Cells: []*kernel.Cell{{Type: "code", Source: source}}}
+	done, err := nb.Run(t.Context(), p, kernel.RunOptions{CellTimeout: timeout})
+	if done == nil {
+		t.Fatal(err)
+	}
+	return done.Cells[0].Outputs
+}
+
+// The error of a cell is shown once, on a line that names the cell's; what a program writes and lives on is left alone.
+func TestErrorsOfCellsAreOneLine(t *testing.T) {
+	p := start(t)
+	for _, tc := range []struct{ source, want string }{
+		{"import (\n\t\"errors\"\n\t\"fmt\"\n\t\"os\"\n\t\"palimpsest/pkg/notebook\"\n)\n\nfunc load(name string) int {\n\treturn notebook.Get(1, errors.New(\"no run \" + name))\n}", ""},
+		{"%%\nvar a []int\nfmt.Println(a[3])", `cell \[2\], line 3: panic: runtime error: index out of range \[3\] with length 0`},
+		{"%%\n\nload(\"mine\")", `cell \[1\], line 9: no run mine \(called in cell \[3\], line 3\)`},
+		{"%%\nnotebook.Must(errors.New(\"a message\\nof two lines\"))", `cell \[4\], line 2: a message of two lines`},
+		{"%%\nos.Exit(3)", "exit status 3"},
+		{"%%\nx := 1\nnosuch()", "cell \\[6\\], line 2: declared and not used: x\ncell \\[6\\], line 3: undefined: nosuch"},
+		{"import \"example.com/no/such\"\n%%\nsuch.X()", ".*example.com/no/such is in none of the modules .* `go get example.com/no/such`"},
+	} {
+		outs := run(t, p, tc.source, time.Minute)
+		if tc.want == "" {
+			if len(outs) != 0 {
+				t.Errorf("%q gives %+v", tc.source, outs[0])
+			}
+			continue
+		}
+		if len(outs) != 1 || outs[0].Type != "error" || !regexp.MustCompile("^"+tc.want+"$").MatchString(outs[0].Text) {
+			t.Errorf("%q gives %d outputs, want one error that says %q", tc.source, len(outs), tc.want)
+			for _, out := range outs {
+				t.Errorf("\t%+v", *out)
+			}
+		}
+	}
+	outs := run(t, p, "%%\nfmt.Fprint(os.Stderr, \"pan\")\nfmt.Fprint(os.Stderr, \"ic: no\\n\", \"working: 3 %\\n\")", time.Minute)
+	if len(outs) != 1 || outs[0].Type != "stream" || !strings.Contains(outs[0].Text, "panic: no\nworking: 3 %\n") {
+		t.Errorf("a program that lives is shown as %+v, want what it wrote", outs)
+	}
+}
+
+// An interrupt ends a cell at once wherever it is, and says so once.
+func TestInterrupt(t *testing.T) {
+	p := start(t)
+	for _, tc := range []struct {
+		source string
+		after  time.Duration
+		want   string
+	}{
+		{"import (\n\t\"fmt\"\n\t\"palimpsest/pkg/study\"\n)", time.Minute, ""},
+		{"%%\nfmt.Println(study.FID)", 100 * time.Millisecond, "stopped while the cell was compiled; run the cell again to go on"},
+		{"%%\nfor {\n}", 10 * time.Second, "stopped; run the cell again to start it anew"},
+	} {
+		begun := time.Now()
+		outs := run(t, p, tc.source, tc.after)
+		if tc.want == "" {
+			continue
+		}
+		if late := time.Since(begun) - tc.after; late > 2*time.Second {
+			t.Errorf("%q ended %s after the interrupt", tc.source, late)
+		}
+		if len(outs) != 1 || outs[0].Name != "Interrupted" || outs[0].Text != tc.want {
+			t.Errorf("%q gives %+v, want one error %q", tc.source, outs, tc.want)
+		}
+	}
+}
+
+// A kernel that is killed, as one that does not shut down in time is, takes the program of its cell with it.
+func TestKilledKernelLeavesNothing(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("processes without parents are not asked to end here")
+	}
+	p := start(t)
+	began := t.TempDir() + "/pid"
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		nb := &kernel.Notebook{Cells: []*kernel.Cell{{Type: "code", Source: "%%\nos.WriteFile(\"" + began + "\", []byte(fmt.Sprint(os.Getpid())), 0o600)\ntime.Sleep(time.Hour)"}}}
+		_, _ = nb.Run(t.Context(), p, kernel.RunOptions{})
+	}()
+	var pid []byte
+	for since := time.Now(); len(pid) == 0; time.Sleep(20 * time.Millisecond) {
+		if pid, _ = os.ReadFile(began); time.Since(since) > time.Minute {
+			t.Fatal("the cell does not begin")
+		}
+	}
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for since := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		stat, err := os.ReadFile("/proc/" + string(pid) + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			break
+		}
+		if time.Since(since) > 5*time.Second {
+			t.Fatalf("process %s is left", pid)
+		}
+	}
+	<-ended
+}

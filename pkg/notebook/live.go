@@ -1,0 +1,174 @@
+package notebook
+
+import (
+	"encoding/base64"
+	"fmt"
+	"html"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
+
+	"palimpsest/pkg/experiment"
+)
+
+// Progress returns a progress callback that keeps one bar up to date below the running cell: stage, step,
+// loss, images a second and remaining time, the curve of the loss, and the percentage in the title of the browser's tab.
+// Outside a notebook it shows nothing.
+func Progress() func(experiment.Progress) {
+	return newLive("").show
+}
+
+// live is what is shown of a run while its cell works.
+type live struct {
+	id, pictures string // of the outputs
+	dir          string // the run's folder, whose samples are shown as they come; "" shows none
+	losses       []float64
+	steps        []int
+	begun        time.Time
+	shown        time.Time
+	picture      string // the newest that is shown
+}
+
+func newLive(dir string) *live {
+	return &live{id: "progress_" + gonbui.UniqueId(), pictures: "samples_" + gonbui.UniqueId(), dir: dir, begun: time.Now()}
+}
+
+// show is the callback.
+func (l *live) show(p experiment.Progress) {
+	if !gonbui.IsNotebook {
+		return
+	}
+	for _, line := range p.Warnings {
+		gonbui.DisplayHtml("<div>" + html.EscapeString(p.Run+": "+line) + "</div>")
+	}
+	if p.Stage == "train" && p.Loss > 0 {
+		l.losses, l.steps = append(l.losses, p.Loss), append(l.steps, p.Step)
+		if len(l.losses) > 2*mostPoints { // every other one is enough
+			l.losses, l.steps = everyOther(l.losses), everyOther(l.steps)
+		}
+	}
+	ended := p.Stage == "done"
+	if !ended && time.Since(l.shown) < 400*time.Millisecond {
+		return
+	}
+	l.shown = time.Now()
+	if ended { // what is stored with the notebook has neither script nor button
+		gonbui.UpdateHtml(l.id, bar(p)+`<script>document.title = document.title.replace(/^\d+ % · /, "")</script>`)
+	}
+	text := bar(p) + curve(l.steps, l.losses, p.Steps)
+	if !ended {
+		text += stopButton() + fmt.Sprintf(`<script>document.title = "%.0f %% · " + document.title.replace(/^\d+ %% · /, "")</script>`, 100*p.Fraction)
+	}
+	gonbui.UpdateHtml(l.id, text)
+	l.showSamples(ended)
+	if ended {
+		flush()
+	}
+}
+
+// showSamples shows the newest samples that the run has stored since it began to be shown. They go when it is done: the
+// notebook shows them then as it likes.
+func (l *live) showSamples(ended bool) {
+	if l.dir == "" {
+		return
+	}
+	if ended {
+		if l.picture != "" {
+			gonbui.UpdateHtml(l.pictures, "")
+		}
+		return
+	}
+	files, _ := filepath.Glob(filepath.Join(escapeGlob(l.dir), "samples", "after_task_*.png")) // fails on a malformed pattern only
+	newest := ""
+	latest := l.begun
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.ModTime().After(latest) {
+			newest, latest = file, info.ModTime()
+		}
+	}
+	if newest == "" || newest == l.picture {
+		return
+	}
+	data, err := os.ReadFile(newest)
+	if err != nil {
+		return // the next call tries again
+	}
+	l.picture = newest
+	name := strings.ReplaceAll(strings.TrimSuffix(filepath.Base(newest), ".png"), "_", " ")
+	gonbui.UpdateHtml(l.pictures, fmt.Sprintf(`<div style="font:13px sans-serif">Samples %s<br><img alt="samples %s" style="max-width:100%%" src="data:image/png;base64,%s"></div>`,
+		html.EscapeString(name), html.EscapeString(name), base64.StdEncoding.EncodeToString(data)))
+}
+
+// escapeGlob makes a path a pattern that only it matches.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(path)
+}
+
+// bar is a progress as a bar with a line below.
+func bar(p experiment.Progress) string {
+	return fmt.Sprintf(`<div style="font:13px sans-serif"><div style="width:100%%;max-width:40em;background:#8883;border-radius:3px">`+
+		`<div style="width:%.1f%%;background:#0072b2;height:8px;border-radius:3px"></div></div>%s</div>`, 100*p.Fraction, html.EscapeString(p.String()))
+}
+
+// mostPoints is how many points of a curve are kept.
+const mostPoints = 200
+
+func everyOther[T any](all []T) []T {
+	for i := range len(all) / 2 {
+		all[i] = all[2*i+1]
+	}
+	return all[:len(all)/2]
+}
+
+// curve draws losses at steps, of all steps there will be, on a logarithmic axis.
+func curve(at []int, losses []float64, steps int) string {
+	if len(losses) < 2 || steps == 0 {
+		return ""
+	}
+	low, high := losses[0], losses[0]
+	for _, v := range losses {
+		low, high = min(low, v), max(high, v)
+	}
+	if high < 1.01*low {
+		high = 1.01 * low
+	}
+	const width, height = 400.0, 60.0
+	var points strings.Builder
+	for i, v := range losses {
+		fmt.Fprintf(&points, "%.1f,%.1f ", width*float64(at[i])/float64(steps), height*(1-math.Log(v/low)/math.Log(high/low)))
+	}
+	return fmt.Sprintf(`<svg role="img" aria-label="loss from %.3g to %.3g" viewBox="-2 -2 %g %g" style="width:100%%;max-width:40em;height:64px" preserveAspectRatio="none">`+
+		`<polyline fill="none" stroke="#0072b2" stroke-width="1.5" vector-effect="non-scaling-stroke" points="%s"/></svg>`+
+		`<div style="font:11px sans-serif;opacity:.7">loss, logarithmic: %.3g … %.3g</div>`, losses[0], losses[len(losses)-1], width+4, height+4, strings.TrimSpace(points.String()), low, high)
+}
+
+// stopButton is a button that interrupts the kernel, as ■ above the notebook does; "" where the kernel's name at the server is
+// not known.
+func stopButton() string {
+	id := os.Getenv(protocol.GONB_JUPYTER_KERNEL_ID_ENV)
+	if id == "" {
+		return ""
+	}
+	return `<button onclick="` + html.EscapeString(`const c = JSON.parse(document.getElementById('jupyter-config-data').textContent);`+
+		`const x = document.cookie.match(/_xsrf=([^;]*)/);`+
+		`fetch(c.baseUrl + 'api/kernels/`+id+`/interrupt', {method: 'POST', headers: {'X-XSRFToken': x ? x[1] : '', Authorization: 'token ' + c.token}})`) +
+		`">Stop (keeps a checkpoint)</button>`
+}
+
+// flush waits until the kernel has what it was sent; of a kernel that is no more it does not wait long.
+func flush() {
+	done := make(chan struct{})
+	go func() {
+		gonbui.Sync()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+	}
+}
