@@ -168,7 +168,7 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 	if err := clearUnfinished(dir); err != nil {
 		return err
 	}
-	if err := r.prepare(); err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return err
 	}
 	if !r.hasAutopsy() {

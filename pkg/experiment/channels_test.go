@@ -40,8 +40,8 @@ func TestChannelsOfARun(t *testing.T) {
 	if kind, err := c.networkKind(); err != nil || !strings.Contains(kind, "3 channels") {
 		t.Errorf("the network is of kind %q (%v)", kind, err)
 	}
-	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "train-classifier fashion-mnist --size 16 --method area --channels 3") {
-		t.Errorf("without a classifier for coloured clothes: %v", err)
+	if err := c.Check(); err != nil {
+		t.Errorf("without a shipped classifier for coloured clothes: %v", err)
 	}
 	if got, want := bench.Tasks[0].Test.Pixels[0], bench.Tasks[0].Test.Pixels[2]; got != want {
 		t.Errorf("grey images have channels %d and %d", got, want)

@@ -68,7 +68,7 @@ func (c Config) checkRest() (cl.Setup, error) {
 	if err := c.checkOutside(bench); err != nil {
 		return cl.Setup{}, err
 	}
-	return cl.SetupOf(bench, c.Loop, process.T), c.checkExtractor(bench)
+	return cl.SetupOf(bench, c.Loop, process.T), c.checkExtractor()
 }
 
 // checkStrategy sees whether the strategy could begin.
@@ -90,14 +90,11 @@ func (c Config) checkOutside(bench *datasets.Benchmark) error {
 	return nil
 }
 
-// checkExtractor sees whether there is one for the benchmark's images, and, where it is known how many features it has,
-// enough samples for them.
-func (c Config) checkExtractor(bench *datasets.Benchmark) error {
+// checkExtractor sees whether there is one where a file is to be, and, where it is known how many features it has, enough
+// samples for them.
+func (c Config) checkExtractor() error {
 	if name := c.Evaluate.Extractor; name != "auto" {
-		return checkInceptionFile(name)
-	}
-	if err := metrics.HasClassifier(c.classifier(bench.H - 2*bench.Prep.Border)); err != nil {
-		return err
+		return checkExtractorFile(name)
 	}
 	return c.Evaluate.enough(metrics.FeatureDim)
 }

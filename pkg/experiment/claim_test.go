@@ -244,7 +244,6 @@ func TestRefusedRunLeavesNoFolder(t *testing.T) {
 			c.BPD.Outside, c.Network.Conditional, c.Autopsy.Images = []string{"cifar-10"}, false, 0
 		}, "bpd.outside"},
 		"no extractor":               {func(c *Config) { c.Evaluate.Extractor = filepath.Join(root, "none") }, "evaluate.extractor"},
-		"no classifier":              {func(c *Config) { c.Benchmark.Prep.Size = 20 }, "no classifier"},
 		"few validation images":      {func(c *Config) { c.Evaluate.Reference, c.Benchmark.ValFraction = "validation", 0.01 }, "validation images"},
 		"more steps than timesteps":  {func(c *Config) { c.Strategy = cl.Spec{Name: "gr", Settings: map[string]any{"sampler_steps": 51}} }, "50 timesteps"},
 		"no network of that shape":   {func(c *Config) { c.Network.Mults = []int{1, 1, 1, 1, 1, 1} }, "cannot be halved"},

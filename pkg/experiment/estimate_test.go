@@ -58,7 +58,7 @@ func TestWorkIsTheRunsOwn(t *testing.T) {
 	c := smallConfig()
 	r := &run{config: c, dir: t.TempDir(), log: io.Discard, opt: Options{Backend: back}}
 	defer r.close()
-	if err := r.prepare(); err != nil {
+	if err := r.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	got, err := c.Work()

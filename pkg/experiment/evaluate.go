@@ -3,6 +3,8 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
@@ -33,12 +36,12 @@ type measurer struct {
 
 // newMeasurer loads the extractor and prepares the reference images of every task, whose features it takes from the store
 // where that is not nil and has them.
-func newMeasurer(back compute.Backend, c Config, bench *datasets.Benchmark, store *metrics.FeatureStore) (_ *measurer, err error) {
+func newMeasurer(ctx context.Context, back compute.Backend, c Config, bench *datasets.Benchmark, store *metrics.FeatureStore, out io.Writer) (_ *measurer, err error) {
 	if bench, err = inside(bench); err != nil {
 		return nil, err
 	}
 	m := &measurer{config: c, bench: bench}
-	if m.extractor, err = openExtractor(back, c, bench.H, bench.W); err != nil {
+	if m.extractor, err = openExtractor(ctx, back, c, bench.H, bench.W, out); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -91,11 +94,15 @@ func inside(bench *datasets.Benchmark) (*datasets.Benchmark, error) {
 	return &b, nil
 }
 
-// openExtractor returns the network whose features the metrics compare, for images of the given side.
-func openExtractor(back compute.Backend, c Config, h, w int) (metrics.Extractor, error) {
+// openExtractor returns the network whose features the metrics compare, for images of the given sides: of a file, the shipped
+// classifier of the sets, or one that is trained on them, once, with a line of progress now and then to out.
+func openExtractor(ctx context.Context, back compute.Backend, c Config, h, w int, out io.Writer) (metrics.Extractor, error) {
 	if name := c.Evaluate.Extractor; name != "auto" {
-		if err := checkInceptionFile(name); err != nil {
+		if err := checkExtractorFile(name); err != nil {
 			return nil, err
+		}
+		if metrics.IsClassifierFile(name) {
+			return metrics.LoadClassifierFile(back, name)
 		}
 		inception, err := metrics.LoadInception(back, name)
 		if err == nil && h != w {
@@ -103,15 +110,27 @@ func openExtractor(back compute.Backend, c Config, h, w int) (metrics.Extractor,
 		}
 		return inception, err
 	}
-	name, prep := c.classifier(h)
-	return metrics.LoadClassifier(back, name, prep)
+	if name, prep := c.classifier(h); h == w && metrics.HasClassifier(name, prep) == nil {
+		return metrics.LoadClassifier(back, name, prep)
+	}
+	cache, err := backend.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	prep := c.Benchmark.Prep
+	prep.Border = 0
+	own, err := metrics.OwnClassifier(ctx, back, strings.Join(c.Benchmark.Datasets, "+"), prep, filepath.Join(cache, "classifiers"), out)
+	if err == nil {
+		fmt.Fprintf(out, "judged by %s. %s\n", own.Name(), own.Protocol().Sentence())
+	}
+	return own, err
 }
 
-// checkInceptionFile reports an extractor that is no file.
-func checkInceptionFile(name string) error {
+// checkExtractorFile reports an extractor that is no file.
+func checkExtractorFile(name string) error {
 	f, err := atomicfile.Open(name)
 	if err != nil {
-		return errors.Errorf("evaluate.extractor is %q; need \"auto\" or the file of an Inception network: %v", name, err)
+		return errors.Errorf("evaluate.extractor is %q; need \"auto\", or the file of an Inception network or of a classifier: %v", name, err)
 	}
 	return f.Close()
 }

@@ -3,6 +3,7 @@ package experiment
 import (
 	"encoding/csv"
 	"encoding/json"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ func measurerOf(t *testing.T, c Config) *measurer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMeasurer(backendtest.Open(t), c, bench, nil)
+	m, err := newMeasurer(t.Context(), backendtest.Open(t), c, bench, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestPerfectGeneratorOverTasksOfTwiceTheImages(t *testing.T) {
 		rows = append(rows, half.Test.IndicesOf(class)[:50]...)
 	}
 	half.Test = half.Test.Select(rows)
-	m, err := newMeasurer(backendtest.Open(t), c, bench, nil)
+	m, err := newMeasurer(t.Context(), backendtest.Open(t), c, bench, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,9 @@
 package experiment
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -35,13 +37,13 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{config: c, dir: dir}
+	r := &run{config: c, dir: dir, log: io.Discard}
 	defer func() {
 		if err != nil {
 			r.close()
 		}
 	}()
-	if err := r.build(back); err != nil {
+	if err := r.build(context.Background(), back); err != nil {
 		return nil, err
 	}
 	f, err := r.restore()

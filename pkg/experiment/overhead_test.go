@@ -24,7 +24,7 @@ func BenchmarkOverhead(b *testing.B) {
 			r := &run{config: c, dir: b.TempDir(), log: &bytes.Buffer{},
 				opt: Options{Backend: backendtest.Open(b), Progress: func(Progress) { shown++ }}}
 			defer r.close()
-			if err := r.prepare(); err != nil {
+			if err := r.prepare(b.Context()); err != nil {
 				b.Fatal(err)
 			}
 			l := r.loop
@@ -69,7 +69,7 @@ func BenchmarkEvaluation(b *testing.B) {
 			c.Strategy, c.Loop.StepsPerTask = cl.Spec{Name: name}, 10
 			r := &run{config: c, dir: b.TempDir(), log: &bytes.Buffer{}, opt: Options{Backend: backendtest.Open(b)}}
 			defer r.close()
-			if err := r.prepare(); err != nil {
+			if err := r.prepare(b.Context()); err != nil {
 				b.Fatal(err)
 			}
 			l := r.loop

@@ -131,7 +131,7 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 			return nil, err
 		}
 	}
-	failed := r.prepare()
+	failed := r.prepare(ctx)
 	if failed != nil && !claimed {
 		undo()
 		return nil, failed
@@ -238,6 +238,17 @@ func (r *run) say(format string, args ...any) {
 	}
 }
 
+// lines is a writer of whole lines that says each.
+type lines func(format string, args ...any)
+
+// Write implements [io.Writer].
+func (say lines) Write(text []byte) (int, error) {
+	for line := range strings.Lines(string(text)) {
+		say("%s", strings.TrimSuffix(line, "\n"))
+	}
+	return len(text), nil
+}
+
 // warn says a line, and reports it to who sees no lines.
 func (r *run) warn(format string, args ...any) {
 	line := "warning: " + fmt.Sprintf(format, args...)
@@ -246,7 +257,7 @@ func (r *run) warn(format string, args ...any) {
 }
 
 // prepare builds everything and restores the newest checkpoint. It is for who holds the folder's lock.
-func (r *run) prepare() error {
+func (r *run) prepare(ctx context.Context) error {
 	r.report("prepare", true)
 	environment := xlaEnvironment() // opening a backend adds to it
 	cores, err := r.useCores()
@@ -268,7 +279,7 @@ func (r *run) prepare() error {
 		return err
 	}
 	r.features = featureStore(now)
-	if err := r.build(r.back); err != nil {
+	if err := r.build(ctx, r.back); err != nil {
 		return err
 	}
 	f, err := r.restore()
@@ -422,12 +433,12 @@ func (r *run) renew() error {
 }
 
 // build makes benchmark, network, strategy, loop and measurer as the configuration says, at their beginning.
-func (r *run) build(back compute.Backend) error {
+func (r *run) build(ctx context.Context, back compute.Backend) error {
 	bench, err := r.config.LoadBenchmark()
 	if err != nil {
 		return err
 	}
-	if r.measure, err = newMeasurer(back, r.config, bench, r.features); err != nil {
+	if r.measure, err = newMeasurer(ctx, back, r.config, bench, r.features, lines(r.say)); err != nil {
 		return err
 	}
 	r.back = back

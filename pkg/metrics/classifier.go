@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/results"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -79,6 +80,15 @@ func (c *Classifier) Close() {
 
 // Name implements [Extractor].
 func (c *Classifier) Name() string { return "classifier " + c.FileName() }
+
+// Protocol says what the classifier has learned from and how often it is right.
+func (c *Classifier) Protocol() *results.ClassifierProtocol {
+	p := &results.ClassifierProtocol{Classes: len(c.Info.Classes), Train: c.Info.TrainN, Test: c.Info.TestN}
+	if p.Test > 0 {
+		p.TestAccuracy = Measured(c.Info.TestAccuracy)
+	}
+	return p
+}
 
 // Identity implements [Extractor].
 func (c *Classifier) Identity() string { return c.Info.SHA256 }

@@ -257,6 +257,11 @@ func (e *Evaluator) Describe(p *results.Protocol) error {
 	}
 	p.Extractor, p.ExtractorSHA256, p.FeatureDim = e.extractor.Name(), e.extractor.Identity(), e.extractor.Dim()
 	p.NearestK, p.MemorisedRatio = e.opt.K, e.opt.CopyRatio
+	if c, ok := e.opt.Labeller.(interface {
+		Protocol() *results.ClassifierProtocol
+	}); ok {
+		p.Classifier = c.Protocol()
+	}
 	if !trained {
 		return nil
 	}

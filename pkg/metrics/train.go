@@ -63,7 +63,7 @@ func (c TrainConfig) Validate() error {
 
 // TrainClassifier trains a classifier on the training split of data, prepared by prep to images
 // of S×S with S a multiple of 16, and writes its progress to out. Part of the split is held out
-// to watch the training; the test split is used once, after the last step, to state the accuracy.
+// to watch the training, where a class has images to spare; the test split is used once, after the last step, to state the accuracy.
 // One seed gives the same weights again on the same backend and machine. It ends with ctx.Err()
 // at the next step after ctx is done.
 func TrainClassifier(ctx context.Context, backend compute.Backend, data *datasets.Dataset, prep datasets.Prep,
@@ -88,9 +88,8 @@ func TrainClassifier(ctx context.Context, backend compute.Backend, data *dataset
 			return nil, err
 		}
 	}
-	if train.N < cfg.BatchSize || val.N == 0 {
-		return nil, errors.Errorf("metrics.TrainClassifier: %d training images for batches of %d and %d to watch it by; "+
-			"need a whole batch and at least 1", train.N, cfg.BatchSize, val.N)
+	if train.N < cfg.BatchSize {
+		return nil, errors.Errorf("metrics.TrainClassifier: %d training images for batches of %d; need a whole batch", train.N, cfg.BatchSize)
 	}
 	if train.H != train.W {
 		return nil, errors.Errorf("metrics.TrainClassifier: images are %d×%d; need squares: prepare them by the method \"pad\" or \"area\"", train.H, train.W)
@@ -115,11 +114,13 @@ func TrainClassifier(ctx context.Context, backend compute.Backend, data *dataset
 		return nil, err
 	}
 	c.Info.SHA256 = sha256Hex(content)
-	if c.Info.ValAccuracy, err = c.Accuracy(val); err != nil {
-		return nil, err
-	}
-	if c.Info.TestAccuracy, err = c.Accuracy(test); err != nil {
-		return nil, err
+	for to, of := range map[*float64]*datasets.Images{&c.Info.ValAccuracy: val, &c.Info.TestAccuracy: test} {
+		if of.N == 0 { // of classes of one image none is held out
+			continue
+		}
+		if *to, err = c.Accuracy(of); err != nil {
+			return nil, err
+		}
 	}
 	fmt.Fprintf(out, "%s: test accuracy %.4f on %d images, weights %s\n", c.Name(), c.Info.TestAccuracy, test.N, c.Info.SHA256[:12])
 	return c, nil
@@ -189,16 +190,26 @@ func (t *trainer) run(ctx context.Context, backend compute.Backend) (map[string]
 	return valuesOf(store, t.info)
 }
 
+// progressLines is how many lines of progress a training of many epochs writes.
+const progressLines = 12
+
 // report writes a line of progress with the validation accuracy so far.
 func (t *trainer) report(now *Classifier, epoch int, loss float64, start time.Time) error {
-	acc, err := now.Accuracy(t.val)
-	if err != nil {
-		return err
+	if every := (t.info.Config.Epochs + progressLines - 1) / progressLines; (epoch+1)%every != 0 && epoch+1 < t.info.Config.Epochs {
+		return nil
+	}
+	known := ""
+	if t.val.N > 0 {
+		acc, err := now.Accuracy(t.val)
+		if err != nil {
+			return err
+		}
+		known = fmt.Sprintf("validation accuracy %.4f, ", acc)
 	}
 	done, spent := epoch+1, time.Since(start)
 	left := time.Duration(float64(spent) / float64(done) * float64(t.info.Config.Epochs-done)).Round(time.Second)
-	fmt.Fprintf(t.out, "epoch %d of %d: loss %.4f, validation accuracy %.4f, %.0f images/s, %v left\n", done, t.info.Config.Epochs,
-		loss, acc, float64(done*t.train.N)/spent.Seconds(), left)
+	fmt.Fprintf(t.out, "epoch %d of %d: loss %.4f, %s%.0f images/s, %v left\n", done, t.info.Config.Epochs,
+		loss, known, float64(done*t.train.N)/spent.Seconds(), left)
 	return nil
 }
 

@@ -129,11 +129,11 @@ func parseInfo(text []byte) (info ClassifierInfo, err error) {
 	if err := json.Unmarshal(text, &info); err != nil {
 		return info, oneline.Error(errors.WithStack(err))
 	}
-	if info.FeatureDim != FeatureDim || info.Channels != 1 && info.Channels != 3 || len(info.Classes) < 1 || len(info.Classes) > 256 ||
+	if info.FeatureDim != FeatureDim || info.Channels != 1 && info.Channels != 3 || len(info.Classes) < 1 || len(info.Classes) > datasets.MaxClasses ||
 		info.Size < 16 || info.Size > 1<<12 || info.Size%16 != 0 {
 		return info, errors.Errorf("it states %d features, %d channels, %d classes, size %d; "+
-			"need %d features, 1 or 3 channels, 1 to 256 classes, and a size that is a multiple of 16 up to %d",
-			info.FeatureDim, info.Channels, len(info.Classes), info.Size, FeatureDim, 1<<12)
+			"need %d features, 1 or 3 channels, 1 to %d classes, and a size that is a multiple of 16 up to %d",
+			info.FeatureDim, info.Channels, len(info.Classes), info.Size, FeatureDim, datasets.MaxClasses, 1<<12)
 	}
 	return info, nil
 }

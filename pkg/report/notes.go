@@ -29,6 +29,9 @@ func Notes(methods []study.Method) []string {
 		trainingNote(methods),
 		seedsNote(methods),
 	}
+	if judge := p.Classifier.Sentence(); judge != "" {
+		notes[1] += " " + judge
+	}
 	notes = append(notes, study.TunedNotes(methods)...)
 	if _, ok := study.Find(methods, study.Joint); ok {
 		notes = append(notes, "joint learns all tasks at once, from scratch: it is the reference. It has no order of tasks, so it has no forgetting.")

@@ -121,6 +121,8 @@ type Protocol struct {
 	NearestK        int     `json:"nearest_k"`
 	MemorisedRatio  float64 `json:"memorised_ratio"`
 
+	Classifier *ClassifierProtocol `json:"classifier,omitempty"` // that names classes; null where there was none or it was not recorded
+
 	// TaskWeights are the shares of each task's images among all reference images: what each task counts in every mean
 	// over tasks and in every union. Absent in results from before tasks were weighed, where all count alike.
 	TaskWeights []float64 `json:"task_weights,omitempty"`
@@ -130,6 +132,29 @@ type Protocol struct {
 	FLDImages int `json:"fld_images,omitempty"` // most images of each kind that FLD took; absent where it was not measured
 
 	BPD *BPDProtocol `json:"bpd,omitempty"` // null where likelihoods were not measured
+}
+
+// ClassifierProtocol says what the classifier that judges samples has learned from, and how often it is right.
+type ClassifierProtocol struct {
+	Classes      int      `json:"classes"`
+	Train        int      `json:"train_images"`
+	Test         int      `json:"test_images"`
+	TestAccuracy *float64 `json:"test_accuracy" in:"share"` // share of test images whose class it names
+}
+
+// PoorClassifier is the accuracy below which a classifier is called a poor judge.
+const PoorClassifier = 0.75
+
+// Sentence says how good the classifier is, "" of nil.
+func (c *ClassifierProtocol) Sentence() string {
+	if c == nil || c.TestAccuracy == nil {
+		return ""
+	}
+	text := fmt.Sprintf("The classifier is right for %s %% of %d test images", words.Number(100**c.TestAccuracy, 1), c.Test)
+	if *c.TestAccuracy >= PoorClassifier {
+		return text + "."
+	}
+	return text + ": a poor judge, by whose class accuracy and label measures little can be said, and by whose features FID and its like see little of what the images show."
 }
 
 // CopyProtocol is the fixed yardstick of [Copies]: an image is a copy if its distance to the nearest image of a set is at

@@ -155,6 +155,10 @@ func (v *validator) protocol(p *Protocol) {
 			v.fail("protocol.task_weights", p.TaskWeights, fmt.Sprintf("%d shares that sum to 1", v.tasks))
 		}
 	}
+	if c := p.Classifier; c != nil {
+		v.whole("protocol.classifier.test_images", int64(c.Test))
+		v.fields("protocol.classifier.", reflect.ValueOf(*c))
+	}
 	if c := p.Copies; c != nil {
 		v.share("protocol.copies.quantile", &c.Quantile)
 		v.whole("protocol.copies.held_out", int64(c.HeldOut))
