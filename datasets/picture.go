@@ -104,9 +104,14 @@ func decodePicture(b []byte, info pictureInfo) (pixels []uint8, err error) {
 	}
 	defer recovered(&err)
 	var img image.Image
-	if _, format, _ := image.DecodeConfig(bytes.NewReader(b)); format == "gif" {
+	switch _, format, _ := image.DecodeConfig(bytes.NewReader(b)); format {
+	case "gif":
 		img, err = firstFrame(b)
-	} else {
+	case "webp":
+		if img, _, err = image.Decode(bytes.NewReader(b)); err == nil {
+			img = webpColours(img)
+		}
+	default:
 		img, _, err = image.Decode(bytes.NewReader(b))
 	}
 	if err != nil {
@@ -137,6 +142,36 @@ func firstFrame(b []byte) (image.Image, error) {
 		}
 	}
 	return canvas, nil
+}
+
+// webpColours are the colours of a lossy WebP picture. Its brightness goes from 16 to 235 (ITU-R BT.601), where the decoder's type takes
+// it for JPEG's, from 0 to 255. The numbers are those of libwebp.
+func webpColours(img image.Image) image.Image {
+	var planes *image.YCbCr
+	var alpha *image.NYCbCrA
+	switch m := img.(type) {
+	case *image.YCbCr:
+		planes = m
+	case *image.NYCbCrA:
+		planes, alpha = &m.YCbCr, m
+	default: // lossless
+		return img
+	}
+	level := func(v int) uint8 { return uint8(max(0, min(255, v>>6))) }
+	b := planes.Bounds()
+	out := image.NewNRGBA(b)
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			i, j := planes.YOffset(x, y), planes.COffset(x, y)
+			bright, u, v := int(planes.Y[i])*19077>>8, int(planes.Cb[j]), int(planes.Cr[j])
+			c := color.NRGBA{level(bright + v*26149>>8 - 14234), level(bright - u*6419>>8 - v*13320>>8 + 8708), level(bright + u*33050>>8 - 17685), 255}
+			if alpha != nil {
+				c.A = alpha.A[alpha.AOffset(x, y)]
+			}
+			out.SetNRGBA(x, y, c)
+		}
+	}
+	return out
 }
 
 // reasonOf is a decoder's error in one line.

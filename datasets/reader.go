@@ -67,7 +67,7 @@ type reading struct {
 var readings []reading
 
 func init() { // not a literal, which would refer to itself by the errors that list the formats
-	readings = []reading{folderReading}
+	readings = []reading{parquetReading, idxReading, cifarReading, folderReading, npzReading, tarReading}
 }
 
 // recognise finds the format of a path.

@@ -1,0 +1,221 @@
+package datasets
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// own is a file or folder of those that testdata/own/make.py has written with Pillow, NumPy, Hugging Face datasets and webdataset.
+func own(name ...string) string {
+	return filepath.Join(append([]string{"testdata", "own"}, name...)...)
+}
+
+// TestPicturesAsPillow: pictures of every format and kind have the pixels that Pillow reads, upright and over white. Lossless ones are
+// equal, save that transparency may be rounded otherwise; lossy decoders differ by a few levels.
+func TestPicturesAsPillow(t *testing.T) {
+	b, err := os.ReadFile(own("pictures.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]struct {
+		H, W, C, Tolerance int
+		Pixels             []byte
+	}
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 35 {
+		t.Errorf("only %d pictures", len(all))
+	}
+	for name, want := range all {
+		file, err := os.ReadFile(own("pictures", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := lookAtPicture(file)
+		if err != nil {
+			t.Errorf("%s %v", name, err)
+			continue
+		}
+		if info.h != want.H || info.w != want.W || info.c != want.C {
+			t.Errorf("%s has %d×%d×%d, Pillow reads %d×%d×%d", name, info.h, info.w, info.c, want.H, want.W, want.C)
+			continue
+		}
+		px, err := decodePicture(file, info)
+		if err != nil {
+			t.Errorf("%s %v", name, err)
+			continue
+		}
+		worst := 0
+		for i, v := range px {
+			worst = max(worst, int(v)-int(want.Pixels[i]), int(want.Pixels[i])-int(v))
+		}
+		if worst > want.Tolerance || len(px) != len(want.Pixels) {
+			t.Errorf("%s differs from Pillow by up to %d levels; want %d at most", name, worst, want.Tolerance)
+		}
+		// No part of a picture is a picture, and none brings the program down.
+		for cut := 0; cut < len(file); cut += 1 + len(file)/40 {
+			if info, err := lookAtPicture(file[:cut]); err == nil {
+				if _, err := decodePicture(file[:cut], info); err != nil && strings.Contains(err.Error(), "\n") {
+					t.Errorf("%s, cut: %q", name, err)
+				}
+			}
+		}
+	}
+}
+
+// TestStretchAsNumPy: a picture whose size is changed has the mean of the area of each pixel, as NumPy computes it of repeated pixels.
+func TestStretchAsNumPy(t *testing.T) {
+	b, err := os.ReadFile(own("boxes.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var boxes map[string][]byte
+	if err := json.Unmarshal(b, &boxes); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(own("pictures", "rgb.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := lookAtPicture(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	px, err := decodePicture(file, info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	im := &Images{N: 1, H: info.h, W: info.w, C: info.c, Pixels: px, Labels: []int32{0}}
+	for size, want := range boxes {
+		var h, w int
+		if _, err := fmt.Sscanf(size, "%dx%d", &h, &w); err != nil {
+			t.Fatal(err)
+		}
+		if got := apply(t, Prep{Height: h, Width: w, Method: "stretch"}, im).Pixels; !slices.Equal(got, want) {
+			t.Errorf("%s: % d, want % d", size, got, want)
+		}
+	}
+}
+
+// TestFormats: sets of every format have the images, labels, splits and names of classes that were written.
+func TestFormats(t *testing.T) {
+	ownCache(t)
+	trees, digits, ones := []string{"oak", "ash", "elm"}, []string{"0", "1", "2"}, []string{"1", "2", "3"}
+	for _, tc := range []struct {
+		ref              string
+		classes          []string
+		train, val, test int
+		grey             bool
+	}{
+		{own("npz", "keras.npz"), digits, 9, 0, 6, false},
+		{own("npz", "medmnist.npz"), digits, 9, 6, 6, true},
+		{own("npz", "channels_first.npz"), digits, 9, 0, 6, false},
+		{own("imagenet32"), ones, 9, 0, 6, false},
+		{own("parquet"), trees, 9, 0, 6, false},
+		{own("cifar100_parquet"), trees, 6, 0, 3, false},
+		{own("cifar100_parquet") + "#label=coarse", []string{"a", "b"}, 7, 0, 2, false},
+		{own("webdataset"), digits, 9, 0, 6, false},
+		{own("webdataset_json") + "#label=label", []string{"ash", "elm", "oak"}, 6, 0, 3, false},
+		{own("emnist"), []string{"A/a", "B/b", "C/c"}, 9, 0, 6, true},
+		{own("emnist", "emnist-letters-test-labels-idx1-ubyte.gz"), []string{"A/a", "B/b", "C/c"}, 9, 0, 6, true},
+	} {
+		d, err := Open(tc.ref)
+		if err != nil {
+			t.Errorf("%s: %v", tc.ref, err)
+			continue
+		}
+		if d, err = d.Prepared(Prep{Method: "none"}); err != nil {
+			t.Errorf("%s: %v", tc.ref, err)
+			continue
+		}
+		val := 0
+		if d.Val != nil {
+			val = d.Val.N
+		}
+		if !slices.Equal(d.Classes, tc.classes) || d.Train.N != tc.train || val != tc.val || d.Test.N != tc.test || (d.Train.C == 1) != tc.grey || d.Train.H != 4 || d.Train.W != 4 {
+			t.Errorf("%s: classes %q, %d, %d and %d images of %d×%d×%d", tc.ref, d.Classes, d.Train.N, val, d.Test.N, d.Train.H, d.Train.W, d.Train.C)
+			continue
+		}
+		for what, im := range map[string]*Images{"train": d.Train, "test": d.Test} {
+			for i, label := range im.Labels {
+				px := im.Image(i)
+				last := px[len(px)-im.C:] // of the last row, which has no mark
+				// Image k of train is 10·k + its class, of test 200 more; the class is k mod 3, and coarse ones half of that.
+				k := int(last[0]) / 10
+				if k >= 20 {
+					k -= 20
+				}
+				wantClass := k % 3
+				switch {
+				case len(tc.classes) == 2:
+					wantClass /= 2
+				case tc.classes[0] == "ash": // by name
+					wantClass = []int{2, 0, 1}[wantClass]
+				}
+				if int(label) != wantClass {
+					t.Errorf("%s: %s image %d of level %d has label %d", tc.ref, what, i, last[0], label)
+				}
+				if im.C == 3 && (last[1] != last[0]+1 || px[2] != last[2]+2) || im.C == 1 && strings.Contains(tc.ref, "emnist") && (px[0] != last[0]+2 || px[4] != last[0]) {
+					t.Errorf("%s: %s image %d is turned or its channels are mixed: % d", tc.ref, what, i, px)
+				}
+			}
+		}
+	}
+	for ref, want := range map[string]string{
+		own("cifar100_parquet") + "#label=colour":      "it has [fine_label coarse_label]",
+		own("parquet", "train-00000-of-00002.parquet"): "one picture",
+		own("pictures.json"):                           "is no image set",
+		own("webdataset") + "#label=size":              "size",
+		own("imagenet32") + "#label=fine":              "leave the choice out",
+		own("parquet") + "#labels=1":                   "need label=NAME",
+	} {
+		if err := errorOf(ref, Prep{Method: "none"}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v; want %q", ref, err, want)
+		}
+	}
+}
+
+// TestCIFAR100: records of two labels and planes, with the names of the classes from the files beside them.
+func TestCIFAR100(t *testing.T) {
+	ownCache(t)
+	root := t.TempDir()
+	var records []byte
+	for i := range 6 {
+		records = append(records, byte(i/3), byte(i%3)) // coarse, fine
+		for c := range 3 {
+			records = append(records, slices.Repeat([]byte{byte(50*c + i)}, cifarPlane)...)
+		}
+	}
+	put(t, filepath.Join(root, "train.bin"), records)
+	put(t, filepath.Join(root, "fine_label_names.txt"), []byte("apple\nbear\ncup\n"))
+	put(t, filepath.Join(root, "coarse_label_names.txt"), []byte("things\nfood\n"))
+	if _, err := Open(root); err == nil || !strings.Contains(err.Error(), "test.bin is missing") {
+		t.Errorf("without test.bin: %v", err)
+	}
+	put(t, filepath.Join(root, "test.bin"), records)
+	for ref, want := range map[string][]string{root: {"apple", "bear", "cup"}, root + "#label=coarse": {"things", "food"}} {
+		d, err := Load(ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		label, px := d.Train.Labels[4], d.Train.Image(4)
+		if !slices.Equal(d.Classes, want) || d.Test.N != 6 || !slices.Equal(px[:3], []byte{4, 54, 104}) || label != 1 {
+			t.Errorf("%s: classes %v, image 4 of class %d begins % d", ref, d.Classes, label, px[:3])
+		}
+	}
+	put(t, filepath.Join(root, "test.bin"), records[:len(records)-1])
+	if _, err := Open(root); err == nil || !strings.Contains(err.Error(), "a whole record of 3074 bytes") {
+		t.Errorf("cut off: %v", err)
+	}
+	records[1] = 3
+	put(t, filepath.Join(root, "test.bin"), records)
+	if _, err := Open(root); err == nil || !strings.Contains(err.Error(), "label 3; need 0 to 2") {
+		t.Errorf("a label out of range: %v", err)
+	}
+}

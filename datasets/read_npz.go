@@ -1,0 +1,340 @@
+package datasets
+
+import (
+	"archive/zip"
+	"bufio"
+	"encoding/binary"
+	"io"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pkg/errors"
+)
+
+// npzReading reads archives of NumPy arrays: x_train, y_train, x_test, y_test (Keras), train_images, train_labels, val_images and so on
+// (MedMNIST), both in one file; data and labels in batches, a file each (ImageNet-32 and -64); arr_0 and arr_1. Images are unsigned
+// bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,C·S·S] with square planes; labels whole numbers, [N] or [N,1].
+var npzReading = reading{
+	name: ".npz files of images and labels (x_train, y_train, x_test, y_test)",
+	files: func(path string, folder bool) ([]string, bool, error) {
+		return filesEnding(path, folder, false, ".npz")
+	},
+	open: openNPZ,
+}
+
+// npzPairs are the names of arrays of images and labels, and the split they are; noSplit: the file says.
+var npzPairs = []struct {
+	images, labels string
+	split          split
+}{
+	{"x_train", "y_train", inTrain}, {"x_val", "y_val", inVal}, {"x_test", "y_test", inTest},
+	{"train_images", "train_labels", inTrain}, {"val_images", "val_labels", inVal}, {"test_images", "test_labels", inTest},
+	{"images", "labels", noSplit}, {"data", "labels", noSplit}, {"arr_0", "arr_1", noSplit},
+}
+
+// npzArrays says which arrays of a file a part is.
+type npzArrays struct{ file, images string }
+
+func openNPZ(root string, files []string, how choices) (reader, error) {
+	if err := noLabelChoice(root, how); err != nil {
+		return nil, err
+	}
+	splits, err := splitsOfFiles(root, files)
+	if err != nil {
+		return nil, err
+	}
+	r, arrays := &rawReader{}, map[string]npzArrays{} // by the name of the part
+	for i, file := range files {
+		z, err := zip.OpenReader(file)
+		if err != nil {
+			return nil, errors.Errorf("%s is no sound .npz file (%v); replace it", file, err)
+		}
+		before := len(r.parts)
+		for _, pair := range npzPairs {
+			p := part{file: file + ":" + pair.images, split: pair.split}
+			if z.File = slices.DeleteFunc(z.File, func(f *zip.File) bool { return f.FileInfo().IsDir() }); npzEntry(z, pair.images) == nil || npzEntry(z, pair.labels) == nil {
+				continue
+			}
+			if pair.split == noSplit {
+				p.split = splits[i]
+			}
+			if p.labels, err = npzLabels(z, pair.labels); err != nil {
+				_ = z.Close()
+				return nil, errors.WithMessage(err, file)
+			}
+			if pair.images == "data" && len(r.parts) > before { // images and labels were there
+				continue
+			}
+			arrays[p.file] = npzArrays{file, pair.images}
+			r.parts = append(r.parts, p)
+		}
+		var names []string
+		for _, f := range z.File {
+			names = append(names, strings.TrimSuffix(f.Name, ".npy"))
+		}
+		if err := z.Close(); err != nil {
+			return nil, errors.WithStack(err)
+		}
+		if len(r.parts) == before {
+			return nil, errors.Errorf("%s holds the arrays %.200q; need x_train, y_train, x_test, y_test, or train_images, train_labels, test_images, test_labels, or data and labels", file, names)
+		}
+	}
+	if err := measured(root, r.parts); err != nil {
+		return nil, err
+	}
+	if r.names, r.class, err = numberedClasses(r.parts); err != nil {
+		return nil, err
+	}
+	r.open = func(p part) (func() ([]uint8, int, int, int, error), func() error, error) {
+		return openNPZImages(arrays[p.file], len(p.labels))
+	}
+	return r, nil
+}
+
+// measured takes the split off parts that are all training images, so that test images come out of them, and returns an error if
+// there are none to learn from.
+func measured(root string, parts []part) error {
+	var has [inTest + 1]bool
+	for _, p := range parts {
+		has[p.split] = true
+	}
+	switch {
+	case has[noSplit] && (has[inTrain] || has[inVal] || has[inTest]):
+		return errors.Errorf("of %s some images belong to a split and some to none; name the splits of all or of none", root)
+	case has[inTrain] && !has[inVal] && !has[inTest]:
+		for i := range parts {
+			parts[i].split = noSplit
+		}
+	case !has[noSplit] && !has[inTrain]:
+		return errors.Errorf("%s has no training images; add them", root)
+	}
+	return nil
+}
+
+// npzEntry finds an array by its name, nil if there is none.
+func npzEntry(z *zip.ReadCloser, name string) *zip.File {
+	for _, f := range z.File {
+		if f.Name == name+".npy" {
+			return f
+		}
+	}
+	return nil
+}
+
+// npyHeader is the head of a NumPy array.
+type npyHeader struct {
+	dtype string // as "|u1" or "<i8"
+	shape []int
+}
+
+// elements is the number of elements, -1 if it is beyond all sense.
+func (h npyHeader) elements() int {
+	n := 1
+	for _, d := range h.shape {
+		if d < 0 || d > 0 && n > math.MaxInt/d {
+			return -1
+		}
+		n *= d
+	}
+	return n
+}
+
+var npyFields = regexp.MustCompile(`^\{'descr': '([^']{1,16})', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\),? *\}\s*$`)
+
+// readNPY reads the head of a NumPy array, of which the elements follow.
+func readNPY(r io.Reader) (h npyHeader, err error) {
+	head := make([]byte, 10)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return h, errors.New("ends within the head of a NumPy array")
+	}
+	if string(head[:6]) != "\x93NUMPY" {
+		return h, errors.Errorf("begins with % x, not as a NumPy array does", head[:6])
+	}
+	size := int(binary.LittleEndian.Uint16(head[8:]))
+	if head[6] > 1 { // four bytes of size
+		more := make([]byte, 2)
+		if _, err := io.ReadFull(r, more); err != nil {
+			return h, errors.New("ends within the head of a NumPy array")
+		}
+		size |= int(binary.LittleEndian.Uint16(more)) << 16
+	}
+	if size > 1<<16 {
+		return h, errors.Errorf("has a head of %d bytes; need that of an array of numbers", size)
+	}
+	text := make([]byte, size)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return h, errors.New("ends within the head of a NumPy array")
+	}
+	m := npyFields.FindStringSubmatch(string(text))
+	if m == nil {
+		return h, errors.Errorf("has the head %.120q; need an array of numbers", strings.TrimSpace(string(text)))
+	}
+	h.dtype = m[1]
+	for field := range strings.SplitSeq(m[3], ",") {
+		if field = strings.TrimSpace(field); field != "" {
+			d, err := strconv.Atoi(field)
+			if err != nil {
+				return h, errors.Errorf("has the shape (%s)", m[3])
+			}
+			h.shape = append(h.shape, d)
+		}
+	}
+	if m[2] == "True" && len(h.shape) > 1 {
+		return h, errors.New("is in Fortran order; store numpy.ascontiguousarray of it")
+	}
+	return h, nil
+}
+
+// npzLabels reads an array of labels.
+func npzLabels(z *zip.ReadCloser, name string) ([]int64, error) {
+	f, err := npzEntry(z, name).Open()
+	if err != nil {
+		return nil, errors.Errorf("array %s: %v", name, err)
+	}
+	defer f.Close()
+	labels, err := readNPYLabels(bufio.NewReader(f))
+	return labels, errors.WithMessagef(err, "array %s", name)
+}
+
+// readNPYLabels reads an array of whole numbers, [N] or [N,1]. What is allocated follows what is there, not what the head claims.
+func readNPYLabels(r io.Reader) ([]int64, error) {
+	h, err := readNPY(r)
+	if err != nil {
+		return nil, err
+	}
+	n := h.elements()
+	if len(h.shape) == 2 && h.shape[1] == 1 {
+		h.shape = h.shape[:1]
+	}
+	if len(h.shape) != 1 || n < 0 {
+		return nil, errors.Errorf("has the shape %v; need one label an image", h.shape)
+	}
+	var size int
+	if len(h.dtype) == 3 && strings.Contains("iu", h.dtype[1:2]) {
+		size, _ = strconv.Atoi(h.dtype[2:])
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if h.dtype[0] == '>' {
+		order = binary.BigEndian
+	}
+	signed := h.dtype[1:2] == "i"
+	var value func(b []byte) int64
+	switch size {
+	case 1:
+		value = func(b []byte) int64 {
+			if signed {
+				return int64(int8(b[0]))
+			}
+			return int64(b[0])
+		}
+	case 2:
+		value = func(b []byte) int64 {
+			if signed {
+				return int64(int16(order.Uint16(b)))
+			}
+			return int64(order.Uint16(b))
+		}
+	case 4:
+		value = func(b []byte) int64 {
+			if signed {
+				return int64(int32(order.Uint32(b)))
+			}
+			return int64(order.Uint32(b))
+		}
+	case 8:
+		value = func(b []byte) int64 { return int64(order.Uint64(b)) }
+	default:
+		return nil, errors.Errorf("is of type %s; need whole numbers", h.dtype)
+	}
+	var labels []int64
+	for b := make([]byte, size); len(labels) < n; {
+		if _, err := io.ReadFull(r, b); err != nil {
+			return nil, errors.Errorf("ends after %d of %d labels", len(labels), n)
+		}
+		labels = append(labels, value(b))
+	}
+	return labels, nil
+}
+
+// openNPZImages gives the images of an array one by one.
+func openNPZImages(a npzArrays, labels int) (func() ([]uint8, int, int, int, error), func() error, error) {
+	z, err := zip.OpenReader(a.file)
+	if err != nil {
+		return nil, nil, errors.WithStack(err)
+	}
+	entry := npzEntry(z, a.images)
+	if entry == nil {
+		_ = z.Close()
+		return nil, nil, errors.Errorf("%s has changed while it was read", a.file)
+	}
+	f, err := entry.Open()
+	if err != nil {
+		_ = z.Close()
+		return nil, nil, errors.WithStack(err)
+	}
+	next, err := npyImages(bufio.NewReaderSize(f, 1<<20), labels)
+	if err != nil {
+		_, _ = f.Close(), z.Close()
+		return nil, nil, errors.WithMessagef(err, "%s: array %s", a.file, a.images)
+	}
+	return func() ([]uint8, int, int, int, error) {
+			px, h, w, c, err := next()
+			return px, h, w, c, errors.WithMessagef(err, "%s: array %s", a.file, a.images)
+		}, func() error {
+			_ = f.Close()
+			return z.Close()
+		}, nil
+}
+
+// npyImages reads the head of an array of images, of which there are as many as labels, and returns what gives one by one.
+func npyImages(r io.Reader, labels int) (func() ([]uint8, int, int, int, error), error) {
+	head, err := readNPY(r)
+	if err != nil {
+		return nil, err
+	}
+	if head.dtype != "|u1" && head.dtype != "<u1" && head.dtype != "u1" {
+		return nil, errors.Errorf("is of type %s; need unsigned bytes 0 to 255: store (255*x).round().astype('uint8') if x is in [0, 1]", head.dtype)
+	}
+	if head.elements() < 1 || head.shape[0] != labels {
+		return nil, errors.Errorf("has the shape %v for %d labels; need an image for each", head.shape, labels)
+	}
+	var h, w, c int
+	planes := false
+	switch s := head.shape; {
+	case len(s) == 3:
+		h, w, c = s[1], s[2], 1
+	case len(s) == 4 && (s[3] == 1 || s[3] == 3):
+		h, w, c = s[1], s[2], s[3]
+	case len(s) == 4 && (s[1] == 1 || s[1] == 3):
+		h, w, c, planes = s[2], s[3], s[1], true
+	case len(s) == 2: // [N, C·S·S]
+		for _, c = range []int{3, 1} {
+			if h = int(math.Round(math.Sqrt(float64(s[1] / c)))); c*h*h == s[1] {
+				break
+			}
+		}
+		if w, planes = h, true; c*h*h != s[1] {
+			return nil, errors.Errorf("has the shape %v; need rows of 3·S·S or S·S bytes, S the side", s)
+		}
+	default:
+		return nil, errors.Errorf("has the shape %v; need [N,H,W], [N,H,W,C] or [N,C,H,W] with 1 or 3 channels", s)
+	}
+	if h > maxPicturePixels/w {
+		return nil, errors.Errorf("has images of %d×%d pixels; at most %d million are read", h, w, maxPicturePixels/1_000_000)
+	}
+	at := 0
+	return func() ([]uint8, int, int, int, error) {
+		px := make([]uint8, h*w*c)
+		if _, err := io.ReadFull(r, px); err != nil {
+			return nil, 0, 0, 0, errors.Errorf("ends within image %d of %d (%s)", at, labels, reasonOf(err))
+		}
+		at++
+		if planes && c > 1 {
+			px = planar(px, c)
+		}
+		return px, h, w, c, nil
+	}, nil
+}

@@ -1,0 +1,289 @@
+package datasets
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// parquetReading reads Parquet files as the Hugging Face Hub stores image sets: a column of structs of bytes, the file of a picture,
+// and a column of labels, whose classes have names in the schema's metadata "huggingface". Shards say their split by their name, as
+// train-00000-of-00002.parquet, or by their folder.
+var parquetReading = reading{
+	name: ".parquet files of pictures and labels, as the Hugging Face Hub has them",
+	files: func(path string, folder bool) ([]string, bool, error) {
+		return filesEnding(path, folder, true, ".parquet")
+	},
+	open: openParquet,
+}
+
+// parquetReader is an opened set of shards.
+type parquetReader struct {
+	names []string
+	parts []part
+	class map[int64]int32
+	image []string // path of the column of pictures' bytes
+}
+
+// feature is what the metadata say of a column.
+type feature struct {
+	Type  string   `json:"_type"`
+	Names []string `json:"names"`
+}
+
+func openParquet(root string, files []string, how choices) (r reader, err error) {
+	splits, err := splitsOfFiles(root, files)
+	if err != nil {
+		return nil, err
+	}
+	p := &parquetReader{}
+	label, classes := "", []string(nil)
+	for i, file := range files {
+		err := withParquet(file, func(f *parquet.File) error {
+			features := parquetFeatures(f)
+			image, err := imageColumn(f, features)
+			if err != nil {
+				return err
+			}
+			column, err := labelColumn(f, features, how.Label)
+			if err != nil {
+				return err
+			}
+			names := features[column].Names
+			if i == 0 {
+				p.image, label, classes = image, column, names
+			}
+			if !slices.Equal(image, p.image) || column != label || !slices.Equal(names, classes) {
+				return errors.Errorf("has the columns %v and %s with %d names of classes, but %s has %v and %s with %d; need one kind of shard",
+					image, column, len(names), files[0], p.image, label, len(classes))
+			}
+			labels, err := parquetLabels(f, column)
+			p.parts = append(p.parts, part{file, splits[i], labels})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := measured(root, p.parts); err != nil {
+		return nil, err
+	}
+	if p.names = classes; len(classes) > 0 {
+		p.class, err = namedClasses(p.parts, classes)
+	} else {
+		p.names, p.class, err = numberedClasses(p.parts)
+	}
+	return p, err
+}
+
+// withParquet calls do with an open file. A panic of the library on a damaged file becomes an error that names it.
+func withParquet(file string, do func(*parquet.File) error) (err error) {
+	f, err := atomicfile.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.Errorf("%s is a damaged Parquet file (%v); replace it", file, p)
+		}
+	}()
+	opened, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return errors.Errorf("%s is no sound Parquet file (%s); replace it", file, reasonOf(err))
+	}
+	return errors.WithMessage(do(opened), file)
+}
+
+// parquetFeatures are the features of the metadata "huggingface", none if there are no such metadata.
+func parquetFeatures(f *parquet.File) map[string]feature {
+	text, _ := f.Lookup("huggingface")
+	var meta struct {
+		Info struct {
+			Features map[string]json.RawMessage `json:"features"`
+		} `json:"info"`
+	}
+	features := map[string]feature{}
+	if json.Unmarshal([]byte(text), &meta) != nil {
+		return features
+	}
+	for name, raw := range meta.Info.Features {
+		var one feature
+		if json.Unmarshal(raw, &one) == nil { // else a list or struct, which is neither picture nor class
+			features[name] = one
+		}
+	}
+	return features
+}
+
+// imageColumn finds the column of pictures: the one that the metadata say, else the only one that is a struct with bytes, or bytes.
+func imageColumn(f *parquet.File, features map[string]feature) ([]string, error) {
+	var found [][]string
+	for _, c := range f.Root().Columns() {
+		path := []string{c.Name()}
+		if !c.Leaf() {
+			if b := c.Column("bytes"); b == nil || !b.Leaf() || b.Type().Kind() != parquet.ByteArray || b.MaxRepetitionLevel() > 0 {
+				continue
+			}
+			path = append(path, "bytes")
+		} else if c.Type().Kind() != parquet.ByteArray || c.MaxRepetitionLevel() > 0 || c.Type().LogicalType() != nil {
+			continue
+		}
+		if features[c.Name()].Type == "Image" {
+			return path, nil
+		}
+		found = append(found, path)
+	}
+	if len(found) != 1 {
+		return nil, errors.Errorf("has %d columns that may be pictures, %v; need one, a struct of bytes and path", len(found), found)
+	}
+	return found[0], nil
+}
+
+// labelColumn finds the column of labels: the chosen one, else the only one that the metadata say has classes, else the only one of
+// whole numbers. CIFAR-100 has fine_label and coarse_label, of which the first is the default.
+func labelColumn(f *parquet.File, features map[string]feature, chosen string) (string, error) {
+	var classes, numbers []string
+	for _, c := range f.Root().Columns() {
+		if !c.Leaf() || c.MaxRepetitionLevel() > 0 || c.Type().Kind() != parquet.Int32 && c.Type().Kind() != parquet.Int64 {
+			continue
+		}
+		numbers = append(numbers, c.Name())
+		if features[c.Name()].Type == "ClassLabel" {
+			classes = append(classes, c.Name())
+		}
+	}
+	all := classes
+	if len(all) == 0 || chosen != "" {
+		all = numbers
+	}
+	switch {
+	case chosen != "":
+		for _, name := range []string{chosen, chosen + "_label"} {
+			if slices.Contains(all, name) {
+				return name, nil
+			}
+		}
+		return "", errors.Errorf("has no labels %.100q; it has %v", chosen, all)
+	case slices.Contains(all, "fine_label"):
+		return "fine_label", nil
+	case len(all) > 1 && slices.Contains(all, "label"):
+		return "label", nil
+	case len(all) != 1:
+		return "", errors.Errorf("has %d columns that may be labels, %v; need one of whole numbers, chosen by #label=NAME after the path where there are several", len(all), all)
+	}
+	return all[0], nil
+}
+
+// parquetLabels reads a column of labels.
+func parquetLabels(f *parquet.File, column string) (labels []int64, err error) {
+	c := f.Root().Column(column)
+	for _, group := range f.RowGroups() {
+		err := eachValue(group, c.Index(), func(v parquet.Value) error {
+			switch {
+			case v.IsNull():
+				return errors.Errorf("row %d has no %s; leave images without a label out", len(labels), column)
+			case v.Kind() == parquet.Int32:
+				labels = append(labels, int64(v.Int32()))
+			default:
+				labels = append(labels, v.Int64())
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return labels, nil
+}
+
+// eachValue calls do with every value of a column of a row group. Bytes of a value are good during the call alone.
+func eachValue(group parquet.RowGroup, column int, do func(parquet.Value) error) error {
+	pages := group.ColumnChunks()[column].Pages()
+	defer pages.Close()
+	values := make([]parquet.Value, 64)
+	for {
+		page, err := pages.ReadPage()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return errors.Errorf("is damaged (%s); replace it", reasonOf(err))
+		}
+		from := page.Values()
+		for err == nil {
+			var n int
+			n, err = from.ReadValues(values)
+			for _, v := range values[:n] {
+				if err := do(v); err != nil {
+					parquet.Release(page)
+					return err
+				}
+			}
+		}
+		parquet.Release(page)
+		if err != io.EOF {
+			return errors.Errorf("is damaged (%s); replace it", reasonOf(err))
+		}
+	}
+}
+
+func (p *parquetReader) classes() []string { return p.names }
+
+func (p *parquetReader) total() (n int) {
+	for _, part := range p.parts {
+		n += len(part.labels)
+	}
+	return n
+}
+
+func (p *parquetReader) each(yield func(picture) error) error {
+	for _, part := range p.parts {
+		err := withParquet(part.file, func(f *parquet.File) error {
+			c := f.Root().Column(p.image[0])
+			if len(p.image) > 1 && c != nil {
+				c = c.Column(p.image[1])
+			}
+			if c == nil || f.NumRows() != int64(len(part.labels)) {
+				return errors.New("has changed while it was read")
+			}
+			row := 0
+			for _, group := range f.RowGroups() {
+				err := eachValue(group, c.Index(), func(v parquet.Value) error {
+					at := picture{name: fmt.Sprintf("%s: row %d", filepath.Base(part.file), row), split: part.split}
+					if row >= len(part.labels) {
+						return errors.New("has more pictures than labels; replace it")
+					}
+					b := slices.Clone(v.ByteArray())
+					at.label, at.data = p.class[part.labels[row]], func() ([]byte, error) { return b, nil }
+					if v.IsNull() {
+						at.data = func() ([]byte, error) {
+							return nil, errors.New("holds the name of a file and not its bytes; store the set with embedded pictures")
+						}
+					}
+					row++
+					return yield(at)
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

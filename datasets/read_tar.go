@@ -1,0 +1,258 @@
+package datasets
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
+)
+
+// tarReading reads shards of WebDataset: .tar files in which the members of one sample follow one another and share their name up to
+// the first dot, one of them a picture, another its class: .cls, a number or a name, or .json with the key label (or cls, or the one
+// chosen by #label=NAME). Shards say their split by their name.
+var tarReading = reading{
+	name: ".tar shards of WebDataset (NAME.jpg and NAME.cls or NAME.json)",
+	files: func(path string, folder bool) ([]string, bool, error) {
+		return filesEnding(path, folder, true, ".tar")
+	},
+	open: openTar,
+}
+
+// tarReader is an opened set of shards.
+type tarReader struct {
+	names  []string
+	shards []shard
+}
+
+// shard is one file, and the classes of its samples in their order.
+type shard struct {
+	file   string
+	split  split
+	labels []int32
+}
+
+func openTar(root string, files []string, how choices) (reader, error) {
+	splits, err := splitsOfFiles(root, files)
+	if err != nil {
+		return nil, err
+	}
+	texts := make([][]string, len(files)) // classes as they are written
+	class := map[string]int32{}
+	for i, file := range files {
+		f, err := atomicfile.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		texts[i], err = tarLabels(f, how.Label)
+		_ = f.Close()
+		if err != nil {
+			return nil, errors.WithMessage(err, file)
+		}
+		for _, text := range texts[i] {
+			class[text] = 0
+		}
+	}
+	t := &tarReader{}
+	numbers := true
+	for text := range class {
+		_, err := strconv.ParseUint(text, 10, 63)
+		numbers = numbers && err == nil
+		t.names = append(t.names, text)
+	}
+	if len(t.names) > MaxClasses {
+		return nil, errors.Errorf("%s has %d classes; need %d at most", root, len(t.names), MaxClasses)
+	}
+	if slices.Sort(t.names); numbers {
+		slices.SortFunc(t.names, byNumbers)
+	}
+	for i, name := range t.names {
+		class[name] = int32(i)
+	}
+	for i, file := range files {
+		s := shard{file: file, split: splits[i]}
+		for _, text := range texts[i] {
+			s.labels = append(s.labels, class[text])
+		}
+		t.shards = append(t.shards, s)
+	}
+	return t, nil
+}
+
+// sampleOf parts the name of a member into what its sample shares and its own ending.
+func sampleOf(name string) (key, ending string) {
+	dir, base := path.Split(name)
+	base, ending, _ = strings.Cut(base, ".")
+	return dir + base, strings.ToLower(ending)
+}
+
+// eachSample reads a shard and calls do with the name and the members of each sample, by ending. wanted says which members are read.
+func eachSample(r io.Reader, wanted func(ending string) bool, do func(key string, members map[string][]byte) error) error {
+	archive := tar.NewReader(r)
+	key, members := "", map[string][]byte{}
+	flush := func() error {
+		if key == "" {
+			return nil
+		}
+		return do(key, members)
+	}
+	for {
+		header, err := archive.Next()
+		if err == io.EOF {
+			return flush()
+		}
+		if err != nil {
+			return errors.Errorf("is a damaged .tar file (%s); replace it", reasonOf(err))
+		}
+		if header.Typeflag != tar.TypeReg || isHidden(path.Base(header.Name)) {
+			continue
+		}
+		own, ending := sampleOf(header.Name)
+		if own != key {
+			if err := flush(); err != nil {
+				return err
+			}
+			key, members = own, map[string][]byte{}
+		}
+		if _, twice := members[ending]; twice {
+			return errors.Errorf("holds %s twice; remove one", header.Name)
+		}
+		members[ending] = nil
+		if !wanted(ending) {
+			continue
+		}
+		if header.Size > maxPictureBytes {
+			return errors.Errorf("holds %s of %d MB; need %d at most", header.Name, header.Size>>20, maxPictureBytes>>20)
+		}
+		var b bytes.Buffer // which grows with what is there, not with what the head claims
+		if _, err := io.Copy(&b, archive); err != nil {
+			return errors.Errorf("is cut off within %s (%s); replace it", header.Name, reasonOf(err))
+		}
+		members[ending] = b.Bytes()
+	}
+}
+
+// pictureOf is the ending of the picture of a sample.
+func pictureOf(key string, members map[string][]byte) (string, error) {
+	found := ""
+	for ending := range members {
+		if isPicture("." + ending) {
+			if found != "" {
+				return "", errors.Errorf("holds two pictures of one sample, %s.%s and %s.%s; need one", key, min(found, ending), key, max(found, ending))
+			}
+			found = ending
+		}
+	}
+	if found == "" {
+		return "", errors.Errorf("holds no picture of the sample %s; need %s.jpg, .png or another", key, key)
+	}
+	return found, nil
+}
+
+// tarLabels reads the classes of the samples of a shard as they are written.
+func tarLabels(r io.Reader, chosen string) (labels []string, err error) {
+	err = eachSample(r, func(ending string) bool { return ending == "cls" || ending == "json" }, func(key string, members map[string][]byte) error {
+		if _, err := pictureOf(key, members); err != nil {
+			return err
+		}
+		text, err := labelOf(key, members, chosen)
+		labels = append(labels, text)
+		return err
+	})
+	if err == nil && len(labels) == 0 {
+		err = errors.New("holds no sample; need pictures and their classes, as 0001.jpg and 0001.cls")
+	}
+	return labels, err
+}
+
+// labelOf is the class of a sample.
+func labelOf(key string, members map[string][]byte, chosen string) (string, error) {
+	if cls, ok := members["cls"]; ok && chosen == "" {
+		text := strings.TrimSpace(string(cls))
+		if text == "" || len(text) > 200 || strings.ContainsAny(text, "\n\r") {
+			return "", errors.Errorf("holds %s.cls, which says %.40q; need a number or the name of a class", key, text)
+		}
+		return text, nil
+	}
+	about, ok := members["json"]
+	switch {
+	case !ok && chosen != "":
+		return "", errors.Errorf("holds no %s.json, in which %s would be; leave #label=%s out, or add it", key, chosen, chosen)
+	case !ok:
+		return "", errors.Errorf("holds no class of the sample %s; need %s.cls, or %s.json with a label", key, key, key)
+	}
+	var fields map[string]any
+	in := json.NewDecoder(bytes.NewReader(about))
+	in.UseNumber()
+	if err := in.Decode(&fields); err != nil {
+		return "", errors.Errorf("holds %s.json, which is no JSON object (%s)", key, reasonOf(err))
+	}
+	keys := []string{"label", "cls", "class"}
+	if chosen != "" {
+		keys = []string{chosen}
+	}
+	for _, k := range keys {
+		switch v := fields[k].(type) {
+		case json.Number:
+			if _, err := strconv.ParseUint(v.String(), 10, 63); err == nil {
+				return v.String(), nil
+			}
+			return "", errors.Errorf("holds %s.json, whose %s is %s; need a whole number from 0, or a name", key, k, v)
+		case string:
+			if v != "" && len(v) <= 200 {
+				return v, nil
+			}
+		}
+	}
+	return "", errors.Errorf("holds %s.json without a class; need one of the keys %v, a number or a name", key, keys)
+}
+
+func (t *tarReader) classes() []string { return t.names }
+
+func (t *tarReader) total() (n int) {
+	for _, s := range t.shards {
+		n += len(s.labels)
+	}
+	return n
+}
+
+func (t *tarReader) each(yield func(picture) error) error {
+	for _, s := range t.shards {
+		if err := s.each(yield); err != nil {
+			return errors.WithMessage(err, s.file)
+		}
+	}
+	return nil
+}
+
+// each reads the pictures of a shard.
+func (s shard) each(yield func(picture) error) error {
+	f, err := atomicfile.Open(s.file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	at := 0
+	return eachSample(f, func(ending string) bool { return isPicture("." + ending) }, func(key string, members map[string][]byte) error {
+		ending, err := pictureOf(key, members)
+		if err != nil {
+			return err
+		}
+		if at >= len(s.labels) {
+			return errors.New("has changed while it was read")
+		}
+		b := members[ending]
+		at++
+		return yield(picture{name: fmt.Sprintf("%s: %s.%s", filepath.Base(s.file), key, ending), split: s.split, label: s.labels[at-1],
+			data: func() ([]byte, error) { return b, nil }})
+	})
+}

@@ -1,0 +1,215 @@
+package datasets
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pkg/errors"
+)
+
+// part is a run of pictures of one file and split with their labels as they are stored.
+type part struct {
+	file   string
+	split  split
+	labels []int64
+}
+
+// numberedClasses names the classes of labels that are numbers without names: those that occur, ascending, by their digits. So labels may
+// count from 0 or from 1, and may leave numbers out. The result maps a stored label to the class.
+func numberedClasses(parts []part) (names []string, class map[int64]int32, err error) {
+	class = map[int64]int32{}
+	var all []int64
+	for _, p := range parts {
+		for i, label := range p.labels {
+			if label < 0 {
+				return nil, nil, errors.Errorf("%s: image %d has the label %d; need 0 or more: leave images without a label out", p.file, i, label)
+			}
+			if _, known := class[label]; !known {
+				if len(all) == MaxClasses {
+					return nil, nil, errors.Errorf("%s: image %d has label %d, and %d others came before; need %d classes at most", p.file, i, label, len(all), MaxClasses)
+				}
+				class[label], all = 0, append(all, label)
+			}
+		}
+	}
+	slices.Sort(all)
+	for i, label := range all {
+		class[label], names = int32(i), append(names, strconv.FormatInt(label, 10))
+	}
+	return names, class, nil
+}
+
+// namedClasses maps stored labels to themselves where the classes have names, and returns an error for a label that has none.
+func namedClasses(parts []part, names []string) (map[int64]int32, error) {
+	class := map[int64]int32{}
+	for i := range names {
+		class[int64(i)] = int32(i)
+	}
+	for _, p := range parts {
+		for i, label := range p.labels {
+			if _, ok := class[label]; !ok {
+				return nil, errors.Errorf("%s: image %d has the label %d; need 0 to %d, for the %d names of classes", p.file, i, label, len(names)-1, len(names))
+			}
+		}
+	}
+	return class, nil
+}
+
+// words of a file's name, by which it says its split.
+var wordsOfName = regexp.MustCompile(`[A-Za-z0-9]+`)
+
+// splitOfFile is the split that the name of a file, or else of the folders it is in below root, says.
+func splitOfFile(root, file string) split {
+	below, err := filepath.Rel(root, file)
+	if err != nil || below == "." {
+		below = filepath.Base(file)
+	}
+	parts := strings.Split(filepath.ToSlash(below), "/")
+	slices.Reverse(parts)
+	for _, p := range parts {
+		for _, word := range wordsOfName.FindAllString(p, -1) {
+			if s := splitNamed(word); s != noSplit {
+				return s
+			}
+		}
+	}
+	return noSplit
+}
+
+// splitsOfFiles are the splits of all files. Either all say one, or none does.
+func splitsOfFiles(root string, files []string) ([]split, error) {
+	splits := make([]split, len(files))
+	for i, file := range files {
+		if splits[i] = splitOfFile(root, file); (splits[i] == noSplit) != (splits[0] == noSplit) {
+			with, without := file, files[0]
+			if splits[i] == noSplit {
+				with, without = without, with
+			}
+			return nil, errors.Errorf("the name of %s says its split and that of %s does not; name both, for instance train-0 and test-0, or neither", with, without)
+		}
+	}
+	if splits[0] != noSplit && !slices.Contains(splits, inTrain) {
+		return nil, errors.Errorf("%s and its like say by their names that they are %s images, and none is named train; add the training images, or take the word out of the names", files[0], splits[0])
+	}
+	if splits[0] == inTrain && !slices.ContainsFunc(splits, func(s split) bool { return s != inTrain }) {
+		splits = make([]split, len(files)) // all there is: test images come out of it
+	}
+	return splits, nil
+}
+
+// filesEnding lists the files in a folder, and in those within it if deep, whose names end so, in any case. Numbers in names count as
+// numbers. A path that is a file is itself, if its name ends so.
+func filesEnding(path string, folder, deep bool, ending string) (files []string, ok bool, err error) {
+	ends := func(name string) bool { return strings.HasSuffix(strings.ToLower(name), ending) }
+	if !folder {
+		return []string{path}, ends(path), nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, false, errors.WithStack(err)
+	}
+	for _, e := range entries {
+		switch {
+		case isHidden(e.Name()):
+		case e.IsDir() && deep:
+			inside, _, err := filesEnding(filepath.Join(path, e.Name()), true, true, ending)
+			if err != nil {
+				return nil, false, err
+			}
+			files = append(files, inside...)
+		case !e.IsDir() && ends(e.Name()):
+			files = append(files, filepath.Join(path, e.Name()))
+		}
+	}
+	slices.SortFunc(files, byNumbers)
+	return files, len(files) > 0, nil
+}
+
+var digits = regexp.MustCompile(`\d+|\D+`)
+
+// byNumbers orders names by their text and by the numbers in it: a2 before a10.
+func byNumbers(a, b string) int {
+	x, y := digits.FindAllString(a, -1), digits.FindAllString(b, -1)
+	return cmp.Or(slices.CompareFunc(x, y, func(s, t string) int {
+		m, err := strconv.ParseUint(s, 10, 64)
+		n, other := strconv.ParseUint(t, 10, 64)
+		if err == nil && other == nil {
+			return cmp.Compare(m, n)
+		}
+		return strings.Compare(s, t)
+	}), strings.Compare(a, b))
+}
+
+// rawReader reads sets of pixels whose labels are in memory.
+type rawReader struct {
+	names []string
+	parts []part
+	class map[int64]int32
+	// open begins a part and returns what gives its images one by one: pixels that the caller may keep, [h,w,c].
+	open func(p part) (next func() (pixels []uint8, h, w, c int, err error), end func() error, err error)
+}
+
+func (r *rawReader) classes() []string { return r.names }
+
+func (r *rawReader) total() (n int) {
+	for _, p := range r.parts {
+		n += len(p.labels)
+	}
+	return n
+}
+
+func (r *rawReader) each(yield func(picture) error) error {
+	for _, p := range r.parts {
+		if err := r.eachOf(p, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *rawReader) eachOf(p part, yield func(picture) error) (err error) {
+	next, end, err := r.open(p)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if endErr := end(); err == nil {
+			err = endErr
+		}
+	}()
+	for i, label := range p.labels {
+		pixels, h, w, c, err := next()
+		if err != nil {
+			return err
+		}
+		at := picture{name: filepath.Base(p.file) + ": image " + strconv.Itoa(i), split: p.split, label: r.class[label], pixels: pixels, h: h, w: w, c: c}
+		if err := yield(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noLabelChoice returns an error if a choice of labels was made for a format that has one kind.
+func noLabelChoice(path string, how choices) error {
+	if how.Label != "" {
+		return errors.Errorf("%s#label=%s: images of this format have labels of one kind; leave the choice out", path, how.Label)
+	}
+	return nil
+}
+
+// planar makes pixels whose colours lie side by side, [h,w,c], of planes, [c,h,w].
+func planar(planes []uint8, c int) []uint8 {
+	out, size := make([]uint8, len(planes)), len(planes)/c
+	for p := range size {
+		for ch := range c {
+			out[p*c+ch] = planes[ch*size+p]
+		}
+	}
+	return out
+}
