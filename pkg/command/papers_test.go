@@ -249,6 +249,9 @@ func TestNoticeNamesWhatIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range sets {
+		if s.Own { // registered on this machine
+			continue
+		}
 		if !regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(s.Name) + ` +` + regexp.QuoteMeta(s.Licence) + `$`).MatchString(notice) {
 			t.Errorf("NOTICE lacks the image set %s with its licence, %q", s.Name, s.Licence)
 		}
