@@ -21,6 +21,7 @@ var described embed.FS
 
 // Card is what is known of a method besides its code, written by hand: written/NAME.yaml.
 type Card struct {
+	Knows      string           `yaml:"knows"`                // what the method may know of the stream, with its default settings ([cl.Info.Knows])
 	Verified   string           `yaml:"verified"`             // what the implementation is tested against, and by which tests
 	Reading    string           `yaml:"reading,omitempty"`    // what was chosen where the paper leaves something open
 	Claims     []Claim          `yaml:"claims,omitempty"`     // what the paper says that a study can check

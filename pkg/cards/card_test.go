@@ -57,6 +57,9 @@ func TestCards(t *testing.T) {
 			t.Error(err)
 			continue
 		}
+		if s, err := cl.New(cl.Spec{Name: name}); err != nil || card.Knows != s.Info().Knows() {
+			t.Errorf("%s: its card says that it knows %q, its Info %q (%v)", name, card.Knows, s.Info().Knows(), err)
+		}
 		found := named.FindAllString(card.Verified, -1)
 		if len(found) == 0 {
 			t.Errorf("%s: verified names no test: %q", name, card.Verified)

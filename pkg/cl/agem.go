@@ -17,12 +17,12 @@ type AGEM struct {
 func NewAGEM() *AGEM { return &AGEM{NewReplay()} }
 
 // Info implements [Strategy].
-func (*AGEM) Info() Info {
+func (a *AGEM) Info() Info {
 	return Info{Name: "agem", Title: "averaged gradient episodic memory",
 		Paper:    "Chaudhry et al. 2019, arXiv:1812.00420",
 		Equation: "min mean(loss_fresh) along g - min(g·r, 0)/(r·r)·r, r = gradient of mean(loss_replay)",
 		Stores:   "a buffer of old images",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Borders: UsesBorders, Labels: a.grouped()}
 }
 
 // Label implements [Strategy].
@@ -32,7 +32,9 @@ func (a *AGEM) Label() string { return LabelOf(a, NewAGEM()) }
 func (a *AGEM) Validate() error { return a.validate("agem") }
 
 // Needs implements [Strategy].
-func (*AGEM) Needs(s Setup) diffusion.Extra { return diffusion.Extra{Projection: s.Tasks > 1} }
+func (*AGEM) Needs(s Setup) diffusion.Extra {
+	return diffusion.Extra{Projection: s.Tasks > 1 || s.Online}
+}
 
 // BeforeStep implements [Strategy].
 func (a *AGEM) BeforeStep(s *Step) error {

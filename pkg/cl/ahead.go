@@ -40,9 +40,10 @@ func (l *Loop) next() (*prepared, error) {
 	return l.ready()
 }
 
-// foresees says whether the step after the one at hand can be prepared before that is done.
+// foresees says whether the step after the one at hand can be prepared before that is done. In an online stream it waits for what
+// arrives with that.
 func (l *Loop) foresees() bool {
-	return l.Strategy.Foresees() && l.losses == nil && l.Position.Step+1 < l.PhaseSteps()
+	return !l.online() && l.Strategy.Foresees() && l.losses == nil && l.Position.Step+1 < l.PhaseSteps()
 }
 
 // do has the network do a step and meanwhile prepares the one after it, where that can be foreseen: the device then waits for

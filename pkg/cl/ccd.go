@@ -44,7 +44,7 @@ func (c *CCD) Info() Info {
 		Paper:    "Liu et al. 2025, arXiv:2505.11936",
 		Equation: "L = mean(loss_fresh) + λ·mean(loss_replay) + ikc·‖Δ(x_t,y)‖² + ukc·‖Δ(x_t,no label)‖² + pkc·‖Δ(noise,y)‖², Δ = prediction-teacher",
 		Stores:   "a buffer of old images and the network after the last task, as teacher",
-		Stream:   CurrentTask, Teacher: c.Teacher}
+		Stream:   CurrentTask, Labels: c.grouped(), Teacher: c.Teacher}
 }
 
 // Label implements [Strategy].

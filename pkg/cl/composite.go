@@ -71,8 +71,10 @@ func (c *Composite) Info() Info {
 		Equation: c.each("; ", func(i Info) string { return i.Name + ": " + i.Equation }),
 		Stores:   c.each("; ", func(i Info) string { return i.Stores }),
 		Stream:   CurrentTask}
+	info.Borders = NoBorders
 	for _, p := range c.parts {
 		part := p.Info()
+		info.Borders, info.Labels = min(info.Borders, part.Borders), info.Labels || part.Labels
 		info.Teacher = cmp.Or(info.Teacher, part.Teacher)
 		info.TaskAtSampling = info.TaskAtSampling || part.TaskAtSampling
 	}
@@ -387,6 +389,16 @@ func (c *Composite) BeginTask(task int, train *datasets.Images) error {
 func (c *Composite) EndTask(task int, train *datasets.Images) error {
 	for i, p := range c.parts {
 		if err := p.EndTask(task, train); err != nil {
+			return errors.WithMessagef(err, "part %s", c.names[i])
+		}
+	}
+	return nil
+}
+
+// Arrive implements [Strategy].
+func (c *Composite) Arrive(images *datasets.Images) error {
+	for i, p := range c.parts {
+		if err := p.Arrive(images); err != nil {
 			return errors.WithMessagef(err, "part %s", c.names[i])
 		}
 	}

@@ -36,12 +36,12 @@ type DER struct {
 func NewDER() *DER { return &DER{Replay: NewReplay(), Lambda: 1, Targets: 2, Teacher: TeachAverage} }
 
 // Info implements [Strategy].
-func (*DER) Info() Info {
+func (d *DER) Info() Info {
 	return Info{Name: "der", Title: "dark experience replay",
 		Paper:    "Buzzega et al. 2020, arXiv:2004.07211",
 		Equation: "L = mean(loss_fresh) + λ·mean(‖prediction-kept prediction‖²) + β·mean(loss_replay), each on images of its own",
 		Stores:   "a buffer of old images and predictions for each",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Labels: d.grouped()}
 }
 
 // Label implements [Strategy].

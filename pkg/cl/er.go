@@ -64,12 +64,16 @@ func NewER() *ER {
 }
 
 // Info implements [Strategy].
-func (*ER) Info() Info {
+func (e *ER) Info() Info {
+	borders := NeedsBorders // the schedules count tasks or their images
+	if e.Schedule == "" || e.Schedule == ScheduleConstant || e.Schedule == ScheduleAdaptive {
+		borders = UsesBorders
+	}
 	return Info{Name: "er", Title: "experience replay",
 		Paper:    "Chaudhry et al. 2019, arXiv:1902.10486; λ < 1 after Zajac et al. 2023, arXiv:2303.15342",
 		Equation: "L = mean(loss_fresh) + λ·mean(loss_replay)",
 		Stores:   "a buffer of old images",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Borders: borders, Labels: e.grouped() || e.Draw == DrawBalanced}
 }
 
 // Label implements [Strategy]: "er λ=0.3", followed by the other settings where they are not the default ones.

@@ -21,7 +21,7 @@ func (*BalancedER) Info() Info {
 		Paper:    "Chaudhry et al. 2019, arXiv:1902.10486; weights after Masip et al. 2023, arXiv:2311.14028",
 		Equation: "L = 1/k·mean(loss_fresh) + (1-1/k)·mean(loss_replay), drawn evenly over classes",
 		Stores:   "a buffer of old images",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Labels: true}
 }
 
 // Label implements [Strategy].

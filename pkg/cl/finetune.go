@@ -16,7 +16,7 @@ func (*Finetune) Info() Info {
 		Paper:    "baseline, Naive in Avalanche (Lomonaco et al. 2021, arXiv:2104.00405)",
 		Equation: "L = mean(loss_fresh)",
 		Stores:   "nothing",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Borders: NoBorders}
 }
 
 // Label implements [Strategy].

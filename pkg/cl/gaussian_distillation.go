@@ -22,7 +22,7 @@ func (d *GaussianDistillation) Info() Info {
 		Paper:    "Masip et al. 2023, arXiv:2311.14028",
 		Equation: "L = f·mean(loss_fresh) + r·mean(‖prediction-teacher‖²) at x_t = ε",
 		Stores:   "the network after the last task, as teacher",
-		Stream:   CurrentTask, Teacher: d.Teacher}
+		Stream:   CurrentTask, Labels: true, Teacher: d.Teacher}
 }
 
 // Label implements [Strategy].

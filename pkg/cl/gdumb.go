@@ -27,7 +27,7 @@ func (*GDumb) Info() Info {
 		Paper:    "Prabhu et al. 2020, doi:10.1007/978-3-030-58536-5_31",
 		Equation: "L = mean(loss_buffer), from new weights at each task",
 		Stores:   "a buffer of images of all tasks so far",
-		Stream:   CurrentTask, Restarts: true}
+		Stream:   CurrentTask, Labels: true, Restarts: true}
 }
 
 // Label implements [Strategy].

@@ -23,7 +23,7 @@ func (g *GenerativeDistillation) Info() Info {
 		Paper:    "Masip et al. 2023, arXiv:2311.14028",
 		Equation: "L = f·mean(loss_fresh) + r·mean(‖prediction-teacher‖²) on generated images",
 		Stores:   "the network after the last task, as teacher, and a pool of generated images",
-		Stream:   CurrentTask, Teacher: g.Teacher}
+		Stream:   CurrentTask, Labels: true, Teacher: g.Teacher}
 }
 
 // Label implements [Strategy].

@@ -22,7 +22,7 @@ func (g *GR) Info() Info {
 		Paper:    "Shin et al. 2017, arXiv:1705.08690",
 		Equation: "L = f·mean(loss_fresh) + r·mean(loss_generated)",
 		Stores:   "a pool of generated images, or the network after the last task",
-		Stream:   CurrentTask, Teacher: g.Teacher}
+		Stream:   CurrentTask, Labels: true, Teacher: g.Teacher}
 }
 
 // Label implements [Strategy].

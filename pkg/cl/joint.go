@@ -17,7 +17,7 @@ func (*Joint) Info() Info {
 		Paper:    "reference, JointTraining in Avalanche (Lomonaco et al. 2021, arXiv:2104.00405)",
 		Equation: "L = mean(loss_all), all tasks at once and from scratch",
 		Stores:   "every image of every task, from the start",
-		Stream:   AllTasks}
+		Stream:   AllTasks, Borders: NoBorders}
 }
 
 // ReplayRows implements [Strategy]: the loop's, filled with fresh images.

@@ -63,6 +63,7 @@ type Loop struct {
 	NetworkTime time.Duration
 
 	replayRows  int
+	ends        []int                  // [taskEnds]; nil: the stream has borders
 	losses      *diffusion.LossHistory // by which timesteps are drawn; nil: uniformly
 	lossWeights []float64              // of training, by timestep; for losses
 	stream      *datasets.Images       // what fresh rows of streamPhase are drawn from
@@ -90,7 +91,7 @@ const (
 // whatever there is of the run besides: a network, and functions that look at images. The replay rows are the loop's.
 func SetupOf(b *datasets.Benchmark, c LoopConfig, timesteps int) Setup {
 	return Setup{Tasks: len(b.Tasks), StepsPerTask: c.StepsPerTask, FreshRows: c.FreshRows, ReplayRows: c.ReplayRows,
-		H: b.H, W: b.W, C: b.C, Classes: len(b.ClassNames), Timesteps: timesteps}
+		Online: b.Online, H: b.H, W: b.W, C: b.C, Classes: len(b.ClassNames), Timesteps: timesteps}
 }
 
 // NewLoop prepares a loop at its beginning and calls the strategy's Begin.
@@ -111,6 +112,9 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	if len(b.Tasks) == 0 {
 		return nil, errors.New("cl: the benchmark has no tasks")
 	}
+	if b.Online && c.ResetOptimizer {
+		return nil, errors.New("cl: reset_optimizer starts the optimiser anew at each task, and an online stream has no borders between tasks; leave it out")
+	}
 	for i, t := range b.Tasks {
 		if t.Train == nil || t.Train.N == 0 {
 			return nil, errors.Errorf("cl: task %d (%s) has no training images", i, t.Name)
@@ -121,7 +125,7 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 		return nil, err
 	}
 	known.Seed, known.Features, known.Judge = setup.Seed, setup.Features, setup.Judge
-	setup = known
+	setup = known.toldTo(s)
 	setup.ReplayRows = s.ReplayRows(c.ReplayRows)
 	if needs := s.Needs(setup); needs != (diffusion.Extra{}) {
 		if err := n.Extend(needs); err != nil {
@@ -133,6 +137,9 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 		return nil, err
 	}
 	l := &Loop{Network: n, Benchmark: b, Strategy: s, Config: c, Seed: setup.Seed, replayRows: setup.ReplayRows, streamPhase: -1}
+	if b.Online {
+		l.ends = taskEnds(b, c.FreshRows)
+	}
 	return l, l.openTimesteps()
 }
 
@@ -155,11 +162,51 @@ func (l *Loop) Phases() int {
 // it does not choose them. Where a strategy learns from more than the task at hand, they are fresh rows too.
 func (l *Loop) ReplayRows() int { return l.replayRows }
 
-// PhaseSteps is the number of steps of each phase.
-func (l *Loop) PhaseSteps() int { return l.TotalSteps() / l.Phases() }
+// PhaseSteps is the number of steps of the phase at hand, of the last one where all are done.
+func (l *Loop) PhaseSteps() int { return l.phaseSteps(min(l.Position.Phase, l.Phases()-1)) }
 
-// TotalSteps is the number of steps of the run, the same for every strategy.
-func (l *Loop) TotalSteps() int { return len(l.Benchmark.Tasks) * l.Config.StepsPerTask }
+// phaseSteps is the number of steps of a phase. Batches of an online stream run across the borders between tasks, and a phase ends
+// with the batch that brings the last image of its task; it has no step where that came with the batch before.
+func (l *Loop) phaseSteps(phase int) int {
+	switch {
+	case l.Strategy.Info().Stream == AllTasks:
+		return l.TotalSteps()
+	case l.ends == nil:
+		return l.Config.StepsPerTask
+	case phase == 0:
+		return l.ends[0]
+	}
+	return l.ends[phase] - l.ends[phase-1]
+}
+
+// TotalSteps is the number of steps of the run, the same for every strategy: StepsPerTask for each task or, of an online stream,
+// as many as its images fill batches of fresh rows.
+func (l *Loop) TotalSteps() int {
+	if l.ends != nil {
+		return l.ends[len(l.ends)-1]
+	}
+	return len(l.Benchmark.Tasks) * l.Config.StepsPerTask
+}
+
+// taskEnds are the numbers of steps after which all images of each task of an online stream have come.
+func taskEnds(b *datasets.Benchmark, rows int) (ends []int) {
+	images := 0
+	for _, t := range b.Tasks {
+		images += t.Train.N
+		ends = append(ends, (images+rows-1)/rows)
+	}
+	return ends
+}
+
+// online says that the fresh rows come from one stream without borders.
+func (l *Loop) online() bool { return l.Benchmark.Online && l.Strategy.Info().Stream == CurrentTask }
+
+// tellsBorders says that the strategy is told of the begin and end of tasks. One that learns all tasks at once has nothing to
+// carry over, so it is not called.
+func (l *Loop) tellsBorders() bool {
+	info := l.Strategy.Info()
+	return !l.Benchmark.Online && info.Stream != AllTasks && info.Borders != NoBorders
+}
 
 // Done says that every phase has been trained and ended.
 func (l *Loop) Done() bool { return l.Position.Phase >= l.Phases() }
@@ -180,7 +227,7 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	if l.Done() || l.PhaseDone() {
 		return diffusion.StepResult{}, errors.Errorf("cl: no step is left in phase %d of %d", l.Position.Phase, l.Phases())
 	}
-	if l.Position.Step == 0 && l.Strategy.Info().Stream != AllTasks {
+	if l.Position.Step == 0 && l.tellsBorders() {
 		task := l.Position.Phase
 		if err := l.Strategy.BeginTask(task, l.Benchmark.Tasks[task].Train); err != nil {
 			return diffusion.StepResult{}, errors.WithMessagef(err, "strategy %s before task %d", l.Strategy.Info().Name, task)
@@ -203,6 +250,11 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	if err := l.Strategy.AfterStep(s, res); err != nil {
 		return res, errors.WithMessagef(err, "strategy %s after step %d of task %d", l.Strategy.Info().Name, s.Index, s.Task)
 	}
+	if l.online() {
+		if err := l.Strategy.Arrive(l.stream.Select(l.arriving())); err != nil {
+			return res, errors.WithMessagef(err, "strategy %s, images of step %d", l.Strategy.Info().Name, s.Index)
+		}
+	}
 	l.Position.Step++
 	l.Position.Total++
 	l.Position.Optimiser++
@@ -217,8 +269,7 @@ func (l *Loop) EndPhase(ctx context.Context) error {
 	}
 	l.ahead.drop()
 	l.ahead = nil
-	// A strategy that learns all tasks at once has nothing to carry over, so it is not called.
-	if l.Strategy.Info().Stream != AllTasks {
+	if l.tellsBorders() {
 		task := l.Position.Phase
 		if err := l.Strategy.EndTask(task, l.Benchmark.Tasks[task].Train); err != nil {
 			return errors.WithMessagef(err, "strategy %s at the end of task %d", l.Strategy.Info().Name, task)
@@ -309,15 +360,32 @@ func (l *Loop) prepare() (*Step, error) {
 	}
 	s := &Step{Task: l.LastTask(), Index: l.Position.Step, Fresh: fresh, Replay: rows - fresh,
 		StreamImages: l.stream.N, RNG: l.rng(drawStrategy)}
+	if l.Benchmark.Online || l.Strategy.Info().Borders == NoBorders {
+		s.Task, s.Index, s.StreamImages = 0, l.Position.Total, 0
+	}
+	var arriving []int // in an online stream
+	filled := fresh
+	if l.online() {
+		arriving = l.arriving()
+		filled = len(arriving)
+	}
 	s.Batch = diffusion.Batch{X: make([]float32, rows*dim), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
 	l.sampleTimesteps(s)
 	for i := range rows {
-		if i < fresh {
-			j := l.draw(l.Position.Step*fresh + i)
+		if i < filled {
+			j := 0
+			if arriving != nil {
+				j = arriving[i]
+			} else {
+				j = l.draw(l.Position.Step*fresh + i)
+			}
 			datasets.Scale(s.Batch.X[i*dim:(i+1)*dim], l.stream.Image(j))
-			s.Batch.Y[i], s.Batch.W[i] = l.stream.Labels[j], float32(1/float64(fresh))
+			s.Batch.Y[i], s.Batch.W[i] = l.stream.Labels[j], float32(1/float64(filled))
 		} else {
-			j := (i - fresh) % fresh
+			j := (i - filled) % filled
+			if i >= fresh {
+				j = (i - fresh) % filled
+			}
 			copy(s.Batch.X[i*dim:(i+1)*dim], s.Batch.X[j*dim:(j+1)*dim])
 			s.Batch.Y[i] = s.Batch.Y[j]
 		}
@@ -328,14 +396,14 @@ func (l *Loop) prepare() (*Step, error) {
 // openStream points the loop at the images of the phase at hand.
 func (l *Loop) openStream() error {
 	phase := l.Position.Phase
-	if l.streamPhase == phase {
+	if l.streamPhase == phase || l.online() && l.stream != nil {
 		return nil
 	}
 	first, last := phase, phase
-	switch l.Strategy.Info().Stream {
-	case SeenTasks:
+	switch stream := l.Strategy.Info().Stream; {
+	case stream == SeenTasks:
 		first = 0
-	case AllTasks:
+	case stream == AllTasks || l.online():
 		first, last = 0, len(l.Benchmark.Tasks)-1
 	}
 	var sets []*datasets.Images
@@ -347,15 +415,35 @@ func (l *Loop) openStream() error {
 		return err
 	}
 	l.stream, l.streamPhase, l.orderEpoch = stream, phase, -1
+	if l.online() {
+		l.order = l.order[:0]
+		for k, t := range l.Benchmark.Tasks {
+			first := len(l.order)
+			for _, i := range l.permutation(k, 0, t.Train.N) {
+				l.order = append(l.order, first+i)
+			}
+		}
+	}
 	return nil
+}
+
+// arriving are the indices of the images that come with the step at hand of an online stream: of each task in turn, in the order in
+// which the task's own first epoch would have them.
+func (l *Loop) arriving() []int {
+	first := l.Position.Total * l.Config.FreshRows
+	return l.order[first:min(first+l.Config.FreshRows, len(l.order))]
+}
+
+// permutation is the order of the n images of a phase's epoch.
+func (l *Loop) permutation(phase, epoch, n int) []int {
+	return rand.New(rand.NewPCG(l.Seed, uint64(phase)<<48^uint64(epoch)<<8^drawOrder)).Perm(n)
 }
 
 // draw returns the index of the n-th image of the phase: every epoch is a new permutation of the stream.
 func (l *Loop) draw(n int) int {
 	epoch := n / l.stream.N
 	if epoch != l.orderEpoch {
-		rng := rand.New(rand.NewPCG(l.Seed, uint64(l.Position.Phase)<<48^uint64(epoch)<<8^drawOrder))
-		l.order, l.orderEpoch = rng.Perm(l.stream.N), epoch
+		l.order, l.orderEpoch = l.permutation(l.Position.Phase, epoch, l.stream.N), epoch
 	}
 	return l.order[n%l.stream.N]
 }

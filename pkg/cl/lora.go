@@ -42,7 +42,7 @@ func (l *LoRA) Info() Info {
 		Paper:    "Hu et al. 2021, arXiv:2106.09685; for continual generation Zhang et al. 2024, arXiv:2406.04584",
 		Equation: "L = mean(loss_fresh) with W + α/r·A·B in place of W; A and B alone are trained from task 2 on",
 		Stores:   "an adapter and the labels' embeddings of each finished task",
-		Stream:   CurrentTask, TaskAtSampling: l.TaskID}
+		Stream:   CurrentTask, Labels: true, TaskAtSampling: l.TaskID}
 	if !l.TaskID {
 		info.Title = "low-rank adapters merged after each task, task not given at sampling"
 		info.Stores = "nothing: each finished adapter is added to the weights"

@@ -29,12 +29,12 @@ type MIR struct {
 func NewMIR() *MIR { return &MIR{Replay: NewReplay(), Lambda: 1, Candidates: 16, Rate: 0.1} }
 
 // Info implements [Strategy].
-func (*MIR) Info() Info {
+func (m *MIR) Info() Info {
 	return Info{Name: "mir", Title: "maximally interfered retrieval",
 		Paper:    "Aljundi et al. 2019, arXiv:1908.04742",
 		Equation: "L = mean(loss_fresh) + λ·mean(loss_replay), replayed: largest loss(θ-η·g)-loss(θ) of the candidates",
 		Stores:   "a buffer of old images",
-		Stream:   CurrentTask}
+		Stream:   CurrentTask, Borders: UsesBorders, Labels: m.grouped()}
 }
 
 // Label implements [Strategy].

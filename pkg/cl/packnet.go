@@ -42,7 +42,7 @@ func (*PackNet) Info() Info {
 	return Info{Name: "packnet", Title: "weights of its own for each task, by pruning",
 		Paper:    "Mallya, Lazebnik 2018, arXiv:1711.05769",
 		Equation: "L = mean(loss_fresh), over the weights no task owns; task j is sampled with those of tasks up to j",
-		Stores:   "which task owns each weight", Stream: CurrentTask, TaskAtSampling: true}
+		Stores:   "which task owns each weight", Stream: CurrentTask, Labels: true, TaskAtSampling: true}
 }
 
 // Label implements [Strategy].

@@ -4,31 +4,44 @@ import "github.com/pkg/errors"
 
 // Plan is all that a [Position] of a run can be measured against.
 type Plan struct {
-	Phases     int
-	PhaseSteps int  // of each phase
-	Restarts   bool // the optimiser starts anew with each phase
+	Steps    []int // of each phase, one or more
+	Restarts bool  // the optimiser starts anew with each phase
 }
 
 // Plan is that of the loop's whole run.
 func (l *Loop) Plan() Plan {
-	return Plan{Phases: l.Phases(), PhaseSteps: l.PhaseSteps(), Restarts: l.Config.ResetOptimizer || l.Strategy.Info().Restarts}
+	p := Plan{Restarts: l.Config.ResetOptimizer || l.Strategy.Info().Restarts}
+	for phase := range l.Phases() {
+		p.Steps = append(p.Steps, l.phaseSteps(phase))
+	}
+	return p
+}
+
+// Before is the number of steps of all phases before the given one.
+func (p Plan) Before(phase int) int {
+	total := 0
+	for _, steps := range p.Steps[:phase] {
+		total += steps
+	}
+	return total
 }
 
 // Check reports a position that no run of the plan passes through.
 func (p Plan) Check(at Position) error {
+	phases := len(p.Steps)
 	switch {
-	case at.Phase < 0 || at.Phase > p.Phases || at.Phase == p.Phases && at.Step != 0:
+	case at.Phase < 0 || at.Phase > phases || at.Phase == phases && at.Step != 0:
 		return errors.Errorf("cl: the position is phase %d, step %d; the run has phases 0 to %d, and is over at step 0 of phase %d",
-			at.Phase, at.Step, p.Phases-1, p.Phases)
-	case at.Step < 0 || at.Step > p.PhaseSteps:
-		return errors.Errorf("cl: the position is step %d of phase %d; a phase has %d steps", at.Step, at.Phase, p.PhaseSteps)
+			at.Phase, at.Step, phases-1, phases)
+	case at.Step < 0 || at.Phase < phases && at.Step > p.Steps[at.Phase]:
+		return errors.Errorf("cl: the position is step %d of phase %d; that phase has %d steps", at.Step, at.Phase, p.Steps[at.Phase])
 	}
-	total := at.Phase*p.PhaseSteps + at.Step
+	total := p.Before(at.Phase) + at.Step
 	optimiser := total
 	if p.Restarts {
 		optimiser = at.Step
-		if at.Phase == p.Phases { // nothing starts after the last phase
-			optimiser = p.PhaseSteps
+		if at.Phase == phases { // nothing starts after the last phase
+			optimiser = p.Steps[phases-1]
 		}
 	}
 	if at.Total != total || at.Optimiser != optimiser {

@@ -3,7 +3,8 @@ package cl
 import "testing"
 
 func TestPlanKnowsItsPositions(t *testing.T) {
-	through, anew := Plan{Phases: 3, PhaseSteps: 10}, Plan{Phases: 3, PhaseSteps: 10, Restarts: true}
+	unequal := Plan{Steps: []int{3, 0, 2}}
+	through, anew := Plan{Steps: []int{10, 10, 10}}, Plan{Steps: []int{10, 10, 10}, Restarts: true}
 	for _, c := range []struct {
 		plan Plan
 		at   Position
@@ -14,6 +15,10 @@ func TestPlanKnowsItsPositions(t *testing.T) {
 		{through, Position{Phase: 3, Total: 30, Optimiser: 30}, true},
 		{anew, Position{Phase: 1, Step: 4, Total: 14, Optimiser: 4}, true},
 		{anew, Position{Phase: 3, Total: 30, Optimiser: 10}, true},
+		{unequal, Position{Phase: 1, Total: 3, Optimiser: 3}, true},
+		{unequal, Position{Phase: 2, Step: 2, Total: 5, Optimiser: 5}, true},
+		{unequal, Position{Phase: 3, Total: 5, Optimiser: 5}, true},
+		{unequal, Position{Phase: 1, Step: 1, Total: 4, Optimiser: 4}, false},
 		{through, Position{Phase: -1}, false},
 		{through, Position{Phase: 4, Total: 40, Optimiser: 40}, false},
 		{through, Position{Phase: 3, Step: 1, Total: 31, Optimiser: 31}, false},

@@ -105,6 +105,9 @@ func checkInfo(s Strategy) error {
 			return errors.Errorf("cl: strategy %q has %q for Info.%s; need one line", info.Name, line.text, line.what)
 		}
 	}
+	if info.Borders != NeedsBorders && (info.Restarts || info.Stream == SeenTasks) {
+		return errors.Errorf("cl: strategy %q says that it needs no borders between tasks, but it starts anew at each task or learns from all tasks so far; leave out Info.Borders", info.Name)
+	}
 	if !strings.HasPrefix(s.Label(), info.Name) {
 		return errors.Errorf("cl: the label %q of strategy %q does not begin with its name; LabelOf makes one that does", s.Label(), info.Name)
 	}

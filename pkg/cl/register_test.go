@@ -22,7 +22,7 @@ type fading struct {
 func newFading() *fading { return &fading{Replay: cl.NewReplay(), Lambda: 1, Floor: 0.1} }
 
 func (*fading) Info() cl.Info {
-	return cl.Info{Name: "fading", Title: "fading replay", Paper: "a test", Equation: "L = mean(loss_fresh) + mean(λ(t)·loss_replay)", Stores: "a buffer"}
+	return cl.Info{Name: "fading", Title: "fading replay", Paper: "a test", Equation: "L = mean(loss_fresh) + mean(λ(t)·loss_replay)", Stores: "a buffer", Labels: true}
 }
 
 func (f *fading) Label() string { return cl.LabelOf(f, newFading()) }

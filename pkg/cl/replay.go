@@ -74,6 +74,12 @@ func (r *Replay) begin(s Setup) error {
 // EndTask implements [Strategy]: it offers the task's images to the buffer.
 func (r *Replay) EndTask(task int, train *datasets.Images) error { return r.memory.Add(task, train) }
 
+// Arrive implements [Strategy]: it offers the images to the buffer.
+func (r *Replay) Arrive(images *datasets.Images) error { return r.memory.Add(0, images) }
+
+// grouped says that the buffer keeps images by their classes.
+func (r *Replay) grouped() bool { return r.Policy != memory.NameReservoir }
+
 // Stored implements [Strategy].
 func (r *Replay) Stored() Stored {
 	if r.memory == nil {

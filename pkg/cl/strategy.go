@@ -20,6 +20,15 @@ const (
 	AllTasks                  // every task at once, in one phase as long as all others' together; all rows are fresh
 )
 
+// Borders says what a method makes of the borders between tasks, and with it of which task is at hand.
+type Borders int
+
+const (
+	NeedsBorders Borders = iota // it works at the begin or end of a task, or counts tasks, so it cannot learn from a stream without borders
+	UsesBorders                 // it is told of borders where there are any, and does without where there are none
+	NoBorders                   // it is told of none: every step is of task 0, and BeginTask, EndTask and Consolidate are never called
+)
+
 // Info describes a method to a reader.
 type Info struct {
 	Name     string // as in configurations, "er"
@@ -28,6 +37,11 @@ type Info struct {
 	Equation string // its loss, one line
 	Stores   string // what it keeps between tasks
 	Stream   Stream
+
+	// What the method may know of the stream beside images and their order: its borders; the classes of images, which all methods
+	// hand to the network with their rows, and one that Labels is true of looks at itself, say to keep equally many of each.
+	Borders Borders
+	Labels  bool
 
 	// Teacher says which weights teach, TeachAverage or TeachTrained, where the network is extended by a teacher, of which it
 	// has one. "" where there is none.
@@ -44,8 +58,9 @@ type Info struct {
 // Setup is what a strategy learns of the run before the first task.
 type Setup struct {
 	Seed                  uint64
-	Tasks                 int
+	Tasks                 int // 1 for a method that is told of no borders
 	StepsPerTask          int
+	Online                bool // the images come once each, in one stream without borders ([datasets.Benchmark].Online)
 	FreshRows, ReplayRows int
 	H, W, C               int
 	Classes               int
@@ -128,6 +143,10 @@ type Strategy interface {
 	// EndTask is given the finished task's training images, once.
 	EndTask(task int, train *datasets.Images) error
 
+	// Arrive is given the images that a step of a stream without borders was trained on, after AfterStep, once. It is called in
+	// place of BeginTask, EndTask and Consolidate, of a method that does not need borders ([Info].Borders).
+	Arrive(images *datasets.Images) error
+
 	// Consolidate works with the network at a task's end: it follows EndTask, with the same images, but not after the last
 	// task, which nothing follows. It may take long; when ctx ends it returns an error, and the run goes on from its last
 	// checkpoint.
@@ -194,6 +213,9 @@ func (Base) AfterStep(*Step, diffusion.StepResult) error { return nil }
 // EndTask keeps nothing.
 func (Base) EndTask(int, *datasets.Images) error { return nil }
 
+// Arrive keeps nothing.
+func (Base) Arrive(*datasets.Images) error { return nil }
+
 // Consolidate does nothing.
 func (Base) Consolidate(context.Context, int, *datasets.Images) error { return nil }
 
@@ -220,8 +242,13 @@ func (Base) Restore(state []byte) error {
 // Close has nothing to free.
 func (Base) Close() {}
 
-// Check reports why a strategy could not begin in a loop of the given setup, which [SetupOf] makes.
+// Check reports why a strategy could not begin in a loop of the given setup, which [SetupOf] makes. For one that needs borders,
+// in a stream that has none, it is a [*BordersMissing].
 func Check(s Strategy, setup Setup) error {
+	if setup.Online && s.Info().Borders == NeedsBorders {
+		return &BordersMissing{Strategy: s.Info().Name}
+	}
+	setup = setup.toldTo(s)
 	setup.ReplayRows = s.ReplayRows(setup.ReplayRows)
 	if setup.ReplayRows < 0 {
 		return errors.Errorf("cl: strategy %s asks for %d replay rows a step; need 0 or more", s.Info().Name, setup.ReplayRows)
@@ -252,10 +279,10 @@ func needRows(name string, weight float64, s Setup) error {
 // Step is one training step before it is done.
 type Step struct {
 	Task, Index  int             // Index counts the steps of this task
-	Batch        diffusion.Batch // rows 0 .. Fresh-1 are fresh, the other Replay ones repeat them with weight 0
+	Batch        diffusion.Batch // rows 0 .. Fresh-1 are fresh, the other Replay ones repeat them with weight 0; so do fresh rows for which a stream without borders has no image left
 	Fresh        int
 	Replay       int
-	StreamImages int        // how many images the fresh rows are drawn from
+	StreamImages int        // how many images the fresh rows are drawn from; 0 in a stream without borders, whose length nobody knows
 	RNG          *rand.Rand // for the strategy alone; a function of seed, task and index
 
 	offset int       // of the strategy's replay rows within all: those of a [Composite]'s parts follow one another

@@ -81,6 +81,7 @@ func (c caller) AfterStep(*cl.Step, diffusion.StepResult) error {
 	return nil
 }
 func (c caller) EndTask(int, *datasets.Images) error { c.calls["EndTask"]++; return nil }
+func (c caller) Arrive(*datasets.Images) error       { c.calls["Arrive"]++; return nil }
 func (c caller) Consolidate(context.Context, int, *datasets.Images) error {
 	c.calls["Consolidate"]++
 	return nil

@@ -10,16 +10,12 @@ import (
 
 func strategiesCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "strategies", Short: "List the continual-learning strategies: name, paper, what each stores", Args: cobra.NoArgs,
+		Use: "strategies", Short: "List the continual-learning strategies: name, paper, what each stores and knows", Args: cobra.NoArgs,
 		Example: "  go run . strategies",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, s := range cl.All() {
 				i := s.Info()
-				told := ""
-				if i.TaskAtSampling {
-					told = " Told the task at sampling."
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%-24s %s. %s. Stores %s.%s\n", i.Name, i.Title, i.Paper, i.Stores, told)
+				fmt.Fprintf(cmd.OutOrStdout(), "%-24s %s. %s. Stores %s. Knows %s.\n", i.Name, i.Title, i.Paper, i.Stores, i.Knows())
 			}
 			return nil
 		},

@@ -112,7 +112,7 @@ func TestCheckpointsAreOrderedByNumber(t *testing.T) {
 
 // A state is taken only where a run could have written it. Sums are no part of this: text may be anything.
 func TestStatesAreCheckedForSense(t *testing.T) {
-	plan := cl.Plan{Phases: 3, PhaseSteps: 10}
+	plan := cl.Plan{Steps: []int{10, 10, 10}}
 	good := func() *state {
 		return &state{Version: stateVersion, Started: "2026-01-02T03:04:05Z", Position: cl.Position{Phase: 1, Step: 4, Total: 14, Optimiser: 14},
 			Evaluations: []results.Evaluation{{Step: 10, Tasks: make([]results.TaskMetrics, 1)}}, Losses: []results.LossPoint{{Step: 10, Loss: 1}}, LossCount: 4,

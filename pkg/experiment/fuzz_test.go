@@ -92,7 +92,7 @@ func FuzzSweep(f *testing.F) {
 
 // FuzzState reads arbitrary states of checkpoints. What is accepted is written as something that reads back as the same.
 func FuzzState(f *testing.F) {
-	plan := cl.Plan{Phases: 2, PhaseSteps: 3}
+	plan := cl.Plan{Steps: []int{3, 3}}
 	fid := 3.5
 	good, err := json.Marshal(state{Version: stateVersion, Position: cl.Position{Phase: 1, Step: 1, Total: 4, Optimiser: 4}, Strategy: []byte{1, 2},
 		Evaluations: []results.Evaluation{{AfterTask: 0, Step: 3, Tasks: []results.TaskMetrics{{N: 4, FID: &fid}}}}, Losses: []results.LossPoint{{Step: 3, Loss: 0.5}},

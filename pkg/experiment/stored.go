@@ -116,9 +116,9 @@ func (s *state) check(p cl.Plan) error {
 		return errors.Errorf("%d measurements at phase %d; every phase before it has one", len(s.Evaluations), s.Position.Phase)
 	}
 	for i, e := range s.Evaluations {
-		if e.Step != (i+1)*p.PhaseSteps || p.Phases > 1 && e.AfterTask != i || len(e.Tasks) == 0 {
+		if e.Step != p.Before(i+1) || len(p.Steps) > 1 && e.AfterTask != i || len(e.Tasks) == 0 {
 			return errors.Errorf("measurement %d is of %d tasks after task %d, at step %d; need some, after task %d, at step %d",
-				i+1, len(e.Tasks), e.AfterTask, e.Step, i, (i+1)*p.PhaseSteps)
+				i+1, len(e.Tasks), e.AfterTask, e.Step, i, p.Before(i+1))
 		}
 	}
 	last := 0

@@ -38,6 +38,9 @@ var checks = []check{
 	{"reports what it costs", false, reportsCost},
 	{"sees only what it declares", false, seesDeclared},
 	{"is told the task at sampling only if it says so", false, toldAtSampling},
+	{"copes with unequal tasks", false, copesWithUnequal},
+	{"is told of borders only as it says", false, toldOfBorders},
+	{"looks at classes only if it says so", false, looksAtClasses},
 	{"leaves the tasks alone", false, leavesTasks},
 	{"refuses a wrong state", false, refusesState},
 }

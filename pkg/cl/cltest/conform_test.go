@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pkg/errors"
+
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
@@ -20,7 +22,15 @@ type altered struct {
 	state      func() ([]byte, error)
 	restore    func([]byte) error
 	useTask    func(task int, of cl.Setup) error
+	arrive     func(*datasets.Images) error
 	setup      cl.Setup
+}
+
+func (a *altered) Arrive(im *datasets.Images) error {
+	if err := a.ER.Arrive(im); err != nil || a.arrive == nil {
+		return err
+	}
+	return a.arrive(im)
 }
 
 func (a *altered) Begin(s cl.Setup) error {
@@ -244,6 +254,28 @@ func TestChecksCatch(t *testing.T) {
 		}},
 		{"sees only what it declares", "images of its own making", "image of no task", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { s.Batch.X[0] = -s.Batch.X[0] / 2; return nil }
+		}},
+		{"copes with unequal tasks", "chokes on a single image", "no second image", func(a *altered) {
+			a.endTask = func(_ int, im *datasets.Images) error {
+				if im.N < 2 {
+					return errors.New("no second image")
+				}
+				return nil
+			}
+		}},
+		{"is told of borders only as it says", "starts anew without borders", "starts anew", func(a *altered) {
+			a.info = func(i cl.Info) cl.Info { i.Restarts = true; return i }
+		}},
+		{"is told of borders only as it says", "keeps nothing of a stream", "no image stored", func(a *altered) {
+			a.arrive = func(*datasets.Images) error { return a.ER.Begin(a.setup) }
+		}},
+		{"is told of borders only as it says", "forgets what arrived", "resumed from", func(a *altered) {
+			arrived := 0
+			a.arrive = func(*datasets.Images) error { arrived++; return nil }
+			a.beforeStep = func(s *cl.Step) error { lastWeight(s, float32(arrived)/100); return nil }
+		}},
+		{"looks at classes only if it says so", "keeps classes in secret", "depends on the classes", func(a *altered) {
+			a.info = func(i cl.Info) cl.Info { i.Labels = false; return i }
 		}},
 		{"is told the task at sampling only if it says so", "does not say so", "does not say so", func(a *altered) {
 			a.useTask = func(task int, of cl.Setup) error { return negate(task, of.Network, true) }

@@ -56,6 +56,8 @@ type watch struct {
 	cl.Strategy
 	step    func(s *cl.Step, stored cl.Stored) error
 	endTask func(task int) error
+	arrive  func(images *datasets.Images) error
+	border  func(hook string) // BeginTask, EndTask or Consolidate is called
 }
 
 // Foresees is false: a step is shown when its turn comes.
@@ -69,7 +71,32 @@ func (w *watch) BeforeStep(s *cl.Step) error {
 	return w.step(s, stored)
 }
 
+// told shows that the strategy is told of a border.
+func (w *watch) told(hook string) {
+	if w.border != nil {
+		w.border(hook)
+	}
+}
+
+func (w *watch) BeginTask(task int, train *datasets.Images) error {
+	w.told("BeginTask")
+	return w.Strategy.BeginTask(task, train)
+}
+
+func (w *watch) Consolidate(ctx context.Context, task int, train *datasets.Images) error {
+	w.told("Consolidate")
+	return w.Strategy.Consolidate(ctx, task, train)
+}
+
+func (w *watch) Arrive(images *datasets.Images) error {
+	if err := w.Strategy.Arrive(images); err != nil || w.arrive == nil {
+		return err
+	}
+	return w.arrive(images)
+}
+
 func (w *watch) EndTask(task int, train *datasets.Images) error {
+	w.told("EndTask")
 	if err := w.Strategy.EndTask(task, train); err != nil || w.endTask == nil {
 		return err
 	}
