@@ -17,6 +17,15 @@ func (l *Loop) Plan() Plan {
 	return p
 }
 
+// Ends are the numbers of steps in all after which each phase ends.
+func (p Plan) Ends() []int {
+	ends := make([]int, len(p.Steps))
+	for i := range ends {
+		ends[i] = p.Before(i + 1)
+	}
+	return ends
+}
+
 // Before is the number of steps of all phases before the given one.
 func (p Plan) Before(phase int) int {
 	total := 0

@@ -241,7 +241,11 @@ func flatten(c Config) []setting {
 			case field.Kind() == reflect.Struct:
 				walk(field, key)
 			default:
-				all = append(all, setting{key, fmt.Sprint(field.Interface())})
+				value := fmt.Sprint(field.Interface())
+				if lists, ok := field.Interface().([][]string); ok {
+					value = fmt.Sprintf("%q", lists) // names may have blanks in them
+				}
+				all = append(all, setting{key, value})
 			}
 		}
 	}

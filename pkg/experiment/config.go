@@ -58,15 +58,24 @@ type BackendConfig struct {
 
 // BenchmarkConfig says which images arrive in which order.
 type BenchmarkConfig struct {
-	Scenario       string        `yaml:"scenario"`         // "class-incremental" or "domain-incremental"
-	Datasets       []string      `yaml:"datasets"`         // one for class-incremental; one a task for domain-incremental
-	ClassesPerTask int           `yaml:"classes_per_task"` // class-incremental
-	ClassOrder     string        `yaml:"class_order"`      // "natural", "seeded" (by order_seed) or "given"
-	OrderSeed      uint64        `yaml:"order_seed"`
-	Classes        []int         `yaml:"classes"`       // the order where class_order is "given"; may leave classes out
-	SharedLabels   bool          `yaml:"shared_labels"` // domain-incremental: class k of every domain is one label
-	ValFraction    float64       `yaml:"val_fraction"`  // share of the training images held out for choices
-	Prep           datasets.Prep `yaml:"prep"`
+	Scenario       string     `yaml:"scenario"`         // "class-incremental" or "domain-incremental"
+	Datasets       []string   `yaml:"datasets"`         // one for class-incremental; one a task for domain-incremental
+	ClassesPerTask int        `yaml:"classes_per_task"` // class-incremental
+	ClassOrder     string     `yaml:"class_order"`      // "natural", "seeded" (by order_seed) or "given"
+	OrderSeed      uint64     `yaml:"order_seed"`
+	Tasks          [][]string `yaml:"tasks,omitempty"` // class-incremental: the names of each task's classes, [[rose, tulip], [daisy]], in place of the three above and of classes
+	Classes        []int      `yaml:"classes"`         // the order where class_order is "given"; may leave classes out
+	SharedLabels   bool       `yaml:"shared_labels"`   // domain-incremental: class k of every domain is one label
+	ValFraction    float64    `yaml:"val_fraction"`    // share of the training images held out for choices
+
+	// Blur is the share of each task's training images that arrives with its neighbours, drawn by order_seed: see
+	// [datasets.Benchmark.Blurred].
+	Blur float64 `yaml:"blur,omitempty"`
+	// Stream is StreamTasks ("" is the same), one task after another, or StreamOnline: every image once, in batches, with nothing
+	// that tells where one task ends and the next begins; the number of steps follows, and loop.steps_per_task says nothing.
+	Stream string `yaml:"stream,omitempty"`
+
+	Prep datasets.Prep `yaml:"prep"`
 }
 
 // NetworkConfig names a size and what deviates from it. Zero and empty values keep the size's own.
@@ -402,6 +411,16 @@ func (c Config) Validate() error {
 		return errors.Errorf("benchmark.datasets names %d sets; class-incremental needs one", len(b.Datasets))
 	case b.Scenario == DomainIncremental && len(b.Datasets) < 2:
 		return errors.Errorf("benchmark.datasets names %d sets; domain-incremental needs two or more", len(b.Datasets))
+	case b.Scenario != ClassIncremental && len(b.Tasks) > 0:
+		return errors.Errorf("benchmark.tasks lists the classes of each task, but in a %s benchmark each set is a task; leave it out", b.Scenario)
+	case len(b.Tasks) > 0 && (b.ClassOrder != "natural" || len(b.Classes) > 0):
+		return errors.New("benchmark.tasks lists the classes of each task, so that benchmark.class_order and benchmark.classes say nothing; leave them out")
+	case !(b.Blur <= datasets.MostBlurred):
+		return errors.Errorf("benchmark.blur is %g; need 0 to %g", b.Blur, datasets.MostBlurred)
+	case b.Stream != "" && b.Stream != StreamTasks && b.Stream != StreamOnline:
+		return errors.Errorf("benchmark.stream is %.100q; choose %q or %q", b.Stream, StreamTasks, StreamOnline)
+	case b.Stream == StreamOnline && c.Loop.ResetOptimizer:
+		return errors.New("loop.reset_optimizer starts the optimiser anew at each task, and an online stream (benchmark.stream) tells of no tasks; leave one of them out")
 	case b.Scenario == ClassIncremental && b.ClassesPerTask < 1:
 		return errors.Errorf("benchmark.classes_per_task is %d; need 1 or more", b.ClassesPerTask)
 	case !(b.ValFraction >= 0 && b.ValFraction < 1):
@@ -581,15 +600,26 @@ func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 		}
 		sets = append(sets, d)
 	}
+	var bench *datasets.Benchmark
+	var err error
 	switch b.Scenario {
 	case ClassIncremental:
-		return datasets.ClassIncremental(sets[0], datasets.ClassIncrementalOptions{ClassesPerTask: b.ClassesPerTask,
+		bench, err = datasets.ClassIncremental(sets[0], datasets.ClassIncrementalOptions{ClassesPerTask: b.ClassesPerTask, Tasks: b.Tasks,
 			Order: b.ClassOrder, Given: b.Classes, Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
 	case DomainIncremental:
-		return datasets.DomainIncremental(sets, datasets.DomainIncrementalOptions{SharedLabels: b.SharedLabels,
+		bench, err = datasets.DomainIncremental(sets, datasets.DomainIncrementalOptions{SharedLabels: b.SharedLabels,
 			Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
+	default:
+		err = noScenario(b.Scenario)
 	}
-	return nil, noScenario(b.Scenario)
+	if err != nil {
+		return nil, err
+	}
+	if bench, err = bench.Blurred(b.Blur, b.OrderSeed); err != nil {
+		return nil, errors.WithMessage(err, "benchmark.blur")
+	}
+	bench.Online = b.Stream == StreamOnline
+	return bench, nil
 }
 
 // How a benchmark splits image sets into tasks, [BenchmarkConfig].Scenario.
@@ -597,6 +627,24 @@ const (
 	ClassIncremental  = "class-incremental"  // the classes of one set, some a task
 	DomainIncremental = "domain-incremental" // one set a task
 )
+
+// How the images of a benchmark arrive, [BenchmarkConfig].Stream.
+const (
+	StreamTasks  = "tasks"  // one task after another
+	StreamOnline = "online" // once each, without borders between tasks
+)
+
+// scenario says how the images arrive, in words: "class-incremental, a share of 0.1 at blurred borders, online".
+func (b BenchmarkConfig) scenario() string {
+	text := b.Scenario
+	if b.Blur > 0 {
+		text += fmt.Sprintf(", a share of %g at blurred borders", b.Blur)
+	}
+	if b.Stream == StreamOnline {
+		text += ", online"
+	}
+	return text
+}
 
 // noScenario is the error of a scenario that there is none of.
 func noScenario(name string) error {

@@ -270,6 +270,9 @@ func stepOf(c Config, dir string) (step, of int, ok bool) {
 	if err != nil {
 		return 0, 0, false
 	}
+	if c.Benchmark.Stream == StreamOnline { // phases have steps by their images, which are not loaded
+		return 0, 0, false
+	}
 	of, phase := tasks*c.Loop.StepsPerTask, c.Loop.StepsPerTask
 	if s.Info().Stream == cl.AllTasks {
 		phase = of

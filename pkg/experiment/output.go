@@ -73,7 +73,7 @@ func (r *run) protocol() (results.Protocol, error) {
 func (r *run) benchmark() results.Benchmark {
 	b, c := r.loop.Benchmark, r.config.Benchmark
 	h, w := b.H-2*b.Prep.Border, b.W-2*b.Prep.Border
-	out := results.Benchmark{Dataset: b.Name, Scenario: c.Scenario, ClassNames: b.ClassNames, ImageSize: b.H, Channels: b.C,
+	out := results.Benchmark{Dataset: b.Name, Scenario: c.scenario(), ClassNames: b.ClassNames, ImageSize: b.H, Channels: b.C,
 		Prep: fmt.Sprintf("%s %d", b.Prep.Method, h)}
 	if w != h {
 		out.ImageWidth = b.W

@@ -99,17 +99,20 @@ func (c ProbeConfig) rows(tasks int) int { return tasks * c.Images * c.Timesteps
 
 // probesLeft is how many measurements of the probe are still to come.
 func (r *run) probesLeft() int {
-	return r.config.Probe.count(r.loop.Position.Total, r.loop.TotalSteps(), r.loop.PhaseSteps())
+	return r.config.Probe.count(r.loop.Position.Total, r.loop.Plan().Ends())
 }
 
-// count is how many measurements there are after step done, up to step total, in phases of the given number of steps.
-func (c ProbeConfig) count(done, total, phase int) int {
+// count is how many measurements there are after step done, in phases that end after the given steps.
+func (c ProbeConfig) count(done int, ends []int) int {
 	if c.Every == 0 {
 		return 0
 	}
 	n := 0
-	for step := done + 1; step <= total; step++ {
-		if step%c.Every == 0 || step%phase == 0 {
+	for step, end := done+1, 0; end < len(ends); step++ {
+		for end < len(ends) && ends[end] < step { // gone by, or a phase without a step
+			end++
+		}
+		if end < len(ends) && (step%c.Every == 0 || step == ends[end]) {
 			n++
 		}
 	}

@@ -405,7 +405,7 @@ func (g Grid) checkOrder(c Config) error {
 	b := c.Benchmark
 	seeded := b.Scenario == ClassIncremental && b.ClassOrder == "seeded"
 	for _, sweep := range g.Sweeps {
-		if strings.HasPrefix(sweep, "benchmark.order_seed=") && !seeded && b.ValFraction == 0 {
+		if strings.HasPrefix(sweep, "benchmark.order_seed=") && !seeded && b.ValFraction == 0 && b.Blur == 0 {
 			return errors.Errorf("--sweep %s changes nothing: the class order is %q; add --set benchmark.class_order=seeded", sweep, b.ClassOrder)
 		}
 	}

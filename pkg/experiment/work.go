@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/pkg/errors"
 
@@ -33,18 +34,56 @@ func (c Config) Work() (Work, error) {
 	if err != nil {
 		return Work{}, err
 	}
-	steps, phases := tasks*c.Loop.StepsPerTask, tasks
+	steps, err := c.steps(tasks)
+	if err != nil {
+		return Work{}, err
+	}
+	phases := tasks
 	all := s.Info().Stream == cl.AllTasks
 	if all {
 		phases = 1
 	}
 	w := Work{Train: steps * rows * backwardRows}
 	w.Measure = phases*(c.samplingRows(tasks)+c.BPD.rows(tasks)) + c.BPD.extraRows(tasks, len(bpdWays(c.Diffusion.Variance))) +
-		c.Probe.count(0, steps, steps/phases)*c.Probe.rows(tasks)
+		c.Probe.count(0, evenly(steps, phases))*c.Probe.rows(tasks)
 	if c.Autopsy.Images > 0 && !all && tasks > 1 {
 		w.Measure += c.Autopsy.rows(tasks, c.Evaluate.SamplesPerTask)
 	}
 	return w, nil
+}
+
+// evenly are the ends of phases that share the steps alike.
+func evenly(steps, phases int) []int {
+	ends := make([]int, phases)
+	for i := range ends {
+		ends[i] = steps * (i + 1) / phases
+	}
+	return ends
+}
+
+// steps is the number of steps of a run. Of an online stream it follows from how many images there are, of which it is known without
+// loading them how many the sets have: where classes are left out, as many of each are taken.
+func (c Config) steps(tasks int) (int, error) {
+	b := c.Benchmark
+	if b.Stream != StreamOnline {
+		return tasks * c.Loop.StepsPerTask, nil
+	}
+	images := 0.0
+	for _, name := range b.Datasets {
+		set, err := datasets.Describe(name)
+		if err != nil {
+			return 0, err
+		}
+		listed := len(b.Classes)
+		for _, names := range b.Tasks {
+			listed += len(names)
+		}
+		if listed == 0 {
+			listed = len(set.Classes)
+		}
+		images += float64(set.Train) * float64(listed) / float64(len(set.Classes)) * (1 - b.ValFraction)
+	}
+	return int(math.Ceil(images / float64(c.Loop.FreshRows))), nil
 }
 
 // samplingRows is how many rows the samples of one evaluation take.
@@ -68,6 +107,9 @@ func (c Config) tasks() (int, error) {
 		return len(b.Datasets), nil
 	default:
 		return 0, noScenario(b.Scenario)
+	}
+	if len(b.Tasks) > 0 {
+		return len(b.Tasks), nil
 	}
 	classes := len(b.Classes)
 	if b.ClassOrder != "given" {

@@ -81,7 +81,7 @@ type Strategy struct {
 // Benchmark says what was learned, in which order.
 type Benchmark struct {
 	Dataset    string   `json:"dataset"`
-	Scenario   string   `json:"scenario"` // "class-incremental" or "domain-incremental"
+	Scenario   string   `json:"scenario"` // "class-incremental" or "domain-incremental", and how images arrive where not task by task
 	ClassNames []string `json:"class_names"`
 	Tasks      []Task   `json:"tasks"`
 	ImageSize  int      `json:"image_size"`            // height in pixels

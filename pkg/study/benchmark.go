@@ -23,6 +23,9 @@ func benchmarkOf(r *results.Run) benchmarkKey {
 	dataset, _, _ := strings.Cut(b.Dataset, ",") // the rest counts the tasks
 	k := benchmarkKey{tasks: len(b.Tasks), dataset: dataset, scenario: b.Scenario, prep: b.Prep, split: r.Protocol.ReferenceSplit}
 	if config, ok := r.Config["benchmark"].(map[string]any); ok {
+		if tasks := config["tasks"]; tasks != nil {
+			k.order = fmt.Sprint("tasks ", tasks)
+		}
 		if order, _ := config["class_order"].(string); order != "" && order != "natural" {
 			k.order = fmt.Sprintf("%s order", order)
 			if order == "given" {
