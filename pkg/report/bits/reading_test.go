@@ -400,3 +400,53 @@ func TestSensitivitySentencesFollowTheNumbers(t *testing.T) {
 		}
 	}
 }
+
+// Timesteps lie on their axis by the square root, in order, from side to side, and each label stands for itself.
+func TestRootScale(t *testing.T) {
+	const T = 1000
+	before := -1.0
+	for k := range T + 1 {
+		at := rootScale{}.Normalize(0, T, float64(k))
+		if at <= before || math.Abs(at*at-float64(k)/T) > 1e-12 {
+			t.Fatalf("t = %d is at %g, after %g", k, at, before)
+		}
+		before = at
+	}
+	last := -1.0
+	for _, tick := range (rootTicks{}).Ticks(0, T) {
+		if tick.Label != strconv.Itoa(int(tick.Value)) || tick.Value <= last || tick.Value > T {
+			t.Errorf("a label %q at %g, after %g", tick.Label, tick.Value, last)
+		}
+		last = tick.Value
+	}
+	if last != T {
+		t.Errorf("the last label is at %g", last)
+	}
+}
+
+// A cut at any edge parts the bits in two that add up, in every column that adds; a range that no bin fits in holds nothing.
+func TestBetweenPartsTheBits(t *testing.T) {
+	for _, g := range study.Group(resultstest.Likely(2, true))[:3] {
+		b, err := NewParts(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := b.Between(0, b.T)
+		for _, cut := range []int{1, 10, 30, 60} {
+			low, high := b.Between(0, cut), b.Between(cut, b.T)
+			for name, of := range map[string]func(Part) float64{
+				"learned": func(p Part) float64 { return p.Learned.Mean }, "final": func(p Part) float64 { return p.Final.Mean },
+				"share": func(p Part) float64 { return p.Share.Mean }, "moves": func(p Part) float64 { return p.Moves.Mean }} {
+				if got, want := of(low)+of(high), of(all); math.Abs(got-want) > 1e-12 {
+					t.Errorf("%s, %s: cut at %d the halves sum to %g, the whole is %g", g.Label, name, cut, got, want)
+				}
+			}
+		}
+		if empty := b.Between(31, 59); empty.Final.Mean != 0 || empty.Share.Mean != 0 {
+			t.Errorf("within a bin there are %+v", empty)
+		}
+		if b.Half() != 60 { // the first edge at or above 50
+			t.Errorf("the upper half begins at %d", b.Half())
+		}
+	}
+}
