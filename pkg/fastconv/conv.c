@@ -100,7 +100,7 @@ static void accumulate_item(void *context, int i, int slot) {
 	int part = i / v->chunks, chunk = i % v->chunks;
 	v->kernels->accumulate(v, chunk_start(v, chunk), chunk_start(v, chunk + 1), part * v->per_part,
 			       least((part + 1) * v->per_part, v->tiles), v->scratch + slot * v->scratch_size,
-			       v->U + (size_t)part * 36 * v->C * v->Kp);
+			       v->U + part * 36 * plane_size(v->C, v->Kp));
 }
 
 static void unfilter_item(void *context, int i, int slot) {
@@ -112,34 +112,36 @@ static void unfilter_item(void *context, int i, int slot) {
 // Memory for n floats in whole cache lines.
 static size_t lines(size_t n) { return (n + 15) & ~(size_t)15; }
 
-int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, float *out,
-	     const struct helpers *helpers, int at_most) {
+int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, const struct terms *terms,
+	     float *out, const struct helpers *helpers, int at_most) {
 	const struct kernels *kernels = kernels_for(least(C, K), at_most);
 	if (!kernels || C > MAX_CHANNELS || K > MAX_CHANNELS) return 2;
 	struct conv v = {.B = B, .H = H, .W = W, .C = C, .K = K, .x = a, .out = out, .kernels = kernels};
+	if (terms && kind == FORWARD) v.terms = *terms;
 	v.Kp = ceil_div(K, kernels->lanes) * kernels->lanes;
 	v.rows = ceil_div(H, 4);
 	v.columns = ceil_div(W, 4);
 	v.tiles = B * v.rows * v.columns;
-	size_t filters = (size_t)36 * C * v.Kp, turned = 0;
+	size_t filters = 36 * plane_size(C, v.Kp), turned = 0;
 	int items;
 	if (kind == FILTER_GRADIENT) {
 		// How the sum is cut depends on the shape alone, and so does its order. The parts' sums take 16 MB or less.
 		v.y = b;
 		v.parts = least(8, ceil_div(v.tiles, 2 * TILES));
-		v.parts = least(v.parts, (int)((4 << 20) / filters) + 1);
+		v.parts = least(v.parts, (4 << 20) / (36 * C * v.Kp) + 1);
 		v.per_part = ceil_div(ceil_div(v.tiles, v.parts), TILES) * TILES;
 		v.parts = ceil_div(v.tiles, v.per_part);
 		v.chunks = ceil_div(C, 128);
 		filters *= v.parts;
 		items = v.parts * v.chunks;
-		v.scratch_size = lines((size_t)36 * TILES * (ceil_div(C, v.chunks) + 16 + v.Kp));
+		v.block = TILES;
+		v.scratch_size = 36 * (plane_size(v.block, ceil_div(C, v.chunks) + 16) + plane_size(v.block, v.Kp));
 	} else {
 		// Smaller blocks where the threads would not have two each; a result depends on its own tile alone.
 		v.w = b;
 		v.block = least(TILES, (ceil_div(v.tiles, 2 * helpers->threads) + 7) & ~7);
 		items = ceil_div(v.tiles, v.block);
-		v.scratch_size = lines((size_t)36 * v.block * (C + v.Kp));
+		v.scratch_size = 36 * (plane_size(v.block, C) + plane_size(v.block, v.Kp));
 		if (kind == INPUT_GRADIENT) turned = (size_t)9 * C * K;
 	}
 	int threads = least(helpers->threads, items);
@@ -173,16 +175,21 @@ static void norm_backward_item(void *context, int i, int slot) {
 }
 
 int normalise(int B, int P, int C, int G, const float *x, const float *gamma, const float *beta, const float *dy, float *out,
-	      float *dgamma, float *dbeta, const struct helpers *helpers, int at_most) {
+	      float *dgamma, float *dbeta, float *statistics, const struct helpers *helpers, int at_most) {
 	const struct kernels *kernels = kernels_for(C, at_most);
 	if (!kernels || C > MAX_CHANNELS || G < 1 || C % G) return 2;
 	struct norm v = {.B = B, .P = P, .C = C, .G = G, .x = x, .gamma = gamma, .beta = beta, .dy = dy, .out = out, .kernels = kernels};
+	v.known = dy && statistics;
+	size_t each = (size_t)B * 2 * C;
+	float *memory = malloc(sizeof(float) * 2 * each);
+	if (!memory) return 1;
+	v.images = memory;
+	v.statistics = statistics ? statistics : memory + each;
 	if (!dy) {
 		parallel(helpers, B, norm_forward_item, &v);
+		free(memory);
 		return 0;
 	}
-	v.images = malloc(sizeof(float) * B * 2 * C);
-	if (!v.images) return 1;
 	parallel(helpers, B, norm_backward_item, &v);
 	for (int c = 0; c < C; c++) dgamma[c] = dbeta[c] = 0;
 	for (int b = 0; b < B; b++)
@@ -190,6 +197,6 @@ int normalise(int B, int P, int C, int G, const float *x, const float *gamma, co
 			dgamma[c] += v.images[(size_t)b * 2 * C + c];
 			dbeta[c] += v.images[(size_t)b * 2 * C + C + c];
 		}
-	free(v.images);
+	free(memory);
 	return 0;
 }

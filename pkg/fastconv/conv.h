@@ -12,6 +12,14 @@ enum {
 
 enum kind { FORWARD, INPUT_GRADIENT, FILTER_GRADIENT };
 
+// What is added to a convolution's result, in this order; NULL is nothing. other_bias is added to other before.
+struct terms {
+	const float *bias;       // [K]
+	const float *image;      // [B][K]
+	const float *other;      // [B][H][W][K]
+	const float *other_bias; // [K]
+};
+
 // A convolution, or one of its gradients, on its way. Images are [B][H][W][channels].
 struct conv {
 	int B, H, W, C, K;    // batch, height, width, channels that are summed over, channels of the result
@@ -27,8 +35,9 @@ struct conv {
 	size_t scratch_size;
 	const float *w;       // filters, [3][3][C][K]
 	float *turned;        // filters with their channels swapped
+	struct terms terms;
 	const struct kernels *kernels;
-	int block;            // tiles a block of the forward pass
+	int block;            // tiles transformed and multiplied at once
 };
 
 #define NORM_EPSILON 1e-6f // as package unet has it
@@ -39,6 +48,8 @@ struct norm {
 	const float *x, *gamma, *beta, *dy;
 	float *out;    // y, or the gradient with respect to x
 	float *images; // [B][2][C]: the gradients of every image with respect to gamma and beta
+	float *statistics; // [B][2][C]: mean and 1/sqrt(variance+ε) of every channel's group
+	int known;         // whether they are
 	const struct kernels *kernels;
 };
 
@@ -61,29 +72,36 @@ struct helpers {
 	void *context;
 };
 
-// The image, row and column of a tile's first output.
-static inline void tile_place(const struct conv *v, int tile, int *b, int *y, int *x) {
+// Where a tile's first output stands: image, row and column.
+struct place { int b, y, x; };
+
+static inline struct place place_of(const struct conv *v, int tile) {
 	int per_image = v->rows * v->columns, in_image = tile % per_image;
-	*b = tile / per_image;
-	*y = in_image / v->columns * 4;
-	*x = in_image % v->columns * 4;
+	return (struct place){tile / per_image, in_image / v->columns * 4, in_image % v->columns * 4};
 }
+
+static inline void next_place(const struct conv *v, struct place *at) {
+	if ((at->x += 4) < v->W) return;
+	at->x = 0;
+	if ((at->y += 4) < v->H) return;
+	at->y = 0;
+	at->b++;
+}
+
+// The floats from one matrix of rows·columns to the next of the same kind: an odd number of cache lines.
+static inline size_t plane_size(int rows, int columns) { return (((size_t)rows * columns + 15) / 16 | 1) * 16; }
 
 extern const float zeros[MAX_CHANNELS];
 
 // Where the size×size pixels of a tile stand in an image of so many channels, border pixels above and left of the tile
 // first; zeros stand for those outside.
-static inline void tile_pixels(const struct conv *v, const float *image, int channels, int tile, int border, int size,
+static inline void tile_pixels(const struct conv *v, const float *image, int channels, struct place at, int border, int size,
 			       const float **pixel) {
-	int b, y, x;
-	tile_place(v, tile, &b, &y, &x);
 	for (int i = 0; i < size; i++) {
-		int row = y - border + i;
-		for (int j = 0; j < size; j++) {
-			int column = x - border + j;
-			int inside = row >= 0 && row < v->H && column >= 0 && column < v->W;
-			*pixel++ = inside ? image + ((size_t)(b * v->H + row) * v->W + column) * channels : zeros;
-		}
+		int y = at.y - border + i, x = at.x - border;
+		ptrdiff_t from = ((ptrdiff_t)(at.b * v->H + y) * v->W + x) * channels;
+		for (int j = 0; j < size; j++, x++, from += channels)
+			*pixel++ = y >= 0 && y < v->H && x >= 0 && x < v->W ? image + from : zeros;
 	}
 }
 
@@ -97,11 +115,13 @@ const struct kernels *kernels_for(int channels, int at_most);
 //	INPUT_GRADIENT   a = x, b = filters [3][3][K][C]; out [B][H][W][K] (the filters are already turned in space)
 //	FILTER_GRADIENT  a = x, b = gradients [B][H][W][K]; out [3][3][C][K]
 //
-// The result does not depend on the number of threads. It returns 0, 1 where memory is short, 2 where no kernels fit.
-int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, float *out,
-	     const struct helpers *helpers, int at_most);
+// FORWARD adds terms to it, unless that is NULL. The result does not depend on the number of threads. It returns 0, 1 where
+// memory is short, 2 where no kernels fit.
+int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, const struct terms *terms,
+	     float *out, const struct helpers *helpers, int at_most);
 
 // normalise computes y = SiLU(GroupNorm(x)) into out where dy is NULL; else, from dy, the gradients with respect to x, gamma
-// and beta into out, dgamma and dbeta. It returns as convolve does, 2 also where the groups do not divide the channels.
+// and beta into out, dgamma and dbeta. statistics, [B][2][C], are a result without dy, and with it an operand; NULL does without.
+// It returns as convolve does, 2 also where the groups do not divide the channels.
 int normalise(int B, int P, int C, int G, const float *x, const float *gamma, const float *beta, const float *dy, float *out,
-	      float *dgamma, float *dbeta, const struct helpers *helpers, int at_most);
+	      float *dgamma, float *dbeta, float *statistics, const struct helpers *helpers, int at_most);

@@ -26,16 +26,35 @@ func (s shape) operands(kind string) (a, b, out int) {
 	return x, filter, y
 }
 
+// terms are added to the result of a forward pass, in this order; nil is none. otherBias is added to other before.
+type terms struct {
+	bias      []float32 // [k]
+	image     []float32 // [b, k]
+	other     []float32 // [b, h, w, k]
+	otherBias []float32 // [k]
+}
+
 // kernel runs a kernel without XLA, on threads of its own, with vectors of at most so many floats (0: the widest there are).
 func kernel(kind string, s shape, a, b []float32, threads, vector int) ([]float32, error) {
+	return kernelWith(kind, s, a, b, terms{}, threads, vector)
+}
+
+// kernelWith is kernel with terms.
+func kernelWith(kind string, s shape, a, b []float32, t terms, threads, vector int) ([]float32, error) {
 	na, nb, n := s.operands(kind)
 	if len(a) != na || len(b) != nb || na == 0 || nb == 0 {
 		return nil, errors.Errorf("fastconv: %s of %+v takes %d and %d values, not %d and %d", kind, s, na, nb, len(a), len(b))
 	}
+	for i, x := range [][]float32{t.bias, t.image, t.other, t.otherBias} {
+		if need := []int{s.k, s.b * s.k, n, s.k}[i]; x != nil && (kind != forward || len(x) != need) {
+			return nil, errors.Errorf("fastconv: term %d of %s of %+v has %d values, not %d", i, kind, s, len(x), need)
+		}
+	}
 	out := make([]float32, n)
 	code := map[string]C.int{forward: C.FORWARD, inputGradient: C.INPUT_GRADIENT, filterGradient: C.FILTER_GRADIENT}[kind]
 	sides := [5]C.int{C.int(s.b), C.int(s.h), C.int(s.w), C.int(s.c), C.int(s.k)}
-	switch C.convolve_alone(code, &sides[0], (*C.float)(&a[0]), (*C.float)(&b[0]), (*C.float)(&out[0]), C.int(threads), C.int(vector)) {
+	switch C.convolve_alone(code, &sides[0], (*C.float)(&a[0]), (*C.float)(&b[0]), pointer(t.bias), pointer(t.image),
+		pointer(t.other), pointer(t.otherBias), (*C.float)(&out[0]), C.int(threads), C.int(vector)) {
 	case 0:
 		return out, nil
 	case 1:
@@ -43,6 +62,8 @@ func kernel(kind string, s shape, a, b []float32, threads, vector int) ([]float3
 	}
 	return nil, errors.Errorf("fastconv: no kernel of this processor takes %s of %+v", kind, s)
 }
+
+func pointer(x []float32) *C.float { return (*C.float)(unsafe.SliceData(x)) }
 
 // plain is one value of what kernel returns, by the sum that defines it.
 func plain(kind string, s shape, a, b []float32, at int) float64 {
@@ -83,17 +104,16 @@ func plain(kind string, s shape, a, b []float32, at int) float64 {
 type normShape struct{ b, p, c, g int }
 
 // normalise runs the kernel of GroupNorm and SiLU without XLA; with dy it gives the gradients with respect to x, gamma and
-// beta, else y alone.
-func normalise(s normShape, x, gamma, beta, dy []float32, threads, vector int) (out, dgamma, dbeta []float32, err error) {
+// beta, else y alone. statistics are what it gives without dy, and with dy takes, unless they are nil.
+func normalise(s normShape, x, gamma, beta, dy, statistics []float32, threads, vector int) (out, dgamma, dbeta []float32, err error) {
 	n := s.b * s.p * s.c
-	if n == 0 || len(x) != n || len(gamma) != s.c || len(beta) != s.c || dy != nil && len(dy) != n {
+	if n == 0 || len(x) != n || len(gamma) != s.c || len(beta) != s.c || dy != nil && len(dy) != n || statistics != nil && len(statistics) != 2*s.b*s.c {
 		return nil, nil, nil, errors.Errorf("fastconv: a normalisation of %+v takes not %d, %d, %d and %d values", s, len(x), len(gamma), len(beta), len(dy))
 	}
 	sides := [4]C.int{C.int(s.b), C.int(s.p), C.int(s.c), C.int(s.g)}
 	out, dgamma, dbeta = make([]float32, n), make([]float32, s.c), make([]float32, s.c)
-	pointer := func(x []float32) *C.float { return (*C.float)(unsafe.SliceData(x)) }
 	switch C.normalise_alone(&sides[0], pointer(x), pointer(gamma), pointer(beta), pointer(dy), pointer(out), pointer(dgamma),
-		pointer(dbeta), C.int(threads), C.int(vector)) {
+		pointer(dbeta), pointer(statistics), C.int(threads), C.int(vector)) {
 	case 0:
 		return out, dgamma, dbeta, nil
 	case 1:
@@ -151,7 +171,7 @@ func try() error {
 	}
 	n := normShape{b: 1, p: 6, c: 20, g: 2}
 	x, gamma, beta := waves(n.p*n.c), waves(n.c), waves(n.c)
-	out, _, _, err := normalise(n, x, gamma, beta, nil, 2, 0)
+	out, _, _, err := normalise(n, x, gamma, beta, nil, nil, 2, 0)
 	if err != nil {
 		return err
 	}

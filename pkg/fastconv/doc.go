@@ -8,8 +8,8 @@
 // knows in the program's text, and calls the plugin's, or that of package executables, which lies between. So no code that builds graphs knows of it, GoMLX and go-xla keep their own
 // types all through, gradients included, and a convolution it does not know stays XLA's.
 //
-// GroupNorm and SiLU are no operation of StableHLO's. [NormSiLU] marks where they stand in a graph, and changes nothing to
-// who does not read the mark.
+// GroupNorm and SiLU are no operation of StableHLO's. [NormSiLU] marks where they stand in a graph, and [ConvSum] marks what is
+// added to a convolution: its bias, an image's embedding, a residual connection. A mark changes nothing to who does not read it.
 //
 // What it leans on that nobody promises is the text in which go-xla writes a convolution ([replace] leaves alone what reads
 // differently) and the layout of XLA's foreign-function interface (plugin.c; the plugin itself refuses handlers of another
@@ -23,7 +23,7 @@
 // 4×4 outputs and the tiles beside it. Results are the same, bit by bit, whatever the number of threads and the
 // instruction set. The threads are XLA's own, asked for through its interface, so nothing waits in a loop beside them.
 //
-// GroupNorm and SiLU, and their gradients, are computed an image at a time, with the statistics taken anew for the gradients.
+// GroupNorm and SiLU, and their gradients, are computed an image at a time, the gradients with the statistics of the forward pass.
 //
 // [Env] set to "off" leaves all of it to XLA.
 //

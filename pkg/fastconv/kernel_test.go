@@ -80,6 +80,56 @@ func TestKernels(t *testing.T) {
 	}
 }
 
+// TestTerms makes sure that what is added inside the kernel gives the bits that it gives when added after it, term by term.
+func TestTerms(t *testing.T) {
+	needKernels(t)
+	rng := rand.New(rand.NewPCG(7, 8))
+	for _, s := range []shape{{2, 8, 8, 16, 32}, {3, 5, 7, 9, 31}} {
+		nx, nw, ny := s.operands(forward)
+		x, w := uniform(rng, nx), uniform(rng, nw)
+		alone, err := kernel(forward, s, x, w, 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := terms{uniform(rng, s.k), uniform(rng, s.b*s.k), uniform(rng, ny), uniform(rng, s.k)}
+		for choice := range 16 {
+			chosen := func(i int, x []float32) []float32 {
+				if choice>>i&1 == 0 {
+					return nil
+				}
+				return x
+			}
+			some := terms{chosen(0, all.bias), chosen(1, all.image), chosen(2, all.other), chosen(3, all.otherBias)}
+			want := slices.Clone(alone)
+			for i := range want {
+				k := i % s.k
+				if some.bias != nil {
+					want[i] += some.bias[k]
+				}
+				if some.image != nil {
+					want[i] += some.image[i/(s.h*s.w*s.k)*s.k+k]
+				}
+				if some.other != nil {
+					other := some.other[i]
+					if some.otherBias != nil {
+						other += some.otherBias[k]
+					}
+					want[i] += other
+				}
+			}
+			for _, vector := range []int{0, 8} {
+				got, err := kernelWith(forward, s, x, w, some, 2, vector)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%+v, choice %04b of terms, vectors of at most %d: other bits", s, choice, vector)
+				}
+			}
+		}
+	}
+}
+
 // FuzzKernels is TestKernels at shapes a fuzzer chooses.
 func FuzzKernels(f *testing.F) {
 	f.Add(uint8(1), uint8(5), uint8(6), uint16(17), uint16(18), uint64(0))

@@ -6,7 +6,7 @@
 // used after the processor was asked.
 #define FN(name) avx2_##name
 #define VL 8
-#define MR 4
+#define MR 6
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else

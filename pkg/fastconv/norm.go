@@ -35,12 +35,14 @@ var markShape = shapes.Make(dtypes.Uint16, 1, 1, 1, 1, 1)
 
 func mark(g *Graph) *Node { return Zeros(g, markShape) }
 
-// The gradient of a barrier is GoMLX's, but for those NormSiLU marks.
+// The gradient of a barrier is GoMLX's, but for those NormSiLU and ConvSum mark.
 func init() {
 	others := VJPRegistration[NodeTypeOptimizationBarrier]
 	VJPRegistration[NodeTypeOptimizationBarrier] = func(barrier *Node, dy []*Node, shape shapes.Shape) []*Node {
 		in := barrier.Inputs()
 		switch {
+		case in[len(in)-1].Shape().Equal(sumMarkShape):
+			return sumGradient(in, dy)
 		case !in[len(in)-1].Shape().Equal(markShape):
 			return others(barrier, dy, shape)
 		case len(in) != 5 || shape.Rank() != 0:

@@ -27,28 +27,56 @@ INLINE VEC FN(exponential)(VEC x) {
 
 INLINE VEC FN(strands)(const VEC s[4]) { return (s[0] + s[1]) + (s[2] + s[3]); }
 
+// Adds a vector of a pixel's values, or of the squares of their distances from mean, to a sum.
+INLINE void FN(add_pixel)(const float *x, VEC mean, VEC *sum, int squares) {
+	VEC d = LOAD(x);
+	if (squares) {
+		d -= mean;
+		*sum += d * d;
+	} else {
+		*sum += d;
+	}
+}
+
+// sums[C] of x[P][C], or of the squares of x-mean, from channel c on, a number of vectors.
+INLINE void FN(column_sums)(const struct norm *v, const float *x, const float *mean, float *sums, int c, int vectors, int squares) {
+	VEC s[2][4] = {{{0}}}, m[2] = {{0}};
+#pragma GCC unroll 2
+	for (int j = 0; j < vectors && squares; j++) m[j] = LOAD(mean + c + VL * j);
+	size_t at = c;
+	int p = 0;
+	for (; p + 4 <= v->P; p += 4)
+#pragma GCC unroll 4
+		for (int i = 0; i < 4; i++, at += v->C)
+#pragma GCC unroll 2
+			for (int j = 0; j < vectors; j++) FN(add_pixel)(x + at + VL * j, m[j], &s[j][i], squares);
+#pragma GCC unroll 3
+	for (int i = 0; i < 3; i++, at += v->C)
+		if (p + i < v->P)
+#pragma GCC unroll 2
+			for (int j = 0; j < vectors; j++) FN(add_pixel)(x + at + VL * j, m[j], &s[j][i], squares);
+#pragma GCC unroll 2
+	for (int j = 0; j < vectors; j++) STORE(sums + c + VL * j, FN(strands)(s[j]));
+}
+
+INLINE void FN(sums)(const struct norm *v, const float *x, const float *mean, float *sums, int squares) {
+	int c = 0;
+	for (; c + 2 * VL <= v->C; c += 2 * VL) FN(column_sums)(v, x, mean, sums, c, 2, squares);
+	if (c < v->C && c + VL > v->C) c = v->C - VL;
+	for (; c < v->C; c = FN(next)(c, v->C)) FN(column_sums)(v, x, mean, sums, c, 1, squares);
+}
+
 // mean[C] and scale[C] = 1/sqrt(variance+ε) of every channel's group in image x[P][C]. γ plays no part.
 static void FN(statistics)(const struct norm *v, const float *x, float *mean, float *scale) {
 	int channels = v->C / v->G;
 	float count = (float)v->P * channels;
-	for (int c = 0; c < v->C; c = FN(next)(c, v->C)) {
-		VEC s[4] = {{0}};
-		for (int p = 0; p < v->P; p++) s[p & 3] += LOAD(x + (size_t)p * v->C + c);
-		STORE(mean + c, FN(strands)(s));
-	}
+	FN(sums)(v, x, NULL, mean, 0);
 	for (int g = 0; g < v->C; g += channels) {
 		float sum = 0;
 		for (int i = 0; i < channels; i++) sum += mean[g + i];
 		for (int i = 0; i < channels; i++) mean[g + i] = sum / count;
 	}
-	for (int c = 0; c < v->C; c = FN(next)(c, v->C)) {
-		VEC s[4] = {{0}}, m = LOAD(mean + c);
-		for (int p = 0; p < v->P; p++) {
-			VEC d = LOAD(x + (size_t)p * v->C + c) - m;
-			s[p & 3] += d * d;
-		}
-		STORE(scale + c, FN(strands)(s));
-	}
+	FN(sums)(v, x, mean, scale, 1);
 	for (int g = 0; g < v->C; g += channels) {
 		float sum = 0;
 		for (int i = 0; i < channels; i++) sum += scale[g + i];
@@ -57,9 +85,8 @@ static void FN(statistics)(const struct norm *v, const float *x, float *mean, fl
 }
 
 static void FN(norm_forward)(const struct norm *v, int image) {
-	float mean[MAX_CHANNELS], scale[MAX_CHANNELS];
 	const float *x = v->x + (size_t)image * v->P * v->C;
-	float *y = v->out + (size_t)image * v->P * v->C;
+	float *y = v->out + (size_t)image * v->P * v->C, *mean = v->statistics + (size_t)image * 2 * v->C, *scale = mean + v->C;
 	FN(statistics)(v, x, mean, scale);
 	for (int c = 0; c < v->C; c = FN(next)(c, v->C)) {
 		VEC a = LOAD(scale + c) * LOAD(v->gamma + c), m = LOAD(mean + c), b = LOAD(v->beta + c);
@@ -77,23 +104,36 @@ INLINE VEC FN(input_part)(const struct norm *v, const float *x, const float *du,
 	return LOAD(scale + c) * (LOAD(du + c) * LOAD(v->gamma + c) - LOAD(level + c) - h * LOAD(along + c));
 }
 
+// What a vector of channels of one pixel adds to the gradients with respect to γ and β; dx becomes du, for the second pass.
+INLINE void FN(affine_part)(const float *x, const float *dy, float *dx, VEC mean, VEC scale, VEC gamma, VEC beta, VEC *sum_g,
+			    VEC *sum_b) {
+	VEC h = (LOAD(x) - mean) * scale, u = h * gamma + beta;
+	VEC s = 1 / (1 + FN(exponential)(-u)), du = LOAD(dy) * (s * (1 + u * (1 - s)));
+	STORE(dx, du);
+	*sum_g += du * h;
+	*sum_b += du;
+}
+
 // The gradients with respect to x, and of this image alone with respect to γ and β, by dy.
 static void FN(norm_backward)(const struct norm *v, int image) {
-	float mean[MAX_CHANNELS], scale[MAX_CHANNELS], along[MAX_CHANNELS], level[MAX_CHANNELS];
+	float along[MAX_CHANNELS], level[MAX_CHANNELS];
+	float *mean = v->statistics + (size_t)image * 2 * v->C, *scale = mean + v->C;
 	size_t start = (size_t)image * v->P * v->C;
 	const float *x = v->x + start, *dy = v->dy + start;
 	float *dx = v->out + start, *dgamma = v->images + (size_t)image * 2 * v->C, *dbeta = dgamma + v->C;
-	FN(statistics)(v, x, mean, scale);
+	if (!v->known) FN(statistics)(v, x, mean, scale);
 	for (int c = 0; c < v->C; c = FN(next)(c, v->C)) {
 		VEC m = LOAD(mean + c), r = LOAD(scale + c), gamma = LOAD(v->gamma + c), beta = LOAD(v->beta + c);
 		VEC sum_g[4] = {{0}}, sum_b[4] = {{0}};
-		for (int p = 0; p < v->P; p++) {
-			VEC h = (LOAD(x + (size_t)p * v->C + c) - m) * r, u = h * gamma + beta;
-			VEC s = 1 / (1 + FN(exponential)(-u)), du = LOAD(dy + (size_t)p * v->C + c) * (s * (1 + u * (1 - s)));
-			STORE(dx + (size_t)p * v->C + c, du); // for the second pass
-			sum_g[p & 3] += du * h;
-			sum_b[p & 3] += du;
-		}
+		size_t at = c;
+		int p = 0;
+		for (; p + 4 <= v->P; p += 4)
+#pragma GCC unroll 4
+			for (int i = 0; i < 4; i++, at += v->C)
+				FN(affine_part)(x + at, dy + at, dx + at, m, r, gamma, beta, &sum_g[i], &sum_b[i]);
+#pragma GCC unroll 3
+		for (int i = 0; i < 3; i++, at += v->C)
+			if (p + i < v->P) FN(affine_part)(x + at, dy + at, dx + at, m, r, gamma, beta, &sum_g[i], &sum_b[i]);
 		STORE(dgamma + c, FN(strands)(sum_g));
 		STORE(dbeta + c, FN(strands)(sum_b));
 	}

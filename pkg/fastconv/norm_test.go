@@ -10,7 +10,7 @@ import (
 )
 
 // TestNorm compares GroupNorm and SiLU with float64, the gradients with central differences of float64 along a direction,
-// and all bits over numbers of threads and widths of vectors.
+// and all bits over numbers of threads and widths of vectors, and over statistics taken anew or known.
 func TestNorm(t *testing.T) {
 	needKernels(t)
 	rng := rand.New(rand.NewPCG(11, 12))
@@ -22,8 +22,9 @@ func TestNorm(t *testing.T) {
 	for _, s := range shapes {
 		n := s.b * s.p * s.c
 		x, gamma, beta, dy := uniform(rng, n), uniform(rng, s.c), uniform(rng, s.c), uniform(rng, n)
+		statistics := make([]float32, 2*s.b*s.c)
 		x[0] = 90 // an exponent far outside of float32's range of e^x, where scale is not small
-		y, _, _, err := normalise(s, x, gamma, beta, nil, 1, 0)
+		y, _, _, err := normalise(s, x, gamma, beta, nil, statistics, 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,10 +36,10 @@ func TestNorm(t *testing.T) {
 			t.Errorf("%+v: relative error %.1e", s, math.Sqrt(off/size))
 		}
 		x[0] = 1
-		if y, _, _, err = normalise(s, x, gamma, beta, nil, 1, 0); err != nil {
+		if y, _, _, err = normalise(s, x, gamma, beta, nil, statistics, 1, 0); err != nil {
 			t.Fatal(err)
 		}
-		dx, dgamma, dbeta, err := normalise(s, x, gamma, beta, dy, 1, 0)
+		dx, dgamma, dbeta, err := normalise(s, x, gamma, beta, dy, nil, 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,16 +71,16 @@ func TestNorm(t *testing.T) {
 		}
 		for _, threads := range []int{2, 5} {
 			for _, vector := range []int{0, 8} {
-				y2, _, _, err := normalise(s, x, gamma, beta, nil, threads, vector)
+				y2, _, _, err := normalise(s, x, gamma, beta, nil, nil, threads, vector)
 				if err != nil {
 					t.Fatal(err)
 				}
-				dx2, dgamma2, dbeta2, err := normalise(s, x, gamma, beta, dy, threads, vector)
+				dx2, dgamma2, dbeta2, err := normalise(s, x, gamma, beta, dy, statistics, threads, vector)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if !slices.Equal(y, y2) || !slices.Equal(dx, dx2) || !slices.Equal(dgamma, dgamma2) || !slices.Equal(dbeta, dbeta2) {
-					t.Errorf("%+v: %d threads with vectors of at most %d floats give other bits", s, threads, vector)
+					t.Errorf("%+v: %d threads with vectors of at most %d floats, and statistics that are known, give other bits", s, threads, vector)
 				}
 			}
 		}

@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { PJRT_MAJOR = 0, PJRT_EXTENSION_FFI = 5, FFI_MAJOR = 0, FFI_MINOR = 3 };
 
@@ -141,24 +143,45 @@ static void *handle(struct frame *f, enum kind kind) {
 	if (!a || !b || !out) return result(f, 2);
 	struct helpers helpers;
 	void *error = ask_threads(f, &helpers);
-	return error ? error : result(f, convolve(kind, x[0], x[1], x[2], x[3], y[3], a, b, out, &helpers, 0));
+	return error ? error : result(f, convolve(kind, x[0], x[1], x[2], x[3], y[3], a, b, NULL, out, &helpers, 0));
 }
 
 static void *handle_forward(struct frame *f) { return handle(f, FORWARD); }
+
+// x, w, and what is added, each but the first where it is: bias [K], image [B, K], other [B, H, W, K], other_bias [K].
+static void *handle_sum(struct frame *f) {
+	if (!execution(f)) return NULL;
+	const struct values *in = &f->arguments;
+	const int64_t *x, *w, *y, *s;
+	float *a = array(in, 0, 4, &x), *b = array(in, 1, 4, &w), *out = array(&f->results, 0, 4, &y);
+	int at = 2;
+	struct terms terms = {0};
+	if ((terms.bias = array(in, at, 1, &s))) at++;
+	if ((terms.image = array(in, at, 2, &s))) at++;
+	if ((terms.other = array(in, at, 4, &s))) at++;
+	if (terms.other && (terms.other_bias = array(in, at, 1, &s))) at++;
+	if (!a || !b || !out || at != in->count) return result(f, 2);
+	struct helpers helpers;
+	void *error = ask_threads(f, &helpers);
+	return error ? error : result(f, convolve(FORWARD, x[0], x[1], x[2], x[3], y[3], a, b, &terms, out, &helpers, 0));
+}
+
 static void *handle_input_gradient(struct frame *f) { return handle(f, INPUT_GRADIENT); }
 static void *handle_filter_gradient(struct frame *f) { return handle(f, FILTER_GRADIENT); }
 
-// x [B, P, C], gamma [G, C/G], beta [G, C/G], for the gradients dy [B, P, C]; gives one like x, for the gradients one like each.
+// x [B, P, C], gamma [G, C/G], beta [G, C/G], for the gradients dy [B, P, C] and, where they are known, the statistics;
+// gives one like x and the statistics [B, 2, C], for the gradients one like each.
 static void *handle_any_norm(struct frame *f, int backward) {
 	if (!execution(f)) return NULL;
 	const int64_t *x, *g, *s;
 	float *in = array(&f->arguments, 0, 3, &x), *gamma = array(&f->arguments, 1, 2, &g), *beta = array(&f->arguments, 2, 2, &s);
 	float *dy = backward ? array(&f->arguments, 3, 3, &s) : NULL, *out = array(&f->results, 0, 3, &s);
+	float *statistics = backward ? array(&f->arguments, 4, 3, &s) : array(&f->results, 1, 3, &s);
 	float *dgamma = backward ? array(&f->results, 1, 2, &s) : NULL, *dbeta = backward ? array(&f->results, 2, 2, &s) : NULL;
 	if (!in || !gamma || !beta || !out || (backward && (!dy || !dgamma || !dbeta)) || g[0] * g[1] != x[2]) return result(f, 2);
 	struct helpers helpers;
 	void *error = ask_threads(f, &helpers);
-	return error ? error : result(f, normalise(x[0], x[1], x[2], g[0], in, gamma, beta, dy, out, dgamma, dbeta, &helpers, 0));
+	return error ? error : result(f, normalise(x[0], x[1], x[2], g[0], in, gamma, beta, dy, out, dgamma, dbeta, statistics, &helpers, 0));
 }
 
 static void *handle_norm(struct frame *f) { return handle_any_norm(f, 0); }
@@ -169,13 +192,42 @@ char *palimpsestReplace(char *program, size_t size, size_t *new_size);
 
 static void *(*compile_as_before)(struct compile_args *);
 
+#ifdef __GLIBC__
+static char *heap; // its beginning
+__attribute__((constructor)) static void heap_begins(void) { heap = sbrk(0); }
+
+static int users_own_settings(void) {
+	const char *tunables = getenv("GLIBC_TUNABLES");
+	return tunables && strstr(tunables, "glibc.malloc.");
+}
+#endif
+
 // Package backend has the allocator keep what pages it has. For blocks of 32 MB and more, which it maps one by one, that takes
 // another word, which it follows at any time; with it the heap of a larger network grows by half through the holes that
 // compilation leaves, unless they are given back before and after.
 static void keep_large_blocks(void) {
 #ifdef __GLIBC__
-	const char *tunables = getenv("GLIBC_TUNABLES");
-	if (tunables == NULL || strstr(tunables, "glibc.malloc.") == NULL) mallopt(M_MMAP_MAX, 0);
+	if (users_own_settings()) return;
+	mallopt(M_MMAP_MAX, 0);
+	mallopt(M_TRIM_THRESHOLD, -1); // no bound: a large network's step would give back and fault in what is beyond 2 GB
+#endif
+}
+
+// A step goes through hundreds of MB, and a page of 4 KB at a time it waits for the processor's tables of pages: an eighth of a
+// larger network's step. Linux gives pages of 2 MB to whoever asks. The allocator does not ask, so the heap is grown here, ahead
+// of use, to a size that a step will hardly exceed, and is asked for as a whole. What is never used takes no memory.
+static void ask_for_large_pages(void) {
+#ifdef __GLIBC__
+	if (users_own_settings()) return;
+	const size_t large = 2 << 20;
+	size_t size = (size_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 4;
+	if (size > (size_t)8 << 30) size = (size_t)8 << 30;
+	void *ahead = malloc(size);
+	if (!ahead) return;
+	__asm__ volatile("" : : "r"(ahead) : "memory"); // lest the compiler drop what is never used
+	char *from = (char *)(((uintptr_t)heap + large - 1) & ~(large - 1)), *to = (char *)((uintptr_t)sbrk(0) & ~(large - 1));
+	if (from < to) madvise(from, to - from, MADV_HUGEPAGE);
+	free(ahead);
 #endif
 }
 
@@ -200,6 +252,7 @@ static void *compile(struct compile_args *args) {
 	args->program = before;
 	free(code);
 	trim();
+	ask_for_large_pages();
 	return error;
 }
 
@@ -234,6 +287,7 @@ void *wrap_plugin(void *table, char **error) {
 		if (e->type == PJRT_EXTENSION_FFI) ffi = (const struct ffi_extension *)e;
 	if (!ffi || ffi->base.size < sizeof *ffi) return *error = say("%s", "the plugin lacks PJRT's extension for custom calls"), NULL;
 	if (!reg(api, ffi, "palimpsest.conv.forward", handle_forward, error) ||
+	    !reg(api, ffi, "palimpsest.conv.sum", handle_sum, error) ||
 	    !reg(api, ffi, "palimpsest.conv.input_gradient", handle_input_gradient, error) ||
 	    !reg(api, ffi, "palimpsest.conv.filter_gradient", handle_filter_gradient, error) ||
 	    !reg(api, ffi, "palimpsest.norm_silu", handle_norm, error) ||
@@ -246,6 +300,7 @@ void *wrap_plugin(void *table, char **error) {
 	compile_as_before = api->compile;
 	copy->compile = compile;
 	keep_large_blocks();
+	ask_for_large_pages();
 	return copy;
 }
 

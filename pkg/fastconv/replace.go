@@ -13,6 +13,7 @@ const (
 	norm           = "palimpsest.norm_silu"
 	normGradient   = "palimpsest.norm_silu.gradient"
 	forward        = "palimpsest.conv.forward"
+	forwardSum     = "palimpsest.conv.sum"
 	inputGradient  = "palimpsest.conv.input_gradient"
 	filterGradient = "palimpsest.conv.filter_gradient"
 )
@@ -53,14 +54,16 @@ var kinds = map[string]string{
 	"[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]": filterGradient,
 }
 
-// barrierText is a barrier that [NormSiLU] and its gradient mark: the groups are its operands and its type.
-var barrierText = regexp.MustCompile(`^"stablehlo\.optimization_barrier"\(([^()]*)\)(?: \{\s*\})? : \(([^()]*), tensor<1x1x1x1x1xui16>\) -> \([^()]*\)`)
+// barrierText is a barrier that [NormSiLU] and its gradient mark, or [ConvSum]: the groups are its operands, its type, and
+// what is more in the mark of the latter.
+var barrierText = regexp.MustCompile(`^"stablehlo\.optimization_barrier"\(([^()]*)\)(?: \{\s*\})? : \(([^()]*), tensor<1x1x1x1x1(x1)?xui16>\) -> \([^()]*\)`)
 
 // replace returns a StableHLO program with the operations that this package computes turned into calls of its kernels,
 // and how many they are. All else stays as it is, byte by byte.
 func replace(program string) (string, int) {
 	var out strings.Builder
-	n := 0
+	n, whole := 0, program
+	known := map[string]statistics{}
 	for {
 		at := min(index(program, convolution), index(program, barrier))
 		if at == len(program) {
@@ -76,7 +79,15 @@ func replace(program string) (string, int) {
 				continue
 			}
 		} else if m := barrierText.FindStringSubmatch(program[at:]); m != nil && line > 0 {
-			if kernel, instead := normKernel(m); kernel != "" {
+			begin := len(whole) - len(program) + line
+			inScope := func(s statistics) bool { return visible(whole[s.begin:begin]) }
+			kernel, instead := "", ""
+			if m[3] != "" {
+				kernel, instead = sumKernel(m)
+			} else {
+				kernel, instead = normKernel(m, begin, known, inScope)
+			}
+			if kernel != "" {
 				// The kernel's statement comes on a line before, and the barrier takes its results.
 				out.WriteString(program[:line] + kernel + "\n" + program[line:at] + instead + m[0][len(barrier)+len(m[1]):])
 				program = program[at+len(m[0]):]
@@ -97,9 +108,32 @@ func index(text, word string) int {
 	return len(text)
 }
 
+// statistics is a result of a normalisation's kernel, whose statement begins at a place of the program's text.
+type statistics struct {
+	name, shape string
+	begin       int
+}
+
+// visible says whether what the first of some lines defines can be used after the last: whether none of them is indented
+// less than the first, which would end the function or the block that the first belongs to.
+func visible(lines string) bool {
+	indentation := func(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+	first := -1
+	for line := range strings.Lines(lines) {
+		if first < 0 {
+			first = indentation(line)
+		}
+		if indentation(line) < first {
+			return false
+		}
+	}
+	return true
+}
+
 // normKernel returns, for a match of barrierText, the statement that calls a kernel, and the barrier up to the end of its
-// operands with the results of the kernel among them; "" where no kernel computes it.
-func normKernel(m []string) (kernel, instead string) {
+// operands with the results of the kernel among them; "" where no kernel computes it. A gradient is given the statistics of
+// its forward pass where that came before, of which known keeps account: of the same x and parameters.
+func normKernel(m []string, begin int, known map[string]statistics, inScope func(statistics) bool) (kernel, instead string) {
 	operands, types := strings.Split(m[1], ", "), strings.Split(m[2], ", ")
 	kind, results := norm, 1
 	if len(types) == 7 {
@@ -108,31 +142,95 @@ func normKernel(m []string) (kernel, instead string) {
 	if len(types) != 4 && len(types) != 7 || len(operands) != len(types)+1 {
 		return "", ""
 	}
-	var names, layouts []string
 	for i, t := range types {
-		d := tensorText.FindStringSubmatch(t)
-		if d == nil || !operandText.MatchString(operands[i]) {
+		if !tensorText.MatchString(t) || !operandText.MatchString(operands[i]) {
 			return "", ""
 		}
-		layout := "dense<[2, 1, 0]> : tensor<3xindex>"
-		if d[1] == "" {
-			layout = "dense<[1, 0]> : tensor<2xindex>"
-		}
-		layouts = append(layouts, layout)
 	}
+	var names []string
 	for i := range results {
-		names = append(names, "%palimpsest_"+strings.TrimPrefix(strings.ReplaceAll(operands[i], "#", "_"), "%"))
+		names = append(names, ourName(operands[i]))
 	}
-	kernel = fmt.Sprintf("    %s = %s", strings.Join(names, ", "), kernelCall(strings.Join(operands[results:len(types)], ", "), kind,
-		strings.Join(layouts[results:], ", "), strings.Join(layouts[:results], ", "),
-		fmt.Sprintf("(%s) -> (%s)", strings.Join(types[results:], ", "), strings.Join(types[:results], ", "))))
-	return kernel, barrier + strings.Join(append(names, operands[results:]...), ", ")
+	given, gives, takes := slices.Clone(operands[results:len(types)]), types[:results], slices.Clone(types[results:])
+	of, all := strings.Join(given[:3], ", "), names
+	if kind == norm {
+		d := xText.FindStringSubmatch(takes[0])
+		if d == nil {
+			return "", ""
+		}
+		s := statistics{names[0] + "_statistics", fmt.Sprintf("tensor<%sx2x%sxf32>", d[1], d[2]), begin}
+		known[of] = s
+		all, gives = append(slices.Clone(names), s.name), append(slices.Clone(gives), s.shape)
+	} else if s, found := known[of]; found && inScope(s) {
+		given, takes = append(given, s.name), append(takes, s.shape)
+	}
+	return statement(all, given, kind, takes, gives), barrier + strings.Join(append(names, operands[results:]...), ", ")
+}
+
+// sumKernel is normKernel for a barrier of [ConvSum].
+func sumKernel(m []string) (kernel, instead string) {
+	operands, types := strings.Split(m[1], ", "), strings.Split(m[2], ", ")
+	if len(types) < 4 || len(operands) != len(types)+1 {
+		return "", ""
+	}
+	var d [][]int
+	for i, t := range types {
+		text := typeText.FindStringSubmatch(t)
+		if text == nil || !operandText.MatchString(operands[i]) {
+			return "", ""
+		}
+		d = append(d, sides(text[1]))
+	}
+	y, x, w, added := d[0], d[1], d[2], d[3:]
+	if len(y) != 4 || len(x) != 4 || len(w) != 4 || !fits(forward, x, w, y) || !sumFits(y, added) {
+		return "", ""
+	}
+	name := ourName(operands[0])
+	return statement([]string{name}, operands[1:len(types)], forwardSum, types[1:], types[:1]),
+		barrier + strings.Join(append([]string{name}, operands[1:]...), ", ")
+}
+
+// sumFits says whether the shapes of what is added to a convolution's result are those the kernel takes, in its order.
+func sumFits(y []int, added [][]int) bool {
+	bias, image := []int{y[3]}, []int{y[0], y[3]}
+	for i, want := range [][]int{bias, image, y, bias} {
+		if len(added) > 0 && slices.Equal(added[0], want) {
+			added = added[1:]
+		} else if i == 2 { // there is no bias of the other without the other
+			break
+		}
+	}
+	return len(added) == 0
 }
 
 var (
+	typeText    = regexp.MustCompile(`^tensor<([\dx]+)xf32>$`)
 	tensorText  = regexp.MustCompile(`^tensor<\d+x\d+(x\d+)?xf32>$`)
+	xText       = regexp.MustCompile(`^tensor<(\d+)x\d+x(\d+)xf32>$`)
 	operandText = regexp.MustCompile(`^%[\w#]+$`)
 )
+
+// ourName names a kernel's result after the value that it stands for.
+func ourName(operand string) string {
+	return "%palimpsest_" + strings.TrimPrefix(strings.ReplaceAll(operand, "#", "_"), "%")
+}
+
+// statement is the line that calls a kernel: the names of its results, its operands, and their types.
+func statement(results, operands []string, kind string, takes, gives []string) string {
+	layouts := func(types []string) string {
+		var all []string
+		for _, t := range types {
+			var order []string
+			for axis := strings.Count(t, "x") - 1; axis >= 0; axis-- {
+				order = append(order, strconv.Itoa(axis))
+			}
+			all = append(all, fmt.Sprintf("dense<[%s]> : tensor<%dxindex>", strings.Join(order, ", "), len(order)))
+		}
+		return strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("    %s = %s", strings.Join(results, ", "), kernelCall(strings.Join(operands, ", "), kind, layouts(takes), layouts(gives),
+		fmt.Sprintf("(%s) -> (%s)", strings.Join(takes, ", "), strings.Join(gives, ", "))))
+}
 
 // kernelCall returns the call of a kernel: its operands, name, the layouts of what it takes and gives (row by row; XLA would
 // choose its own), and its type.
@@ -145,7 +243,7 @@ func kernelCall(operands, kind, takes, gives, types string) string {
 func convolutionKernel(m []string) string {
 	kind := kinds[m[3]]
 	x, w, y := sides(m[4]), sides(m[5]), sides(m[6])
-	if kind == "" || x == nil || w == nil || y == nil || !fits(kind, x, w, y) {
+	if kind == "" || len(x) != 4 || len(w) != 4 || len(y) != 4 || !fits(kind, x, w, y) {
 		return ""
 	}
 	const layout = "dense<[3, 2, 1, 0]> : tensor<4xindex>"
@@ -172,13 +270,10 @@ func fits(kind string, x, w, y []int) bool {
 		float64(b)*float64(height)*float64(width) <= maxTiles
 }
 
-// sides parses "2x8x8x16", four sides; nil where it is not that.
+// sides parses "2x8x8x16"; nil where it is not that.
 func sides(text string) []int {
 	parts := strings.Split(text, "x")
-	if len(parts) != 4 {
-		return nil
-	}
-	out := make([]int, 4)
+	out := make([]int, len(parts))
 	for i, part := range parts {
 		n, err := strconv.Atoi(part)
 		if err != nil {

@@ -79,7 +79,7 @@ const (
 	forwardBarrier = `    %9, %10, %11, %12, %13 = "stablehlo.optimization_barrier"(%8, %1, %arg2, %3#1, %4) : ` +
 		`(tensor<2x64x32xf32>, tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<1x1x1x1x1xui16>) -> ` +
 		`(tensor<2x64x32xf32>, tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<1x1x1x1x1xui16>)` + "\n"
-	gradientBarrier = `    %30, %31, %32, %33, %34, %35, %36, %37 = "stablehlo.optimization_barrier"(%20, %21, %22, %1, %2, %3, %19, %4) : ` +
+	gradientBarrier = `    %30, %31, %32, %33, %34, %35, %36, %37 = "stablehlo.optimization_barrier"(%20, %21, %22, %1, %arg2, %3#1, %19, %4) : ` +
 		`(tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<2x64x32xf32>, tensor<1x1x1x1x1xui16>) -> ` +
 		`(tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<2x64x32xf32>, tensor<1x1x1x1x1xui16>)` + "\n"
 )
@@ -87,14 +87,25 @@ const (
 // TestReplaceNorm makes sure that a marked barrier takes a kernel's result, and is itself unchanged.
 func TestReplaceNorm(t *testing.T) {
 	got, n := replace("{\n" + forwardBarrier + gradientBarrier + "}\n")
-	const kernel = `    %palimpsest_8 = "stablehlo.custom_call"(%1, %arg2, %3#1) {api_version = 4 : i32, call_target_name = "palimpsest.norm_silu", ` +
+	const kernel = `    %palimpsest_8, %palimpsest_8_statistics = "stablehlo.custom_call"(%1, %arg2, %3#1) {api_version = 4 : i32, call_target_name = "palimpsest.norm_silu", ` +
 		`operand_layouts = [dense<[2, 1, 0]> : tensor<3xindex>, dense<[1, 0]> : tensor<2xindex>, dense<[1, 0]> : tensor<2xindex>], ` +
-		`result_layouts = [dense<[2, 1, 0]> : tensor<3xindex>]} : (tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>) -> (tensor<2x64x32xf32>)` + "\n"
-	const gradient = `    %palimpsest_20, %palimpsest_21, %palimpsest_22 = "stablehlo.custom_call"(%1, %2, %3, %19) {api_version = 4 : i32, call_target_name = "palimpsest.norm_silu.gradient", `
+		`result_layouts = [dense<[2, 1, 0]> : tensor<3xindex>, dense<[2, 1, 0]> : tensor<3xindex>]} : ` +
+		`(tensor<2x64x32xf32>, tensor<8x4xf32>, tensor<8x4xf32>) -> (tensor<2x64x32xf32>, tensor<2x2x32xf32>)` + "\n"
+	const gradient = `    %palimpsest_20, %palimpsest_21, %palimpsest_22 = "stablehlo.custom_call"(%1, %arg2, %3#1, %19, %palimpsest_8_statistics) {api_version = 4 : i32, call_target_name = "palimpsest.norm_silu.gradient", `
 	want := "{\n" + kernel + strings.Replace(forwardBarrier, "(%8,", "(%palimpsest_8,", 1)
 	if n != 2 || !strings.HasPrefix(got, want+gradient) ||
 		!strings.HasSuffix(got, strings.Replace(gradientBarrier, "(%20, %21, %22,", "(%palimpsest_20, %palimpsest_21, %palimpsest_22,", 1)+"}\n") {
 		t.Errorf("%d of 2 barriers were given kernels:\n%s", n, got)
+	}
+	// The statistics are those of the forward pass where that is in sight and of the same operands, else the gradient takes its own.
+	for _, between := range []string{"  }\n  func.func @other() {\n", "  }, {\n", "}\n"} {
+		got, n := replace("{\n" + forwardBarrier + between + gradientBarrier)
+		if _, after, _ := strings.Cut(got, between); n != 2 || strings.Contains(after, "_statistics") {
+			t.Errorf("%d of 2 barriers were given kernels, the second out of the first's sight:\n%s", n, got)
+		}
+	}
+	if got, n := replace("{\n" + forwardBarrier + strings.Replace(gradientBarrier, "%arg2", "%2", 1)); n != 2 || strings.Count(got, "_statistics") != 1 {
+		t.Errorf("%d of 2 barriers were given kernels, the second of another normalisation:\n%s", n, got)
 	}
 	for _, other := range []string{
 		strings.ReplaceAll(forwardBarrier, "ui16", "ui32"),
@@ -109,11 +120,45 @@ func TestReplaceNorm(t *testing.T) {
 	}
 }
 
+// sumBarrier is a barrier that ConvSum marks, of a convolution with so many of the terms' types.
+func sumBarrier(terms ...string) string {
+	operands, types := "%8, %1, %arg2, ", "tensor<2x8x8x32xf32>, tensor<2x8x8x16xf32>, tensor<3x3x16x32xf32>, "
+	for i, t := range terms {
+		operands, types = operands+fmt.Sprintf("%%5#%d, ", i), types+"tensor<"+t+">, "
+	}
+	types += "tensor<1x1x1x1x1x1xui16>"
+	return fmt.Sprintf("    %%9:%d = \"stablehlo.optimization_barrier\"(%s%%4) : (%s) -> (%s)\n", 4+len(terms), operands, types, types)
+}
+
+// TestReplaceSum makes sure that a barrier of ConvSum takes the kernel's result where the kernel takes its terms.
+func TestReplaceSum(t *testing.T) {
+	const bias, image, other = "32xf32", "2x32xf32", "2x8x8x32xf32"
+	for _, terms := range [][]string{{bias}, {image}, {other}, {bias, image}, {bias, other, bias}, {bias, image, other, bias}, {other, bias}} {
+		before := sumBarrier(terms...)
+		got, n := replace("{\n" + before + "}\n")
+		call, after, _ := strings.Cut(strings.TrimPrefix(got, "{\n"), "\n")
+		if n != 1 || !strings.HasPrefix(call, `    %palimpsest_8 = "stablehlo.custom_call"(%1, %arg2, %5#0`) || !strings.Contains(call, `"palimpsest.conv.sum"`) ||
+			strings.Count(call, "index>") != len(terms)+3 || after != strings.Replace(before, "(%8,", "(%palimpsest_8,", 1)+"}\n" {
+			t.Errorf("%v: %d of 1 barriers was given a kernel:\n%s", terms, n, got)
+		}
+	}
+	for _, other := range []string{
+		sumBarrier(), sumBarrier("32xf64"), sumBarrier("16xf32"), sumBarrier(bias, bias), sumBarrier(image, bias), sumBarrier(bias, other, bias, bias),
+		sumBarrier(bias, "2x8x8x16xf32"), strings.ReplaceAll(sumBarrier(bias), "3x3x", "5x5x"), strings.ReplaceAll(sumBarrier(bias), "8x8x", "8x"),
+		strings.Replace(sumBarrier(bias), "(%8, ", "(", 1), sumBarrier(bias)[:200],
+	} {
+		if got, n := replace("{\n" + other); n != 0 || got != "{\n"+other {
+			t.Errorf("%d barriers were given kernels:\n%s", n, got)
+		}
+	}
+}
+
 // FuzzReplace makes sure that whatever the text, nothing but whole convolutions changes.
 func FuzzReplace(f *testing.F) {
 	f.Add(text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32"))
 	f.Add(text(filterAxes, "2x8x8x16", "2x8x8x32", "3x3x16x32") + text(inputAxes, "0x8x8x32", "3x3x16x32", "-1xx8x16"))
 	f.Add("{\n" + forwardBarrier + gradientBarrier)
+	f.Add("{\n" + sumBarrier("32xf32", "2x32xf32"))
 	f.Fuzz(func(t *testing.T, program string) {
 		got, n := replace(program)
 		if n == 0 && got != program {

@@ -32,13 +32,15 @@ static int run(void *context, void (*task)(void *), void *data) {
 	return 1;
 }
 
-int convolve_alone(int kind, const int shape[5], const float *a, const float *b, float *out, int threads, int at_most) {
+int convolve_alone(int kind, const int shape[5], const float *a, const float *b, const float *bias, const float *image,
+		   const float *other, const float *other_bias, float *out, int threads, int at_most) {
 	struct helpers helpers = {threads, run, NULL};
-	return convolve(kind, shape[0], shape[1], shape[2], shape[3], shape[4], a, b, out, &helpers, at_most);
+	struct terms terms = {bias, image, other, other_bias};
+	return convolve(kind, shape[0], shape[1], shape[2], shape[3], shape[4], a, b, &terms, out, &helpers, at_most);
 }
 
 int normalise_alone(const int shape[4], const float *x, const float *gamma, const float *beta, const float *dy, float *out,
-		    float *dgamma, float *dbeta, int threads, int at_most) {
+		    float *dgamma, float *dbeta, float *statistics, int threads, int at_most) {
 	struct helpers helpers = {threads, run, NULL};
-	return normalise(shape[0], shape[1], shape[2], shape[3], x, gamma, beta, dy, out, dgamma, dbeta, &helpers, at_most);
+	return normalise(shape[0], shape[1], shape[2], shape[3], x, gamma, beta, dy, out, dgamma, dbeta, statistics, &helpers, at_most);
 }

@@ -1,8 +1,9 @@
 #pragma once
 
 // convolve without XLA: shape holds B, H, W, C and K.
-int convolve_alone(int kind, const int shape[5], const float *a, const float *b, float *out, int threads, int at_most);
+int convolve_alone(int kind, const int shape[5], const float *a, const float *b, const float *bias, const float *image,
+		   const float *other, const float *other_bias, float *out, int threads, int at_most);
 
 // normalise without XLA: shape holds B, P, C and G.
 int normalise_alone(const int shape[4], const float *x, const float *gamma, const float *beta, const float *dy, float *out,
-		    float *dgamma, float *dbeta, int threads, int at_most);
+		    float *dgamma, float *dbeta, float *statistics, int threads, int at_most);

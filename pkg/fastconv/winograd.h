@@ -11,17 +11,41 @@
 // FN (which gives names of their own to what is defined here). Vectors run over channels. Where their number is no
 // multiple of VL, the last vector overlaps the one before and computes the same values again: hence at least VL channels.
 // Every value is the result of the same operations in the same order whatever VL, MR and the cutting into blocks are.
+//
+// The matrix on the right of a product stands in panels of PANEL columns, one after the other, each of them row by row (the
+// last may be narrower): so the product reads it in one stream. The 36 matrices of a kind stand an odd number of cache
+// lines apart (plane): a transform writes to all of them at once, and at a power of two they would share a few cache sets.
 
 typedef float FN(vec) __attribute__((vector_size(4 * VL)));
 typedef float FN(loose) __attribute__((vector_size(4 * VL), aligned(4), may_alias)); // anywhere in memory
 
 #define VEC FN(vec)
+#define PANEL (2 * VL)
 #define LOAD(p) ((VEC) * (const FN(loose) *)(p))
 #define STORE(p, v) (*(FN(loose) *)(p) = (v))
 #define INLINE static inline __attribute__((always_inline))
 
 // The channel at which the next vector begins: VL further, or as far as leaves room for a whole one.
 INLINE int FN(next)(int c, int channels) { return c + 2 * VL <= channels || c + VL >= channels ? c + VL : channels - VL; }
+
+// Stores the last values of v; the ones before are where they belong already.
+INLINE void FN(put)(float *at, VEC v, int last) {
+	if (last == VL) {
+		STORE(at, v);
+		return;
+	}
+	float all[VL];
+	STORE(all, v);
+	memcpy(at, all + VL - last, sizeof(float) * last);
+}
+
+// How many values of the vector at channel c the one before does not hold, and where they stand in row i of a matrix of so
+// many rows and columns in panels.
+INLINE int FN(last)(int c, int channels) { return c % VL ? channels % VL : VL; }
+INLINE ptrdiff_t FN(in_panels)(int c, int i, int rows, int columns) {
+	int aligned = (c + VL - 1) / VL * VL, first = aligned / PANEL * PANEL;
+	return (ptrdiff_t)first * rows + (ptrdiff_t)i * (columns - first < PANEL ? columns - first : PANEL) + aligned - first;
+}
 
 // out = B' d
 INLINE void FN(input_transform)(const VEC d[6], VEC out[6]) {
@@ -106,77 +130,115 @@ INLINE void FN(panel)(int rows, int vectors, int depth, const float *A, ptrdiff_
 	for (; i < rows; i++) FN(micro)(1, vectors, depth, A + i * row, row, column, B, ldb, C + i * ldc, ldc, add);
 }
 
-// The matrix product of micro, of any number of rows and of columns that are a multiple of VL.
+// The matrix product of micro, of any number of rows and of columns that are a multiple of VL; B stands in panels.
 static void FN(multiply)(int rows, int columns, int depth, const float *A, ptrdiff_t row, ptrdiff_t column, const float *B,
-			 ptrdiff_t ldb, float *C, ptrdiff_t ldc, int add) {
+			 float *C, ptrdiff_t ldc, int add) {
 	int j = 0;
-	for (; j + 2 * VL <= columns; j += 2 * VL) FN(panel)(rows, 2, depth, A, row, column, B + j, ldb, C + j, ldc, add);
-	for (; j < columns; j += VL) FN(panel)(rows, 1, depth, A, row, column, B + j, ldb, C + j, ldc, add);
+	for (; j + PANEL <= columns; j += PANEL)
+		FN(panel)(rows, 2, depth, A, row, column, B + (ptrdiff_t)j * depth, PANEL, C + j, ldc, add);
+	if (j < columns) FN(panel)(rows, 1, depth, A, row, column, B + (ptrdiff_t)j * depth, VL, C + j, ldc, add);
+}
+
+// The transform of size×size pixels, a vector of channels of each, into every plane of V. They stand at table, or where that
+// is NULL, at corner, a row and a column apart.
+INLINE void FN(input_tile)(const float *const *table, const float *corner, ptrdiff_t row, ptrdiff_t column, int c, float *V,
+			   size_t plane) {
+	VEC rows[6][6];
+	for (int i = 0; i < 6; i++) {
+		VEC d[6];
+#pragma GCC unroll 6
+		for (int j = 0; j < 6; j++) d[j] = LOAD((table ? table[i * 6 + j] : corner + i * row + j * column) + c);
+		FN(input_transform)(d, rows[i]);
+	}
+	for (int j = 0; j < 6; j++) {
+		VEC d[6], o[6];
+#pragma GCC unroll 6
+		for (int i = 0; i < 6; i++) d[i] = rows[i][j];
+		FN(input_transform)(d, o);
+#pragma GCC unroll 6
+		for (int i = 0; i < 6; i++) STORE(V + (i * 6 + j) * plane + c, o[i]);
+	}
 }
 
 // V[36][n][channels] of n tiles from tile first on, of the channels from c0 on: B' d B.
 static void FN(inputs)(const struct conv *v, int c0, int channels, int first, int n, float *V) {
-	for (int t = 0; t < n; t++) {
-		const float *pixel[36];
-		tile_pixels(v, v->x, v->C, first + t, 1, 6, pixel);
-		for (int c = 0; c < channels; c = FN(next)(c, channels)) {
-			VEC rows[6][6];
-			for (int i = 0; i < 6; i++) {
-				VEC d[6];
-#pragma GCC unroll 6
-				for (int j = 0; j < 6; j++) d[j] = LOAD(pixel[i * 6 + j] + c0 + c);
-				FN(input_transform)(d, rows[i]);
-			}
-			for (int j = 0; j < 6; j++) {
-				VEC d[6], o[6];
-#pragma GCC unroll 6
-				for (int i = 0; i < 6; i++) d[i] = rows[i][j];
-				FN(input_transform)(d, o);
-#pragma GCC unroll 6
-				for (int i = 0; i < 6; i++) STORE(V + ((size_t)(i * 6 + j) * n + t) * channels + c, o[i]);
-			}
+	struct place at = place_of(v, first);
+	size_t plane = plane_size(n, channels);
+	ptrdiff_t row = (ptrdiff_t)v->W * v->C;
+	for (int t = 0; t < n; t++, next_place(v, &at), V += channels) {
+		if (at.y > 0 && at.x > 0 && at.y + 5 <= v->H && at.x + 5 <= v->W) {
+			const float *corner = v->x + ((size_t)(at.b * v->H + at.y - 1) * v->W + at.x - 1) * v->C + c0;
+			for (int c = 0; c < channels; c = FN(next)(c, channels)) FN(input_tile)(NULL, corner, row, v->C, c, V, plane);
+			continue;
 		}
+		const float *table[36];
+		tile_pixels(v, v->x + c0, v->C, at, 1, 6, table);
+		for (int c = 0; c < channels; c = FN(next)(c, channels)) FN(input_tile)(table, NULL, 0, 0, c, V, plane);
 	}
 }
 
-// D[36][n][Kp] of n tiles from tile first on: A dy A'.
+// The same of 4×4 pixels of the output's gradient. V is where this tile's row begins in the first panel.
+INLINE void FN(gradient_tile)(const float *const *table, const float *corner, ptrdiff_t row, ptrdiff_t column, int k, int last,
+			      float *V, size_t plane) {
+	VEC rows[4][6];
+	for (int i = 0; i < 4; i++) {
+		VEC y[4];
+#pragma GCC unroll 4
+		for (int j = 0; j < 4; j++) y[j] = LOAD((table ? table[i * 4 + j] : corner + i * row + j * column) + k);
+		FN(gradient_transform)(y, rows[i]);
+	}
+	for (int j = 0; j < 6; j++) {
+		VEC y[4], o[6];
+#pragma GCC unroll 4
+		for (int i = 0; i < 4; i++) y[i] = rows[i][j];
+		FN(gradient_transform)(y, o);
+#pragma GCC unroll 6
+		for (int i = 0; i < 6; i++) FN(put)(V + (i * 6 + j) * plane, o[i], last);
+	}
+}
+
+// D[36][n][Kp], in panels, of n tiles from tile first on: A dy A'.
 static void FN(gradients)(const struct conv *v, int first, int n, float *D) {
-	for (int t = 0; t < n; t++) {
-		const float *pixel[36];
-		tile_pixels(v, v->y, v->K, first + t, 0, 4, pixel);
+	struct place at = place_of(v, first);
+	size_t plane = plane_size(n, v->Kp);
+	ptrdiff_t row = (ptrdiff_t)v->W * v->K;
+	for (int t = 0; t < n; t++, next_place(v, &at)) {
+		const float *corner = v->y + ((size_t)(at.b * v->H + at.y) * v->W + at.x) * v->K;
+		int whole = at.y + 4 <= v->H && at.x + 4 <= v->W;
+		const float *table[16];
+		if (!whole) tile_pixels(v, v->y, v->K, at, 0, 4, table);
 		for (int k = 0; k < v->K; k = FN(next)(k, v->K)) {
-			VEC rows[4][6];
-			for (int i = 0; i < 4; i++) {
-				VEC y[4];
-#pragma GCC unroll 4
-				for (int j = 0; j < 4; j++) y[j] = LOAD(pixel[i * 4 + j] + k);
-				FN(gradient_transform)(y, rows[i]);
-			}
-			for (int j = 0; j < 6; j++) {
-				VEC y[4], o[6];
-#pragma GCC unroll 4
-				for (int i = 0; i < 4; i++) y[i] = rows[i][j];
-				FN(gradient_transform)(y, o);
-#pragma GCC unroll 6
-				for (int i = 0; i < 6; i++) STORE(D + ((size_t)(i * 6 + j) * n + t) * v->Kp + k, o[i]);
-			}
+			float *to = D + FN(in_panels)(k, t, n, v->Kp);
+			int last = FN(last)(k, v->K);
+			if (whole && last == VL) FN(gradient_tile)(NULL, corner, row, v->K, k, VL, to, plane);
+			else if (whole) FN(gradient_tile)(NULL, corner, row, v->K, k, last, to, plane);
+			else FN(gradient_tile)(table, NULL, 0, 0, k, last, to, plane);
 		}
 	}
 }
 
-// The outputs of n tiles from tile first on, of M[36][n][Kp]: A' M A.
+// What is added to a vector o of results: the terms of its image, and of its pixel, which stands that far into the result.
+INLINE VEC FN(add_terms)(const struct terms *s, VEC o, const float *image, size_t at, int k) {
+	if (s->bias) o += LOAD(s->bias + k);
+	if (image) o += LOAD(image + k);
+	if (s->other) o += s->other_bias ? LOAD(s->other + at) + LOAD(s->other_bias + k) : LOAD(s->other + at);
+	return o;
+}
+
+// The outputs of n tiles from tile first on, of M[36][n][Kp]: A' M A, and the terms.
 static void FN(outputs)(const struct conv *v, int first, int n, const float *M) {
-	for (int t = 0; t < n; t++) {
-		int b, y, x;
-		tile_place(v, first + t, &b, &y, &x);
-		int height = v->H - y < 4 ? v->H - y : 4, width = v->W - x < 4 ? v->W - x : 4;
-		float *corner = v->out + ((size_t)(b * v->H + y) * v->W + x) * v->K;
+	struct place at = place_of(v, first);
+	size_t plane = plane_size(n, v->Kp);
+	for (int t = 0; t < n; t++, next_place(v, &at), M += v->Kp) {
+		int height = v->H - at.y < 4 ? v->H - at.y : 4, width = v->W - at.x < 4 ? v->W - at.x : 4;
+		size_t corner = ((size_t)(at.b * v->H + at.y) * v->W + at.x) * v->K;
+		const float *image = v->terms.image ? v->terms.image + (size_t)at.b * v->K : NULL;
 		for (int k = 0; k < v->K; k = FN(next)(k, v->K)) {
 			VEC rows[4][6];
 			for (int j = 0; j < 6; j++) {
 				VEC m[6], o[4];
 #pragma GCC unroll 6
-				for (int i = 0; i < 6; i++) m[i] = LOAD(M + ((size_t)(i * 6 + j) * n + t) * v->Kp + k);
+				for (int i = 0; i < 6; i++) m[i] = LOAD(M + (i * 6 + j) * plane + k);
 				FN(output_transform)(m, o);
 #pragma GCC unroll 4
 				for (int i = 0; i < 4; i++) rows[i][j] = o[i];
@@ -184,34 +246,33 @@ static void FN(outputs)(const struct conv *v, int first, int n, const float *M) 
 			for (int i = 0; i < height; i++) {
 				VEC o[4];
 				FN(output_transform)(rows[i], o);
-				float *to = corner + (size_t)i * v->W * v->K + k;
-				if (width == 4) {
+				size_t to = corner + (size_t)i * v->W * v->K + k;
 #pragma GCC unroll 4
-					for (int j = 0; j < 4; j++) STORE(to + j * v->K, o[j]);
-				} else {
-					for (int j = 0; j < width; j++) STORE(to + j * v->K, o[j]);
-				}
+				for (int j = 0; j < 4; j++, to += v->K)
+					if (j < width) STORE(v->out + to, FN(add_terms)(&v->terms, o[j], image, to, k));
 			}
 		}
 	}
 }
 
-// U[36][C][Kp] of the filter w[3][3][C][K], for the input channels from c0 to c1: G g G'.
+// U[36][C][Kp], in panels, of the filter w[3][3][C][K], for the input channels from c0 to c1: G g G'.
 static void FN(filters)(const struct conv *v, const float *w, int c0, int c1) {
-	size_t plane = (size_t)v->C * v->K;
+	size_t filter = (size_t)v->C * v->K, plane = plane_size(v->C, v->Kp);
 	for (int c = c0; c < c1; c++) {
 		const float *from = w + (size_t)c * v->K;
 		for (int k = 0; k < v->K; k = FN(next)(k, v->K)) {
 			VEC rows[3][6];
+			float *to = v->U + FN(in_panels)(k, c, v->C, v->Kp);
+			int last = FN(last)(k, v->K);
 			for (int i = 0; i < 3; i++) {
 				VEC g[3];
-				for (int j = 0; j < 3; j++) g[j] = LOAD(from + (i * 3 + j) * plane + k);
+				for (int j = 0; j < 3; j++) g[j] = LOAD(from + (i * 3 + j) * filter + k);
 				FN(filter_transform)(g, rows[i]);
 			}
 			for (int j = 0; j < 6; j++) {
 				VEC g[3] = {rows[0][j], rows[1][j], rows[2][j]}, o[6];
 				FN(filter_transform)(g, o);
-				for (int i = 0; i < 6; i++) STORE(v->U + ((size_t)(i * 6 + j) * v->C + c) * v->Kp + k, o[i]);
+				for (int i = 0; i < 6; i++) FN(put)(to + (i * 6 + j) * plane, o[i], last);
 			}
 		}
 	}
@@ -219,14 +280,14 @@ static void FN(filters)(const struct conv *v, const float *w, int c0, int c1) {
 
 // dg[3][3][C][K] of U[parts][36][C][Kp], for the input channels from c0 to c1: the sum of the parts, G' U G.
 static void FN(unfilters)(const struct conv *v, int c0, int c1) {
-	size_t plane = (size_t)v->C * v->K, part = (size_t)36 * v->C * v->Kp;
+	size_t filter = (size_t)v->C * v->K, plane = plane_size(v->C, v->Kp), part = 36 * plane;
 	for (int c = c0; c < c1; c++) {
 		for (int k = 0; k < v->K; k = FN(next)(k, v->K)) {
 			VEC rows[3][6];
 			for (int j = 0; j < 6; j++) {
 				VEC u[6], o[3];
 				for (int i = 0; i < 6; i++) {
-					const float *from = v->U + ((size_t)(i * 6 + j) * v->C + c) * v->Kp + k;
+					const float *from = v->U + (i * 6 + j) * plane + (size_t)c * v->Kp + k;
 					u[i] = LOAD(from);
 					for (int p = 1; p < v->parts; p++) u[i] += LOAD(from + p * part);
 				}
@@ -236,34 +297,35 @@ static void FN(unfilters)(const struct conv *v, int c0, int c1) {
 			for (int i = 0; i < 3; i++) {
 				VEC o[3];
 				FN(filter_gradient)(rows[i], o);
-				for (int j = 0; j < 3; j++) STORE(v->out + (i * 3 + j) * plane + (size_t)c * v->K + k, o[j]);
+				for (int j = 0; j < 3; j++) STORE(v->out + (i * 3 + j) * filter + (size_t)c * v->K + k, o[j]);
 			}
 		}
 	}
 }
 
-// The outputs of n tiles from tile first on. scratch holds 36·n·(C+Kp) floats.
+// The outputs of n tiles from tile first on. scratch holds 36 planes of n·C floats and 36 of n·Kp.
 static void FN(apply)(const struct conv *v, int first, int n, float *scratch) {
-	float *V = scratch, *M = scratch + (size_t)36 * n * v->C;
+	size_t in = plane_size(n, v->C), out = plane_size(n, v->Kp), filters = plane_size(v->C, v->Kp);
+	float *V = scratch, *M = scratch + 36 * in;
 	FN(inputs)(v, 0, v->C, first, n, V);
-	for (int q = 0; q < 36; q++)
-		FN(multiply)(n, v->Kp, v->C, V + (size_t)q * n * v->C, v->C, 1, v->U + (size_t)q * v->C * v->Kp, v->Kp,
-			     M + (size_t)q * n * v->Kp, v->Kp, 0);
+	for (int q = 0; q < 36; q++) FN(multiply)(n, v->Kp, v->C, V + q * in, v->C, 1, v->U + q * filters, M + q * out, v->Kp, 0);
 	FN(outputs)(v, first, n, M);
 }
 
 // The sum over the tiles from first to end of (B' d B)(A dy A')' in U[36][C][Kp], for the input channels from c0 to c1.
-// scratch holds 36·TILES·(c1-c0+Kp) floats.
+// scratch holds 36 planes of v->block·(c1-c0) floats and 36 of v->block·Kp.
 static void FN(accumulate)(const struct conv *v, int c0, int c1, int first, int end, float *scratch, float *U) {
 	int channels = c1 - c0;
-	float *V = scratch, *D = scratch + (size_t)36 * TILES * channels;
-	if (v->Kp > v->K) memset(D, 0, sizeof(float) * 36 * TILES * v->Kp); // what stands beyond K is multiplied, and dropped
-	for (int t = first; t < end; t += TILES) {
-		int n = end - t < TILES ? end - t : TILES;
+	size_t filters = plane_size(v->C, v->Kp);
+	float *V = scratch, *D = scratch + 36 * plane_size(v->block, channels);
+	if (v->Kp > v->K) memset(D, 0, sizeof(float) * 36 * plane_size(v->block, v->Kp)); // what stands beyond K is multiplied, and dropped
+	for (int t = first; t < end; t += v->block) {
+		int n = end - t < v->block ? end - t : v->block;
 		FN(inputs)(v, c0, channels, t, n, V);
 		FN(gradients)(v, t, n, D);
+		size_t in = plane_size(n, channels), out = plane_size(n, v->Kp);
 		for (int q = 0; q < 36; q++)
-			FN(multiply)(channels, v->Kp, n, V + (size_t)q * n * channels, 1, channels, D + (size_t)q * n * v->Kp, v->Kp,
-				     U + ((size_t)q * v->C + c0) * v->Kp, v->Kp, t > first);
+			FN(multiply)(channels, v->Kp, n, V + q * in, 1, channels, D + q * out, U + q * filters + (size_t)c0 * v->Kp, v->Kp,
+				     t > first);
 	}
 }

@@ -4,6 +4,7 @@
 //	go run ./pkg/nightly fuzz               every fuzz target for thirty seconds
 //	go run ./pkg/nightly race               the race detector over the packages that run without XLA, and over pkg/experiment
 //	go run ./pkg/nightly sanitize           the kernels written in C under the compiler's sanitisers
+//	go run ./pkg/nightly neon               the same kernels built for arm64, in an emulator
 //	go run ./pkg/nightly torture            200 kills and everything else that can befall a run folder
 //
 // Once in a while, and after a change to a reader, every target is run to a million executions, which is written down in
@@ -51,7 +52,7 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		// A failure of one is no reason to leave out the others.
 		var failed []string
-		for _, name := range []string{"fuzz", "race", "sanitize", "torture"} {
+		for _, name := range []string{"fuzz", "race", "sanitize", "neon", "torture"} {
 			if err := parts[name](ctx, nil); err != nil {
 				fmt.Fprintf(os.Stderr, "nightly: %s: %v\n", name, err)
 				failed = append(failed, name)
@@ -64,13 +65,13 @@ func run(ctx context.Context, args []string) error {
 	}
 	part, ok := parts[args[0]]
 	if !ok {
-		return errors.Errorf("there is no part %q; need fuzz, race, sanitize or torture, or nothing for all", args[0])
+		return errors.Errorf("there is no part %q; need fuzz, race, sanitize, neon or torture, or nothing for all", args[0])
 	}
 	return part(ctx, args[1:])
 }
 
 // parts are what can be asked for by name.
-var parts = map[string]func(ctx context.Context, args []string) error{"fuzz": fuzz, "race": race, "sanitize": sanitize, "torture": torture}
+var parts = map[string]func(ctx context.Context, args []string) error{"fuzz": fuzz, "race": race, "sanitize": sanitize, "neon": neon, "torture": torture}
 
 // race runs the race detector over the packages whose tests open no backend, and over those of pkg/experiment that run
 // several smallest networks at a time.

@@ -89,22 +89,39 @@ func (b *builder) constant(scope *model.Scope, name string, value float32, size 
 
 // dense maps the last axis of x, [..., in] to [..., out].
 func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *Node {
+	return plus(b.product(scope, x, out, scale))
+}
+
+// product is dense before its bias is added.
+func (b *builder) product(scope *model.Scope, x *Node, out int, scale float64) (y, bias *Node) {
 	dims := x.Shape().Dimensions
 	in := dims[len(dims)-1]
 	w := b.adapt(scope, b.value(b.variable(scope, network.Kernel, in, out, scale, in, out), x))
-	bias := b.value(b.constant(scope, "biases", 0, out), x)
+	bias = b.value(b.constant(scope, "biases", 0, out), x)
 	rows := x.Shape().Size() / in
 	if len(dims) > 2 { // over pixels; embeddings are small
 		x, w, bias = b.low(x), b.low(w), b.low(bias)
 	}
-	y := Dot(Reshape(x, rows, in), w).Product()
-	y = Add(y, BroadcastToDims(Reshape(bias, 1, out), rows, out))
-	return Reshape(y, append(append([]int{}, dims[:len(dims)-1]...), out)...)
+	y = Dot(Reshape(x, rows, in), w).Product()
+	return Reshape(y, append(append([]int{}, dims[:len(dims)-1]...), out)...), bias
+}
+
+// plus is x with a bias, or another vector as long as its last axis, added to all its rows.
+func plus(x, bias *Node) *Node {
+	dims := x.Shape().Dimensions
+	out := dims[len(dims)-1]
+	rows := x.Shape().Size() / out
+	return Reshape(Add(Reshape(x, rows, out), BroadcastToDims(Reshape(bias, 1, out), rows, out)), dims...)
 }
 
 // conv is a 3×3 convolution: [B, H, W, in] to [B, H/stride, W/stride, out]. Zeros are put around the image at stride 1,
 // below and to the right of it at stride 2 unless the form says otherwise, as in [ddpm] (GoMLX's PadSame would put them above and to the left there).
 func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float64) *Node {
+	return b.convSum(scope, x, out, stride, scale, fastconv.Terms{})
+}
+
+// convSum is conv with more than a bias added, in one kernel where there is one.
+func (b *builder) convSum(scope *model.Scope, x *Node, out, stride int, scale float64, t fastconv.Terms) *Node {
 	in := x.Shape().Dimensions[3]
 	w := b.adapt(scope, b.value(b.variable(scope, network.Kernel, 9*in, 9*out, scale, 3, 3, in, out), x))
 	bias := b.value(b.constant(scope, "biases", 0, out), x)
@@ -112,9 +129,27 @@ func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float
 	if stride == 2 && !b.form.PadAround {
 		pad[0] = 0
 	}
-	x, w, bias = b.low(x), b.low(w), b.low(bias)
-	y := Convolve(x, w).Strides(stride).PaddingPerDim([][2]int{pad, pad}).Done()
-	return Add(y, BroadcastToShape(Reshape(bias, 1, 1, 1, out), y.Shape()))
+	x, w, t.Bias = b.low(x), b.low(w), b.low(bias)
+	plain := func() *Node {
+		y := Convolve(x, w).Strides(stride).PaddingPerDim([][2]int{pad, pad}).Done()
+		y = Add(y, BroadcastToShape(Reshape(t.Bias, 1, 1, 1, out), y.Shape()))
+		if t.Image != nil {
+			y = Add(y, BroadcastToShape(Reshape(t.Image, y.Shape().Dimensions[0], 1, 1, out), y.Shape()))
+		}
+		switch {
+		case t.OtherBias != nil:
+			return Add(plus(t.Other, t.OtherBias), y)
+		case t.Other != nil:
+			return Add(t.Other, y)
+		}
+		return y
+	}
+	if stride == 1 {
+		if y := fastconv.ConvSum(x, w, t, plain); y != nil {
+			return y
+		}
+	}
+	return plain()
 }
 
 // groupNorm normalises x [B, H, W, C] over the pixels and channels of each group (arXiv:1803.08494, eq. 3),

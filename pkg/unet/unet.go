@@ -15,6 +15,7 @@ package unet
 import (
 	"fmt"
 	"math"
+	"palimpsest/pkg/fastconv"
 	"palimpsest/pkg/network"
 	"slices"
 
@@ -114,21 +115,25 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 // its 1×1 projection. x is [B, H, W, in], emb [B, 4·Base].
 func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
 	batch, _, _, in := dims4(x)
-	h := b.conv(scope.At("conv0"), b.normSiLU(scope.At("norm0"), x), out, 1, 1)
-	spread := func(e *Node) *Node { return BroadcastToShape(Reshape(e, batch, 1, 1, out), h.Shape()) }
+	normed := b.normSiLU(scope.At("norm0"), x)
+	var h *Node
 	if b.form.ScaleShift {
+		h = b.conv(scope.At("conv0"), normed, out, 1, 1)
 		e := b.dense(scope.At("embed"), emb, 2*out, 1)
+		spread := func(e *Node) *Node { return BroadcastToShape(Reshape(e, batch, 1, 1, out), h.Shape()) }
 		scale, shift := Slice(e, AxisRange(), AxisRange(0, out)), Slice(e, AxisRange(), AxisRange(out, 2*out))
 		h = silu(Add(Mul(b.groupNorm(scope.At("norm1"), h), OnePlus(spread(scale))), spread(shift)))
 	} else {
-		h = Add(h, spread(b.low(b.dense(scope.At("embed"), emb, out, 1))))
+		e := b.low(b.dense(scope.At("embed"), emb, out, 1))
+		h = b.convSum(scope.At("conv0"), normed, out, 1, 1, fastconv.Terms{Image: e})
 		h = b.normSiLU(scope.At("norm1"), h)
 	}
-	h = b.conv(scope.At("conv1"), b.drop(h), out, 1, 0)
+	h = b.drop(h)
+	shortcut := fastconv.Terms{Other: x}
 	if in != out {
-		x = b.dense(scope.At("skip"), x, out, 1)
+		shortcut.Other, shortcut.OtherBias = b.product(scope.At("skip"), x, out, 1)
 	}
-	return Add(x, h)
+	return b.convSum(scope.At("conv1"), h, out, 1, 0, shortcut)
 }
 
 // attention is self-attention over the pixels of x [B, H, W, C] with a residual connection whose last projection

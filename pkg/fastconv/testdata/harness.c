@@ -41,8 +41,14 @@ static double plain(enum kind kind, int B, int H, int W, int C, int K, const flo
 }
 
 static void check(int B, int H, int W, int C, int K) {
+	static int calls;
 	size_t nx = (size_t)B * H * W * C, ny = (size_t)B * H * W * K, nw = (size_t)9 * C * K;
 	float *x = random_floats(nx), *y = random_floats(ny), *w = random_floats(nw);
+	float *all[4] = {random_floats(K), random_floats((size_t)B * K), random_floats(ny), random_floats(K)};
+	const float *terms[4] = {0}; // every choice of them in turn
+	for (int i = 0; i < 4; i++)
+		if (calls >> i & 1) terms[i] = all[i];
+	calls++;
 	for (enum kind kind = FORWARD; kind <= FILTER_GRADIENT; kind++) {
 		size_t n = kind == FILTER_GRADIENT ? nw : ny;
 		float *first = NULL;
@@ -51,7 +57,7 @@ static void check(int B, int H, int W, int C, int K) {
 				if (!kernels_for(C < K ? C : K, lanes)) continue;
 				int shape[5] = {B, H, W, C, K};
 				float *out = malloc(n * sizeof *out);
-				if (convolve_alone(kind, shape, x, kind == FILTER_GRADIENT ? y : w, out, threads, lanes)) abort();
+				if (convolve_alone(kind, shape, x, kind == FILTER_GRADIENT ? y : w, terms[0], terms[1], terms[2], terms[3], out, threads, lanes)) abort();
 				if (first && memcmp(first, out, n * sizeof *out)) printf("kind %d B %d H %d W %d C %d K %d: %d threads, %d lanes give other bits\n", kind, B, H, W, C, K, threads, lanes), exit(1);
 				if (first) free(out);
 				else first = out;
@@ -61,6 +67,9 @@ static void check(int B, int H, int W, int C, int K) {
 		for (int i = 0; i < 300; i++) {
 			size_t at = (size_t)rand() % n;
 			double want = plain(kind, B, H, W, C, K, x, kind == FILTER_GRADIENT ? y : w, at);
+			if (kind == FORWARD && terms[0]) want += terms[0][at % K];
+			if (kind == FORWARD && terms[1]) want += terms[1][at / ((size_t)H * W * K) * K + at % K];
+			if (kind == FORWARD && terms[2]) want += terms[2][at] + (terms[3] ? terms[3][at % K] : 0);
 			error += (first[at] - want) * (first[at] - want);
 			size += want * want;
 		}
@@ -68,6 +77,7 @@ static void check(int B, int H, int W, int C, int K) {
 		if (!(sqrt(error / size) < 2e-5)) printf("kind %d B %d H %d W %d C %d K %d: relative error %.1e\n", kind, B, H, W, C, K, sqrt(error / size)), exit(1);
 	}
 	free(x), free(y), free(w);
+	for (int i = 0; i < 4; i++) free(all[i]);
 }
 
 // GroupNorm and SiLU and its gradients: here only what a sanitiser sees and the bits; Go tests compare the values.
@@ -78,15 +88,17 @@ static void check_norm(int B, int P, int C, int G) {
 	for (int lanes = 4; lanes <= 16; lanes *= 2)
 		for (int threads = 1; threads <= 5; threads += 2) {
 			if (!kernels_for(C, lanes)) continue;
+			float *statistics = random_floats((size_t)B * 2 * C);
 			float *out[4] = {random_floats(n), random_floats(n), random_floats(C), random_floats(C)};
-			if (normalise_alone(shape, x, gamma, beta, NULL, out[0], NULL, NULL, threads, lanes) ||
-			    normalise_alone(shape, x, gamma, beta, dy, out[1], out[2], out[3], threads, lanes)) abort();
+			if (normalise_alone(shape, x, gamma, beta, NULL, out[0], NULL, NULL, statistics, threads, lanes) ||
+			    normalise_alone(shape, x, gamma, beta, dy, out[1], out[2], out[3], lanes == 8 ? NULL : statistics, threads, lanes)) abort();
 			for (int i = 0; i < 4; i++) {
 				if (first[i] && memcmp(first[i], out[i], (i < 2 ? n : (size_t)C) * sizeof(float)))
-					printf("norm B %d P %d C %d G %d: %d threads, %d lanes give other bits\n", B, P, C, G, threads, lanes), exit(1);
+					printf("norm B %d P %d C %d G %d: %d threads, %d lanes give other bits in result %d\n", B, P, C, G, threads, lanes, i), exit(1);
 				if (first[i]) free(out[i]);
 				else first[i] = out[i];
 			}
+			free(statistics);
 		}
 	for (int i = 0; i < 4; i++) free(first[i]);
 	free(x), free(dy), free(gamma), free(beta);
@@ -113,9 +125,9 @@ static void take_time(int B, int side, int C, int K) {
 			double times[9];
 			for (int i = 0; i < 9; i++) {
 				double start = now();
-				if (kind == FORWARD) convolve_alone(kind, shape, x, w, out, 1, lanes);
-				if (kind == INPUT_GRADIENT) convolve_alone(kind, turned, y, w, out, 1, lanes);
-				if (kind == FILTER_GRADIENT) convolve_alone(kind, shape, x, y, out, 1, lanes);
+				if (kind == FORWARD) convolve_alone(kind, shape, x, w, NULL, NULL, NULL, NULL, out, 1, lanes);
+				if (kind == INPUT_GRADIENT) convolve_alone(kind, turned, y, w, NULL, NULL, NULL, NULL, out, 1, lanes);
+				if (kind == FILTER_GRADIENT) convolve_alone(kind, shape, x, y, NULL, NULL, NULL, NULL, out, 1, lanes);
 				times[i] = now() - start;
 			}
 			qsort(times, 9, sizeof *times, compare);
