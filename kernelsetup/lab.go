@@ -81,6 +81,22 @@ func labCommand(jupyter string, k Kernel, o LabOptions, root, display bool) ([]s
 	return argv, nil
 }
 
+// FindNotebook returns the path of a notebook given by its path, or by its name in the folder notebooks of the checkout that holds
+// the working folder, where .ipynb may be left out.
+func FindNotebook(name string) (string, error) {
+	repo, err := FindRepo(".")
+	if err != nil {
+		return "", err
+	}
+	for _, path := range []string{name, filepath.Join(repo, "notebooks", name), filepath.Join(repo, "notebooks", name+".ipynb")} {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path, nil
+		}
+	}
+	return "", errors.Errorf("there is no notebook %s; the folder %s holds %s", name, filepath.Join(repo, "notebooks"),
+		strings.Join(baseNames(notebooks(repo)), ", "))
+}
+
 // findNotebook returns the path, relative to the checkout, of a notebook given by its name
 // in the folder notebooks or by a path. "" is the first notebook, or the folder if it has none.
 func findNotebook(repo, name string) (string, error) {

@@ -18,6 +18,7 @@
 //
 // References:
 //
+//	[papermill] Parameterize. https://papermill.readthedocs.io/en/latest/usage-parameterize.html
 //	[jupyter]   Messaging in Jupyter, protocol 5.3. https://jupyter-client.readthedocs.io/en/stable/messaging.html
 //	[nbformat]  The Notebook file format. https://nbformat.readthedocs.io/en/latest/format_description.html
 package kernel

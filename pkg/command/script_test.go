@@ -102,6 +102,7 @@ func plain(output, work string) string {
 // light are the commands whose success a test cannot afford, and why. Their help and a refusal are all that scripts have.
 var light = map[string]string{
 	"lab":                   "opens JupyterLab and stays until it is interrupted",
+	"notebook":              "builds the Go kernel",
 	"setup":                 "installs from package registries",
 	"doctor":                "is content only where all is installed",
 	"data train-classifier": "trains for minutes",

@@ -38,7 +38,7 @@ func AgreementScatter(runs []*results.Run, a, b study.Number) (Figure, error) {
 	p := NewPanel("", b.Axis(), a.Axis())
 	// The horizontal range comes by way of a vertical one, which knows when to be logarithmic.
 	helper := NewPanel("", "", "")
-	SetRange(helper, lowX, highX)
+	setNumberRange(helper, b, lowX, highX)
 	p.X.Min, p.X.Max, p.X.Scale, p.X.Tick.Marker = helper.Y.Min, helper.Y.Max, helper.Y.Scale, helper.Y.Tick.Marker
 	lowY, highY, _ := Extent(ys)
 	room := math.Max(0.08*(highY-lowY), 1e-9)

@@ -129,7 +129,7 @@ func ForgettingCurves(methods []study.Method, m study.Metric) Figure {
 			y = m.Title()
 		}
 		p := NewPanel(words.Task(j), "tasks learned", y)
-		SetRange(p, low, high)
+		SetMetricRange(p, m, low, high)
 		p.X.Min, p.X.Max, p.X.Tick.Marker = 0.7, float64(tasks)+0.3, wholeTicks(tasks)
 		for _, c := range all[j] {
 			AddCurve(p, c, 1.8, 3.4)
@@ -162,7 +162,7 @@ func ForgettingCurve(methods []study.Method, m study.Metric, task int) Figure {
 		return Absent(title, m.Name+" was not measured.")
 	}
 	p := NewPanel("", "tasks learned", m.Label())
-	SetRange(p, low, high)
+	SetMetricRange(p, m, low, high)
 	p.X.Min, p.X.Max, p.X.Tick.Marker = 0.7, float64(tasks)+0.3, wholeTicks(tasks)
 	for _, c := range curves {
 		AddCurve(p, c, 2, 4)
@@ -196,7 +196,7 @@ func AverageCurve(methods []study.Method, m study.Metric) Figure {
 		return Absent(title, m.Name+" was not measured.")
 	}
 	p := NewPanel("", "optimiser steps", m.Label())
-	SetRange(p, low, high)
+	SetMetricRange(p, m, low, high)
 	p.X.Min = 0
 	for _, c := range curves {
 		AddCurve(p, c, 2, 4)

@@ -57,7 +57,7 @@ type shade struct {
 	better      metrics.Direction
 }
 
-// newShade spans all cells of all methods. Percentages always span 0 to 100.
+// newShade spans all cells of all methods. Shares always span all there can be.
 func newShade(methods []study.Method, m study.Metric) shade {
 	s := shade{low: math.Inf(1), high: math.Inf(-1), better: m.Direction}
 	for _, g := range methods {
@@ -69,8 +69,8 @@ func newShade(methods []study.Method, m study.Metric) shade {
 			}
 		}
 	}
-	if m.Unit == "%" {
-		s.low, s.high = 0, 100
+	if low, high, share := m.Bounds(); share {
+		s.low, s.high = low, high
 	}
 	s.logarithmic = s.low > 0 && s.high > 8*s.low
 	return s

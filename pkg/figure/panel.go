@@ -138,6 +138,28 @@ func SetRange(p *plot.Plot, low, high float64) bool {
 	return false
 }
 
+// SetMetricRange gives a panel's y axis room for values of a metric from low to high. A share has a linear axis from none to
+// all of it, on which equal lengths are equal parts; another metric has that of [SetRange].
+func SetMetricRange(p *plot.Plot, m study.Metric, low, high float64) {
+	least, most, bounded := m.Bounds()
+	if !bounded {
+		SetRange(p, low, high)
+		return
+	}
+	room := 0.02 * (most - least)
+	p.Y.Min, p.Y.Max = math.Min(least-room, low), math.Max(most+room, high)
+}
+
+// setNumberRange is [SetMetricRange] for a number made from a metric: how much of a share was lost has a linear axis, too, but may
+// be less than none.
+func setNumberRange(p *plot.Plot, n study.Number, low, high float64) {
+	if _, _, share := n.Metric.Bounds(); share && n.Forgetting() {
+		SetRange(p, math.Min(low, 0), high)
+		return
+	}
+	SetMetricRange(p, n.Metric, low, high)
+}
+
 // Entry is one line of a legend.
 type Entry struct {
 	Label string

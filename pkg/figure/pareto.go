@@ -90,7 +90,7 @@ func pricePanel(all []study.PricedMethod, quality study.Number, price study.Pric
 	}
 	p := NewPanel("", price.Axis(unit), y)
 	low, high, _ := Extent(curves)
-	SetRange(p, low, high)
+	setNumberRange(p, quality, low, high)
 	setPriceAxis(p, all, least/size, most/size)
 	for _, l := range levels {
 		p.Add(levelLine{l})

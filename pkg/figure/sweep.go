@@ -31,10 +31,11 @@ func Sweep(s *study.Sweep) Figure {
 		title  string
 		of     func(*results.Run) float64
 		levels []string
+		metric study.Metric
 	}{
-		{"FID after the last task", study.FinalOf(study.FID).Of, []string{study.Finetune, study.Joint}},
-		{"FID forgetting", study.ForgettingOf(study.FID).Of, []string{study.Finetune}},
-		{copied.Title(), s.CopiesOf(), nil},
+		{"FID after the last task", study.FinalOf(study.FID).Of, []string{study.Finetune, study.Joint}, study.FID},
+		{"FID forgetting", study.ForgettingOf(study.FID).Of, []string{study.Finetune}, study.FID},
+		{copied.Title(), s.CopiesOf(), nil, copied},
 	}
 	names := s.Names()
 	l := lineLooks(len(names))
@@ -86,7 +87,7 @@ func Sweep(s *study.Sweep) Figure {
 				low, high = 0, 1
 				p.Add(said("not measured"))
 			}
-			SetRange(p, low, high)
+			SetMetricRange(p, column.metric, low, high)
 			p.X.Scale, p.X.Tick.Marker, p.X.Min, p.X.Max = plot.LogScale{}, valueTicks(all), from, to
 			for _, c := range curves {
 				radius := 3.6

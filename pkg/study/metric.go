@@ -14,6 +14,7 @@ type Metric struct {
 	Unit      string // "", "%" or "bits/dim"
 	Direction metrics.Direction
 	Qualifies bool // neither better nor worse by itself: it qualifies the other metrics
+	Share     bool // it lies between 0, none, and 1, all; so do metrics whose unit is %
 	Decimals  int  // that show differences between runs; 0 for one
 	Read      func(*results.TaskMetrics) *float64
 
@@ -42,16 +43,16 @@ var (
 		InTable: InTable{Quality, "KID", "KID after the last task, averaged over all tasks.", 2, 5, false}}
 	ClassAccuracy = Metric{Key: "class_accuracy", Name: "class accuracy", Unit: "%", Direction: metrics.HigherIsBetter,
 		Read: func(t *results.TaskMetrics) *float64 { return t.ClassAccuracy }}
-	Precision = Metric{Key: "precision", Name: "precision", Direction: metrics.HigherIsBetter, Decimals: 3,
+	Precision = Metric{Key: "precision", Name: "precision", Share: true, Direction: metrics.HigherIsBetter, Decimals: 3,
 		Read:    func(t *results.TaskMetrics) *float64 { return t.Precision },
 		InTable: InTable{Variety, "precision", "Share of samples within the neighbourhoods of real images.", 2, 3, false}}
-	Recall = Metric{Key: "recall", Name: "recall", Direction: metrics.HigherIsBetter, Decimals: 3,
+	Recall = Metric{Key: "recall", Name: "recall", Share: true, Direction: metrics.HigherIsBetter, Decimals: 3,
 		Read:    func(t *results.TaskMetrics) *float64 { return t.Recall },
 		InTable: InTable{Variety, "recall", "Share of real images within the neighbourhoods of samples.", 2, 3, false}}
 	Density = Metric{Key: "density", Name: "density", Direction: metrics.HigherIsBetter, Decimals: 3,
 		Read:    func(t *results.TaskMetrics) *float64 { return t.Density },
 		InTable: InTable{Variety, "density", "How many neighbourhoods of real images a sample lies in, over k.", 2, 3, false}}
-	Coverage = Metric{Key: "coverage", Name: "coverage", Direction: metrics.HigherIsBetter, Decimals: 3,
+	Coverage = Metric{Key: "coverage", Name: "coverage", Share: true, Direction: metrics.HigherIsBetter, Decimals: 3,
 		Read:    func(t *results.TaskMetrics) *float64 { return t.Coverage },
 		InTable: InTable{Variety, "coverage", "Share of real images with a sample in their neighbourhood.", 2, 3, false}}
 	Vendi = Metric{Key: "vendi", Name: "Vendi score", Direction: metrics.HigherIsBetter, Decimals: 1,
@@ -123,6 +124,11 @@ func (m Metric) Factor() float64 {
 		return 100
 	}
 	return 1
+}
+
+// Bounds are the least and the greatest value it can have, as it is shown; false where there is no greatest.
+func (m Metric) Bounds() (low, high float64, ok bool) {
+	return 0, m.Factor(), m.Share || m.Unit == "%"
 }
 
 // Of returns the metric of a task, NaN if it was not measured.

@@ -59,7 +59,7 @@ func (d *Dynamics) Drift(task int, axis string) (figure.Figure, error) {
 	}
 	p := figure.NewPanel("", x.label, "CKA, just learned against final")
 	low, high, _ := figure.Extent(curves)
-	figure.SetRange(p, low, math.Max(high, 1))
+	figure.SetRange(p, math.Min(low, 0), math.Max(high, 1)) // from unrelated to unchanged
 	x.apply(p)
 	addZero(p)
 	for _, c := range curves {

@@ -85,13 +85,10 @@ func (d *Dynamics) StitchedAt(strategy string, i int) (figure.Figure, error) {
 		}
 		p := figure.NewPanel("", "", m.Label())
 		low, high, _ := figure.Extent(all)
-		if m.Unit == "%" {
-			low, high = math.Min(low, 0), math.Max(high, 100)
-		}
-		if high > 8*low {
+		if _, _, share := m.Bounds(); !share && high > 8*low {
 			p.Y.Label.Text = m.Title()
 		}
-		figure.SetRange(p, low, high)
+		figure.SetMetricRange(p, m, low, high)
 		p.X.Min, p.X.Max = -0.5, float64(old)+0.5
 		ticks := make(plot.ConstantTicks, old+1)
 		for place := range ticks {

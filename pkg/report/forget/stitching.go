@@ -136,13 +136,10 @@ func (d *Dynamics) Stitching(strategy string, task int) (figure.Figure, error) {
 func stitchPanel(m study.Metric, ends []float64, curves []figure.Curve) *plot.Plot {
 	p := figure.NewPanel("", "threshold τ (clean → noise)", m.Label())
 	low, high, _ := figure.Extent(curves)
-	if m.Unit == "%" {
-		low, high = math.Min(low, 0), math.Max(high, 100)
-	}
-	if low > 0 && high > 8*low { // gonum reserves room above a logarithmic axis for a longer label
+	if _, _, share := m.Bounds(); !share && low > 0 && high > 8*low { // gonum reserves room above a logarithmic axis for a longer label
 		p.Y.Label.Text = m.Title()
 	}
-	figure.SetRange(p, low, high)
+	figure.SetMetricRange(p, m, low, high)
 	room := 0.03 * (ends[1] - ends[0])
 	p.X.Min, p.X.Max = ends[0]-room, ends[1]+room
 	for _, c := range curves {
