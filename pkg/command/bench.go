@@ -71,7 +71,7 @@ func benchCommand() *cobra.Command {
 	flags.addTo(c, filepath.Join("runs", "bench"))
 	c.Flags().StringVar(&configPath, "config", "", "YAML file with the settings all runs share; default: the quick benchmark")
 	c.Flags().StringArrayVar(&g.Set, "set", nil, "one setting, KEY=VALUE, over the configuration; may be repeated")
-	skipBrokenFlag(c, &g.Set)
+	skipBrokenFlag(c)
 	c.Flags().StringSliceVar(&g.Strategies, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare, of those listed by \"go run . strategies\"")
 	c.Flags().StringArrayVar(&g.Sweeps, "sweep", []string{"lambda=1,0.3,0.1"}, "SETTING=VALUE,VALUE,…: one run a value for strategies that have the setting; a setting with a dot is the configuration's, for all")
 	c.Flags().StringArrayVar(&g.Variants, "variant", nil, "\"NAME: KEY=VALUE KEY=VALUE …\": every run once more under these settings, called so; may be repeated")

@@ -41,11 +41,10 @@ func checkEnding(flag, file string, endings ...string) error {
 	return experiment.Refusef("%s is %q; need a name that ends in %s, which is what is written", flag, file, endings[0])
 }
 
-// skipBrokenFlag gives a command the flag that goes on without pictures that cannot be read, which is a setting of its own.
-func skipBrokenFlag(c *cobra.Command, set *[]string) {
+// skipBrokenFlag gives a command that has --set the flag that goes on without pictures that cannot be read, which is a setting of its own.
+func skipBrokenFlag(c *cobra.Command) {
 	c.Flags().BoolFunc("skip-broken", "go on without pictures that cannot be read (benchmark.prep.skip_broken); the result lists them", func(value string) error {
-		*set = append(*set, "benchmark.prep.skip_broken="+value)
-		return nil
+		return c.Flags().Set("set", "benchmark.prep.skip_broken="+value) // its first value replaces what the list holds
 	})
 }
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,26 @@ func TestFlagError(t *testing.T) {
 		c.SetArgs([]string{arg})
 		if err := c.Execute(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", arg, err, want)
+		}
+	}
+}
+
+// The flag is a setting like the others of the command line, wherever it stands among them.
+func TestSkipBrokenAmongSettings(t *testing.T) {
+	for _, args := range [][]string{
+		{"--skip-broken", "--set", "seed=1", "--set", "loop.batch=2"},
+		{"--set", "seed=1", "--skip-broken", "--set", "loop.batch=2"},
+		{"--set", "seed=1", "--set", "loop.batch=2", "--skip-broken"},
+	} {
+		c := &cobra.Command{}
+		set := c.Flags().StringArray("set", nil, "")
+		skipBrokenFlag(c)
+		if err := c.ParseFlags(args); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(*set)
+		if want := []string{"benchmark.prep.skip_broken=true", "loop.batch=2", "seed=1"}; !slices.Equal(*set, want) {
+			t.Errorf("%q sets %q, not %q", args, *set, want)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func runCommand() *cobra.Command {
 	c.Flags().BoolVar(&defaults, "defaults", false, "print the settings of the quick benchmark as YAML, to start a file from")
 	c.Flags().StringVar(&dir, "dir", "", "run folder; default: runs/NAME")
 	c.Flags().StringArrayVar(&set, "set", nil, "one setting, KEY=VALUE, over the file's; may be repeated")
-	skipBrokenFlag(c, &set)
+	skipBrokenFlag(c)
 	return c
 }
 

@@ -57,7 +57,7 @@ func searchCommand() *cobra.Command {
 	flags.addTo(c, filepath.Join("runs", "search"))
 	c.Flags().StringVar(&store, "store", filepath.Join("pkg", "cards", "tuned"), "folder of the chosen settings, a file a strategy")
 	c.Flags().StringArrayVar(&s.Set, "set", nil, "one setting, KEY=VALUE, over the search's own; may be repeated")
-	skipBrokenFlag(c, &s.Set)
+	skipBrokenFlag(c)
 	c.Flags().IntVar(&s.Seeds, "seeds", 1, "runs of each candidate")
 	return c
 }
