@@ -13,6 +13,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/memory"
 	"palimpsest/pkg/words"
 )
 
@@ -403,6 +404,14 @@ func (c *Composite) Arrive(images *datasets.Images) error {
 		}
 	}
 	return nil
+}
+
+// Buffers implements [Strategy].
+func (c *Composite) Buffers() (all []*memory.Buffer) {
+	for _, p := range c.parts {
+		all = append(all, p.Buffers()...)
+	}
+	return all
 }
 
 // Consolidate implements [Strategy].

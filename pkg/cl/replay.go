@@ -88,6 +88,9 @@ func (r *Replay) Stored() Stored {
 	return Stored{Images: r.memory.Images(), Bytes: r.memory.Bytes(), ExtraEvaluations: r.evaluated}
 }
 
+// Buffers implements [Strategy].
+func (r *Replay) Buffers() []*memory.Buffer { return []*memory.Buffer{r.memory} }
+
 // State implements [Strategy].
 func (r *Replay) State() ([]byte, error) {
 	if r.memory == nil {

@@ -9,6 +9,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/memory"
 )
 
 // Stream says which images a strategy's fresh rows come from.
@@ -166,6 +167,10 @@ type Strategy interface {
 	Stored() Stored
 	Generated() []Generated
 
+	// Buffers are the memories whose content State may leave out, so that whoever saves it stores a large one once, as long as it stays
+	// the same ([memory.Buffer.KeepApart]). They are the same from Begin on.
+	Buffers() []*memory.Buffer
+
 	// State and Restore carry everything that the methods above changed in a run through a checkpoint. Restore is called
 	// after Begin.
 	State() ([]byte, error)
@@ -227,6 +232,9 @@ func (Base) Stored() Stored { return Stored{} }
 
 // Generated is nothing.
 func (Base) Generated() []Generated { return nil }
+
+// Buffers has none.
+func (Base) Buffers() []*memory.Buffer { return nil }
 
 // State is empty.
 func (Base) State() ([]byte, error) { return nil, nil }

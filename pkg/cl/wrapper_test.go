@@ -15,6 +15,7 @@ import (
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/memory"
 )
 
 // notHooks are the exported methods of strategies that are for their settings and for tests; no loop calls them.
@@ -89,6 +90,7 @@ func (c caller) Consolidate(context.Context, int, *datasets.Images) error {
 func (c caller) UseTask(int) error         { c.calls["UseTask"]++; return nil }
 func (c caller) Stored() cl.Stored         { c.calls["Stored"]++; return cl.Stored{} }
 func (c caller) Generated() []cl.Generated { c.calls["Generated"]++; return nil }
+func (c caller) Buffers() []*memory.Buffer { c.calls["Buffers"]++; return nil }
 func (c caller) State() ([]byte, error)    { c.calls["State"]++; return nil, nil }
 func (c caller) Restore([]byte) error      { c.calls["Restore"]++; return nil }
 func (c caller) Close()                    { c.calls["Close"]++ }

@@ -64,7 +64,7 @@ func (r *run) keepSnapshot() error {
 		if err := r.home.subfolder("snapshots"); err != nil {
 			return err
 		}
-		return writeFolder(final, r.loop.Network.Save)
+		return writeFolder(final, nil, r.loop.Network.Save)
 	}), "snapshot")
 }
 

@@ -146,17 +146,23 @@ func (t *Trained) odeBPD(ctx context.Context, d likelihood.Differentiable, data 
 	return nil
 }
 
-// firstImages are the first n of a task's images, evenly over its classes.
+// firstImages are the first n of a task's images of the given classes, evenly over these; all where there are fewer.
 func firstImages(from *datasets.Images, classes []int, n int) *likelihood.Data {
-	var byClass [][]int
+	of := map[int][]int{} // by class, the first n
 	for _, class := range classes {
-		byClass = append(byClass, from.IndicesOf(class))
+		of[class] = nil
+	}
+	for i, label := range from.Labels {
+		if found, wanted := of[int(label)]; wanted && len(found) < n {
+			of[int(label)] = append(found, i)
+		}
 	}
 	var chosen []int
-	for round := 0; len(chosen) < min(n, from.N); round++ {
-		for _, of := range byClass {
-			if round < len(of) && len(chosen) < n {
-				chosen = append(chosen, of[round])
+	for round, more := 0, true; more && len(chosen) < n; round++ {
+		more = false
+		for _, class := range classes {
+			if round < len(of[class]) && len(chosen) < n {
+				chosen, more = append(chosen, of[class][round]), true
 			}
 		}
 	}

@@ -68,7 +68,10 @@ func (c Config) checkRest() (cl.Setup, error) {
 	if err := c.checkOutside(bench); err != nil {
 		return cl.Setup{}, err
 	}
-	return cl.SetupOf(bench, c.Loop, process.T), c.checkExtractor()
+	if err := c.checkExamined(bench); err != nil {
+		return cl.Setup{}, err
+	}
+	return cl.SetupOf(bench, c.Loop, process.T), c.checkExtractor(bench)
 }
 
 // checkStrategy sees whether the strategy could begin.
@@ -91,12 +94,64 @@ func (c Config) checkOutside(bench *datasets.Benchmark) error {
 }
 
 // checkExtractor sees whether there is one where a file is to be, and, where it is known how many features it has, enough
-// samples for them.
-func (c Config) checkExtractor() error {
+// samples and images for them.
+func (c Config) checkExtractor(bench *datasets.Benchmark) error {
 	if name := c.Evaluate.Extractor; name != "auto" {
-		return checkExtractorFile(name)
+		if err := checkExtractorFile(name); err != nil {
+			return err
+		}
+		return c.Evaluate.enoughImages(bench.Tasks, 0)
 	}
-	return c.Evaluate.enough(metrics.FeatureDim)
+	if err := c.Evaluate.enough(metrics.FeatureDim); err != nil {
+		return err
+	}
+	return c.Evaluate.enoughImages(bench.Tasks, metrics.FeatureDim)
+}
+
+// enoughImages reports a task with too few images to measure it against, for the number of features, 0 where it is not known, or with
+// more classes than samples.
+func (e EvaluateConfig) enoughImages(tasks []datasets.Task, features int) error {
+	for j, t := range tasks {
+		n := e.Images(t).N
+		if n <= metrics.DefaultK {
+			return errors.Errorf("task %d (%s) has %d %s images; precision, recall, density and coverage compare each with its %d nearest, so it needs %d or more: "+
+				"list its classes in one task with others (benchmark.tasks), or take a set with more", j, t.Name, n, e.Reference, metrics.DefaultK, metrics.DefaultK+1)
+		}
+		if n < features && !e.AllowSmallN {
+			return errors.Errorf("task %d (%s) has %d %s images, fewer than the %d features of the extractor, where FID misleads; "+
+				"take a larger set or more classes a task, or set evaluate.allow_small_n", j, t.Name, n, e.Reference, features)
+		}
+		if n := len(t.Classes); n > e.SamplesPerTask {
+			return errors.Errorf("evaluate.samples_per_task is %d, but task %d has %d classes; take at least one sample of each", e.SamplesPerTask, j, n)
+		}
+	}
+	return nil
+}
+
+// checkExamined reports a task with fewer images than the probe or the autopsy looks at: both compare as many of each task.
+func (c Config) checkExamined(bench *datasets.Benchmark) error {
+	for j, t := range bench.Tasks {
+		reference, train := c.Evaluate.Images(t), t.Train.CountPerClass(len(bench.ClassNames))
+		own := 0 // where borders are blurred, a task's training images are not all of its classes
+		for _, class := range t.Classes {
+			own += train[class]
+		}
+		for _, need := range []struct {
+			setting   string
+			has, want int
+			what      string
+			asked     bool
+		}{
+			{"probe.images", reference.N, c.Probe.Images, c.Evaluate.Reference, c.Probe.Every > 0},
+			{"autopsy.images", reference.N, c.Autopsy.Images, c.Evaluate.Reference, c.Autopsy.Images > 0},
+			{"autopsy.images", own, c.Autopsy.Images, "training", c.Autopsy.Images > 0},
+		} {
+			if need.asked && need.has < need.want {
+				return errors.Errorf("%s is %d, but task %d (%s) has %d %s images of its classes; take at most as many, or none", need.setting, need.want, j, t.Name, need.has, need.what)
+			}
+		}
+	}
+	return nil
 }
 
 // enough reports too few samples a task for the number of features.
@@ -167,6 +222,9 @@ func (r *run) rehearse() error {
 	if err := r.config.checkOutside(r.loop.Benchmark); err != nil {
 		return err
 	}
+	if err := r.config.checkExamined(r.loop.Benchmark); err != nil {
+		return err
+	}
 	return errors.WithMessage(r.measure.rehearse(), "the first measurement would fail")
 }
 
@@ -182,14 +240,8 @@ func (m *measurer) rehearse() error {
 	if err := e.enough(dim); err != nil {
 		return err
 	}
-	for j, t := range m.bench.Tasks {
-		if n := e.Images(t).N; n < dim && !e.AllowSmallN {
-			return errors.Errorf("task %d has %d %s images, fewer than the %d features of the extractor, where FID misleads; "+
-				"take a larger set or more classes a task, or set evaluate.allow_small_n", j, n, e.Reference, dim)
-		}
-		if n := len(t.Classes); n > e.SamplesPerTask {
-			return errors.Errorf("evaluate.samples_per_task is %d, but task %d has %d classes; take at least one sample of each", e.SamplesPerTask, j, n)
-		}
+	if err := e.enoughImages(m.bench.Tasks, dim); err != nil {
+		return err
 	}
 	if dim > quickFeatures {
 		return nil

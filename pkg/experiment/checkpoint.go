@@ -18,6 +18,7 @@ const kept = 2
 // saveCheckpoint writes a complete checkpoint under a temporary name, renames it and removes old ones. A process
 // killed at any moment leaves either the new checkpoint or the old one, never a part.
 func (r *run) saveCheckpoint() error {
+	buffers := r.keepApart("")
 	stored, err := r.loop.Strategy.State()
 	if err != nil {
 		return errors.WithMessagef(err, "state of strategy %s", r.loop.Strategy.Info().Name)
@@ -38,6 +39,9 @@ func (r *run) saveCheckpoint() error {
 	}
 	s.Settings = string(settings)
 	s.Version, s.Position, s.Strategy, s.Sampler = stateVersion, r.loop.Position, stored, sampler
+	if len(buffers) > 0 {
+		s.Version = apartVersion
+	}
 	// What would be refused when it is read is not worth writing.
 	if err := s.check(r.loop.Plan()); err != nil {
 		return errors.WithMessage(err, "checkpoint")
@@ -56,9 +60,19 @@ func (r *run) saveCheckpoint() error {
 		if err := r.home.subfolder("checkpoints"); err != nil {
 			return err
 		}
-		err := writeFolder(final, func(temporary string) error {
+		before, err := checkpoints(r.dir)
+		if err != nil {
+			return err
+		}
+		known := map[string]string{}
+		err = writeFolder(final, known, func(temporary string) error {
 			if err := r.loop.Network.Save(temporary); err != nil {
 				return err
+			}
+			for _, b := range buffers {
+				if err := saveBuffer(b, temporary, r.dir, before, known); err != nil {
+					return err
+				}
 			}
 			return atomicfile.Write(filepath.Join(temporary, stateFile), text)
 		})
@@ -106,6 +120,7 @@ func (r *run) restore() (found, error) {
 		if err := r.loop.Network.Load(folder); err != nil {
 			return err
 		}
+		r.keepApart(folder)
 		if err := r.loop.Strategy.Restore(s.Strategy); err != nil {
 			return err
 		}

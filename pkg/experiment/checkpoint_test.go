@@ -266,7 +266,7 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 		return func(t *testing.T, folder string) {
 			f(t, folder)
 			remove(sumsFile)(t, folder)
-			if err := writeSums(folder); err != nil {
+			if err := writeSums(folder, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -631,7 +631,7 @@ func TestRunGoesOnAsItBegan(t *testing.T) {
 				err = os.Remove(filepath.Join(folder, sumsFile))
 			}
 			if err == nil && sums {
-				err = writeSums(folder)
+				err = writeSums(folder, nil)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -757,7 +757,7 @@ func TestSumsAreReadAsWritten(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "a"), []byte("abc"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeSums(folder); err != nil {
+	if err := writeSums(folder, nil); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(folder, sumsFile))

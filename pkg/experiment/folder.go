@@ -83,13 +83,14 @@ func (h home) subfolder(name string) error {
 	return nil
 }
 
-// writeFolder is writeTree of a folder without others in it, with the sums of all its files.
-func writeFolder(final string, write func(temporary string) error) error {
+// writeFolder is writeTree of a folder without others in it, with the sums of all its files. known are those that need not be computed,
+// by the files' names.
+func writeFolder(final string, known map[string]string, write func(temporary string) error) error {
 	return writeTree(final, func(temporary string) error {
 		if err := write(temporary); err != nil {
 			return err
 		}
-		return writeSums(temporary)
+		return writeSums(temporary, known)
 	})
 }
 
@@ -174,17 +175,19 @@ func syncFolder(folder string) {
 	}
 }
 
-// writeSums adds sumsFile to a folder.
-func writeSums(folder string) error {
+// writeSums adds sumsFile to a folder, of whose files some sums may be known.
+func writeSums(folder string, known map[string]string) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return errors.WithStack(err)
 	}
 	var text bytes.Buffer
 	for _, e := range entries {
-		sum, err := atomicfile.SHA256(filepath.Join(folder, e.Name()))
-		if err != nil {
-			return err
+		sum, ok := known[e.Name()]
+		if !ok {
+			if sum, err = atomicfile.SHA256(filepath.Join(folder, e.Name())); err != nil {
+				return err
+			}
 		}
 		fmt.Fprintf(&text, "%s  %s\n", sum, e.Name())
 	}

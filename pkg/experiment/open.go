@@ -23,7 +23,7 @@ type Trained struct {
 	Network   *diffusion.Network
 	Position  cl.Position
 
-	// Warnings are lines for people: newer checkpoints that are damaged, other images than the run's.
+	// Warnings are lines for people: newer checkpoints that are damaged.
 	Warnings []string
 
 	loop  *cl.Loop
@@ -31,7 +31,8 @@ type Trained struct {
 }
 
 // OpenTrained loads the network of the run in the folder dir, finished, at work or neither, from its newest checkpoint that
-// is whole. It changes nothing in the folder. Close it.
+// is whole. It changes nothing in the folder. Where the sets that the run was trained on hold other images now, it is refused with
+// both content hashes. Close it.
 func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	c, err := StoredConfig(dir)
 	if err != nil {
@@ -56,13 +57,6 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	t := &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position, loop: r.loop, close: r.close}
 	for _, d := range f.passed {
 		t.Warnings = append(t.Warnings, fmt.Sprintf("warning: checkpoint %s of %s is damaged (%v): this is the network of %s, the one before it", d.name, dir, d.err, f.name))
-	}
-	images, err := r.loop.Benchmark.ContentHash()
-	if err != nil {
-		return nil, err
-	}
-	if began := r.state.Images; began != "" && began != images {
-		t.Warnings = append(t.Warnings, fmt.Sprintf("warning: the run in %s was trained on other images: their content hash is %s, that of those here is %s", dir, began, images))
 	}
 	return t, nil
 }

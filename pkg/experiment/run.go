@@ -51,6 +51,7 @@ type run struct {
 	opt      Options
 	log      io.Writer
 	loop     *cl.Loop
+	images   string // content hash of the loop's benchmark
 	measure  *measurer
 	features *metrics.FeatureStore // nil: features of test and training images are computed
 	probe    *dynamics.Probe       // nil: none
@@ -333,11 +334,7 @@ func (r *run) useCores() (int, error) {
 	if cores == 0 {
 		// Not yet known to be whole: if this one is not, those before it had as many.
 		_, _, err := newestWhole(r.dir, func(folder string) error {
-			text, err := atomicfile.Read(filepath.Join(folder, stateFile), mostState)
-			if err != nil {
-				return err
-			}
-			s, err := parseState(text)
+			s, err := readState(folder)
 			if err == nil && len(s.Stretches) > 0 {
 				cores = s.Stretches[0].Cores
 			}
@@ -369,26 +366,18 @@ func countCores(n int) string {
 	return fmt.Sprintf("%d cores", n)
 }
 
-// sameMaterial refuses to go on with other images or another network of the metrics than the run began with, and stores
-// which they are.
+// sameMaterial refuses to go on with another network of the metrics than the run began with, and stores which that and the images
+// are. Other images have been refused when the checkpoint was read.
 func (r *run) sameMaterial() error {
-	images, err := r.loop.Benchmark.ContentHash()
-	if err != nil {
-		return err
-	}
 	s, extractor := &r.state, r.measure.extractor.Identity()
-	if s.Images != "" && s.Images != images {
-		return errors.Errorf("the run in %s began on other images: their content hash was %s, that of what `%s` has here now is %s; bring the first ones back (a set fetched since may have taken the place of another), or name another folder to start again",
-			r.dir, s.Images, strings.Join(r.config.Benchmark.Datasets, ", "), images)
-	}
 	if s.Extractor != "" && s.Extractor != extractor {
 		return errors.Errorf("the run in %s was measured by another network (evaluate.extractor): its SHA-256 was %s, now it is %s; bring the first one back, or name another folder to start again",
 			r.dir, s.Extractor, extractor)
 	}
 	if s.Images == "" && s.Position.Total > 0 {
-		r.warn("an earlier version made the checkpoint: it has no checksums and does not say on which images; it is taken as it is, with those of content hash %s", images)
+		r.warn("an earlier version made the checkpoint: it has no checksums and does not say on which images; it is taken as it is, with those of content hash %s", r.images)
 	}
-	s.Images, s.Extractor = images, extractor
+	s.Images, s.Extractor = r.images, extractor
 	return r.sameInit()
 }
 
@@ -438,11 +427,30 @@ func (r *run) build(ctx context.Context, back compute.Backend) error {
 	if err != nil {
 		return err
 	}
+	if r.images, err = bench.ContentHash(); err != nil {
+		return err
+	}
+	if err := r.sameImages(); err != nil {
+		return err
+	}
 	if r.measure, err = newMeasurer(ctx, back, r.config, bench, r.features, lines(r.say)); err != nil {
 		return err
 	}
 	r.back = back
 	r.loop, err = r.config.newLoop(back, bench, r.measure)
+	return err
+}
+
+// sameImages refuses a folder whose run began on other images than there are now. It is asked before anything is made for these: of
+// another number of classes, the checkpoints would not fit the network and pass for damaged.
+func (r *run) sameImages() error {
+	_, _, err := newestWhole(r.dir, func(folder string) error {
+		s, err := readState(folder)
+		if err != nil {
+			return err
+		}
+		return s.sameImages(r.images, r.config.Benchmark.Datasets)
+	})
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,6 +23,9 @@ import (
 
 // stateVersion is the form of state.json. Version 0, from before versions were counted, has no sums with it.
 const stateVersion = 1
+
+// apartVersion is that of a state beside which a buffer has a file of its own.
+const apartVersion = 2
 
 // stateFile is the file of a checkpoint that holds a state.
 const stateFile = "state.json"
@@ -65,6 +69,18 @@ var errVersion = errors.New("use the newer program that wrote it")
 // errSettings refuses a state of a run with other settings, which is not damaged.
 var errSettings = errors.New("set them back in " + configFile + ", or name another folder to start again")
 
+// errImages refuses a state of a run on other images, which is not damaged.
+var errImages = errors.New("bring the first ones back (a set fetched since may have taken the place of another, or the files were changed), or name another folder to start again")
+
+// sameImages refuses images other than those that the state was made with, by their content hashes; of the sets named in the settings.
+func (s *state) sameImages(images string, sets []string) error {
+	if s.Images == "" || s.Images == images { // of version 0 nothing is known
+		return nil
+	}
+	return errors.WithMessagef(errImages, "the run began on other images: their content hash was %s, that of what `%s` has here now is %s",
+		s.Images, strings.Join(sets, ", "), images)
+}
+
 // freeSettings may change while a run is under way, no image and no weight depends on them: what the run is called, how often
 // it is saved, and the cores, which the result lists by stretch.
 var freeSettings = []string{"name", "checkpoint_every", "cores"}
@@ -86,14 +102,23 @@ func (s *state) sameSettings(c Config) error {
 	return errors.WithMessagef(errSettings, "it was made with other settings than %s has now (%s)", configFile, writeDifferences(different))
 }
 
+// readState reads the state of a checkpoint.
+func readState(folder string) (*state, error) {
+	text, err := atomicfile.Read(filepath.Join(folder, stateFile), mostState)
+	if err != nil {
+		return nil, err
+	}
+	return parseState(text)
+}
+
 // parseState reads the text of a state and reports what no run could have written.
 func parseState(text []byte) (*state, error) {
 	s := new(state)
 	if err := json.Unmarshal(text, s); err != nil {
 		return nil, errors.Wrap(err, stateFile)
 	}
-	if s.Version > stateVersion {
-		return nil, errors.WithMessagef(errVersion, "%s has version %d, this program reads 0 to %d", stateFile, s.Version, stateVersion)
+	if s.Version > apartVersion {
+		return nil, errors.WithMessagef(errVersion, "%s has version %d, this program reads 0 to %d", stateFile, s.Version, apartVersion)
 	}
 	if _, err := time.Parse(time.RFC3339, s.Started); err != nil {
 		return nil, errors.Wrapf(err, "%s: started", stateFile)
@@ -179,11 +204,7 @@ func readCheckpoint(folder string, c Config, p cl.Plan) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := atomicfile.Read(filepath.Join(folder, stateFile), mostState)
-	if err != nil {
-		return nil, err
-	}
-	s, err := parseState(text)
+	s, err := readState(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +271,7 @@ func newestWhole(dir string, use func(folder string) error) (name string, passed
 
 // isDamage says that a checkpoint is not whole, rather than that it cannot be read just now or by this user.
 func isDamage(err error) bool {
-	for _, other := range []error{errVersion, errSettings, fs.ErrPermission, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+	for _, other := range []error{errVersion, errSettings, errImages, fs.ErrPermission, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
 		if errors.Is(err, other) {
 			return false
 		}

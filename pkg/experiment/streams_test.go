@@ -11,6 +11,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
 )
 
@@ -147,6 +148,42 @@ func TestProbeCount(t *testing.T) {
 	} {
 		if got := (ProbeConfig{Every: tc.every}).count(tc.done, tc.ends); got != tc.want {
 			t.Errorf("%+v: %d measurements", tc, got)
+		}
+	}
+}
+
+// Tasks of too few images to measure them by are refused in one line, before a backend is opened.
+func TestFewImagesRefused(t *testing.T) {
+	for tasks, want := range map[string]string{
+		"[[Bag]]": "task 0 (Bag) has 3 validation images; precision",
+		// Of 600 images of a class, 0.005 are three.
+		"[[Bag, Shirt, Coat], [Dress]]": "task 0 (Bag + Shirt + Coat) has 9 validation images, fewer than the 64 features",
+	} {
+		c, err := OverrideConfig("test", nil, []string{"benchmark.tasks=" + tasks, "benchmark.val_fraction=0.005", "evaluate.reference=validation"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", tasks, err, want)
+		}
+	}
+}
+
+// The first images of a task are those of its own classes, evenly, and all of them where there are fewer than asked for.
+func TestFirstImages(t *testing.T) {
+	im := &datasets.Images{N: 7, H: 1, W: 1, C: 1, Pixels: []uint8{0, 1, 2, 3, 4, 5, 6}, Labels: []int32{9, 4, 9, 4, 4, 2, 9}}
+	for _, tc := range []struct {
+		classes []int
+		n       int
+		want    []int
+	}{
+		{[]int{4, 9}, 3, []int{1, 0, 3}},
+		{[]int{4, 9}, 100, []int{1, 0, 3, 2, 4, 6}}, // not the image of class 2, which came with a neighbour
+		{[]int{2}, 2, []int{5}},
+		{[]int{8}, 2, nil},
+	} {
+		if got := firstImages(im, tc.classes, tc.n).IDs; !slices.Equal(got, tc.want) {
+			t.Errorf("%d images of classes %v: %v, want %v", tc.n, tc.classes, got, tc.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -18,10 +19,14 @@ type Buffer struct {
 
 	images  *datasets.Images // those kept; nil before the first are offered
 	items   []Item           // one an image kept
-	byClass [][]int          // indices of items; see indicesByClass
+	byClass [][]int          // indices of items; see indicesByClass. nil: to be made when they are asked for
 	classes []int            // offered so far, in the order of their first image
+	place   map[int]int      // of each class in classes
 	seen    []int            // images offered of each of classes
 	offered uint64           // images offered so far
+
+	apart apart
+	sum   string // of the content; "" since it changed
 }
 
 // New returns an empty buffer for the given number of images, at least 1. seed feeds the policy's random choices.
@@ -52,17 +57,21 @@ func (b *Buffer) Add(task int, images *datasets.Images) error {
 	if images.N == 0 {
 		return nil
 	}
+	if p, ok := b.policy.(placer); ok {
+		b.addInPlace(p, task, images)
+		return nil
+	}
 	kept := b.Len()
 	c := &Choice{Capacity: b.capacity, Seed: b.seed, Items: slices.Clone(b.items), Kept: kept,
 		Classes: slices.Clone(b.classes), Seen: slices.Clone(b.seen)}
+	place := maps.Clone(b.place)
+	if place == nil {
+		place = map[int]int{}
+	}
 	for i, label := range images.Labels {
 		class := int(label)
 		c.Items = append(c.Items, Item{Class: class, Task: task, Offer: b.offered + uint64(i)})
-		k := slices.Index(c.Classes, class)
-		if k < 0 {
-			k, c.Classes, c.Seen = len(c.Classes), append(c.Classes, class), append(c.Seen, 0)
-		}
-		c.Seen[k]++
+		c.Classes, c.Seen = count(place, c.Classes, c.Seen, class)
 	}
 	size := images.ImageSize()
 	c.Images = func(index []int) *datasets.Images {
@@ -90,9 +99,48 @@ func (b *Buffer) Add(task int, images *datasets.Images) error {
 	for k, i := range keep {
 		items[k] = c.Items[i]
 	}
-	b.images, b.items, b.byClass, b.classes, b.seen = c.Images(keep), items, indicesByClass(items), c.Classes, c.Seen
-	b.offered += uint64(images.N)
+	b.images, b.items, b.byClass, b.classes, b.place, b.seen = c.Images(keep), items, nil, c.Classes, place, c.Seen
+	b.offered, b.sum = b.offered+uint64(images.N), ""
 	return nil
+}
+
+// count counts an image of a class.
+func count(place map[int]int, classes, seen []int, class int) ([]int, []int) {
+	k, known := place[class]
+	if !known {
+		k, classes, seen = len(classes), append(classes, class), append(seen, 0)
+		place[class] = k
+	}
+	seen[k]++
+	return classes, seen
+}
+
+// placer is a policy that decides about each image as it comes, by itself: it returns the place that image number offer of the stream
+// takes in a buffer that holds so many, len if a new one, or -1. Images then cost no more in a large buffer than in a small one.
+type placer interface {
+	placeOf(seed, offer uint64, kept, capacity int) int
+}
+
+// addInPlace offers images to a placer, one after another.
+func (b *Buffer) addInPlace(p placer, task int, images *datasets.Images) {
+	if b.images == nil {
+		b.images, b.place = &datasets.Images{H: images.H, W: images.W, C: images.C}, map[int]int{}
+	}
+	for i, label := range images.Labels {
+		b.classes, b.seen = count(b.place, b.classes, b.seen, int(label))
+		item := Item{Class: int(label), Task: task, Offer: b.offered}
+		switch at := p.placeOf(b.seed, b.offered, len(b.items), b.capacity); {
+		case at == len(b.items):
+			b.items, b.images.Labels = append(b.items, item), append(b.images.Labels, label)
+			b.images.Pixels = append(b.images.Pixels, images.Image(i)...)
+			b.images.N++
+		case at >= 0:
+			b.items[at], b.images.Labels[at] = item, label
+			copy(b.images.Image(at), images.Image(i))
+		}
+		b.offered++
+	}
+	b.byClass, b.sum = nil, ""
 }
 
 // validChoice reports a choice no policy may make.
@@ -114,7 +162,7 @@ func validChoice(keep []int, items, capacity int) error {
 func (b *Buffer) Len() int { return len(b.items) }
 
 // Images are the images kept, nil before any was offered. They must not be changed, and are those of this moment: Add
-// makes a new set.
+// makes a new set or puts others into their places.
 func (b *Buffer) Images() *datasets.Images { return b.images }
 
 // Items describes each of the images kept, in the order of Images. It must not be changed.

@@ -19,19 +19,23 @@ func (b *Buffer) Draw(rng *rand.Rand, n int) []int {
 
 // DrawBalanced returns the indices of n images drawn evenly over the classes kept: the classes' numbers of draws
 // differ by 1 at most, which classes get the remainder is random, and within a class every image is drawn once before
-// any is drawn again. It returns nil for an empty buffer. Its cost grows with n and the number of classes alone.
+// any is drawn again. It returns nil for an empty buffer. Its cost grows with n alone, however many images or classes the
+// buffer holds.
 func (b *Buffer) DrawBalanced(rng *rand.Rand, n int) []int {
 	if b.Len() == 0 {
 		return nil
 	}
-	decks := make([]*deck, len(b.byClass))
-	for k, images := range b.byClass {
-		decks[k] = newDeck(rng, len(images))
+	if b.byClass == nil {
+		b.byClass = indicesByClass(b.items)
 	}
-	turn := newDeck(rng, len(decks))
+	decks := map[int]*deck{} // of the classes drawn from
+	turn := newDeck(rng, len(b.byClass))
 	index := make([]int, n)
 	for i := range index {
 		k := turn.next()
+		if decks[k] == nil {
+			decks[k] = newDeck(rng, len(b.byClass[k]))
+		}
 		index[i] = b.byClass[k][decks[k].next()]
 	}
 	return index

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"io"
 	"math"
 
 	"github.com/pkg/errors"
@@ -37,21 +38,31 @@ type byteCount struct {
 	Seen  uint64
 }
 
-// MarshalBinary returns all that the buffer holds, images and bookkeeping, little-endian with a SHA-256 at the end.
-// Equal buffers give equal bytes.
+// MarshalBinary returns all that the buffer holds, images and bookkeeping, little-endian with a SHA-256 at the end, or, where it is
+// kept apart ([Buffer.KeepApart]), what names that content. Equal buffers give equal bytes.
 func (b *Buffer) MarshalBinary() ([]byte, error) {
+	if b.Apart() {
+		sum, err := b.Sum()
+		return append([]byte(apartMagic), sum...), err
+	}
+	var out bytes.Buffer
+	out.Grow(int(b.Bytes()))
+	err := b.WriteContent(&out)
+	return out.Bytes(), err
+}
+
+// WriteContent writes what MarshalBinary returns of a buffer that is not kept apart.
+func (b *Buffer) WriteContent(to io.Writer) error {
 	name := b.policy.Name()
 	if len(name) > math.MaxUint8 {
-		return nil, errors.Errorf("memory: the policy's name has %d bytes; need at most %d", len(name), math.MaxUint8)
+		return errors.Errorf("memory: the policy's name has %d bytes; need at most %d", len(name), math.MaxUint8)
 	}
 	h := header{Capacity: uint64(b.capacity), Seed: b.seed, Offered: b.offered, Classes: uint32(len(b.classes)), N: uint32(len(b.items))}
 	wide := b.labelBytes() == 4
-	out := bytes.NewBufferString(magic)
+	begin := magic
 	if wide {
-		out = bytes.NewBufferString(wideMagic)
+		begin = wideMagic
 	}
-	out.WriteByte(byte(len(name)))
-	out.WriteString(name)
 	if b.images != nil {
 		h.H, h.W, h.C = uint32(b.images.H), uint32(b.images.W), uint32(b.images.C)
 	}
@@ -64,20 +75,22 @@ func (b *Buffer) MarshalBinary() ([]byte, error) {
 	for i, item := range b.items {
 		labels[i], narrowLabels[i], tasks[i], offers[i] = uint32(item.Class), uint8(item.Class), uint32(item.Task), item.Offer
 	}
-	parts := []any{h, narrowPairs, narrowLabels, tasks, offers}
+	parts := []any{[]byte(begin), byte(len(name)), []byte(name), h, narrowPairs, narrowLabels, tasks, offers}
 	if wide {
-		parts = []any{h, pairs, labels, tasks, offers}
+		parts = []any{[]byte(begin), byte(len(name)), []byte(name), h, pairs, labels, tasks, offers}
 	}
 	if b.images != nil {
 		parts = append(parts, b.images.Pixels)
 	}
+	sum := sha256.New()
+	both := io.MultiWriter(to, sum)
 	for _, part := range parts {
-		if err := binary.Write(out, binary.LittleEndian, part); err != nil {
-			return nil, errors.Wrap(err, "memory: writing a buffer")
+		if err := binary.Write(both, binary.LittleEndian, part); err != nil {
+			return errors.Wrap(err, "memory: writing a buffer")
 		}
 	}
-	sum := sha256.Sum256(out.Bytes())
-	return append(out.Bytes(), sum[:]...), nil
+	_, err := to.Write(sum.Sum(nil))
+	return errors.Wrap(err, "memory: writing a buffer")
 }
 
 // UnmarshalBinary replaces what the buffer holds by what MarshalBinary wrote of a buffer with the same capacity,
@@ -85,6 +98,14 @@ func (b *Buffer) MarshalBinary() ([]byte, error) {
 func (b *Buffer) UnmarshalBinary(data []byte) error {
 	if b.policy == nil {
 		return errors.New("memory: a buffer is restored into one made by memory.New with the run's capacity, policy and seed")
+	}
+	sum := ""
+	if name, apart := bytes.CutPrefix(data, []byte(apartMagic)); apart {
+		var err error
+		sum = string(name)
+		if data, err = b.readApart(string(name)); err != nil {
+			return err
+		}
 	}
 	wide := bytes.HasPrefix(data, []byte(wideMagic))
 	if len(data) < sha256.Size+len(magic) || !wide && !bytes.HasPrefix(data, []byte(magic)) {
@@ -112,7 +133,8 @@ func (b *Buffer) UnmarshalBinary(data []byte) error {
 	if err != nil {
 		return err
 	}
-	restored.capacity, restored.policy, restored.seed = b.capacity, b.policy, b.seed
+	restored.capacity, restored.policy, restored.seed, restored.apart = b.capacity, b.policy, b.seed, b.apart
+	restored.sum = sum
 	*b = *restored
 	return nil
 }
@@ -166,6 +188,10 @@ func (h header) read(in *bytes.Reader, wide bool) (*Buffer, error) {
 			return nil, errors.Errorf("memory: the stored buffer counts class %d wrongly (%d of %d images)", class, p.Seen, h.Offered)
 		}
 		seen[class], total = p.Seen, total+p.Seen
+		if b.place == nil {
+			b.place = map[int]int{}
+		}
+		b.place[class] = len(b.classes)
 		b.classes, b.seen = append(b.classes, class), append(b.seen, int(p.Seen))
 	}
 	if wide && b.labelBytes() == 1 {
@@ -189,7 +215,6 @@ func (h header) read(in *bytes.Reader, wide bool) (*Buffer, error) {
 	if size > 0 {
 		b.images = &datasets.Images{N: int(h.N), H: int(h.H), W: int(h.W), C: int(h.C), Pixels: pixels, Labels: labels}
 	}
-	b.byClass = indicesByClass(b.items)
 	return b, nil
 }
 

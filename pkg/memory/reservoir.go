@@ -9,20 +9,29 @@ type Reservoir struct{}
 func (Reservoir) Name() string { return NameReservoir }
 
 // Choose implements [Policy].
-func (Reservoir) Choose(c *Choice) ([]int, error) {
+func (r Reservoir) Choose(c *Choice) ([]int, error) {
 	keep := make([]int, c.Kept, c.Capacity)
 	for i := range keep {
 		keep[i] = i
 	}
 	for i := c.Kept; i < len(c.Items); i++ {
-		if len(keep) < c.Capacity {
+		switch at := r.placeOf(c.Seed, c.Items[i].Offer, len(keep), c.Capacity); {
+		case at == len(keep):
 			keep = append(keep, i)
-			continue
-		}
-		n := c.Items[i].Offer
-		if j := random(c.Seed, n).Uint64N(n + 1); j < uint64(c.Capacity) {
-			keep[j] = i
+		case at >= 0:
+			keep[at] = i
 		}
 	}
 	return keep, nil
+}
+
+// placeOf implements placer.
+func (Reservoir) placeOf(seed, offer uint64, kept, capacity int) int {
+	if kept < capacity {
+		return kept
+	}
+	if at := random(seed, offer).Uint64N(offer + 1); at < uint64(capacity) {
+		return int(at)
+	}
+	return -1
 }

@@ -66,6 +66,43 @@ func testTasks() []datasets.Task {
 	}
 }
 
+// TestEvaluateLongTailed: tasks of one training image, and classes of one test image, are measured like others; what is not defined of
+// them is null.
+func TestEvaluateLongTailed(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	many, one := threeClasses(rng, 9, 0, 1), threeClasses(rng, 1, 2)
+	rare, err := datasets.Concat(threeClasses(rng, 6, 2), threeClasses(rng, 1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tasks := []datasets.Task{
+		{ID: 0, Classes: []int{0}, Train: many, Test: many.Select([]int{0, 1, 2, 3, 4, 5, 6})},
+		{ID: 1, Classes: []int{2, 1}, Train: one, Test: rare},
+	}
+	e, err := NewEvaluator(&thirds{}, tasks, EvaluatorOptions{AllowSmallN: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after := range tasks {
+		copies, err := e.CopySets(after, one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		measured, union, err := e.Evaluate(after, []*Samples{samplesOf(threeClasses(rng, 12, 0)), samplesOf(threeClasses(rng, 6, 2, 1))}, copies)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j, m := range measured {
+			if m.FID == nil || math.IsNaN(*m.FID) || m.Recall == nil || m.ClassAccuracy == nil || *m.ClassAccuracy != 1 || m.Copies == nil {
+				t.Errorf("after task %d, task %d measures %+v", after, j, m)
+			}
+		}
+		if union.FID == nil || math.IsNaN(*union.FID) {
+			t.Errorf("after task %d all tasks together measure %+v", after, union)
+		}
+	}
+}
+
 func TestEvaluatePerfectAndForgetful(t *testing.T) {
 	tasks := testTasks()
 	for j := range tasks {
