@@ -142,7 +142,7 @@ func TestStatesAreCheckedForSense(t *testing.T) {
 		"a negative number":    func(s *state) { s.LossCount = -4 },
 		"a task below 0":       func(s *state) { s.Losses[0].Task = -1 },
 		"no beginning":         func(s *state) { s.Started = "" },
-		"a newer program":      func(s *state) { s.Version = stateVersion + 1 },
+		"a newer program":      func(s *state) { s.Version = apartVersion + 1 },
 		"a later stretch":      func(s *state) { s.Stretches[0].FromStep = 15 },
 		"fewer cores than any": func(s *state) { s.Stretches[0].Cores = -1 },
 	} {
