@@ -137,9 +137,11 @@ int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, 
 		v.block = TILES;
 		v.scratch_size = 36 * (plane_size(v.block, ceil_div(C, v.chunks) + 16) + plane_size(v.block, v.Kp));
 	} else {
-		// Smaller blocks where the threads would not have two each; a result depends on its own tile alone.
+		// Filters beyond the second-level cache are read anew for every block, and so for larger ones. Smaller blocks where the
+		// threads would not have two each. A result depends on its own tile alone.
+		int most = sizeof(float) * filters > 3 << 19 ? 2 * TILES : TILES;
 		v.w = b;
-		v.block = least(TILES, (ceil_div(v.tiles, 2 * helpers->threads) + 7) & ~7);
+		v.block = least(most, (ceil_div(v.tiles, 2 * helpers->threads) + 7) & ~7);
 		items = ceil_div(v.tiles, v.block);
 		v.scratch_size = 36 * (plane_size(v.block, C) + plane_size(v.block, v.Kp));
 		if (kind == INPUT_GRADIENT) turned = (size_t)9 * C * K;
@@ -198,5 +200,31 @@ int normalise(int B, int P, int C, int G, const float *x, const float *gamma, co
 			dbeta[c] += v.images[(size_t)b * 2 * C + C + c];
 		}
 	free(memory);
+	return 0;
+}
+
+enum { GROUPS = 4096 }; // groups of words an item of work
+
+static void bits_item(void *context, int i, int slot) {
+	const struct bits *v = context;
+	(void)slot;
+	size_t first = (size_t)i * GROUPS, whole = v->words / 4, end = first + GROUPS < whole ? first + GROUPS : whole;
+	v->kernels->bits(v, first, end, v->out + 4 * first);
+	if (first <= whole && whole < first + GROUPS && v->words % 4) {
+		uint32_t last[4];
+		v->kernels->bits(v, whole, whole + 1, last);
+		memcpy(v->out + 4 * whole, last, sizeof(uint32_t) * (v->words % 4));
+	}
+}
+
+int random_bits(const uint64_t state[3], uint64_t next[3], size_t words, uint32_t *out, const struct helpers *helpers, int at_most) {
+	const struct kernels *kernels = kernels_for(MAX_CHANNELS, at_most);
+	size_t groups = (words + 3) / 4;
+	if (!kernels || groups > (size_t)GROUPS << 30) return 2;
+	struct bits v = {state[0], {state[1], state[2]}, words, out, kernels};
+	parallel(helpers, (int)((groups + GROUPS - 1) / GROUPS), bits_item, &v);
+	next[0] = state[0];
+	next[1] = state[1] + groups;
+	next[2] = state[2] + (next[1] < groups);
 	return 0;
 }

@@ -53,7 +53,15 @@ struct norm {
 	const struct kernels *kernels;
 };
 
-// The kernels of one instruction set; winograd.h and norm.h say what they do.
+// Random bits on their way.
+struct bits {
+	uint64_t key, counter[2]; // the counter's lower half first
+	size_t words;
+	uint32_t *out;
+	const struct kernels *kernels;
+};
+
+// The kernels of one instruction set; winograd.h, norm.h and bits.h say what they do.
 struct kernels {
 	int lanes;
 	void (*filters)(const struct conv *, const float *w, int c0, int c1);
@@ -62,6 +70,7 @@ struct kernels {
 	void (*unfilters)(const struct conv *, int c0, int c1);
 	void (*norm_forward)(const struct norm *, int image);
 	void (*norm_backward)(const struct norm *, int image);
+	void (*bits)(const struct bits *, size_t first, size_t end, uint32_t *out);
 };
 
 // Threads that help. run asks for task(data) to be run once on another thread and tells whether it will be; threads is how
@@ -125,3 +134,7 @@ int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, 
 // It returns as convolve does, 2 also where the groups do not divide the channels.
 int normalise(int B, int P, int C, int G, const float *x, const float *gamma, const float *beta, const float *dy, float *out,
 	      float *dgamma, float *dbeta, float *statistics, const struct helpers *helpers, int at_most);
+
+// random_bits writes random words, [words], and the state that follows. A state is the key and the counter. It returns as convolve
+// does.
+int random_bits(const uint64_t state[3], uint64_t next[3], size_t words, uint32_t *out, const struct helpers *helpers, int at_most);

@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/pkg/errors"
@@ -122,6 +123,15 @@ func normalise(s normShape, x, gamma, beta, dy, statistics []float32, threads, v
 	return nil, nil, nil, errors.Errorf("fastconv: no kernel of this processor normalises %+v", s)
 }
 
+// words runs the kernel of random bits without XLA and returns so many words and the next state.
+func words(state [3]uint64, n, threads, vector int) (next [3]uint64, out []uint32, err error) {
+	out = make([]uint32, n)
+	if code := C.random_bits_alone((*C.uint64_t)(&state[0]), (*C.uint64_t)(&next[0]), C.size_t(n), (*C.uint32_t)(&out[0]), C.int(threads), C.int(vector)); code != 0 {
+		return next, nil, errors.Errorf("fastconv: no kernel of this processor makes %d random words", n)
+	}
+	return next, out, nil
+}
+
 // plainNorm is what normalise returns without dy, in float64.
 func plainNorm(s normShape, x, gamma, beta []float32) []float64 {
 	out := make([]float64, len(x))
@@ -168,6 +178,10 @@ func try() error {
 		if !(off <= size*1e-8) {
 			return errors.Errorf("%s computes wrong values on this processor", kind)
 		}
+	}
+	// The first of the known answers of the authors of Philox, a counter and a key of zeros.
+	if _, w, err := words([3]uint64{}, 4, 1, 0); err != nil || !slices.Equal(w, []uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}) {
+		return errors.Errorf("%s computes wrong values on this processor", randomBits)
 	}
 	n := normShape{b: 1, p: 6, c: 20, g: 2}
 	x, gamma, beta := waves(n.p*n.c), waves(n.c), waves(n.c)

@@ -25,11 +25,14 @@
 //
 // GroupNorm and SiLU, and their gradients, are computed an image at a time, the gradients with the statistics of the forward pass.
 //
+// Random words ([philox], as XLA's generator makes them) are the same, bit by bit.
+//
 // [Env] set to "off" leaves all of it to XLA.
 //
 // References:
 //
 //	[winograd]  Lavin, Gray. Fast Algorithms for Convolutional Neural Networks. arXiv:1509.09308
+//	[philox]    Salmon, Moraes, Dror, Shaw. Parallel Random Numbers: As Easy as 1, 2, 3. SC 2011
 //	[pjrt]      OpenXLA. PJRT: Uniform Device API. https://openxla.org/xla/pjrt
 package fastconv
 

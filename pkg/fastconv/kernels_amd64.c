@@ -1,12 +1,14 @@
 //go:build cgo && linux && amd64
 
 #include "conv.h"
+#include <immintrin.h>
 
 // The compiler's options allow any processor of this architecture; what only some have is allowed for these lines alone, and
 // used after the processor was asked.
 #define FN(name) avx2_##name
 #define VL 8
 #define MR 6
+#define WIDE_PRODUCT(x, m) ((avx2_lanes)_mm256_mul_epu32((__m256i)(x), _mm256_set1_epi64x(m))) // of the lower halves
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else
@@ -15,6 +17,7 @@
 #endif
 #include "winograd.h"
 #include "norm.h"
+#include "bits.h"
 #ifdef __clang__
 #pragma clang attribute pop
 #else
@@ -23,10 +26,12 @@
 #undef FN
 #undef VL
 #undef MR
+#undef WIDE_PRODUCT
 
 #define FN(name) avx512_##name
 #define VL 16
 #define MR 8
+#define WIDE_PRODUCT(x, m) ((avx512_lanes)_mm512_mul_epu32((__m512i)(x), _mm512_set1_epi64(m)))
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx2,fma,prefer-vector-width=512"))), apply_to = function)
 #else
@@ -35,6 +40,7 @@
 #endif
 #include "winograd.h"
 #include "norm.h"
+#include "bits.h"
 #ifdef __clang__
 #pragma clang attribute pop
 #else

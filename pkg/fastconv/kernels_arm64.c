@@ -6,8 +6,10 @@
 #define FN(name) neon_##name
 #define VL 4
 #define MR 8
+#define WIDE_PRODUCT(x, m) (((x) & 0xffffffff) * (m))
 #include "winograd.h"
 #include "norm.h"
+#include "bits.h"
 
 const struct kernels *kernels_for(int channels, int at_most) {
 	return channels >= 8 && (at_most == 0 || at_most >= 4) ? &neon_kernels : NULL;

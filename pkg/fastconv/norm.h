@@ -160,10 +160,3 @@ static void FN(norm_backward)(const struct norm *v, int image) {
 		STORE(to + end, last);
 	}
 }
-
-const struct kernels FN(kernels) = {VL, FN(filters), FN(apply), FN(accumulate), FN(unfilters), FN(norm_forward), FN(norm_backward)};
-
-#undef VEC
-#undef LOAD
-#undef STORE
-#undef INLINE

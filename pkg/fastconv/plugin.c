@@ -78,7 +78,7 @@ struct frame {
 };
 struct metadata { size_t size; struct version version; uint32_t traits; };
 struct metadata_extension { struct extension base; struct metadata *metadata; };
-enum { EXTENSION_METADATA = 1, STAGE_EXECUTE = 3, TYPE_F32 = 11, CODE_INVALID_ARGUMENT = 3, CODE_RESOURCE_EXHAUSTED = 8 };
+enum { EXTENSION_METADATA = 1, STAGE_EXECUTE = 3, TYPE_U32 = 8, TYPE_U64 = 9, TYPE_F32 = 11, CODE_INVALID_ARGUMENT = 3, CODE_RESOURCE_EXHAUSTED = 8 };
 
 static void *fail(const struct frame *f, int code, const char *message) {
 	struct error_create_args a = {sizeof a, NULL, message, code};
@@ -95,13 +95,19 @@ static int run(void *context, void (*task)(void *), void *data) {
 	return 0;
 }
 
+// The i-th of some values; NULL where it is no array of this type.
+static const struct buffer *buffer(const struct values *v, int i, int type) {
+	if (i >= v->count || v->types[i] != 1) return NULL;
+	const struct buffer *b = v->values[i];
+	return b->type == type ? b : NULL;
+}
+
 // Where a float32 array of so many axes begins, and how long they are; NULL where a value is none.
 static float *array(const struct values *v, int i, int rank, const int64_t **sides) {
 	static const int64_t none[4];
 	*sides = none;
-	if (i >= v->count || v->types[i] != 1) return NULL;
-	const struct buffer *b = v->values[i];
-	if (b->type != TYPE_F32 || b->rank != rank) return NULL;
+	const struct buffer *b = buffer(v, i, TYPE_F32);
+	if (!b || b->rank != rank) return NULL;
 	*sides = b->sides;
 	return b->data;
 }
@@ -186,6 +192,18 @@ static void *handle_any_norm(struct frame *f, int backward) {
 
 static void *handle_norm(struct frame *f) { return handle_any_norm(f, 0); }
 static void *handle_norm_gradient(struct frame *f) { return handle_any_norm(f, 1); }
+
+// A state [3]; gives the state that follows, and words of any shape.
+static void *handle_bits(struct frame *f) {
+	if (!execution(f)) return NULL;
+	const struct buffer *state = buffer(&f->arguments, 0, TYPE_U64), *next = buffer(&f->results, 0, TYPE_U64), *out = buffer(&f->results, 1, TYPE_U32);
+	if (!state || !next || !out || state->rank != 1 || state->sides[0] != 3) return result(f, 2);
+	size_t words = 1;
+	for (int i = 0; i < out->rank; i++) words *= out->sides[i];
+	struct helpers helpers;
+	void *error = ask_threads(f, &helpers);
+	return error ? error : result(f, random_bits(state->data, next->data, words, out->data, &helpers, 0));
+}
 
 // In Go: the program with its convolutions replaced, for the caller to free, or NULL where none is.
 char *palimpsestReplace(char *program, size_t size, size_t *new_size);
@@ -290,6 +308,7 @@ void *wrap_plugin(void *table, char **error) {
 	    !reg(api, ffi, "palimpsest.conv.sum", handle_sum, error) ||
 	    !reg(api, ffi, "palimpsest.conv.input_gradient", handle_input_gradient, error) ||
 	    !reg(api, ffi, "palimpsest.conv.filter_gradient", handle_filter_gradient, error) ||
+	    !reg(api, ffi, "palimpsest.random_bits", handle_bits, error) ||
 	    !reg(api, ffi, "palimpsest.norm_silu", handle_norm, error) ||
 	    !reg(api, ffi, "palimpsest.norm_silu.gradient", handle_norm_gradient, error))
 		return NULL;

@@ -12,6 +12,7 @@ import (
 const (
 	norm           = "palimpsest.norm_silu"
 	normGradient   = "palimpsest.norm_silu.gradient"
+	randomBits     = "palimpsest.random_bits"
 	forward        = "palimpsest.conv.forward"
 	forwardSum     = "palimpsest.conv.sum"
 	inputGradient  = "palimpsest.conv.input_gradient"
@@ -29,6 +30,7 @@ const (
 const (
 	convolution = `"stablehlo.convolution"(`
 	barrier     = `"stablehlo.optimization_barrier"(`
+	generator   = `"stablehlo.rng_bit_generator"(`
 )
 
 // convolutionText is a convolution of one group, with stride 1, a border of one and no dilation, as go-xla writes it: the
@@ -58,6 +60,10 @@ var kinds = map[string]string{
 // what is more in the mark of the latter.
 var barrierText = regexp.MustCompile(`^"stablehlo\.optimization_barrier"\(([^()]*)\)(?: \{\s*\})? : \(([^()]*), tensor<1x1x1x1x1(x1)?xui16>\) -> \([^()]*\)`)
 
+// generatorText is a generator of 32-bit words by Philox: the groups are the state and the words' shape.
+var generatorText = regexp.MustCompile(`^"stablehlo\.rng_bit_generator"\((%[\w#]+)\) \{\s*rng_algorithm = #stablehlo<rng_algorithm PHILOX>\s*\} : ` +
+	`\(tensor<3xui64>\) -> \(tensor<3xui64>, tensor<([\dx]+)xui32>\)`)
+
 // replace returns a StableHLO program with the operations that this package computes turned into calls of its kernels,
 // and how many they are. All else stays as it is, byte by byte.
 func replace(program string) (string, int) {
@@ -65,7 +71,7 @@ func replace(program string) (string, int) {
 	n, whole := 0, program
 	known := map[string]statistics{}
 	for {
-		at := min(index(program, convolution), index(program, barrier))
+		at := min(index(program, convolution), index(program, barrier), index(program, generator))
 		if at == len(program) {
 			out.WriteString(program)
 			return out.String(), n
@@ -73,6 +79,13 @@ func replace(program string) (string, int) {
 		line := strings.LastIndexByte(program[:at], '\n') + 1
 		if m := convolutionText.FindStringSubmatch(program[at:]); m != nil {
 			if kernel := convolutionKernel(m); kernel != "" {
+				out.WriteString(program[:at] + kernel)
+				program = program[at+len(m[0]):]
+				n++
+				continue
+			}
+		} else if m := generatorText.FindStringSubmatch(program[at:]); m != nil {
+			if kernel := generatorKernel(m); kernel != "" {
 				out.WriteString(program[:at] + kernel)
 				program = program[at+len(m[0]):]
 				n++
@@ -217,19 +230,40 @@ func ourName(operand string) string {
 
 // statement is the line that calls a kernel: the names of its results, its operands, and their types.
 func statement(results, operands []string, kind string, takes, gives []string) string {
-	layouts := func(types []string) string {
-		var all []string
-		for _, t := range types {
-			var order []string
-			for axis := strings.Count(t, "x") - 1; axis >= 0; axis-- {
-				order = append(order, strconv.Itoa(axis))
-			}
-			all = append(all, fmt.Sprintf("dense<[%s]> : tensor<%dxindex>", strings.Join(order, ", "), len(order)))
-		}
-		return strings.Join(all, ", ")
-	}
 	return fmt.Sprintf("    %s = %s", strings.Join(results, ", "), kernelCall(strings.Join(operands, ", "), kind, layouts(takes), layouts(gives),
 		fmt.Sprintf("(%s) -> (%s)", strings.Join(takes, ", "), strings.Join(gives, ", "))))
+}
+
+// layouts are those of arrays of some types, row by row.
+func layouts(types []string) string {
+	var all []string
+	for _, t := range types {
+		var order []string
+		for axis := strings.Count(t, "x") - 1; axis >= 0; axis-- {
+			order = append(order, strconv.Itoa(axis))
+		}
+		all = append(all, fmt.Sprintf("dense<[%s]> : tensor<%dxindex>", strings.Join(order, ", "), len(order)))
+	}
+	return strings.Join(all, ", ")
+}
+
+// minWords is how few words are left to XLA, which fuses them with what uses them.
+const minWords = 1024
+
+// generatorKernel returns the call of a kernel for a match of generatorText, "" where none computes it.
+func generatorKernel(m []string) string {
+	words := 1
+	for _, side := range sides(m[2]) {
+		if side < 1 || side > maxTiles || words > maxTiles*maxChannels/side {
+			return ""
+		}
+		words *= side
+	}
+	if words < minWords {
+		return ""
+	}
+	state, out := []string{"tensor<3xui64>"}, []string{"tensor<3xui64>", "tensor<" + m[2] + "xui32>"}
+	return kernelCall(m[1], randomBits, layouts(state), layouts(out), fmt.Sprintf("(%s) -> (%s)", state[0], strings.Join(out, ", ")))
 }
 
 // kernelCall returns the call of a kernel: its operands, name, the layouts of what it takes and gives (row by row; XLA would

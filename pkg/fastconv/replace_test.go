@@ -153,6 +153,29 @@ func TestReplaceSum(t *testing.T) {
 	}
 }
 
+// TestReplaceGenerator makes sure that generators of many 32-bit words by Philox are replaced, and no others.
+func TestReplaceGenerator(t *testing.T) {
+	const text = `    %5, %6 = "stablehlo.rng_bit_generator"(%4) {
+      rng_algorithm = #stablehlo<rng_algorithm PHILOX>
+    } : (tensor<3xui64>) -> (tensor<3xui64>, tensor<2x16x64xui32>)
+`
+	const want = `    %5, %6 = "stablehlo.custom_call"(%4) {api_version = 4 : i32, call_target_name = "palimpsest.random_bits", ` +
+		`operand_layouts = [dense<[0]> : tensor<1xindex>], result_layouts = [dense<[0]> : tensor<1xindex>, dense<[2, 1, 0]> : tensor<3xindex>]} : ` +
+		`(tensor<3xui64>) -> (tensor<3xui64>, tensor<2x16x64xui32>)
+`
+	if got, n := replace("{\n" + text + "}\n"); n != 1 || got != "{\n"+want+"}\n" {
+		t.Errorf("%d of 1 generator was replaced:\n%s", n, got)
+	}
+	for _, other := range []string{
+		strings.Replace(text, "PHILOX", "THREE_FRY", 1), strings.Replace(text, "xui32", "xui64", 1), strings.Replace(text, "2x16x64", "1000", 1),
+		strings.Replace(text, "2x16x64", "99999999x99999999x99999999", 1), strings.Replace(text, "2x16x64", "2xx16x64", 1), strings.ReplaceAll(text, "<3x", "<2x"), text[:90],
+	} {
+		if got, n := replace("{\n" + other); n != 0 || got != "{\n"+other {
+			t.Errorf("%d generators were replaced:\n%s", n, got)
+		}
+	}
+}
+
 // FuzzReplace makes sure that whatever the text, nothing but whole convolutions changes.
 func FuzzReplace(f *testing.F) {
 	f.Add(text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32"))

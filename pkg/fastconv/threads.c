@@ -44,3 +44,8 @@ int normalise_alone(const int shape[4], const float *x, const float *gamma, cons
 	struct helpers helpers = {threads, run, NULL};
 	return normalise(shape[0], shape[1], shape[2], shape[3], x, gamma, beta, dy, out, dgamma, dbeta, statistics, &helpers, at_most);
 }
+
+int random_bits_alone(const uint64_t state[3], uint64_t next[3], size_t words, uint32_t *out, int threads, int at_most) {
+	struct helpers helpers = {threads, run, NULL};
+	return random_bits(state, next, words, out, &helpers, at_most);
+}

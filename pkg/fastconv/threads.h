@@ -1,4 +1,6 @@
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
 
 // convolve without XLA: shape holds B, H, W, C and K.
 int convolve_alone(int kind, const int shape[5], const float *a, const float *b, const float *bias, const float *image,
@@ -7,3 +9,6 @@ int convolve_alone(int kind, const int shape[5], const float *a, const float *b,
 // normalise without XLA: shape holds B, P, C and G.
 int normalise_alone(const int shape[4], const float *x, const float *gamma, const float *beta, const float *dy, float *out,
 		    float *dgamma, float *dbeta, float *statistics, int threads, int at_most);
+
+// random_bits without XLA.
+int random_bits_alone(const uint64_t state[3], uint64_t next[3], size_t words, uint32_t *out, int threads, int at_most);

@@ -104,6 +104,21 @@ static void check_norm(int B, int P, int C, int G) {
 	free(x), free(dy), free(gamma), free(beta);
 }
 
+static void check_bits(size_t n) {
+	uint64_t state[3] = {rand(), -(uint64_t)2, 3}, next[3];
+	uint32_t *first = NULL;
+	for (int lanes = 4; lanes <= 16; lanes *= 2)
+		for (int threads = 1; threads <= 5; threads += 2) {
+			if (!kernels_for(MAX_CHANNELS, lanes)) continue;
+			uint32_t *out = malloc(n * sizeof *out);
+			if (random_bits_alone(state, next, n, out, threads, lanes)) abort();
+			if (first && memcmp(first, out, n * sizeof *out)) printf("%zu random words: %d threads, %d lanes give others\n", n, threads, lanes), exit(1);
+			if (first) free(out);
+			else first = out;
+		}
+	free(first);
+}
+
 static double now(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -154,6 +169,9 @@ int main(int n, char **arguments) {
 			int G = 1 + rand() % 8;
 			check_norm(1 + rand() % 9, 1 + rand() % 60, G * (8 + rand() % 20), G);
 		}
+		for (size_t n = 1; n < 40; n++) check_bits(n);
+		check_bits(4 * 4096);
+		check_bits(40001);
 		puts("all is well");
 		return 0;
 	}
