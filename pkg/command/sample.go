@@ -13,7 +13,7 @@ import (
 
 func sampleCommand() *cobra.Command {
 	var (
-		classes  []int
+		classes  []string
 		count    int
 		output   string
 		archive  string
@@ -28,7 +28,7 @@ func sampleCommand() *cobra.Command {
 			"A class that the run has not learned yet is drawn as well, and a line on standard error says so.\n" +
 			"--npz and --folder write the images themselves, as other programs' metrics read them: an archive with arr_0, [N, H, W, 3] bytes,\n" +
 			"and the labels arr_1, as ADM's evaluator has it; a new folder of PNGs, for torch-fidelity and clean-fid, with labels.csv.",
-		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes 7,9 --count 16 --sampler ancestral --steps 1000 -o shoes.png\n" +
+		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes sneaker,bag --count 16 --sampler ancestral --steps 1000 -o shoes.png\n" +
 			"  go run . sample runs/bench/joint-seed0 --count 1000 --npz samples.npz --folder samples",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkEnding("-o", output, ".png"); err != nil {
@@ -62,7 +62,11 @@ func sampleCommand() *cobra.Command {
 				return err
 			}
 			defer trained.Close()
-			drawn, err := trained.Draw(cmd.Context(), classes, count, sampler, guidance)
+			chosen, err := trained.Classes(classes)
+			if err != nil {
+				return err
+			}
+			drawn, err := trained.Draw(cmd.Context(), chosen, count, sampler, guidance)
 			if err != nil {
 				return err
 			}
@@ -88,7 +92,7 @@ func sampleCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().IntSliceVar(&classes, "classes", nil, "classes to draw, a row each; default: all")
+	c.Flags().StringSliceVar(&classes, "classes", nil, "classes to draw, by name or number, a row each; default: all")
 	c.Flags().IntVar(&count, "count", 10, "images of each class")
 	c.Flags().StringVarP(&output, "output", "o", "samples.png", "PNG to write")
 	c.Flags().StringVar(&archive, "npz", "", "write the images and their labels to this .npz, and no PNG unless -o names one")

@@ -284,23 +284,42 @@ func (m *measurer) unconditional(after int, samples []*metrics.Samples, copies *
 	return tasks, union, err
 }
 
-// sheet draws samples as a PNG: a row a class in task order; of an unconditional network the rows are of no class.
+// black is an image of so many values without light.
+func black(dim int) []float32 {
+	out := make([]float32, dim)
+	for i := range out {
+		out[i] = -1
+	}
+	return out
+}
+
+// sheet draws samples as a PNG: a row a class in task order, of very many classes some, as [sheet.Rows] picks them; of an unconditional network the rows are of no class.
 func (m *measurer) sheet(samples []*metrics.Samples) ([]byte, error) {
 	b, n := m.bench, m.config.Evaluate.SamplesPerTask
-	dim, rows, columns := b.H*b.W*b.C, 0, sheetColumns
-	for _, t := range b.Tasks {
-		rows, columns = rows+len(t.Classes), min(columns, max(1, n/len(t.Classes)))
-	}
-	var images []float32
+	type place struct{ task, class int } // the class by its number within the task
+	var places []place
+	dim, columns := b.H*b.W*b.C, sheetColumns
 	for j, t := range b.Tasks {
 		for k := range t.Classes {
-			for column := range columns {
-				i := (k + column*len(t.Classes)) % n
-				images = append(images, samples[j].Images[i*dim:(i+1)*dim]...)
+			places = append(places, place{j, k})
+		}
+		columns = min(columns, max(1, n/len(t.Classes)))
+	}
+	var images []float32
+	rows := sheet.Rows(len(places), b.H)
+	for _, row := range rows {
+		p := places[row]
+		of := len(b.Tasks[p.task].Classes)
+		for column := range columns {
+			if p.class >= n { // fewer samples than classes: none was drawn of this one
+				images = append(images, black(dim)...)
+				continue
 			}
+			i := (p.class + column*of) % n
+			images = append(images, samples[p.task].Images[i*dim:(i+1)*dim]...)
 		}
 	}
-	grid, err := sheet.New(images, rows, columns, b.H, b.W, b.C, 1)
+	grid, err := sheet.New(images, len(rows), columns, b.H, b.W, b.C, 1)
 	if err != nil {
 		return nil, err
 	}

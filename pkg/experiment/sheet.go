@@ -20,6 +20,7 @@ import (
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/npz"
 	"palimpsest/pkg/sheet"
+	"palimpsest/pkg/words"
 )
 
 // Drawn is what [Trained.Draw] draws.
@@ -124,20 +125,58 @@ func (t *Trained) note(labels []int32, named bool) string {
 	var unlearned []string
 	for i, y := range labels {
 		if !slices.Contains(learned, int(y)) && !slices.Contains(labels[:i], y) {
-			unlearned = append(unlearned, fmt.Sprintf("%d (%s)", y, t.Benchmark.ClassNames[y]))
+			unlearned = append(unlearned, t.className(int(y)))
 		}
 	}
 	if len(unlearned) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("not learned: class %s; at step %d of %d the network has learned the classes %v, and what it draws for another shows nothing of that class",
-		strings.Join(unlearned, ", "), t.Position.Total, t.loop.TotalSteps(), learned)
+	var known []string
+	for _, y := range learned {
+		known = append(known, t.className(y))
+	}
+	return fmt.Sprintf("not learned: class %s; at step %d of %d the network has learned the classes [%s], and what it draws for another shows nothing of that class",
+		words.Some(unlearned, 12), t.Position.Total, t.loop.TotalSteps(), words.Some(known, 12))
+}
+
+// className is a class by number and name.
+func (t *Trained) className(class int) string {
+	return fmt.Sprintf("%d (%s)", class, t.Benchmark.ClassNames[class])
+}
+
+// Classes finds classes by their names, in any case where that is clear, or by their numbers; what is a name is no number.
+func (t *Trained) Classes(names []string) ([]int, error) {
+	var out []int
+	for _, name := range names {
+		class := slices.Index(t.Benchmark.ClassNames, name)
+		if class < 0 {
+			alike := slices.Collect(func(yield func(int) bool) {
+				for c, n := range t.Benchmark.ClassNames {
+					if strings.EqualFold(n, name) && !yield(c) {
+						return
+					}
+				}
+			})
+			if len(alike) == 1 {
+				class = alike[0]
+			}
+		}
+		if class < 0 {
+			number, err := strconv.Atoi(name)
+			if err != nil {
+				return nil, Refusef("no class is called %q; the run has %s", name, words.Some(t.Benchmark.ClassNames, 20))
+			}
+			class = number
+		}
+		out = append(out, class)
+	}
+	return out, nil
 }
 
 // taskOf is the task that a class belongs to; of several it is the first, unless the network depends on which.
 func (t *Trained) taskOf(class int) (int, error) {
 	if class < 0 || class >= len(t.Benchmark.ClassNames) {
-		return 0, Refusef("class %d; need 0 to %d: %v", class, len(t.Benchmark.ClassNames)-1, t.Benchmark.ClassNames)
+		return 0, Refusef("class %d; need 0 to %d: [%s]", class, len(t.Benchmark.ClassNames)-1, words.Some(t.Benchmark.ClassNames, 20))
 	}
 	task, found := 0, 0
 	for k := len(t.Benchmark.Tasks) - 1; k >= 0; k-- {

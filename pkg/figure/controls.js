@@ -26,7 +26,7 @@
       };
       controls.forEach((c, i) => {
         const label = document.createElement("label");
-        label.style.cssText = "display:inline-flex;gap:8px;align-items:center";
+        label.style.cssText = "display:inline-flex;flex-wrap:wrap;gap:4px 8px;align-items:center;max-width:100%;min-width:0";
         label.append(c.name);
         const last = c.options.length - 1;
         let input, told;
@@ -34,11 +34,11 @@
           input = Object.assign(document.createElement("input"), { type: "range", min: 0, max: last, step: 1, value: c.start });
           input.style.cssText = "width:180px;accent-color:#0072b2";
           told = document.createElement("output");
-          told.style.cssText = "min-width:" + Math.max(...c.options.map((o) => o.length)) + "ch";
+          told.style.cssText = "max-width:100%;overflow-wrap:anywhere;min-width:" + Math.min(24, Math.max(...c.options.map((o) => o.length))) + "ch";
         } else {
           input = document.createElement("select");
           input.append(...c.options.map((o, k) => new Option(o, k, k === c.start, k === c.start)));
-          input.style.cssText = "font:inherit;padding:2px 4px;color:inherit;border:1px solid currentColor;border-radius:4px;" +
+          input.style.cssText = "font:inherit;max-width:min(100%,26em);padding:2px 4px;color:inherit;border:1px solid currentColor;border-radius:4px;" +
             "background:var(--jp-layout-color1,var(--vscode-editor-background,Canvas))";
           for (const o of input.options) o.style.cssText = "background:inherit;color:inherit";
         }

@@ -84,8 +84,23 @@ func samePoints(a, b plotter.XYs) bool {
 	return true
 }
 
-// ForgettingCurves shows metric m of every task but the last after every task from its own on, a panel a task and a
-// line a method; a flat line forgets nothing. Joint training, which has no order, is a dashed line at its final value.
+// maxPanels is how many panels of tasks a figure has at most.
+const maxPanels = 12
+
+// someOf are at most most of the numbers 0 .. n-1, evenly from all, the first and the last among them.
+func someOf(n, most int) []int {
+	out := make([]int, min(n, most))
+	for k := range out {
+		out[k] = k
+		if n > most {
+			out[k] = k * (n - 1) / (most - 1)
+		}
+	}
+	return out
+}
+
+// ForgettingCurves shows metric m of every task but the last after every task from its own on, a panel a task, of many tasks
+// some, and a line a method; a flat line forgets nothing. Joint training, which has no order, is a dashed line at its final value.
 func ForgettingCurves(methods []study.Method, m study.Metric) Figure {
 	const title = "Forgetting of each task"
 	tasks := 0
@@ -117,14 +132,15 @@ func ForgettingCurves(methods []study.Method, m study.Metric) Figure {
 	if !ok {
 		return Absent(title, m.Name+" was not measured.")
 	}
-	columns := min(3, len(all))
-	if len(all) == 4 {
+	shown := someOf(len(all), maxPanels)
+	columns := min(3, len(shown))
+	if len(shown) == 4 {
 		columns = 2
 	}
 	var panels [][]*plot.Plot
-	for j := range all {
+	for k, j := range shown {
 		y := ""
-		if j%columns == 0 {
+		if k%columns == 0 {
 			panels = append(panels, make([]*plot.Plot, columns))
 			y = m.Title()
 		}
@@ -134,10 +150,14 @@ func ForgettingCurves(methods []study.Method, m study.Metric) Figure {
 		for _, c := range all[j] {
 			AddCurve(p, c, 1.8, 3.4)
 		}
-		panels[len(panels)-1][j%columns] = p
+		panels[len(panels)-1][k%columns] = p
+	}
+	some := ""
+	if len(shown) < len(all) {
+		some = fmt.Sprintf("%d of the %d tasks before the last, evenly from all. ", len(shown), len(all))
 	}
 	caption := fmt.Sprintf("%s of each task's samples from the moment it was learned; %s. %s%s",
-		words.UpperFirst(m.Name), m.Direction, BandNote(methods), taskKey(methods))
+		words.UpperFirst(m.Name), m.Direction, some+BandNote(methods), taskKey(methods))
 	width := map[int]float64{1: 400, 2: 640, 3: 700}[columns]
 	return Chart(title, caption, width, 220, Entries(methods, l), panels)
 }
@@ -280,10 +300,17 @@ func BandNote(methods []study.Method) string {
 
 // taskKey says which classes the tasks have.
 func taskKey(methods []study.Method) string {
-	tasks := methods[0].Runs[0].Benchmark.Tasks
-	names := make([]string, len(tasks))
-	for i, t := range tasks {
-		names[i] = fmt.Sprintf("%d: %s", i+1, t.Name)
+	const most = 12 // of which there is a line each before a reader looks for a table
+	b := &methods[0].Runs[0].Benchmark
+	var names []string
+	for i := range b.Tasks {
+		if len(b.Tasks) > most && i >= most/2 && i < len(b.Tasks)-1 {
+			if i == most/2 {
+				names = append(names, "…")
+			}
+			continue
+		}
+		names = append(names, fmt.Sprintf("%d: %s", i+1, b.TaskTitle(i)))
 	}
 	return "Tasks: " + strings.Join(names, "; ") + "."
 }

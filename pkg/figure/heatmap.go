@@ -2,6 +2,7 @@ package figure
 
 import (
 	"fmt"
+	"image"
 	"image/color"
 	"math"
 	"strconv"
@@ -46,6 +47,9 @@ func HeatmapCaption(methods []study.Method, m study.Metric) string {
 	text := fmt.Sprintf("Mean over seeds; %s, one scale from %s to %s", better, cellNumber(scale.low), cellNumber(scale.high))
 	if scale.logarithmic {
 		text += " (logarithmic)"
+	}
+	if methods[0].Tasks() > numberedTasks {
+		text += "; too many tasks for a number in each cell"
 	}
 	return text + ". Framed: the task just learned. Hatched: not measured. " + taskKey(methods)
 }
@@ -141,7 +145,11 @@ func heatmap(g study.Method, m study.Metric, scale shade) Figure {
 	first := firstRow(r)
 	rows, columns := len(r)-first, len(r)
 	cellW, cellH := 46.0, 30.0
-	if columns > 7 {
+	switch {
+	case columns > numberedTasks: // as wide as a page, without numbers
+		cellW = max(1, math.Floor(700/float64(columns)))
+		cellH = cellW
+	case columns > 7:
 		cellW, cellH = 38, 26
 	}
 	const left, top, below = 46.0, 22.0, 36.0
@@ -157,8 +165,15 @@ func heatmap(g study.Method, m study.Metric, scale shade) Figure {
 		x := func(v float64) vg.Length { return c.Min.X + vg.Length(v) }
 		y := func(v float64) vg.Length { return c.Max.Y - vg.Length(v) }
 		c.FillText(label, vg.Point{X: x(0), Y: y(1)}, Shorten(label, g.Label, vg.Length(f.Width)))
+		if columns > numberedTasks {
+			cells := vg.Rectangle{Min: vg.Point{X: x(left), Y: y(top + cellH*float64(rows))}, Max: vg.Point{X: x(left + cellW*float64(columns)), Y: y(top)}}
+			c.DrawImage(cells, cellImage(r[first:], m, scale, int(max(2, 2*cellW))))
+		}
 		for i := range rows {
 			for j := range columns {
+				if columns > numberedTasks {
+					break
+				}
 				box := vg.Rectangle{
 					Min: vg.Point{X: x(left + cellW*float64(j)), Y: y(top + cellH*float64(i+1))},
 					Max: vg.Point{X: x(left + cellW*float64(j+1)), Y: y(top + cellH*float64(i))},
@@ -166,22 +181,32 @@ func heatmap(g study.Method, m study.Metric, scale shade) Figure {
 				drawCell(c, box, r[first+i][j].Times(m.Factor()), scale)
 			}
 		}
-		if rows == columns {
+		if inset := min(1, cellW/12); rows == columns && cellW >= 4 {
 			for i := range rows {
 				frame := vg.Rectangle{
-					Min: vg.Point{X: x(left + cellW*float64(i) + 1), Y: y(top + cellH*float64(i+1) - 1)},
-					Max: vg.Point{X: x(left + cellW*float64(i+1) - 1), Y: y(top + cellH*float64(i) + 1)},
+					Min: vg.Point{X: x(left + cellW*float64(i) + inset), Y: y(top + cellH*float64(i+1) - inset)},
+					Max: vg.Point{X: x(left + cellW*float64(i+1) - inset), Y: y(top + cellH*float64(i) + inset)},
 				}
-				c.SetLineStyle(draw.LineStyle{Color: Vermilion, Width: 2})
+				c.SetLineStyle(draw.LineStyle{Color: Vermilion, Width: vg.Length(min(2, cellW/6))})
 				c.Stroke(frame.Path())
 			}
 		}
 		tick := TextStyle(TickSize, false, Ink, -1, -0.5)
+		every := 1
+		if columns > numberedTasks {
+			every = (columns + 9) / 10
+		}
 		for i := range rows {
+			if (first+i)%every != 0 {
+				continue
+			}
 			c.FillText(tick, vg.Point{X: x(left - 5), Y: y(top + cellH*(float64(i)+0.5))}, strconv.Itoa(first+i+1))
 		}
 		tick = TextStyle(TickSize, false, Ink, -0.5, -1)
 		for j := range columns {
+			if j%every != 0 {
+				continue
+			}
 			c.FillText(tick, vg.Point{X: x(left + cellW*(float64(j)+0.5)), Y: y(top + cellH*float64(rows) + 4)}, strconv.Itoa(j+1))
 		}
 		axis := TextStyle(TickSize, false, Faint(0.8), -0.5, -1)
@@ -195,6 +220,32 @@ func heatmap(g study.Method, m study.Metric, scale shade) Figure {
 		}
 	}
 	return f
+}
+
+// numberedTasks is how many tasks a heat map writes numbers for; the cells of more are too small.
+const numberedTasks = 18
+
+// cellImage draws a dot × dot square a cell: one image takes a page far less than thousands of shapes.
+func cellImage(r [][]study.Stat, m study.Metric, scale shade, dot int) image.Image {
+	out := image.NewNRGBA(image.Rect(0, 0, len(r[0])*dot, len(r)*dot))
+	for i, row := range r {
+		for j, cell := range row {
+			fill := color.NRGBA{0xe4, 0xe4, 0xe4, 0xff}
+			if cell.Known() {
+				fill, _ = scale.colour(cell.Times(m.Factor()).Mean)
+			}
+			for y := range dot {
+				for x := range dot {
+					if !cell.Known() && (x+y)%4 == 0 {
+						out.SetNRGBA(j*dot+x, i*dot+y, color.NRGBA{0xb0, 0xb0, 0xb0, 0xff})
+						continue
+					}
+					out.SetNRGBA(j*dot+x, i*dot+y, fill)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // firstRow is 0, or the last row's index where nothing was measured before it.

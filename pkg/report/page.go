@@ -63,6 +63,7 @@ type pageRanking struct {
 
 type pageStrip struct {
 	Label, Run    string
+	Classes       string // that it shows
 	Image         template.URL
 	Width, Height int
 }
@@ -70,6 +71,7 @@ type pageStrip struct {
 type pageTask struct {
 	Number      int
 	Classes     string
+	All         string // all of its classes, where Classes names some
 	Train, Test int
 }
 
@@ -164,7 +166,7 @@ func (p *page) addStrips(s *study.Set, methods []study.Method) error {
 				return err
 			}
 			size := img.Bounds().Size()
-			p.Strips = append(p.Strips, pageStrip{Label: m.Label, Run: r.Name, Width: size.X, Height: size.Y,
+			p.Strips = append(p.Strips, pageStrip{Label: m.Label, Run: r.Name, Classes: StripWords(r), Width: size.X, Height: size.Y,
 				Image: template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(data))})
 			found = true
 			break
@@ -184,8 +186,13 @@ func (p *page) addStrips(s *study.Set, methods []study.Method) error {
 
 // addRuns adds where every number came from.
 func (p *page) addRuns(methods []study.Method) error {
-	for i, t := range methods[0].Runs[0].Benchmark.Tasks {
-		p.Tasks = append(p.Tasks, pageTask{Number: i + 1, Classes: t.Name, Train: t.Train, Test: t.Test})
+	b := &methods[0].Runs[0].Benchmark
+	for i, t := range b.Tasks {
+		task := pageTask{Number: i + 1, Classes: b.TaskTitle(i), Train: t.Train, Test: t.Test}
+		if task.Classes != t.Name {
+			task.All = t.Name
+		}
+		p.Tasks = append(p.Tasks, task)
 	}
 	for _, m := range methods {
 		strategy := m.Runs[0].Strategy

@@ -20,6 +20,7 @@ import (
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/sheet"
 	"palimpsest/pkg/study"
+	"palimpsest/pkg/words"
 )
 
 // ErrNoSheets says that a run has no sample sheets on disk; stored studies keep few.
@@ -34,8 +35,9 @@ func sampleSides(run *results.Run) (h, w int) {
 	return h - 2*int(border), w - 2*int(border)
 }
 
-// Strips shows what a run could draw after each task: a row for every evaluation whose sheet is on disk, and in it
-// the first few samples of every class, in task order. The blocks of the task just learned are framed; classes of
+// Strips shows what a run could draw after each task: a row for every evaluation whose sheet is on disk, of very many
+// for some, evenly from all, and in it
+// the first few samples of every class, or of many classes of some, evenly from all, in task order. The blocks of the task just learned are framed; classes of
 // tasks to come are faded. dir is the folder of the run's JSON file, which sheet paths are relative to. A stored sheet
 // has a row a class in task order, as [sheet.New] makes it or with a few pixels between the images.
 //
@@ -51,11 +53,13 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 	if len(order) == 0 {
 		return nil, errors.Errorf("run %s names no classes, so the rows of its sheets have no meaning", run.Name)
 	}
+	h, w := sampleSides(run)
+	stored := sheet.Rows(len(order), h) // the class of each row of a sheet
+	shown := shownRows(stored)
 	type row struct {
 		after   int
 		picture image.Image
 	}
-	h, w := sampleSides(run)
 	var rows []row
 	var cells sheet.Lattice
 	for _, e := range run.Evaluations {
@@ -70,10 +74,10 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		l, ok := sheet.Find(picture.Bounds().Size(), len(order), h, w)
+		l, ok := sheet.Find(picture.Bounds().Size(), len(stored), h, w)
 		if !ok || len(rows) > 0 && (l.H != cells.H || l.Gap != cells.Gap) {
 			return nil, errors.Errorf("%s is %v pixels, which is not a sheet of %d rows, one a class, of images of %d×%d pixels (and the same in all sheets of run %s)",
-				path, picture.Bounds().Size(), len(order), h, w, run.Name)
+				path, picture.Bounds().Size(), len(stored), h, w, run.Name)
 		}
 		if len(rows) > 0 {
 			l.Columns = min(l.Columns, cells.Columns)
@@ -85,20 +89,37 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		return nil, ErrNoSheets
 	}
 
+	if n := len(rows); n > stripRows {
+		some := make([]row, stripRows)
+		for k := range some {
+			some[k] = rows[k*(n-1)/(stripRows-1)]
+		}
+		rows = some
+	}
 	// Two lines of samples a block show more in the width of a page.
-	across := min((cells.Columns+1)/2, max(1, 20/len(order)))
+	across := min((cells.Columns+1)/2, max(1, 20/len(shown)))
 	down := min(2, cells.Columns/across)
 	scale := max(1, 32/min(cells.H, cells.W))
 	cellHigh, cellWide := cells.H*scale, cells.W*scale
 	high := down * cellHigh
-	const left, top, gap, line, between = 92, 36, 6, 10, 10
+	const left, gap, line, between = 92, 6, 10, 10
 	block := across * cellWide
-	x := make([]int, len(order)) // left edge of each class; there is more room between tasks
+	face, err := labelFace(12)
+	if err != nil {
+		return nil, err
+	}
+	defer face.Close()
+	names := make([]string, len(shown))
+	for k, at := range shown {
+		names[k] = run.Benchmark.ClassName(order[stored[at]])
+	}
+	top, upright := nameHeight(face, names, block+gap)
+	x := make([]int, len(shown)) // left edge of each class; there is more room between tasks
 	at := left
-	for k := range order {
+	for k := range shown {
 		if k > 0 {
 			at += gap
-			if taskOf[k] != taskOf[k-1] {
+			if taskOf[stored[shown[k]]] != taskOf[stored[shown[k-1]]] {
 				at += between
 			}
 		}
@@ -107,32 +128,32 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 	}
 	out := image.NewRGBA(image.Rect(0, 0, at+gap, top+len(rows)*(high+line)+gap))
 	draw.Draw(out, out.Rect, image.White, image.Point{}, draw.Src)
-	face, err := labelFace(12)
-	if err != nil {
-		return nil, err
-	}
-	defer face.Close()
-	for k, class := range order {
-		first, second := twoLines(face, className(run, class), block+gap)
+	for k, name := range names {
+		if upright {
+			writeUpright(out, face, name, x[k]+block/2, top)
+			continue
+		}
+		first, second := twoLines(face, name, block+gap)
 		write(out, face, first, x[k], 14)
 		write(out, face, second, x[k], 28)
 	}
 	for i, r := range rows {
 		y := top + i*(high+line)
-		words := fmt.Sprintf("after task %d", r.after+1)
+		when := fmt.Sprintf("after task %d", r.after+1)
 		if run.Strategy.Name == study.Joint {
-			words = "all tasks"
+			when = "all tasks"
 		}
-		write(out, face, words, 2, y+high/2+4)
-		for k := range order {
+		write(out, face, when, 2, y+high/2+4)
+		for k, at := range shown {
 			to := image.Rect(x[k], y, x[k]+block, y+high)
-			toCome := taskOf[k] > r.after
+			task := taskOf[stored[at]]
+			toCome := task > r.after
 			for j := range across * down {
-				from := r.picture.Bounds().Min.Add(image.Pt(j*(cells.W+cells.Gap), k*(cells.H+cells.Gap)))
+				from := r.picture.Bounds().Min.Add(image.Pt(j*(cells.W+cells.Gap), at*(cells.H+cells.Gap)))
 				corner := image.Pt(x[k]+j%across*cellWide, y+j/across*cellHigh)
 				enlarge(out, image.Rectangle{corner, corner.Add(image.Pt(cellWide, cellHigh))}, r.picture, from, scale, toCome)
 			}
-			if taskOf[k] == r.after && run.Strategy.Name != study.Joint {
+			if task == r.after && run.Strategy.Name != study.Joint {
 				frame(out, to, color.RGBA{figure.Vermilion.R, figure.Vermilion.G, figure.Vermilion.B, 0xff})
 			}
 		}
@@ -171,10 +192,10 @@ func labelFace(size float64) (font.Face, error) {
 	return face, errors.Wrap(err, "report: the label font")
 }
 
-// write draws words with the baseline at y.
-func write(out *image.RGBA, face font.Face, words string, x, y int) {
+// write draws text with the baseline at y.
+func write(out *image.RGBA, face font.Face, text string, x, y int) {
 	d := font.Drawer{Dst: out, Src: image.NewUniform(color.RGBA{0x1c, 0x1b, 0x1a, 0xff}), Face: face, Dot: fixed.P(x, y)}
-	d.DrawString(words)
+	d.DrawString(text)
 }
 
 // twoLines breaks a name at a blank or slash into lines of at most width dots, cutting what does not fit.
@@ -198,10 +219,67 @@ func twoLines(face font.Face, name string, width int) (first, second string) {
 	return cut(first), cut(second)
 }
 
-// className names a class, by its number where the benchmark has no names.
-func className(run *results.Run, class int) string {
-	if class >= 0 && class < len(run.Benchmark.ClassNames) {
-		return run.Benchmark.ClassNames[class]
+// How many classes a strip shows at most, and how many moments.
+const stripClasses, stripRows = 24, 16
+
+// shownRows are the places in stored of the classes that a strip shows: all, or of many some, evenly from all.
+func shownRows(stored []int) []int {
+	shown := make([]int, min(len(stored), stripClasses))
+	for k := range shown {
+		shown[k] = k * len(stored) / len(shown)
 	}
-	return fmt.Sprintf("class %d", class)
+	return shown
+}
+
+// StripWords says of [Strips] which classes it shows, for readers who do not see it.
+func StripWords(run *results.Run) string {
+	var names []string
+	for _, t := range run.Benchmark.Tasks {
+		for _, c := range t.Classes {
+			names = append(names, run.Benchmark.ClassName(c))
+		}
+	}
+	text := words.Some(names, 12)
+	if len(names) > stripClasses {
+		text = fmt.Sprintf("%d of %s", stripClasses, text)
+	}
+	return text
+}
+
+// nameHeight is the room above the images for the names of classes, each width dots wide, and whether they stand upright, as
+// they do where one does not fit on two lines.
+func nameHeight(face font.Face, names []string, width int) (height int, upright bool) {
+	longest := 0
+	for _, name := range names {
+		first, second := twoLines(face, name, width)
+		upright = upright || len(strings.Join(strings.Fields(first+second), "")) < len(strings.Join(strings.Fields(name), ""))
+		longest = max(longest, font.MeasureString(face, name).Ceil())
+	}
+	if !upright {
+		return 36, false
+	}
+	return min(longest, mostName) + 12, true
+}
+
+// mostName is the longest name that stands upright, in dots; what is longer is cut.
+const mostName = 150
+
+// writeUpright draws text that are read with the head to the left and end above bottom, around x.
+func writeUpright(out *image.RGBA, face font.Face, text string, x, bottom int) {
+	if font.MeasureString(face, text).Ceil() > mostName {
+		runes := []rune(text)
+		for len(runes) > 1 && font.MeasureString(face, string(runes)+"…").Ceil() > mostName {
+			runes = runes[:len(runes)-1]
+		}
+		text = string(runes) + "…"
+	}
+	const high, base = 16, 12
+	flat := image.NewRGBA(image.Rect(0, 0, font.MeasureString(face, text).Ceil()+1, high))
+	draw.Draw(flat, flat.Rect, image.White, image.Point{}, draw.Src)
+	write(flat, face, text, 0, base)
+	for v := range high {
+		for u := range flat.Rect.Dx() {
+			out.SetRGBA(x-high/2+v, bottom-5-u, flat.RGBAAt(u, v))
+		}
+	}
 }

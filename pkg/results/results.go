@@ -18,6 +18,7 @@ import (
 	"reflect"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pkg/errors"
 
@@ -96,6 +97,28 @@ func (b Benchmark) Sides() (h, w int) {
 		return b.ImageSize, b.ImageSize
 	}
 	return b.ImageSize, b.ImageWidth
+}
+
+// ClassName names a class, by its number where the benchmark has no names.
+func (b *Benchmark) ClassName(class int) string {
+	if class >= 0 && class < len(b.ClassNames) {
+		return b.ClassNames[class]
+	}
+	return fmt.Sprintf("class %d", class)
+}
+
+// TaskTitle is the name of task i for captions and tables: of a task of many classes, whose name lists them all, some of them.
+func (b *Benchmark) TaskTitle(i int) string {
+	const long, shown = 60, 3
+	t := b.Tasks[i]
+	if utf8.RuneCountInString(t.Name) <= long || len(t.Classes) <= shown {
+		return t.Name
+	}
+	names := make([]string, len(t.Classes))
+	for k, c := range t.Classes {
+		names[k] = b.ClassName(c)
+	}
+	return words.Some(names, shown)
 }
 
 // Task is one task's classes.

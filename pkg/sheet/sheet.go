@@ -42,6 +42,19 @@ func New(images []float32, rows, cols, h, w, c, scale int) (*image.RGBA, error) 
 	return out, nil
 }
 
+// maxRows is how many classes a stored sheet shows.
+const maxRows = 100
+
+// Rows are the classes that a stored sheet of images h pixels high shows, by their places 0 .. classes-1 in task order: all,
+// or of very many some, evenly from all.
+func Rows(classes, h int) []int {
+	rows := make([]int, min(classes, maxRows, max(1, maxSide/max(h, 1))))
+	for k := range rows {
+		rows[k] = k * classes / len(rows)
+	}
+	return rows
+}
+
 // PNG encodes an image, as small as it gets.
 func PNG(img image.Image) ([]byte, error) {
 	var b bytes.Buffer

@@ -119,6 +119,14 @@ func List(names []string) string {
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
+// Some joins names with commas: all of them where there are at most most, else the first of them and the last, and how many there are.
+func Some(names []string, most int) string {
+	if len(names) <= most || len(names) < 3 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s, …, %s (%d in all)", strings.Join(names[:max(most-1, 1)], ", "), names[len(names)-1], len(names))
+}
+
 // Task names task j, from 1.
 func Task(j int) string { return fmt.Sprintf("task %d", j+1) }
 

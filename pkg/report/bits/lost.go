@@ -46,7 +46,7 @@ func (c LostClass) Kept() bool { return c.Relative <= KeptWithin }
 
 // name is the task with its classes.
 func (c LostClass) name() string {
-	return fmt.Sprintf("%s (%s) of %s, seed %d", words.Task(c.Task), c.Run.Benchmark.Tasks[c.Task].Name, c.Run.Strategy.Label, c.Run.Seed)
+	return fmt.Sprintf("%s (%s) of %s, seed %d", words.Task(c.Task), c.Run.Benchmark.TaskTitle(c.Task), c.Run.Strategy.Label, c.Run.Seed)
 }
 
 // oldTasks are the tasks but the last of all runs with class accuracy and BPD at both moments, by the increase of BPD.
@@ -163,7 +163,7 @@ func LostTable(runs []*results.Run, limit int) (*table.Table, error) {
 		t.Rows = append(t.Rows, fmt.Sprintf("%s, seed %d", c.Run.Strategy.Label, c.Run.Seed))
 		change := words.PlusMinus(c.Change, c.SE, 3)
 		for k, cell := range []table.Cell{
-			{Text: fmt.Sprintf("%d: %s", c.Task+1, c.Run.Benchmark.Tasks[c.Task].Name), Sort: float64(c.Task)},
+			{Text: fmt.Sprintf("%d: %s", c.Task+1, c.Run.Benchmark.TaskTitle(c.Task)), Sort: float64(c.Task)},
 			{Text: words.Number(100*c.LearnedAccuracy, 1), Sort: c.LearnedAccuracy}, {Text: words.Number(100*c.FinalAccuracy, 1), Sort: c.FinalAccuracy},
 			{Text: words.Number(c.LearnedFID, 1), Sort: c.LearnedFID}, {Text: words.Number(c.FinalFID, 1), Sort: c.FinalFID},
 			{Text: words.Number(c.LearnedBPD, 3), Sort: c.LearnedBPD}, {Text: words.Number(c.FinalBPD, 3), Sort: c.FinalBPD},

@@ -156,3 +156,48 @@ func Finals(name, label string, seed uint64, fids ...float64) *results.Run {
 	}
 	return r
 }
+
+// ManyClasses is [MadeUp] with one seed, but so many classes in so many tasks, of equal size but for the last, with long names.
+// Sheets are those of images of 4×4 pixels.
+func ManyClasses(classes, tasks int) []*results.Run {
+	per := (classes + tasks - 1) / tasks
+	var runs []*results.Run
+	for k, name := range []string{"finetune", "er", "joint"} {
+		r := NewRun(name, name, 0, 0)
+		r.Benchmark.Dataset, r.Benchmark.ClassNames = "flowers", nil
+		for c := range classes {
+			r.Benchmark.ClassNames = append(r.Benchmark.ClassNames, fmt.Sprintf("%s rose no. %d", []string{"wild", "garden", "climbing"}[c%3], c))
+		}
+		for from := 0; from < classes; from += per {
+			t := results.Task{Train: 12 * per, Test: 3 * per}
+			names := r.Benchmark.ClassNames[from:min(from+per, classes)]
+			for c := range names {
+				t.Classes = append(t.Classes, from+c)
+			}
+			t.Name = strings.Join(names, " + ")
+			r.Benchmark.Tasks = append(r.Benchmark.Tasks, t)
+		}
+		n := len(r.Benchmark.Tasks)
+		for after := range n {
+			if name == "joint" && after < n-1 {
+				continue
+			}
+			e := results.Evaluation{AfterTask: after, Step: 100 * (after + 1), Sheet: fmt.Sprintf("samples/after_task_%d.png", after)}
+			for j := range n {
+				fid := 40 + 5*math.Sin(float64(3*j+k)) + float64(max(after-j, 0))*20/float64(1+k)
+				if j > after {
+					fid = 600
+				}
+				e.Tasks = append(e.Tasks, results.TaskMetrics{Task: j, N: 200, FID: Float(fid), ClassAccuracy: Float(math.Max(0.01, 1-fid/700)), Vendi: Float(1 + 500/fid), FLD: Float(fid / 4)})
+			}
+			e.Union = results.UnionMetrics{N: 600, FID: Float(50), ClassAccuracy: Float(0.5)}
+			r.Evaluations = append(r.Evaluations, e)
+		}
+		for step := 10; step <= 100*n; step += 10 * max(1, n/10) {
+			r.Losses = append(r.Losses, results.LossPoint{Step: step, Task: (step - 1) / 100, Loss: 0.05 + 1/float64(1+(step-1)%100)})
+		}
+		r.Cost.TrainSeconds = 60
+		runs = append(runs, r)
+	}
+	return runs
+}
