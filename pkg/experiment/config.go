@@ -101,7 +101,7 @@ type EvaluateConfig struct {
 	Guidance       float64                 `yaml:"guidance"`      // scale of classifier-free guidance; 0: none
 	EMA            bool                    `yaml:"ema"`           // sample from the averaged weights
 	Batch          int                     `yaml:"batch"`         // images a network call
-	Extractor      string                  `yaml:"extractor"`     // "auto": the classifier shipped for the dataset; or the file of an Inception network
+	Extractor      string                  `yaml:"extractor"`     // "auto": the classifier shipped for the sets, or one trained on them once; or the file of an Inception network or of a classifier
 	AllowSmallN    bool                    `yaml:"allow_small_n"` // permit FID with fewer samples than features
 }
 

@@ -1,0 +1,90 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"palimpsest/pkg/backend"
+	"palimpsest/pkg/backend/backendtest"
+)
+
+// pictureFolder writes count pictures of unequal sizes and of a colour of its own for each class.
+func pictureFolder(t *testing.T, dir string, count int, classes ...string) {
+	t.Helper()
+	for k, class := range classes {
+		if err := os.MkdirAll(filepath.Join(dir, class), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i := range count {
+			picture := image.NewNRGBA(image.Rect(0, 0, 20+i%5, 18+i%3))
+			for y := range picture.Rect.Dy() {
+				for x := range picture.Rect.Dx() {
+					picture.SetNRGBA(x, y, color.NRGBA{uint8(60 * k), uint8(10*i + x), uint8(13*i + 5*y), 255})
+				}
+			}
+			f, err := os.Create(filepath.Join(dir, class, fmt.Sprintf("%02d.png", i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(png.Encode(f, picture), f.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// README.md's command for one's own images, with its settings as they stand there, comes from a folder of pictures to a training
+// step: the pictures are prepared, and the classifier that is to judge them is trained, on the way.
+func TestOwnImagesToTheFirstStep(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const named = "/data/flowers"
+	command := regexp.MustCompile(`(?m)^go run \. bench .*` + named + `.*$`).FindString(string(readme))
+	folder := filepath.Join(t.TempDir(), "flowers")
+	var set []string
+	for _, s := range regexp.MustCompile(`--set (?:'([^']*)'|(\S+))`).FindAllStringSubmatch(command, -1) {
+		set = append(set, strings.Replace(s[1]+s[2], named, folder, 1))
+	}
+	if len(set) < 2 {
+		t.Fatalf("README.md has no command for %s with its settings: %q", named, command)
+	}
+	pictureFolder(t, folder, 15, "daisy", "lily", "rose", "tulip")
+	back := backendtest.Open(t)
+	t.Setenv(backend.CacheEnv, t.TempDir())
+	c, err := OverrideConfig("", nil, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Check(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	stepped := false
+	var log strings.Builder
+	_, err = Run(ctx, c, filepath.Join(t.TempDir(), "run"), Options{Backend: back, Log: &log, Progress: func(p Progress) {
+		if p.Step > 0 {
+			stepped = true
+			stop()
+		}
+	}})
+	if !stepped || !errors.Is(err, context.Canceled) {
+		t.Fatalf("the first step was not taken: %v\n%s", err, log.String())
+	}
+	for _, want := range []string{"training the classifier", "4 classes", "judged by a classifier trained on flowers", "The classifier is right for "} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not say %q:\n%s", want, log.String())
+		}
+	}
+}
