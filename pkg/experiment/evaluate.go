@@ -119,7 +119,7 @@ func openExtractor(ctx context.Context, back compute.Backend, c Config, h, w int
 	}
 	prep := c.Benchmark.Prep
 	prep.Border = 0
-	own, err := metrics.OwnClassifier(ctx, back, strings.Join(c.Benchmark.Datasets, "+"), prep, filepath.Join(cache, "classifiers"), out)
+	own, err := metrics.OwnClassifier(ctx, back, c.Benchmark.Datasets, prep, filepath.Join(cache, "classifiers"), out)
 	if err == nil {
 		fmt.Fprintf(out, "judged by %s. %s\n", own.Name(), own.Protocol().Sentence())
 	}

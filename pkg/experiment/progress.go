@@ -22,6 +22,9 @@ type Progress struct {
 	// Warnings are lines for people since the progress before: what the log says of a run that goes on otherwise than it
 	// began, or not from its newest checkpoint.
 	Warnings []string `json:"warnings,omitempty"`
+
+	// Note says what takes long in the stage "prepare", "" where nothing does.
+	Note string `json:"note,omitempty"`
 }
 
 // String is the progress on one line.
@@ -29,6 +32,9 @@ func (p Progress) String() string {
 	s := p.Run + ": "
 	switch p.Stage {
 	case "prepare":
+		if p.Note != "" {
+			return s + p.Note
+		}
 		return s + "preparing"
 	case "compile":
 		return s + "compiling the training step"

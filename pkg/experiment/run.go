@@ -50,6 +50,7 @@ type run struct {
 	home     home // dir, once it is locked
 	opt      Options
 	log      io.Writer
+	note     string // of the progress
 	loop     *cl.Loop
 	images   string // content hash of the loop's benchmark
 	measure  *measurer
@@ -239,13 +240,21 @@ func (r *run) say(format string, args ...any) {
 	}
 }
 
+// prepares says a line of what takes long before the first step, and shows it as progress.
+func (r *run) prepares(line string) {
+	r.say("%s", line)
+	r.note = line
+	r.report("prepare", true)
+	r.note = ""
+}
+
 // lines is a writer of whole lines that says each.
-type lines func(format string, args ...any)
+type lines func(line string)
 
 // Write implements [io.Writer].
 func (say lines) Write(text []byte) (int, error) {
 	for line := range strings.Lines(string(text)) {
-		say("%s", strings.TrimSuffix(line, "\n"))
+		say(strings.TrimSuffix(line, "\n"))
 	}
 	return len(text), nil
 }
@@ -433,7 +442,7 @@ func (r *run) build(ctx context.Context, back compute.Backend) error {
 	if err := r.sameImages(); err != nil {
 		return err
 	}
-	if r.measure, err = newMeasurer(ctx, back, r.config, bench, r.features, lines(r.say)); err != nil {
+	if r.measure, err = newMeasurer(ctx, back, r.config, bench, r.features, lines(r.prepares)); err != nil {
 		return err
 	}
 	r.back = back
@@ -668,7 +677,7 @@ func (r *run) report(stage string, always bool) {
 		return
 	}
 	r.shown, r.stage = time.Now(), stage
-	p := Progress{Run: r.config.RunName(), Stage: stage, Loss: r.loss, Warnings: r.warnings}
+	p := Progress{Run: r.config.RunName(), Stage: stage, Loss: r.loss, Warnings: r.warnings, Note: r.note}
 	r.warnings = nil
 	if l := r.loop; l != nil {
 		rows := l.Config.FreshRows + l.ReplayRows()

@@ -46,8 +46,12 @@ func JoinDatasets(sets ...*datasets.Dataset) (*datasets.Dataset, error) {
 // LoadJoined loads the sets whose names are joined by + in name, each as datasets.Open does, prepares their images by prep,
 // since sets differ in size and colour, and joins them; a single name is that set alone: as it is, or prepared if it is the user's own.
 func LoadJoined(name string, prep datasets.Prep) (*datasets.Dataset, error) {
+	return loadAll(strings.Split(name, "+"), prep)
+}
+
+// loadAll is [LoadJoined] of sets that are listed: a path may have a + in it.
+func loadAll(parts []string, prep datasets.Prep) (*datasets.Dataset, error) {
 	var sets []*datasets.Dataset
-	parts := strings.Split(name, "+")
 	if _, _, _, err := datasets.PreparedShape(prep, parts...); err != nil {
 		return nil, err
 	}

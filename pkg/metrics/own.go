@@ -29,15 +29,15 @@ const (
 	ownBytes          = 1 << 30        // that the folder of classifiers holds
 )
 
-// OwnClassifier returns a classifier of the sets whose names are joined by + in name, for images prepared by prep: one that an
+// OwnClassifier returns a classifier of sets, by their names or paths, whose labels follow one another, for images prepared by prep: one that an
 // earlier call left in the folder dir, or one that it trains, which takes seconds to a minute and writes its progress to out.
 // What it is found again by is the sets' content and the preparation, so that all studies of the same images share one.
 //
 // It learns from at most 50,000 images of the training split, drawn by a fixed seed, and states its accuracy on at most 10,000
 // of the test split, which choose nothing. Whatever the size of the images, the network sees 32×32 pixels, of images of at
 // most 16×16 pixels 16×16, each the mean of the area that it covers: detail below that does not count.
-func OwnClassifier(ctx context.Context, backend compute.Backend, name string, prep datasets.Prep, dir string, out io.Writer) (*Shrunk, error) {
-	data, err := LoadJoined(name, prep)
+func OwnClassifier(ctx context.Context, backend compute.Backend, sets []string, prep datasets.Prep, dir string, out io.Writer) (*Shrunk, error) {
+	data, err := loadAll(sets, prep)
 	if err != nil {
 		return nil, err
 	}

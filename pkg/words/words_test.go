@@ -77,6 +77,7 @@ func TestByteUnit(t *testing.T) {
 func TestCounts(t *testing.T) {
 	for got, want := range map[string]string{
 		Seeds(1): "1 seed", Seeds(3): "3 seeds", Times(1): "once", Times(2): "2 times", SeedList(nil): "", SeedList([]uint64{0, 7}): "0, 7",
+		Some([]string{"a", "b"}, 1): "a, b", Some([]string{"a", "b", "c", "d"}, 4): "a, b, c, d", Some([]string{"a", "b", "c", "d"}, 3): "a, b, …, d (4 in all)",
 		Task(0): "task 1", Fraction(1.0 / 3): "a third of", Fraction(0.5): "0.5 times",
 		List(nil): "", List([]string{"a"}): "a", List([]string{"a", "b"}): "a and b", List([]string{"a", "b", "c"}): "a, b and c",
 		UpperFirst("fID"): "FID", OneLine(" a\n\tb  c "): "a b c", Checksum(""): "", Checksum("0123456789abcdef"): " (SHA-256 01234567…)", Checksum("012"): " (SHA-256 012…)",
