@@ -56,7 +56,7 @@ func importCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&o.NoLabel, "no-label", false, "the last row of the class embedding means \"no label\" (known of models that `export` wrote)")
+	c.Flags().BoolVar(&o.NoLabel, "no-label", false, "the last row of the class embedding means \"no label\" (known of models that 'export' wrote)")
 	c.Flags().IntVar(&o.ImageSize, "size", 0, "pixels a side of its images, where the model does not say")
 	c.Flags().BoolVar(&overwrite, "overwrite", false, "replace a model of that name")
 	c.AddCommand(&cobra.Command{
