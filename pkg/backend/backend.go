@@ -49,7 +49,7 @@ func (c Choice) String() string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// Note says in a line that every start compiles anew though nobody asked for it, and why; "" where programs are kept.
+// Note says in a line that every start compiles again though nobody asked for it, and why; "" where programs are kept.
 func (c Choice) Note() string {
 	if why, found := strings.CutPrefix(c.Executables, notKept); found && os.Getenv(executables.Env) != "off" {
 		return "every start compiles its programs anew, up to a minute: they are not kept " + why

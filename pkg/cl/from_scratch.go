@@ -4,7 +4,7 @@ package cl
 //
 //	L = mean(loss_fresh)
 //
-// Weights, averages and optimiser start anew, at the initial weights of the run, at every task. What a task gains against
+// Weights, averages and optimiser start again, at the initial weights of the run, at every task. What a task gains against
 // it was transferred from other tasks. It has no settings.
 type FromScratch struct {
 	Base `yaml:"-"`

@@ -10,7 +10,7 @@ type InNetwork struct {
 	Evaluations int64 // extra ones so far
 }
 
-// Begin keeps the setup and starts counting anew.
+// Begin keeps the setup and starts counting again.
 func (n *InNetwork) Begin(s Setup) error {
 	*n = InNetwork{Setup: s}
 	return nil

@@ -262,7 +262,7 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 }
 
 // EndPhase gives the strategy the finished task's images and moves on to the next phase. Where it fails, or ctx ends, the
-// loop must be made anew from what was saved last.
+// loop must be made again from what was saved last.
 func (l *Loop) EndPhase(ctx context.Context) error {
 	if l.Done() || !l.PhaseDone() {
 		return errors.Errorf("cl: phase %d has %d of %d steps; it has not ended", l.Position.Phase, l.Position.Step, l.PhaseSteps())

@@ -5,7 +5,7 @@ import "github.com/pkg/errors"
 // Plan is all that a [Position] of a run can be measured against.
 type Plan struct {
 	Steps    []int // of each phase, one or more
-	Restarts bool  // the optimiser starts anew with each phase
+	Restarts bool  // the optimiser starts again with each phase
 }
 
 // Plan is that of the loop's whole run.

@@ -48,7 +48,7 @@ type Info struct {
 	// has one. "" where there is none.
 	Teacher string
 
-	// Restarts: at every task the network starts anew, at its initial weights and with a new optimiser.
+	// Restarts: at every task the network starts again, at its initial weights and with a new optimiser.
 	Restarts bool
 
 	// TaskAtSampling: the network that generates depends on the task asked for, which UseTask gives to the method.

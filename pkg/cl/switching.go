@@ -5,7 +5,7 @@ import "github.com/pkg/errors"
 // Switches says whether the network depends on the task at sampling.
 func (l *Loop) Switches() bool { return l.Strategy.Info().TaskAtSampling }
 
-// UseTask puts into the network what generates a task's classes, until the network is loaded anew; [Loop.AtTask] is for all
+// UseTask puts into the network what generates a task's classes, until the network is loaded again; [Loop.AtTask] is for all
 // other uses. For a task of -1 the strategy puts back what it changed besides weights and averages. It does nothing for a
 // strategy whose network is the same for all tasks.
 func (l *Loop) UseTask(task int) error {

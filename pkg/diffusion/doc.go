@@ -19,7 +19,7 @@
 //     final_sigmas_type="zero". It begins with N(0, 1), whatever ᾱ_{T-1} is: init_noise_sigma=1, no rescale_betas_zero_snr.
 //   - [SamplerConfig].Clip clips estimates of x_0 to [-1, 1]: clip_sample=True, clip_sample_range=1, and for DPM-Solver++
 //     thresholding=True with sample_max_value=1.
-//   - ddim then derives ε anew from the clipped estimate, as OpenAI's code does: use_clipped_model_output=True, which is not
+//   - ddim then derives ε again from the clipped estimate, as OpenAI's code does: use_clipped_model_output=True, which is not
 //     diffusers' default. Without clipping the two are the same.
 //   - ddim and ancestral visit even timesteps that hold both ends, 0 and T-1: timestep_spacing="linspace", except for halves,
 //     which we round up and NumPy to even, and for a single step, which is T-1. This is OpenAI's spacing for one section too;

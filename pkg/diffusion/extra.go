@@ -85,7 +85,7 @@ func (n *Network) termVectors() []vector {
 
 // Extend declares, once and before the first [Network.Step], what the training step needs besides the denoising loss.
 // What is declared is stored by [Network.Save], and [Network.Load] wants a file of a network extended alike. Extending
-// again by the same changes nothing; it fails for anything else, since the step would compile anew.
+// again by the same changes nothing; it fails for anything else, since the step would compile again.
 func (n *Network) Extend(e Extra) error {
 	switch {
 	case e.Directions < 0:

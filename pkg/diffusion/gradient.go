@@ -18,7 +18,7 @@ type LossGradient struct {
 }
 
 // LossGradient returns the gradient with respect to the network's trained weights, or to their moving average where ema is
-// set, in batches of the given rows, which set its memory. Keep what it returns: each compiles anew, once. Close frees
+// set, in batches of the given rows, which set its memory. Keep what it returns: each compiles for itself, once. Close frees
 // it.
 func (n *Network) LossGradient(ema bool, rows int) (*LossGradient, error) {
 	if rows < 1 {

@@ -16,7 +16,7 @@ type MidBlock struct {
 }
 
 // MidBlock returns the middle block of the network's trained weights, or of their moving average. Keep what it returns:
-// each compiles anew, once for a batch size. Close frees it.
+// each compiles for itself, once for a batch size. Close frees it.
 func (n *Network) MidBlock(ema bool) (*MidBlock, error) {
 	name := scopeModel
 	if ema {

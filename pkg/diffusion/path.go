@@ -39,7 +39,7 @@ func (n *Network) PathIntegral() (omega, start []float32, err error) {
 	return omega, start, err
 }
 
-// ResetPath starts the path integral anew at the weights as they are. The first path starts at the initial weights.
+// ResetPath starts the path integral again at the weights as they are. The first path starts at the initial weights.
 func (n *Network) ResetPath() error {
 	if err := needs(n.extra.Path, "Path", "ResetPath"); err != nil {
 		return err

@@ -14,7 +14,7 @@ type SamplerConfig struct {
 	Name  string  `yaml:"name" json:"name"`   // "ancestral", "ddim" or "dpm++2m"
 	Steps int     `yaml:"steps" json:"steps"` // timesteps visited, one network call each; at most T
 	Eta   float64 `yaml:"eta" json:"eta"`     // ddim alone: 0 is deterministic, 1 has the ancestral sampler's fixed-small variance
-	Clip  bool    `yaml:"clip" json:"clip"`   // clip every estimate of x_0 to [-1, 1]; ddim derives ε anew from it
+	Clip  bool    `yaml:"clip" json:"clip"`   // clip every estimate of x_0 to [-1, 1]; ddim derives ε again from it
 	Seed  uint64  `yaml:"seed" json:"seed"`   // of all noise
 
 	// Spacing says which timesteps ancestral and ddim visit: "" even ones with both ends ([EvenTimesteps]), "leading" or
@@ -98,7 +98,7 @@ type solver interface {
 	// advance replaces x, the images at kept timestep k, by those at k-1, or by finished images at k = 0. x0 are the
 	// estimates of the finished images, v the network's variance outputs (zeros where it has none), all of one
 	// length. normal draws the next of the batch's standard normal numbers for place i of x. k falls by one from
-	// call to call and starts anew with every batch.
+	// call to call and starts again with every batch.
 	advance(k int, x, x0, v []float64, normal func(i int) float64)
 }
 

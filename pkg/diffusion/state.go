@@ -214,7 +214,7 @@ func (n *Network) restore(v *model.Variable, values map[string]*tensors.Tensor) 
 }
 
 // Reset makes the network what [NewNetwork] (and [Network.StartFrom]) makes of seed, but keeps what is compiled: several runs of one configuration
-// then compile once. The optimiser and the count of predictions start anew too.
+// then compile once. The optimiser and the count of predictions start again too.
 func (n *Network) Reset(seed uint64) error {
 	if err := n.build(); err != nil {
 		return err

@@ -17,7 +17,7 @@ type DifferentiableDenoiser struct {
 }
 
 // Differentiable returns the network's trained weights, or their moving average, with vector-Jacobian products. Keep
-// what it returns: each compiles anew, once for a batch size. Close frees it.
+// what it returns: each compiles for itself, once for a batch size. Close frees it.
 func (n *Network) Differentiable(ema bool) (*DifferentiableDenoiser, error) {
 	name, which := scopeModel, 0
 	if ema {

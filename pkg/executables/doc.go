@@ -10,7 +10,7 @@
 // ours in the place of the one that compiles. That function looks for the program in a folder, has the plugin load what it
 // finds there (PJRT_Executable_DeserializeAndLoad), and otherwise has it compile and keeps the result
 // (PJRT_Executable_Serialize). Nobody else knows of it. Package backend layers it below package fastconv, whose kernels a
-// program calls by name and finds anew when it is loaded: a program with them is kept like any other, and a change of a
+// program calls by name and finds again when it is loaded: a program with them is kept like any other, and a change of a
 // kernel needs no new program. Package backend loads it for the one plugin it pins.
 //
 // # What is kept
@@ -22,13 +22,13 @@
 // shared by several machines keeps an executable for each kind. An executable that was loaded computes the same bits as
 // one compiled.
 //
-// A file that is damaged, cut short or another's is compiled anew and replaced. What compiles in less than a twentieth of
+// A file that is damaged, cut short or another's is compiled again and replaced. What compiles in less than a twentieth of
 // a second is not kept. The folder holds half a gibibyte at most; what was not used for longest goes first. Whatever
 // fails, a full disk or a folder that cannot be written, only means that there is nothing to load. Any number of processes
 // may use the folder at once; each file is written under another name, then renamed.
 //
 // Machine code is run as it is found, so a folder must be its user's own, with no rights for others; from any other
-// nothing is loaded. Remove it at any time to have all compiled anew.
+// nothing is loaded. Remove it at any time to have all compiled again.
 //
 // [Env] set to "off" has everything compiled; any other value is the folder. Variables that give XLA flags (XLA_FLAGS and
 // the like) switch it off too, since they may ask for traces of the compilation.

@@ -148,7 +148,7 @@ func (a after) Output(x []float32, t, y []int32) ([]float32, error) {
 	return a.network.Denoiser(a.ema).Output(x, t, y)
 }
 
-// Autopsy makes the autopsy of the finished run in the folder dir anew, from the networks kept after each of its tasks.
+// Autopsy makes the autopsy of the finished run in the folder dir again, from the networks kept after each of its tasks.
 // The run's own result stays as it is.
 func Autopsy(ctx context.Context, dir string, opt Options) error {
 	c, err := checkAutopsy(dir)

@@ -24,7 +24,7 @@ var program = sync.OnceValues(func() (string, error) {
 	return atomicfile.SHA256(path)
 })
 
-// featureStore is where the runs of a study keep what each would compute anew of the same images. The program is part of
+// featureStore is where the runs of a study keep what each would compute again of the same images. The program is part of
 // what the last digits depend on, so that another one computes its own. It is nil where a run is given a backend of which
 // nothing is known, and where there is no folder.
 func featureStore(now results.Stretch) *metrics.FeatureStore {

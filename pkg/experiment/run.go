@@ -390,7 +390,7 @@ func (r *run) sameMaterial() error {
 	return r.sameInit()
 }
 
-// sameInit refuses to go on from another model than the run began with: one learned anew is to start from the same weights.
+// sameInit refuses to go on from another model than the run began with: one that is learned again is to start from the same weights.
 func (r *run) sameInit() error {
 	name := r.config.Network.Init
 	if name == "" {
@@ -420,7 +420,7 @@ func (r *run) sayWhatChanged(now results.Stretch) {
 	}
 }
 
-// renew makes network, strategy and loop anew, at their beginning.
+// renew makes network, strategy and loop again, at their beginning.
 func (r *run) renew() error {
 	bench := r.loop.Benchmark
 	r.loop.Close()
@@ -530,7 +530,7 @@ func (r *run) train(ctx context.Context) error {
 	return r.examine(ctx)
 }
 
-// examine measures what needs the final network alone. Interrupted, it is done anew.
+// examine measures what needs the final network alone. Interrupted, it is done again.
 func (r *run) examine(ctx context.Context) error {
 	start := time.Now()
 	for _, measure := range []func(context.Context) error{r.measureSensitivity, r.measureOutside} {

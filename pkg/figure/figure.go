@@ -17,7 +17,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Figure is a drawing of Width × Height pixels with its words. It is drawn anew for every form it is asked in:
+// Figure is a drawing of Width × Height pixels with its words. It is drawn again for every form it is asked in:
 // SVG for pages, PNG for notebooks and everything else that shows no SVG.
 type Figure struct {
 	Title   string

@@ -1,5 +1,5 @@
 // Package goldentest compares texts with those stored under testdata. A stored text comes last among tests: it shows what
-// changed, not what is right. `go test PACKAGE -run Golden -update` writes the texts anew; look at them before committing.
+// changed, not what is right. `go test PACKAGE -run Golden -update` writes the texts again; look at them before committing.
 package goldentest
 
 import (

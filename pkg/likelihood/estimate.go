@@ -13,7 +13,7 @@ import (
 // EstimateOptions say which terms an estimate looks at.
 type EstimateOptions struct {
 	Terms int    // network rows an image: the decoder's term, t = 0, and two timesteps from each of (Terms-1)/2 strides
-	Seed  uint64 // of the choice of timesteps, drawn anew for every image
+	Seed  uint64 // of the choice of timesteps, drawn again for every image
 }
 
 // Estimate is an estimate of [Terms.TotalBPD] from few terms.

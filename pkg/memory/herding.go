@@ -20,7 +20,7 @@ import (
 // means are not scaled again. A class that must shrink keeps the first images it took ([icarl] algorithm 5). Nothing
 // is random.
 //
-// A class offered again, which [icarl] does not know, is herded anew over the images kept and offered. Its μ counts
+// A class offered again, which [icarl] does not know, is herded again over the images kept and offered. Its μ counts
 // the images that were offered before by the mean of those kept, which herding made near it.
 type Herding struct {
 	// Features maps N images to [N, F] finite features.

@@ -21,6 +21,6 @@
 //
 // # Conventions
 //
-// Times are seconds and memory is bytes, where a name does not say otherwise. A [Result] is one file, written anew after
+// Times are seconds and memory is bytes, where a name does not say otherwise. A [Result] is one file, written again after
 // every round: interrupted, the same command goes on with the round that is missing.
 package perf
