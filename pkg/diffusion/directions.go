@@ -32,7 +32,7 @@ var directionsTerm = &term{
 		along := Einsum("kp,p->k", directions, Sub(x.before, x.vector(scopeOrigin)))
 		along = Sub(along, x.n.store.GetVariable(pathOffsets).NodeValue(x.g))
 		penalties := Mul(strength, MulScalar(ReduceAllSum(Square(along)), 0.5))
-		x.tell("Directions", penalties)
+		x.report("Directions", penalties)
 		return penalties, Add(grad, Einsum("k,kp->p", Mul(along, strength), directions))
 	},
 	scalars: []scalar{{"Directions", func(r *StepResult, v float64) { r.Directions = v }}},

@@ -30,7 +30,7 @@ var givenTerm = &term{
 	},
 	loss: func(x *termGraph, pred, _, _ *Node) *Node {
 		given := x.imitation("TargetW", pred, x.input("Target"))
-		x.tell("Target", given)
+		x.report("Target", given)
 		return given
 	},
 	scalars: []scalar{{"Target", func(r *StepResult, v float64) { r.Target = v }}},

@@ -26,7 +26,7 @@ var penaltyTerm = &term{
 		distance := Sub(x.before, x.vector(scopeAnchor))
 		pull := Mul(x.vector(scopeImportance), distance)
 		penalty := Mul(strength, MulScalar(ReduceAllSum(Mul(pull, distance)), 0.5))
-		x.tell("Penalty", penalty)
+		x.report("Penalty", penalty)
 		return penalty, Add(grad, Mul(strength, pull))
 	},
 	scalars: []scalar{{"Penalty", func(r *StepResult, v float64) { r.Penalty = v }}},

@@ -12,11 +12,11 @@ var projectionTerm = &term{
 	columns: []field[float32]{{"Reference", func(b Batch) []float32 { return ones(b.Reference) }}},
 	rows: func(x *termGraph, weighted *Node) *Node {
 		reference := x.column("Reference")
-		x.tell("Reference", ReduceAllSum(Mul(weighted, reference)))
+		x.report("Reference", ReduceAllSum(Mul(weighted, reference)))
 		return Mul(weighted, OneMinus(reference))
 	},
 	gradient: func(x *termGraph, grad *Node, weights []*Node) *Node {
-		reference := flatGradient(x.told["Reference"], weights)
+		reference := flatGradient(x.scalar("Reference"), weights)
 		if x.n.extra.Mask {
 			reference = x.masked(reference)
 		}
@@ -24,7 +24,7 @@ var projectionTerm = &term{
 		inner := ReduceAllSum(Mul(grad, reference))
 		opposed := LessThan(inner, zero)
 		factor := Where(opposed, Div(inner, MaxScalar(ReduceAllSum(Square(reference)), 1e-30)), zero)
-		x.tell("Projected", ConvertDType(opposed, grad.DType()))
+		x.report("Projected", ConvertDType(opposed, grad.DType()))
 		return Sub(grad, Mul(factor, reference))
 	},
 	scalars: []scalar{

@@ -45,7 +45,7 @@ func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
 	x.averageWeights(Reshape(Slice(settings, AxisElem(1))))
 	scalars := []*Node{Reshape(loss, 1), Reshape(norm, 1)}
 	for _, s := range n.scalars() {
-		scalars = append(scalars, Reshape(x.told[s.name], 1))
+		scalars = append(scalars, Reshape(x.scalar(s.name), 1))
 	}
 	if n.far {
 		return []*Node{Concatenate(append(scalars, rows), 0)}

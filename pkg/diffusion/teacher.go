@@ -16,7 +16,7 @@ var teacherTerm = &term{
 		in := network.Inputs{X: xt, T: t, Y: x.input("TeacherY")}
 		taught, _ := x.n.split(x.n.forward(x.n.parts(xt, scopeTeacher), in))
 		distil := x.imitation("Distil", pred, StopGradient(taught))
-		x.tell("Distil", distil)
+		x.report("Distil", distil)
 		return distil
 	},
 	scalars: []scalar{{"Distil", func(r *StepResult, v float64) { r.Distil, r.TeacherRows = v, len(r.Rows) }}},

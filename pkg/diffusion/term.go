@@ -27,7 +27,7 @@ type term struct {
 	strengths []strength                      // a number a step
 	check     func(n *Network, b Batch) error // what sizes do not show; nil where they show everything
 
-	// What the term adds to the graph, in this order. All terms have had their turn at one before the first has it at the next.
+	// What the term adds to the graph, in this order. Every term does one before any does the next.
 	noise    func(x *termGraph, drawn *Node) *Node                 // what takes the place of the noise drawn, [R, H, W, C]
 	noisy    func(x *termGraph, noise, xt *Node) *Node             // what takes the place of x_t, [R, H, W, C]
 	rows     func(x *termGraph, weighted *Node) *Node              // the rows' weighted denoising losses that are minimised, [R]
@@ -38,7 +38,7 @@ type term struct {
 	finish   func(x *termGraph)                                    // what follows the optimiser
 	apart    bool                                                  // it needs termGraph.task
 
-	// What the term reports: scalars that its part of the graph gives to termGraph.tell.
+	// What the term reports: scalars that its part of the graph gives to termGraph.report.
 	scalars []scalar
 }
 
@@ -209,10 +209,10 @@ func (t *term) fits(n *Network, b Batch) error {
 
 // termGraph is the part of one step's graph that terms add.
 type termGraph struct {
-	n      *Network
-	g      *Graph
-	inputs map[string]*Node // by the names of the batch's fields, except for columns
-	told   map[string]*Node // by the names of the result's fields
+	n        *Network
+	g        *Graph
+	inputs   map[string]*Node // by the names of the batch's fields, except for columns
+	reported map[string]*Node // by the names of the result's fields
 
 	columns *Node // [R, columns], nil without
 	before  *Node // the weights before the update, [P] as all that follow them
@@ -221,7 +221,7 @@ type termGraph struct {
 
 // openTerms finds the inputs of [Network.termInputs] after the first six.
 func (n *Network) openTerms(inputs []*Node) *termGraph {
-	x := &termGraph{n: n, g: inputs[0].Graph(), inputs: map[string]*Node{}, told: map[string]*Node{}}
+	x := &termGraph{n: n, g: inputs[0].Graph(), inputs: map[string]*Node{}, reported: map[string]*Node{}}
 	inputs = inputs[6:]
 	next := func() (first *Node) {
 		first, inputs = inputs[0], inputs[1:]
@@ -263,8 +263,17 @@ func (x *termGraph) marked(name string, image *Node) *Node {
 // vector is the value of what [beside] names.
 func (x *termGraph) vector(scope string) *Node { return x.n.vector(scope).NodeValue(x.g) }
 
-// tell gives a field of the result its value, a scalar.
-func (x *termGraph) tell(name string, value *Node) { x.told[name] = value }
+// report gives a field of the result its value, a scalar.
+func (x *termGraph) report(name string, value *Node) { x.reported[name] = value }
+
+// scalar is the value of a field of the result. It panics where no term reported it.
+func (x *termGraph) scalar(name string) *Node {
+	value := x.reported[name]
+	if value == nil {
+		panic(errors.Errorf("diffusion: a term declares the scalar %s and does not report it", name))
+	}
+	return value
+}
 
 // noised returns the noise, and x_t, as the terms have them.
 func (x *termGraph) noised(x0, noise, signal, sigma *Node) (_, xt *Node) {
@@ -311,7 +320,7 @@ func (x *termGraph) gradient(weighted, pred, xt, t *Node, weights []*Node) (loss
 	if len(x.n.terms) == 0 {
 		return loss, grad
 	}
-	x.tell("Denoise", denoise)
+	x.report("Denoise", denoise)
 	x.before = x.vector(scopeModel)
 	parts = nil
 	for _, t := range x.n.terms {

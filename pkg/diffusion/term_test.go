@@ -21,7 +21,7 @@ func TestAnotherTerm(t *testing.T) {
 		columns: []field[float32]{{"Shrink", func(Batch) []float32 { return shrink }}},
 		loss: func(x *termGraph, pred, _, _ *Node) *Node {
 			part := ReduceAllSum(Mul(x.column("Shrink"), ReduceMean(Square(pred), 1, 2, 3)))
-			x.tell("Toy", part)
+			x.report("Toy", part)
 			return part
 		},
 		finish: func(x *termGraph) {
