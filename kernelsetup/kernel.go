@@ -36,6 +36,9 @@ func ensureKernel(ctx context.Context, p *progress) (Kernel, error) {
 	if err != nil {
 		return Kernel{}, err
 	}
+	if strings.Contains(repo, ",") {
+		return Kernel{}, errors.Errorf("the path of the checkout, %s, holds a comma, at which GoNB takes it apart; give its folder another name", repo)
+	}
 	goBin, goVersion, err := findGo(ctx)
 	if err != nil {
 		return Kernel{}, err

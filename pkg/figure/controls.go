@@ -34,11 +34,12 @@ const (
 //go:embed controls.js
 var controlsJS string
 
-// ControlsHTML is what [notebook.ShowControls] displays: a fragment of HTML for any page.
-func ControlsHTML(title string, controls []Control, draw func(pick []int) (Figure, error)) (string, error) {
+// ControlsHTML is what [notebook.ShowControls] displays: a still figure of the first combination, and a fragment of HTML that is put
+// below it and, where its script runs, takes its place.
+func ControlsHTML(title string, controls []Control, draw func(pick []int) (Figure, error)) (still Figure, text string, err error) {
 	combinations, err := countCombinations(title, controls)
 	if err != nil {
-		return "", err
+		return Figure{}, "", err
 	}
 	var start Figure
 	book := pictureBook{number: map[string]int{}}
@@ -46,7 +47,7 @@ func ControlsHTML(title string, controls []Control, draw func(pick []int) (Figur
 		pick := pickAt(controls, i)
 		f, err := draw(pick)
 		if err != nil {
-			return "", errors.WithMessage(err, "controls: "+describe(controls, pick))
+			return Figure{}, "", errors.WithMessage(err, "controls: "+describe(controls, pick))
 		}
 		if started(controls, pick) {
 			start = f
@@ -55,28 +56,23 @@ func ControlsHTML(title string, controls []Control, draw func(pick []int) (Figur
 	}
 	data, err := book.pack()
 	if err != nil {
-		return "", err
-	}
-	still, err := start.PNG(1.25)
-	if err != nil {
-		return "", err
+		return Figure{}, "", err
 	}
 	positions, err := scriptJSON(controls)
 	if err != nil {
-		return "", err
+		return Figure{}, "", err
 	}
 	sum := sha256.Sum256([]byte(title + data + positions))
 	key := hex.EncodeToString(sum[:6])
 	script := strings.NewReplacer("KEY", key, "CONTROLS", positions, "DATA", data).Replace(controlsJS)
-	out := fmt.Sprintf(`<div data-palimpsest="%s" role="group" aria-label="%s"><p><b>%s</b></p><div data-still><img alt="%s" width="%.0f" style="max-width:100%%" src="data:image/png;base64,%s">`+
-		"<p>%s</p><p><i>Shown: %s. Controls appear where the notebook is trusted and its scripts run.</i></p></div></div>\n<script>\n%s</script>\n",
-		key, html.EscapeString(title), html.EscapeString(title), html.EscapeString(start.Title), start.Width, base64.StdEncoding.EncodeToString(still),
-		captionHTML(start), html.EscapeString(describe(controls, pickStart(controls))), script)
+	out := fmt.Sprintf(`<div data-palimpsest="%s" role="group" aria-label="%s"><p><b>%s</b></p><div data-still>`+
+		"<p>%s</p><p><i>Shown above: %s. Controls appear where the notebook is trusted and its scripts run.</i></p></div></div>\n<script>\n%s</script>\n",
+		key, html.EscapeString(title), html.EscapeString(title), captionHTML(start), html.EscapeString(describe(controls, pickStart(controls))), script)
 	if len(out) > maxControlsBytes {
-		return "", errors.Errorf("controls %q: %d pictures take %d kB; need at most %d kB: leave out options, or show a part in a cell of its own",
+		return Figure{}, "", errors.Errorf("controls %q: %d pictures take %d kB; need at most %d kB: leave out options, or show a part in a cell of its own",
 			title, combinations, len(out)/1000, maxControlsBytes/1000)
 	}
-	return out, nil
+	return start, out, nil
 }
 
 // countCombinations checks the controls and counts the pictures they make.

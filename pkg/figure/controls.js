@@ -60,6 +60,9 @@
       });
       draw();
       root.querySelector("[data-still]").replaceWith(form, picture, caption);
+      // The still of a notebook is the output above.
+      const above = root.closest(".jp-OutputArea-child")?.previousElementSibling;
+      if (above?.querySelector("img")) above.style.display = "none";
     });
   }
 })(200);

@@ -1,9 +1,11 @@
 package notebook
 
 import (
+	"encoding/gob"
 	"image"
 
 	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 
 	"palimpsest/pkg/figure"
 	"palimpsest/pkg/report"
@@ -24,10 +26,20 @@ func Show(f figure.Figure) error {
 	if err != nil {
 		return err
 	}
-	gonbui.DisplayPng(data)
+	displayPNG(data, f.Width)
 	gonbui.DisplayMarkdown("**" + f.Title + ".** " + f.Caption)
 	flush()
 	return nil
+}
+
+func init() { gob.Register(map[string]any{}) } // of metadata, which is sent to the kernel so
+
+// displayPNG displays a picture at a width in pixels, to which its dots are scaled, on a light ground whatever the theme.
+func displayPNG(data []byte, width float64) {
+	gonbui.SendData(&protocol.DisplayData{
+		Data:     map[protocol.MIMEType]any{protocol.MIMEImagePNG: data},
+		Metadata: map[string]any{string(protocol.MIMEImagePNG): map[string]any{"width": int(width), "needs_background": "light"}},
+	})
 }
 
 // ShowImage displays an image, such as one of [sheet.New] or [report.Strips]. Outside a notebook it does nothing.
@@ -46,18 +58,23 @@ func ShowImage(img image.Image) error {
 
 // ShowControls displays a figure below the running cell that is redrawn at once when a reader moves a control. All
 // combinations are drawn ahead, by draw, which gets the position of every control, and travel in the output: it needs no
-// kernel afterwards and loads nothing. Where scripts do not run, as on GitHub or before a notebook is trusted, the first
-// combination is a still image. Outside a notebook it does nothing.
+// kernel afterwards and loads nothing. Before it the first combination is displayed as a still image, which stays where scripts
+// do not run, as on GitHub or before a notebook is trusted. Outside a notebook it does nothing.
 //
 // It is an error if there are more than 400 combinations, or 300 kB of them: leave out options or a control.
 func ShowControls(title string, controls []figure.Control, draw func(pick []int) (figure.Figure, error)) error {
 	if !gonbui.IsNotebook {
 		return nil
 	}
-	text, err := figure.ControlsHTML(title, controls, draw)
+	start, text, err := figure.ControlsHTML(title, controls, draw)
 	if err != nil {
 		return err
 	}
+	still, err := start.PNG(1.25)
+	if err != nil {
+		return err
+	}
+	displayPNG(still, start.Width)
 	gonbui.DisplayHTML(text)
 	flush()
 	return nil
