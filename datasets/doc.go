@@ -36,6 +36,12 @@
 // What is random depends on a seed given by the caller and on nothing else: a seed gives
 // the same classes, images and flips on every machine.
 //
+// # Tasks
+//
+// ClassIncremental makes tasks of a set's classes, so many a task or as they are listed by name (GivenTasks), in which case
+// tasks may be of any size; DomainIncremental makes one task of each set. Blurred lets a share of each task's images arrive with its
+// neighbours. Benchmark.Online asks whoever trains to show every image once, in one stream without borders.
+//
 // # Use
 //
 //	d, err := datasets.Load("fashion-mnist-sample")

@@ -15,6 +15,11 @@
 // the network is extended by it once, before the step compiles. What it keeps there is saved with the network; what it
 // keeps itself is its State. Names joined by "+" are several methods at once ([Composite]).
 //
+// A stream may be online ([datasets.Benchmark].Online): every image comes once, in batches of FreshRows, and nothing tells where
+// one task ends. A strategy is then given what each step was trained on (Arrive) instead of the begin and end of tasks, and one that
+// needs these is refused before it begins ([BordersMissing]). What a strategy may know of borders, classes and the task at sampling
+// its [Info] says, in one line by [Info.Knows]; the suite in cltest holds it to that.
+//
 // Sampling gets labels and no more, except for a method that says otherwise of itself ([Info].TaskAtSampling): that gets
 // the task too, and may generate each with other weights. Where every class is in one task and the network is
 // class-conditional, the label implies the task.

@@ -103,10 +103,11 @@ func (t *Trained) Learned() []int {
 		tasks = p.Phase
 	}
 	var learned []int
+	known := map[int]bool{} // domains may share labels
 	for _, task := range t.Benchmark.Tasks[:tasks] {
 		for _, c := range task.Classes {
-			if !slices.Contains(learned, c) { // domains may share labels
-				learned = append(learned, c)
+			if !known[c] {
+				learned, known[c] = append(learned, c), true
 			}
 		}
 	}

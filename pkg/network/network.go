@@ -99,13 +99,17 @@ func Weights(scope *model.Scope) ([]*model.Variable, error) {
 // LabelRows marks, in the order of [Weights] with all weights flat [P], the rows of the label embedding that belong to
 // labels. A network without labels has none.
 func LabelRows(weights []*model.Variable, labels []int) []bool {
+	wanted := map[int]bool{} // a search for each value would take the square of the number of classes
+	for _, label := range labels {
+		wanted[label] = true
+	}
 	var rows []bool
 	for _, w := range weights {
 		marks := make([]bool, w.Shape().Size())
 		if w.Name() == Embedding {
 			width := w.Shape().Dimensions[1]
 			for i := range marks {
-				marks[i] = slices.Contains(labels, i/width)
+				marks[i] = wanted[i/width]
 			}
 		}
 		rows = append(rows, marks...)
