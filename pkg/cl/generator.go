@@ -21,7 +21,7 @@ type Generator struct {
 	Teaching `yaml:",inline"`
 	Rows     int    `yaml:"rows"`          // images replayed a step, >= 0; default 0, the loop's replay_rows
 	Pool     int    `yaml:"pool"`          // images made at a task's end, classes evenly, in place of those before; 0: at each step
-	Sampler  string `yaml:"sampler"`       // diffusion.DDIM or another; default DDIM
+	Sampler  string `yaml:"sampler"`       // diffusion.DDIM or another; default DDIM, which a flow must replace by diffusion.Euler
 	Steps    int    `yaml:"sampler_steps"` // network evaluations an image, >= 1; default 10
 
 	pool      *datasets.Images
@@ -56,6 +56,9 @@ func (g *Generator) Check(s Setup) error {
 	}
 	if g.Lambda > 0 && s.Timesteps > 0 && g.Steps > s.Timesteps {
 		return errors.Errorf("cl: a method that replays generated images draws them in %d steps, but the process has %d timesteps; set sampler_steps to at most that", g.Steps, s.Timesteps)
+	}
+	if g.Lambda > 0 && s.Process != nil {
+		return errors.WithMessagef(g.sampler(0).ValidateFor(s.Process), "cl: a method that replays generated images draws them by strategy.sampler %q", g.Sampler)
 	}
 	return nil
 }

@@ -87,11 +87,11 @@ const (
 	drawAdapters
 )
 
-// SetupOf is what strategies learn of a loop over a benchmark, given the timesteps of the process, except for the seed and
+// SetupOf is what strategies learn of a loop over a benchmark and a network of process p, except for the seed and
 // whatever there is of the run besides: a network, and functions that look at images. The replay rows are the loop's.
-func SetupOf(b *datasets.Benchmark, c LoopConfig, timesteps int) Setup {
+func SetupOf(b *datasets.Benchmark, c LoopConfig, p *diffusion.Process) Setup {
 	return Setup{Tasks: len(b.Tasks), StepsPerTask: c.StepsPerTask, FreshRows: c.FreshRows, ReplayRows: c.ReplayRows,
-		Online: b.Online, H: b.H, W: b.W, C: b.C, Classes: len(b.ClassNames), Timesteps: timesteps}
+		Online: b.Online, H: b.H, W: b.W, C: b.C, Classes: len(b.ClassNames), Timesteps: p.T, Process: p}
 }
 
 // NewLoop prepares a loop at its beginning and calls the strategy's Begin.
@@ -120,7 +120,7 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 			return nil, errors.Errorf("cl: task %d (%s) has no training images", i, t.Name)
 		}
 	}
-	known := SetupOf(b, c, n.Process.T)
+	known := SetupOf(b, c, n.Process)
 	if err := Check(s, known); err != nil {
 		return nil, err
 	}

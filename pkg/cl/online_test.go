@@ -106,7 +106,7 @@ func TestOnlineByHand(t *testing.T) {
 
 // TestOnlineRefuses: what counts tasks is refused before training, by an error of its own type.
 func TestOnlineRefuses(t *testing.T) {
-	setup := cl.SetupOf(online(), cltest.Config(), 20)
+	setup := cl.SetupOf(online(), cltest.Config(), noiseProcess(t))
 	for _, tc := range []struct {
 		name     string
 		settings map[string]any

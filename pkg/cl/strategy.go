@@ -65,7 +65,8 @@ type Setup struct {
 	FreshRows, ReplayRows int
 	H, W, C               int
 	Classes               int
-	Timesteps             int // T of the diffusion process
+	Timesteps             int                // T of the diffusion process
+	Process               *diffusion.Process // nil where it is not known yet
 
 	// Network is the network at work, extended by what the strategy Needs. A strategy may change what it was
 	// extended by and read everything; training is the loop's. It is nil where only settings are examined.

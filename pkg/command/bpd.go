@@ -19,7 +19,7 @@ func bpdCommand() *cobra.Command {
 		Long: "Bpd bounds the negative log-likelihood of test images, in bits per dimension, by the variational bound. By default it\n" +
 			"estimates it from some timesteps of each image; --terms 0 computes the whole bound with its parts (prior, diffusion\n" +
 			"terms, decoder) and stores all terms in DIR/likelihood. Lower is better, but it says little about samples: compare\n" +
-			"it within one protocol only.",
+			"it within one protocol only. A flow (diffusion.prediction=flow) has no such bound: --ode measures its likelihood.",
 		Example: "  go run . bpd runs/bench/joint-seed0\n  go run . bpd runs/bench/finetune-seed0 --images 16 --terms 0\n  go run . bpd runs/bench/finetune-seed0 --images 8 --terms 0 --ode 4",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.Validate(); err != nil {
@@ -35,11 +35,19 @@ func bpdCommand() *cobra.Command {
 					progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
 				o.Progress = func(task, done, total int) { _ = bar.Set(task*1000 + 1000*done/total) }
 			}
+			flow := !trained.Network.Process.HasBound()
+			if flow && cmd.Flags().Changed("terms") {
+				return experiment.Refusef("--terms is of the variational bound, which prediction %q has not; leave it out", trained.Network.Process.Prediction)
+			}
 			tasks, err := trained.BPD(cmd.Context(), args[0], o)
 			if err != nil {
 				return err
 			}
 			for _, t := range tasks {
+				if flow {
+					fmt.Fprintf(cmd.OutOrStdout(), "task %d  %s bits/dim by the ODE over %d test images  (%s)\n", t.Task+1, words.PlusMinus(t.ODEBPD, t.ODESE, 3), t.ODEImages, t.Name)
+					continue
+				}
 				if t.Images < o.Images {
 					fmt.Fprintf(cmd.ErrOrStderr(), "note: task %d has %d test images of the %d asked for\n", t.Task+1, t.Images, o.Images)
 				}
@@ -52,7 +60,9 @@ func bpdCommand() *cobra.Command {
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "  (%s)\n", t.Name)
 			}
-			if o.Terms > 0 {
+			if flow {
+				fmt.Fprintln(cmd.OutOrStdout(), "± is the standard error over images; tolerance of the ODE 1e-5")
+			} else if o.Terms > 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "estimated from %d of %d timesteps an image; ± is the standard error against all of them\n", o.Terms, trained.Network.Process.T)
 			} else {
 				fmt.Fprintf(cmd.OutOrStdout(), "± is the standard error over images; all terms are in %s\n", filepath.Join(args[0], "likelihood"))
@@ -62,7 +72,7 @@ func bpdCommand() *cobra.Command {
 	}
 	c.Flags().IntVar(&o.Images, "images", 32, "test images of each task")
 	c.Flags().IntVar(&o.Terms, "terms", 81, "timesteps an image, odd; 0: all of them")
-	c.Flags().IntVar(&o.ODE, "ode", 0, "with --terms 0: so many images of each task also by the probability-flow ODE (tolerance 1e-5), which takes minutes")
+	c.Flags().IntVar(&o.ODE, "ode", 0, "with --terms 0, or of a flow: so many images of each task also by the probability-flow ODE (tolerance 1e-5), which takes minutes")
 	c.Flags().Uint64Var(&o.Seed, "seed", 0, "seed of the noise")
 	return c
 }

@@ -66,6 +66,9 @@ func sampleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if !cmd.Flags().Changed("sampler") {
+				sampler.Name = trained.Network.Process.EvenSampler()
+			}
 			drawn, err := trained.Draw(cmd.Context(), chosen, count, sampler, guidance)
 			if err != nil {
 				return err
@@ -98,7 +101,7 @@ func sampleCommand() *cobra.Command {
 	c.Flags().StringVar(&archive, "npz", "", "write the images and their labels to this .npz, and no PNG unless -o names one")
 	c.Flags().StringVar(&folder, "folder", "", "write a PNG an image, and labels.csv, to this new folder, and no sheet unless -o names one")
 	c.Flags().Float64Var(&guidance, "guidance", 0, "scale of classifier-free guidance; needs a run with loop.label_dropout")
-	c.Flags().StringVar(&sampler.Name, "sampler", sampler.Name, fmt.Sprintf("one of %q", diffusion.Samplers()))
+	c.Flags().StringVar(&sampler.Name, "sampler", sampler.Name, fmt.Sprintf("one of %q; default: euler for a flow, ddim for the rest", diffusion.Samplers()))
 	c.Flags().IntVar(&sampler.Steps, "steps", sampler.Steps, "timesteps visited")
 	c.Flags().Float64Var(&sampler.Eta, "eta", 0, "noise of ddim, 0 to 1")
 	c.Flags().StringVar(&sampler.Spacing, "spacing", "", "timesteps that ddim and ancestral visit as diffusers has them: \"leading\" or \"trailing\"; default: even ones with both ends")

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/pkg/errors"
 )
 
 // boundTerm builds the term of the variational bound that belongs to each row's timestep, in bits per dimension, [R]:
@@ -21,6 +22,8 @@ func (p *Process) boundTerm(x0, pred, target, variance *Node, perRow func(int) *
 		missing = Neg(missing)
 	case PredictVelocity:
 		missing = Mul(perRow(colSigma), missing)
+	case PredictFlow: // [TrainConfig.ValidateFor] refuses it
+		panic(errors.New("diffusion: a flow has no variational bound"))
 	default:
 		panic(noPrediction(p.Prediction))
 	}

@@ -47,12 +47,12 @@ func TestNoiseInTheGraph(t *testing.T) {
 	noise, xt := draw(1)
 	for i, step := range []int{0, 250, 999} {
 		mean, sd := moments(xt[i])
-		sigma := p.SqrtOneMinAlphaBar[step]
-		if want := p.SqrtAlphaBar[step] * value; math.Abs(mean-want) > 5*sigma/128 || math.Abs(sd/sigma-1) > 5./181 {
+		sigma := p.Sigma[step]
+		if want := p.Signal[step] * value; math.Abs(mean-want) > 5*sigma/128 || math.Abs(sd/sigma-1) > 5./181 {
 			t.Errorf("t=%d: mean %g, sd %g; want %g, %g", step, mean, sd, want, sigma)
 		}
 		for j := range 100 {
-			want := p.SqrtAlphaBar[step]*value + sigma*float64(noise[i][j])
+			want := p.Signal[step]*value + sigma*float64(noise[i][j])
 			if math.Abs(float64(xt[i][j])-want) > 1e-6 {
 				t.Fatalf("t=%d: x_t is %g, its noise says %g", step, xt[i][j], want)
 			}
@@ -112,7 +112,7 @@ func TestBoundAgainstFloat64(t *testing.T) {
 			for i, level := range levels {
 				x := float64(level/127.5 - 1)
 				eps := math.Sin(float64(5*r + 3*i))
-				noisy := p.SqrtAlphaBar[step]*x + p.SqrtOneMinAlphaBar[step]*eps
+				noisy := p.Signal[step]*x + p.Sigma[step]*eps
 				wrong := x + 0.05*math.Cos(float64(r+7*i)) // an estimate of x_0 that is a little off
 				x0, xt = append(x0, float32(x)), append(xt, float32(noisy))
 				pred = append(pred, float32(p.Target(wrong, p.Noise(noisy, wrong, int(step)), int(step))))

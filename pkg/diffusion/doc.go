@@ -30,6 +30,9 @@
 //     process's: variance_type="fixed_small", "fixed_large" or "learned_range".
 //   - dpm++2m is algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint"; its first step, and the last, to
 //     σ = 0, are of first order. Timesteps are even in the log-SNR: use_lu_lambdas=True, but distinct and holding both ends.
+//   - euler and heun are of flows alone (prediction "flow"). They begin with N(0, 1) at τ = 1 and part the way to τ = 0 into even
+//     steps: FlowMatchEulerDiscreteScheduler and FlowMatchHeunDiscreteScheduler with shift=1, whose sigma is our τ and whose
+//     timestep is ours plus 1, the last step being Euler's. The network is told t = T·τ-1.
 //   - [Guided].Scale w is guidance_scale-1.
 //   - Of the schedules, "linear" keeps its ᾱ_T at any T ([NewSchedule]), where diffusers keeps its β
 //     ("linear:0.0001:0.02" does too); "cosine" is "squaredcos_cap_v2".
@@ -41,6 +44,9 @@
 //	[ddim]        Song, Meng, Ermon. Denoising Diffusion Implicit Models. arXiv:2010.02502
 //	[dpm++]       Lu et al. DPM-Solver++: Fast Solver for Guided Sampling. arXiv:2211.01095
 //	[progressive] Salimans, Ho. Progressive Distillation for Fast Sampling. arXiv:2202.00512
+//	[flow]        Lipman et al. Flow Matching for Generative Modeling. arXiv:2210.02747
+//	[rectified]   Liu, Gong, Liu. Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow. arXiv:2209.03003
+//	[edm]         Karras et al. Elucidating the Design Space of Diffusion-Based Generative Models. arXiv:2206.00364
 //	[minsnr]      Hang et al. Efficient Diffusion Training via Min-SNR Weighting Strategy. arXiv:2303.09556
 //	[cfg]         Ho, Salimans. Classifier-Free Diffusion Guidance. arXiv:2207.12598
 //	[agem]        Chaudhry et al. Efficient Lifelong Learning with A-GEM. arXiv:1812.00420

@@ -77,7 +77,7 @@ func TestStepEqualsOneOfSingleTensors(t *testing.T) {
 	xt, dim := make([]float32, len(b.X)), len(b.X)/len(b.T)
 	for i := range xt {
 		s := b.T[i/dim]
-		xt[i] = float32(p.SqrtAlphaBar[s]*float64(b.X[i]) + p.SqrtOneMinAlphaBar[s]*float64(b.Noise[i]))
+		xt[i] = float32(p.Signal[s]*float64(b.X[i]) + p.Sigma[s]*float64(b.Noise[i]))
 	}
 	image := func(x []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(x, 4, 4, 4, 1) }
 	named := func(path string) []float32 {

@@ -82,7 +82,7 @@ func (g *LossGradient) Mean(x0, noise []float32, t, y []int32) ([]float32, error
 			i := first + r
 			steps[r], labels[r], weight[r] = t[i], y[i], 1/float32(count)
 			step := int(t[i])
-			signal, sigma := p.SqrtAlphaBar[step], p.SqrtOneMinAlphaBar[step]
+			signal, sigma := p.Signal[step], p.Sigma[step]
 			for j := range dim {
 				image, eps := float64(x0[i*dim+j]), float64(noise[i*dim+j])
 				xt[r*dim+j] = float32(signal*image + sigma*eps)

@@ -87,7 +87,7 @@ func TestLossGradientAgainstDifferences(t *testing.T) {
 				xt := make([]float32, count*dim)
 				for i := range xt {
 					s := steps[i/dim]
-					xt[i] = float32(p.SqrtAlphaBar[s]*float64(x0[i]) + p.SqrtOneMinAlphaBar[s]*float64(noise[i]))
+					xt[i] = float32(p.Signal[s]*float64(x0[i]) + p.Sigma[s]*float64(noise[i]))
 				}
 				out, err := denoiser.Output(xt, steps, y)
 				if err != nil {

@@ -57,7 +57,7 @@ func NewNetwork(backend compute.Backend, p *Process, net network.Network, c Trai
 	if err := net.Validate(); err != nil {
 		return nil, err
 	}
-	if err := c.Validate(); err != nil {
+	if err := c.ValidateFor(p); err != nil {
 		return nil, err
 	}
 	weights, err := p.LossWeights(c.LossWeight)

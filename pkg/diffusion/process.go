@@ -11,6 +11,10 @@ const (
 	PredictNoise    = "eps" // ε of x_t = sqrt(ᾱ)·x_0 + sqrt(1-ᾱ)·ε, [ddpm]
 	PredictImage    = "x0"  // x_0
 	PredictVelocity = "v"   // sqrt(ᾱ)·ε - sqrt(1-ᾱ)·x_0, [progressive]
+
+	// PredictFlow is ε - x_0, the velocity dx/dτ of the straight path x = (1-τ)·x_0 + τ·ε ([FlowSchedule]): flow matching. It is
+	// minus the velocity of [flow] and [rectified], whose time runs from noise to image.
+	PredictFlow = "flow"
 )
 
 // Which variance a reverse step has.
@@ -23,9 +27,9 @@ const (
 // Config is everything that defines a diffusion process besides its network.
 type Config struct {
 	T          int    `yaml:"timesteps" json:"timesteps"`
-	Schedule   string `yaml:"schedule" json:"schedule"`     // "linear" or "cosine"
-	Prediction string `yaml:"prediction" json:"prediction"` // "eps", "x0" or "v"
-	Variance   string `yaml:"variance" json:"variance"`     // "fixed-large", "fixed-small" or "learned-range"
+	Schedule   string `yaml:"schedule" json:"schedule"`     // "linear" or "cosine"; "flow" with prediction "flow"
+	Prediction string `yaml:"prediction" json:"prediction"` // "eps", "x0", "v" or "flow"
+	Variance   string `yaml:"variance" json:"variance"`     // "fixed-large", "fixed-small" or "learned-range"; a flow reads none
 }
 
 // Process is a forward process with the meaning given to a network's output.
@@ -48,6 +52,16 @@ func New(c Config) (*Process, error) {
 func NewProcess(s *Schedule, prediction, variance string) (*Process, error) {
 	switch prediction {
 	case PredictNoise, PredictImage, PredictVelocity:
+		if s.Name == FlowSchedule {
+			return nil, errors.Errorf("diffusion: schedule \"flow\" with prediction %q; the straight path is that of prediction \"flow\", so set prediction to \"flow\" or choose schedule \"linear\" or \"cosine\"", prediction)
+		}
+	case PredictFlow:
+		if s.Name != FlowSchedule {
+			return nil, errors.Errorf("diffusion: prediction \"flow\" with schedule %.100q; a flow goes along a straight path and has no noise schedule, so set schedule to \"flow\" (and draw samples by \"euler\" or \"heun\")", s.Name)
+		}
+		if variance == LearnedRange {
+			return nil, errors.New("diffusion: prediction \"flow\" with variance \"learned-range\"; a flow is deterministic and has no variance to learn, so set variance to \"fixed-large\"")
+		}
 	default:
 		return nil, noPrediction(prediction)
 	}
@@ -62,7 +76,7 @@ func NewProcess(s *Schedule, prediction, variance string) (*Process, error) {
 // noPrediction is the error of a prediction that there is none of. The methods of a [Process] that [NewProcess] has not made
 // panic with it, and with noVariance.
 func noPrediction(name string) error {
-	return errors.Errorf("diffusion: prediction is %q; choose \"eps\", \"x0\" or \"v\"", name)
+	return errors.Errorf("diffusion: prediction is %q; choose \"eps\", \"x0\", \"v\" or \"flow\"", name)
 }
 
 // noVariance is the error of a variance that there is none of.
@@ -80,6 +94,9 @@ func (p *Process) learned() bool {
 	}
 	panic(noVariance(p.Variance))
 }
+
+// HasBound says whether the process has a variational bound by parts. A flow has none: its likelihood is that of its ODE.
+func (p *Process) HasBound() bool { return p.Prediction != PredictFlow }
 
 // OutChannels is how many channels a network must return for images of the given channels: twice as many where the
 // variance is learned, the second half being v.
@@ -101,7 +118,7 @@ func (p *Process) split(out []float32, channels, i int) (pred, v float32) {
 
 // X0 turns one prediction at timestep t into an estimate of x_0, given the noisy value xt.
 func (p *Process) X0(xt, pred float64, t int) float64 {
-	a, b := p.SqrtAlphaBar[t], p.SqrtOneMinAlphaBar[t]
+	a, b := p.Signal[t], p.Sigma[t]
 	switch p.Prediction {
 	case PredictNoise:
 		return (xt - b*pred) / a
@@ -109,13 +126,15 @@ func (p *Process) X0(xt, pred float64, t int) float64 {
 		return pred
 	case PredictVelocity:
 		return a*xt - b*pred
+	case PredictFlow:
+		return xt - b*pred
 	}
 	panic(noPrediction(p.Prediction))
 }
 
 // Noise is the ε consistent with an estimate x0 of the image and the noisy value xt at timestep t.
 func (p *Process) Noise(xt, x0 float64, t int) float64 {
-	return (xt - p.SqrtAlphaBar[t]*x0) / p.SqrtOneMinAlphaBar[t]
+	return (xt - p.Signal[t]*x0) / p.Sigma[t]
 }
 
 // Target is what the network should predict at timestep t for the image value x0 and the noise value eps.
@@ -126,7 +145,9 @@ func (p *Process) Target(x0, eps float64, t int) float64 {
 	case PredictImage:
 		return x0
 	case PredictVelocity:
-		return p.SqrtAlphaBar[t]*eps - p.SqrtOneMinAlphaBar[t]*x0
+		return p.Signal[t]*eps - p.Sigma[t]*x0
+	case PredictFlow:
+		return eps - x0
 	}
 	panic(noPrediction(p.Prediction))
 }

@@ -163,7 +163,7 @@ func TestPredictionsInvert(t *testing.T) {
 	for _, prediction := range []string{PredictNoise, PredictImage, PredictVelocity} {
 		p := newProcess(t, Config{T: 1000, Schedule: "linear", Prediction: prediction, Variance: FixedLarge})
 		for i := range p.T {
-			xt := p.SqrtAlphaBar[i]*x0 + p.SqrtOneMinAlphaBar[i]*eps
+			xt := p.Signal[i]*x0 + p.Sigma[i]*eps
 			target := p.Target(x0, eps, i)
 			if got := p.X0(xt, target, i); math.Abs(got-x0) > 1e-11 {
 				t.Fatalf("%s, t=%d: x_0 from its own target is %.15g, want %g", prediction, i, got, x0)
@@ -196,8 +196,8 @@ func TestQSampleMoments(t *testing.T) {
 		}
 		s.QSample(xt, x0, noise, step)
 		mean, sd := moments(xt)
-		sigma := s.SqrtOneMinAlphaBar[step]
-		if want := s.SqrtAlphaBar[step] * value; math.Abs(mean-want) > 5*sigma/256 || math.Abs(sd/sigma-1) > 5./362 {
+		sigma := s.Sigma[step]
+		if want := s.Signal[step] * value; math.Abs(mean-want) > 5*sigma/256 || math.Abs(sd/sigma-1) > 5./362 {
 			t.Errorf("t=%d: mean %g, sd %g; want %g, %g", step, mean, sd, want, sigma)
 		}
 	}
@@ -217,7 +217,7 @@ func TestRespaceAllIsIdentity(t *testing.T) {
 		for i := range s.T {
 			if r.Beta[i] != s.Beta[i] || r.AlphaBar[i] != s.AlphaBar[i] || r.PosteriorVar[i] != s.PosteriorVar[i] ||
 				r.PosteriorLogVar[i] != s.PosteriorLogVar[i] || r.PosteriorMeanX0[i] != s.PosteriorMeanX0[i] ||
-				r.PosteriorMeanXt[i] != s.PosteriorMeanXt[i] || r.SqrtAlphaBar[i] != s.SqrtAlphaBar[i] {
+				r.PosteriorMeanXt[i] != s.PosteriorMeanXt[i] || r.Signal[i] != s.Signal[i] {
 				t.Fatalf("%s: keeping all timesteps changes timestep %d", name, i)
 			}
 		}

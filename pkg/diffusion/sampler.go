@@ -11,8 +11,8 @@ import (
 // SamplerConfig says how images are drawn from a network. Start from [DefaultSampler]. The package's documentation says where
 // other codes' samplers differ.
 type SamplerConfig struct {
-	Name  string  `yaml:"name" json:"name"`   // "ancestral", "ddim" or "dpm++2m"
-	Steps int     `yaml:"steps" json:"steps"` // timesteps visited, one network call each; at most T
+	Name  string  `yaml:"name" json:"name"`   // "ancestral", "ddim" or "dpm++2m"; "euler" or "heun" for a flow
+	Steps int     `yaml:"steps" json:"steps"` // timesteps visited, one network call each, or two but for the last with heun; at most T
 	Eta   float64 `yaml:"eta" json:"eta"`     // ddim alone: 0 is deterministic, 1 has the ancestral sampler's fixed-small variance
 	Clip  bool    `yaml:"clip" json:"clip"`   // clip every estimate of x_0 to [-1, 1]; ddim derives ε again from it
 	Seed  uint64  `yaml:"seed" json:"seed"`   // of all noise
@@ -41,7 +41,7 @@ func (c SamplerConfig) Validate() error {
 	if !(c.Eta >= 0 && c.Eta <= 1) {
 		return errors.Errorf("diffusion: sampler eta is %g; need 0 <= eta <= 1", c.Eta)
 	}
-	if c.Spacing != "" && (c.Spacing != SpacingLeading && c.Spacing != SpacingTrailing || c.Name == DPMPP2M) {
+	if c.Spacing != "" && (c.Spacing != SpacingLeading && c.Spacing != SpacingTrailing || c.Name == DPMPP2M || s.flow) {
 		return errors.Errorf("diffusion: sampler spacing is %.100q with %q; need \"\", %q or %q, the latter with ddim or ancestral", c.Spacing, c.Name, SpacingLeading, SpacingTrailing)
 	}
 	if c.Eta != 0 && !s.eta {
@@ -50,15 +50,53 @@ func (c SamplerConfig) Validate() error {
 	return nil
 }
 
+// ValidateFor is [SamplerConfig.Validate] and whether the sampler draws from process p, its number of steps aside ([SamplerConfig.Timesteps]).
+func (c SamplerConfig) ValidateFor(p *Process) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	s, err := c.sampler()
+	if err != nil {
+		return err
+	}
+	if flow := p.Prediction == PredictFlow; s.flow != flow {
+		var fitting []string
+		for _, of := range samplers {
+			if of.flow == flow {
+				fitting = append(fitting, of.name)
+			}
+		}
+		return errors.Errorf("diffusion: sampler %q does not draw from prediction %q; choose one of %q", c.Name, p.Prediction, fitting)
+	}
+	return nil
+}
+
+// Calls is how many network calls one image takes, guidance aside.
+func (c SamplerConfig) Calls() int {
+	if c.Name == Heun {
+		return 2*c.Steps - 1
+	}
+	return c.Steps
+}
+
+// EvenSampler is the deterministic sampler of first order, at evenly spaced timesteps: DDIM, or a flow's Euler.
+func (p *Process) EvenSampler() string {
+	if p.Prediction == PredictFlow {
+		return Euler
+	}
+	return DDIM
+}
+
 // sampler is one way of drawing images.
 type sampler struct {
 	name      string
 	eta       bool // it has one
+	flow      bool // it draws from flows, and from nothing else
 	timesteps func(s *Schedule, n int) ([]int, error)
 	solver    func(p *Process, c SamplerConfig) solver
 
 	// linear gives, for a step without noise from kept timestep k > 0 of p, what the next images have of x, of the estimate x_0
-	// and of the estimate before. nil: a step has noise always.
+	// and of the estimate before. nil: a step has noise always, or looks at the network twice.
 	linear func(p *Process, k int) (x, x0, before float64)
 }
 
@@ -81,7 +119,8 @@ func Samplers() (names []string) {
 }
 
 // Timesteps returns the timesteps c visits on schedule s, ascending: even in t for ancestral and DDIM
-// ([EvenTimesteps], or by its Spacing), even in log-SNR for DPM-Solver++ ([Schedule.LogSNRTimesteps]).
+// ([EvenTimesteps], or by its Spacing), even in log-SNR for DPM-Solver++ ([Schedule.LogSNRTimesteps]); for Euler and Heun
+// those that part the way from pure noise to the image evenly.
 func (c SamplerConfig) Timesteps(s *Schedule) ([]int, error) {
 	of, err := c.sampler()
 	if err != nil {
@@ -102,6 +141,12 @@ type solver interface {
 	advance(k int, x, x0, v []float64, normal func(i int) float64)
 }
 
+// corrector is a solver whose steps, but for the last, look at the network a second time, where they have come to.
+type corrector interface {
+	// correct makes x, the images at kept timestep k-1 by advance, better ones by x0, the estimates of finished images there.
+	correct(k int, x, x0 []float64)
+}
+
 // solver returns the method c names on the schedule p reduced to the kept timesteps.
 func (c SamplerConfig) solver(p *Process) (solver, error) {
 	s, err := c.sampler()
@@ -119,7 +164,7 @@ func (c SamplerConfig) solver(p *Process) (solver, error) {
 // total. It fails on a setting out of range, an error of d, or when ctx ends.
 func Sample(ctx context.Context, p *Process, d Denoiser, channels, dim int, labels []int32, o SamplerConfig, batch int,
 	progress func(done, total int)) ([]float32, error) {
-	if err := o.Validate(); err != nil {
+	if err := o.ValidateFor(p); err != nil {
 		return nil, err
 	}
 	if batch < 1 || channels < 1 || dim < 1 || dim%channels != 0 {
@@ -229,6 +274,12 @@ func (s *sampling) run(ctx context.Context, first, rows int, step func()) error 
 		}
 		reseed(s.kept[k])
 		s.solver.advance(k, s.x, s.x0, s.v, normal)
+		if c, ok := s.solver.(corrector); ok && k > 0 {
+			if err := s.estimate(k - 1); err != nil {
+				return err
+			}
+			c.correct(k, s.x, s.x0)
+		}
 		step()
 	}
 	return nil

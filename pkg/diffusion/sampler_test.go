@@ -24,7 +24,7 @@ type gaussian struct {
 }
 
 func (g *gaussian) x0(x float64, t int) float64 {
-	a, noise := g.p.SqrtAlphaBar[t], 1-g.p.AlphaBar[t]
+	a, noise := g.p.Signal[t], 1-g.p.AlphaBar[t]
 	return g.mean + a*g.sd*g.sd/(a*a*g.sd*g.sd+noise)*(x-a*g.mean)
 }
 
@@ -46,7 +46,7 @@ func (g *gaussian) Output(x []float32, t, _ []int32) ([]float32, error) {
 // data (x - a·mean)/sqrt(a²·sd²+σ²) stays constant along it.
 func (g *gaussian) flowEnd(x float64, from, to int) float64 {
 	scale := func(t int) float64 { return math.Sqrt(g.p.AlphaBar[t]*g.sd*g.sd + 1 - g.p.AlphaBar[t]) }
-	return g.p.SqrtAlphaBar[to]*g.mean + scale(to)/scale(from)*(x-g.p.SqrtAlphaBar[from]*g.mean)
+	return g.p.Signal[to]*g.mean + scale(to)/scale(from)*(x-g.p.Signal[from]*g.mean)
 }
 
 func newProcess(t testing.TB, c Config) *Process {
@@ -550,7 +550,7 @@ func TestSamplerConfigValidate(t *testing.T) {
 	if err := DefaultSampler().Validate(); err != nil {
 		t.Error(err)
 	}
-	for _, c := range []SamplerConfig{{}, {Name: "euler", Steps: 5}, {Name: DDIM}, {Name: DDIM, Steps: 5, Eta: 1.5},
+	for _, c := range []SamplerConfig{{}, {Name: "rk4", Steps: 5}, {Name: DDIM}, {Name: DDIM, Steps: 5, Eta: 1.5},
 		{Name: DDIM, Steps: 5, Eta: math.NaN()}, {Name: Ancestral, Steps: 5, Eta: 0.5}} {
 		if c.Validate() == nil {
 			t.Errorf("%+v is accepted", c)

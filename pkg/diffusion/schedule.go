@@ -8,20 +8,31 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Schedule holds the tables of a forward process q, all float64 and indexed by timestep 0 .. T-1.
+// Schedule holds the tables of a forward process q, all float64 and indexed by timestep 0 .. T-1:
+//
+//	x_t = Signal_t·x_0 + Sigma_t·ε
+//
+// Signal² + Sigma² is 1, but on the straight path of [FlowSchedule]; there the tables of β, ᾱ and the posterior are those of
+// x_t / sqrt(Signal² + Sigma²), the process of the same signal-to-noise ratio that keeps its variance.
 type Schedule struct {
-	Name               string
-	T                  int
-	Beta               []float64 // variance added at a step, β_t
-	AlphaBar           []float64 // ᾱ_t = Π_{s<=t} (1-β_s), [ddpm] eq. 4
-	AlphaBarPrev       []float64 // ᾱ_{t-1}, 1 at t = 0
-	PosteriorVar       []float64 // β̃_t, variance of q(x_{t-1}|x_t,x_0), [ddpm] eq. 7; 0 at t = 0
-	PosteriorLogVar    []float64 // ln β̃_t, with β̃_0 replaced by β̃_1 as [iddpm] does
-	PosteriorMeanX0    []float64 // weight of x_0 in the posterior mean
-	PosteriorMeanXt    []float64 // weight of x_t in the posterior mean
-	SqrtAlphaBar       []float64
-	SqrtOneMinAlphaBar []float64
+	Name            string
+	T               int
+	Beta            []float64 // variance added at a step, β_t
+	AlphaBar        []float64 // ᾱ_t = Π_{s<=t} (1-β_s), [ddpm] eq. 4
+	AlphaBarPrev    []float64 // ᾱ_{t-1}, 1 at t = 0
+	PosteriorVar    []float64 // β̃_t, variance of q(x_{t-1}|x_t,x_0), [ddpm] eq. 7; 0 at t = 0
+	PosteriorLogVar []float64 // ln β̃_t, with β̃_0 replaced by β̃_1 as [iddpm] does
+	PosteriorMeanX0 []float64 // weight of x_0 in the posterior mean
+	PosteriorMeanXt []float64 // weight of x_t in the posterior mean
+	Signal          []float64 // what x_t has of x_0: sqrt(ᾱ_t), or 1-τ_t
+	Sigma           []float64 // what it has of the noise: sqrt(1-ᾱ_t), or τ_t
 }
+
+// FlowSchedule is the straight path from image to noise of flow matching ([flow] eq. 22 with σ_min = 0, [rectified] eq. 1),
+// for [PredictFlow] alone: Signal = 1-τ and Sigma = τ at τ_t = (t+1)/T. The papers count time the other way, from noise at 0 to
+// the image at 1. At the last timestep, where τ is 1, a thousandth of a timestep's signal is left, so that every timestep has
+// a finite log-SNR.
+const FlowSchedule = "flow"
 
 // maxTimesteps is far more than any process has; a slip of the keyboard is not to fill the memory.
 const maxTimesteps = 1 << 20
@@ -43,6 +54,13 @@ func NewSchedule(name string, steps int) (*Schedule, error) {
 		for t := range beta {
 			beta[t] = min(first+(last-first)*float64(t)/float64(steps-1), 0.999)
 		}
+	case FlowSchedule:
+		signal, sigma := make([]float64, steps), make([]float64, steps)
+		for t := range signal {
+			signal[t] = max(float64(steps-1-t), 1e-3) / float64(steps)
+			sigma[t] = 1 - signal[t]
+		}
+		return straight(signal, sigma)
 	case "cosine":
 		f := func(u float64) float64 { c := math.Cos((u + 0.008) / 1.008 * math.Pi / 2); return c * c }
 		for t := range beta {
@@ -51,7 +69,7 @@ func NewSchedule(name string, steps int) (*Schedule, error) {
 	default:
 		kind, ends, found := strings.Cut(name, ":")
 		if !found || kind != "linear" && kind != "scaled-linear" {
-			return nil, errors.Errorf("diffusion: no schedule is named %q; choose \"linear\" or \"cosine\"", name)
+			return nil, errors.Errorf("diffusion: no schedule is named %q; choose \"linear\" or \"cosine\", or \"flow\" with prediction \"flow\"", name)
 		}
 		first, last, err := parseEnds(ends)
 		if err != nil {
@@ -95,12 +113,27 @@ func FromBetas(name string, beta []float64) (*Schedule, error) {
 	return newSchedule(name, beta, alphaBar)
 }
 
+// straight is [FlowSchedule] at the timesteps of these signals and noises.
+func straight(signal, sigma []float64) (*Schedule, error) {
+	beta, alphaBar, prev := make([]float64, len(signal)), make([]float64, len(signal)), 1.0
+	for t, a := range signal {
+		alphaBar[t] = a * a / (a*a + sigma[t]*sigma[t])
+		beta[t] = 1 - alphaBar[t]/prev
+		prev = alphaBar[t]
+	}
+	s, err := newSchedule(FlowSchedule, beta, alphaBar)
+	if err == nil {
+		s.Signal, s.Sigma = signal, sigma
+	}
+	return s, err
+}
+
 // newSchedule fills the tables that follow from β and ᾱ.
 func newSchedule(name string, beta, alphaBar []float64) (*Schedule, error) {
 	n := len(beta)
 	s := &Schedule{Name: name, T: n, Beta: beta, AlphaBar: alphaBar}
 	for _, table := range []*[]float64{&s.AlphaBarPrev, &s.PosteriorVar, &s.PosteriorLogVar,
-		&s.PosteriorMeanX0, &s.PosteriorMeanXt, &s.SqrtAlphaBar, &s.SqrtOneMinAlphaBar} {
+		&s.PosteriorMeanX0, &s.PosteriorMeanXt, &s.Signal, &s.Sigma} {
 		*table = make([]float64, n)
 	}
 	prev := 1.0
@@ -110,7 +143,7 @@ func newSchedule(name string, beta, alphaBar []float64) (*Schedule, error) {
 		}
 		ab := alphaBar[t]
 		s.AlphaBarPrev[t] = prev
-		s.SqrtAlphaBar[t], s.SqrtOneMinAlphaBar[t] = math.Sqrt(ab), math.Sqrt(1-ab)
+		s.Signal[t], s.Sigma[t] = math.Sqrt(ab), math.Sqrt(1-ab)
 		s.PosteriorVar[t] = b * (1 - prev) / (1 - ab)
 		s.PosteriorMeanX0[t] = b * math.Sqrt(prev) / (1 - ab)
 		s.PosteriorMeanXt[t] = (1 - prev) * math.Sqrt(1-b) / (1 - ab)
@@ -123,15 +156,20 @@ func newSchedule(name string, beta, alphaBar []float64) (*Schedule, error) {
 }
 
 // LogSNR is ln(ᾱ_t / (1-ᾱ_t)) in nats: the signal-to-noise ratio that makes timesteps of different schedules comparable.
-func (s *Schedule) LogSNR(t int) float64 { return math.Log(s.AlphaBar[t]) - math.Log1p(-s.AlphaBar[t]) }
+func (s *Schedule) LogSNR(t int) float64 {
+	if s.Name == FlowSchedule {
+		return 2 * math.Log(s.Signal[t]/s.Sigma[t])
+	}
+	return math.Log(s.AlphaBar[t]) - math.Log1p(-s.AlphaBar[t])
+}
 
 // QSample writes a draw of q(x_t | x_0) into dst, [ddpm] eq. 4:
 //
 //	x_t = sqrt(ᾱ_t)·x_0 + sqrt(1-ᾱ_t)·noise
 //
-// dst, x0 and noise hold one image each and have the same length; dst may be x0.
+// or, on [FlowSchedule], (1-τ)·x_0 + τ·noise. dst, x0 and noise hold one image each and have the same length; dst may be x0.
 func (s *Schedule) QSample(dst, x0, noise []float32, t int) {
-	a, b := float32(s.SqrtAlphaBar[t]), float32(s.SqrtOneMinAlphaBar[t])
+	a, b := float32(s.Signal[t]), float32(s.Sigma[t])
 	for i := range dst {
 		dst[i] = a*x0[i] + b*noise[i]
 	}

@@ -80,7 +80,7 @@ func (p *Process) coefficients(t []int32, w []float32, weights []float64) ([]flo
 			return nil, errors.Errorf("diffusion: timestep %d of row %d is outside 0 .. %d", t, i, p.T-1)
 		}
 		c := coef[i*numCols:]
-		c[colSignal], c[colSigma], c[colWeight] = float32(p.SqrtAlphaBar[t]), float32(p.SqrtOneMinAlphaBar[t]), w[i]*float32(weights[t])
+		c[colSignal], c[colSigma], c[colWeight] = float32(p.Signal[t]), float32(p.Sigma[t]), w[i]*float32(weights[t])
 		c[colMeanX0], c[colMeanXt] = float32(p.PosteriorMeanX0[t]), float32(p.PosteriorMeanXt[t])
 		c[colLogPosterior], c[colLogVar] = float32(p.PosteriorLogVar[t]), float32(p.ReverseLogVar(int(t), 1))
 		if t == 0 {

@@ -73,6 +73,8 @@ func (p *Process) target(x0, noise, signal, sigma *Node) *Node {
 		return x0
 	case PredictVelocity:
 		return Sub(Mul(signal, noise), Mul(sigma, x0))
+	case PredictFlow:
+		return Sub(noise, x0)
 	}
 	panic(noPrediction(p.Prediction))
 }

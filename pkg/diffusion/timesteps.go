@@ -70,12 +70,15 @@ func (s *Schedule) LogSNRTimesteps(n int) ([]int, error) {
 // Respace returns the schedule that visits only the kept timesteps of s, in ascending order: its ᾱ are those of s at
 // kept, its β follow from them as in [iddpm] section 4. Its timestep j is kept[j] of s.
 func (s *Schedule) Respace(kept []int) (*Schedule, error) {
-	alphaBar := make([]float64, len(kept))
+	alphaBar, signal, sigma := make([]float64, len(kept)), make([]float64, len(kept)), make([]float64, len(kept))
 	for j, t := range kept {
 		if t < 0 || t >= s.T || (j > 0 && t <= kept[j-1]) {
 			return nil, errors.Errorf("diffusion: kept timestep %d at place %d; need ascending values in 0 .. %d", t, j, s.T-1)
 		}
-		alphaBar[j] = s.AlphaBar[t]
+		alphaBar[j], signal[j], sigma[j] = s.AlphaBar[t], s.Signal[t], s.Sigma[t]
+	}
+	if s.Name == FlowSchedule {
+		return straight(signal, sigma)
 	}
 	beta := make([]float64, len(kept))
 	prev := 1.0

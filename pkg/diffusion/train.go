@@ -50,6 +50,17 @@ func (c TrainConfig) Validate() error {
 	return nil
 }
 
+// ValidateFor is [TrainConfig.Validate] and whether a network of process p can be trained so.
+func (c TrainConfig) ValidateFor(p *Process) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if c.Objective == ObjectiveVLB && !p.HasBound() {
+		return errors.New("diffusion: objective \"vlb\" with prediction \"flow\", which has no variational bound by parts; set objective to \"simple\"")
+	}
+	return nil
+}
+
 // noObjective is the error of an objective that there is none of.
 func noObjective(name string) error {
 	return errors.Errorf("diffusion: objective is %q; choose \"simple\" or \"vlb\"", name)

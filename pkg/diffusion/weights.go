@@ -12,7 +12,8 @@ import (
 //
 //   - "" or "uniform": 1, [ddpm] eq. 14;
 //   - "min-snr:γ": min(SNR_t, γ) on the error of x_0, divided by what the squared error of this prediction weighs it
-//     with already: SNR_t for noise, SNR_t+1 for velocity, 1 for x_0 itself ([minsnr] section 3.4; γ = 5 there).
+//     with already: SNR_t for noise, SNR_t+1 for velocity, 1 for x_0 itself ([minsnr] section 3.4; γ = 5 there), 1/τ² for
+//     a flow, whose uniform weights are the loss of [flow] eq. 23 and [rectified] eq. 1.
 //
 // It is an error if the name is neither, γ is not positive, or the prediction is none that there is.
 func (p *Process) LossWeights(name string) ([]float64, error) {
@@ -39,6 +40,8 @@ func (p *Process) LossWeights(name string) ([]float64, error) {
 			weights[t] = min(snr, gamma) / (snr + 1)
 		case PredictImage:
 			weights[t] = min(snr, gamma)
+		case PredictFlow:
+			weights[t] = min(snr, gamma) * p.Sigma[t] * p.Sigma[t]
 		default:
 			return nil, noPrediction(p.Prediction)
 		}

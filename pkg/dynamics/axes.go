@@ -15,7 +15,7 @@ type Axes struct {
 	Images     int       `json:"images"`     // of every task
 	Timesteps  []int     `json:"timesteps"`  // ascending
 	LogSNR     []float64 `json:"log_snr"`    // of the timesteps, in nats
-	Prediction string    `json:"prediction"` // what the network predicts: "eps", "x0" or "v"
+	Prediction string    `json:"prediction"` // what the network predicts: "eps", "x0", "v" or "flow"
 	Probe      string    `json:"probe"`      // identifies images, labels, noise and schedule
 }
 
@@ -49,12 +49,15 @@ func perImage(what string, logSNR float64) (float64, error) {
 		return math.Exp(logSNR), nil
 	case diffusion.PredictVelocity:
 		return 1 + math.Exp(logSNR), nil
+	case diffusion.PredictFlow: // 1/τ², the log-SNR being that of (1-τ)/τ
+		inverse := 1 + math.Exp(logSNR/2)
+		return inverse * inverse, nil
 	}
-	return 0, errors.Errorf("dynamics: no loss is named %q; choose \"eps\", \"x0\" or \"v\"", what)
+	return 0, errors.Errorf("dynamics: no loss is named %q; choose \"eps\", \"x0\", \"v\" or \"flow\"", what)
 }
 
 // Convert turns values, losses (or their standard errors or differences) of what the network predicts whose last axis
-// is the timesteps, into those of what: "eps", "x0" or "v". values stay as they are.
+// is the timesteps, into those of what: "eps", "x0", "v" or "flow". values stay as they are.
 func (g Axes) Convert(values []float64, what string) ([]float64, error) {
 	if len(values)%len(g.Timesteps) != 0 {
 		return nil, errors.Errorf("dynamics: %d values are no whole rows of %d timesteps", len(values), len(g.Timesteps))

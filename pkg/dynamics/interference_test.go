@@ -35,7 +35,7 @@ func (l *linear) Mean(x0, noise []float32, t, y []int32) ([]float32, error) {
 	gradient := make([]float64, dim+1)
 	for i := range x0 {
 		step, eps, j := int(t[i/dim]), float64(noise[i]), i%dim
-		xt := l.p.SqrtAlphaBar[step]*float64(x0[i]) + l.p.SqrtOneMinAlphaBar[step]*eps
+		xt := l.p.Signal[step]*float64(x0[i]) + l.p.Sigma[step]*eps
 		e := 2 * (l.w*xt + l.b[j] - l.p.Target(float64(x0[i]), eps, step)) / float64(len(x0))
 		gradient[j] += e
 		gradient[dim] += e * xt
@@ -122,7 +122,7 @@ func TestInterferenceIsOfTheProbesNoise(t *testing.T) {
 		g := make([]float64, d.Dim+1)
 		for _, i := range chosen {
 			for j, eps := range probe.noise(d, i, t) {
-				xt := p.SqrtAlphaBar[t]*value(image(d, i)[j]) + p.SqrtOneMinAlphaBar[t]*eps
+				xt := p.Signal[t]*value(image(d, i)[j]) + p.Sigma[t]*eps
 				g[j] -= eps / float64(len(chosen))
 				g[d.Dim] -= eps * xt / float64(len(chosen))
 			}

@@ -182,7 +182,7 @@ func (p *Probe) run(ctx context.Context, from, to int, network func(x []float32,
 		parallel.For(p.batch, func(r int) {
 			data, i, t := p.row(b.first + min(r, b.n-1))
 			b.t[r], b.y[r] = int32(t), data.Labels[i]
-			signal, sigma := p.process.SqrtAlphaBar[t], p.process.SqrtOneMinAlphaBar[t]
+			signal, sigma := p.process.Signal[t], p.process.Sigma[t]
 			noise := p.noise(data, i, t)
 			for j, level := range image(data, i) {
 				b.x[r*dim+j] = float32(signal*value(level) + sigma*noise[j]) // [ddpm] eq. 4

@@ -14,7 +14,11 @@ import (
 
 func newProcess(t testing.TB, steps int, prediction, variance string) *diffusion.Process {
 	t.Helper()
-	p, err := diffusion.New(diffusion.Config{T: steps, Schedule: "linear", Prediction: prediction, Variance: variance})
+	schedule := "linear"
+	if prediction == diffusion.PredictFlow {
+		schedule = diffusion.FlowSchedule
+	}
+	p, err := diffusion.New(diffusion.Config{T: steps, Schedule: schedule, Prediction: prediction, Variance: variance})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +85,11 @@ func (k *knower) Output(x []float32, t, y []int32) ([]float32, error) {
 // A denoiser whose error is a known function of timestep and task gives exactly that map, whatever it predicts.
 func TestKnownErrorIsMeasured(t *testing.T) {
 	levels := []uint8{30, 200, 128}
-	for _, prediction := range []string{diffusion.PredictNoise, diffusion.PredictImage, diffusion.PredictVelocity} {
+	for _, prediction := range []string{diffusion.PredictNoise, diffusion.PredictImage, diffusion.PredictVelocity, diffusion.PredictFlow} {
 		for _, variance := range []string{diffusion.FixedLarge, diffusion.LearnedRange} {
+			if prediction == diffusion.PredictFlow && variance == diffusion.LearnedRange {
+				continue // a flow has none
+			}
 			p := newProcess(t, 100, prediction, variance)
 			steps := []int{1, 10, 40, 99}
 			probe := newProbe(t, p, flatTasks(levels, 3, 3), Options{Timesteps: steps, Batch: 7, Seed: 3})
@@ -188,6 +195,27 @@ func TestGaussianPosteriorVariance(t *testing.T) {
 	}
 }
 
+// A flow's losses are those of its own path: the error of x_0 is τ times the velocity's, that of the noise 1-τ times.
+func TestConvertFlow(t *testing.T) {
+	p := newProcess(t, 100, diffusion.PredictFlow, diffusion.FixedLarge)
+	probe := newProbe(t, p, flatTasks([]uint8{9}, 2, 1), Options{Timesteps: []int{0, 30, 99}, Batch: 1})
+	for to, factor := range map[string]func(tau float64) float64{
+		diffusion.PredictImage: func(tau float64) float64 { return tau * tau },
+		diffusion.PredictNoise: func(tau float64) float64 { return (1 - tau) * (1 - tau) },
+		diffusion.PredictFlow:  func(float64) float64 { return 1 },
+	} {
+		got, err := probe.Convert([]float64{4, 4, 4}, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, step := range []int{0, 30, 99} {
+			if want := 4 * factor(p.Sigma[step]); math.Abs(got[i]-want) > 1e-9*want {
+				t.Errorf("to %s at timestep %d: %g, want %g", to, step, got[i], want)
+			}
+		}
+	}
+}
+
 // The factors between losses are those of turning each prediction into the others.
 func TestConvert(t *testing.T) {
 	predictions := []string{diffusion.PredictNoise, diffusion.PredictImage, diffusion.PredictVelocity}
@@ -202,7 +230,7 @@ func TestConvert(t *testing.T) {
 			target := newProcess(t, 100, to, diffusion.FixedLarge)
 			for i, step := range []int{0, 30, 99, 0, 30, 99} {
 				const x0, noise = 0.3, -1.2
-				xt := p.SqrtAlphaBar[step]*x0 + p.SqrtOneMinAlphaBar[step]*noise
+				xt := p.Signal[step]*x0 + p.Sigma[step]*noise
 				estimate := p.X0(xt, p.Target(x0, noise, step)+2, step) // an error of 2
 				e := target.Target(estimate, p.Noise(xt, estimate, step), step) - target.Target(x0, noise, step)
 				if math.Abs(got[i]-e*e) > 1e-9*e*e {

@@ -278,7 +278,7 @@ func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dyn
 	s := &dynamics.Stitching{Task: task, Samples: c.Evaluate.SamplesPerTask, Steps: c.Autopsy.Steps}
 	// Evenly spaced, because what decides about a class lies where few of the steps of a sampler even in log-SNR are.
 	sampler := c.Evaluate.Sampler
-	sampler.Name, sampler.Steps, sampler.Eta = diffusion.DDIM, c.Autopsy.Steps, 0
+	sampler.Name, sampler.Steps, sampler.Eta, sampler.Spacing = r.loop.Network.Process.EvenSampler(), c.Autopsy.Steps, 0, ""
 	var err error
 	if s.Thresholds, err = thresholds(sampler, r.loop.Network.Process.Schedule, c.Autopsy.Thresholds); err != nil {
 		return nil, err

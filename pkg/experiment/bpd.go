@@ -10,13 +10,14 @@ import (
 	"gonum.org/v1/gonum/floats"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/likelihood"
 )
 
 // BPDOptions say how the bits per dimension of a trained network are measured.
 type BPDOptions struct {
 	Images int    // test images a task, the first of them
-	Terms  int    // timesteps an image of a stratified estimate, odd; 0: all of them, that is the whole bound
+	Terms  int    // timesteps an image of a stratified estimate, odd; 0: all of them, that is the whole bound; of no meaning to a flow, which has none
 	Batch  int    // rows a network call
 	Seed   uint64 // of the noise
 	ODE    int    // images a task, the first of them, whose likelihood by the probability-flow ODE is measured too; 0: none
@@ -25,7 +26,8 @@ type BPDOptions struct {
 	Progress func(task, done, total int)
 }
 
-// TaskBPD is the variational bound of one task's test images in bits per dimension, by the network with its labels.
+// TaskBPD is the variational bound of one task's test images in bits per dimension, by the network with its labels; a flow's
+// has the likelihood by the ODE alone, and no images of a bound.
 type TaskBPD struct {
 	Task   int
 	Name   string
@@ -47,8 +49,19 @@ func (o BPDOptions) Validate() error {
 		return errors.Errorf("%d images a task, %d of them by the ODE; need at least 1, and 0 to all of them", o.Images, o.ODE)
 	case o.Terms < 0 || o.Terms > 0 && o.Terms%2 == 0 || o.Batch < 1:
 		return errors.Errorf("%d timesteps an image in batches of %d; need 0 (all of them) or an odd number, and at least 1", o.Terms, o.Batch)
-	case o.ODE > 0 && o.Terms > 0:
-		return errors.New("the likelihood by the ODE is set beside the whole bound; ask for that with --terms 0")
+	}
+	return nil
+}
+
+// validateFor is Validate and whether a network of process p can be measured so.
+func (o BPDOptions) validateFor(p *diffusion.Process) error {
+	switch err := o.Validate(); {
+	case err != nil:
+		return err
+	case !p.HasBound() && o.ODE == 0:
+		return Refusef("prediction %q has no variational bound by parts; its likelihood is that of the ODE: ask for so many images of each task with --ode 4", p.Prediction)
+	case p.HasBound() && o.ODE > 0 && o.Terms > 0:
+		return Refusef("the likelihood by the ODE is set beside the whole bound; ask for that with --terms 0")
 	}
 	return nil
 }
@@ -56,7 +69,7 @@ func (o BPDOptions) Validate() error {
 // BPD measures the bound on every task's test images, with x_0 clipped and the exact decoder. A whole bound's terms are
 // also stored, as DIR/likelihood/task_K.safetensors where dir is not empty.
 func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD, error) {
-	if err := o.Validate(); err != nil {
+	if err := o.validateFor(t.Network.Process); err != nil {
 		return nil, err
 	}
 	var ode likelihood.Differentiable
@@ -92,6 +105,10 @@ func (t *Trained) taskBPD(ctx context.Context, k int, ode likelihood.Differentia
 		settings.Progress = func(done, total int) { o.Progress(k, done, total) }
 	}
 	r := TaskBPD{Task: k, Name: task.Name, Images: data.N}
+	if !t.Network.Process.HasBound() {
+		r.Images = 0
+		return r, t.odeBPD(ctx, ode, data, nil, o, &r)
+	}
 	if o.Terms > 0 {
 		e, err := likelihood.EstimateBPD(ctx, t.Network.Process, t.Denoiser(0), data, settings,
 			likelihood.EstimateOptions{Terms: o.Terms, Seed: o.Seed})
@@ -125,7 +142,7 @@ func (t *Trained) taskBPD(ctx context.Context, k int, ode likelihood.Differentia
 	return r, terms.Save(filepath.Join(folder, fmt.Sprintf("task_%d.safetensors", k)))
 }
 
-// odeBPD adds the likelihood by the ODE of the first images, at the default tolerances, and the bound on them.
+// odeBPD adds the likelihood by the ODE of the first images, at the default tolerances, and the bound on them where there are terms.
 func (t *Trained) odeBPD(ctx context.Context, d likelihood.Differentiable, data *likelihood.Data, terms *likelihood.Terms, o BPDOptions, r *TaskBPD) error {
 	first := *data
 	first.N = min(o.ODE, data.N)
@@ -136,12 +153,15 @@ func (t *Trained) odeBPD(ctx context.Context, d likelihood.Differentiable, data 
 	if err != nil {
 		return err
 	}
+	r.ODEImages = first.N
+	r.ODEBPD, r.ODESE = exact.MeanBPD()
+	if terms == nil {
+		return nil
+	}
 	bounds, err := terms.TotalBPD()
 	if err != nil {
 		return err
 	}
-	r.ODEImages = first.N
-	r.ODEBPD, r.ODESE = exact.MeanBPD()
 	r.SameBound = floats.Sum(bounds[:first.N]) / float64(first.N)
 	return nil
 }

@@ -57,7 +57,7 @@ func Calibrate(ctx context.Context, c Config, opt Options) (Rates, error) {
 	if err != nil {
 		return Rates{}, err
 	}
-	sampled := e.SamplesPerTask * sampler.Steps * e.calls()
+	sampled := e.SamplesPerTask * sampler.Calls() * e.calls()
 	return Rates{Train: step / float64(rows*backwardRows), Measure: draw / float64(sampled), Fixed: max(0, first-step) + max(0, firstDraw-draw)}, nil
 }
 

@@ -71,7 +71,7 @@ func (c Config) checkRest() (cl.Setup, error) {
 	if err := c.checkExamined(bench); err != nil {
 		return cl.Setup{}, err
 	}
-	return cl.SetupOf(bench, c.Loop, process.T), c.checkExtractor(bench)
+	return cl.SetupOf(bench, c.Loop, process), c.checkExtractor(bench)
 }
 
 // checkStrategy sees whether the strategy could begin.

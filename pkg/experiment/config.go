@@ -460,9 +460,6 @@ func (c Config) Validate() error {
 	if err := c.validateInit(h, w, channels); err != nil {
 		return err
 	}
-	if err := c.Train.Validate(); err != nil {
-		return errors.WithMessage(err, "train")
-	}
 	if err := c.Loop.Validate(); err != nil {
 		return errors.WithMessage(err, "loop")
 	}
@@ -470,11 +467,17 @@ func (c Config) Validate() error {
 	if err != nil {
 		return err // which says "diffusion" itself
 	}
-	if err := e.Sampler.Validate(); err != nil {
+	if err := c.Train.ValidateFor(p); err != nil {
+		return errors.WithMessage(err, "train")
+	}
+	if err := e.Sampler.ValidateFor(p); err != nil {
 		return errors.WithMessage(err, "evaluate.sampler")
 	}
 	if _, err := e.Sampler.Timesteps(p.Schedule); err != nil {
 		return errors.WithMessagef(err, "evaluate.sampler.steps is %d", e.Sampler.Steps)
+	}
+	if c.BPD.Images > 0 && !p.HasBound() {
+		return errors.Errorf("bpd.images is %d, but prediction %q has no variational bound by parts; set bpd.images=0, and measure the likelihood of the finished run by the ODE (\"go run . bpd DIR --ode 4\")", c.BPD.Images, p.Prediction)
 	}
 	if _, err := p.LossWeights(c.Train.LossWeight); err != nil {
 		return errors.WithMessage(err, "train.loss_weight")

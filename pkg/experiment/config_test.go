@@ -59,7 +59,14 @@ func TestConfigErrors(t *testing.T) {
 		{"validation without a split", "evaluate: {reference: validation}", []string{"val_fraction"}},
 		{"probe of one image", "probe: {every: 5, images: 1}", []string{"probe.images 1"}},
 		{"unknown schedule", "diffusion: {schedule: quadratic}", []string{`"quadratic"`, `"linear"`}},
-		{"unknown sampler", "evaluate: {sampler: {name: euler}}", []string{`"euler"`}},
+		{"unknown sampler", "evaluate: {sampler: {name: rk4}}", []string{`"rk4"`}},
+		{"a flow's sampler for another prediction", "evaluate: {sampler: {name: euler}}", []string{"evaluate.sampler", `"euler"`, `"ddim"`}},
+		{"a flow with a noise schedule", "diffusion: {prediction: flow}", []string{`set schedule to "flow"`}},
+		{"a flow's schedule for another prediction", "diffusion: {schedule: flow}", []string{`set prediction to "flow"`}},
+		{"a flow by another sampler", "diffusion: {prediction: flow, schedule: flow}", []string{"evaluate.sampler", `choose one of ["euler" "heun"]`}},
+		{"a flow's bound by parts", "diffusion: {prediction: flow, schedule: flow}\nevaluate: {sampler: {name: heun}}\nbpd: {images: 4}", []string{"set bpd.images=0", "--ode"}},
+		{"a flow trained by the bound", "diffusion: {prediction: flow, schedule: flow}\nevaluate: {sampler: {name: heun}}\ntrain: {objective: vlb}", []string{"train", `set objective to "simple"`}},
+		{"a flow with a variance", "diffusion: {prediction: flow, schedule: flow, variance: learned-range}", []string{"set variance"}},
 		{"two sets for class-incremental", "benchmark: {datasets: [mnist, cifar-10]}", []string{"2 sets", "needs one"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -241,7 +241,7 @@ func (m *measurer) sampleFrom(ctx context.Context, n *diffusion.Network, denoise
 	last := time.Now()
 	images, err := diffusion.Sample(ctx, n.Process, denoiser, n.Shape.Channels, n.Shape.Values(), labels, sampler,
 		min(c.Batch, len(labels)), func(done, total int) {
-			progress(len(labels)*sampler.Steps*c.calls()/total, time.Since(last).Seconds())
+			progress(len(labels)*sampler.Calls()*c.calls()/total, time.Since(last).Seconds())
 			last = time.Now()
 		})
 	if err != nil {

@@ -129,7 +129,7 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 		return nil, err
 	}
 	e.info = e.strategy.Info()
-	setup := cl.SetupOf(e.bench, c.Loop, process.T)
+	setup := cl.SetupOf(e.bench, c.Loop, process)
 	setup.ReplayRows = e.strategy.ReplayRows(c.Loop.ReplayRows)
 	e.needs = e.strategy.Needs(setup)
 	if o.Task < -1 || o.Task >= len(e.bench.Tasks) {

@@ -38,6 +38,9 @@ func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler di
 	if count < 1 || count > mostRows {
 		return nil, Refusef("%d images of each class; need 1 to %d", count, mostRows)
 	}
+	if err := sampler.ValidateFor(t.Network.Process); err != nil {
+		return nil, Refused{Err: err}
+	}
 	if _, err := sampler.Timesteps(t.Network.Process.Schedule); err != nil {
 		return nil, err
 	}

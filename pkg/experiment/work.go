@@ -89,7 +89,7 @@ func (c Config) steps(tasks int) (int, error) {
 // samplingRows is how many rows the samples of one evaluation take.
 func (c Config) samplingRows(tasks int) int {
 	e := c.Evaluate
-	return e.SamplesPerTask * tasks * e.Sampler.Steps * e.calls()
+	return e.SamplesPerTask * tasks * e.Sampler.Calls() * e.calls()
 }
 
 // stepRows is how many rows a step trains on.

@@ -39,7 +39,7 @@ type Info struct {
 //
 // Total, terms and their order are those of [iddpm]'s calc_bpd_loop.
 func Bound(ctx context.Context, p *diffusion.Process, d diffusion.Denoiser, data *Data, timesteps []int, o Options) (*Terms, error) {
-	if err := check(data, o); err != nil {
+	if err := check(p, data, o); err != nil {
 		return nil, err
 	}
 	if timesteps == nil {
@@ -80,7 +80,10 @@ func Bound(ctx context.Context, p *diffusion.Process, d diffusion.Denoiser, data
 	return terms, nil
 }
 
-func check(data *Data, o Options) error {
+func check(p *diffusion.Process, data *Data, o Options) error {
+	if !p.HasBound() {
+		return errors.Errorf("likelihood: prediction %q has no variational bound by parts; measure its likelihood by the ODE", p.Prediction)
+	}
 	if err := data.Validate(); err != nil {
 		return err
 	}

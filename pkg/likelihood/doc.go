@@ -24,6 +24,7 @@
 //	[iddpm] Nichol, Dhariwal. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672, and its code,
 //	        github.com/openai/improved-diffusion, improved_diffusion/gaussian_diffusion.py and resample.py
 //	[sde]   Song et al. Score-Based Generative Modeling through Stochastic Differential Equations. arXiv:2011.13456
+//	[flow]  Lipman et al. Flow Matching for Generative Modeling. arXiv:2210.02747
 //	[ddim]  Song, Meng, Ermon. Denoising Diffusion Implicit Models. arXiv:2010.02502
 //	[ffjord] Grathwohl et al. FFJORD. arXiv:1810.01367
 //	[dopri] Dormand, Prince. A family of embedded Runge-Kutta formulae. J. Comp. Appl. Math. 6 (1980)

@@ -43,7 +43,7 @@ func (e *Estimate) MeanBPD() (bpd, se float64) {
 // stride s of S covers about 1+(T-1)·(s/S)² to 1+(T-1)·((s+1)/S)². Two terms a stride make the standard error known
 // without assumptions on the terms' smoothness.
 func EstimateBPD(ctx context.Context, p *diffusion.Process, d diffusion.Denoiser, data *Data, o Options, q EstimateOptions) (*Estimate, error) {
-	if err := check(data, o); err != nil {
+	if err := check(p, data, o); err != nil {
 		return nil, err
 	}
 	plan, err := q.plan(p.T, data.N, data.id)

@@ -128,7 +128,7 @@ func (e *evaluator) noisy(x []float32, i, t int) {
 			x[j] = float32(draw.NormFloat64())
 		}
 	}
-	a, b := e.p.SqrtAlphaBar[t], e.p.SqrtOneMinAlphaBar[t]
+	a, b := e.p.Signal[t], e.p.Sigma[t]
 	for j, level := range e.data.image(i) {
 		x[j] = float32(a*levels[level] + b*float64(x[j]))
 	}

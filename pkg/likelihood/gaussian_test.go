@@ -11,7 +11,11 @@ import (
 
 func newProcess(t testing.TB, steps int, prediction, variance string) *diffusion.Process {
 	t.Helper()
-	p, err := diffusion.New(diffusion.Config{T: steps, Schedule: "linear", Prediction: prediction, Variance: variance})
+	schedule := "linear"
+	if prediction == diffusion.PredictFlow {
+		schedule = diffusion.FlowSchedule
+	}
+	p, err := diffusion.New(diffusion.Config{T: steps, Schedule: schedule, Prediction: prediction, Variance: variance})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +62,8 @@ func (g *gaussian) exactV(t int) float64 {
 
 // meanTermBPD is the expectation of L_t over noise, x_0 having the given mean square, and its variance for one value.
 func (g *gaussian) meanTermBPD(t int, logVar, square float64) (mean, variance float64) {
-	c := 1 - g.shrinks(t)*g.p.SqrtAlphaBar[t]
-	d := g.shrinks(t) * g.p.SqrtOneMinAlphaBar[t]
+	c := 1 - g.shrinks(t)*g.p.Signal[t]
+	d := g.shrinks(t) * g.p.Sigma[t]
 	w := g.p.PosteriorMeanX0[t]
 	scale := w * w * math.Exp(-logVar)
 	logRatio := logVar - g.p.PosteriorLogVar[t]

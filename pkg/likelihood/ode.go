@@ -78,6 +78,13 @@ func (l *ODELikelihood) MeanBPD() (bpd, se float64) {
 // What it is the exact likelihood of: a network is trained on whole timesteps, so ε between two of them is here their
 // mean, linear in ς, each evaluated at its own x = sqrt(ᾱ)·x̄ (two rows a call). The flow ends at the noise of timestep
 // 0 (0.01 on the linear schedule, where [sde] ends at its own small time): its density at x̄ = image is the model's.
+// Of a flow ([diffusion.PredictFlow]) the equation is that of its own path,
+//
+//	dx/dτ = u(x, τ),    d ln p/dτ = -tr ∂u/∂x
+//
+// ([flow] appendix C), solved in τ from timestep 0 to the last, where x is N(0, 1), with u between two timesteps linear in τ, and
+// from x = (1-τ_0)·image, whose density counts with the volume of that scaling.
+//
 // Levels become real numbers by uniform noise over their bins, so that the expected result bounds the discrete
 // likelihood from above in bits. Estimates of x_0 are never clipped.
 //
@@ -92,7 +99,7 @@ func ODE(ctx context.Context, p *diffusion.Process, d Differentiable, data *Data
 	f := newFlow(p, d, data.Dim, o.Batch, o.Exact)
 	n := data.N * o.Draws
 	l := &ODELikelihood{DrawBPD: make([]float64, n), BPD: make([]float64, data.N), SE: make([]float64, data.N)}
-	from, to := math.Log(f.sigma[0]), math.Log(f.sigma[f.last])
+	from, to := f.place[0], f.place[f.last]
 	for first := 0; first < n; first += o.Batch {
 		for r := range o.Batch {
 			i := min(first+r, n-1)
@@ -126,13 +133,21 @@ func ODE(ctx context.Context, p *diffusion.Process, d Differentiable, data *Data
 const longestStep = 0.5
 
 // flow is the ODE of one batch. Its state y holds x̄ of every row, [B, D], then the integral of the trace, divided by D,
-// of every row, [B].
+// of every row, [B]. x̄ is x/scale, whose slope between two timesteps is, at place s,
+//
+//	dx̄/ds = rate(s)·(onX·x + onPrediction·prediction)
+//
+// linear in the timesteps' coordinate. Of a noise schedule scale is sqrt(ᾱ), the coordinate ς, s = ln ς and rate ς; of a flow
+// scale is 1-τ_0 throughout, the coordinate and s are τ, and rate is 1/scale.
 type flow struct {
 	p          *diffusion.Process
 	d          Differentiable
 	dim, batch int
 	exact      bool
-	sigma      []float64 // ς of every timestep
+	coordinate []float64 // ς or τ of every timestep
+	place      []float64 // s of every timestep
+	scale      []float64 // of every timestep
+	straight   bool      // a flow's own path
 	last       int       // the timestep where the flow ends
 	y          []float64
 	probe      []float32 // [2B, D], the second half repeats the first
@@ -142,11 +157,16 @@ type flow struct {
 }
 
 func newFlow(p *diffusion.Process, d Differentiable, dim, batch int, exact bool) *flow {
-	f := &flow{p: p, d: d, dim: dim, batch: batch, exact: exact, sigma: make([]float64, p.T), y: make([]float64, batch*(dim+1)),
+	f := &flow{p: p, d: d, dim: dim, batch: batch, exact: exact, coordinate: make([]float64, p.T), place: make([]float64, p.T),
+		scale: make([]float64, p.T), straight: p.Prediction == diffusion.PredictFlow, y: make([]float64, batch*(dim+1)),
 		probe: make([]float32, 2*batch*dim), x: make([]float32, 2*batch*dim), t: make([]int32, 2*batch), labels: make([]int32, 2*batch)}
-	for t := range f.sigma {
-		f.sigma[t] = p.SqrtOneMinAlphaBar[t] / p.SqrtAlphaBar[t]
-		if p.Beta[t] < longestStep {
+	for t := range f.coordinate {
+		f.coordinate[t], f.scale[t] = p.Sigma[t]/p.Signal[t], p.Signal[t]
+		f.place[t] = math.Log(f.coordinate[t])
+		if f.straight {
+			f.coordinate[t], f.place[t], f.scale[t] = p.Sigma[t], p.Sigma[t], p.Signal[0]
+		}
+		if p.Beta[t] < longestStep || f.straight {
 			f.last = max(t, 1)
 		}
 	}
@@ -165,14 +185,18 @@ func (f *flow) start(r int, data *Data, i, draw int, seed uint64) {
 	f.labels[r], f.labels[f.batch+r] = data.Labels[i], data.Labels[i]
 }
 
-// slope is d/d ln ς of the state, ς times that of [ODE].
+// slope is d/ds of the state.
 func (f *flow) slope(s float64, y, slope []float64) error {
-	sigma := math.Exp(s)
-	low := min(max(sort.SearchFloat64s(f.sigma, sigma)-1, 0), f.last-1)
-	share := min(max((sigma-f.sigma[low])/(f.sigma[low+1]-f.sigma[low]), 0), 1)
+	at := math.Exp(s)
+	rate := at
+	if f.straight {
+		at, rate = s, 1/f.scale[0]
+	}
+	low := min(max(sort.SearchFloat64s(f.coordinate, at)-1, 0), f.last-1)
+	share := min(max((at-f.coordinate[low])/(f.coordinate[low+1]-f.coordinate[low]), 0), 1)
 	size := f.batch * f.dim
 	for half := range 2 {
-		a := f.p.SqrtAlphaBar[low+half]
+		a := f.scale[low+half]
 		for j, x := range y[:size] {
 			f.x[half*size+j] = float32(a * x)
 		}
@@ -187,16 +211,19 @@ func (f *flow) slope(s float64, y, slope []float64) error {
 	clear(slope)
 	for half, weight := range []float64{1 - share, share} {
 		t := low + half
-		// ε = onX·x + onPrediction·prediction, from the meaning of the prediction.
+		// ε = onX·x + onPrediction·prediction, from the meaning of the prediction; a flow predicts the slope itself.
 		onX := f.p.Noise(1, f.p.X0(1, 0, t), t)
 		onPrediction := f.p.Noise(0, f.p.X0(0, 1, t), t)
+		if f.straight {
+			onX, onPrediction = 0, 1
+		}
 		for j := range size {
 			k := half*size + j
-			slope[j] += sigma * weight * (onX*float64(f.x[k]) + onPrediction*float64(prediction[k]))
+			slope[j] += rate * weight * (onX*float64(f.x[k]) + onPrediction*float64(prediction[k]))
 		}
 		for r := range f.batch {
-			divergence := f.p.SqrtAlphaBar[t] * (onX + onPrediction*trace[half*f.batch+r]/float64(f.dim))
-			slope[size+r] += sigma * weight * divergence
+			divergence := f.scale[t] * (onX + onPrediction*trace[half*f.batch+r]/float64(f.dim))
+			slope[size+r] += rate * weight * divergence
 		}
 	}
 	return nil
@@ -262,11 +289,14 @@ func (f *flow) norm(rtol, atol float64) func(before, after, err []float64) float
 	}
 }
 
-// bpd is the likelihood of row r, solved to the last timestep: the density of N(0, 1/ᾱ_T) at x̄, the trace's integral,
-// and the bin's width.
+// bpd is the likelihood of row r, solved to the last timestep: the density of x̄, N(0, 1) of x, the trace's integral, and the
+// bin's width.
 func (f *flow) bpd(r int) float64 {
 	x, dim := f.y[r*f.dim:(r+1)*f.dim], float64(f.dim)
 	variance := 1 / f.p.AlphaBar[f.last]
+	if f.straight {
+		variance = 1 / (f.scale[f.last] * f.scale[f.last])
+	}
 	logDensityNats := -0.5*floats.Dot(x, x)/variance - 0.5*dim*math.Log(2*math.Pi*variance) + dim*f.y[f.batch*f.dim+r]
 	return bitsPerDim(-logDensityNats-dim*math.Log(2*halfBin), f.dim)
 }

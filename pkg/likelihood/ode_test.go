@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distmv"
 
 	"palimpsest/pkg/diffusion"
 )
@@ -24,12 +25,12 @@ func (c *correlated) at(t int32) *mat.Dense {
 		return m
 	}
 	dim := c.covariance.SymmetricDim()
-	ab := c.p.AlphaBar[t]
+	signal, sigma := c.p.Signal[t], c.p.Sigma[t]
 	var inverse, mean mat.Dense
 	noisy := mat.NewDense(dim, dim, nil)
-	noisy.Scale(ab, c.covariance)
+	noisy.Scale(signal*signal, c.covariance)
 	for j := range dim {
-		noisy.Set(j, j, noisy.At(j, j)+1-ab)
+		noisy.Set(j, j, noisy.At(j, j)+sigma*sigma)
 	}
 	if err := inverse.Inverse(noisy); err != nil {
 		panic(err)
@@ -38,7 +39,7 @@ func (c *correlated) at(t int32) *mat.Dense {
 	prediction := mat.NewDense(dim, dim, nil)
 	for i := range dim {
 		for j := range dim {
-			x0, x := math.Sqrt(ab)*mean.At(i, j), 0.0
+			x0, x := signal*mean.At(i, j), 0.0
 			if i == j {
 				x = 1
 			}
@@ -64,8 +65,8 @@ func (c *correlated) OutputVJP(x []float32, t, y []int32, probe []float32) (pred
 	return prediction, product, nil
 }
 
-// closedFormBPD is what [ODE] should give for image i and draw: the flow scales every principal axis, from ς_0 to ς_T, by
-// sqrt((λ+ς_T²)/(λ+ς_0²)), λ being the covariance's eigenvalue.
+// closedFormBPD is what [ODE] should give for image i and draw: the flow scales x = signal_0·image along every principal axis by
+// sqrt((signal_T²·λ+σ_T²)/(signal_0²·λ+σ_0²)), λ being the covariance's eigenvalue, to where it is taken for N(0, 1).
 func (c *correlated) closedFormBPD(data *Data, i, draw int, seed uint64) float64 {
 	f := newFlow(c.p, c, data.Dim, 1, true)
 	f.start(0, data, i, draw, seed)
@@ -73,15 +74,18 @@ func (c *correlated) closedFormBPD(data *Data, i, draw int, seed uint64) float64
 	eigen.Factorize(c.covariance, true)
 	var axes mat.Dense
 	eigen.VectorsTo(&axes)
-	first, last := f.sigma[0]*f.sigma[0], f.sigma[c.p.T-1]*f.sigma[c.p.T-1]
+	variance := func(t int, lambda float64) float64 {
+		return c.p.Signal[t]*c.p.Signal[t]*lambda + c.p.Sigma[t]*c.p.Sigma[t]
+	}
 	nats := 0.0
 	for k, lambda := range eigen.Values(nil) {
-		stretch := (lambda + last) / (lambda + first)
+		stretch := variance(c.p.T-1, lambda) / variance(0, lambda)
 		x := 0.0
 		for j := range data.Dim {
 			x += axes.At(j, k) * f.y[j]
 		}
-		nats += 0.5*x*x*stretch/(1+last) + 0.5*math.Log(2*math.Pi*(1+last)) - 0.5*math.Log(stretch)
+		x *= c.p.Signal[0]
+		nats += 0.5*x*x*stretch + 0.5*math.Log(2*math.Pi) - 0.5*math.Log(stretch) - math.Log(c.p.Signal[0])
 	}
 	return bitsPerDim(nats, data.Dim) + math.Log2(127.5)
 }
@@ -98,7 +102,7 @@ func odeData() *Data {
 // seen is ε being interpolated between timesteps, an error that falls with their number.
 func TestODEOfGaussian(t *testing.T) {
 	data := odeData()
-	for _, prediction := range []string{diffusion.PredictNoise, diffusion.PredictImage, diffusion.PredictVelocity} {
+	for _, prediction := range []string{diffusion.PredictNoise, diffusion.PredictImage, diffusion.PredictVelocity, diffusion.PredictFlow} {
 		p := newProcess(t, 1000, prediction, diffusion.FixedLarge)
 		c := newCorrelated(p)
 		o := ODEOptions{Batch: 2, Draws: 2, Seed: 4, Exact: true, RTol: 1e-6, ATol: 1e-6, MaxSteps: 2000}
@@ -124,6 +128,40 @@ func TestODEOfGaussian(t *testing.T) {
 		if share != 1 || l.Rows%int64(2*2*3) != 0 || l.BPD[1] != stat.Mean(l.DrawBPD[2:4], nil) {
 			t.Errorf("share %g, %d rows, mean %g of %v", share, l.Rows, l.BPD[1], l.DrawBPD[2:4])
 		}
+	}
+}
+
+// A flow ends in pure noise, so that its likelihood is that of the data set itself with the noise of timestep 0 on top:
+// N(0, covariance + τ_0²/(1-τ_0)²), whatever the way there. The signal left at the end, 1e-3/T, is far below the tolerance.
+func TestODEOfFlowIsTheDataSetsLikelihood(t *testing.T) {
+	data, p := odeData(), newProcess(t, 1000, diffusion.PredictFlow, diffusion.FixedLarge)
+	c := newCorrelated(p)
+	l, err := ODE(t.Context(), p, c, data, ODEOptions{Batch: 3, Draws: 1, Seed: 9, Exact: true, RTol: 1e-6, ATol: 1e-6, MaxSteps: 2000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noisy := mat.NewSymDense(3, nil)
+	noisy.CopySym(c.covariance)
+	for j := range 3 {
+		noisy.SetSym(j, j, noisy.At(j, j)+math.Pow(p.Sigma[0]/p.Signal[0], 2))
+	}
+	normal, ok := distmv.NewNormal(make([]float64, 3), noisy, nil)
+	if !ok {
+		t.Fatal("no covariance")
+	}
+	f := newFlow(p, c, 3, 1, true)
+	for i, got := range l.BPD {
+		f.start(0, data, i, 0, 9)
+		if want := bitsPerDim(-normal.LogProb(f.y[:3]), 3) + math.Log2(127.5); math.Abs(got-want) > 1e-3 {
+			t.Errorf("image %d: %.6f bits; the density says %.6f", i, got, want)
+		}
+	}
+	o := DefaultOptions()
+	if _, err := Bound(t.Context(), p, &gaussian{p: p, deviation: 1}, data, nil, o); err == nil || !strings.Contains(err.Error(), "by the ODE") {
+		t.Errorf("the bound of a flow gives %v", err)
+	}
+	if _, err := EstimateBPD(t.Context(), p, &gaussian{p: p, deviation: 1}, data, o, EstimateOptions{Terms: 5}); err == nil || !strings.Contains(err.Error(), "by the ODE") {
+		t.Errorf("an estimate of the bound of a flow gives %v", err)
 	}
 }
 

@@ -89,8 +89,8 @@ func (t Task) forPeers() (Task, error) {
 		return t, err
 	}
 	for i := range p.T {
-		t.Signal = append(t.Signal, float32(p.SqrtAlphaBar[i]))
-		t.Sigma = append(t.Sigma, float32(p.SqrtOneMinAlphaBar[i]))
+		t.Signal = append(t.Signal, float32(p.Signal[i]))
+		t.Sigma = append(t.Sigma, float32(p.Sigma[i]))
 	}
 	if c, any := t.sampler(); any {
 		t.Steps, err = p.LinearSteps(c)

@@ -39,7 +39,7 @@ func Check(newStrategy func() cl.Strategy, o Options) (Outcomes, error) {
 	defer os.RemoveAll(dir)
 	var r *rig
 	err = guard(func() (err error) {
-		r, err = newRigIn(dir, openBackend, newStrategy())
+		r, err = newRigIn(dir, openBackend, newStrategy(), "")
 		return err
 	})
 	if err != nil {

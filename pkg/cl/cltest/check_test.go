@@ -11,7 +11,7 @@ import (
 
 // TestCheck: the suite outside of tests finds what Conform does, and nothing in a sound strategy.
 func TestCheck(t *testing.T) {
-	newRig(t, sound()) // makes sure that there is a backend
+	newRig(t, sound(), "") // makes sure that there is a backend
 	zero := func() cl.Strategy { a := sound(); a.Lambda = 0; return a }
 	for name, tc := range map[string]struct {
 		alter   func(*altered)

@@ -11,6 +11,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
 )
 
 const seed = 5
@@ -399,6 +400,50 @@ func same(a, b point) error {
 		return errors.New("the strategy's state differs")
 	case !bytes.Equal(a.position, b.position):
 		return errors.Errorf("the position is %s, not %s", b.position, a.position)
+	}
+	return nil
+}
+
+// worksOn: a resumed run equals an uninterrupted one, and each task's network draws finite images afterwards.
+func worksOn(r *rig, newStrategy func() cl.Strategy) error {
+	l, err := r.open(newStrategy(), seed)
+	if err != nil {
+		return err
+	}
+	points, err := r.finish(l, 0, Config().StepsPerTask+3)
+	if err != nil {
+		return err
+	}
+	if err := draws(l); err != nil {
+		return err
+	}
+	resumed, err := r.resume(newStrategy(), seed, points[0])
+	if err != nil {
+		return err
+	}
+	return same(points[1], resumed)
+}
+
+// draws: each task's network draws finite images.
+func draws(l *cl.Loop) error {
+	n := l.Network
+	sampler := diffusion.SamplerConfig{Name: n.Process.EvenSampler(), Steps: 3, Clip: true}
+	for task := range tasks {
+		err := l.AtTask(task, func() error {
+			images, err := diffusion.Sample(context.Background(), n.Process, n.Denoiser(true), 1, side*side, []int32{int32(2 * task), int32(2*task + 1)}, sampler, 2, nil)
+			if err != nil {
+				return err
+			}
+			for i, x := range images {
+				if !(x >= -1 && x <= 1) {
+					return errors.Errorf("value %d of the images of task %d is %g", i, task, x)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ var checks = []check{
 // bit-for-bit checks compare weights, averages and optimiser state.
 func Conform(t *testing.T, newStrategy func() cl.Strategy, o Options) {
 	t.Helper()
-	r := newRig(t, newStrategy())
+	r := newRig(t, newStrategy(), "")
 	for _, c := range checks {
 		if c.needsWeight && o.ZeroWeight == nil {
 			continue
@@ -61,5 +61,19 @@ func Conform(t *testing.T, newStrategy func() cl.Strategy, o Options) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Networks of other forms that every strategy also works with, [ConformOn].
+const (
+	Flow = "flow" // flow matching
+)
+
+// ConformOn is what of [Conform] depends on the network, on a network of another form: a whole run with finite losses, the same
+// bit for bit where it is resumed from within the second task, after which every task's network draws finite images.
+func ConformOn(t *testing.T, form string, newStrategy func() cl.Strategy) {
+	t.Helper()
+	if err := worksOn(newRig(t, newStrategy(), form), newStrategy); err != nil {
+		t.Error(err)
 	}
 }

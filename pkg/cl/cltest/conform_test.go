@@ -124,7 +124,7 @@ func lastWeight(s *cl.Step, w float32) { s.Batch.W[len(s.Batch.W)-1] += w }
 // TestChecksCatch alters a sound strategy so that it breaks one promise at a time, and wants the check of that promise
 // to fail, for the stated reason, after it has passed the sound strategy.
 func TestChecksCatch(t *testing.T) {
-	r := newRig(t, sound())
+	r := newRig(t, sound(), "")
 	o := Options{MaxImages: 11, ZeroWeight: func() cl.Strategy { a := sound(); a.Lambda = 0; return a }}
 	for _, c := range checks {
 		if err := c.run(r, func() cl.Strategy { return sound() }, o); err != nil {
@@ -334,7 +334,7 @@ var ownRandomness float32
 
 // TestSynthetic: rows of no task pass where the strategy declares them.
 func TestSynthetic(t *testing.T) {
-	r := newRig(t, sound())
+	r := newRig(t, sound(), "")
 	made := func() cl.Strategy {
 		a := sound()
 		a.beforeStep = func(s *cl.Step) error { s.Batch.X[0] = -s.Batch.X[0] / 2; return nil }
@@ -348,7 +348,7 @@ func TestSynthetic(t *testing.T) {
 // TestNetworkKeepsOneShape: the network itself refuses a batch of another size once its step is compiled, which is
 // what the fixed shapes stand on.
 func TestNetworkKeepsOneShape(t *testing.T) {
-	r := newRig(t, &cl.Finetune{})
+	r := newRig(t, &cl.Finetune{}, "")
 	if _, err := r.run(&cl.Finetune{}, seed); err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,11 @@ func Features(im *datasets.Images) (*mat.Dense, error) {
 type kind struct {
 	rows  int // of a step
 	extra diffusion.Extra
+	form  string // of [forms]
 }
+
+// forms are the networks and processes that the suite has beside its usual ones, which are "".
+var forms = map[string]func(compute.Backend) (*diffusion.Network, error){"": newNetwork, "flow": newFlow}
 
 // shared are the networks of the process and, for each, the file that holds it as it was when new.
 var shared struct {
@@ -104,7 +108,7 @@ func NewNetworkOf(t testing.TB, rows int) *diffusion.Network {
 // that need the same share a network.
 func NewNetworkFor(t testing.TB, rows int, s cl.Strategy) *diffusion.Network {
 	t.Helper()
-	n, err := networkFor(func() (compute.Backend, error) { return backendtest.Open(t), nil }, t.TempDir(), rows, s)
+	n, err := networkFor(func() (compute.Backend, error) { return backendtest.Open(t), nil }, t.TempDir(), rows, s, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +116,8 @@ func NewNetworkFor(t testing.TB, rows int, s cl.Strategy) *diffusion.Network {
 }
 
 // networkFor is [NewNetworkFor] on the backend that open opens, with its files in dir.
-func networkFor(open func() (compute.Backend, error), dir string, rows int, s cl.Strategy) (*diffusion.Network, error) {
-	k := kindOf(rows, s)
+func networkFor(open func() (compute.Backend, error), dir string, rows int, s cl.Strategy, form string) (*diffusion.Network, error) {
+	k := kindOf(rows, s, form)
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.networks == nil {
@@ -124,7 +128,7 @@ func networkFor(open func() (compute.Backend, error), dir string, rows int, s cl
 		if err != nil {
 			return nil, err
 		}
-		n, err := newNetwork(back)
+		n, err := forms[form](back)
 		if err == nil {
 			err = n.Extend(k.extra)
 		}
@@ -140,21 +144,34 @@ func networkFor(open func() (compute.Backend, error), dir string, rows int, s cl
 }
 
 // kindOf is the kind of network that s needs.
-func kindOf(rows int, s cl.Strategy) kind {
+func kindOf(rows int, s cl.Strategy, form string) kind {
 	c := Config()
-	return kind{rows: rows, extra: s.Needs(cl.Setup{Tasks: tasks, FreshRows: c.FreshRows, ReplayRows: rows - c.FreshRows,
+	return kind{rows: rows, form: form, extra: s.Needs(cl.Setup{Tasks: tasks, FreshRows: c.FreshRows, ReplayRows: rows - c.FreshRows,
 		H: side, W: side, C: 1, Classes: 2 * tasks, Timesteps: timesteps})}
 }
+
+// Of all networks of the suite.
+var (
+	usual = unet.Config{ImageSize: side, Channels: 1, OutChannels: 1, Base: 8, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 4,
+		Dropout: 0.1, Classes: 2 * tasks}
+	train = diffusion.TrainConfig{LearningRate: 1e-3, WarmUp: 3, ClipNorm: 1, EMA: 0.9}
+)
 
 func newNetwork(back compute.Backend) (*diffusion.Network, error) {
 	p, err := diffusion.New(diffusion.Config{T: timesteps, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge})
 	if err != nil {
 		return nil, err
 	}
-	u := unet.Config{ImageSize: side, Channels: 1, OutChannels: 1, Base: 8, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 4,
-		Dropout: 0.1, Classes: 2 * tasks}
-	train := diffusion.TrainConfig{LearningRate: 1e-3, WarmUp: 3, ClipNorm: 1, EMA: 0.9}
-	return diffusion.NewNetwork(back, p, u, train, 1)
+	return diffusion.NewNetwork(back, p, usual, train, 1)
+}
+
+// newFlow is a network of flow matching.
+func newFlow(back compute.Backend) (*diffusion.Network, error) {
+	p, err := diffusion.New(diffusion.Config{T: timesteps, Schedule: diffusion.FlowSchedule, Prediction: diffusion.PredictFlow, Variance: diffusion.FixedLarge})
+	if err != nil {
+		return nil, err
+	}
+	return diffusion.NewNetwork(back, p, usual, train, 1)
 }
 
 // save returns all of a network's state, bit for bit.

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
@@ -23,13 +24,22 @@ type rig struct {
 	network *diffusion.Network
 	initial []byte
 	dir     string
+	form    string                          // of forms
 	backend func() (compute.Backend, error) // the backend of networks not made yet
 }
 
 // newRig is for strategies with as many replay rows as s.
-func newRig(t testing.TB, s cl.Strategy) *rig {
+func newRig(t testing.TB, s cl.Strategy, form string) *rig {
 	t.Helper()
-	r, err := newRigIn(t.TempDir(), func() (compute.Backend, error) { return backendtest.Open(t), nil }, s)
+	open := func() (compute.Backend, error) { return backendtest.Open(t), nil }
+	if form != "" { // pure Go computes these steps sooner than XLA compiles them
+		open = func() (compute.Backend, error) {
+			t.Setenv(compute.ConfigEnvVar, "go")
+			back, _, err := backend.Open()
+			return back, err
+		}
+	}
+	r, err := newRigIn(t.TempDir(), open, s, form)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,16 +47,16 @@ func newRig(t testing.TB, s cl.Strategy) *rig {
 }
 
 // newRigIn is newRig with its files in dir.
-func newRigIn(dir string, open func() (compute.Backend, error), s cl.Strategy) (*rig, error) {
-	r := &rig{bench: NewBenchmark(), config: Config(), dir: dir, backend: open}
+func newRigIn(dir string, open func() (compute.Backend, error), s cl.Strategy, form string) (*rig, error) {
+	r := &rig{form: form, bench: NewBenchmark(), config: Config(), dir: dir, backend: open}
 	r.rows = r.config.FreshRows + s.ReplayRows(r.config.ReplayRows)
 	return r, r.use(s)
 }
 
 // use takes the network that s needs.
 func (r *rig) use(s cl.Strategy) (err error) {
-	if r.network, err = networkFor(r.backend, r.dir, r.rows, s); err == nil {
-		r.initial = shared.initial[kindOf(r.rows, s)]
+	if r.network, err = networkFor(r.backend, r.dir, r.rows, s, r.form); err == nil {
+		r.initial = shared.initial[kindOf(r.rows, s, r.form)]
 	}
 	return err
 }
@@ -112,8 +122,8 @@ type point struct {
 
 // open prepares a run from its beginning.
 func (r *rig) open(s cl.Strategy, seed uint64) (*cl.Loop, error) {
-	if kindOf(r.rows, s).extra != r.network.Extra() {
-		return nil, fmt.Errorf("the strategy needs %+v of a network that has %+v", kindOf(r.rows, s).extra, r.network.Extra())
+	if needed := kindOf(r.rows, s, r.form).extra; needed != r.network.Extra() {
+		return nil, fmt.Errorf("the strategy needs %+v of a network that has %+v", needed, r.network.Extra())
 	}
 	if err := load(r.network, r.dir, r.initial); err != nil {
 		return nil, err

@@ -1,0 +1,23 @@
+package cl_test
+
+import (
+	"testing"
+
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/cl/cltest"
+)
+
+// Every strategy works with flow matching as with noise. Those that draw images are told how.
+func TestStrategiesConformOnFlow(t *testing.T) {
+	for _, name := range cl.Names() {
+		settings := map[string]any{}
+		for key, value := range map[string]any{"buffer": 11, "sampler": "euler", "sampler_steps": 2, "pool": 7, "fisher_rows": 3, "mas_rows": 3} {
+			if _, err := cl.New(cl.Spec{Name: name, Settings: map[string]any{key: value}}); err == nil {
+				settings[key] = value
+			}
+		}
+		t.Run(name, func(t *testing.T) {
+			cltest.ConformOn(t, cltest.Flow, func() cl.Strategy { return made(t, name, settings) })
+		})
+	}
+}
