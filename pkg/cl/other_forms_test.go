@@ -8,16 +8,21 @@ import (
 )
 
 // Every strategy works with flow matching as with noise. Those that draw images are told how.
-func TestStrategiesConformOnFlow(t *testing.T) {
+func TestStrategiesConformOnFlow(t *testing.T) { conformOn(t, cltest.Flow, "euler") }
+
+// Every strategy works with a transformer as with the U-Net.
+func TestStrategiesConformOnDiT(t *testing.T) { conformOn(t, cltest.DiT, "ddim") }
+
+func conformOn(t *testing.T, form, sampler string) {
 	for _, name := range cl.Names() {
 		settings := map[string]any{}
-		for key, value := range map[string]any{"buffer": 11, "sampler": "euler", "sampler_steps": 2, "pool": 7, "fisher_rows": 3, "mas_rows": 3} {
+		for key, value := range map[string]any{"buffer": 11, "sampler": sampler, "sampler_steps": 2, "pool": 7, "fisher_rows": 3, "mas_rows": 3} {
 			if _, err := cl.New(cl.Spec{Name: name, Settings: map[string]any{key: value}}); err == nil {
 				settings[key] = value
 			}
 		}
 		t.Run(name, func(t *testing.T) {
-			cltest.ConformOn(t, cltest.Flow, func() cl.Strategy { return made(t, name, settings) })
+			cltest.ConformOn(t, form, func() cl.Strategy { return made(t, name, settings) })
 		})
 	}
 }

@@ -62,7 +62,7 @@ func (c Config) checkRest() (cl.Setup, error) {
 	if err != nil {
 		return cl.Setup{}, err
 	}
-	if _, err := c.unetConfig(bench, process); err != nil {
+	if _, err := c.network(bench, process); err != nil {
 		return cl.Setup{}, err
 	}
 	if err := c.checkOutside(bench); err != nil {

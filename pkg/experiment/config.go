@@ -14,6 +14,8 @@ import (
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dit"
+	"palimpsest/pkg/network"
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/settings"
@@ -84,14 +86,29 @@ type NetworkConfig struct {
 	// nothing. Label k of the benchmark is the model's label k; labels that it lacks begin as what it does without a label.
 	Init string `yaml:"init,omitempty"`
 
-	Size        string  `yaml:"size"`        // "tiny", "small" or "ddpm"
+	// Architecture is "unet" ("" is the same) or "dit", the transformer of package dit.
+	Architecture string `yaml:"architecture,omitempty"`
+
+	Size        string  `yaml:"size"`        // "tiny", "small" or "ddpm"; of dit "tiny", or "S/2" to "XL/8"
 	Conditional bool    `yaml:"conditional"` // whether the network is told the class
 	Base        int     `yaml:"base"`
 	Mults       []int   `yaml:"mults"`
 	ResBlocks   int     `yaml:"res_blocks"`
 	Attention   []int   `yaml:"attention"`
 	Dropout     float64 `yaml:"dropout"`
+
+	// Of dit alone, whose sizes these are ([dit.Config]); base, mults, res_blocks, attention and dropout are of unet.
+	Patch  int `yaml:"patch,omitempty"`
+	Depth  int `yaml:"depth,omitempty"`
+	Hidden int `yaml:"hidden,omitempty"`
+	Heads  int `yaml:"heads,omitempty"`
 }
+
+// Architectures of networks.
+const (
+	ArchitectureUNet = "unet"
+	ArchitectureDiT  = "dit"
+)
 
 // EvaluateConfig says what is measured after each task.
 type EvaluateConfig struct {
@@ -457,6 +474,9 @@ func (c Config) Validate() error {
 	if err := c.Network.validate(); err != nil {
 		return err
 	}
+	if c.Network.Architecture == ArchitectureDiT && c.Backend.Compute == unet.BFloat16 {
+		return errors.New("backend.compute is \"bfloat16\", but network.architecture dit computes in float32; leave backend.compute out")
+	}
 	if err := c.validateInit(h, w, channels); err != nil {
 		return err
 	}
@@ -516,6 +536,39 @@ func (c Config) Validate() error {
 
 // validate reports what no network of any image size can have; [unet.Config.Validate] sees the rest.
 func (n NetworkConfig) validate() error {
+	given := func(names ...string) error {
+		for _, name := range names {
+			if field := reflect.ValueOf(n).FieldByName(name); !field.IsZero() && !(field.Kind() == reflect.Slice && field.Len() == 0) {
+				architecture := n.Architecture
+				if architecture == "" {
+					architecture = ArchitectureUNet
+				}
+				f, _ := reflect.TypeFor[NetworkConfig]().FieldByName(name)
+				key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+				return errors.Errorf("network.%s is %v, but a network of architecture %s has no such size; leave it out", key, field, architecture)
+			}
+		}
+		return nil
+	}
+	switch n.Architecture {
+	case "", ArchitectureUNet:
+		if err := given("Patch", "Depth", "Hidden", "Heads"); err != nil {
+			return err
+		}
+	case ArchitectureDiT:
+		if known := dit.PresetNames(); !slices.Contains(known, n.Size) {
+			return errors.Errorf("network.size is %.100q%s; choose one of %v for architecture dit", n.Size, words.DidYouMean(n.Size, known), known)
+		}
+		if n.Init != "" {
+			return errors.Errorf("network.init is %.100q, an imported U-Net; leave network.architecture out", n.Init)
+		}
+		if widest := max(n.Patch, n.Depth, n.Hidden, n.Heads); widest > mostRows || min(n.Patch, n.Depth, n.Hidden, n.Heads) < 0 {
+			return errors.Errorf("network.patch is %d, depth %d, hidden %d, heads %d; need 0 (the size's own) to %d", n.Patch, n.Depth, n.Hidden, n.Heads, mostRows)
+		}
+		return given("Base", "Mults", "ResBlocks", "Attention", "Dropout")
+	default:
+		return errors.Errorf("network.architecture is %.100q; choose %q or %q", n.Architecture, ArchitectureUNet, ArchitectureDiT)
+	}
 	if known := unet.PresetNames(); !slices.Contains(known, n.Size) {
 		return errors.Errorf("network.size is %.100q%s; choose one of %v", n.Size, words.DidYouMean(n.Size, known), known)
 	}
@@ -662,7 +715,32 @@ func (b BackendConfig) validate() error {
 	return nil
 }
 
-// unetConfig is the network for images of a benchmark.
+// network is the network for images of a benchmark.
+func (c Config) network(b *datasets.Benchmark, p *diffusion.Process) (network.Network, error) {
+	n, classes := c.Network, 0
+	if n.Architecture != ArchitectureDiT {
+		return c.unetConfig(b, p)
+	}
+	if n.Conditional {
+		classes = len(b.ClassNames)
+	}
+	d, err := dit.Preset(n.Size, b.H, b.W, b.C, classes)
+	if err != nil && n.Patch == 0 { // another patch may fit where the size's own does not
+		return nil, err
+	}
+	d.OutChannels = p.OutChannels(b.C)
+	for _, s := range []struct {
+		to   *int
+		size int
+	}{{&d.Patch, n.Patch}, {&d.Depth, n.Depth}, {&d.Hidden, n.Hidden}, {&d.Heads, n.Heads}} {
+		if s.size > 0 {
+			*s.to = s.size
+		}
+	}
+	return d, d.Validate()
+}
+
+// unetConfig is the U-Net for images of a benchmark.
 func (c Config) unetConfig(b *datasets.Benchmark, p *diffusion.Process) (unet.Config, error) {
 	n, classes := c.Network, 0
 	if n.Conditional {

@@ -118,6 +118,9 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Network.Architecture == ArchitectureDiT {
+		return nil, Refusef("the run in %s has a network of architecture dit, for which export has no form; its weights are in %s of each checkpoint", dir, diffusion.StateFile)
+	}
 	if e.model.Net, err = c.unetConfig(e.bench, process); err != nil {
 		return nil, err
 	}

@@ -470,11 +470,11 @@ func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, m *meas
 	if err != nil {
 		return nil, err
 	}
-	u, err := c.unetConfig(bench, process)
+	net, err := c.network(bench, process)
 	if err != nil {
 		return nil, err
 	}
-	network, err := diffusion.NewNetwork(back, process, u, c.Train, c.Seed)
+	network, err := diffusion.NewNetwork(back, process, net, c.Train, c.Seed)
 	if err != nil {
 		return nil, err
 	}

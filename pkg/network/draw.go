@@ -11,13 +11,28 @@ import (
 func Draw(seed uint64, path string, fanIn, fanOut int, scale float64, size int) []float32 {
 	values := make([]float32, size)
 	if scale > 0 {
-		h := fnv.New64a()
-		h.Write([]byte(path))
-		rng := rand.New(rand.NewPCG(seed, h.Sum64()))
+		rng := generator(seed, path)
 		limit := math.Sqrt(3 * scale / (float64(fanIn+fanOut) / 2))
 		for i := range values {
 			values[i] = float32((2*rng.Float64() - 1) * limit)
 		}
 	}
 	return values
+}
+
+// DrawNormal is [Draw] of normal values with mean 0 and the given deviation.
+func DrawNormal(seed uint64, path string, deviation float64, size int) []float32 {
+	rng := generator(seed, path)
+	values := make([]float32, size)
+	for i := range values {
+		values[i] = float32(deviation * rng.NormFloat64())
+	}
+	return values
+}
+
+// generator is a function of seed and path alone.
+func generator(seed uint64, path string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(path))
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }

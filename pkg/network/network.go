@@ -1,5 +1,5 @@
 // Package network says what a network is to a diffusion model: noisy images of one size in, a prediction of their shape out, and
-// weights whose names tell what they are. Package unet has one.
+// weights whose names tell what they are. Packages unet and dit have one each.
 //
 // References:
 //

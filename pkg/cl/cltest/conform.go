@@ -67,6 +67,7 @@ func Conform(t *testing.T, newStrategy func() cl.Strategy, o Options) {
 // Networks of other forms that every strategy also works with, [ConformOn].
 const (
 	Flow = "flow" // flow matching
+	DiT  = "dit"  // a transformer, with a learned variance
 )
 
 // ConformOn is what of [Conform] depends on the network, on a network of another form: a whole run with finite losses, the same

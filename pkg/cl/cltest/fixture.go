@@ -15,6 +15,7 @@ import (
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dit"
 	"palimpsest/pkg/unet"
 )
 
@@ -81,7 +82,7 @@ type kind struct {
 }
 
 // forms are the networks and processes that the suite has beside its usual ones, which are "".
-var forms = map[string]func(compute.Backend) (*diffusion.Network, error){"": newNetwork, "flow": newFlow}
+var forms = map[string]func(compute.Backend) (*diffusion.Network, error){"": newNetwork, Flow: newFlow, DiT: newDiT}
 
 // shared are the networks of the process and, for each, the file that holds it as it was when new.
 var shared struct {
@@ -172,6 +173,16 @@ func newFlow(back compute.Backend) (*diffusion.Network, error) {
 		return nil, err
 	}
 	return diffusion.NewNetwork(back, p, usual, train, 1)
+}
+
+// newDiT is a transformer with a learned variance.
+func newDiT(back compute.Backend) (*diffusion.Network, error) {
+	p, err := diffusion.New(diffusion.Config{T: timesteps, Schedule: "cosine", Prediction: diffusion.PredictVelocity, Variance: diffusion.LearnedRange})
+	if err != nil {
+		return nil, err
+	}
+	net := dit.Config{Height: side, Width: side, Channels: 1, OutChannels: 2, Classes: 2 * tasks, Patch: 4, Depth: 2, Hidden: 8, Heads: 2}
+	return diffusion.NewNetwork(back, p, net, train, 1)
 }
 
 // save returns all of a network's state, bit for bit.
