@@ -28,7 +28,7 @@ type Config struct {
 var sizes = []struct {
 	name                 string
 	depth, hidden, heads int
-}{{"tiny", 6, 64, 4}, {"S", 12, 384, 6}, {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}}
+}{{"tiny", 5, 64, 4}, {"S", 12, 384, 6}, {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}}
 
 // patches are the sides of a patch in [dit].
 var patches = []int{2, 4, 8}
@@ -46,7 +46,7 @@ func PresetNames() []string {
 
 // Preset returns the network of the given size for images of h×w pixels:
 //
-//   - tiny: 0.5 million parameters in patches of 2 pixels, a step of which takes about as long as one of the U-Net of that name;
+//   - tiny: 0.4 million parameters in patches of 2 pixels, a step of which takes about as long as one of the U-Net of that name;
 //   - S/2 to XL/8: those of [dit] table 1, with 33 (S), 130 (B), 458 (L) and 675 million parameters (XL); after the stroke is the
 //     side of a patch.
 //
