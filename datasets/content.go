@@ -20,7 +20,9 @@ import (
 // their bytes or numbers.
 func (b *Benchmark) ContentHash() (string, error) {
 	// A field added to Prep needs omitempty, so that hashes from before it stay right.
-	prep, err := json.Marshal(b.Prep.normal())
+	how := b.Prep.normal()
+	how.SkipBroken = false // which pictures are there says it
+	prep, err := json.Marshal(how)
 	if err != nil {
 		return "", errors.Wrap(err, "datasets: preparation")
 	}

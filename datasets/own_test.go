@@ -262,8 +262,14 @@ func TestBadFolders(t *testing.T) {
 			put(t, filepath.Join(root, "a", "X.png"), good)
 			put(t, filepath.Join(root, "a", "x.png"), good)
 		}, resize, []string{"X.png", "x.png", "case", "rename"}},
-		"case, class":  {func(root string) { put(t, filepath.Join(root, "A", "X.png"), good) }, resize, []string{"case", "rename"}},
-		"no image":     {func(root string) { put(t, filepath.Join(root, "c", "note.txt"), nil) }, resize, []string{"c holds no picture", "remove"}},
+		"case, class": {func(root string) { put(t, filepath.Join(root, "A", "X.png"), good) }, resize, []string{"case", "rename"}},
+		"no image":    {func(root string) { put(t, filepath.Join(root, "c", "note.txt"), nil) }, resize, []string{"c holds no picture", "remove"}},
+		"no test": {func(root string) {
+			for _, file := range []string{"train/a/1.png", "train/b/1.png", "test/a/1.png"} {
+				put(t, filepath.Join(root, file), good)
+			}
+			_, _ = os.RemoveAll(filepath.Join(root, "a")), os.RemoveAll(filepath.Join(root, "b"))
+		}, resize, []string{"no test image of class 1 (b)", "leave that class out"}},
 		"one image":    {func(root string) { put(t, filepath.Join(root, "c", "x.png"), good) }, resize, []string{"class c", "one picture", "2 or more"}},
 		"no class":     {func(root string) { put(t, filepath.Join(root, "x.png"), good) }, resize, []string{"x.png", "class folder"}},
 		"sizes":        {func(root string) { put(t, filepath.Join(root, "a", "0.png"), pngOf(t, 9, 8, 1, 2, 3)) }, Prep{Method: "none"}, []string{"differ in size", "8×9", "crop"}},
@@ -328,6 +334,10 @@ func TestSkipBroken(t *testing.T) {
 	if len(d.Skipped) != 2 || d.Skipped[0].File != filepath.Join("a", "cut.png") || d.Skipped[1].File != filepath.Join("b", "none.png") || d.Train.N+d.Test.N != 8 {
 		t.Errorf("skipped %v; %d and %d images", d.Skipped, d.Train.N, d.Test.N)
 	}
+	with, err := ClassIncremental(d, ClassIncrementalOptions{ClassesPerTask: 1, Prep: p})
+	if err != nil || len(with.Skipped) != 2 || with.Skipped[0].File != d.Name+"/a/cut.png" || !strings.Contains(with.Skipped[1].Why, "empty") {
+		t.Errorf("tasks without %v, %v", with, err)
+	}
 	p.SkipBroken = false
 	if err := errorOf(root, p); err == nil || !strings.Contains(err.Error(), "none.png") {
 		t.Errorf("not skipped: %v", err)
@@ -345,4 +355,18 @@ func withPNGSum(b []byte) []byte {
 	sum := crc32.ChecksumIEEE(b[12:29])
 	binary.BigEndian.PutUint32(b[29:], sum)
 	return b
+}
+
+// encodePNG is a picture of pixels [h,w,3].
+func encodePNG(t testing.TB, pixels []uint8, h, w int) []byte {
+	t.Helper()
+	m := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for i := range h * w {
+		copy(m.Pix[4*i:], []uint8{pixels[3*i], pixels[3*i+1], pixels[3*i+2], 255})
+	}
+	var out bytes.Buffer
+	if err := png.Encode(&out, m); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

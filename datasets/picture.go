@@ -49,7 +49,7 @@ func lookAtPicture(b []byte) (info pictureInfo, err error) {
 	case errors.Is(err, image.ErrFormat):
 		return info, errors.Errorf("is no picture but %s; need PNG, JPEG, GIF, WebP, BMP or TIFF", contentKind(b))
 	case err != nil:
-		return info, errors.Errorf("is a damaged picture (%s); replace it", reasonOf(err))
+		return info, undecoded(err)
 	case config.Width < 1 || config.Height < 1:
 		return info, errors.Errorf("is a picture of %d×%d pixels; replace it", config.Width, config.Height)
 	case config.Width > maxPicturePixels/config.Height:
@@ -115,7 +115,7 @@ func decodePicture(b []byte, info pictureInfo) (pixels []uint8, err error) {
 		img, _, err = image.Decode(bytes.NewReader(b))
 	}
 	if err != nil {
-		return nil, errors.Errorf("is a damaged picture (%s); replace it", reasonOf(err))
+		return nil, undecoded(err)
 	}
 	size := img.Bounds().Size()
 	if h, w := turned(size.Y, size.X, info.orientation); h != info.h || w != info.w {
@@ -172,6 +172,14 @@ func webpColours(img image.Image) image.Image {
 		}
 	}
 	return out
+}
+
+// undecoded says why a picture could not be decoded, and what to do.
+func undecoded(err error) error {
+	if reason := reasonOf(err); strings.Contains(reason, "unsupported") {
+		return errors.Errorf("is a picture of a kind that is not read (%s); save it as PNG", reason)
+	}
+	return errors.Errorf("is a damaged picture (%s); replace it", reasonOf(err))
 }
 
 // reasonOf is a decoder's error in one line.

@@ -20,7 +20,7 @@ func noise(n, h, w, c int) *Images {
 	return im
 }
 
-func apply(t *testing.T, p Prep, im *Images) *Images {
+func apply(t testing.TB, p Prep, im *Images) *Images {
 	t.Helper()
 	out, err := p.Apply(im)
 	if err != nil {

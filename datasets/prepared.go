@@ -13,8 +13,10 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	mmap "github.com/edsrzf/mmap-go"
@@ -22,6 +24,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 )
 
 // preparedVersion changes when prepared sets are laid out, or their pixels made, otherwise.
@@ -94,14 +97,14 @@ func (s *ownSet) prepared(p Prep) (*mapped, error) {
 	m, err := s.openPrepared(file)
 	if err != nil {
 		if err := s.prepare(file, p, h, w, c); err != nil {
-			return nil, err
+			return nil, oneline.Error(err)
 		}
 		if m, err = s.openPrepared(file); err != nil {
 			return nil, err
 		}
 	}
 	if len(m.head.Skipped) > 0 && !p.SkipBroken {
-		return nil, brokenError(s.Path, m.head.Skipped)
+		return nil, oneline.Error(brokenError(s.Path, m.head.Skipped))
 	}
 	return m, nil
 }
@@ -188,7 +191,9 @@ func (s *ownSet) prepare(file string, p Prep, h, w, c int) error {
 		if Progress != nil {
 			fmt.Fprintf(Progress, "%s: another process is preparing it; waiting\n", s.Name)
 		}
-		_, err = lock.TryLockContext(context.Background(), 200*time.Millisecond)
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		_, err = lock.TryLockContext(ctx, 200*time.Millisecond)
+		stop()
 	}
 	if err != nil {
 		return errors.Wrapf(err, "datasets: lock of %s", file)
@@ -265,13 +270,19 @@ func (s *ownSet) writePrepared(to io.Writer, p Prep, h, w, c int) (*preparedHead
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(b)
-	for _, part := range [][]byte{labels, splits, b, binary.LittleEndian.AppendUint64(nil, uint64(len(b))), sum[:], []byte(preparedEnd)} {
+	for _, part := range [][]byte{labels, splits, closePrepared(nil, b)} {
 		if _, err := out.Write(part); err != nil {
 			return nil, err
 		}
 	}
 	return head, out.Flush()
+}
+
+// closePrepared writes what follows the images, labels and splits of a prepared file.
+func closePrepared(content, head []byte) []byte {
+	sum := sha256.Sum256(head)
+	content = binary.LittleEndian.AppendUint64(append(content, head...), uint64(len(head)))
+	return append(append(content, sum[:]...), preparedEnd...)
 }
 
 // decode returns a picture's pixels and their shape.

@@ -100,17 +100,23 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 type folderReader struct {
 	root     string
 	names    []string // of classes
-	pictures []picture
+	pictures []filed
+}
+
+// filed is a picture in its folder, of which there may be millions.
+type filed struct {
+	name  string // from root
+	split split
+	label int32
 }
 
 func (f *folderReader) classes() []string { return f.names }
 func (f *folderReader) total() int        { return len(f.pictures) }
 
 func (f *folderReader) each(yield func(picture) error) error {
-	for _, p := range f.pictures {
-		path := filepath.Join(f.root, p.name)
-		p.data = func() ([]byte, error) { return atomicfile.Read(path, maxPictureBytes) }
-		if err := yield(p); err != nil {
+	for _, at := range f.pictures {
+		read := func() ([]byte, error) { return atomicfile.Read(filepath.Join(f.root, at.name), maxPictureBytes) }
+		if err := yield(picture{name: at.name, split: at.split, label: at.label, data: read}); err != nil {
 			return err
 		}
 	}
@@ -133,7 +139,7 @@ func openFolder(root string, files []string, how choices) (reader, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := picture{name: name}
+		p := filed{name: name}
 		parts := strings.Split(filepath.ToSlash(name), "/")
 		if splits {
 			p.split, parts = splitNamed(parts[0]), parts[1:]
@@ -151,7 +157,7 @@ func openFolder(root string, files []string, how choices) (reader, error) {
 		at, _ := slices.BinarySearch(f.names, class)
 		f.pictures[i].label = int32(at)
 	}
-	slices.SortStableFunc(f.pictures, func(a, b picture) int { return int(a.split) - int(b.split) })
+	slices.SortStableFunc(f.pictures, func(a, b filed) int { return int(a.split) - int(b.split) })
 	return f, nil
 }
 

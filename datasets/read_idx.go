@@ -19,7 +19,7 @@ import (
 
 // idxReading reads the files of MNIST and its like: images-idx3-ubyte and labels-idx1-ubyte of train and of t10k or test, compressed
 // or not. Files of EMNIST, known by their names, hold their images transposed; names of their classes come from the mapping file.
-var idxReading = reading{name: "the files *-images-idx3-ubyte and *-labels-idx1-ubyte of MNIST and its like", files: idxFilesOf, open: openIDX}
+var idxReading = reading{name: "IDX files (*-images-idx3-ubyte)", files: idxFilesOf, open: openIDX}
 
 // idxKind says whether a file holds images or labels, "" for neither, and what comes before that in its name.
 func idxKind(name string) (prefix, kind string) {

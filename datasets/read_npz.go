@@ -18,7 +18,7 @@ import (
 // (MedMNIST), both in one file; data and labels in batches, a file each (ImageNet-32 and -64); arr_0 and arr_1. Images are unsigned
 // bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,C·S·S] with square planes; labels whole numbers, [N] or [N,1].
 var npzReading = reading{
-	name: ".npz files of images and labels (x_train, y_train, x_test, y_test)",
+	name: ".npz files (x_train, y_train, x_test, y_test)",
 	files: func(path string, folder bool) ([]string, bool, error) {
 		return filesEnding(path, folder, false, ".npz")
 	},

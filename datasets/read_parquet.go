@@ -17,7 +17,7 @@ import (
 // and a column of labels, whose classes have names in the schema's metadata "huggingface". Shards say their split by their name, as
 // train-00000-of-00002.parquet, or by their folder.
 var parquetReading = reading{
-	name: ".parquet files of pictures and labels, as the Hugging Face Hub has them",
+	name: ".parquet files as the Hugging Face Hub has them",
 	files: func(path string, folder bool) ([]string, bool, error) {
 		return filesEnding(path, folder, true, ".parquet")
 	},

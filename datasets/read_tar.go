@@ -15,13 +15,14 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 )
 
 // tarReading reads shards of WebDataset: .tar files in which the members of one sample follow one another and share their name up to
 // the first dot, one of them a picture, another its class: .cls, a number or a name, or .json with the key label (or cls, or the one
 // chosen by #label=NAME). Shards say their split by their name.
 var tarReading = reading{
-	name: ".tar shards of WebDataset (NAME.jpg and NAME.cls or NAME.json)",
+	name: ".tar shards of WebDataset (1.jpg and 1.cls or 1.json)",
 	files: func(path string, folder bool) ([]string, bool, error) {
 		return filesEnding(path, folder, true, ".tar")
 	},
@@ -171,7 +172,7 @@ func tarLabels(r io.Reader, chosen string) (labels []string, err error) {
 	if err == nil && len(labels) == 0 {
 		err = errors.New("holds no sample; need pictures and their classes, as 0001.jpg and 0001.cls")
 	}
-	return labels, err
+	return labels, oneline.Error(err) // names of members may hold anything
 }
 
 // labelOf is the class of a sample.

@@ -8,10 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 )
 
 // scanVersion changes when scans hold other things, or are made otherwise.
@@ -63,10 +66,40 @@ type ownSet struct {
 	place
 	reader reader
 	scan   *scan
+	opened time.Time
 }
+
+// lately are the sets that were opened, and when. Listing the files of a set of millions takes seconds, and a start opens it several
+// times: to check the settings, to plan the work, to do it.
+var lately struct {
+	sync.Mutex
+	sets map[place]*ownSet
+}
+
+// slowList is the time from which it pays to remember a set, and howLately is for how long.
+const slowList, howLately = 500 * time.Millisecond, 20 * time.Second
 
 // openOwn opens a set and reads it, or what is known of it from before, if none of its files has changed.
 func openOwn(p place) (*ownSet, error) {
+	lately.Lock()
+	defer lately.Unlock()
+	if s := lately.sets[p]; s != nil && time.Since(s.opened) < howLately {
+		return s, nil
+	}
+	began := time.Now()
+	s, err := openAnew(p)
+	if err == nil && time.Since(began) > slowList {
+		s.opened = time.Now()
+		if lately.sets == nil {
+			lately.sets = map[place]*ownSet{}
+		}
+		lately.sets[p] = s
+	}
+	return s, oneline.Error(err) // names of files may hold anything
+}
+
+// openAnew is openOwn of a set that has not been opened lately.
+func openAnew(p place) (*ownSet, error) {
 	format, files, err := recognise(p.Path)
 	if err != nil {
 		return nil, err

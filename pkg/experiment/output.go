@@ -11,6 +11,7 @@ import (
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
+	"palimpsest/datasets"
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/results"
@@ -55,7 +56,8 @@ func (r *run) result() (*results.Run, error) {
 		Benchmark: r.benchmark(),
 		Protocol:  protocol,
 		Provenance: results.Provenance{Command: r.state.Command, Commit: r.state.Commit, Dirty: r.state.Dirty, Machine: machine(r.state.Stretches),
-			Started: started, Finished: time.Now().UTC().Truncate(time.Second), ImagesSHA256: r.state.Images, Stretches: r.state.Stretches, Init: r.state.Init},
+			Started: started, Finished: time.Now().UTC().Truncate(time.Second), ImagesSHA256: r.state.Images, Stretches: r.state.Stretches, Init: r.state.Init,
+			SkippedImages: skippedImages(r.loop.Benchmark)},
 		Evaluations: r.state.Evaluations, Losses: r.state.Losses, Cost: cost,
 		Sensitivity: r.state.Sensitivity, Outside: r.state.Outside,
 		Generated: generated,
@@ -159,4 +161,12 @@ func exact(v *float64) string {
 		return ""
 	}
 	return strconv.FormatFloat(*v, 'g', -1, 64)
+}
+
+// skippedImages are the pictures that a benchmark is without, and why.
+func skippedImages(b *datasets.Benchmark) (lines []string) {
+	for _, s := range b.Skipped {
+		lines = append(lines, s.File+" "+s.Why)
+	}
+	return lines
 }

@@ -387,6 +387,9 @@ func (r *run) sameMaterial() error {
 		r.warn("an earlier version made the checkpoint: it has no checksums and does not say on which images; it is taken as it is, with those of content hash %s", r.images)
 	}
 	s.Images, s.Extractor = r.images, extractor
+	if skipped := skippedImages(r.loop.Benchmark); len(skipped) > 0 {
+		r.warn("%d pictures cannot be read and are left out (benchmark.prep.skip_broken), the first: %s", len(skipped), skipped[0])
+	}
 	return r.sameInit()
 }
 

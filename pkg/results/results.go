@@ -249,6 +249,10 @@ type Provenance struct {
 	ImagesSHA256 string    `json:"images_sha256,omitempty"`
 	Stretches    []Stretch `json:"stretches,omitempty"`
 
+	// SkippedImages are the pictures that could not be read and that the run went on without, because it was told to
+	// (benchmark.prep.skip_broken): file and reason.
+	SkippedImages []string `json:"skipped_images,omitempty"`
+
 	Init *Init `json:"init,omitempty"` // null where the weights were drawn from the seed
 }
 
