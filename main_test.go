@@ -120,7 +120,7 @@ func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
 	section := regexp.MustCompile(`(?s)<!-- (table|findings):\w+ -->.*?<!-- /(table|findings):\w+ -->`)
 	code := regexp.MustCompile("(?s)```.*?```|`[^`]*`")
 	number := regexp.MustCompile(`\S+ \[\S+, \S+\]|\d[\d.]* ± \d[\d.]*|p [=<] 0\.\d+|\d+\.\d+`)
-	setting := regexp.MustCompile(`λ [=<] \d+(\.\d+)?`)
+	setting := regexp.MustCompile(`λ [=<] \d+(\.\d+)?|\d{4}\.\d{5}`) // or a paper's number at arXiv
 	found := 0
 	for page, studies := range map[string][]string{
 		"README.md": nil, "methods.md": nil, "lambda.md": {"lambda", "quick"}, "timesteps.md": {"timesteps", "targeted"},

@@ -156,6 +156,9 @@ func (s *Shrunk) Name() string {
 	return name
 }
 
+// Close frees the classifier, which nothing else holds.
+func (s *Shrunk) Close() { s.Classifier.Close() }
+
 // ImageShape implements [Extractor].
 func (s *Shrunk) ImageShape() (h, w, channels int) { return s.h, s.w, s.Info.Channels }
 
