@@ -21,9 +21,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/backend"
+	"palimpsest/pkg/diffusers"
+	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/models"
 	"palimpsest/pkg/report"
 	"palimpsest/pkg/study"
+	"palimpsest/pkg/unet"
 )
 
 // said is a text that this repository shows to its users.
@@ -326,6 +331,7 @@ func checkReport(c *cobra.Command) error {
 // arguments that are taken. The harmless ones are run.
 func TestNamedCommandsWork(t *testing.T) {
 	t.Chdir("../..") // where the program is called
+	keepExample(t)
 	found, run := map[string]bool{}, map[string]bool{}
 	for _, s := range everythingSaid(t) {
 		for _, line := range commands(s.text) {
@@ -359,6 +365,27 @@ func TestNamedCommandsWork(t *testing.T) {
 		if !run[name] {
 			t.Errorf("no command %s was run", name)
 		}
+	}
+}
+
+// keepExample imports the model that examples name, in a cache folder of the test's own.
+func keepExample(t *testing.T) {
+	t.Helper()
+	t.Setenv(backend.CacheEnv, t.TempDir())
+	net, err := unet.Preset("tiny", 32, 32, 3, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &diffusers.Model{Net: net, Process: diffusion.Config{T: 1000, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge}, Weights: map[string][]float32{}}
+	for name, dims := range m.Dims() {
+		size := 1
+		for _, d := range dims {
+			size *= d
+		}
+		m.Weights[name] = make([]float32, size)
+	}
+	if _, err := models.Put("cifar-ddpm", "an example", m, false); err != nil {
+		t.Fatal(err)
 	}
 }
 

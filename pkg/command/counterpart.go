@@ -32,7 +32,7 @@ func counterpartCommand() *cobra.Command {
 			}
 			o := counterpart.Options{Python: python, Backend: back, Out: cmd.OutOrStdout()}
 			if write {
-				o.Write = filepath.Join("pkg", "counterpart", "testdata", "forms")
+				o.Write = filepath.Join("pkg", "counterpart", "testdata")
 			}
 			return counterpart.Check(cmd.Context(), o)
 		},

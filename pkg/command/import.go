@@ -9,7 +9,6 @@ import (
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/models"
-	"palimpsest/pkg/words"
 )
 
 func importCommand() *cobra.Command {
@@ -52,7 +51,7 @@ func importCommand() *cobra.Command {
 			for _, n := range notes {
 				fmt.Fprintln(cmd.ErrOrStderr(), "note:", n)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\nStart from it: `go run . bench --set network.init=%s …`\n", describeModel(info), words.Shell(name))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\nStart from it: --set network.init=%s\n", describeModel(info), name)
 			return nil
 		},
 	}

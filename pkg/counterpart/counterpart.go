@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/oneline"
@@ -32,7 +33,7 @@ type Options struct {
 	Backend compute.Backend
 	Out     goio.Writer // a line a comparison
 
-	// Write is a folder that the models which diffusers makes are kept in, those of the tests; "": they are not.
+	// Write is the folder testdata, where the models that diffusers makes, and the event file, are kept for the tests; "": they are not.
 	Write string
 }
 
@@ -51,7 +52,7 @@ func Check(ctx context.Context, o Options) error {
 	p := python{ctx, o.Python, script}
 	forms := filepath.Join(dir, "forms")
 	if o.Write != "" {
-		forms = o.Write
+		forms = filepath.Join(o.Write, "forms")
 		if err := os.RemoveAll(forms); err != nil {
 			return errors.WithStack(err)
 		}
@@ -77,7 +78,14 @@ func Check(ctx context.Context, o Options) error {
 		}
 		fmt.Fprintf(o.Out, "exported to diffusers, %s: %s\n", m.name, said)
 	}
-	return nil
+	if err := events(p, filepath.Join(dir, "events")); err != nil {
+		return err
+	}
+	fmt.Fprintln(o.Out, "read by TensorBoard: scalars, pictures, text and hyperparameters of a run that was interrupted")
+	if o.Write == "" {
+		return nil
+	}
+	return atomicfile.Write(filepath.Join(o.Write, eventsFile), eventsOf())
 }
 
 // python runs counterpart.py.

@@ -102,21 +102,16 @@ def main():
         events.Reload()
         tags = events.Tags()
         seen = {"scalars": {}, "images": {}, "texts": {}, "hparams": {}, "start": events.FirstEventTimestamp()}
+        for tag in tags["scalars"]:
+            seen["scalars"][tag] = [[e.step, e.wall_time, e.value] for e in events.Scalars(tag)]
+        for tag in tags["images"]:
+            seen["images"][tag] = [[e.step, e.width, e.height] for e in events.Images(tag)]
         for tag in tags["tensors"]:
-            meta = events.SummaryMetadata(tag)
-            for e in events.Tensors(tag):
-                p = e.tensor_proto
-                if meta.plugin_data.plugin_name == "scalars":
-                    seen["scalars"].setdefault(tag, []).append([e.step, e.wall_time, p.float_val[0]])
-                elif meta.plugin_data.plugin_name == "images":
-                    seen["images"].setdefault(tag, []).append([e.step, int(p.string_val[0]), int(p.string_val[1]), len(p.string_val[2])])
-                elif meta.plugin_data.plugin_name == "text":
-                    seen["texts"].setdefault(tag, []).append(p.string_val[0].decode())
-        for tag, content in events.PluginTagToContent("hparams").items():
-            data = plugin_data_pb2.HParamsPluginData.FromString(content)
-            if data.HasField("session_start_info"):
-                for k, v in data.session_start_info.hparams.items():
-                    seen["hparams"][k] = v.number_value if v.HasField("number_value") else v.bool_value if v.HasField("bool_value") else v.string_value
+            if events.SummaryMetadata(tag).plugin_data.plugin_name == "text":
+                seen["texts"][tag] = [e.tensor_proto.string_val[0].decode() for e in events.Tensors(tag)]
+        for content in events.PluginTagToContent("hparams").values():
+            for k, v in plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams.items():
+                seen["hparams"][k] = getattr(v, v.WhichOneof("kind"))
         json.dump(seen, sys.stdout)
     else:
         sys.exit(__doc__)

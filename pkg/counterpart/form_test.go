@@ -1,6 +1,7 @@
 package counterpart
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,5 +34,16 @@ func TestModelsOfDiffusers(t *testing.T) {
 			}
 			t.Log(said)
 		})
+	}
+}
+
+// The event file is, byte for byte, the one that TensorBoard's own reader read when it was written.
+func TestEventsOfTensorBoard(t *testing.T) {
+	want, err := os.ReadFile(filepath.Join("testdata", eventsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(eventsOf(), want) {
+		t.Error("the events are written otherwise; have TensorBoard read them, and keep them, by `go run . counterpart --write`")
 	}
 }

@@ -68,7 +68,7 @@ func (e *export) card(name, sheet string, o ExportOptions) string {
 	} else {
 		line("The network is unconditional.\n")
 	}
-	line("## How to sample\n\n```python\n%s```\n", e.python())
+	line("## How to sample\n\nIn this folder, with the labels above:\n\n```python\n%s```\n", e.python())
 	line("`DDPMPipeline` passes no class labels, so the loop is written out.\n")
 	line("## Settings\n")
 	settings, _ := yaml.Marshal(e.config)
@@ -129,10 +129,10 @@ func (e *export) python() string {
 	if n.Classes > 0 {
 		known := e.bench.Tasks[max(e.task, 0)].Classes
 		var list []string
-		for _, k := range known[:min(4, len(known))] {
+		for _, k := range known[:min(2, len(known))] {
 			list = append(list, fmt.Sprint(k))
 		}
-		labels = fmt.Sprintf("labels = torch.tensor([%s])  # see above\n", strings.Join(list, ", "))
+		labels = fmt.Sprintf("labels = torch.tensor([%s])\n", strings.Join(list, ", "))
 		call, rows = ", class_labels=labels", "len(labels)"
 	}
 	cut := ""
@@ -142,7 +142,7 @@ func (e *export) python() string {
 	return fmt.Sprintf(`import torch
 from diffusers import DDIMScheduler, UNet2DModel
 
-unet = UNet2DModel.from_pretrained(".", subfolder="unet")  # "." is this folder
+unet = UNet2DModel.from_pretrained(".", subfolder="unet")
 scheduler = DDIMScheduler.from_pretrained(".", subfolder="scheduler")
 scheduler.set_timesteps(%d)
 %sx = torch.randn(%s, %d, %d, %d)

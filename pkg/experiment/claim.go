@@ -135,7 +135,8 @@ func onlyLeftovers(dir string) error {
 	var foreign []string
 	for _, e := range entries {
 		name := e.Name()
-		if name != lockFile && name != "log.txt" && !halfFile.MatchString(name) && !strings.HasPrefix(name, unfinished) {
+		events, _ := filepath.Match(eventsPattern, name)
+		if name != lockFile && name != "log.txt" && !events && !halfFile.MatchString(name) && !strings.HasPrefix(name, unfinished) {
 			foreign = append(foreign, name)
 		}
 	}

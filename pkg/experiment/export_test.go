@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -12,10 +13,14 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"palimpsest/pkg/backend"
+	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/models"
+	"palimpsest/pkg/results"
 	"palimpsest/pkg/safetensors"
+	"palimpsest/pkg/tensorboard"
+	"palimpsest/pkg/unet"
 )
 
 // pureGo opens the backend that compiles nothing, with a cache folder of the test's own.
@@ -86,6 +91,7 @@ func TestModelGoesOutAndComesIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	newest := ExportOptions{Format: FormatDiffusers, Task: -1, Command: "the export"}
+	checkEvents(t, dir)
 	to := filepath.Join(t.TempDir(), "models", "fashion")
 	if err := Export(dir, to, newest); err != nil {
 		t.Fatal(err)
@@ -190,6 +196,25 @@ func TestModelGoesOutAndComesIn(t *testing.T) {
 	}
 }
 
+// README.md draws from the export of a run of the quick benchmark by the program on its card.
+func TestREADMEHasTheProgramOfTheCard(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "```python\n")
+	program, _, _ := strings.Cut(rest, "```")
+	c := DefaultConfig()
+	bench, err := c.LoadBenchmark()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &export{config: c, bench: bench, model: diffusers.Model{Process: c.Diffusion, Net: unet.Config{Channels: 1, OutChannels: 1, Classes: 10}}}
+	if card := e.python(); card != program {
+		t.Errorf("the card has\n%s, README.md\n%s", card, program)
+	}
+}
+
 // What does not fit a model is told with what to do.
 func TestInitIsChecked(t *testing.T) {
 	t.Setenv(backend.CacheEnv, t.TempDir())
@@ -230,5 +255,88 @@ func TestEmbeddingGrows(t *testing.T) {
 	grow(values, nil, 0, 3)
 	if want := make([]float32, 8); !slices.Equal(values, want) {
 		t.Errorf("without labels %v, want zeros", values)
+	}
+}
+
+// checkEvents looks at the event file of a finished run of six steps.
+func checkEvents(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, eventsPattern))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("event files %v (%v), want one", files, err)
+	}
+	content, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole, err := tensorboard.Whole(bytes.NewReader(content)); err != nil || whole != int64(len(content)) {
+		t.Errorf("%d of %d bytes are whole records (%v)", whole, len(content), err)
+	}
+	for what, want := range map[string]int{"train/loss": 2, "fid/task 0": 2, "fid/task 1": 2, "fid/all": 2, "\n\x07samples": 2, "_hparams_": 1, "steps_per_task": 2} {
+		if got := bytes.Count(content, []byte(what)); got != want {
+			t.Errorf("%q is there %d times, want %d", what, got, want)
+		}
+	}
+}
+
+// Whatever became of the event file, a run that goes on leaves whole records, each of its steps once after the last restart.
+func TestEventsOfAResumedRun(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, configFile), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	h, err := newHome(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &run{config: tinyRun(), dir: dir, home: h, loop: new(cl.Loop)}
+	r.state = state{Started: "2026-01-02T03:04:05Z"}
+	content := func() string {
+		text, err := os.ReadFile(r.eventsFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if err := r.openEvents(); err != nil {
+		t.Fatal(err)
+	}
+	for step := 10; step <= 40; step += 10 {
+		r.state.Losses = append(r.state.Losses, results.LossPoint{Step: step, Loss: 1})
+		if err := r.logLoss(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full := content()
+	// Killed within a record, and gone on with from step 20.
+	if err := os.WriteFile(r.eventsFile(), []byte(full[:len(full)-5]), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.state.Losses, r.loop.Position.Total = r.state.Losses[:2], 20
+	if err := r.openEvents(); err != nil {
+		t.Fatal(err)
+	}
+	after := content()
+	if n := strings.Count(after, "train/loss"); n != 4 { // of 10, 20 and 30, and of 20 again
+		t.Errorf("%d losses after it went on, want 4", n)
+	}
+	if whole, err := tensorboard.Whole(strings.NewReader(after)); err != nil || whole != int64(len(after)) || !strings.HasPrefix(after, full[:len(full)/2]) {
+		t.Errorf("%d of %d bytes are whole (%v)", whole, len(after), err)
+	}
+	// Removed while the run is at work.
+	if err := os.Remove(r.eventsFile()); err != nil {
+		t.Fatal(err)
+	}
+	r.state.Losses = append(r.state.Losses, results.LossPoint{Step: 30, Loss: 1})
+	if err := r.logLoss(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(content(), "train/loss"); n != 3 {
+		t.Errorf("%d losses in the file written anew, want 3", n)
 	}
 }

@@ -509,6 +509,9 @@ func (r *run) train(ctx context.Context) error {
 	if err := r.checkSeries(); err != nil {
 		return err
 	}
+	if err := r.openEvents(); err != nil {
+		return err
+	}
 	for l := r.loop; !l.Done(); {
 		if err := r.trainPhase(ctx); err != nil {
 			return err
@@ -579,6 +582,9 @@ func (r *run) trainPhase(ctx context.Context) error {
 			r.state.Losses = append(r.state.Losses, results.LossPoint{Step: l.Position.Total, Task: l.LastTask(),
 				Loss: r.state.LossSum / float64(r.state.LossCount)})
 			r.state.LossSum, r.state.LossCount = 0, 0
+			if err := r.logLoss(); err != nil {
+				return err
+			}
 		}
 		if err := r.measureDynamics(ctx); err != nil {
 			return err
@@ -627,6 +633,9 @@ func (r *run) evaluate(ctx context.Context) error {
 	sum := sha256.Sum256(picture)
 	r.state.Pictures[e.Sheet] = hex.EncodeToString(sum[:])
 	r.state.Evaluations = append(r.state.Evaluations, e)
+	if err := r.logEvents(r.evaluationEvents(e)); err != nil {
+		return err
+	}
 	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
 	r.say("%s", describe(e))
 	for _, g := range r.loop.Generated() {
