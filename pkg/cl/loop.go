@@ -62,6 +62,7 @@ type Loop struct {
 	// whatever goes on around them.
 	NetworkTime time.Duration
 
+	knows       bool // the first task is not trained
 	replayRows  int
 	ends        []int                  // [taskEnds]; nil: the stream has borders
 	losses      *diffusion.LossHistory // by which timesteps are drawn; nil: uniformly
@@ -141,6 +142,32 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 		l.ends = taskEnds(b, c.FreshRows)
 	}
 	return l, l.openTimesteps()
+}
+
+// KnowFirst says, once and before anything else, that the network knows the first task, because it was trained on it elsewhere: the
+// task is not trained, and the strategy is given its images as of one that was. begin says that this is the run's beginning,
+// and not that it goes on from a checkpoint. Where all tasks are learned at once it does nothing.
+func (l *Loop) KnowFirst(begin bool) error {
+	if l.Strategy.Info().Stream == AllTasks {
+		return nil
+	}
+	switch {
+	case len(l.Benchmark.Tasks) < 2:
+		return errors.New("cl: the one task is known, and there is no other to learn")
+	case l.Benchmark.Online:
+		return errors.New("cl: an online stream has no borders between tasks, so that none of them can be known; leave network.knows out, or the stream")
+	}
+	l.knows = true
+	if !begin {
+		return nil
+	}
+	if l.tellsBorders() {
+		if err := l.Strategy.BeginTask(0, l.Benchmark.Tasks[0].Train); err != nil {
+			return errors.WithMessagef(err, "strategy %s before task 0", l.Strategy.Info().Name)
+		}
+	}
+	l.Position = Position{Step: l.PhaseSteps(), Total: l.PhaseSteps()}
+	return nil
 }
 
 // Close frees what the strategy holds outside of Go's memory. The network is its owner's to close, afterwards.

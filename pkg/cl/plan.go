@@ -6,11 +6,12 @@ import "github.com/pkg/errors"
 type Plan struct {
 	Steps    []int // of each phase, one or more
 	Restarts bool  // the optimiser starts again with each phase
+	Known    bool  // the first phase is not trained ([Loop.KnowFirst]); its steps count as done
 }
 
 // Plan is that of the loop's whole run.
 func (l *Loop) Plan() Plan {
-	p := Plan{Restarts: l.Config.ResetOptimizer || l.Strategy.Info().Restarts}
+	p := Plan{Restarts: l.Config.ResetOptimizer || l.Strategy.Info().Restarts, Known: l.knows}
 	for phase := range l.Phases() {
 		p.Steps = append(p.Steps, l.phaseSteps(phase))
 	}
@@ -35,6 +36,19 @@ func (p Plan) Before(phase int) int {
 	return total
 }
 
+// Trained is how many steps a run of the plan does.
+func (p Plan) Trained() int {
+	return p.Before(len(p.Steps)) - p.known()
+}
+
+// known is the number of steps that count as done before a run begins.
+func (p Plan) known() int {
+	if p.Known {
+		return p.Steps[0]
+	}
+	return 0
+}
+
 // Check reports a position that no run of the plan passes through.
 func (p Plan) Check(at Position) error {
 	phases := len(p.Steps)
@@ -45,12 +59,18 @@ func (p Plan) Check(at Position) error {
 	case at.Step < 0 || at.Phase < phases && at.Step > p.Steps[at.Phase]:
 		return errors.Errorf("cl: the position is step %d of phase %d; that phase has %d steps", at.Step, at.Phase, p.Steps[at.Phase])
 	}
+	if p.Known && at.Phase == 0 && at.Step != p.Steps[0] {
+		return errors.Errorf("cl: the position is step %d of the first phase, which is known and begins at its end, step %d", at.Step, p.Steps[0])
+	}
 	total := p.Before(at.Phase) + at.Step
-	optimiser := total
+	optimiser := total - p.known()
 	if p.Restarts {
 		optimiser = at.Step
 		if at.Phase == phases { // nothing starts after the last phase
 			optimiser = p.Steps[phases-1]
+		}
+		if p.Known && at.Phase == 0 {
+			optimiser = 0
 		}
 	}
 	if at.Total != total || at.Optimiser != optimiser {

@@ -103,6 +103,9 @@ func (e *export) results(b *strings.Builder) {
 		}
 		t.Rows = append(t.Rows, fmt.Sprintf("%d: %s", m.Task, e.bench.Tasks[m.Task].Name))
 		first := m.FID
+		if m.Task > now.AfterTask { // not learned yet
+			first = nil
+		}
 		for _, before := range e.state.Evaluations[:at] {
 			if before.AfterTask == m.Task && m.Task < len(before.Tasks) {
 				first = before.Tasks[m.Task].FID

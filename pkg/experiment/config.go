@@ -86,6 +86,10 @@ type NetworkConfig struct {
 	// nothing. Label k of the benchmark is the model's label k; labels that it lacks begin as what it does without a label.
 	Init string `yaml:"init,omitempty"`
 
+	// Knows says that the first task is what the model of Init knows already. It is not trained; the strategy is given its images:
+	// KnowsReal, those of the benchmark, or KnowsSamples, as many that the model itself draws of the same classes.
+	Knows string `yaml:"knows,omitempty"`
+
 	// Architecture is "unet" ("" is the same) or "dit", the transformer of package dit.
 	Architecture string `yaml:"architecture,omitempty"`
 

@@ -73,7 +73,7 @@ func savedWeights(t *testing.T, n *diffusion.Network, prefix string) map[string]
 
 func tinyRun() Config {
 	c := smallConfig()
-	c.Benchmark.Classes = []int{7, 9, 0, 3}
+	c.Benchmark.Classes, c.Benchmark.ValFraction = []int{7, 9, 0, 3}, 0.9 // few images, to be quick
 	c.Network.Base, c.Network.Mults = 8, []int{1, 2}
 	c.Loop.StepsPerTask, c.Loop.LabelDropout = 3, 0.2
 	c.Evaluate.SamplesPerTask, c.Evaluate.Batch, c.Evaluate.AllowSmallN = 8, 8, true
@@ -141,7 +141,7 @@ func TestModelGoesOutAndComesIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := OverrideConfig("the test", nil, []string{"network.init=mine", "benchmark.class_order=given", "benchmark.classes=[7, 9, 0, 3]",
+	next, err := OverrideConfig("the test", nil, []string{"network.init=mine", "benchmark.class_order=given", "benchmark.classes=[7, 9, 0, 3]", "benchmark.val_fraction=0.9",
 		"loop.steps_per_task=3", "loop.fresh_rows=4", "evaluate.samples_per_task=8", "evaluate.batch=8", "evaluate.allow_small_n=true", "evaluate.sampler.steps=2"})
 	if err != nil {
 		t.Fatal(err)
@@ -338,5 +338,88 @@ func TestEventsOfAResumedRun(t *testing.T) {
 	}
 	if n := strings.Count(content(), "train/loss"); n != 3 {
 		t.Errorf("%d losses in the file written anew, want 3", n)
+	}
+}
+
+// A task that the model knows is measured and remembered but not trained, by real images or by the model's own; interrupted, the
+// run ends as it would have.
+func TestKnownTask(t *testing.T) {
+	back, choice := pureGo(t)
+	c := tinyRun()
+	bench, err := c.LoadBenchmark()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loop, err := c.newLoop(back, bench, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &diffusers.Model{Net: loop.Network.Net.(unet.Config), Process: c.Diffusion, Weights: savedWeights(t, loop.Network, "model/")}
+	loop.Close()
+	loop.Network.Close()
+	if _, err := models.Put("mine", "", m, false); err != nil {
+		t.Fatal(err)
+	}
+	c.Network = NetworkConfig{Size: "tiny", Conditional: true, Init: "mine", Knows: KnowsSamples}
+	c.Strategy.Settings = map[string]any{"lambda": 1.0, "buffer": 6, "policy": "reservoir"}
+	opt := Options{Backend: back, Choice: choice}
+	dir := filepath.Join(t.TempDir(), "whole")
+	whole, err := Run(t.Context(), c, dir, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole.Cost.Steps != 3 || len(whole.Evaluations) != 2 || whole.Evaluations[0].Step != 3 || whole.Losses[0].Step != 6 {
+		t.Errorf("%d steps, evaluations %d at %d, losses from step %d; want 3 steps, 2 from 3 on, losses at 6", whole.Cost.Steps, len(whole.Evaluations), whole.Evaluations[0].Step, whole.Losses[0].Step)
+	}
+	parted := filepath.Join(t.TempDir(), "parted")
+	ctx, cancel := context.WithCancel(t.Context())
+	stop := opt
+	stop.Progress = func(p Progress) {
+		if p.Step == 5 {
+			cancel()
+		}
+	}
+	if _, err := Run(ctx, c, parted, stop); err == nil {
+		t.Fatal("it did not stop")
+	}
+	again, err := Resume(t.Context(), parted, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := func(dir string) map[string][]float32 {
+		names, err := checkpoints(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tensorsIn(t, filepath.Join(dir, "checkpoints", names[len(names)-1], diffusion.StateFile), "ema/")
+	}
+	sameWeights(t, "in two parts", newest(parted), newest(dir))
+	if whole.Provenance.ImagesSHA256 != again.Provenance.ImagesSHA256 {
+		t.Error("in two parts it was trained on other images")
+	}
+	real := c
+	real.Network.Knows = KnowsReal
+	if h, err := bench.ContentHash(); err != nil || h == whole.Provenance.ImagesSHA256 {
+		t.Errorf("samples of the model are the real images (%v)", err)
+	}
+	joint := real
+	joint.Strategy = cl.Spec{Name: "joint"}
+	for name, bad := range map[string]func(*Config){
+		"network.init": func(c *Config) { c.Network.Init = "" },
+		"choose":       func(c *Config) { c.Network.Knows = "all" },
+	} {
+		wrong := real
+		bad(&wrong)
+		if err := wrong.Validate(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("it says %v, want %q", err, name)
+		}
+	}
+	l, err := joint.newLoop(back, bench, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { l.Close(); l.Network.Close() }()
+	if p := l.Plan(); p.Known || p.Trained() != 6 {
+		t.Errorf("joint training has the plan %+v; it learns all tasks", p)
 	}
 }

@@ -1,13 +1,21 @@
 package experiment
 
 import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
+	"palimpsest/datasets"
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/diffusion"
+	keeping "palimpsest/pkg/kept"
 	"palimpsest/pkg/models"
 	"palimpsest/pkg/network"
 	"palimpsest/pkg/unet"
@@ -33,7 +41,13 @@ func defaultsFor(doc *yaml.Node) Config {
 // validateInit reports a model that a run on images of h×w pixels cannot start from.
 func (c Config) validateInit(h, w, channels int) error {
 	n := c.Network
+	if n.Knows != "" && n.Knows != KnowsReal && n.Knows != KnowsSamples {
+		return errors.Errorf("network.knows is %.100q; choose %q or %q, or leave it out", n.Knows, KnowsReal, KnowsSamples)
+	}
 	if n.Init == "" {
+		if n.Knows != "" {
+			return errors.New("network.knows needs network.init, the model that knows the first task")
+		}
 		return nil
 	}
 	model, err := models.Get(n.Init)
@@ -54,6 +68,77 @@ func (c Config) validateInit(h, w, channels int) error {
 		return errors.Errorf("network.conditional is false, but the model %s (network.init) is told the class, of %d; set it to true", n.Init, shape.Classes)
 	}
 	return nil
+}
+
+// What stands for the task that a model knows, [NetworkConfig].Knows.
+const (
+	KnowsReal    = "real"
+	KnowsSamples = "samples"
+)
+
+// mostRemembered is how many bytes of samples are kept in the cache folder.
+const mostRemembered = 2 << 30
+
+// remember returns images that the model of network.init draws of the first task's classes, as many of each as there are for
+// training, by the sampler of the evaluation. They are kept in the cache folder; drawn anew on another machine their last
+// digits may differ, and a run that began with the others then does not go on.
+func (c Config) remember(ctx context.Context, back compute.Backend, bench *datasets.Benchmark) (*datasets.Images, error) {
+	model, err := models.Get(c.Network.Init)
+	if err != nil {
+		return nil, err
+	}
+	task := bench.Tasks[0]
+	if known, last := model.Net.Classes, int(slices.Max(task.Train.Labels)); known > 0 && last >= known {
+		return nil, errors.Errorf("network.knows is %q, but class %d of the first task is none of the model %s, which has labels 0 to %d",
+			KnowsSamples, last, c.Network.Init, known-1)
+	}
+	process, err := diffusion.New(c.Diffusion)
+	if err != nil {
+		return nil, err
+	}
+	u, err := c.unetConfig(bench, process)
+	if err != nil {
+		return nil, err
+	}
+	how, err := json.Marshal(struct {
+		Model, Backend string
+		Evaluate       EvaluateConfig
+		Seed           uint64
+		Labels         []int32
+	}{model.SHA256, back.Name(), c.Evaluate, c.Seed, task.Train.Labels})
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	images := &datasets.Images{N: task.Train.N, H: bench.H, W: bench.W, C: bench.C, Labels: task.Train.Labels}
+	cache, err := backend.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	store, key := keeping.Store{Dir: filepath.Join(cache, "remembered"), Most: mostRemembered}, keeping.Digest(how)
+	if images.Pixels = store.Get(key); len(images.Pixels) == images.N*bench.H*bench.W*bench.C {
+		return images, nil
+	}
+	n, err := diffusion.NewNetwork(back, process, u, c.Train, c.Seed)
+	if err != nil {
+		return nil, err
+	}
+	defer n.Close()
+	if err := c.startFrom(n); err != nil {
+		return nil, err
+	}
+	sampler := c.Evaluate.Sampler
+	sampler.Seed = c.Seed
+	// The model's own weights, which the average begins with.
+	drawn, err := diffusion.Sample(ctx, process, guided(n, c.Evaluate.Guidance, n.Denoiser(false)), bench.C, bench.H*bench.W*bench.C, task.Train.Labels, sampler, c.Evaluate.rows(), nil)
+	if err != nil {
+		return nil, err
+	}
+	images.Pixels = make([]uint8, len(drawn))
+	datasets.Unscale(images.Pixels, drawn)
+	if err := os.MkdirAll(store.Dir, 0o755); err == nil {
+		store.Put(key, images.Pixels)
+	}
+	return images, nil
 }
 
 // writeProcess writes a process in a few words.

@@ -36,7 +36,7 @@ func (r *run) result() (*results.Run, error) {
 		return nil, err
 	}
 	cost := r.state.Cost
-	cost.Steps, cost.FreshRows, cost.ReplayRows = r.loop.TotalSteps(), r.config.Loop.FreshRows, r.loop.ReplayRows()
+	cost.Steps, cost.FreshRows, cost.ReplayRows = r.loop.Plan().Trained(), r.config.Loop.FreshRows, r.loop.ReplayRows()
 	cost.Parameters = r.loop.Network.Parameters()
 	info, label := r.loop.Strategy.Info(), r.loop.Strategy.Label()
 	if v := r.config.Variant; v != "" {

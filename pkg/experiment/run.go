@@ -296,8 +296,16 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, p := r.config, r.loop.Position
-	now.FromStep = p.Total
+	c := r.config
+	if f.name == "" && c.Network.Knows != "" {
+		if err := r.loop.KnowFirst(true); err != nil {
+			return err
+		}
+	}
+	p := r.loop.Position
+	if f.name != "" {
+		now.FromStep = p.Total
+	}
 	if f.name == "" {
 		if err := onlyDamaged(r.dir); err != nil {
 			return err
@@ -439,6 +447,11 @@ func (r *run) build(ctx context.Context, back compute.Backend) error {
 	if err != nil {
 		return err
 	}
+	if r.config.Network.Knows == KnowsSamples {
+		if bench.Tasks[0].Train, err = r.config.remember(ctx, back, bench); err != nil {
+			return err
+		}
+	}
 	if r.images, err = bench.ContentHash(); err != nil {
 		return err
 	}
@@ -497,6 +510,9 @@ func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, m *meas
 		setup.Features, setup.Judge = m.imageFeatures, m.judge
 	}
 	loop, err := cl.NewLoop(network, bench, strategy, c.Loop, setup)
+	if err == nil && c.Network.Knows != "" {
+		err = loop.KnowFirst(false)
+	}
 	if err != nil {
 		network.Close()
 		return nil, err

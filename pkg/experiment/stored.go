@@ -147,6 +147,9 @@ func (s *state) check(p cl.Plan) error {
 		}
 	}
 	last := 0
+	if p.Known {
+		last = p.Steps[0]
+	}
 	for _, l := range s.Losses {
 		if l.Step <= last || l.Task < 0 {
 			return errors.Errorf("the loss of step %d of task %d is stored after that of step %d", l.Step, l.Task, last)
