@@ -110,6 +110,9 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a := c.Network.Architecture; a != "" && a != "unet" {
+		return nil, errors.Errorf("the network of %s is a %s (network.architecture); only U-Nets can be exported", dir, a)
+	}
 	e := &export{config: c}
 	if e.bench, err = c.LoadBenchmark(); err != nil {
 		return nil, err

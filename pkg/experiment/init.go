@@ -56,6 +56,8 @@ func (c Config) validateInit(h, w, channels int) error {
 	}
 	shape := model.Net.Shape()
 	switch {
+	case n.Architecture != "" && n.Architecture != "unet":
+		return errors.Errorf("network.architecture is %.100q, but the model %s (network.init) is a U-Net; leave one of them out", n.Architecture, n.Init)
 	case n.Base != 0 || len(n.Mults) > 0 || n.ResBlocks != 0 || len(n.Attention) > 0:
 		return errors.Errorf("network.base, mults, res_blocks and attention are those of the model %s (network.init); leave them out", n.Init)
 	case h != shape.H || w != shape.W || channels != shape.Channels:
