@@ -375,7 +375,7 @@ func TestKnownTask(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stop := opt
 	stop.Progress = func(p Progress) {
-		if p.Step == 5 {
+		if p.Stage == "measure" { // which is always reported
 			cancel()
 		}
 	}
