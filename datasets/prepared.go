@@ -229,11 +229,13 @@ func (s *ownSet) prepare(file string, p Prep, h, w, c int) error {
 // writePrepared prepares all pictures and writes the file.
 func (s *ownSet) writePrepared(to io.Writer, p Prep, h, w, c int) (*preparedHead, error) {
 	type done struct {
-		pixels []uint8
-		err    error
+		image *[]uint8
+		err   error
 	}
-	size := h * w * c
-	free := sync.Pool{New: func() any { return make([]uint8, size) }}
+	free := sync.Pool{New: func() any {
+		image := make([]uint8, h*w*c)
+		return &image
+	}}
 	head := &preparedHead{Version: preparedVersion, H: h, W: w, C: c, Source: s.scan.Hash, Prep: p}
 	out := bufio.NewWriterSize(to, 1<<20)
 	var labels, splits []byte
@@ -244,10 +246,10 @@ func (s *ownSet) writePrepared(to io.Writer, p Prep, h, w, c int) (*preparedHead
 			if err != nil {
 				return done{err: err}
 			}
-			image := free.Get().([]uint8)
-			clear(image)
-			prepare.prepare(image, pixels, info.h, info.w, info.c)
-			return done{pixels: image}
+			image := free.Get().(*[]uint8)
+			clear(*image)
+			prepare.prepare(*image, pixels, info.h, info.w, info.c)
+			return done{image: image}
 		}
 	}, func(in picture, d done) error {
 		if d.err != nil {
@@ -255,11 +257,11 @@ func (s *ownSet) writePrepared(to io.Writer, p Prep, h, w, c int) (*preparedHead
 			return nil
 		}
 		head.N++
-		head.PixelSum = crc32.Update(head.PixelSum, castagnoli, d.pixels)
+		head.PixelSum = crc32.Update(head.PixelSum, castagnoli, *d.image)
 		labels = binary.LittleEndian.AppendUint32(labels, uint32(in.label))
 		splits = append(splits, byte(in.split))
-		_, err := out.Write(d.pixels)
-		free.Put(d.pixels)
+		_, err := out.Write(*d.image)
+		free.Put(d.image)
 		return err
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,12 +28,12 @@ func freePort(ctx context.Context, port int) error {
 
 // portHolder says which process listens on a port, as far as this user may know.
 func portHolder(ctx context.Context, port int) string {
-	for _, inode := range listeners(port) {
+	if inodes := listeners(port); len(inodes) > 0 {
 		fds, _ := filepath.Glob("/proc/[0-9]*/fd/*") // fails on a malformed pattern only
 		for _, fd := range fds {
-			if to, err := os.Readlink(fd); err == nil && to == "socket:["+inode+"]" {
-				pid := strings.Split(fd, "/")[2]
-				return describeProcess(pid)
+			to, err := os.Readlink(fd)
+			if inode, socket := strings.CutPrefix(to, "socket:["); err == nil && socket && slices.Contains(inodes, strings.TrimSuffix(inode, "]")) {
+				return describeProcess(strings.Split(fd, "/")[2])
 			}
 		}
 		return "a process of another user"

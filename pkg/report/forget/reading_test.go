@@ -19,8 +19,6 @@ import (
 // The tests of this file read figures by their axes' labels and sentences by their words. What should stand there follows from how
 // the made-up study is made, see [madeUpSeries] and [madeUpAutopsy].
 
-type point = figuretest.Point
-
 // kept is what each strategy keeps of the old tasks.
 var kept = map[string]float64{"finetune": 0, "er λ=0.3": 0.7, "er λ=1": 0.9}
 
