@@ -122,7 +122,7 @@ type EvaluateConfig struct {
 	Guidance       float64                 `yaml:"guidance"`      // scale of classifier-free guidance; 0: none
 	EMA            bool                    `yaml:"ema"`           // sample from the averaged weights
 	Batch          int                     `yaml:"batch"`         // images a network call
-	Extractor      string                  `yaml:"extractor"`     // "auto": the classifier shipped for the sets, or one trained on them once; or the file of an Inception network or of a classifier
+	Extractor      string                  `yaml:"extractor"`     // "auto": the classifier shipped for the sets, or one trained on them once; or the file of an Inception network, of a classifier, or of any network in ONNX
 	AllowSmallN    bool                    `yaml:"allow_small_n"` // permit FID with fewer samples than features
 }
 

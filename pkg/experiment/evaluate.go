@@ -41,7 +41,7 @@ func newMeasurer(ctx context.Context, back compute.Backend, c Config, bench *dat
 		return nil, err
 	}
 	m := &measurer{config: c, bench: bench}
-	if m.extractor, err = openExtractor(ctx, back, c, bench.H, bench.W, out); err != nil {
+	if m.extractor, err = openExtractor(ctx, back, c, bench.H, bench.W, bench.C, out); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -94,12 +94,19 @@ func inside(bench *datasets.Benchmark) (*datasets.Benchmark, error) {
 	return &b, nil
 }
 
-// openExtractor returns the network whose features the metrics compare, for images of the given sides: of a file, the shipped
+// openExtractor returns the network whose features the metrics compare, for images of the given sides and channels: of a file, the shipped
 // classifier of the sets, or one that is trained on them, once, with a line of progress now and then to out.
-func openExtractor(ctx context.Context, back compute.Backend, c Config, h, w int, out io.Writer) (metrics.Extractor, error) {
+func openExtractor(ctx context.Context, back compute.Backend, c Config, h, w, channels int, out io.Writer) (metrics.Extractor, error) {
 	if name := c.Evaluate.Extractor; name != "auto" {
 		if err := checkExtractorFile(name); err != nil {
 			return nil, err
+		}
+		if metrics.IsONNXFile(name) {
+			net, err := metrics.LoadONNX(back, name, h, w, channels)
+			if err != nil {
+				return nil, err
+			}
+			return net, nil
 		}
 		if metrics.IsClassifierFile(name) {
 			return metrics.LoadClassifierFile(back, name)
@@ -130,7 +137,7 @@ func openExtractor(ctx context.Context, back compute.Backend, c Config, h, w int
 func checkExtractorFile(name string) error {
 	f, err := atomicfile.Open(name)
 	if err != nil {
-		return errors.Errorf("evaluate.extractor is %q; need \"auto\", or the file of an Inception network or of a classifier: %v", name, err)
+		return errors.Errorf("evaluate.extractor is %q; need \"auto\", or the file of an Inception network, of a classifier, or of an ONNX network: %v", name, err)
 	}
 	return f.Close()
 }

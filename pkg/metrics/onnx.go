@@ -1,0 +1,410 @@
+package metrics
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute-onnx/support/protos"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/onnx-gomlx/onnx"
+	"github.com/gomlx/onnx-gomlx/onnx/parser"
+	"github.com/pkg/errors"
+	"gonum.org/v1/gonum/mat"
+	"google.golang.org/protobuf/proto"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
+)
+
+// What [LoadONNX] reads at most, and the batch of networks that leave it open.
+const (
+	onnxBytes     = 2 << 30 // no longer file can be written in ONNX's format
+	onnxInfoBytes = 64 << 10
+	onnxBatch     = 16
+)
+
+// ONNXInfo says what an ONNX file does not: how images become its input. It is the JSON file NAME.json beside NAME.onnx.
+type ONNXInfo struct {
+	Colours string     `json:"colours"` // order of the channels: "rgb", "bgr", or "grey", which is one channel
+	Range   [2]float64 `json:"range"`   // values of black and white: [0, 1], [-1, 1], [0, 255], ...
+	// Mean, where given, is then subtracted, and what is left divided by Std: a value for each channel in the order of Colours.
+	Mean   []float64 `json:"mean,omitempty"`
+	Std    []float64 `json:"std,omitempty"`
+	Height int       `json:"height,omitempty"` // of the input in pixels, where the model leaves it open
+	Width  int       `json:"width,omitempty"`
+	Layout string    `json:"layout,omitempty"` // "nchw" or "nhwc", where the model's shape may be both
+	Output string    `json:"output,omitempty"` // the name of the features, where the model has several outputs
+}
+
+// channels is how many the input has.
+func (i ONNXInfo) channels() int {
+	if i.Colours == "grey" {
+		return 1
+	}
+	return 3
+}
+
+// parseONNXInfo reads a description. A field it does not know is refused: a mistyped one would give other features.
+func parseONNXInfo(text []byte) (i ONNXInfo, err error) {
+	read := json.NewDecoder(bytes.NewReader(text))
+	read.DisallowUnknownFields()
+	if err := read.Decode(&i); err != nil {
+		return i, oneline.Error(errors.WithStack(err))
+	}
+	if read.More() {
+		return i, errors.New("something follows the description")
+	}
+	if !slices.Contains([]string{"rgb", "bgr", "grey"}, i.Colours) {
+		return i, errors.Errorf("colours is %q; need \"rgb\", \"bgr\" or \"grey\", as the network was trained", oneline.Text(i.Colours))
+	}
+	if i.Range[0] == i.Range[1] {
+		return i, errors.New("range is missing, or black and white are the same; need the values of black and white, such as [0, 1], [-1, 1] or [0, 255]")
+	}
+	if len(i.Mean) != len(i.Std) || len(i.Mean) != 0 && len(i.Mean) != i.channels() {
+		return i, errors.Errorf("%d means and %d std; need both with a value for each of the channels (%d), or neither", len(i.Mean), len(i.Std), i.channels())
+	}
+	if j := slices.IndexFunc(i.Std, func(v float64) bool { return v <= 0 }); j >= 0 {
+		return i, errors.Errorf("std %d is %g; need more than 0", j, i.Std[j])
+	}
+	if !slices.Contains([]string{"", "nchw", "nhwc"}, i.Layout) {
+		return i, errors.Errorf("layout is %q; need \"nchw\" or \"nhwc\"", oneline.Text(i.Layout))
+	}
+	if min(i.Height, i.Width) < 0 {
+		return i, errors.Errorf("height %d and width %d; need pixels", i.Height, i.Width)
+	}
+	return i, nil
+}
+
+// IsONNXFile says whether path names an ONNX file: whether it ends in .onnx.
+func IsONNXFile(path string) bool { return strings.EqualFold(filepath.Ext(path), ".onnx") }
+
+// ONNX is a network of an ONNX file as an extractor. Use [LoadONNX].
+type ONNX struct {
+	name, sha256  string
+	info          ONNXInfo
+	from          [3]int // height, width and channels of the images
+	h, w          int    // that the network sees
+	batch         int
+	first         bool // channels come before height and width
+	input, output string
+	dim           int
+	scale, offset []float64 // of each channel of the input, for values in [-1, 1]
+	mu            sync.Mutex
+	exec          *model.Exec
+	store         *model.Store
+}
+
+// LoadONNX reads a network from images to features, float32 [N, C, H, W] or [N, H, W, C] to [N, D], from the ONNX file at path, which
+// ends in .onnx and holds its weights itself, and how images become its input from the file of the same name that ends in
+// .json, an [ONNXInfo]. It is for images of h×w pixels with c channels, which are brought to the network's height and width, a
+// pixel there being the mean of the area that it covers, and from grey to colours or back where it needs that.
+//
+// The network is compiled and run once here. What it cannot do is an error of one line: no such operation, several inputs, an
+// input or output of another form, a size or a layout that neither file states.
+func LoadONNX(backend compute.Backend, path string, h, w, c int) (_ *ONNX, err error) {
+	content, err := atomicfile.Read(path, onnxBytes)
+	if err != nil {
+		return nil, errors.WithMessage(err, "metrics.LoadONNX")
+	}
+	beside := strings.TrimSuffix(path, filepath.Ext(path)) + ".json"
+	text, err := atomicfile.Read(beside, onnxInfoBytes)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, errors.Errorf("metrics.LoadONNX: %s does not say how pixels become its input; write %s beside it, such as "+
+				`{"colours": "rgb", "range": [0, 1], "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}`, path, filepath.Base(beside))
+		}
+		return nil, errors.WithMessage(err, "metrics.LoadONNX")
+	}
+	info, err := parseONNXInfo(text)
+	if err != nil {
+		return nil, errors.WithMessagef(err, "metrics.LoadONNX: %s", beside)
+	}
+	x := &ONNX{sha256: sha256Hex(slices.Concat(content, text)), info: info, from: [3]int{h, w, c}}
+	if err := x.open(backend, content); err != nil {
+		return nil, errors.WithMessagef(oneline.Error(err), "metrics.LoadONNX: %s", path)
+	}
+	x.name = fmt.Sprintf("%s of %s, which sees images of %d×%d at %d×%d", x.output, filepath.Base(path), h, w, x.h, x.w)
+	return x, nil
+}
+
+// open parses the network, and runs it on a black image to see what it gives.
+func (x *ONNX) open(backend compute.Backend, content []byte) (err error) {
+	defer caught(&err)
+	net, err := parseONNX(content)
+	if err != nil {
+		return err
+	}
+	if err := x.fit(net); err != nil {
+		return err
+	}
+	if x.store, err = newStore(nil); err != nil {
+		return err
+	}
+	defer func() {
+		if x.dim == 0 {
+			x.Close()
+		}
+	}()
+	net.FreeUnusedVariables()
+	if err := net.VariablesToScope(x.store.RootScope()); err != nil {
+		return err
+	}
+	x.exec, err = model.NewExec(backend, x.store, func(scope *model.Scope, in *graph.Node) *graph.Node {
+		return net.CallGraph(scope.Store().RootScope(), in.Graph(), map[string]*graph.Node{x.input: in}, x.output)[0]
+	})
+	if err != nil {
+		return err
+	}
+	black := make([]float32, x.batch*x.h*x.w*x.info.channels())
+	return x.run(black, func(flat []float64, dims []int) error {
+		if len(dims) != 2 || dims[0] != x.batch || dims[1] < 1 {
+			return errors.Errorf("%s is %v for %d images; need a row of features an image, [%d, D]", oneline.Text(x.output), dims, x.batch, x.batch)
+		}
+		x.dim = dims[1]
+		return nil
+	})
+}
+
+// caught makes an error of a panic, which is the library's way to say that it did not expect something in a file.
+func caught(err *error) {
+	if r := recover(); r != nil {
+		*err = errors.Errorf("the network cannot be built: %v", r)
+	}
+}
+
+// parseONNX parses a file whose tensors it holds itself and whole: the library believes the sizes that they declare.
+func parseONNX(content []byte) (_ onnx.Model, err error) {
+	defer caught(&err)
+	var file protos.ModelProto
+	if err := proto.Unmarshal(content, &file); err != nil {
+		return nil, errors.Errorf("it is no ONNX file, or not a whole one: %v", err)
+	}
+	if file.Graph == nil || len(file.Graph.Node) == 0 {
+		return nil, errors.New("it is no ONNX file, or an empty one: it has no network")
+	}
+	if err := checkONNXTensors(file.Graph, len(content)); err != nil {
+		return nil, err
+	}
+	return parser.Parse(content)
+}
+
+// checkONNXTensors refuses tensors that a file of so many bytes cannot hold.
+func checkONNXTensors(g *protos.GraphProto, bytes int) error {
+	all := slices.Clone(g.GetInitializer())
+	for _, node := range g.GetNode() {
+		for _, a := range node.GetAttribute() {
+			if a.GetT() != nil {
+				all = append(all, a.GetT())
+			}
+			all = append(all, a.GetTensors()...)
+			for _, sub := range append(slices.Clone(a.GetGraphs()), a.GetG()) {
+				if err := checkONNXTensors(sub, bytes); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, t := range all {
+		if len(t.GetExternalData()) > 0 {
+			return errors.Errorf("tensor %s lies in another file; store the network with its weights inside", oneline.Text(t.GetName()))
+		}
+		size := 1.0
+		for _, d := range t.GetDims() {
+			size *= float64(d)
+			if d < 0 {
+				size = math.Inf(1)
+			}
+		}
+		if !(size <= 2*float64(bytes)) { // types of four bits are the smallest
+			return errors.Errorf("tensor %s declares the shape %v, more than the file holds; it is damaged", oneline.Text(t.GetName()), t.GetDims())
+		}
+	}
+	return nil
+}
+
+// fit sees what the input and output are.
+func (x *ONNX) fit(net onnx.Model) error {
+	inputs, shapes := net.Inputs()
+	if len(inputs) != 1 {
+		return errors.Errorf("it has %d inputs (%s); need one, the images", len(inputs), oneline.Text(strings.Join(inputs, ", ")))
+	}
+	x.input = inputs[0]
+	if shapes[0].DType != dtypes.Float32 || shapes[0].Rank() != 4 {
+		return errors.Errorf("its input is %s; need images of float32 in four axes, [N, C, H, W] or [N, H, W, C]", shapes[0])
+	}
+	dims, c := shapes[0].Dimensions, x.info.channels()
+	layout := x.info.Layout
+	if layout == "" {
+		switch first, last := dims[1] == c, dims[3] == c; {
+		case first && !last:
+			layout = "nchw"
+		case last && !first:
+			layout = "nhwc"
+		default:
+			return errors.Errorf("its input is %s, of which neither axis 1 nor axis 3 alone has the %d channels of colours %q; "+
+				"correct colours, or state \"layout\" in the description, \"nchw\" or \"nhwc\"", shapes[0], c, x.info.Colours)
+		}
+	}
+	channels := dims[3]
+	x.h, x.w = dims[1], dims[2]
+	if x.first = layout == "nchw"; x.first {
+		channels, x.h, x.w = dims[1], dims[2], dims[3]
+	}
+	if channels > 0 && channels != c {
+		return errors.Errorf("its input is %s, in layout %q of %d channels, but colours %q are %d", shapes[0], layout, channels, x.info.Colours, c)
+	}
+	for _, side := range []struct {
+		name   string
+		own    *int
+		stated int
+	}{{"height", &x.h, x.info.Height}, {"width", &x.w, x.info.Width}} {
+		switch {
+		case *side.own < 1 && side.stated == 0:
+			return errors.Errorf("its input is %s, which leaves the %s open; state \"height\" and \"width\" in the description", shapes[0], side.name)
+		case *side.own < 1:
+			*side.own = side.stated
+		case side.stated != 0 && side.stated != *side.own:
+			return errors.Errorf("its input is %s, but the description states a %s of %d", shapes[0], side.name, side.stated)
+		}
+	}
+	if x.batch = dims[0]; x.batch < 1 {
+		x.batch = onnxBatch
+	}
+	if _, _, _, err := x.see().Shape(x.from[0], x.from[1], x.from[2]); err != nil {
+		return err
+	}
+	outputs, _ := net.Outputs()
+	switch {
+	case x.info.Output != "" && !slices.Contains(outputs, x.info.Output):
+		return errors.Errorf("it has no output %s; there are %s", oneline.Text(x.info.Output), oneline.Text(strings.Join(outputs, ", ")))
+	case x.info.Output != "":
+		x.output = x.info.Output
+	case len(outputs) == 1:
+		x.output = outputs[0]
+	default:
+		return errors.Errorf("it has %d outputs (%s); state \"output\" in the description, the one that holds the features", len(outputs), oneline.Text(strings.Join(outputs, ", ")))
+	}
+	// Values in [-1, 1] become lo + (v+1)/2·(hi-lo), less the mean, by std.
+	lo, hi := x.info.Range[0], x.info.Range[1]
+	for k := range c {
+		mean, std := 0.0, 1.0
+		if len(x.info.Mean) > 0 {
+			mean, std = x.info.Mean[k], x.info.Std[k]
+		}
+		x.scale = append(x.scale, (hi-lo)/2/std)
+		x.offset = append(x.offset, ((hi+lo)/2-mean)/std)
+	}
+	return nil
+}
+
+// see is how images come to what the network sees.
+func (x *ONNX) see() datasets.Prep {
+	return datasets.Prep{Method: "area", Height: x.h, Width: x.w, Channels: x.info.channels()}
+}
+
+// Close frees the compiled graph and the weights. The network must not be used afterwards.
+func (x *ONNX) Close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.exec != nil {
+		x.exec.Finalize()
+	}
+	x.store.Finalize()
+}
+
+// Name implements [Extractor].
+func (x *ONNX) Name() string { return x.name }
+
+// Identity implements [Extractor]: it is the SHA-256 of the ONNX file followed by its description, since both make the
+// features; `cat NAME.onnx NAME.json | sha256sum` gives it.
+func (x *ONNX) Identity() string { return x.sha256 }
+
+// Dim implements [Extractor].
+func (x *ONNX) Dim() int { return x.dim }
+
+// ImageShape implements [Extractor].
+func (x *ONNX) ImageShape() (h, w, c int) { return x.from[0], x.from[1], x.from[2] }
+
+// Features implements [Extractor].
+func (x *ONNX) Features(images []float32, n int) (*mat.Dense, error) {
+	h, w, c := x.ImageShape()
+	if n < 1 || len(images) != n*h*w*c {
+		return nil, errors.Errorf("metrics.ONNX: %d values for %d images of %d×%d with %d channels; need one or more images and %d values each", len(images), n, h, w, c, h*w*c)
+	}
+	if err := checkImages("metrics.ONNX", images, h*w*c); err != nil {
+		return nil, err
+	}
+	if channels := x.info.channels(); h != x.h || w != x.w || c != channels {
+		im := &datasets.Images{N: n, H: h, W: w, C: c, Pixels: make([]uint8, len(images)), Labels: make([]int32, n)}
+		datasets.Unscale(im.Pixels, images)
+		seen, err := x.see().Apply(im)
+		if err != nil {
+			return nil, err
+		}
+		images = seen.Scaled()
+	}
+	features := mat.NewDense(n, x.dim, nil)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	err := forBatches(images, n, x.h*x.w*x.info.channels(), x.batch, func(flat []float32, start, rows int) error {
+		return x.run(flat, func(out []float64, _ []int) error {
+			for i, v := range out[:rows*x.dim] {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					return errors.Errorf("metrics.ONNX: feature %d of image %d is %g; is the range of %s that of the network?", i%x.dim, start+i/x.dim, v, x.name)
+				}
+			}
+			for i := range rows {
+				features.SetRow(start+i, out[i*x.dim:(i+1)*x.dim])
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return features, nil
+}
+
+// run gives use the outputs for a batch of images that the network sees, [batch, h, w, channels] in [-1, 1].
+func (x *ONNX) run(images []float32, use func(flat []float64, dims []int) error) error {
+	c, area := x.info.channels(), x.h*x.w
+	values, dims := make([]float32, len(images)), []int{x.batch, x.h, x.w, c}
+	if x.first {
+		dims = []int{x.batch, c, x.h, x.w}
+	}
+	for i, v := range images {
+		image, pixel, k := i/(area*c), i/c%area, i%c
+		if x.info.Colours == "bgr" {
+			k = c - 1 - k
+		}
+		to := (image*area+pixel)*c + k
+		if x.first {
+			to = (image*c+k)*area + pixel
+		}
+		values[to] = float32(x.scale[k]*float64(v) + x.offset[k])
+	}
+	in := tensors.FromFlatDataAndDimensions(values, dims...)
+	defer in.FinalizeAll()
+	out, err := x.exec.Call1(in)
+	if err != nil {
+		return errors.WithMessage(oneline.Error(err), "metrics.ONNX: the network cannot be run")
+	}
+	defer out.FinalizeAll()
+	flat, err := floatsOf(out)
+	if err != nil {
+		return err
+	}
+	return use(flat, out.Shape().Dimensions)
+}
