@@ -16,7 +16,7 @@ func TestUnknownOptions(t *testing.T) {
 	}
 	prediction, variance := &Process{Schedule: s, Prediction: "score", Variance: FixedLarge}, &Process{Schedule: s, Prediction: PredictNoise, Variance: "free"}
 	objective := &Network{Process: &Process{Schedule: s, Prediction: PredictNoise, Variance: FixedLarge}, Train: TrainConfig{Objective: "gan"}}
-	sampler := SamplerConfig{Name: "euler", Steps: 2}
+	sampler := SamplerConfig{Name: "leapfrog", Steps: 2}
 	for name, tc := range map[string]struct {
 		of   func() error // panics or returns an error
 		want string
@@ -32,9 +32,9 @@ func TestUnknownOptions(t *testing.T) {
 		"ReverseLogVar":         {func() error { variance.ReverseLogVar(3, 0); return nil }, `"free"`},
 		"OutChannels":           {func() error { variance.OutChannels(1); return nil }, `"free"`},
 		"split":                 {func() error { variance.split([]float32{1}, 1, 0); return nil }, `"free"`},
-		"sampler":               {func() error { return sampler.Validate() }, `"euler"`},
-		"timesteps of sampling": {func() error { _, err := sampler.Timesteps(s); return err }, `"euler"`},
-		"solver":                {func() error { _, err := sampler.solver(objective.Process); return err }, `"euler"`},
+		"sampler":               {func() error { return sampler.Validate() }, `"leapfrog"`},
+		"timesteps of sampling": {func() error { _, err := sampler.Timesteps(s); return err }, `"leapfrog"`},
+		"solver":                {func() error { _, err := sampler.solver(objective.Process); return err }, `"leapfrog"`},
 		"objective":             {func() error { c := objective.Train; c.LearningRate = 1; return c.Validate() }, `"gan"`},
 		"row losses":            {func() error { objective.rowLosses(nil, nil, nil, nil, nil); return nil }, `"gan"`},
 	} {

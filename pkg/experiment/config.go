@@ -501,7 +501,7 @@ func (c Config) Validate() error {
 		return errors.WithMessagef(err, "evaluate.sampler.steps is %d", e.Sampler.Steps)
 	}
 	if c.BPD.Images > 0 && !p.HasBound() {
-		return errors.Errorf("bpd.images is %d, but prediction %q has no variational bound by parts; set bpd.images=0, and measure the likelihood of the finished run by the ODE (\"go run . bpd DIR --ode 4\")", c.BPD.Images, p.Prediction)
+		return errors.Errorf("bpd.images is %d, but prediction %q has no variational bound by parts; set bpd.images=0, and measure the likelihood of the finished run by the ODE (`go run . bpd DIR --ode 4`)", c.BPD.Images, p.Prediction)
 	}
 	if _, err := p.LossWeights(c.Train.LossWeight); err != nil {
 		return errors.WithMessage(err, "train.loss_weight")

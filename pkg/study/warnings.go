@@ -127,7 +127,8 @@ func part(g Method, alike func(a, b *results.Run) bool) (parts []Method) {
 
 // unwritten are the settings that a configuration leaves out at their usual value, and that value.
 var unwritten = map[string]string{"backend.compute": "float32", "benchmark.blur": "0", "benchmark.stream": "none", "benchmark.tasks": "none",
-	"evaluate.sampler.spacing": "even", "network.init": "none", "train.objective": "simple"}
+	"evaluate.sampler.spacing": "even", "network.architecture": "unet", "network.depth": "the size's", "network.heads": "the size's",
+	"network.hidden": "the size's", "network.init": "none", "network.knows": "none", "network.patch": "the size's", "train.objective": "simple"}
 
 // madeWith is a run's settings as text by their names, "train.learning_rate", except for those that its label and its seed say,
 // and those by which only more is measured, kept or computed at once.
