@@ -12,9 +12,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gofrs/flock"
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 )
 
 // choices are what a user says of a set of their own, after its path: "PATH#label=coarse,test=0.1,seed=1".
@@ -129,48 +131,73 @@ func Add(name, ref string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
+	free := func(all map[string]place) error {
+		if old, taken := all[name]; taken && (old.Path != p.Path || old.How != p.How) {
+			return errors.Errorf("%s is registered already, for %s%s; choose another name, or forget that one first: go run . data remove %s", name, old.Path, old.How, name)
+		}
+		return nil
+	}
 	all, err := registered()
 	if err != nil {
 		return Info{}, err
 	}
-	if old, taken := all[name]; taken && (old.Path != p.Path || old.How != p.How) {
-		return Info{}, errors.Errorf("%s is registered already, for %s%s; choose another name, or forget that one first: go run . data remove %s", name, old.Path, old.How, name)
+	if err := free(all); err != nil { // before the set is read, which may take long
+		return Info{}, err
 	}
 	p.Name = name
 	set, err := openOwn(p)
 	if err != nil {
 		return Info{}, err
 	}
-	all[name] = p
-	return set.info(), writeRegistry(all)
+	return set.info(), changeRegistry(func(all map[string]place) error {
+		if err := free(all); err != nil {
+			return err
+		}
+		all[name] = p
+		return nil
+	})
 }
 
 // Remove forgets the set that was registered by a name. The user's files stay; what was prepared of them is removed.
 func Remove(name string) error {
-	all, err := registered()
-	if err != nil {
-		return err
-	}
-	p, ok := all[name]
-	if !ok {
-		if _, err := find(name); err == nil {
-			return errors.Errorf("%s is a set of the catalogue, which cannot be forgotten", name)
+	var p place
+	err := changeRegistry(func(all map[string]place) error {
+		var ok bool
+		if p, ok = all[name]; !ok {
+			if _, err := find(name); err == nil {
+				return errors.Errorf("%s is a set of the catalogue, which cannot be forgotten", name)
+			}
+			return errors.Errorf("no set is registered as %.100q; there are %v", name, slices.Sorted(maps.Keys(all)))
 		}
-		return errors.Errorf("no set is registered as %.100q; there are %v", name, slices.Sorted(maps.Keys(all)))
-	}
-	delete(all, name)
-	if err := writeRegistry(all); err != nil {
+		delete(all, name)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	return forgetPrepared(p)
 }
 
-func writeRegistry(all map[string]place) error {
+// changeRegistry reads the registered sets, changes them and writes them, unless change returns an error. Processes take turns, for
+// of two that read the same list the second to write would take away what the first had registered.
+func changeRegistry(change func(all map[string]place) error) error {
 	file, err := registry()
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	lock := flock.New(filepath.Join(filepath.Dir(file), ".own.lock"))
+	if err := lock.Lock(); err != nil {
+		return errors.Wrap(err, "datasets: lock of the list of registered sets")
+	}
+	defer func() { _ = lock.Unlock() }()
+	all, err := registered()
+	if err != nil {
+		return err
+	}
+	if err := change(all); err != nil {
 		return err
 	}
 	b, err := json.MarshalIndent(all, "", "  ")
@@ -254,6 +281,52 @@ func resolve(ref string) (*spec, place, error) {
 func Known(ref string) error {
 	_, _, err := resolve(ref)
 	return err
+}
+
+// Holds says whether a file, which need not be there, is one of a set of the user's own, or lies in a folder of it, links followed.
+// It is false for sets of the catalogue.
+func Holds(ref, file string) (bool, error) {
+	s, p, err := resolve(ref)
+	if err != nil || s != nil {
+		return false, err
+	}
+	_, files, err := recognise(p.Path)
+	if err != nil {
+		return false, oneline.Error(err)
+	}
+	own := []string{p.Path} // and the folders that links lead to
+	for _, f := range files {
+		if dir := filepath.Dir(f); f != p.Path && dir != own[len(own)-1] {
+			own = append(own, dir)
+		}
+	}
+	if _, err := os.Stat(file); err == nil {
+		own = append(own, files...)
+	}
+	var above []fs.FileInfo // the file, if it is there, and the folders it is in
+	if file, err = filepath.Abs(file); err != nil {
+		return false, err
+	}
+	if actual, err := filepath.EvalSymlinks(file); err == nil {
+		file = actual
+	} else if dir, err := filepath.EvalSymlinks(filepath.Dir(file)); err == nil {
+		file = filepath.Join(dir, filepath.Base(file))
+	}
+	for at := file; ; at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err == nil {
+			above = append(above, info)
+		}
+		if at == filepath.Dir(at) {
+			break
+		}
+	}
+	for _, path := range own {
+		info, err := os.Stat(path)
+		if err == nil && slices.ContainsFunc(above, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Canonical is a reference that means the same in every folder: a path becomes absolute, a name stays.

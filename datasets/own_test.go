@@ -3,6 +3,7 @@ package datasets
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -237,6 +239,93 @@ func TestRegistered(t *testing.T) {
 	}
 }
 
+// TestAddedAtOnce: of sets that are added and removed at once, none is lost.
+func TestAddedAtOnce(t *testing.T) {
+	ownCache(t)
+	root := filepath.Join(t.TempDir(), "flowers")
+	flowers(t, root, 2, "a", "b")
+	var wait sync.WaitGroup
+	for i := range 20 {
+		wait.Go(func() {
+			name := fmt.Sprint("set", i)
+			if _, err := Add(name, root); err != nil {
+				t.Error(err)
+			}
+			if i%2 == 0 {
+				if err := Remove(name); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if names, err := Registered(); err != nil || len(names) != 10 {
+		t.Errorf("%v, %v; want 10", names, err)
+	}
+}
+
+// TestHolds: a file in a set is known through links, and one beside it is none of it.
+func TestHolds(t *testing.T) {
+	ownCache(t)
+	dir := t.TempDir()
+	root, other := filepath.Join(dir, "flowers"), filepath.Join(dir, "other")
+	flowers(t, root, 2, "a", "b")
+	flowers(t, other, 2, "c")
+	link(t, filepath.Join(other, "c"), filepath.Join(root, "c"))
+	link(t, root, filepath.Join(dir, "way"))
+	for file, want := range map[string]bool{"flowers/a/a.png": true, "flowers/new.png": true, "way/a/new.png": true, "other/c/a.png": true, "flowers.png": false, "other/new.png": false} {
+		if got, err := Holds(root, filepath.Join(dir, file)); err != nil || got != want {
+			t.Errorf("%s: %v, %v", file, got, err)
+		}
+	}
+}
+
+// TestOwnSplitNotChosen: a set with test images of its own takes no choice of them.
+func TestOwnSplitNotChosen(t *testing.T) {
+	ownCache(t)
+	root := t.TempDir()
+	flowers(t, filepath.Join(root, "train"), 2, "a", "b")
+	flowers(t, filepath.Join(root, "test"), 2, "a", "b")
+	if _, err := Open(root); err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{"#test=0.5", "#seed=3"} {
+		if _, err := Open(root + how); err == nil || !strings.Contains(err.Error(), "leave "+how[1:]+" out") {
+			t.Errorf("%s: %v", how, err)
+		}
+	}
+}
+
+// TestAllShards: files that are missing by the others' names are named.
+func TestAllShards(t *testing.T) {
+	ownCache(t)
+	root := t.TempDir()
+	for _, name := range []string{"train-00000-of-00002.parquet", "test-00000-of-00001.parquet"} {
+		b, err := os.ReadFile(own("parquet", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, filepath.Join(root, name), b)
+	}
+	if _, err := Open(root); err == nil || !strings.Contains(err.Error(), "missing: "+filepath.Join(root, "train-00001-of-00002.parquet")) {
+		t.Errorf("a shard is missing: %v", err)
+	}
+	for _, tc := range []struct{ files, want string }{
+		{"train-00000-of-00003.parquet train-00002-of-00003.parquet", "of 3 files, as their names say, some are missing: s/train-00001-of-00003.parquet; add"},
+		{"a-0-of-9.tar", "s/a-1-of-9.tar, s/a-2-of-9.tar, s/a-3-of-9.tar, …; add"},
+		{"train-1-of-2.tar train-2-of-2.tar test-0-of-1.tar b-7.tar", ""},
+	} {
+		var files []string
+		for _, name := range strings.Fields(tc.files) {
+			files = append(files, filepath.Join("s", name))
+		}
+		err := allShards("s", files)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(filepath.ToSlash(err.Error()), tc.want) {
+			t.Errorf("%s: %v", tc.files, err)
+		}
+	}
+}
+
 // TestBadFolders: what is wrong with a folder is one line that names the file and says what to do.
 func TestBadFolders(t *testing.T) {
 	ownCache(t)
@@ -250,7 +339,11 @@ func TestBadFolders(t *testing.T) {
 		prep Prep
 		want []string // parts of the error
 	}{
-		"zero bytes":  {func(root string) { put(t, filepath.Join(root, "a", "0.png"), nil) }, resize, []string{"a/0.png", "empty", "--skip-broken"}},
+		"zero bytes": {func(root string) { put(t, filepath.Join(root, "a", "0.png"), nil) }, resize, []string{"a/0.png", "empty", "--skip-broken"}},
+		"heic":       {func(root string) { put(t, filepath.Join(root, "a", "0.HEIC"), good) }, resize, []string{"a/0.HEIC", "not read", "PNG", "--skip-broken"}},
+		"animated": {func(root string) {
+			put(t, filepath.Join(root, "a", "0.webp"), []byte("RIFF\x20\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x02\x00\x00\x00\x07\x00\x00\x07\x00\x00"))
+		}, resize, []string{"a/0.webp", "animated WebP", "first frame as PNG", "--skip-broken"}},
 		"text":        {func(root string) { put(t, filepath.Join(root, "a", "0.png"), []byte("hello")) }, resize, []string{"a/0.png", "text/plain", "need PNG"}},
 		"truncated":   {func(root string) { put(t, filepath.Join(root, "a", "0.png"), good[:len(good)-20]) }, resize, []string{"a/0.png", "damaged", "--skip-broken"}},
 		"only a head": {func(root string) { put(t, filepath.Join(root, "a", "0.png"), good[:20]) }, resize, []string{"a/0.png", "ends too early"}},
@@ -325,22 +418,27 @@ func TestSkipBroken(t *testing.T) {
 	whole := pngOf(t, 8, 8, 1, 2, 3)
 	put(t, filepath.Join(root, "a", "cut.png"), whole[:len(whole)-20])
 	put(t, filepath.Join(root, "b", "none.png"), nil)
+	put(t, filepath.Join(root, "b", "phone.heic"), whole)
+	put(t, filepath.Join(root, "logo.svg"), nil) // in no class
 	p := Prep{Size: 4, Method: "pad", SkipBroken: true}
 	d, err := Open(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d = mustPrepared(t, d, p)
-	if len(d.Skipped) != 2 || d.Skipped[0].File != filepath.Join("a", "cut.png") || d.Skipped[1].File != filepath.Join("b", "none.png") || d.Train.N+d.Test.N != 8 {
+	if len(d.Skipped) != 3 || d.Skipped[0].File != filepath.Join("a", "cut.png") || d.Skipped[1].File != filepath.Join("b", "none.png") || d.Train.N+d.Test.N != 8 {
 		t.Errorf("skipped %v; %d and %d images", d.Skipped, d.Train.N, d.Test.N)
 	}
 	with, err := ClassIncremental(d, ClassIncrementalOptions{ClassesPerTask: 1, Prep: p})
-	if err != nil || len(with.Skipped) != 2 || with.Skipped[0].File != d.Name+"/a/cut.png" || !strings.Contains(with.Skipped[1].Why, "empty") {
+	if err != nil || len(with.Skipped) != 3 || with.Skipped[0].File != d.Name+"/a/cut.png" || !strings.Contains(with.Skipped[1].Why, "empty") {
 		t.Errorf("tasks without %v, %v", with, err)
 	}
 	p.SkipBroken = false
 	if err := errorOf(root, p); err == nil || !strings.Contains(err.Error(), "none.png") {
 		t.Errorf("not skipped: %v", err)
+	}
+	if err := os.Remove(filepath.Join(root, "b", "phone.heic")); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(root, "b", "none.png")); err != nil {
 		t.Fatal(err)

@@ -43,6 +43,10 @@ func lookAtPicture(b []byte) (info pictureInfo, err error) {
 	if len(b) == 0 {
 		return info, errors.New("is empty (0 bytes); replace it")
 	}
+	const flags = 20 // of WebP's extended head, after RIFF, WEBP and VP8X; 2 is animation
+	if len(b) > flags && string(b[:4]) == "RIFF" && string(b[8:16]) == "WEBPVP8X" && b[flags]&2 != 0 {
+		return info, errors.New("is an animated WebP picture, which is not read; save its first frame as PNG")
+	}
 	defer recovered(&err)
 	config, format, err := image.DecodeConfig(bytes.NewReader(b))
 	switch {

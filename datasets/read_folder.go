@@ -20,8 +20,16 @@ var folderReading = reading{
 	open:  openFolder,
 }
 
-// pictureExtensions are those of files in class folders that are read; others are passed over.
+// pictureExtensions are those of files in class folders that are read; others, but for [unreadExtensions], are passed over.
 var pictureExtensions = []string{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
+
+// unreadExtensions are those of pictures that cannot be read: they are broken pictures, for passing over them would lose them unseen.
+var unreadExtensions = []string{".heic", ".heif", ".avif", ".svg", ".jxl", ".jp2", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+
+// isUnread says whether a file is a picture of a kind that is not read by its name.
+func isUnread(name string) bool {
+	return slices.Contains(unreadExtensions, strings.ToLower(filepath.Ext(name)))
+}
 
 // isPicture says whether a file is to be a picture by its name.
 func isPicture(name string) bool {
@@ -42,7 +50,11 @@ func folderFiles(path string, folder bool) (files []string, ok bool, err error) 
 	if !folder {
 		return nil, false, nil
 	}
-	err = walkPictures(path, nil, func(file string) { files = append(files, file) })
+	err = walkPictures(path, nil, func(file string) {
+		if !isUnread(file) || filepath.Dir(file) != path { // a drawing beside the classes is none of their pictures
+			files = append(files, file)
+		}
+	})
 	return files, len(files) > 0, err
 }
 
@@ -79,7 +91,7 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 			}
 			isFolder = info != nil && info.IsDir()
 		}
-		if !isFolder && !isPicture(name) {
+		if !isFolder && !isPicture(name) && !isUnread(name) {
 			continue
 		}
 		if other, taken := byCase[strings.ToLower(name)]; taken {
@@ -115,7 +127,12 @@ func (f *folderReader) total() int        { return len(f.pictures) }
 
 func (f *folderReader) each(yield func(picture) error) error {
 	for _, at := range f.pictures {
-		read := func() ([]byte, error) { return atomicfile.Read(filepath.Join(f.root, at.name), maxPictureBytes) }
+		read := func() ([]byte, error) {
+			if isUnread(at.name) {
+				return nil, errors.Errorf("is a picture of a kind that is not read (%s); save it as PNG", filepath.Ext(at.name))
+			}
+			return atomicfile.Read(filepath.Join(f.root, at.name), maxPictureBytes)
+		}
 		if err := yield(picture{name: at.name, split: at.split, label: at.label, data: read}); err != nil {
 			return err
 		}
@@ -191,7 +208,7 @@ func splitFolders(root string) (bool, error) {
 	if err != nil {
 		return false, errors.Wrap(err, "datasets")
 	}
-	if slices.ContainsFunc(inside, func(e fs.DirEntry) bool { return !isHidden(e.Name()) && isPicture(e.Name()) }) {
+	if slices.ContainsFunc(inside, func(e fs.DirEntry) bool { return !isHidden(e.Name()) && (isPicture(e.Name()) || isUnread(e.Name())) }) {
 		return false, nil // a class of trains
 	}
 	switch {

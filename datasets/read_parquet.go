@@ -39,6 +39,9 @@ type feature struct {
 }
 
 func openParquet(root string, files []string, how choices) (r reader, err error) {
+	if err := allShards(root, files); err != nil {
+		return nil, err
+	}
 	splits, err := splitsOfFiles(root, files)
 	if err != nil {
 		return nil, err

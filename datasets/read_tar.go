@@ -43,6 +43,9 @@ type shard struct {
 }
 
 func openTar(root string, files []string, how choices) (reader, error) {
+	if err := allShards(root, files); err != nil {
+		return nil, err
+	}
 	splits, err := splitsOfFiles(root, files)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -100,6 +101,56 @@ func splitsOfFiles(root string, files []string) ([]split, error) {
 		splits = make([]split, len(files)) // all there is: test images come out of it
 	}
 	return splits, nil
+}
+
+// numberedShard is the name of one of several files that make up a set, as train-00000-of-00003.parquet.
+var numberedShard = regexp.MustCompile(`^(.*-)(\d{1,9})(-of-(\d{1,9})\b.*)$`)
+
+// allShards returns an error if names in a folder say of how many files they are and some of these are not there.
+func allShards(root string, files []string) error {
+	type series struct{ before, after string }
+	there, one := map[series]map[int]bool{}, map[series][]string{}
+	var order []series
+	for _, file := range files {
+		name := numberedShard.FindStringSubmatch(filepath.Base(file))
+		if name == nil || file == root { // a file that is named by itself is all that is asked for
+			continue
+		}
+		of := series{filepath.Join(filepath.Dir(file), name[1]), name[3]}
+		if there[of] == nil {
+			there[of], one[of], order = map[int]bool{}, name, append(order, of)
+		}
+		number, err := strconv.Atoi(name[2])
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		there[of][number] = true
+	}
+	for _, of := range order {
+		name := one[of]
+		total, err := strconv.Atoi(name[4])
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		first := 0
+		if there[of][total] && !there[of][0] { // they count from 1
+			first = 1
+		}
+		var missing []string
+		for i := first; i < first+total && len(missing) < 4; i++ {
+			if !there[of][i] {
+				missing = append(missing, of.before+fmt.Sprintf("%0*d", len(name[2]), i)+of.after)
+			}
+		}
+		if len(missing) > 3 {
+			missing[3] = "…"
+		}
+		if len(missing) > 0 {
+			return errors.Errorf("of %d files, as their names say, some are missing: %s; add them, or, to do without, take -of-%s out of the names of the others",
+				total, strings.Join(missing, ", "), name[4])
+		}
+	}
+	return nil
 }
 
 // filesEnding lists the files in a folder, and in those within it if deep, whose names end so, in any case. Numbers in names count as

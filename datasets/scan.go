@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 )
 
 // scanVersion changes when scans hold other things, or are made otherwise.
-const scanVersion = 1
+const scanVersion = 2
 
 // scan is what reading all of a set once tells of it. It is kept in the cache, so that the next start need not read the set.
 type scan struct {
@@ -88,6 +89,9 @@ func openOwn(p place) (*ownSet, error) {
 	}
 	began := time.Now()
 	s, err := openAnew(p)
+	if err == nil {
+		err = s.needsSplit()
+	}
 	if err == nil && time.Since(began) > slowList {
 		s.opened = time.Now()
 		if lately.sets == nil {
@@ -96,6 +100,15 @@ func openOwn(p place) (*ownSet, error) {
 		lately.sets[p] = s
 	}
 	return s, oneline.Error(err) // names of files may hold anything
+}
+
+// needsSplit returns an error if a split was chosen for a set that has its own.
+func (s *ownSet) needsSplit() error {
+	how := choices{Test: s.How.Test, Seed: s.How.Seed}
+	if how == (choices{}) || s.scan.n() == 0 || slices.ContainsFunc(s.scan.Counts[noSplit], func(n int) bool { return n > 0 }) {
+		return nil
+	}
+	return errors.Errorf("%s%s: the set has test images of its own, so that none are chosen; leave %s out", s.Path, s.How, strings.TrimPrefix(how.String(), "#"))
 }
 
 // openAnew is openOwn of a set that has not been opened lately.

@@ -124,6 +124,12 @@ func showSet(ref, sheetFile string, size int, out io.Writer) error {
 		if err := checkEnding("--sheet", sheetFile, ".png"); err != nil {
 			return err
 		}
+		switch inside, err := datasets.Holds(ref, sheetFile); {
+		case err != nil:
+			return err
+		case inside:
+			return experiment.Refusef("--sheet %s lies in the set that it shows and would become one of its pictures, or replace one; name a file outside of it", sheetFile)
+		}
 	}
 	s, err := datasets.Describe(ref)
 	if err != nil {
