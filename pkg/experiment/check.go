@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
@@ -13,6 +14,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/results"
 )
 
 // Check is [Config.Validate] and what can be known beyond it without a backend: it opens every image set, parts them into
@@ -22,7 +24,11 @@ func (c Config) Check() error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	setup, err := c.checkRest()
+	bench, err := c.LoadBenchmark()
+	if err != nil {
+		return err
+	}
+	setup, err := c.checkRest(bench)
 	if err != nil {
 		return err
 	}
@@ -52,12 +58,8 @@ func (c Config) checkCores(began bool) error {
 	return nil
 }
 
-// checkRest looks at everything but the strategy, and returns the setup that the strategy gets.
-func (c Config) checkRest() (cl.Setup, error) {
-	bench, err := c.LoadBenchmark()
-	if err != nil {
-		return cl.Setup{}, err
-	}
+// checkRest looks at everything but the strategy on the images of c, and returns the setup that the strategy gets.
+func (c Config) checkRest(bench *datasets.Benchmark) (cl.Setup, error) {
 	process, err := diffusion.New(c.Diffusion)
 	if err != nil {
 		return cl.Setup{}, err
@@ -168,7 +170,8 @@ func (e EvaluateConfig) enough(features int) error {
 }
 
 // Check is [Study.Validate], and [Config.Check] of all runs but the finished ones: those are only read, and on a machine that
-// has their results it need not be possible to make them again. What is the same in several runs is looked at once, and a
+// has their results it need not be possible to make them again. Where their images are there, though, they must be those that
+// the results say they were made on: numbers of other images are neither repeated nor set beside new ones. What is the same in several runs is looked at once, and a
 // study that was found sound, which its Runs must then stay as they were, is not looked at again.
 func (s *Study) Check() error {
 	if s.checked {
@@ -185,6 +188,12 @@ func (s *Study) Check() error {
 			return Refusef("%s is the folder of a single run (it holds %s); name another for a study, which makes run folders in it", s.Dir, name)
 		}
 	}
+	images := &imagesOfStudy{hashes: map[string]string{}}
+	for _, c := range s.Runs {
+		if err := images.checkFinished(c, filepath.Join(s.Dir, c.RunName())); err != nil {
+			return err
+		}
+	}
 	seen := map[string]cl.Setup{}
 	for _, c := range s.Runs {
 		if _, err := os.Stat(filepath.Join(s.Dir, c.RunName(), "result.json")); err == nil {
@@ -198,7 +207,10 @@ func (s *Study) Check() error {
 		}
 		setup, ok := seen[string(text)]
 		if !ok {
-			setup, err = c.checkRest()
+			var bench *datasets.Benchmark
+			if bench, err = images.load(c); err == nil {
+				setup, err = c.checkRest(bench)
+			}
 			seen[string(text)] = setup
 		}
 		if err == nil {
@@ -214,6 +226,73 @@ func (s *Study) Check() error {
 	}
 	s.checked = true
 	return nil
+}
+
+// imagesOfStudy loads the benchmarks of a study's runs. It keeps one at a time, and of all the content hashes: runs of one
+// benchmark, which mostly follow one another, load it once.
+type imagesOfStudy struct {
+	key    string // of the benchmark that is kept
+	bench  *datasets.Benchmark
+	hashes map[string]string // by key; "" where the images cannot be had
+}
+
+// keyOf is the settings that decide on the images of c.
+func (*imagesOfStudy) keyOf(c Config) (string, error) {
+	text, err := yaml.Marshal(c.Benchmark)
+	return string(text), errors.Wrap(err, "configuration")
+}
+
+// load is [Config.LoadBenchmark].
+func (s *imagesOfStudy) load(c Config) (*datasets.Benchmark, error) {
+	key, err := s.keyOf(c)
+	if err != nil || s.bench != nil && s.key == key {
+		return s.bench, err
+	}
+	bench, err := c.LoadBenchmark()
+	if err != nil {
+		return nil, err
+	}
+	s.key, s.bench = key, bench
+	return bench, nil
+}
+
+// checkFinished refuses a finished run of c in dir that saw other images than there are now. Left alone are results that do not
+// say what they saw, images that are not on this machine, and those that the network of a run drew, which only a run can.
+func (s *imagesOfStudy) checkFinished(c Config, dir string) error {
+	path := filepath.Join(dir, "result.json")
+	if _, err := os.Stat(path); err != nil || c.Network.Knows == KnowsSamples {
+		return nil
+	}
+	if _, claimed, err := claimable(c, dir); err != nil || !claimed {
+		return nil // of other settings, which claiming the folder tells
+	}
+	r, err := results.Load(path)
+	if err != nil {
+		return err
+	}
+	saw := r.Provenance.ImagesSHA256
+	if saw == "" {
+		return nil
+	}
+	key, err := s.keyOf(c)
+	if err != nil {
+		return err
+	}
+	now, ok := s.hashes[key]
+	if !ok {
+		if bench, err := s.load(c); err == nil {
+			if now, err = bench.ContentHash(); err != nil {
+				return err
+			}
+		}
+		s.hashes[key] = now
+	}
+	if now == "" || now == saw {
+		return nil
+	}
+	return Refusef("the finished run in %s saw other images: their content hash was %s, that of what `%s` has here now is %s; "+
+		"bring the first ones back (a set fetched since may have taken the place of another, or the files were changed), or name another folder with --dir",
+		dir, saw, strings.Join(c.Benchmark.Datasets, ", "), now)
 }
 
 // rehearse measures some real images as if they were samples, the way every evaluation will measure those of the network,

@@ -14,9 +14,12 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"gopkg.in/yaml.v3"
+
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/likelihood"
+	"palimpsest/pkg/results/resultstest"
 )
 
 // smallStudy is two runs of a second or two each.
@@ -198,5 +201,57 @@ func TestStudyChecksStrategies(t *testing.T) {
 	s.Runs[1].Evaluate.Extractor = "no such file"
 	if err := s.Check(); err != nil {
 		t.Errorf("a sound study was looked at again: %v", err)
+	}
+}
+
+// A finished run that saw other images than there are now is refused before any other is begun, by both hashes. One of the same
+// images and one that does not say are read as they are.
+func TestStudyRefusesFinishedRunsOfOtherImages(t *testing.T) {
+	set := filepath.Join(t.TempDir(), "mine")
+	pictureFolder(t, set, 12, "red", "green", "blue", "grey")
+	c := smallConfig()
+	c.Benchmark.Datasets, c.Benchmark.ClassOrder, c.Benchmark.Classes = []string{set}, "natural", nil
+	bench, err := c.LoadBenchmark()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := bench.ContentHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	finished := func(saw string, c Config) Study {
+		s := Study{Dir: t.TempDir(), Runs: []Config{c}}
+		dir := filepath.Join(s.Dir, c.RunName())
+		text, err := yaml.Marshal(c)
+		if err == nil {
+			err = errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, configFile), text, 0o644))
+		}
+		r := resultstest.NewRun("er", "er", 0, 2)
+		r.Provenance.ImagesSHA256 = saw
+		if err = errors.Join(err, r.Save(filepath.Join(dir, "result.json"))); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for what, s := range map[string]Study{"the same images": finished(now, c), "no hash": finished("", c)} {
+		if err := s.Check(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	s := finished("abc123", c)
+	other := c
+	other.Strategy = cl.Spec{Name: "finetune"}
+	s.Runs = append([]Config{other}, s.Runs...)
+	_, err = s.Do(t.Context(), StudyOptions{})
+	if err == nil || !errors.As(err, new(Refused)) {
+		t.Fatalf("other images: %v", err)
+	}
+	for _, want := range []string{filepath.Join(s.Dir, c.RunName()), "abc123", now, set, "--dir"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in: %v", want, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, other.RunName())); !os.IsNotExist(err) {
+		t.Errorf("the folder of the new run was made: %v", err)
 	}
 }

@@ -85,9 +85,66 @@ func comparable(g Method) []Method {
 	}
 	var all []Method
 	for _, p := range parts {
-		all = append(all, bySettings(p)...)
+		for _, q := range byImages(p) {
+			all = append(all, bySettings(q)...)
+		}
 	}
 	return all
+}
+
+// byImages parts the runs of one label whose sets held other images, though they were named alike: the first images of every
+// benchmark make the first part, the second ones the next.
+func byImages(g Method) []Method {
+	hashes := imagesOf(g.Runs)
+	var parts []Method
+	at := map[int]int{}
+	for _, r := range g.Runs {
+		n := max(0, slices.Index(hashes[imagesKey(r)], r.Provenance.ImagesSHA256)) // what was not recorded tells nothing apart
+		i, ok := at[n]
+		if !ok {
+			i = len(parts)
+			at[n], parts = i, append(parts, Method{Label: g.Label})
+		}
+		parts[i].Runs = append(parts[i].Runs, r)
+	}
+	if len(parts) > 1 {
+		for i := range parts {
+			recorded := slices.IndexFunc(parts[i].Runs, func(r *results.Run) bool { return r.Provenance.ImagesSHA256 != "" })
+			if recorded >= 0 {
+				parts[i].Label += ", images" + words.Checksum(parts[i].Runs[recorded].Provenance.ImagesSHA256)
+			}
+		}
+	}
+	return parts
+}
+
+// imagesKey is the settings that decide on a run's images, "" where more does or nothing is known: samples of a model
+// stand in for some of them, or an older version did not record the settings.
+func imagesKey(r *results.Run) string {
+	if network, ok := r.Config["network"].(map[string]any); ok && network["knows"] == "samples" {
+		return ""
+	}
+	if r.Config["benchmark"] == nil {
+		return ""
+	}
+	text, err := json.Marshal(r.Config["benchmark"]) // sorts the keys
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// imagesOf lists, by [imagesKey], the content hashes of the images that the runs saw, each once, in order of appearance. There
+// is one a benchmark unless its sets were changed between runs.
+func imagesOf(runs []*results.Run) map[string][]string {
+	hashes := map[string][]string{}
+	for _, r := range runs {
+		key, hash := imagesKey(r), r.Provenance.ImagesSHA256
+		if key != "" && hash != "" && !slices.Contains(hashes[key], hash) {
+			hashes[key] = append(hashes[key], hash)
+		}
+	}
+	return hashes
 }
 
 // bySettings parts the runs of one label that were made with different settings, such as another learning rate.
@@ -171,6 +228,16 @@ func Warnings(methods []Method) []string {
 	for _, c := range conditions {
 		if found := Distinct(methods, c.of); len(found) > 1 {
 			out = append(out, c.what+" differs between rows: "+strings.Join(found, "; ")+".")
+		}
+	}
+	var runs []*results.Run
+	for _, g := range methods {
+		runs = append(runs, g.Runs...)
+	}
+	hashes := imagesOf(runs)
+	for _, key := range slices.Sorted(maps.Keys(hashes)) {
+		if found := hashes[key]; len(found) > 1 {
+			out = append(out, "the images differ between runs, under the same names: content hashes "+strings.Join(found, "; ")+".")
 		}
 	}
 	// The order of classes may depend on the seed, but all rows must have met the same orders.

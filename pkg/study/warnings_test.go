@@ -77,6 +77,47 @@ func TestGroupKeepsApartWhatDoesNotCompare(t *testing.T) {
 	}
 }
 
+// Runs of one benchmark that saw other images are told apart and warned of; orders by the seed, results from before the hash and
+// samples of a model, which have hashes of their own, are not.
+func TestGroupKeepsApartOtherImages(t *testing.T) {
+	made := func(label string, seed, order int, hash, knows string) *results.Run {
+		r := resultstest.NewRun(label, label, uint64(seed), 3)
+		r.Config = map[string]any{"benchmark": map[string]any{"datasets": []any{"mine"}, "order_seed": order}, "network": map[string]any{"knows": knows}}
+		r.Provenance.ImagesSHA256 = hash
+		return r
+	}
+	for _, c := range []struct {
+		what    string
+		runs    []*results.Run
+		labels  string
+		warning string
+	}{
+		{"the same", []*results.Run{made("er", 0, 0, "aaa", ""), made("er", 1, 0, "aaa", ""), made("ft", 0, 0, "aaa", "")}, "er 2|ft 1", ""},
+		{"of two methods", []*results.Run{made("er", 0, 0, "aaa", ""), made("ft", 0, 0, "bbb", "")}, "er 1|ft 1", "content hashes aaa; bbb."},
+		{"of two seeds", []*results.Run{made("er", 0, 0, "", ""), made("er", 1, 0, "aaa", ""), made("er", 2, 0, "bbb", "")},
+			"er, images (SHA-256 aaa…) 2|er, images (SHA-256 bbb…) 1", "content hashes aaa; bbb."},
+		{"not recorded", []*results.Run{made("er", 0, 0, "", ""), made("er", 1, 0, "aaa", ""), made("ft", 0, 0, "", "")}, "er 2|ft 1", ""},
+		{"samples", []*results.Run{made("er", 0, 0, "aaa", "samples"), made("er", 1, 0, "bbb", "samples")}, "er 2", ""},
+	} {
+		var labels []string
+		methods := Group(c.runs)
+		for _, g := range methods {
+			labels = append(labels, fmt.Sprint(g.Label, " ", len(g.Runs)))
+		}
+		slices.Sort(labels)
+		if got := strings.Join(labels, "|"); got != c.labels {
+			t.Errorf("%s: %s, want %s", c.what, got, c.labels)
+		}
+		if w := strings.Join(Warnings(methods), " "); !strings.Contains(w, c.warning) || c.warning == "" && w != "" {
+			t.Errorf("%s: warnings %q, want %q", c.what, w, c.warning)
+		}
+	}
+	orders := []*results.Run{made("er", 0, 0, "aaa", ""), made("er", 1, 1, "bbb", "")}
+	if w := strings.Join(Warnings(Group(orders)), " "); strings.Contains(w, "content hash") {
+		t.Errorf("orders by the seed: %q", w)
+	}
+}
+
 // Runs of one label that differ in a setting are two methods, whose labels say in what. Seeds differ in their seed alone, and
 // what an older version did not record tells nothing apart.
 func TestGroupKeepsApartOtherSettings(t *testing.T) {
