@@ -70,11 +70,10 @@ func (b *builder) dense(scope *model.Scope, x *Node, out int, from start) *Node 
 	dims := x.Shape().Dimensions
 	in := dims[len(dims)-1]
 	w := b.value(b.variable(scope, network.Kernel, from, in, out), x)
-	if b.lora.Rank > 0 {
-		down := b.variableOf(scope, network.LoRAA, network.Draw(b.seed, strings.TrimPrefix(scope.Scope(), b.root)+"/"+network.LoRAA, in, in, 1.0/3, in*b.lora.Rank), in, b.lora.Rank)
-		up := b.variableOf(scope, network.LoRAB, make([]float32, b.lora.Rank*out), b.lora.Rank, out)
-		w = Add(w, MulScalar(Dot(b.value(down, x), b.value(up, x)).Product(), b.lora.Alpha/float64(b.lora.Rank)))
-	}
+	w = b.lora.Adapt(w, func(name string, fanIn, fanOut int, scale float64, dims ...int) *Node {
+		path := strings.TrimPrefix(scope.Scope(), b.root) + "/" + name
+		return b.value(b.variableOf(scope, name, network.Draw(b.seed, path, fanIn, fanOut, scale, dims[0]*dims[1]), dims...), w)
+	})
 	bias := b.value(b.variableOf(scope, "biases", make([]float32, out), out), x)
 	rows := x.Shape().Size() / in
 	y := Dot(Reshape(x, rows, in), w).Product()

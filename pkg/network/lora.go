@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"gonum.org/v1/gonum/blas"
@@ -31,6 +32,20 @@ func Matrix(dims []int) (inputs, out int) {
 		inputs *= d
 	}
 	return inputs, out
+}
+
+// Adapt returns w, a kernel [..., in, out] in a graph, with its adapter added. weight gives the value there of the named weight next to
+// the kernel, which begins as [Draw] draws it for the two sides and the scale.
+func (l LoRA) Adapt(w *Node, weight func(name string, fanIn, fanOut int, scale float64, dims ...int) *Node) *Node {
+	if l.Rank == 0 {
+		return w
+	}
+	inputs, out := Matrix(w.Shape().Dimensions)
+	// Variance 1/(3·inputs) is that of the uniform within 1/sqrt(inputs).
+	down := weight(LoRAA, inputs, inputs, 1.0/3, inputs, l.Rank)
+	up := weight(LoRAB, l.Rank, out, 0, l.Rank, out)
+	change := MulScalar(Dot(down, up).Product(), l.Alpha/float64(l.Rank))
+	return Add(w, Reshape(change, w.Shape().Dimensions...))
 }
 
 // Reset makes every adapter under scope a new one, with A drawn from seed and its path, and B zero.
