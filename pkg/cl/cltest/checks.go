@@ -90,21 +90,7 @@ func seedsRepeat(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 // a new strategy and loop from what was saved, ends as the uninterrupted one.
 func resumes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	n := Config().StepsPerTask
-	points, err := r.run(newStrategy(), seed, 2, n, n+1, n+3, 2*n+4, tasks*(n+1)-1)
-	if err != nil {
-		return err
-	}
-	end := points[len(points)-1]
-	for _, p := range points {
-		resumed, err := r.resume(newStrategy(), seed, p)
-		if err == nil {
-			err = same(end, resumed)
-		}
-		if err != nil {
-			return errors.WithMessagef(err, "resumed from %s", p.position)
-		}
-	}
-	return nil
+	return r.endsAlike(newStrategy, 2, n, n+1, n+3, 2*n+4, tasks*(n+1)-1)
 }
 
 // padded is fine-tuning with as many replay rows as a strategy has at weight 0, since the noise of a step is a function of the
