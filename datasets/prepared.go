@@ -199,7 +199,7 @@ func (s *ownSet) prepare(file string, p Prep, h, w, c int) error {
 		return errors.Wrapf(err, "datasets: lock of %s", file)
 	}
 	defer func() { _ = lock.Unlock() }()
-	left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".*.tmp"))
+	left, err := atomicfile.Glob(filepath.Dir(file), "."+filepath.Base(file)+".*.tmp")
 	if err != nil {
 		return err
 	}
@@ -327,7 +327,7 @@ func forgetPrepared(p place) error {
 	if json.Unmarshal(b, &known) != nil || len(known.Hash) != 64 {
 		return os.Remove(file)
 	}
-	made, err := filepath.Glob(filepath.Join(dir, known.Hash[:16]+"-*"))
+	made, err := atomicfile.Glob(dir, known.Hash[:16]+"-*")
 	if err != nil {
 		return err
 	}

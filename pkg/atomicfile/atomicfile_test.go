@@ -76,3 +76,32 @@ func TestFailureLeavesTheOldFile(t *testing.T) {
 		t.Errorf("temporary files are left: %v", entries)
 	}
 }
+
+// A folder is there whole or not at all, one that is removed leaves nothing, and a folder's own name is no pattern.
+func TestFolders(t *testing.T) {
+	parent := filepath.Join(t.TempDir(), "a[b]*?")
+	if err := os.Mkdir(parent, 0o755); err != nil {
+		t.Skip(err) // a system that has no such names
+	}
+	final := filepath.Join(parent, "final")
+	failed := errors.New("no")
+	if err := WriteFolder(final, func(string) error { return failed }); !errors.Is(err, failed) {
+		t.Errorf("a failure gives %v", err)
+	}
+	left := filepath.Join(parent, Unfinished+"removed-final")
+	if err := os.MkdirAll(filepath.Join(left, "sub"), 0o755); err != nil { // by a process that was killed
+		t.Fatal(err)
+	}
+	if err := WriteFolder(final, func(temporary string) error { return Write(filepath.Join(temporary, "x.txt"), []byte("x")) }); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Glob(parent, "final/*.txt"); err != nil || len(found) != 1 || found[0] != filepath.Join(final, "x.txt") {
+		t.Errorf("found %q (%v)", found, err)
+	}
+	if err := RemoveFolder(final); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(parent); err != nil || len(entries) > 0 {
+		t.Errorf("%v (%v) are left", entries, err)
+	}
+}

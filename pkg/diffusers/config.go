@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -175,7 +176,7 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 	known, _ := json.Marshal(defaults())
 	var names map[string]any
 	_ = json.Unmarshal(known, &names)
-	for _, key := range slices.Sorted(mapsKeys(keys)) {
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		_, ok := names[key]
 		refuse(!ok && !strings.HasPrefix(key, "_") && string(bytes.TrimSpace(keys[key])) != "null", "%s, a setting that we do not know", key)
 	}

@@ -3,7 +3,6 @@ package diffusers
 import (
 	"encoding/json"
 	"io/fs"
-	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,8 +16,6 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/safetensors"
 )
-
-func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 // Check reports all that diffusers has no form for.
 func (m *Model) Check() error {
@@ -218,7 +215,7 @@ func (m *Model) readWeights(folder string, o Options) error {
 		}
 		m.Weights[w.ours] = w.toOurs(values)
 	}
-	for _, name := range slices.Sorted(mapsKeys(all)) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		lacks = append(lacks, "unknown "+name)
 	}
 	if n := len(lacks); n > 8 {

@@ -90,7 +90,7 @@ func rotate(dir string) error {
 		return err
 	}
 	for _, old := range names[:max(0, len(names)-kept)] {
-		if err := removeFolder(filepath.Join(dir, "checkpoints", old)); err != nil {
+		if err := atomicfile.RemoveFolder(filepath.Join(dir, "checkpoints", old)); err != nil {
 			return err
 		}
 	}

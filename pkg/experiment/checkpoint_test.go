@@ -91,7 +91,7 @@ func TestCheckpointsAreOrderedByNumber(t *testing.T) {
 	dir := t.TempDir()
 	want := []string{"phase00-step000000", "phase00-step999999", "phase00-step1000000", "phase00-step1000001", "phase2-step5", "phase02-step000007",
 		"phase99-step000003", "phase100-step000000", "phase1000-step000000"}
-	for _, name := range append(slices.Clone(want), unfinished+"1", damaged+"phase99-step999999", "phase01", "phase01-step000002 (copy)", "phase-1-step000001", "phase0-step99999999999999999999") {
+	for _, name := range append(slices.Clone(want), atomicfile.Unfinished+"1", damaged+"phase99-step999999", "phase01", "phase01-step000002 (copy)", "phase-1-step000001", "phase0-step99999999999999999999") {
 		if err := os.MkdirAll(filepath.Join(dir, "checkpoints", name), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -136,7 +136,7 @@ func onlyLeftovers(dir string) error {
 	for _, e := range entries {
 		name := e.Name()
 		events, _ := filepath.Match(eventsPattern, name)
-		if name != lockFile && name != "log.txt" && !events && !halfFile.MatchString(name) && !strings.HasPrefix(name, unfinished) {
+		if name != lockFile && name != "log.txt" && !events && !halfFile.MatchString(name) && !strings.HasPrefix(name, atomicfile.Unfinished) {
 			foreign = append(foreign, name)
 		}
 	}
@@ -154,22 +154,17 @@ func onlyLeftovers(dir string) error {
 // hasBegun says whether the run in a folder has left anything of its work: a checkpoint, a measurement or a result.
 func hasBegun(dir string) (bool, error) {
 	for _, pattern := range []string{"result.json", "*.csv", "samples/*", "snapshots/*", "checkpoints/*"} {
-		found, err := filepath.Glob(filepath.Join(escapeGlob(dir), pattern))
+		found, err := atomicfile.Glob(dir, pattern)
 		if err != nil {
 			return false, errors.WithStack(err)
 		}
 		for _, file := range found {
-			if !strings.HasPrefix(filepath.Base(file), unfinished) {
+			if !strings.HasPrefix(filepath.Base(file), atomicfile.Unfinished) {
 				return true, nil
 			}
 		}
 	}
 	return false, nil
-}
-
-// escapeGlob makes a path a pattern that only it matches.
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(path)
 }
 
 // difference is a setting with two values.

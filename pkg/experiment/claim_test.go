@@ -10,6 +10,7 @@ import (
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
 )
@@ -151,7 +152,7 @@ func TestFoldersOfOthersAreLeftAlone(t *testing.T) {
 		want  string // "": may be had
 	}{
 		"nothing":                 {nil, ""},
-		"leftovers":               {map[string]string{lockFile: "", "log.txt": "x\n", ".config.yaml.123.tmp": "na", unfinished + "1": ""}, ""},
+		"leftovers":               {map[string]string{lockFile: "", "log.txt": "x\n", ".config.yaml.123.tmp": "na", atomicfile.Unfinished + "1": ""}, ""},
 		"another's configuration": {map[string]string{configFile: "my: own\n"}, `there is no setting "my"`},
 		"text":                    {map[string]string{configFile: "dear diary\n"}, "cannot read"},
 		"half a YAML":             {map[string]string{configFile: "benchmark: {prep\n"}, "cannot read"},

@@ -34,7 +34,7 @@ func (r *run) openEvents() error {
 	return r.home.write(func() error {
 		path, total := r.eventsFile(), r.loop.Position.Total
 		if len(r.state.Losses) == 0 && r.state.LossCount == 0 && len(r.state.Evaluations) == 0 { // those of a run that never came to a checkpoint
-			old, err := filepath.Glob(filepath.Join(escapeGlob(r.dir), eventsPattern))
+			old, err := atomicfile.Glob(r.dir, eventsPattern)
 			if err != nil {
 				return errors.WithStack(err)
 			}

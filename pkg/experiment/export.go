@@ -319,7 +319,7 @@ func (e *export) writeFolder(dir, to string, o ExportOptions) error {
 	if err != nil {
 		return err
 	}
-	err = writeTree(fresh, func(temporary string) error {
+	err = atomicfile.WriteFolder(fresh, func(temporary string) error {
 		if err := e.model.Write(temporary); err != nil {
 			return err
 		}
@@ -337,7 +337,7 @@ func (e *export) writeFolder(dir, to string, o ExportOptions) error {
 	if err != nil || fresh == filepath.Clean(to) {
 		return err
 	}
-	if err := removeFolder(filepath.Clean(to)); err != nil {
+	if err := atomicfile.RemoveFolder(filepath.Clean(to)); err != nil {
 		return err
 	}
 	return errors.WithStack(os.Rename(fresh, filepath.Clean(to)))

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/pkg/errors"
 
@@ -21,9 +20,6 @@ import (
 
 // sumsFile lists the SHA-256 of every other file of a folder that writeFolder made, as `sha256sum -c SHA256SUMS` reads it.
 const sumsFile = "SHA256SUMS"
-
-// unfinished begins the names of folders that are being written or removed.
-const unfinished = ".writing-"
 
 // home is a run folder as it was when the run began. Its path may come to lead to another folder, or nowhere.
 type home struct {
@@ -83,42 +79,15 @@ func (h home) subfolder(name string) error {
 	return nil
 }
 
-// writeFolder is writeTree of a folder without others in it, with the sums of all its files. known are those that need not be computed,
+// writeFolder is [atomicfile.WriteFolder] of a folder without others in it, with the sums of all its files. known are those that need not be computed,
 // by the files' names.
 func writeFolder(final string, known map[string]string, write func(temporary string) error) error {
-	return writeTree(final, func(temporary string) error {
+	return atomicfile.WriteFolder(final, func(temporary string) error {
 		if err := write(temporary); err != nil {
 			return err
 		}
 		return writeSums(temporary, known)
 	})
-}
-
-// writeTree makes the folder final, whose parent must exist, by write, which gets a temporary one next to it. A process
-// killed at any moment leaves all of it or nothing.
-func writeTree(final string, write func(temporary string) error) error {
-	parent := filepath.Dir(final)
-	temporary, err := os.MkdirTemp(parent, unfinished)
-	if err != nil {
-		return errors.WithStack(err)
-	}
-	defer os.RemoveAll(temporary)
-	if err := write(temporary); err != nil {
-		var number syscall.Errno
-		if atomicfile.DiskFull(err) && errors.As(err, &number) { // in whichever file of a folder whose name nobody knows
-			err = errors.Wrapf(number, "writing %s", final)
-		}
-		return err
-	}
-	if err := os.Chmod(temporary, 0o755); err != nil {
-		return errors.WithStack(err)
-	}
-	syncFolder(temporary)
-	if err := os.Rename(temporary, final); err != nil {
-		return errors.WithStack(err)
-	}
-	syncFolder(parent)
-	return nil
 }
 
 // freeName is path if nothing is there, or else the first of path-2, path-3 and so on where nothing is.
@@ -134,15 +103,6 @@ func freeName(path string) (string, error) {
 	}
 }
 
-// removeFolder removes a folder in one step as others see it: it has gone before the first of its files goes.
-func removeFolder(folder string) error {
-	going := filepath.Join(filepath.Dir(folder), unfinished+"removed-"+filepath.Base(folder))
-	if err := os.Rename(folder, going); err != nil {
-		return errors.WithStack(err)
-	}
-	return errors.WithStack(os.RemoveAll(going))
-}
-
 // halfFile are the names of files that atomicfile is writing.
 var halfFile = regexp.MustCompile(`^\..+\.\d+\.tmp$`)
 
@@ -156,7 +116,7 @@ func clearUnfinished(dir string) error {
 			return errors.WithStack(err)
 		}
 		for _, e := range entries {
-			if !halfFile.MatchString(e.Name()) && !strings.HasPrefix(e.Name(), unfinished) {
+			if !halfFile.MatchString(e.Name()) && !strings.HasPrefix(e.Name(), atomicfile.Unfinished) {
 				continue
 			}
 			if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
@@ -165,14 +125,6 @@ func clearUnfinished(dir string) error {
 		}
 	}
 	return nil
-}
-
-// syncFolder makes a rename in folder durable where the system supports it.
-func syncFolder(folder string) {
-	if f, err := os.Open(folder); err == nil {
-		_ = f.Sync()
-		_ = f.Close()
-	}
 }
 
 // writeSums adds sumsFile to a folder, of whose files some sums may be known.

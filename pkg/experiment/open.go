@@ -11,6 +11,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/words"
@@ -66,7 +67,7 @@ func CheckTrained(dir string) error {
 	if _, err := StoredConfig(dir); err != nil {
 		return err
 	}
-	if found, err := filepath.Glob(filepath.Join(escapeGlob(dir), "checkpoints", "*")); err != nil || len(found) == 0 {
+	if found, err := atomicfile.Glob(dir, "checkpoints/*"); err != nil || len(found) == 0 {
 		return noCheckpoint(dir)
 	}
 	return nil

@@ -252,7 +252,7 @@ func (t *Trained) WriteFolder(path string, drawn *Drawn) error {
 	}
 	b := t.Benchmark
 	size := b.H * b.W * b.C
-	return writeTree(path, func(temporary string) error {
+	return atomicfile.WriteFolder(path, func(temporary string) error {
 		var list bytes.Buffer
 		table := csv.NewWriter(&list)
 		_ = table.Write([]string{"file", "label", "class"})

@@ -38,9 +38,6 @@ const (
 	weightsFile = "weights.safetensors"
 )
 
-// unfinished begins the names of folders that are being written or removed.
-const unfinished = ".writing-"
-
 // Info is a model without its weights.
 type Info struct {
 	Name    string           `json:"-"`
@@ -114,59 +111,42 @@ func Put(name, source string, m *diffusers.Model, replace bool) (Info, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Info{}, errors.WithStack(err)
 	}
-	temporary, err := os.MkdirTemp(dir, unfinished)
-	if err != nil {
-		return Info{}, errors.WithStack(err)
-	}
-	defer os.RemoveAll(temporary)
 	dims := m.Dims()
 	var all []safetensors.Tensor
 	for _, name := range slices.Sorted(maps.Keys(dims)) {
 		all = append(all, safetensors.Tensor{Name: name, Value: tensors.FromFlatDataAndDimensions(m.Weights[name], dims[name]...)})
 	}
-	path := filepath.Join(temporary, weightsFile)
-	if err := safetensors.WriteFile(path, nil, all); err != nil {
-		return Info{}, err
-	}
 	i := Info{Name: name, Source: source, Net: m.Net, Process: m.Process, Labels: m.Labels}
-	if i.Weights, err = atomicfile.SHA256(path); err != nil {
-		return i, err
-	}
-	text, err := json.Marshal(i)
-	if err != nil {
-		return i, errors.WithStack(err)
-	}
-	if i.SHA256, err = identity(text); err != nil {
-		return i, err
-	}
-	text, err = json.MarshalIndent(i, "", " ")
-	if err != nil {
-		return i, errors.WithStack(err)
-	}
-	if err := atomicfile.Write(filepath.Join(temporary, infoFile), append(text, '\n')); err != nil {
-		return i, err
-	}
-	if err := os.Chmod(temporary, 0o755); err != nil {
-		return i, errors.WithStack(err)
-	}
-	if replace {
-		if err := removeFolder(final); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return i, err
+	err = atomicfile.WriteFolder(final, func(temporary string) (err error) {
+		path := filepath.Join(temporary, weightsFile)
+		if err := safetensors.WriteFile(path, nil, all); err != nil {
+			return err
 		}
-	}
-	return i, errors.Wrapf(os.Rename(temporary, final), "keeping the model %s", name)
-}
-
-// removeFolder removes a folder in one step as others see it.
-func removeFolder(path string) error {
-	going := filepath.Join(filepath.Dir(path), unfinished+"removed-"+filepath.Base(path))
-	if err := os.RemoveAll(going); err != nil {
-		return errors.WithStack(err)
-	}
-	if err := os.Rename(path, going); err != nil {
-		return errors.WithStack(err)
-	}
-	return errors.WithStack(os.RemoveAll(going))
+		if i.Weights, err = atomicfile.SHA256(path); err != nil {
+			return err
+		}
+		text, err := json.Marshal(i)
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		if i.SHA256, err = identity(text); err != nil {
+			return err
+		}
+		text, err = json.MarshalIndent(i, "", " ")
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		if err := atomicfile.Write(filepath.Join(temporary, infoFile), append(text, '\n')); err != nil {
+			return err
+		}
+		if replace {
+			if err := atomicfile.RemoveFolder(final); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
+	return i, errors.WithMessagef(err, "keeping the model %s", name)
 }
 
 // Remove removes a model.
@@ -175,7 +155,7 @@ func Remove(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := removeFolder(path); errors.Is(err, fs.ErrNotExist) {
+	if err := atomicfile.RemoveFolder(path); errors.Is(err, fs.ErrNotExist) {
 		return missing(name)
 	} else if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/experiment"
 )
 
@@ -83,7 +84,7 @@ func (l *live) showSamples(ended bool) {
 		}
 		return
 	}
-	files, _ := filepath.Glob(filepath.Join(escapeGlob(l.dir), "samples", "after_task_*.png")) // fails on a malformed pattern only
+	files, _ := atomicfile.Glob(l.dir, "samples/after_task_*.png") // fails on a malformed pattern only
 	newest := ""
 	latest := l.begun
 	for _, file := range files {
@@ -102,11 +103,6 @@ func (l *live) showSamples(ended bool) {
 	name := strings.ReplaceAll(strings.TrimSuffix(filepath.Base(newest), ".png"), "_", " ")
 	gonbui.UpdateHtml(l.pictures, fmt.Sprintf(`<div style="font:13px sans-serif">Samples %s<br><img alt="samples %s" style="max-width:100%%" src="data:image/png;base64,%s"></div>`,
 		html.EscapeString(name), html.EscapeString(name), base64.StdEncoding.EncodeToString(data)))
-}
-
-// escapeGlob makes a path a pattern that only it matches.
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(path)
 }
 
 // bar is a progress as a bar with a line below.

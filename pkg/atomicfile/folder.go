@@ -1,0 +1,66 @@
+package atomicfile
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/pkg/errors"
+)
+
+// Unfinished begins the names of folders that are being written or removed.
+const Unfinished = ".writing-"
+
+// WriteFolder makes the folder final, whose parent must exist, by write, which gets a temporary one next to it. A process
+// killed at any moment leaves all of it or nothing.
+func WriteFolder(final string, write func(temporary string) error) error {
+	parent := filepath.Dir(final)
+	temporary, err := os.MkdirTemp(parent, Unfinished)
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	defer os.RemoveAll(temporary)
+	if err := write(temporary); err != nil {
+		var number syscall.Errno
+		if DiskFull(err) && errors.As(err, &number) { // in whichever file of a folder whose name nobody knows
+			err = errors.Wrapf(number, "writing %s", final)
+		}
+		return err
+	}
+	if err := os.Chmod(temporary, 0o755); err != nil {
+		return errors.WithStack(err)
+	}
+	syncFolder(temporary)
+	if err := os.Rename(temporary, final); err != nil {
+		return errors.WithStack(err)
+	}
+	syncFolder(parent)
+	return nil
+}
+
+// RemoveFolder removes a folder in one step as others see it: it has gone before the first of its files goes.
+func RemoveFolder(folder string) error {
+	going := filepath.Join(filepath.Dir(folder), Unfinished+"removed-"+filepath.Base(folder))
+	if err := os.RemoveAll(going); err != nil { // what a killed process left
+		return errors.WithStack(err)
+	}
+	if err := os.Rename(folder, going); err != nil {
+		return errors.WithStack(err)
+	}
+	return errors.WithStack(os.RemoveAll(going))
+}
+
+// syncFolder makes a rename in folder durable where the system supports it.
+func syncFolder(folder string) {
+	if f, err := os.Open(folder); err == nil {
+		_ = f.Sync()
+		_ = f.Close()
+	}
+}
+
+// Glob lists the files in dir that match a pattern with slashes, as [filepath.Glob] does; what dir is called is no part of the pattern.
+func Glob(dir, pattern string) ([]string, error) {
+	literal := strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(dir)
+	return filepath.Glob(filepath.Join(literal, filepath.FromSlash(pattern)))
+}
