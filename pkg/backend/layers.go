@@ -24,9 +24,9 @@ var layered struct {
 	plugins map[string]layers
 }
 
-// layer puts packages executables and fastconv, the upper one, into a plugin for the processor. Both lean on the layout of
+// layer puts packages executables and fastconv, the upper one, into a plugin for the processor, which is opened by config. Both lean on the layout of
 // one plugin's interfaces, and so go into the pinned one alone. What fails is left out.
-func layer(plugin string, pinned bool) layers {
+func layer(plugin, config string, pinned bool) layers {
 	if !pinned {
 		const why = "this is not the plugin setup installs"
 		return layers{"XLA's own (" + why + ")", notKept + "(" + why + ")"}
@@ -47,7 +47,7 @@ func layer(plugin string, pinned bool) layers {
 	table := first
 	if dir, err := ExecutablesDir(); err != nil {
 		l.executables = notKept + "(" + firstLine(err) + ")"
-	} else if upper, err := executables.Load(plugin, dir, table); err != nil {
+	} else if upper, err := executables.Load(plugin, dir, config, table); err != nil {
 		l.executables = notKept + "(" + firstLine(err) + ")"
 	} else {
 		table, l.executables = upper, "kept in "+dir

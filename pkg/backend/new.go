@@ -48,7 +48,7 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 			}
 		} else if filepath.IsAbs(plugin) {
 			installed, err := CPU.Path()
-			pinned := err == nil && plugin == installed
+			pinned, asked := err == nil && plugin == installed, config
 			if namesCUDA(plugin) {
 				link, err := linkTo(plugin)
 				if err != nil {
@@ -60,7 +60,7 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 					config += "," + options
 				}
 			}
-			over = layer(plugin, pinned)
+			over = layer(plugin, asked, pinned)
 		}
 	}
 	if err := refuseDeadlock(config); err != nil {

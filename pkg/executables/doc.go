@@ -13,6 +13,14 @@
 // program calls by name and finds again when it is loaded: a program with them is kept like any other, and a change of a
 // kernel needs no new program. Package backend loads it for the one plugin it pins.
 //
+// # Who compiles
+//
+// A large program is compiled by another process of the same binary, which loads the plugin, compiles, hands the executable
+// over and ends ([Child]). What compilation leaves behind ends with it: hundreds of megabytes, and lists of free blocks that
+// made each later training step allocate longer, a sixth of a small network's step on two cores. Such a process ends
+// with the one that started it, so compilation can be interrupted at any moment. Where there is none, because it was killed or
+// found no memory, the program is compiled here. With [Env] "off" all are.
+//
 // # What is kept
 //
 // One file an executable. Its name is the SHA-256 of everything its machine code depends on: the program's text and

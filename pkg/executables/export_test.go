@@ -26,5 +26,19 @@ func Keep(t testing.TB, dir string) {
 	})
 }
 
-// Loads returns how many executables this process has loaded.
+// Loads returns how many executables this process has found in its folder.
 func Loads() int64 { return loads.Load() }
+
+// Children returns how many executables children have compiled for this process.
+func Children() int64 { return children.Load() }
+
+// ByChild has children compile programs from size bytes on, until the test ends.
+func ByChild(t testing.TB, size int) {
+	t.Helper()
+	before := large
+	large = size
+	t.Cleanup(func() { large = before })
+}
+
+// ChildName is the name of a child.
+const ChildName = childName

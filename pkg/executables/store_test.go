@@ -80,7 +80,7 @@ func TestDir(t *testing.T) {
 func TestFlagsSwitchItOff(t *testing.T) {
 	for _, name := range []string{"XLA_FLAGS", "XLA_DEBUG_OPTIONS"} {
 		t.Setenv(name, "--xla_dump_to=/tmp")
-		if _, err := Load("", t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := Load("", t.TempDir(), "", nil); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s set: %v", name, err)
 		}
 		t.Setenv(name, "")

@@ -6,6 +6,7 @@ package executables
 import "C"
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -26,23 +27,26 @@ import (
 // cache is where the executables of the process are kept, set by Load.
 var cache struct {
 	sync.RWMutex
-	store kept.Store
-	base  []byte // digest of what all of them depend on
+	store  kept.Store
+	base   []byte // digest of what all of them depend on
+	cores  []byte // as base was made
+	config string // of the backend a child opens; "": this process compiles
 }
 
 // worth is how long a compilation must take for its result to be kept.
 var worth = time.Second / 20
 
-// loads counts the executables that were loaded in this process.
-var loads atomic.Int64
+// loads counts the executables that this process found in the folder, children those that a child compiled for it.
+var loads, children atomic.Int64
 
 // format is the version of what is written here.
 const format = "palimpsest executable 1"
 
 // Load returns the table of functions for backends that keep their executables in dir, made of the table of the plugin in
-// the file at path. It is for go-xla's RegisterPreloadedPlugin, before the first backend. Where it fails, XLA compiles
+// the file at path. Where config is not empty, large programs are compiled by a process that calls [Child] and opens the backend
+// it names. It is for go-xla's RegisterPreloadedPlugin, before the first backend. Where it fails, XLA compiles
 // everything; the error says why, in one line.
-func Load(path, dir string, table unsafe.Pointer) (unsafe.Pointer, error) {
+func Load(path, dir, config string, table unsafe.Pointer) (unsafe.Pointer, error) {
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
 		if value != "" && (strings.HasPrefix(name, "XLA_") || strings.HasPrefix(name, "TF_XLA_")) {
@@ -64,7 +68,7 @@ func Load(path, dir string, table unsafe.Pointer) (unsafe.Pointer, error) {
 	if ours == nil {
 		return nil, errors.New(C.GoString(why))
 	}
-	cache.store, cache.base = store, base
+	cache.store, cache.base, cache.cores, cache.config = store, base, cores(), config
 	return ours, nil
 }
 
@@ -99,15 +103,33 @@ func view(data unsafe.Pointer, size C.size_t) []byte { return unsafe.Slice((*byt
 
 //export palimpsestCompile
 func palimpsestCompile(args *C.struct_compile_args) unsafe.Pointer {
+	if child != nil {
+		compileForParent(args)
+	}
 	cache.RLock()
-	store, base := cache.store, cache.base
+	store, base, config := cache.store, cache.base, cache.config
+	if !bytes.Equal(cache.cores, cores()) {
+		config = "" // a child would open its backend for fewer cores than this one was opened for
+	}
 	cache.RUnlock()
-	key := kept.Digest(base, cores(), view(unsafe.Pointer(args.program.format), args.program.format_size),
-		view(unsafe.Pointer(args.program.code), args.program.code_size), view(unsafe.Pointer(args.options), args.options_size))
-	if data := store.Get(key); data != nil {
-		if loaded := C.deserialise(args.client, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data))); loaded != nil {
+	format, code, options := view(unsafe.Pointer(args.program.format), args.program.format_size),
+		view(unsafe.Pointer(args.program.code), args.program.code_size), view(unsafe.Pointer(args.options), args.options_size)
+	key := kept.Digest(base, cores(), format, code, options)
+	load := func(data []byte) bool {
+		loaded := C.deserialise(args.client, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)))
+		if loaded != nil {
 			args.executable = loaded
-			loads.Add(1)
+		}
+		return loaded != nil
+	}
+	if data := store.Get(key); data != nil && load(data) {
+		loads.Add(1)
+		return nil
+	}
+	if config != "" && len(code) >= large {
+		if data, err := byChild(config, job{format, code, options}); err == nil && load(data) {
+			children.Add(1)
+			store.Put(key, data)
 			return nil
 		}
 	}

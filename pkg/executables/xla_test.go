@@ -11,8 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/backend/backendtest"
@@ -264,4 +266,89 @@ func TestProcesses(t *testing.T) {
 	if strings.HasPrefix(plain, sum) || strings.Replace(plain, " 0 loaded", " 1 loaded", 1) != loaded {
 		t.Errorf("without fastconv, one process said\n%s\nthen another\n%s", plain, loaded)
 	}
+}
+
+// A child compiles to the bits of what this process compiles, and one that fails is done without.
+func TestChildCompiles(t *testing.T) {
+	b := open(t, filepath.Join(t.TempDir(), "executables"))
+	executables.ByChild(t, math.MaxInt)
+	want := values(t, b)
+	for _, c := range []struct {
+		broken string // what a child finds in the environment
+		by     int64
+	}{{"", 1}, {"go", 0}} {
+		executables.Keep(t, newDir(t)) // an empty folder
+		executables.ByChild(t, 0)
+		if c.broken != "" {
+			t.Setenv(backend.CacheEnv, "/dev/null/none") // the child finds no plugin there, and so keeps no executables
+		}
+		before, loaded := executables.Children(), executables.Loads()
+		if got := values(t, b); !bytes.Equal(got, want) {
+			t.Errorf("%q: the values differ from those of a program compiled here", c.broken)
+		}
+		if by, n := executables.Children()-before, executables.Loads()-loaded; by != c.by || n != 0 {
+			t.Errorf("%q: %d programs were compiled by a child, %d found; want %d and none", c.broken, by, n, c.by)
+		}
+	}
+}
+
+// A child ends with its parent.
+func TestChildEndsWithParent(t *testing.T) {
+	if dir := os.Getenv(childEnv); dir != "" {
+		b := open(t, dir)
+		executables.ByChild(t, 0)
+		for {
+			executables.Keep(t, newDir(t))
+			values(t, b)
+		}
+	}
+	open(t, newDir(t))
+	cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), childEnv+"="+newDir(t))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	var child int
+	for child == 0 {
+		select {
+		case err := <-ended:
+			t.Fatalf("the parent ended, %v, before a child was seen", err)
+		case <-time.After(time.Millisecond):
+			child = childOf(cmd.Process.Pid)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	for deadline := time.Now().Add(30 * time.Second); named(child); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the child outlives its parent")
+		}
+	}
+}
+
+// newDir names a folder that is not there yet.
+func newDir(t *testing.T) string { return filepath.Join(t.TempDir(), "executables") }
+
+// childOf is the process that compiles for parent, 0 where there is none.
+func childOf(parent int) int {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	for _, task := range tasks {
+		list, _ := os.ReadFile(task)
+		for _, field := range strings.Fields(string(list)) {
+			if pid, err := strconv.Atoi(field); err == nil && named(pid) {
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// named says whether a process is one that compiles for another. One that has ended has no command line.
+func named(pid int) bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && strings.HasPrefix(string(line), executables.ChildName)
 }
