@@ -96,9 +96,10 @@ def processor():
 
 
 def peak():
-    """Bytes; ru_maxrss would begin with what the process was forked from."""
+    """Bytes, of this process or the largest it started; ru_maxrss of this one would begin with what it was forked from."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     try:
         with open("/proc/self/status") as f:
-            return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM:"))
+            return max(children, next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM:")))
     except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return max(children, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
