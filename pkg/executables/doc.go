@@ -16,10 +16,9 @@
 // # Who compiles
 //
 // A large program is compiled by another process of the same binary, which loads the plugin, compiles, hands the executable
-// over and ends ([Child]). What compilation leaves behind ends with it: hundreds of megabytes, and lists of free blocks that
-// made each later training step allocate longer, a sixth of a small network's step on two cores. Such a process ends
-// with the one that started it, so compilation can be interrupted at any moment. Where there is none, because it was killed or
-// found no memory, the program is compiled here. With [Env] "off" all are.
+// over and ends ([Child]). What compilation leaves in memory ends with it, hundreds of megabytes of a heap that keeps its
+// pages. Such a process ends with the one that started it, so compilation can be interrupted at any moment. Where there is
+// none, because it was killed or found no memory, the program is compiled here. With [Env] "off" all are.
 //
 // # What is kept
 //
