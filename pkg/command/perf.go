@@ -32,7 +32,7 @@ func perfCommand() *cobra.Command {
 			"an environment of their own in the cache folder, made when first asked for. Interrupted, the same command goes on\n" +
 			"with the round that is missing. Numbers mean something on a quiet machine alone; it warns where it is not.",
 		Example: "  go run . perf --peers torch,jax\n  go run . perf --networks tiny --sizes 16 --what step --threads 1 --rounds 3\n" +
-			"  go run . perf --networks ddpm --sizes 32 --peers torch --rows 32 --samples 4\n  go run . perf --growth\n  go run . perf show\n" +
+			"  go run . perf --networks ddpm --sizes 32 --peers torch --rows 32 --samples 4\n  go run . perf --networks tiny,dit-tiny --sizes 16 --what step\n  go run . perf --growth\n  go run . perf show\n" +
 			"  go run . perf --device\n  go run . perf --device --networks small --rows-of-steps 32,512 --peers torch --python /opt/venv/bin/python3",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if onDevice && !cmd.Flags().Changed("networks") {
@@ -77,7 +77,7 @@ func perfCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&o.Networks, "networks", o.Networks, "sizes of network: tiny, small, ddpm")
+	f.StringSliceVar(&o.Networks, "networks", o.Networks, "networks: tiny, small, ddpm, or dit-tiny, dit-S/2 to dit-XL/8")
 	f.IntSliceVar(&o.Sizes, "sizes", o.Sizes, "pixels a side")
 	f.StringSliceVar(&o.What, "what", o.What, "what to measure")
 	f.StringSliceVar(&o.Threads, "threads", o.Threads, "\"1\": one process on one core; \"all\": one process on all cores")
@@ -226,7 +226,7 @@ func perfCheckCommand() *cobra.Command {
 			return far
 		},
 	}
-	c.Flags().StringSliceVar(&networks, "networks", []string{"tiny", "small"}, "sizes of network: tiny, small, ddpm")
+	c.Flags().StringSliceVar(&networks, "networks", []string{"tiny", "small"}, "networks: tiny, small, ddpm, or dit-tiny, dit-S/2 to dit-XL/8")
 	c.Flags().StringVar(&write, "write", "", "file to keep the numbers in")
 	c.Flags().StringVar(&against, "against", "", "file with the numbers that are expected")
 	return c

@@ -90,7 +90,7 @@ func numbersOf(ctx context.Context, b compute.Backend, name string) (*NetworkNum
 	if name == "ddpm" {
 		r.Rows = 4 // minutes on a processor
 	}
-	u, err := network(name, r.Size)
+	t, err := taskOf(name, r.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func numbersOf(ctx context.Context, b compute.Backend, name string) (*NetworkNum
 	if err != nil {
 		return nil, err
 	}
-	n, err := diffusion.NewNetwork(b, p, u, quickTrain, 0)
+	n, err := diffusion.NewNetwork(b, p, t.network(), quickTrain, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -117,10 +117,10 @@ func numbersOf(ctx context.Context, b compute.Backend, name string) (*NetworkNum
 			return nil, err
 		}
 	}
-	batch := exampleBatch(Task{Network: u}, p.T, r.Rows)
+	batch := exampleBatch(t, p.T, r.Rows)
 	sampler := diffusion.SamplerConfig{Name: diffusion.DDIM, Steps: 10, Clip: true}
 	const images = 4
-	r.Images, err = diffusion.Sample(ctx, p, n.Denoiser(true), u.Channels, len(batch.X)/r.Rows, batch.Y[:images], sampler, images, nil)
+	r.Images, err = diffusion.Sample(ctx, p, n.Denoiser(true), n.Shape.Channels, len(batch.X)/r.Rows, batch.Y[:images], sampler, images, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (c DeviceCase) same(d DeviceCase) bool {
 
 // deviceSize is the side of the images that a network is measured with.
 func deviceSize(network string) int {
-	if network == "tiny" {
+	if strings.HasSuffix(network, "tiny") {
 		return 16
 	}
 	return 32
@@ -118,7 +118,10 @@ func (o DeviceOptions) cases() []DeviceCase {
 // of matrices. Each case has a process of its own, so that its memory is its own and one that hangs or dies ends alone.
 func MeasureDevice(ctx context.Context, o DeviceOptions) (*DeviceResult, error) {
 	for _, name := range o.Networks {
-		if _, err := network(name, deviceSize(name)); err != nil {
+		if isDiT(name) {
+			return nil, experiment.Refusef("--networks has %s; --device measures U-Nets alone, leave it out", name)
+		}
+		if _, err := unetOf(name, deviceSize(name)); err != nil {
 			return nil, err
 		}
 	}
@@ -296,7 +299,7 @@ func ServeDevice(ctx context.Context, in io.Reader, out io.Writer) error {
 
 // stepOfLoop is a step of experience replay on images of noise: all that a run does between two evaluations.
 func (c *DeviceCase) stepOfLoop(over *counted) (func() error, error) {
-	u, err := network(c.Network, c.Size)
+	u, err := unetOf(c.Network, c.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -309,7 +312,7 @@ func (c *DeviceCase) stepOfLoop(over *counted) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	bench := synthetic(Task{Network: u, Growth: &Growth{Tasks: 2, Buffer: 200}})
+	bench := synthetic(Task{UNet: u, Growth: &Growth{Tasks: 2, Buffer: 200}})
 	strategy := cl.NewER()
 	strategy.Buffer = 200
 	config := cl.LoopConfig{FreshRows: c.Rows / 2, ReplayRows: c.Rows / 2, StepsPerTask: 1 << 30}

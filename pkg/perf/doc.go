@@ -14,7 +14,7 @@
 // # The same work
 //
 // Our contestants run what users run: backend.Open, diffusion.Network.Step, its Denoiser, diffusion.Sample,
-// likelihood.Bound. Peers (peers/*.py) build the network of pkg/unet, layer by layer. Before they are measured each gets our
+// likelihood.Bound. Peers (peers/*.py) build the networks of packages unet and dit, layer by layer. Before they are measured each gets our
 // weights and some images, and is refused unless it has as many parameters and returns our output. Their training step draws
 // timesteps, noise and dropout masks, clips the gradient, takes Adam's step and updates the average, as ours does, on the
 // same rows; their samplers draw the same number of images in the same steps. They have no likelihoods, so nothing is compared there.

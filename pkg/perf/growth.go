@@ -81,7 +81,7 @@ const imagesPerTask = 100
 
 // synthetic makes tasks of two classes each, their images of noise.
 func synthetic(t Task) *datasets.Benchmark {
-	s := t.Network.Shape()
+	s := t.network().Shape()
 	bench := &datasets.Benchmark{Name: "synthetic", H: s.H, W: s.W, C: s.Channels}
 	noise := rand.NewChaCha8([32]byte{})
 	for k := range t.Growth.Tasks {

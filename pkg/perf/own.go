@@ -100,7 +100,7 @@ func newWork(ctx context.Context, back compute.Backend, t Task) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := diffusion.NewNetwork(back, process, t.Network, t.Train, 0)
+	n, err := diffusion.NewNetwork(back, process, t.network(), t.Train, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func newWork(ctx context.Context, back compute.Backend, t Task) (*work, error) {
 			return err
 		}
 	case Bound:
-		data := &likelihood.Data{N: max(1, t.Rows/boundTerms), Dim: dim, Channels: t.Network.Channels}
+		data := &likelihood.Data{N: max(1, t.Rows/boundTerms), Dim: dim, Channels: n.Shape.Channels}
 		data.Pixels, data.Labels = make([]uint8, data.N*dim), b.Y[:data.N]
 		for i := range data.Pixels {
 			data.Pixels[i] = uint8(127.5 * (1 + b.X[i]))
@@ -146,7 +146,7 @@ func newWork(ctx context.Context, back compute.Backend, t Task) (*work, error) {
 		}
 		w.call = func() error {
 			sampler.Seed++
-			_, err := diffusion.Sample(ctx, process, averaged, t.Network.Channels, dim, b.Y, sampler, t.Rows, nil)
+			_, err := diffusion.Sample(ctx, process, averaged, n.Shape.Channels, dim, b.Y, sampler, t.Rows, nil)
 			return err
 		}
 	}
@@ -168,13 +168,13 @@ func stepper(n *diffusion.Network, b diffusion.Batch) func() error {
 
 // exampleBatch makes images of noise in [-1, 1], with all labels and timesteps.
 func exampleBatch(t Task, timesteps, rows int) diffusion.Batch {
-	u, rng := t.Network, rand.New(rand.NewPCG(0, 0))
-	b := diffusion.Batch{X: make([]float32, rows*u.Shape().Values()), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
+	s, rng := t.network().Shape(), rand.New(rand.NewPCG(0, 0))
+	b := diffusion.Batch{X: make([]float32, rows*s.Values()), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
 	for i := range b.X {
 		b.X[i] = float32(2*rng.Float64() - 1)
 	}
 	for i := range rows {
-		b.Y[i], b.T[i], b.W[i] = int32(i%max(1, u.Classes)), int32(rng.IntN(timesteps)), 1/float32(rows)
+		b.Y[i], b.T[i], b.W[i] = int32(i%max(1, s.Classes)), int32(rng.IntN(timesteps)), 1/float32(rows)
 	}
 	return b
 }
@@ -194,7 +194,7 @@ func writeExample(n *diffusion.Network, t Task) error {
 		return err
 	}
 	b := exampleBatch(t, t.Process.T, 2)
-	b.Y[1] = int32(t.Network.Classes)
+	b.Y[1] = int32(n.Shape.Classes)
 	out, err := n.Denoiser(true).Output(b.X, b.T, b.Y)
 	if err != nil {
 		return err

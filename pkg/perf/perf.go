@@ -16,6 +16,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/dit"
 	"palimpsest/pkg/executables"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/fastconv"
@@ -25,7 +26,7 @@ import (
 
 // Options say what [Measure] measures.
 type Options struct {
-	Networks []string // names of unet.Preset
+	Networks []string // of [Networks]
 	Sizes    []int    // pixels a side
 	What     []string // of [Whats]
 	Threads  []string // "1": one process on one core; "all": one process on all
@@ -52,7 +53,7 @@ type Options struct {
 
 // Defaults are the settings of the stored measurements, except for peers.
 func Defaults() Options {
-	return Options{Networks: []string{"tiny", "small"}, Sizes: []int{16, 32}, What: Whats(), Threads: []string{"1", "all"},
+	return Options{Networks: []string{"tiny", "small", "dit-tiny"}, Sizes: []int{16, 32}, What: Whats(), Threads: []string{"1", "all"},
 		Rounds: 7, Batch: 32, Rows: 250, Samples: 100}
 }
 
@@ -82,7 +83,7 @@ func (o Options) Validate() error {
 		flag         string
 		given, known []string
 	}{
-		{"--networks", o.Networks, unet.PresetNames()}, {"--what", o.What, Whats()},
+		{"--networks", o.Networks, Networks()}, {"--what", o.What, Whats()},
 		{"--threads", o.Threads, []string{"1", "all"}}, {"--peers", o.Peers, Peers()},
 	} {
 		if len(list.given) == 0 && list.flag != "--peers" {
@@ -114,7 +115,7 @@ func (o Options) Validate() error {
 	}
 	for _, name := range o.Networks {
 		for _, size := range o.Sizes {
-			if _, err := network(name, size); err != nil {
+			if _, err := taskOf(name, size); err != nil {
 				return err
 			}
 		}
@@ -122,8 +123,32 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// network is a preset with the classes of the benchmarks: of grey images, or for ddpm of CIFAR-10's.
-func network(name string, size int) (unet.Config, error) {
+// ditPrefix begins the names of package dit's sizes here.
+const ditPrefix = "dit-"
+
+// Networks are the names of the networks that can be measured: the sizes of package unet, and those of package dit after "dit-".
+func Networks() []string {
+	names := unet.PresetNames()
+	for _, size := range dit.PresetNames() {
+		names = append(names, ditPrefix+size)
+	}
+	return names
+}
+
+func isDiT(name string) bool { return strings.HasPrefix(name, ditPrefix) }
+
+// taskOf is a task with the network of a name, for the classes of the benchmarks: of grey images, or for ddpm of CIFAR-10's.
+func taskOf(name string, size int) (t Task, err error) {
+	t = Task{Process: quickProcess, Train: quickTrain}
+	if isDiT(name) {
+		t.DiT, err = dit.Preset(strings.TrimPrefix(name, ditPrefix), size, size, 1, 10)
+	} else {
+		t.UNet, err = unetOf(name, size)
+	}
+	return t, err
+}
+
+func unetOf(name string, size int) (unet.Config, error) {
 	return unet.Preset(name, size, size, channelsOf(name), 10)
 }
 
@@ -171,11 +196,11 @@ func Measure(ctx context.Context, o Options) error {
 			sizes = []int{deviceSize(name)}
 		}
 		for _, size := range sizes {
-			u, err := network(name, size)
+			base, err := taskOf(name, size)
 			if err != nil {
 				return err
 			}
-			base := Task{Network: u, Process: quickProcess, Train: quickTrain}
+			channels, file := base.network().Shape().Channels, strings.ReplaceAll(name, "/", "")
 			parameters := 0
 			if len(o.Peers) > 0 {
 				if base.Example, parameters, err = o.makeExample(ctx, scratch, base); err != nil {
@@ -183,7 +208,7 @@ func Measure(ctx context.Context, o Options) error {
 				}
 			}
 			for _, rows := range o.Batches {
-				c := Case{Name: fmt.Sprintf("%s-%d-device-step-%d", name, size, rows), What: Step, Network: name, Size: size, Channels: u.Channels, Rows: rows, Device: true}
+				c := Case{Name: fmt.Sprintf("%s-%d-device-step-%d", file, size, rows), What: Step, Network: name, Size: size, Channels: channels, Rows: rows, Device: true}
 				all, err := o.contestants(base, c, pythons, scratch)
 				if err != nil {
 					return err
@@ -201,8 +226,8 @@ func Measure(ctx context.Context, o Options) error {
 					break
 				}
 				for _, what := range o.What {
-					c := Case{What: what, Network: name, Size: size, Channels: u.Channels, Rows: o.rows(what), OneCore: threads == "1"}
-					c.Name = fmt.Sprintf("%s-%d-%s-%s", name, size, map[bool]string{true: "onecore", false: "allcores"}[c.OneCore], strings.ReplaceAll(what, "+", "p"))
+					c := Case{What: what, Network: name, Size: size, Channels: channels, Rows: o.rows(what), OneCore: threads == "1"}
+					c.Name = fmt.Sprintf("%s-%d-%s-%s", file, size, map[bool]string{true: "onecore", false: "allcores"}[c.OneCore], strings.ReplaceAll(what, "+", "p"))
 					all, err := o.contestants(base, c, pythons, scratch)
 					if err != nil {
 						return err
@@ -250,21 +275,24 @@ func (o Options) rows(what string) int {
 	return o.Samples
 }
 
+// mode is a way to run PyTorch, and the contestant's name in it.
+type mode struct{ name, mode, compute string }
+
 // contestants lists who takes part in a case.
 func (o Options) contestants(base Task, c Case, pythons map[string]string, scratch string) ([]Contestant, error) {
 	t := base
 	t.What, t.Rows, t.Example = c.What, c.Rows, ""
 	// What is kept from another process would hide the memory and the time that compilation takes.
 	const compile = executables.Env + "=off"
-	all := []Contestant{
-		{Name: ours, Task: t, Command: o.Command, Env: []string{fastconv.Env + "=", compile}},
-		{Name: oursXLA, Task: t, Command: o.Command, Env: []string{fastconv.Env + "=off", compile}},
+	all := []Contestant{{Name: ours, Task: t, Command: o.Command, Env: []string{fastconv.Env + "=", compile}}}
+	if !isDiT(c.Network) { // which has no convolutions
+		all = append(all, Contestant{Name: oursXLA, Task: t, Command: o.Command, Env: []string{fastconv.Env + "=off", compile}})
 	}
 	if o.Device {
 		all = nil
 	}
 	// In pure Go a larger network takes minutes a call, and sampling is forward calls.
-	if !o.Device && c.Network == "tiny" && (c.What == Step || c.What == Forward) {
+	if !o.Device && strings.HasSuffix(c.Network, "tiny") && (c.What == Step || c.What == Forward) {
 		all = append(all, Contestant{Name: oursGo, Task: t, Command: o.Command, Env: []string{compute.ConfigEnvVar + "=go"}})
 	}
 	if c.What == Bound {
@@ -281,22 +309,25 @@ func (o Options) contestants(base Task, c Case, pythons map[string]string, scrat
 			all = append(all, Contestant{Name: jax, Task: t, Command: command})
 			continue
 		}
-		modes := []struct{ name, mode, compute string }{{torch, "eager", ""}, {torchLast, "channels-last", ""}, {torchCompile, "compiled", ""}}
+		modes := []mode{{torch, "eager", ""}, {torchLast, "channels-last", ""}, {torchCompile, "compiled", ""}}
 		if o.Device {
 			t.Device = o.PeerDevice
 			modes = modes[:1] // the reference, with which all others are compared
 			for _, compute := range o.Compute {
 				own := t
-				own.Network.Compute, own.Device, own.Example, own.Signal, own.Sigma = compute, "", "", nil, nil
+				own.UNet.Compute, own.Device, own.Example, own.Signal, own.Sigma = compute, "", "", nil, nil
 				name := ours
 				if compute == unet.BFloat16 {
 					name = oursHalf
-					modes = append(modes, []struct{ name, mode, compute string }{{torchHalf, "channels-last", compute}, {torchBest, "compiled channels-last", compute}}...)
+					modes = append(modes, []mode{{torchHalf, "channels-last", compute}, {torchBest, "compiled channels-last", compute}}...)
 				} else {
-					modes = append(modes, []struct{ name, mode, compute string }{{torchLast, "channels-last", ""}, {torchCompile, "compiled", ""}}...)
+					modes = append(modes, []mode{{torchLast, "channels-last", ""}, {torchCompile, "compiled", ""}}...)
 				}
 				all = append(all, Contestant{Name: name, Task: own, Command: o.Command, Env: []string{compile}})
 			}
+		}
+		if isDiT(c.Network) {
+			modes = slices.DeleteFunc(modes, func(m mode) bool { return m.name == torchLast }) // of convolutions
 		}
 		for _, v := range modes {
 			t.Mode, t.Compute = v.mode, v.compute
@@ -369,14 +400,14 @@ func (o Options) measureGrowth(ctx context.Context, r *runner) error {
 		c := Case{Name: "growth-" + axis.name, Grows: axis.title, What: Step, Network: "tiny", Size: 16, Channels: 1, Rows: o.Batch}
 		var all []Contestant
 		for _, value := range axis.values {
-			u, err := network(c.Network, c.Size)
+			t, err := taskOf(c.Network, c.Size)
 			if err != nil {
 				return err
 			}
-			t := Task{What: Step, Network: u, Process: quickProcess, Train: quickTrain, Rows: c.Rows, Growth: &Growth{Tasks: 2, Buffer: 200}}
+			t.What, t.Rows, t.Growth = Step, c.Rows, &Growth{Tasks: 2, Buffer: 200}
 			axis.set(&t, value)
-			t.Network.Classes = max(t.Network.Classes, 2*t.Growth.Tasks)
-			if err := t.Network.Validate(); err != nil {
+			t.UNet.Classes = max(t.UNet.Classes, 2*t.Growth.Tasks)
+			if err := t.UNet.Validate(); err != nil {
 				return err
 			}
 			all = append(all, Contestant{Name: strconv.Itoa(value), Task: t, Command: o.Command})
@@ -396,8 +427,8 @@ var growthAxes = []struct {
 	set         func(t *Task, value int)
 }{
 	{"batch", "rows of a step", []int{8, 16, 32, 64, 128}, func(t *Task, v int) { t.Rows = v }},
-	{"width", "feature channels", []int{8, 16, 32, 64}, func(t *Task, v int) { t.Network.Base = v }},
-	{"resolution", "pixels a side", []int{8, 16, 32, 64}, func(t *Task, v int) { t.Network.ImageSize = v }},
+	{"width", "feature channels", []int{8, 16, 32, 64}, func(t *Task, v int) { t.UNet.Base = v }},
+	{"resolution", "pixels a side", []int{8, 16, 32, 64}, func(t *Task, v int) { t.UNet.ImageSize = v }},
 	{"tasks", "tasks learned", []int{1, 2, 5, 10, 20, 50, 100}, func(t *Task, v int) { t.Growth.Tasks = v }},
 	{"buffer", "images in the buffer", []int{1e3, 1e4, 1e5, 1e6}, func(t *Task, v int) { t.Growth.Buffer = v }},
 	{"penalties", "rank-1 penalties", []int{0, 1, 2, 4, 8, 16}, func(t *Task, v int) { t.Growth.Penalties, t.Growth.Tasks = v, 0 }},

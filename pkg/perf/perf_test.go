@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/compute"
 
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dit"
 	"palimpsest/pkg/table"
 	"palimpsest/pkg/unet"
 )
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 // smallest is a task on the smallest network there is.
 func smallest(what string) Task {
 	return Task{What: what, Rows: 2, Train: quickTrain, Process: diffusion.Config{T: 60, Schedule: "cosine", Prediction: "v", Variance: "fixed-large"},
-		Network: unet.Config{ImageSize: 4, Channels: 1, OutChannels: 1, Base: 4, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 2, Classes: 6}}
+		UNet: unet.Config{ImageSize: 4, Channels: 1, OutChannels: 1, Base: 4, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 2, Classes: 6}}
 }
 
 // open starts this test binary as a contestant in pure Go, which compiles nothing.
@@ -62,6 +63,11 @@ func TestOurProcessesAnswer(t *testing.T) {
 			t.Errorf("%s: %d parameters, before %d", what, r.Parameters, parameters)
 		}
 		parameters = r.Parameters
+	}
+	transformer := smallest(Step)
+	transformer.DiT = dit.Config{Height: 4, Width: 4, Channels: 1, OutChannels: 1, Classes: 6, Patch: 2, Depth: 1, Hidden: 8, Heads: 2}
+	if _, r, err := open(t, transformer); err != nil || r.Parameters == parameters {
+		t.Errorf("a transformer: %+v, %v", r, err)
 	}
 	for name, g := range map[string]Growth{"tasks": {Tasks: 3, Buffer: 150}, "penalties": {Penalties: 2}, "none": {}} {
 		task := smallest(Step)
@@ -166,12 +172,12 @@ func TestLinearStepsAreTheSamplers(t *testing.T) {
 func TestContestants(t *testing.T) {
 	o := Defaults()
 	o.Peers, o.Command = Peers(), []string{"self"}
-	u, err := network("tiny", 16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	base := Task{Network: u, Process: quickProcess, Train: quickTrain, Example: "folder"}
 	names := func(network, what string) (out []string) {
+		base, err := taskOf(network, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		base.Example = "folder"
 		all, err := o.contestants(base, Case{What: what, Network: network, Rows: 5}, map[string]string{"torch": "t", "jax": "j"}, "scripts")
 		if err != nil {
 			t.Fatal(err)
@@ -190,6 +196,8 @@ func TestContestants(t *testing.T) {
 		{"tiny", DPM10, "ours ours-xla torch torch-channels-last torch-compiled jax"},
 		{"small", Forward, "ours ours-xla torch torch-channels-last torch-compiled jax"},
 		{"small", Bound, "ours ours-xla"},
+		{"dit-tiny", Step, "ours ours-go torch torch-compiled jax"}, // no convolutions, that are done in other ways
+		{"dit-S/2", Bound, "ours"},
 	} {
 		if got := strings.Join(names(tc.network, tc.what), " "); got != tc.want {
 			t.Errorf("%s, %s: %s, want %s", tc.network, tc.what, got, tc.want)

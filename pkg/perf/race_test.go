@@ -325,7 +325,9 @@ func TestQuantile(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	if err := Defaults().Validate(); err != nil && canPin {
+	all := Defaults()
+	all.Networks = append(all.Networks, "ddpm", "dit-S/2")
+	if err := all.Validate(); err != nil && canPin {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Options){
@@ -348,13 +350,13 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 	for _, axis := range growthAxes {
 		for _, v := range axis.values {
-			u, err := network("tiny", 16)
+			task, err := taskOf("tiny", 16)
 			if err != nil {
 				t.Fatal(err)
 			}
-			task := Task{Network: u, Growth: &Growth{}}
+			task.Growth = &Growth{}
 			axis.set(&task, v)
-			if err := task.Network.Validate(); err != nil || task.Growth.Tasks > 127 {
+			if err := task.UNet.Validate(); err != nil || task.Growth.Tasks > 127 {
 				t.Errorf("%s", fmt.Sprint(axis.name, v, err))
 			}
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/table"
-	"palimpsest/pkg/unet"
 )
 
 // Names of the tables.
@@ -70,7 +69,7 @@ func compared(all []*Result) *table.Table {
 		return nil
 	}
 	slices.SortStableFunc(all, func(a, b *Result) int {
-		network := func(c Case) int { return slices.Index(unet.PresetNames(), c.Network) }
+		network := func(c Case) int { return slices.Index(Networks(), c.Network) }
 		return cmp.Or(network(a.Case)-network(b.Case), a.Case.Size-b.Case.Size, strings.Compare(coresOf(b.Case), coresOf(a.Case)),
 			slices.Index(Whats(), a.Case.What)-slices.Index(Whats(), b.Case.What))
 	})

@@ -2,6 +2,8 @@ package perf
 
 import (
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/dit"
+	"palimpsest/pkg/network"
 	"palimpsest/pkg/unet"
 )
 
@@ -21,7 +23,8 @@ func Whats() []string { return []string{Step, Forward, DPM10, DDIM50, Bound} }
 // Task is what a contestant is to do, as JSON on its standard input.
 type Task struct {
 	What    string                `json:"what"`
-	Network unet.Config           `json:"network"`
+	UNet    unet.Config           `json:"unet,omitzero"`
+	DiT     dit.Config            `json:"dit,omitzero"` // in place of UNet, where it has patches
 	Process diffusion.Config      `json:"process"`
 	Train   diffusion.TrainConfig `json:"train"`
 	Rows    int                   `json:"rows"` // of a step or a call, or images drawn
@@ -36,6 +39,14 @@ type Task struct {
 	Sigma   []float32    `json:"sigma,omitempty"`
 	Steps   [][6]float64 `json:"steps,omitempty"`
 	Example string       `json:"example,omitempty"`
+}
+
+// network is the one that a task is done with.
+func (t Task) network() network.Network {
+	if t.DiT.Patch > 0 {
+		return t.DiT
+	}
+	return t.UNet
 }
 
 // Growth asks for the step of a whole training loop rather than of the network alone.

@@ -1,4 +1,4 @@
-"""The U-Net of pkg/unet, its training step and its samplers in JAX (Flax, Optax), on the processor."""
+"""The U-Net of pkg/unet and the transformer of pkg/dit, their training step and samplers in JAX (Flax, Optax), on the processor."""
 
 import os
 
@@ -78,6 +78,49 @@ class UNet(nn.Module):
         return conv(c["out_channels"], "out")(nn.silu(norm(c, "out_norm")(h)))
 
 
+class Block(nn.Module):
+    c: dict
+
+    @nn.compact
+    def __call__(self, x, cond):
+        b, n, hidden = x.shape
+        dense = lambda out, name: nn.Dense(out, name=name)
+        shift0, scale0, gate0, shift1, scale1, gate1 = jnp.split(dense(6 * hidden, "modulation")(cond)[:, None], 6, 2)
+        qkv = dense(3 * hidden, "attend")(modulate(x, shift0, scale0)).reshape(b, n, 3, self.c["heads"], -1)
+        mixed = jax.nn.dot_product_attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])
+        x = x + gate0 * dense(hidden, "project")(mixed.reshape(b, n, hidden))
+        wide = nn.gelu(dense(4 * hidden, "wide")(modulate(x, shift1, scale1)), approximate=True)
+        return x + gate1 * dense(hidden, "narrow")(wide)
+
+
+class DiT(nn.Module):
+    """Layers are called as in pkg/dit, so that weights can be handed over."""
+
+    c: dict
+
+    @nn.compact
+    def __call__(self, x, t, y, train=False):
+        c, p = self.c, self.c["patch"]
+        b, rows, columns = x.shape[0], c["height"] // p, c["width"] // p
+        angle = t[:, None].astype(jnp.float32) * peer.dit_frequencies()
+        cond = nn.Dense(c["hidden"], name="time0")(jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], 1))
+        cond = nn.Dense(c["hidden"], name="time1")(nn.silu(cond))
+        if c["classes"]:
+            cond = cond + nn.Embed(c["classes"] + 1, c["hidden"], name="label")(y)
+        cond = nn.silu(cond)
+        h = x.reshape(b, rows, p, columns, p, -1).transpose(0, 1, 3, 2, 4, 5).reshape(b, rows * columns, -1)
+        h = nn.Dense(c["hidden"], name="in")(h) + peer.dit_positions(c)
+        for i in range(c["depth"]):
+            h = Block(c, name=f"block{i}")(h, cond)
+        shift, scale = jnp.split(nn.Dense(2 * c["hidden"], name="out_modulation")(cond)[:, None], 2, 2)
+        h = nn.Dense(p * p * c["out_channels"], name="out")(modulate(h, shift, scale))
+        return h.reshape(b, rows, columns, p, p, -1).transpose(0, 1, 3, 2, 4, 5).reshape(b, rows * p, columns * p, -1)
+
+
+def modulate(x, shift, scale):
+    return nn.LayerNorm(epsilon=1e-6, use_bias=False, use_scale=False)(x) * (1 + scale) + shift
+
+
 def conv(channels, name):
     return nn.Conv(channels, (3, 3), padding=1, name=name)
 
@@ -87,7 +130,7 @@ def norm(c, name):
 
 
 def path_of(keys):
-    """What pkg/unet calls a weight of Flax."""
+    """What pkg/unet or pkg/dit calls a weight of Flax."""
     last = {"kernel": "weights", "bias": "biases", "scale": "gain"}.get(keys[-1], keys[-1])
     if last == "biases" and "norm" in keys[-2]:
         last = "offset"
@@ -98,10 +141,10 @@ class Peer:
     def __init__(self, task):
         self.versions = {"jax": jax.__version__, "jaxlib": jax.lib.__version__, "flax": flax.__version__,
                          "optax": optax.__version__, "numpy": np.__version__}
-        c, rows, what = task["network"], task["rows"], task["what"]
+        c, rows, what = peer.sizes(task), task["rows"], task["what"]
         c = flax.core.freeze(c)
-        self.net = UNet(c)
-        shape = (rows, c["image_size"], c["image_size"], c["channels"])
+        self.net = (DiT if "dit" in task else UNet)(c)
+        shape = (rows, c["height"], c["width"], c["channels"])
         self.key = jax.random.key(0)
         self.x = jax.random.normal(self.key, shape)
         self.y = jnp.arange(rows) % max(1, c["classes"])

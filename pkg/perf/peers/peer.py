@@ -60,8 +60,8 @@ def check(peer, task):
     if len(weights) != peer.parameters():
         raise OtherNetwork(f"{peer.parameters()} parameters, the network that is compared has {len(weights)}")
     peer.load(weights)
-    size, channels = task["network"]["image_size"], task["network"]["channels"]
-    x = read("x.f32").reshape(-1, size, size, channels)
+    c = sizes(task)
+    x = read("x.f32").reshape(-1, c["height"], c["width"], c["channels"])
     got = peer.output(x, np.array(example["t"], np.int32), np.array(example["y"], np.int32))
     want = read("output.f32").reshape(got.shape)
     error = float(np.abs(got - want).max() / np.abs(want).max())
@@ -81,6 +81,14 @@ def fill(slots, weights):
         raise OtherNetwork(f"{first} places for {len(weights)} weights")
 
 
+def sizes(task):
+    """The network's own, with height and width of its images."""
+    if "dit" in task:
+        return task["dit"]
+    c = task["unet"]
+    return {**c, "height": c["image_size"], "width": c.get("width") or c["image_size"]}
+
+
 def attends(network, side):
     return side in (network["attention"] or [])
 
@@ -88,6 +96,20 @@ def attends(network, side):
 def frequencies(base):
     half = base // 2
     return np.exp(-np.log(10000) * np.arange(half) / (half - 1)).astype(np.float32)
+
+
+def dit_frequencies():
+    return np.exp(-np.log(10000) * np.arange(128) / 128).astype(np.float32)
+
+
+def dit_positions(c):
+    """[patches, hidden], in the order of rows: sines and cosines of a patch's column, then of its row."""
+    def one(at):
+        angle = np.outer(at.ravel(), 10000.0 ** (-np.arange(c["hidden"] // 4) / (c["hidden"] // 4)))
+        return [np.sin(angle), np.cos(angle)]
+
+    rows, columns = np.indices((c["height"] // c["patch"], c["width"] // c["patch"]))
+    return np.concatenate(one(columns) + one(rows), 1).astype(np.float32)
 
 
 def processor():

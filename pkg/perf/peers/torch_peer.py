@@ -1,4 +1,4 @@
-"""The U-Net of pkg/unet, its training step and its samplers in PyTorch, on the processor or a GPU."""
+"""The U-Net of pkg/unet and the transformer of pkg/dit, their training step and samplers in PyTorch, on the processor or a GPU."""
 
 import os
 
@@ -104,12 +104,69 @@ class UNet(nn.Module):
         return layer["out"](F.silu(layer["out_norm"](h)))
 
 
+class Block(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        hidden, self.heads = c["hidden"], c["heads"]
+        self.modulation = nn.Linear(hidden, 6 * hidden)
+        self.attend, self.project = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
+        self.wide, self.narrow = nn.Linear(hidden, 4 * hidden), nn.Linear(4 * hidden, hidden)
+
+    def forward(self, x, cond):
+        b, n, hidden = x.shape
+        shift0, scale0, gate0, shift1, scale1, gate1 = self.modulation(cond).unsqueeze(1).chunk(6, 2)
+        qkv = self.attend(modulate(x, shift0, scale0)).reshape(b, n, 3, self.heads, hidden // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, hidden)
+        x = x + gate0 * self.project(mixed)
+        return x + gate1 * self.narrow(F.gelu(self.wide(modulate(x, shift1, scale1)), approximate="tanh"))
+
+
+class DiT(nn.Module):
+    """Layers are called as in pkg/dit, so that weights can be handed over."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.c, hidden = c, c["hidden"]
+        self.register_buffer("frequencies", torch.from_numpy(peer.dit_frequencies()))
+        self.register_buffer("positions", torch.from_numpy(peer.dit_positions(c)))
+        layers = {"in": nn.Conv2d(c["channels"], hidden, c["patch"], stride=c["patch"]),
+                  "time0": nn.Linear(2 * len(self.frequencies), hidden), "time1": nn.Linear(hidden, hidden)}
+        if c["classes"]:
+            layers["label"] = nn.Embedding(c["classes"] + 1, hidden)
+        for i in range(c["depth"]):
+            layers[f"block{i}"] = Block(c)
+        layers["out_modulation"] = nn.Linear(hidden, 2 * hidden)
+        layers["out"] = nn.Linear(hidden, c["patch"] ** 2 * c["out_channels"])
+        self.layers = nn.ModuleDict(layers)
+
+    def forward(self, x, t, y):
+        c, layer = self.c, self.layers
+        angle = t[:, None].float() * self.frequencies
+        cond = layer["time1"](F.silu(layer["time0"](torch.cat([angle.cos(), angle.sin()], 1))))
+        if c["classes"]:
+            cond = cond + layer["label"](y)
+        cond = F.silu(cond)
+        h = layer["in"](x)
+        rows, columns, p = *h.shape[2:], c["patch"]
+        h = h.flatten(2).transpose(1, 2) + self.positions
+        for i in range(c["depth"]):
+            h = layer[f"block{i}"](h, cond)
+        h = layer["out"](modulate(h, *layer["out_modulation"](cond).unsqueeze(1).chunk(2, 2)))
+        h = h.reshape(-1, rows, columns, p, p, c["out_channels"]).permute(0, 5, 1, 3, 2, 4)
+        return h.reshape(-1, c["out_channels"], rows * p, columns * p)
+
+
+def modulate(x, shift, scale):
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+
+
 def norm(c, channels):
     return nn.GroupNorm(c["groups"], channels, eps=1e-6)
 
 
 def slots(net):
-    """Where each weight of pkg/unet goes, in its layout: [in, out], or [height, width, in, out]."""
+    """Where each weight of pkg/unet or pkg/dit goes, in its layout: [in, out], or [height, width, in, out]."""
     def place(path, view):
         return path, tuple(view.shape), lambda values: view.copy_(torch.from_numpy(values))
 
@@ -144,7 +201,7 @@ class Peer:
         torch.set_num_threads(threads)
         torch.manual_seed(0)
         self.versions = {"torch": torch.__version__, "numpy": np.__version__, "threads": str(threads)}
-        self.task, c, rows = task, task["network"], task["rows"]
+        self.task, c, rows = task, peer.sizes(task), task["rows"]
         self.device = torch.device(task.get("device") or "cpu")
         self.half = task.get("compute") == "bfloat16"
         # As it comes, PyTorch rounds convolutions of float32 to TF32, but no matrix products.
@@ -153,9 +210,9 @@ class Peer:
             torch.cuda.init()
             self.versions["device"] = torch.cuda.get_device_name(self.device)
         self.layout = torch.channels_last if "channels-last" in task["mode"] else torch.contiguous_format
-        self.net = UNet(c).to(self.device, memory_format=self.layout)
+        self.net = (DiT if "dit" in task else UNet)(c).to(self.device, memory_format=self.layout)
         self.run = torch.compile(self.net) if "compiled" in task["mode"] else self.net
-        self.shape = (rows, c["channels"], c["image_size"], c["image_size"])
+        self.shape = (rows, c["channels"], c["height"], c["width"])
         self.x = self.randn().to(memory_format=self.layout)
         self.y = torch.arange(rows, device=self.device) % max(1, c["classes"])
         self.t = torch.arange(rows, device=self.device) % len(task["signal"])
