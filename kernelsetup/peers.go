@@ -40,34 +40,61 @@ var peers = map[string]peer{
 // "diffusers", which is laid over that of "torch". Where there is none it is made, in the cache folder, which is said with its
 // size before it begins.
 func PeerPython(ctx context.Context, name string, out io.Writer) (string, error) {
+	t, err := peerTree(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if base := peers[name].base; base != "" {
+		if _, err := PeerPython(ctx, base, out); err != nil {
+			return "", err
+		}
+	}
+	return t.python(), t.ensure(ctx, newProgress(out))
+}
+
+// FindPeer is [PeerPython] where the environment has been made before; otherwise it makes none and returns "".
+func FindPeer(ctx context.Context, name string) string {
+	if t, err := peerTree(ctx, name); err == nil && t.finished() {
+		return t.python()
+	}
+	return ""
+}
+
+// python is that of an environment.
+func (t tree) python() string { return filepath.Join(t.dir, "bin", "python") }
+
+// peerTree is the environment of a name, made or not.
+func peerTree(ctx context.Context, name string) (tree, error) {
 	p, found := peers[name]
 	if !found {
-		return "", errors.Errorf("nothing to measure against is named %q; choose \"torch\", \"jax\" or \"diffusers\"", name)
+		return tree{}, errors.Errorf("nothing to measure against is named %q; choose \"torch\", \"jax\" or \"diffusers\"", name)
 	}
 	if runtime.GOOS == "windows" {
-		return "", errors.New("what to measure against is not installed on Windows; use WSL")
+		return tree{}, errors.New("what to measure against is not installed on Windows; use WSL")
 	}
 	python, err := findPython(ctx)
 	if err != nil {
-		return "", err
+		return tree{}, err
 	}
 	more := ", which " + name + " needs; put a newer python3 first in PATH, or name a Python that has it with --python"
 	if err := needPython(ctx, python, 11, more); err != nil {
-		return "", err
+		return tree{}, err
 	}
 	version, err := pythonVersion(ctx, python)
 	if err != nil {
-		return "", err
+		return tree{}, err
 	}
 	cache, err := backend.CacheDir()
 	if err != nil {
-		return "", err
+		return tree{}, err
 	}
 	below := ""
 	if p.base != "" {
-		if below, err = PeerPython(ctx, p.base, out); err != nil {
-			return "", err
+		base, err := peerTree(ctx, p.base)
+		if err != nil {
+			return tree{}, err
 		}
+		below = base.python()
 	}
 	fill := func(ctx context.Context, dir string) error {
 		fix := "check the network and the space in " + cache + ", or name a Python that has it with --python"
@@ -76,8 +103,7 @@ func PeerPython(ctx context.Context, name string, out io.Writer) (string, error)
 		}
 		return layOver(ctx, dir, below)
 	}
-	t := tree{dir: filepath.Join(cache, name+"-"+hashOf(p.requirements, below, version)), title: p.title, inPlace: true, fill: fill}
-	return filepath.Join(t.dir, "bin", "python"), t.ensure(ctx, newProgress(out))
+	return tree{dir: filepath.Join(cache, name+"-"+hashOf(p.requirements, below, version)), title: p.title, inPlace: true, fill: fill}, nil
 }
 
 // sitePackages is a program that prints where a Python has its packages.
