@@ -1,12 +1,15 @@
 package command
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"palimpsest/kernelsetup"
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/counterpart"
+	"palimpsest/pkg/sheet"
 )
 
 func counterpartCommand() *cobra.Command {
@@ -37,7 +40,65 @@ func counterpartCommand() *cobra.Command {
 			return counterpart.Check(cmd.Context(), o)
 		},
 	}
-	c.Flags().StringVar(&python, "python", "", "a Python that has diffusers, torch and tensorboard, in place of an environment made for them")
+	c.PersistentFlags().StringVar(&python, "python", "", "a Python that has diffusers, torch and tensorboard, in place of an environment made for them")
 	c.Flags().BoolVar(&write, "write", false, "write the files of the tests anew, in a checkout's main folder")
+	c.AddCommand(counterpartDrawCommand(&python))
+	return c
+}
+
+// counterpartDrawCommand has both programs draw with one model.
+func counterpartDrawCommand(python *string) *cobra.Command {
+	var each, steps int
+	var seed uint64
+	var to string
+	c := &cobra.Command{
+		Use: "draw DIR", Short: "Have diffusers and this program draw images with one model, from the same noise", Args: cobra.ExactArgs(1),
+		Long: "Draw has diffusers draw images of every label with the model in the folder DIR, one that it or `export` wrote, by DDIM, and\n" +
+			"keeps them and their noise in drawn.safetensors there. This program draws from the same noise, and both are compared.",
+		Example: "  go run . counterpart draw notebooks/from_diffusers/model --sheet both.png",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			interpreter := *python
+			var err error
+			if interpreter == "" {
+				if interpreter, err = kernelsetup.PeerPython(cmd.Context(), "diffusers", cmd.ErrOrStderr()); err != nil {
+					return err
+				}
+			}
+			if err := counterpart.Redraw(cmd.Context(), interpreter, args[0], each, steps, seed); err != nil {
+				return err
+			}
+			back, err := openBackend(cmd.Context(), cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			drawn, err := counterpart.Draw(back, args[0])
+			if err != nil {
+				return err
+			}
+			if to != "" {
+				picture, err := drawn.Sheet(4)
+				if err != nil {
+					return err
+				}
+				png, err := sheet.PNG(picture)
+				if err != nil {
+					return err
+				}
+				if err := atomicfile.Write(to, png); err != nil {
+					return err
+				}
+			}
+			furthest, err := drawn.Furthest()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d images, no pixel further apart than %.1e of a range of 2\n", len(drawn.Labels), furthest)
+			return nil
+		},
+	}
+	c.Flags().IntVar(&each, "each", 4, "images of each label")
+	c.Flags().IntVar(&steps, "steps", 20, "timesteps visited by DDIM")
+	c.Flags().Uint64Var(&seed, "seed", 0, "seed of the noise")
+	c.Flags().StringVar(&to, "sheet", "", "also write a PNG: a label a row, ours at the left, diffusers' at the right")
 	return c
 }

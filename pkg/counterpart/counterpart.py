@@ -21,7 +21,7 @@ def ddim(unet, folder, noise, y, steps):
     """Deterministic DDIM from the given noise, as our model cards have it."""
     import torch
     from diffusers import DDIMScheduler
-    scheduler = DDIMScheduler.from_pretrained(folder)
+    scheduler = DDIMScheduler.from_pretrained(folder, timestep_spacing="trailing")
     scheduler.set_timesteps(steps)
     x = noise.clone()
     for t in scheduler.timesteps:
