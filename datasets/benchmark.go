@@ -86,6 +86,10 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 	}
 	b := &Benchmark{ClassNames: slices.Clone(d.Classes), Prep: o.Prep.normal(), H: train.H, W: train.W, C: train.C, DataHash: d.Hash}
 	b.skip(d)
+	// Of a class of one training image none is held out.
+	if err := d.lacking(slices.Concat(groups...), train.CountPerClass(len(d.Classes)), test.CountPerClass(len(d.Classes)), leaveOut); err != nil {
+		return nil, err
+	}
 	// Once for all tasks, of which there may be thousands.
 	trainOf, valOf, testOf := byClass(train.Labels, len(d.Classes)), byClass(val.Labels, len(d.Classes)), byClass(test.Labels, len(d.Classes))
 	for _, classes := range groups {
@@ -94,20 +98,13 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 			to   **Images
 			from *Images
 			of   [][]int
-			what string
-		}{{&t.Train, train, trainOf, "training"}, {&t.Val, val, valOf, "validation"}, {&t.Test, test, testOf, "test"}} {
+		}{{&t.Train, train, trainOf}, {&t.Val, val, valOf}, {&t.Test, test, testOf}} {
 			var chosen []int
 			for _, c := range classes {
 				chosen = append(chosen, part.of[c]...)
 			}
 			slices.Sort(chosen)
 			*part.to = part.from.Select(chosen)
-			lacks := slices.IndexFunc(classes, func(c int) bool { return len(part.of[c]) == 0 })
-			if lacks >= 0 && part.what != "validation" { // of a class of one training image none is held out
-				c := classes[lacks]
-				return nil, errors.Errorf("datasets.ClassIncremental: %s has no %s image of class %d (%s), which task %d (%s) brings; "+
-					"leave that class out: give the others, by name as the tasks (benchmark.tasks) or by number as the order (class_order \"given\")", d.Name, part.what, c, d.Classes[c], t.ID, t.Name)
-			}
 		}
 		b.Tasks = append(b.Tasks, t)
 	}
@@ -119,10 +116,10 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 func (o ClassIncrementalOptions) groups(d *Dataset) (groups [][]int, split string, err error) {
 	if o.Tasks != nil {
 		if o.Order != "" && o.Order != "natural" || len(o.Given) > 0 {
-			return nil, "", errors.Errorf("datasets.ClassIncremental: the classes of each task are listed and there is an order of classes (%q, %v) beside; need one of them", o.Order, o.Given)
+			return nil, "", errors.Errorf("benchmark.tasks lists the classes of each task, and there is an order of classes (%q, %v) beside; leave one of them out", o.Order, o.Given)
 		}
 		if groups, err = GivenTasks(d, o.Tasks); err != nil {
-			return nil, "", err
+			return nil, "", errors.WithMessage(err, "benchmark.tasks")
 		}
 		return groups, sizesText(groups), nil
 	}
@@ -131,7 +128,7 @@ func (o ClassIncrementalOptions) groups(d *Dataset) (groups [][]int, split strin
 		return nil, "", err
 	}
 	if o.ClassesPerTask < 1 {
-		return nil, "", errors.Errorf("datasets.ClassIncremental: %d classes a task; need 1 to %d", o.ClassesPerTask, len(order))
+		return nil, "", errors.Errorf("%d classes a task (benchmark.classes_per_task); need 1 to %d", o.ClassesPerTask, len(order))
 	}
 	for classes := range slices.Chunk(order, o.ClassesPerTask) {
 		groups = append(groups, slices.Clone(classes))
@@ -161,34 +158,30 @@ func splitText(classes, size int) string {
 // classOrder is the order in which n classes arrive.
 func classOrder(n int, o ClassIncrementalOptions) ([]int, error) {
 	if o.Order != "given" && len(o.Given) > 0 {
-		return nil, errors.Errorf("datasets.ClassIncremental: classes %v are given, but the order is %q; set it to \"given\"", o.Given, o.Order)
+		return nil, errors.Errorf("classes %v are given (benchmark.classes), but the order is %q; set benchmark.class_order to \"given\"", o.Given, o.Order)
 	}
 	switch o.Order {
 	case "", "natural":
-		order := make([]int, n)
-		for i := range order {
-			order[i] = i
-		}
-		return order, nil
+		return upTo(n), nil
 	case "seeded":
 		return permutation(n, o.Seed, streamClassOrder, 0), nil
 	case "given":
 		if len(o.Given) == 0 {
-			return nil, errors.New("datasets.ClassIncremental: the order is \"given\" but no classes are; list them in Given")
+			return nil, errors.New("benchmark.class_order is \"given\" but no classes are; list their numbers in benchmark.classes")
 		}
 		seen := make([]bool, n)
 		for i, c := range o.Given {
 			if c < 0 || c >= n {
-				return nil, errors.Errorf("datasets.ClassIncremental: class %d at place %d of the given order; need 0 to %d", c, i, n-1)
+				return nil, errors.Errorf("benchmark.classes: class %d at place %d; need 0 to %d", c, i+1, n-1)
 			}
 			if seen[c] {
-				return nil, errors.Errorf("datasets.ClassIncremental: class %d occurs twice in the given order %v; need each once at most", c, o.Given)
+				return nil, errors.Errorf("benchmark.classes: class %d occurs twice in %v; need each once at most", c, o.Given)
 			}
 			seen[c] = true
 		}
 		return slices.Clone(o.Given), nil
 	}
-	return nil, errors.Errorf("datasets.ClassIncremental: order %q; need \"natural\", \"seeded\" or \"given\"", o.Order)
+	return nil, errors.Errorf("benchmark.class_order is %.100q; need \"natural\", \"seeded\" or \"given\"", o.Order)
 }
 
 // parts holds out validation images from the training split of a prepared set, unless it brings
@@ -202,6 +195,15 @@ func parts(d *Dataset, fraction float64, seed uint64) (train, val, test *Images,
 		return nil, nil, nil, err
 	}
 	return d.Train.Select(rest), d.Train.Select(held), d.Test, nil
+}
+
+// upTo lists 0 to n-1.
+func upTo(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 func names(all []string, of []int) []string {

@@ -203,9 +203,9 @@ func TestClassIncrementalErrors(t *testing.T) {
 		want string
 	}{
 		{ClassIncrementalOptions{}, "0 classes a task"},
-		{ClassIncrementalOptions{ClassesPerTask: 2, Order: "random"}, `order "random"`},
+		{ClassIncrementalOptions{ClassesPerTask: 2, Order: "random"}, `class_order is "random"`},
 		{ClassIncrementalOptions{ClassesPerTask: 2, Order: "given"}, "no classes are"},
-		{ClassIncrementalOptions{ClassesPerTask: 2, Order: "given", Given: []int{0, 1, 5}}, "class 5 at place 2"},
+		{ClassIncrementalOptions{ClassesPerTask: 2, Order: "given", Given: []int{0, 1, 5}}, "class 5 at place 3"},
 		{ClassIncrementalOptions{ClassesPerTask: 2, Order: "given", Given: []int{-1}}, "class -1"},
 		{ClassIncrementalOptions{ClassesPerTask: 2, Order: "given", Given: []int{3, 1, 3}}, "class 3 occurs twice"},
 		{ClassIncrementalOptions{ClassesPerTask: 2, Given: []int{3}}, `order is ""`},

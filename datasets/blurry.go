@@ -24,14 +24,14 @@ const MostBlurred = 0.5
 // It returns an error unless 0 <= share <= [MostBlurred] and, for a share above 0, there are two tasks or more.
 func (b *Benchmark) Blurred(share float64, seed uint64) (*Benchmark, error) {
 	if !(share >= 0 && share <= MostBlurred) {
-		return nil, errors.Errorf("datasets: a share of %g of each task's images arrives with its neighbours; need 0 to %g", share, MostBlurred)
+		return nil, errors.Errorf("a share of %g of each task's images arrives with its neighbours; need 0 to %g", share, MostBlurred)
 	}
 	if share == 0 {
 		return b, nil
 	}
 	last := len(b.Tasks) - 1
 	if last < 1 {
-		return nil, errors.Errorf("datasets: the borders of %s cannot be blurred; need two or more", words.Count(last+1, "task"))
+		return nil, errors.Errorf("the borders of %s cannot be blurred; need two or more", words.Count(last+1, "task"))
 	}
 	arriving := make([][3]*Images, len(b.Tasks)) // of each task: its own, from the task before, from the task after
 	for i, t := range b.Tasks {
@@ -49,7 +49,7 @@ func (b *Benchmark) Blurred(share float64, seed uint64) (*Benchmark, error) {
 	for i, parts := range arriving {
 		var err error
 		if out.Tasks[i].Train, err = Concat(parts[:]...); err != nil {
-			return nil, errors.WithMessagef(err, "datasets: blurring the borders of task %d", i)
+			return nil, errors.WithMessagef(err, "blurring the borders of %s", words.Task(i))
 		}
 	}
 	return &out, nil

@@ -5,6 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/words"
 )
 
 // file is one of a set's canonical files: what it must contain, however it came.
@@ -159,7 +163,7 @@ func find(name string) (*spec, error) {
 			return s, nil
 		}
 	}
-	return nil, fmt.Errorf("datasets: no set %q; there are %s", name, strings.Join(Names(), ", "))
+	return nil, errors.Errorf("no set of the catalogue is named %.100q%s; there are %s", name, words.DidYouMean(name, Names()), strings.Join(Names(), ", "))
 }
 
 // Names lists the sets Load and Get know; the first is embedded and the default.

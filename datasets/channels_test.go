@@ -118,8 +118,8 @@ func TestEveryClassOfATaskHasImages(t *testing.T) {
 		test  bool
 		want  []string
 	}{
-		{1, false, []string{"no training image of class 1 (a1)", "task 0 (a0 + a1)", "class_order \"given\""}},
-		{2, true, []string{"no test image of class 2 (a2)", "task 1 (a2 + a3)"}},
+		{1, false, []string{"class a1 of a has no training image", "class_order=given", "benchmark.tasks"}},
+		{2, true, []string{"class a2 of a has no test image"}},
 	} {
 		d := without(tc.class, tc.test)
 		o := ClassIncrementalOptions{ClassesPerTask: 2, Prep: Prep{Method: "none"}}
@@ -130,8 +130,8 @@ func TestEveryClassOfATaskHasImages(t *testing.T) {
 				t.Errorf("classes: %v; want %q", err, want)
 			}
 		}
-		if domainErr == nil || !strings.Contains(domainErr.Error(), "a, task 1") || !strings.Contains(domainErr.Error(), tc.want[0]) {
-			t.Errorf("domains: %v; want the set, its task and %q", domainErr, tc.want[0])
+		if domainErr == nil || !strings.Contains(domainErr.Error(), tc.want[0]) {
+			t.Errorf("domains: %v; want %q", domainErr, tc.want[0])
 		}
 		// The advice works.
 		o.Order = "given"

@@ -26,7 +26,7 @@ type DomainIncrementalOptions struct {
 // channels, or if there are more than [MaxClasses] classes.
 func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, error) {
 	if len(ds) == 0 {
-		return nil, errors.New("datasets.DomainIncremental: no sets; need at least one, two to have something to forget")
+		return nil, errors.New("no sets; need at least one, two to have something to forget")
 	}
 	b := &Benchmark{Prep: o.Prep.normal()}
 	var setNames, hashes []string
@@ -44,22 +44,13 @@ func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, e
 			b.H, b.W, b.C = train.H, train.W, train.C
 		}
 		if train.H != b.H || train.W != b.W || train.C != b.C {
-			return nil, errors.Errorf("datasets.DomainIncremental: images of %s are %dx%dx%d after preparation, those of %s %dx%dx%d; "+
-				"need one size and number of channels (Prep sets both)",
+			return nil, errors.Errorf("images of %s are %d×%d×%d after preparation, those of %s %d×%d×%d; "+
+				"need one size and number of channels (benchmark.prep sets both)",
 				d.Name, train.H, train.W, train.C, ds[0].Name, b.H, b.W, b.C)
 		}
-		own := make([]int, len(d.Classes))
-		for k := range own {
-			own[k] = k
-		}
-		for _, part := range []struct {
-			im   *Images
-			what string
-		}{{train, "training"}, {test, "test"}} { // of a class of one training image none is held out
-			if c, lacks := part.im.lacking(own); lacks {
-				return nil, errors.Errorf("datasets.DomainIncremental: %s, task %d, has no %s image of class %d (%s); leave the set out, or the class out of the set",
-					d.Name, i, part.what, c, d.Classes[c])
-			}
+		n := len(d.Classes) // of a class of one training image none is held out
+		if err := d.lacking(upTo(n), train.CountPerClass(n), test.CountPerClass(n), "take the class out of the set"); err != nil {
+			return nil, err
 		}
 		offset := len(b.ClassNames)
 		switch {
@@ -70,7 +61,7 @@ func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, e
 		case i == 0:
 			offset, b.ClassNames = 0, slices.Clone(d.Classes)
 		case len(d.Classes) != len(b.ClassNames):
-			return nil, errors.Errorf("datasets.DomainIncremental: %s has %d classes, %s has %d; SharedLabels needs equally many",
+			return nil, errors.Errorf("%s has %d classes, %s has %d; benchmark.shared_labels needs equally many",
 				d.Name, len(d.Classes), ds[0].Name, len(b.ClassNames))
 		default:
 			offset = 0
@@ -81,7 +72,7 @@ func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, e
 			}
 		}
 		if len(b.ClassNames) > MaxClasses {
-			return nil, errors.Errorf("datasets.DomainIncremental: %d classes with %s; a benchmark has %d at most", len(b.ClassNames), d.Name, MaxClasses)
+			return nil, errors.Errorf("%d classes with %s; a benchmark has %d at most", len(b.ClassNames), d.Name, MaxClasses)
 		}
 		t := Task{ID: i, Name: d.Name, Train: relabel(train, offset), Val: relabel(val, offset), Test: relabel(test, offset)}
 		for k := range d.Classes {

@@ -57,7 +57,7 @@ func (s *spec) get(ctx context.Context, dir string, opt GetOptions) error {
 		opt.Out = io.Discard
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return cacheError(err)
 	}
 	unlock, err := s.lock(ctx, dir, opt.Out)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *spec) get(ctx context.Context, dir string, opt GetOptions) error {
 	}
 	work, err := os.MkdirTemp(dir, "."+s.name+".tmp-")
 	if err != nil {
-		return err
+		return cacheError(err)
 	}
 	defer os.RemoveAll(work)
 	content, err := s.fetch(ctx, work, opt)
@@ -105,7 +105,7 @@ func (s *spec) get(ctx context.Context, dir string, opt GetOptions) error {
 		}
 		return nil
 	}
-	return s.install(ctx, dir, work, content, opt.Out)
+	return cacheError(s.install(ctx, dir, work, content, opt.Out))
 }
 
 // lock waits for the lock of the set.
@@ -117,7 +117,7 @@ func (s *spec) lock(ctx context.Context, dir string, out io.Writer) (unlock func
 		_, err = l.TryLockContext(ctx, 200*time.Millisecond)
 	}
 	if err != nil {
-		return nil, errors.Wrapf(err, "datasets: lock of %s", s.name)
+		return nil, cacheError(err)
 	}
 	return func() { _ = l.Unlock() }, nil
 }
@@ -157,7 +157,7 @@ func (s *spec) fetch(ctx context.Context, work string, opt GetOptions) (map[stri
 		}
 		tried += fmt.Sprintf("; not from %s: %v", src.name, err)
 	}
-	return nil, errors.Errorf("datasets: could not get %s%s; bring the files %s and name their folder: go run . data get %s --from FOLDER",
+	return nil, errors.Errorf("could not get %s%s; bring the files %s and name their folder: go run . data get %s --from FOLDER",
 		s.name, tried, s.fileNames(), s.name)
 }
 

@@ -129,16 +129,6 @@ func (im *Images) IndicesOf(classes ...int) []int {
 	return idx
 }
 
-// lacking returns the first of classes of which there is no image.
-func (im *Images) lacking(classes []int) (class int, lacks bool) {
-	n := im.CountPerClass(int(highest(im.Labels)) + 1)
-	i := slices.IndexFunc(classes, func(c int) bool { return c >= len(n) || n[c] == 0 })
-	if i < 0 {
-		return 0, false
-	}
-	return classes[i], true
-}
-
 // CountPerClass returns the number of images of each class 0 .. classes-1. Labels beyond
 // are not counted.
 func (im *Images) CountPerClass(classes int) []int {

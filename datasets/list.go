@@ -27,6 +27,9 @@ type Info struct {
 	Broken           []Broken
 	// TrainOf and TestOf are the numbers of images by class, of a set of the user's own.
 	TrainOf, TestOf []int
+	// Notes say what became of its images in a way that their owner may not expect, Refusals what a study of all its classes will
+	// say before it begins, a line each.
+	Notes, Refusals []string
 	// Err is why a registered set cannot be opened.
 	Err error
 	// Sources are the places Get tries, in order.

@@ -7,8 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 //go:embed embedded/*.gz
@@ -20,15 +23,27 @@ var embedded embed.FS
 func Dir() (string, error) {
 	if cache := os.Getenv("PALIMPSEST_CACHE"); cache != "" {
 		if !filepath.IsAbs(cache) {
-			return "", errors.Errorf("PALIMPSEST_CACHE is %q; need an absolute path", cache)
+			return "", errors.Errorf("the environment variable PALIMPSEST_CACHE is %.200q; need an absolute path", cache)
 		}
 		return filepath.Join(cache, "datasets"), nil
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", errors.Wrap(err, "datasets: no cache folder; set PALIMPSEST_CACHE to a folder to use")
+		return "", errors.Wrap(err, "no cache folder; set PALIMPSEST_CACHE to a folder to use")
 	}
 	return filepath.Join(cache, "palimpsest", "datasets"), nil
+}
+
+// cacheError is an error of a file or folder in the cache, if err is one, with what to do about it; other errors, and nil, stay.
+func cacheError(err error) error {
+	dir, dirErr := Dir()
+	if err == nil || dirErr != nil {
+		return err
+	}
+	if at := (*fs.PathError)(nil); !atomicfile.DiskFull(err) && !strings.Contains(err.Error(), filepath.Dir(dir)) && !(errors.As(err, &at) && strings.HasPrefix(at.Path, filepath.Dir(dir))) {
+		return err
+	}
+	return errors.Errorf("the cache in %s: %v; mend that, or name another folder by the environment variable PALIMPSEST_CACHE", filepath.Dir(dir), err)
 }
 
 // Load reads a set into memory: "fashion-mnist-sample" always, the others if Get has
@@ -60,12 +75,12 @@ func Load(name string) (*Dataset, error) {
 	d, err := s.loadFrom(dir)
 	if errors.Is(err, fs.ErrNotExist) && s.variant != "" {
 		if v, err := find(s.variant); err == nil && v.allThere(filepath.Join(dir, v.name)) {
-			return nil, errors.Errorf("datasets: %s is not on this machine (looked in %s), only %s, other images with a split of their own; name %s if you mean that, or get %s with: go run . data get %s",
+			return nil, errors.Errorf("%s is not on this machine (looked in %s, which PALIMPSEST_CACHE moves), only %s, other images with a split of their own; name %s if you mean that, or get %s with: go run . data get %s",
 				name, filepath.Join(dir, name), v.name, v.name, name, name)
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Errorf("datasets: %s is not on this machine (looked in %s); get it with: go run . data get %s",
+		return nil, errors.Errorf("%s is not on this machine (looked in %s, which PALIMPSEST_CACHE moves); get it with: go run . data get %s",
 			name, filepath.Join(dir, name), name)
 	}
 	return d, err
@@ -92,11 +107,11 @@ func (s *spec) load(fsys fs.FS, folder string) (*Dataset, error) {
 		name := s.diskName(f)
 		// A pipe of that name would make Open wait for ever.
 		if info, err := fs.Stat(fsys, name); err == nil && !info.Mode().IsRegular() {
-			return nil, errors.Errorf("datasets: %s is no regular file", filepath.Join(folder, name))
+			return nil, errors.Errorf("%s is no regular file; put the file itself there", filepath.Join(folder, name))
 		}
 		r, err := fsys.Open(name)
 		if err != nil {
-			return nil, errors.Wrapf(err, "datasets: %s", folder)
+			return nil, errors.Errorf("%s: %s", filepath.Join(folder, name), reasonOf(err))
 		}
 		defer r.Close()
 		return readOpen(filepath.Join(folder, name), r, f.size)
@@ -152,7 +167,7 @@ func (s *spec) assemble(from string, read func(file) ([]byte, error)) (*Dataset,
 		n    int
 	}{{"training", d.Train, s.train}, {"test", d.Test, s.test}} {
 		if im := split.im; im.N != split.n || im.H != s.h || im.W != s.w || im.C != s.c {
-			return nil, errors.Errorf("datasets: %s: %d %s images of %dx%dx%d; %s needs %d of %dx%dx%d",
+			return nil, errors.Errorf("%s: %d %s images of %dx%dx%d; %s needs %d of %dx%dx%d",
 				from, im.N, split.what, im.H, im.W, im.C, s.name, split.n, s.h, s.w, s.c)
 		}
 	}
@@ -198,7 +213,7 @@ func (s *spec) assembleFrom(from string, content map[string][]byte) (*Dataset, e
 	return s.assemble(from, func(f file) ([]byte, error) {
 		b, ok := content[f.name]
 		if !ok {
-			return nil, errors.Errorf("datasets: %s: no %s; %s needs it", from, f.name, s.name)
+			return nil, errors.Errorf("%s: no %s; %s needs it", from, f.name, s.name)
 		}
 		return b, nil
 	})

@@ -92,7 +92,7 @@ func TestLoadErrors(t *testing.T) {
 			t.Errorf("%s, not on disk: %v", name, err)
 		}
 	}
-	if _, err := Load("fashion"); err == nil || !strings.Contains(err.Error(), "fashion-mnist-sample fashion-mnist") {
+	if _, err := Load("fashion"); err == nil || !strings.Contains(err.Error(), "fashion-mnist-sample, fashion-mnist") {
 		t.Errorf("an unknown name: %v", err)
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"slices"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/words"
 )
 
 // Open opens a set: of the catalogue, by its name; of the user's own, by the name it was registered by ([Add]) or by the path of
@@ -68,8 +71,8 @@ func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
 		return nil, err
 	}
 	splits := m.splits
-	if !slices.ContainsFunc(splits, func(s split) bool { return s != noSplit }) {
-		if splits, err = d.own.stratified(m.labels); err != nil {
+	if d.own.scan.count(noSplit) > 0 {
+		if splits, err = stratified(m.labels, d.own.How); err != nil {
 			return nil, err
 		}
 	}
@@ -85,29 +88,24 @@ func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
 	}
 	out.Train, out.Val, out.Test, out.Skipped = part(inTrain), part(inVal), part(inTest), m.head.Skipped
 	switch {
-	case out.Test.N == 0: // of many sets the test labels are secret, and all measure on val
+	case out.Test.N == 0: // see measuredOn
 		out.Test, out.Val = out.Val, nil
 	case out.Val.N == 0:
 		out.Val = nil
 	}
-	for what, im := range map[string]*Images{"training": out.Train, "test": out.Test} {
-		if im.N == 0 {
-			return nil, errors.Errorf("%s has no %s images; add some", d.Source, what)
-		}
+	if out.Train.N == 0 {
+		return nil, errors.Errorf("%s has no training images; add some", d.Source)
+	}
+	if out.Test.N == 0 {
+		return nil, errors.Errorf("%s has no test images; add some", d.Source)
 	}
 	return &out, nil
 }
 
 // stratified splits the images of a set without a split: of each class a share, but at least one image, becomes test images, chosen
-// by the seed.
-func (s *ownSet) stratified(labels []int32) ([]split, error) {
-	for class, of := range byClass(labels, len(s.scan.Classes)) {
-		if len(of) < 2 {
-			return nil, errors.Errorf("class %s of %s has %s; need 2 or more, one to learn from and one to measure on: add some, or take the class away",
-				s.scan.Classes[class], s.Path, pictures(len(of)))
-		}
-	}
-	_, test, err := HoldOut(labels, s.share(), s.How.Seed)
+// by the seed. The only image of a class becomes a training image: such a class cannot be measured on, but others can.
+func stratified(labels []int32, how choices) ([]split, error) {
+	_, test, err := HoldOut(labels, how.share(), how.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -119,17 +117,56 @@ func (s *ownSet) stratified(labels []int32) ([]split, error) {
 }
 
 // share of each class that becomes test images where the set is not split.
-func (s *ownSet) share() float64 { return cmp.Or(s.How.Test, defaultTest) }
+func (c choices) share() float64 { return cmp.Or(c.Test, defaultTest) }
 
-// pictures counts them in words.
-func pictures(n int) string {
-	switch n {
-	case 0:
-		return "no picture that can be read"
-	case 1:
-		return "one picture"
+// leaveOut is how a study of some classes of a set goes on without others.
+const leaveOut = "leave the class out: give the others, by name as the tasks (benchmark.tasks) or by number as the order (benchmark.class_order=given)"
+
+// lacking returns an error if one of the classes has no training image or no test image, of which trainOf and testOf are the numbers
+// by class: of the first such class, with how many others are like it, and what helps beside adding some.
+func (d *Dataset) lacking(classes, trainOf, testOf []int, otherwise string) error {
+	unsplit := d.own != nil && d.own.scan.count(noSplit) > 0
+	lack := func(c int) string {
+		switch train, test := trainOf[c], testOf[c]; {
+		case train > 0 && test > 0:
+			return ""
+		case unsplit && train+test == 1:
+			return "one picture"
+		case unsplit:
+			return "no picture that can be read"
+		case train == 0:
+			return "no training image"
+		}
+		return "no test image"
 	}
-	return fmt.Sprintf("%d pictures", n)
+	first, like := slices.IndexFunc(classes, func(c int) bool { return lack(c) != "" }), -1
+	if first < 0 {
+		return nil
+	}
+	what, need := lack(classes[first]), "add some"
+	for _, c := range classes {
+		if lack(c) == what {
+			like++
+		}
+	}
+	if unsplit {
+		need = "need 2 or more, one to learn from and one to measure on: add some"
+	}
+	switch {
+	case like == 1:
+		what += ", as has one other class"
+	case like > 1:
+		what += fmt.Sprintf(", as have %d other classes", like)
+	}
+	return oneline.Error(errors.Errorf("class %s of %s has %s; %s, or %s", d.Classes[classes[first]], d.where(), what, need, otherwise))
+}
+
+// where the set is, for errors.
+func (d *Dataset) where() string {
+	if d.own != nil {
+		return d.own.Path
+	}
+	return d.Name
 }
 
 // info describes the set.
@@ -137,25 +174,49 @@ func (s *ownSet) info() Info {
 	k := s.scan
 	i := Info{Name: s.Name, Title: s.Name, Licence: "the user's own", Source: s.Path + s.How.String(), Classes: slices.Clone(k.Classes),
 		H: k.Largest.H, W: k.Largest.W, C: k.Largest.C, Hash: k.Hash, Where: s.Path, Own: true, SizesDiffer: k.SizesDiffer, Broken: slices.Clone(k.Broken)}
-	sum := func(of []int) (n int) {
-		for _, c := range of {
-			n += c
-		}
-		return n
-	}
 	i.MinH, i.MinW = k.Smallest.H, k.Smallest.W
-	i.TrainOf, i.TestOf = slices.Clone(k.Counts[inTrain]), slices.Clone(k.Counts[inTest])
-	if sum(i.TestOf) == 0 {
-		i.TestOf = slices.Clone(k.Counts[inVal])
-	}
-	if sum(k.Counts[noSplit]) > 0 { // as stratified will have it
-		for class, n := range k.Counts[noSplit] {
-			i.TestOf[class] = heldOf(n, s.share())
+	i.TrainOf, i.TestOf = slices.Clone(k.Counts[inTrain]), slices.Clone(k.Counts[k.measuredOn()])
+	for class, n := range k.Counts[noSplit] { // as stratified has it
+		if n > 0 {
+			i.TestOf[class] = heldOf(n, s.How.share())
 			i.TrainOf[class] = n - i.TestOf[class]
 		}
 	}
-	i.Train, i.Test = sum(i.TrainOf), sum(i.TestOf)
+	for class := range i.TrainOf {
+		i.Train, i.Test = i.Train+i.TrainOf[class], i.Test+i.TestOf[class]
+	}
+	i.Notes = s.notes(i.Test)
+	for _, err := range s.refusals(Prep{}) {
+		i.Refusals = append(i.Refusals, err.Error())
+	}
+	if err := s.dataset().lacking(upTo(len(k.Classes)), i.TrainOf, i.TestOf, leaveOut); err != nil {
+		i.Refusals = append(i.Refusals, err.Error())
+	}
 	return i
+}
+
+// notes say what became of pictures in a way that their owner may not expect, a line each; the set has so many test images.
+func (s *ownSet) notes(test int) (notes []string) {
+	k := s.scan
+	switch val := k.count(inVal); {
+	case val > 0 && k.measuredOn() == inVal:
+		notes = append(notes, fmt.Sprintf("val: %s, which are the test images, for there are none named test", words.Count(val, "image")))
+	case val > 0:
+		notes = append(notes, fmt.Sprintf("val: %s for validation; of the training images none are held out for it (benchmark.val_fraction)", words.Count(val, "image")))
+	}
+	if k.Deeper > 0 {
+		notes = append(notes, oneline.Text(fmt.Sprintf("%s in folders within a class folder, the first %s: the class is the upper folder", words.Count(k.Deeper, "picture"), k.FirstDeeper)))
+	}
+	if k.Shared > 0 {
+		notes = append(notes, k.shared(test))
+	}
+	return notes
+}
+
+// shared warns of test images that are learned.
+func (s *scan) shared(test int) string {
+	return fmt.Sprintf("warning: %d of %s are, pixel by pixel, training images as well, so that what is measured on them rewards learning by heart; remove them from one of the two",
+		s.Shared, words.Count(test, "test image"))
 }
 
 // Describe describes one set as [List] does those of the catalogue, by any reference that [Open] takes. A set of the user's own is

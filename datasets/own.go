@@ -17,6 +17,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/words"
 )
 
 // choices are what a user says of a set of their own, after its path: "PATH#label=coarse,test=0.1,seed=1".
@@ -96,7 +97,7 @@ func registered() (map[string]place, error) {
 		return map[string]place{}, nil
 	}
 	if err != nil {
-		return nil, errors.WithMessage(err, "datasets: the list of registered sets")
+		return nil, cacheError(err)
 	}
 	all := map[string]place{}
 	if err := json.Unmarshal(b, &all); err != nil {
@@ -167,7 +168,11 @@ func Remove(name string) error {
 			if _, err := find(name); err == nil {
 				return errors.Errorf("%s is a set of the catalogue, which cannot be forgotten", name)
 			}
-			return errors.Errorf("no set is registered as %.100q; there are %v", name, slices.Sorted(maps.Keys(all)))
+			names := slices.Sorted(maps.Keys(all))
+			if len(names) == 0 {
+				return errors.Errorf("no set is registered as %.100q; there is none", name)
+			}
+			return errors.Errorf("no set is registered as %.100q%s; there are %s", name, words.DidYouMean(name, names), someOf(names))
 		}
 		delete(all, name)
 		return nil
@@ -186,11 +191,11 @@ func changeRegistry(change func(all map[string]place) error) error {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
+		return cacheError(err)
 	}
 	lock := flock.New(filepath.Join(filepath.Dir(file), ".own.lock"))
 	if err := lock.Lock(); err != nil {
-		return errors.Wrap(err, "datasets: lock of the list of registered sets")
+		return cacheError(err)
 	}
 	defer func() { _ = lock.Unlock() }()
 	all, err := registered()
@@ -204,7 +209,7 @@ func changeRegistry(change func(all map[string]place) error) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(file, append(b, '\n'))
+	return cacheError(atomicfile.Write(file, append(b, '\n')))
 }
 
 // locate finds the folder or file of a path, which may begin with ~ and be followed by choices.
@@ -213,7 +218,7 @@ func locate(ref string) (p place, err error) {
 	if _, err := os.Stat(expand(path)); err != nil {
 		if before, after, ok := strings.Cut(ref, "#"); ok {
 			if p.How, err = parseChoices(after); err != nil {
-				return p, errors.Errorf("%.200q: %v", ref, err)
+				return p, errors.Errorf("%.200s: %v", ref, err)
 			}
 			path = before
 		}
@@ -225,7 +230,7 @@ func locate(ref string) (p place, err error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return p, errors.Errorf("there is no %s; name a folder or file that is there", p.Path)
 		}
-		return p, errors.Wrap(err, "datasets")
+		return p, errors.Errorf("%s cannot be read (%s); name a folder or file that can", p.Path, reasonOf(err))
 	}
 	p.Name = nameOf(p.Path)
 	return p, nil
@@ -265,13 +270,14 @@ func resolve(ref string) (*spec, place, error) {
 	}
 	if p, ok := all[ref]; ok {
 		if _, err := os.Stat(p.Path); err != nil {
-			return nil, p, errors.Errorf("%s is registered for %s, which cannot be read (%v); bring it back, or forget it: go run . data remove %s", ref, p.Path, err, ref)
+			return nil, p, errors.Errorf("%s is registered for %s, which cannot be read (%s); bring it back, or forget it: go run . data remove %s", ref, p.Path, reasonOf(err), ref)
 		}
 		return nil, p, nil
 	}
 	p, err := locate(ref)
 	if err != nil && !strings.ContainsAny(ref, `/\#`) && !strings.HasPrefix(ref, ".") {
-		return nil, p, errors.Errorf("no set is named %.100q; known are %v, and any folder or file of pictures by its path", ref, append(Names(), slices.Sorted(maps.Keys(all))...))
+		known := append(Names(), slices.Sorted(maps.Keys(all))...)
+		return nil, p, errors.Errorf("no set is named %.100q%s; known are %s, and any folder or file of pictures by its path", ref, words.DidYouMean(ref, known), someOf(known))
 	}
 	return nil, p, err
 }

@@ -355,6 +355,15 @@ func TestBadFolders(t *testing.T) {
 			put(t, filepath.Join(root, "a", "X.png"), good)
 			put(t, filepath.Join(root, "a", "x.png"), good)
 		}, resize, []string{"X.png", "x.png", "case", "rename"}},
+		"normal form": {func(root string) {
+			put(t, filepath.Join(root, "caf\u00e9", "1.png"), good)
+			put(t, filepath.Join(root, "cafe\u0301", "1.png"), good)
+		}, resize, []string{"Unicode", "rename"}},
+		"a class of two lines": {func(root string) { put(t, filepath.Join(root, "ro\nse", "1.png"), good) }, resize, []string{`class of the name "ro\nse"`, "one line"}},
+		"splits within classes": {func(root string) {
+			put(t, filepath.Join(root, "c", "train", "1.png"), good)
+			put(t, filepath.Join(root, "c", "test", "1.png"), good)
+		}, resize, []string{"c holds training and test images itself", "name it instead"}},
 		"case, class": {func(root string) { put(t, filepath.Join(root, "A", "X.png"), good) }, resize, []string{"case", "rename"}},
 		"no image":    {func(root string) { put(t, filepath.Join(root, "c", "note.txt"), nil) }, resize, []string{"c holds no picture", "remove"}},
 		"no test": {func(root string) {
@@ -362,8 +371,8 @@ func TestBadFolders(t *testing.T) {
 				put(t, filepath.Join(root, file), good)
 			}
 			_, _ = os.RemoveAll(filepath.Join(root, "a")), os.RemoveAll(filepath.Join(root, "b"))
-		}, resize, []string{"no test image of class 1 (b)", "leave that class out"}},
-		"one image":    {func(root string) { put(t, filepath.Join(root, "c", "x.png"), good) }, resize, []string{"class c", "one picture", "2 or more"}},
+		}, resize, []string{"class b of", "has no test image", "leave the class out", "benchmark.tasks"}},
+		"one image":    {func(root string) { put(t, filepath.Join(root, "c", "x.png"), good) }, resize, []string{"class c of", "one picture", "2 or more", "leave the class out", "benchmark.tasks"}},
 		"no class":     {func(root string) { put(t, filepath.Join(root, "x.png"), good) }, resize, []string{"x.png", "class folder"}},
 		"sizes":        {func(root string) { put(t, filepath.Join(root, "a", "0.png"), pngOf(t, 9, 8, 1, 2, 3)) }, Prep{Method: "none"}, []string{"differ in size", "8×9", "crop"}},
 		"grey":         {func(root string) { put(t, filepath.Join(root, "a", "0.png"), pngOf(t, 8, 8, 7, 7, 7)) }, resize, []string{"1 are grey", "a/0.png", "channels"}},
@@ -376,7 +385,14 @@ func TestBadFolders(t *testing.T) {
 			}
 		}
 		tc.make(root)
+		seen, preview := Add("seen", root)
 		err := errorOf(root, tc.prep)
+		if tc.prep == resize && err != nil && (preview == nil || preview.Error() != err.Error()) && !slices.Contains(seen.Refusals, err.Error()) {
+			t.Errorf("%s: registering it says %q and %v, a study %v", name, seen.Refusals, preview, err)
+		}
+		if err := Remove("seen"); (err == nil) != (preview == nil) {
+			t.Errorf("%s: registered with the error %v, forgotten with %v", name, preview, err)
+		}
 		if err == nil {
 			t.Errorf("%s: no error", name)
 			continue
@@ -401,6 +417,120 @@ func errorOf(root string, p Prep) error {
 	}
 	_, err = ClassIncremental(d, ClassIncrementalOptions{ClassesPerTask: 1, Prep: p})
 	return err
+}
+
+// TestSaidAtOnce: of a set with many faults all are said when it is registered, and its counts are those of a study without them.
+func TestSaidAtOnce(t *testing.T) {
+	ownCache(t)
+	root := t.TempDir()
+	flowers(t, filepath.Join(root, "train"), 4, "a", "b", "lost", "gone")
+	flowers(t, filepath.Join(root, "val"), 2, "a", "b")
+	flowers(t, filepath.Join(root, "test"), 3, "a", "b")
+	whole := pngOf(t, 8, 8, 1, 2, 3)
+	put(t, filepath.Join(root, "train", "a", "cut.png"), whole[:len(whole)-20])
+	put(t, filepath.Join(root, "train", "a", "grey.png"), pngOf(t, 8, 8, 9, 9, 9))
+	put(t, filepath.Join(root, "train", "b", "red", "x.png"), whole)
+	info, err := Add("mine", root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(info.Refusals) != 3 || !strings.Contains(info.Refusals[0], "--skip-broken") || !strings.Contains(info.Refusals[1], "1 are grey") ||
+		!strings.Contains(info.Refusals[2], "class gone of "+root+" has no test image, as has one other class; add some, or leave") {
+		t.Errorf("refusals %q", info.Refusals)
+	}
+	notes := strings.Join(info.Notes, "\n")
+	for _, want := range []string{"val: 4 images for validation", "1 picture in folders within a class folder, the first " + filepath.Join("train", "b", "red", "x.png"), "6 of 6 test images are, pixel by pixel, training images"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("notes %q; want %q", info.Notes, want)
+		}
+	}
+	d, err := Open("mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Prep{Size: 4, Method: "crop", Channels: 3, SkipBroken: true}
+	b, err := ClassIncremental(d, ClassIncrementalOptions{Tasks: [][]string{{"b"}, {"a"}}, Prep: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d = mustPrepared(t, d, p); d.Train.N != info.Train || d.Test.N != info.Test || b.Tasks[1].Train.N != info.TrainOf[0] || b.Tasks[0].Val.N != 2 {
+		t.Errorf("%d and %d images, said were %d and %d", d.Train.N, d.Test.N, info.Train, info.Test)
+	}
+}
+
+// TestOnePictureLeftOut: a class that cannot be measured on does not keep a study from the others.
+func TestOnePictureLeftOut(t *testing.T) {
+	ownCache(t)
+	root := t.TempDir()
+	flowers(t, root, 3, "a", "b")
+	flowers(t, root, 1, "once")
+	d, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Prep{Size: 4, Method: "crop"}
+	for name, o := range map[string]ClassIncrementalOptions{"tasks": {Tasks: [][]string{{"b"}, {"a"}}, Prep: p}, "numbers": {ClassesPerTask: 1, Order: "given", Given: []int{1, 0}, Prep: p}} {
+		if b, err := ClassIncremental(d, o); err != nil || len(b.Tasks) != 2 || b.Tasks[0].Train.N != 2 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := DomainIncremental([]*Dataset{d}, DomainIncrementalOptions{Prep: p}); err == nil || !strings.Contains(err.Error(), "one picture") {
+		t.Errorf("as a domain: %v", err)
+	}
+}
+
+// TestSharedPictures: a picture of the training images that is a test image as well is counted, in other formats too, also where the
+// split is drawn.
+func TestSharedPictures(t *testing.T) {
+	ownCache(t)
+	root, same := t.TempDir(), pngOf(t, 8, 8, 1, 2, 3)
+	for i := range 10 {
+		put(t, filepath.Join(root, "a", fmt.Sprint(i, ".png")), same)
+		put(t, filepath.Join(root, "b", fmt.Sprint(i, ".png")), pngOf(t, 8, 8, 4, 2, uint8(i)))
+	}
+	info, err := Describe(root)
+	if err != nil || len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "2 of 4 test images") {
+		t.Errorf("notes %q, %v", info.Notes, err)
+	}
+}
+
+// TestNormalForms: folders that macOS has named are the same set, and its classes are found by names that are typed elsewhere.
+func TestNormalForms(t *testing.T) {
+	ownCache(t)
+	var hashes []string
+	for _, name := range []string{"caf\u00e9", "cafe\u0301"} {
+		root := t.TempDir()
+		flowers(t, root, 2, name, "cafz")
+		d, err := Open(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hashes = append(hashes, d.Hash)
+		for _, typed := range []string{"caf\u00e9", "cafe\u0301"} {
+			if _, err := GivenTasks(d, [][]string{{typed}}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if hashes[0] != hashes[1] {
+		t.Error("the way accents are stored changes the set")
+	}
+}
+
+// TestCacheErrors: what is wrong with the cache is said with the variable that moves it.
+func TestCacheErrors(t *testing.T) {
+	ownCache(t)
+	file := filepath.Join(t.TempDir(), "file")
+	put(t, file, nil)
+	root := t.TempDir()
+	flowers(t, root, 2, "a", "b")
+	t.Setenv("PALIMPSEST_CACHE", filepath.Join(file, "cache"))
+	if _, err := Open(root); err == nil || !strings.Contains(err.Error(), "PALIMPSEST_CACHE") {
+		t.Errorf("opened with %v", err)
+	}
+	if _, err := Add("a", root); err == nil || !strings.Contains(err.Error(), "PALIMPSEST_CACHE") {
+		t.Errorf("added with %v", err)
+	}
 }
 
 func link(t *testing.T, to, at string) {
@@ -434,7 +564,7 @@ func TestSkipBroken(t *testing.T) {
 		t.Errorf("tasks without %v, %v", with, err)
 	}
 	p.SkipBroken = false
-	if err := errorOf(root, p); err == nil || !strings.Contains(err.Error(), "none.png") {
+	if err := errorOf(root, p); err == nil || !strings.Contains(err.Error(), "cut.png") || !strings.Contains(err.Error(), "3 pictures cannot be read") {
 		t.Errorf("not skipped: %v", err)
 	}
 	if err := os.Remove(filepath.Join(root, "b", "phone.heic")); err != nil {

@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/gif"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
 	"sync"
@@ -186,10 +187,13 @@ func undecoded(err error) error {
 	return errors.Errorf("is a damaged picture (%s); replace it", reasonOf(err))
 }
 
-// reasonOf is a decoder's error in one line.
+// reasonOf is a decoder's or the system's error in one line, without the name of the file.
 func reasonOf(err error) string {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return "it ends too early"
+	}
+	if at := (*fs.PathError)(nil); errors.As(err, &at) { // whoever says it names the file
+		err = at.Err
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
@@ -231,6 +235,7 @@ func flatten(img image.Image, c int) []uint8 {
 			}
 		}
 	case *image.YCbCr:
+		m = fullChroma(m)
 		for y := b.Min.Y; y < b.Max.Y; y++ {
 			for x := b.Min.X; x < b.Max.X; x++ {
 				i, j := m.YOffset(x, y), m.COffset(x, y)

@@ -72,26 +72,26 @@ func (p Prep) Validate() error {
 	switch q.Method {
 	case "pad", "crop", "stretch", "area", "none":
 	default:
-		return errors.Errorf("datasets.Prep: method %q; need \"pad\", \"crop\", \"stretch\", \"area\" or \"none\"", p.Method)
+		return errors.Errorf("method %q; need \"pad\", \"crop\", \"stretch\", \"area\" or \"none\"", p.Method)
 	}
 	if q.Size < 1 || q.Size > maxSide {
-		return errors.Errorf("datasets.Prep: size %d; need 1 to %d pixels (0 for 32)", p.Size, maxSide)
+		return errors.Errorf("size %d; need 1 to %d pixels (0 for 32)", p.Size, maxSide)
 	}
 	height, width := q.sides()
 	if min(height, width) < 1 || max(height, width) > maxSide {
-		return errors.Errorf("datasets.Prep: height %d and width %d; need 1 to %d pixels each (0 for size)", p.Height, p.Width, maxSide)
+		return errors.Errorf("height %d and width %d; need 1 to %d pixels each (0 for size)", p.Height, p.Width, maxSide)
 	}
 	switch q.Channels {
 	case 0, 1, 3:
 	default:
-		return errors.Errorf("datasets.Prep: %d channels; need 1 (grey), 3 (colour) or 0 (as the images are)", q.Channels)
+		return errors.Errorf("%d channels; need 1 (grey), 3 (colour) or 0 (as the images are)", q.Channels)
 	}
 	inside := max(height, width)
 	if q.Method == "none" {
 		inside = 1 // at least; Apply will see
 	}
 	if widest := (maxSide - inside) / 2; q.Border < 0 || q.Border > widest {
-		return errors.Errorf("datasets.Prep: border %d; need 0 to %d, so that images have at most %d pixels a side", p.Border, widest, maxSide)
+		return errors.Errorf("border %d; need 0 to %d, so that images have at most %d pixels a side", p.Border, widest, maxSide)
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (p Prep) Shape(h, w, c int) (height, width, channels int, err error) {
 	switch {
 	case p.Channels == 0 || p.Channels == c:
 	case c != 1 && c != 3:
-		return 0, 0, 0, errors.Errorf("datasets.Prep: cannot make %d channels of %d; need images with 1 or 3", p.Channels, c)
+		return 0, 0, 0, errors.Errorf("cannot make %d channels of %d; need images with 1 or 3", p.Channels, c)
 	default:
 		c = p.Channels
 	}
@@ -115,7 +115,7 @@ func (p Prep) Shape(h, w, c int) (height, width, channels int, err error) {
 	}
 	h, w = h+2*p.Border, w+2*p.Border
 	if max(h, w) > maxSide { // images left at their own size
-		return 0, 0, 0, errors.Errorf("datasets.Prep: a border of %d around %dx%d pixels; images have at most %d pixels a side",
+		return 0, 0, 0, errors.Errorf("a border of %d around %d×%d pixels; images have at most %d pixels a side",
 			p.Border, h-2*p.Border, w-2*p.Border, maxSide)
 	}
 	return h, w, c, nil

@@ -28,7 +28,7 @@ import (
 )
 
 // preparedVersion changes when prepared sets are laid out, or their pixels made, otherwise.
-const preparedVersion = 1
+const preparedVersion = 2
 
 // preparedEnd closes a prepared file.
 const preparedEnd = "palimpsest prepared set 1\n"
@@ -121,7 +121,7 @@ func (s *ownSet) openPrepared(file string) (*mapped, error) {
 	defer f.Close()
 	b, err := mmap.Map(f, mmap.RDONLY, 0)
 	if err != nil {
-		return nil, errors.Wrapf(err, "datasets: %s", file)
+		return nil, errors.Errorf("%s cannot be mapped into memory (%s)", file, reasonOf(err))
 	}
 	m, err := parsePrepared(b)
 	if err == nil && m.head.Source != s.scan.Hash {
@@ -183,7 +183,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // prepare makes a prepared file. Two processes take turns, and the second finds it made; what a killed one left is removed.
 func (s *ownSet) prepare(file string, p Prep, h, w, c int) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
+		return cacheError(err)
 	}
 	lock := flock.New(file + ".lock")
 	ok, err := lock.TryLock()
@@ -196,7 +196,7 @@ func (s *ownSet) prepare(file string, p Prep, h, w, c int) error {
 		stop()
 	}
 	if err != nil {
-		return errors.Wrapf(err, "datasets: lock of %s", file)
+		return cacheError(err)
 	}
 	defer func() { _ = lock.Unlock() }()
 	left, err := atomicfile.Glob(filepath.Dir(file), "."+filepath.Base(file)+".*.tmp")
@@ -211,6 +211,9 @@ func (s *ownSet) prepare(file string, p Prep, h, w, c int) error {
 	if _, err := s.openPrepared(file); err == nil { // by the process that was waited for
 		return nil
 	}
+	if s.scan.Shared > 0 && Progress != nil {
+		fmt.Fprintf(Progress, "%s: %s\n", s.Name, s.scan.shared(s.info().Test))
+	}
 	var broken error
 	err = atomicfile.WriteFrom(file, func(to io.Writer) error {
 		head, err := s.writePrepared(to, p.normal(), h, w, c)
@@ -223,7 +226,7 @@ func (s *ownSet) prepare(file string, p Prep, h, w, c int) error {
 	if broken != nil {
 		return broken
 	}
-	return err
+	return cacheError(err)
 }
 
 // writePrepared prepares all pictures and writes the file.
@@ -296,6 +299,11 @@ func (p picture) decode() ([]uint8, pictureInfo, error) {
 	if err != nil {
 		return nil, pictureInfo{}, err
 	}
+	return decodeBytes(b)
+}
+
+// decodeBytes is decode of the content of a file of a picture.
+func decodeBytes(b []byte) ([]uint8, pictureInfo, error) {
 	info, err := lookAtPicture(b)
 	if err != nil {
 		return nil, info, err

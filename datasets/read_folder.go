@@ -8,12 +8,14 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+	"golang.org/x/text/unicode/norm"
 
 	"palimpsest/pkg/atomicfile"
 )
 
 // folderReading reads pictures in folders of their classes: PATH/train/CLASS/*, PATH/test/CLASS/* and perhaps PATH/val/CLASS/*,
-// or PATH/CLASS/* without a split. Classes are in the order of their names' bytes.
+// or PATH/CLASS/* without a split. Classes are in the order of their names' bytes; names are taken in Unicode's normal form NFC, for
+// macOS stores accents in another, NFD, and a folder that was copied from there is the same set.
 var folderReading = reading{
 	name:  "class folders of pictures (PATH/CLASS/*.png, or PATH/train/CLASS/* and PATH/test/CLASS/*)",
 	files: folderFiles,
@@ -60,19 +62,24 @@ func folderFiles(path string, folder bool) (files []string, ok bool, err error) 
 
 // walkPictures calls found with every picture below a folder, in the order of names. Links are followed; above are the real
 // paths of the folders that it came through. It returns an error for links that lead in a circle and for two names that
-// differ by case alone, which are one file on other systems.
+// differ by case or Unicode's normal form alone, which are one file on other systems.
 func walkPictures(folder string, above []string, found func(file string)) error {
 	actual, err := filepath.EvalSymlinks(folder)
 	if err != nil {
-		return errors.Errorf("%s leads nowhere or in a circle (%v); remove the link", folder, err)
+		return errors.Errorf("%s leads nowhere or in a circle (%s); remove the link", folder, reasonOf(err))
 	}
 	if slices.Contains(above, actual) {
 		return errors.Errorf("%s is a link that leads back to %s, in a circle; remove it", folder, actual)
 	}
 	above = append(slices.Clone(above), actual)
-	entries, err := os.ReadDir(folder)
+	entries, err := entriesOf(folder)
 	if err != nil {
-		return errors.Wrap(err, "datasets")
+		return err
+	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !norm.NFC.IsNormalString(e.Name()) }) {
+		slices.SortStableFunc(entries, func(a, b fs.DirEntry) int {
+			return strings.Compare(norm.NFC.String(a.Name()), norm.NFC.String(b.Name()))
+		})
 	}
 	byCase := map[string]string{}
 	for _, e := range entries {
@@ -85,7 +92,7 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 			info, err := os.Stat(path)
 			if err != nil {
 				if !isPicture(name) && !errors.Is(err, fs.ErrNotExist) {
-					return errors.Errorf("%s is a link that leads in a circle (%v); remove it", path, reasonOf(err))
+					return errors.Errorf("%s is a link that leads in a circle (%s); remove it", path, reasonOf(err))
 				}
 				info = nil // reading the picture will say it
 			}
@@ -94,11 +101,15 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 		if !isFolder && !isPicture(name) && !isUnread(name) {
 			continue
 		}
-		if other, taken := byCase[strings.ToLower(name)]; taken {
-			return errors.Errorf("%s and %s differ in upper and lower case alone, so other systems take them for one; rename one of them",
-				filepath.Join(folder, other), path)
+		key := strings.ToLower(norm.NFC.String(name))
+		if other, taken := byCase[key]; taken {
+			how := "upper and lower case"
+			if strings.ToLower(other) != strings.ToLower(name) {
+				how = "the way their accents are stored (Unicode's normal forms)"
+			}
+			return errors.Errorf("%s and %s differ in %s alone, so other systems take them for one; rename one of them", filepath.Join(folder, other), path, how)
 		}
-		byCase[strings.ToLower(name)] = name
+		byCase[key] = name
 		if !isFolder {
 			found(path)
 		} else if err := walkPictures(path, above, found); err != nil {
@@ -113,6 +124,9 @@ type folderReader struct {
 	root     string
 	names    []string // of classes
 	pictures []filed
+	// deeper is how many pictures lie in folders within their class folder, firstDeeper the first of them.
+	deeper      int
+	firstDeeper string
 }
 
 // filed is a picture in its folder, of which there may be millions.
@@ -151,6 +165,7 @@ func openFolder(root string, files []string, how choices) (reader, error) {
 		return nil, err
 	}
 	classOf := make([]string, 0, len(files))
+	nested := map[string][inTest + 1]bool{} // the splits that folders within a class folder name
 	for _, file := range files {
 		name, err := filepath.Rel(root, file)
 		if err != nil {
@@ -164,7 +179,21 @@ func openFolder(root string, files []string, how choices) (reader, error) {
 		if len(parts) < 2 {
 			return nil, errors.Errorf("%s lies in no class folder; move it into a folder that is named as its class, or remove it", file)
 		}
-		f.pictures, classOf = append(f.pictures, p), append(classOf, parts[0])
+		if len(parts) > 2 {
+			if f.deeper++; f.deeper == 1 {
+				f.firstDeeper = name
+			}
+			if inside := nested[parts[0]]; !splits {
+				inside[splitNamed(parts[1])] = true
+				nested[parts[0]] = inside
+				if inside[inTrain] && (inside[inVal] || inside[inTest]) {
+					within := filepath.Join(root, parts[0])
+					return nil, errors.Errorf("%s holds training and test images itself, by the names of its folders; name it instead of %s, or move them to %s",
+						within, root, filepath.Join(root, "train", parts[0])+" and "+filepath.Join(root, "test", parts[0]))
+				}
+			}
+		}
+		f.pictures, classOf = append(f.pictures, p), append(classOf, norm.NFC.String(parts[0]))
 	}
 	f.names = slices.Compact(slices.Sorted(slices.Values(classOf)))
 	if err := emptyClasses(root, splits, f.names); err != nil {
@@ -181,9 +210,9 @@ func openFolder(root string, files []string, how choices) (reader, error) {
 // splitFolders says whether the folders in root are splits: one is called train and holds folders, not pictures, for train may
 // be the name of a class. It returns an error if there is no other split, or a folder that is none.
 func splitFolders(root string) (bool, error) {
-	entries, err := os.ReadDir(root)
+	entries, err := entriesOf(root)
 	if err != nil {
-		return false, errors.Wrap(err, "datasets")
+		return false, err
 	}
 	var train, others []string
 	measured := false // there is a split to measure on
@@ -204,9 +233,9 @@ func splitFolders(root string) (bool, error) {
 	if len(train) == 0 {
 		return false, nil
 	}
-	inside, err := os.ReadDir(train[0])
+	inside, err := entriesOf(train[0])
 	if err != nil {
-		return false, errors.Wrap(err, "datasets")
+		return false, err
 	}
 	if slices.ContainsFunc(inside, func(e fs.DirEntry) bool { return !isHidden(e.Name()) && (isPicture(e.Name()) || isUnread(e.Name())) }) {
 		return false, nil // a class of trains
@@ -227,9 +256,9 @@ func splitFolders(root string) (bool, error) {
 func emptyClasses(root string, splits bool, classes []string) error {
 	folders := []string{root}
 	if splits {
-		entries, err := os.ReadDir(root)
+		entries, err := entriesOf(root)
 		if err != nil {
-			return errors.Wrap(err, "datasets")
+			return err
 		}
 		folders = nil
 		for _, e := range entries {
@@ -239,19 +268,28 @@ func emptyClasses(root string, splits bool, classes []string) error {
 		}
 	}
 	for _, folder := range folders {
-		entries, err := os.ReadDir(folder)
+		entries, err := entriesOf(folder)
 		if err != nil {
-			return errors.Wrap(err, "datasets")
+			return err
 		}
 		for _, e := range entries {
 			path := filepath.Join(folder, e.Name())
 			if info, err := os.Stat(path); err != nil || !info.IsDir() || isHidden(e.Name()) {
 				continue
 			}
-			if _, found := slices.BinarySearch(classes, e.Name()); !found {
+			if _, found := slices.BinarySearch(classes, norm.NFC.String(e.Name())); !found {
 				return errors.Errorf("the class folder %s holds no picture; add some, or remove the folder", path)
 			}
 		}
 	}
 	return nil
+}
+
+// entriesOf are what a folder holds, by name.
+func entriesOf(folder string) ([]fs.DirEntry, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, errors.Errorf("the folder %s cannot be listed (%s); make it readable, or remove it", folder, reasonOf(err))
+	}
+	return entries, nil
 }

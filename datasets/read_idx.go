@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -42,9 +41,9 @@ func idxFilesOf(path string, folder bool) (files []string, ok bool, err error) {
 		}
 		dir, wanted = filepath.Dir(path), idxSet(prefix)
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := entriesOf(dir)
 	if err != nil {
-		return nil, false, errors.WithStack(err)
+		return nil, false, err
 	}
 	for _, e := range entries {
 		prefix, kind := idxKind(e.Name())

@@ -50,7 +50,7 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	for i, file := range files {
 		z, err := zip.OpenReader(file)
 		if err != nil {
-			return nil, errors.Errorf("%s is no sound .npz file (%v); replace it", file, err)
+			return nil, errors.Errorf("%s is no sound .npz file (%s); replace it", file, reasonOf(err))
 		}
 		before := len(r.parts)
 		for _, pair := range npzPairs {
@@ -192,7 +192,7 @@ func readNPY(r io.Reader) (h npyHeader, err error) {
 func npzLabels(z *zip.ReadCloser, name string) ([]int64, error) {
 	f, err := npzEntry(z, name).Open()
 	if err != nil {
-		return nil, errors.Errorf("array %s: %v", name, err)
+		return nil, errors.Errorf("array %s cannot be read (%s); write the file anew", name, reasonOf(err))
 	}
 	defer f.Close()
 	labels, err := readNPYLabels(bufio.NewReader(f))

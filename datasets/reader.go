@@ -74,7 +74,7 @@ func init() { // not a literal, which would refer to itself by the errors that l
 func recognise(path string) (r reading, files []string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return r, nil, errors.Wrap(err, "datasets")
+		return r, nil, errors.Errorf("%s cannot be read (%s); name a folder or file that can", path, reasonOf(err))
 	}
 	for _, r := range readings {
 		files, ok, err := r.files(path, info.IsDir())

@@ -3,7 +3,6 @@ package datasets
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -160,9 +159,9 @@ func filesEnding(path string, folder, deep bool, ending string) (files []string,
 	if !folder {
 		return []string{path}, ends(path), nil
 	}
-	entries, err := os.ReadDir(path)
+	entries, err := entriesOf(path)
 	if err != nil {
-		return nil, false, errors.WithStack(err)
+		return nil, false, err
 	}
 	for _, e := range entries {
 		switch {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ import (
 )
 
 // scanVersion changes when scans hold other things, or are made otherwise.
-const scanVersion = 2
+const scanVersion = 3
 
 // scan is what reading all of a set once tells of it. It is kept in the cache, so that the next start need not read the set.
 type scan struct {
@@ -38,6 +39,11 @@ type scan struct {
 	Grey, Colour   *scanned
 	Greys, Colours int
 	Broken         []Broken
+	// Shared is how many of the images that are measured on have the pixels of a training image.
+	Shared int
+	// Deeper is how many pictures lie in folders within their class's folder, FirstDeeper the first of them.
+	Deeper      int
+	FirstDeeper string
 }
 
 // scanned is one picture.
@@ -60,6 +66,22 @@ func (s *scan) n() (n int) {
 		}
 	}
 	return n
+}
+
+// count is the number of pictures of a split.
+func (s *scan) count(of split) (n int) {
+	for _, c := range s.Counts[of] {
+		n += c
+	}
+	return n
+}
+
+// measuredOn is the split that is measured on: of many sets the test labels are secret, and all measure on val.
+func (s *scan) measuredOn() split {
+	if s.count(inTest) == 0 {
+		return inVal
+	}
+	return inTest
 }
 
 // ownSet is a set of a user's own that has been opened.
@@ -105,7 +127,7 @@ func openOwn(p place) (*ownSet, error) {
 // needsSplit returns an error if a split was chosen for a set that has its own.
 func (s *ownSet) needsSplit() error {
 	how := choices{Test: s.How.Test, Seed: s.How.Seed}
-	if how == (choices{}) || s.scan.n() == 0 || slices.ContainsFunc(s.scan.Counts[noSplit], func(n int) bool { return n > 0 }) {
+	if how == (choices{}) || s.scan.n() == 0 || s.scan.count(noSplit) > 0 {
 		return nil
 	}
 	return errors.Errorf("%s%s: the set has test images of its own, so that none are chosen; leave %s out", s.Path, s.How, strings.TrimPrefix(how.String(), "#"))
@@ -137,7 +159,7 @@ func openAnew(p place) (*ownSet, error) {
 			return s, nil
 		}
 	}
-	if s.scan, err = scanAll(s.reader, p.Name); err != nil {
+	if s.scan, err = scanAll(s.reader, p); err != nil {
 		return nil, err
 	}
 	s.scan.Format = format.name
@@ -146,9 +168,9 @@ func openAnew(p place) (*ownSet, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, err
+		return nil, cacheError(err)
 	}
-	return s, atomicfile.Write(file, b)
+	return s, cacheError(atomicfile.Write(file, b))
 }
 
 // fingerprint tells whether files are as they were when they were read: by their names, sizes and times.
@@ -166,18 +188,25 @@ func fingerprint(p place, files []string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:32], nil
 }
 
-// scanAll reads all pictures' heads. The hash of the set is the SHA-256 of the line "palimpsest set 1", the classes' names, a line
+// scanAll reads all pictures, whole, so that what cannot be read is known from then on. The hash of the set is the SHA-256 of the line "palimpsest set 1", the classes' names, a line
 // each, and of each picture in the reader's order a line of its split, its label, and the SHA-256 of its bytes: those of its file,
 // or those of its pixels after their height, width and channels where the set holds pixels.
-func scanAll(r reader, name string) (*scan, error) {
+func scanAll(r reader, of place) (*scan, error) {
 	type look struct {
-		info pictureInfo
-		sum  [sha256.Size]byte
-		err  error
+		info   pictureInfo
+		sum    [sha256.Size]byte
+		pixels uint64 // tells images apart: by chance, of 10 million two are taken for one in a few of a million sets
+		err    error
 	}
+	seed, name := maphash.MakeSeed(), of.Name
 	s := &scan{Version: scanVersion, Classes: r.classes()}
 	if len(s.Classes) > MaxClasses {
 		return nil, errors.Errorf("%s has %d classes; need %d at most", name, len(s.Classes), MaxClasses)
+	}
+	for _, class := range s.Classes {
+		if class == "" || !oneline.Is(class) || strings.ContainsAny(class, "\u2028\u2029") {
+			return nil, errors.Errorf("%s has a class of the name %.100q, which no table can show; give it a name of one line in UTF-8, without control characters", of.Path, class)
+		}
 	}
 	for i := range s.Counts {
 		s.Counts[i] = make([]int, len(s.Classes))
@@ -187,7 +216,7 @@ func scanAll(r reader, name string) (*scan, error) {
 	for _, class := range s.Classes {
 		fmt.Fprintf(h, "%q\n", class)
 	}
-	at := 0
+	var seen []glimpse
 	err := ordered(r, name+": reading", func() func(picture) look {
 		return func(p picture) (l look) {
 			if p.data == nil {
@@ -196,6 +225,7 @@ func scanAll(r reader, name string) (*scan, error) {
 				fmt.Fprintf(d, "%d %d %d\n", p.h, p.w, p.c)
 				d.Write(p.pixels)
 				d.Sum(l.sum[:0])
+				l.pixels = maphash.Bytes(seed, p.pixels)
 				return l
 			}
 			b, err := p.data()
@@ -204,25 +234,68 @@ func scanAll(r reader, name string) (*scan, error) {
 				return l
 			}
 			l.sum = sha256.Sum256(b)
-			l.info, l.err = lookAtPicture(b)
+			pixels, info, err := decodeBytes(b)
+			l.info, l.err, l.pixels = info, err, maphash.Bytes(seed, pixels)
 			return l
 		}
 	}, func(p picture, l look) error {
 		fmt.Fprintf(h, "%s %d %x\n", p.split, p.label, l.sum)
-		at++
 		if l.err != nil {
 			s.Broken = append(s.Broken, Broken{p.name, l.err.Error()})
 			return nil
 		}
 		s.add(scanned{p.name, l.info.h, l.info.w, l.info.c})
 		s.Counts[p.split][p.label]++
+		seen = append(seen, glimpse{l.pixels ^ uint64(l.info.w)<<32, p.label, p.split})
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	if deep, ok := r.(*folderReader); ok {
+		s.Deeper, s.FirstDeeper = deep.deeper, deep.firstDeeper
+	}
+	if err := s.share(seen, of.How); err != nil {
+		return nil, err
+	}
 	s.Hash = hex.EncodeToString(h.Sum(nil))
 	return s, nil
+}
+
+// glimpse is what is kept of every picture that can be read while a set is scanned.
+type glimpse struct {
+	pixels uint64
+	label  int32
+	split  split
+}
+
+// share counts the images that are measured on and that are training images as well, pixel by pixel.
+func (s *scan) share(seen []glimpse, how choices) error {
+	splits, measured := make([]split, len(seen)), s.measuredOn()
+	labels := make([]int32, len(seen))
+	for i, g := range seen {
+		splits[i], labels[i] = g.split, g.label
+	}
+	if s.count(noSplit) > 0 {
+		var err error
+		if splits, err = stratified(labels, how); err != nil {
+			return err
+		}
+		measured = inTest
+	}
+	var learned []uint64
+	for i, g := range seen {
+		if splits[i] == inTrain {
+			learned = append(learned, g.pixels)
+		}
+	}
+	slices.Sort(learned)
+	for i, g := range seen {
+		if _, found := slices.BinarySearch(learned, g.pixels); found && splits[i] == measured {
+			s.Shared++
+		}
+	}
+	return nil
 }
 
 // add takes a picture into account.
@@ -249,32 +322,41 @@ func (s *scan) add(p scanned) {
 
 // brokenError is the one line that says which pictures cannot be read.
 func brokenError(path string, broken []Broken) error {
-	first := fmt.Sprintf("%s %s", filepath.Join(path, broken[0].File), broken[0].Why)
+	first := oneline.Text(fmt.Sprintf("%s %s", filepath.Join(path, broken[0].File), broken[0].Why))
 	if len(broken) == 1 {
 		return errors.Errorf("%s; or go on without it: --skip-broken (benchmark.prep.skip_broken=true)", first)
 	}
 	return errors.Errorf("%s; with it %d pictures cannot be read; go on without them: --skip-broken (benchmark.prep.skip_broken=true)", first, len(broken))
 }
 
-// shape is the size of the set's images once they are prepared, or why they cannot be.
-func (s *ownSet) shape(p Prep) (h, w, c int, err error) {
+// refusals are all reasons why the set's images cannot be prepared by p.
+func (s *ownSet) refusals(p Prep) (all []error) {
 	k := s.scan
 	if len(k.Broken) > 0 && !p.SkipBroken {
-		return 0, 0, 0, brokenError(s.Path, k.Broken)
+		all = append(all, brokenError(s.Path, k.Broken))
 	}
 	if k.n() == 0 {
-		return 0, 0, 0, errors.Errorf("%s holds no picture that can be read", s.Path)
+		return append(all, errors.Errorf("%s holds no picture that can be read", s.Path))
 	}
 	if k.SizesDiffer && p.normal().Method == "none" {
-		return 0, 0, 0, errors.Errorf("pictures of %s differ in size: %s has %d×%d pixels, %s %d×%d; set benchmark.prep.method to \"crop\", \"stretch\" or \"pad\", which give all one size",
-			s.Path, k.Smallest.Name, k.Smallest.W, k.Smallest.H, k.Largest.Name, k.Largest.W, k.Largest.H)
+		all = append(all, errors.Errorf("pictures of %s differ in size: %s has %d×%d pixels, %s %d×%d; set benchmark.prep.method to \"crop\", \"stretch\" or \"pad\", which give all one size",
+			s.Path, k.Smallest.Name, k.Smallest.W, k.Smallest.H, k.Largest.Name, k.Largest.W, k.Largest.H))
 	}
+	if k.Greys > 0 && k.Colours > 0 && p.Channels == 0 {
+		all = append(all, errors.Errorf("of the pictures of %s %d are grey (%s) and %d in colour (%s); set benchmark.prep.channels to 1, which makes all grey, or to 3, which makes all coloured",
+			s.Path, k.Greys, k.Grey.Name, k.Colours, k.Colour.Name))
+	}
+	return all
+}
+
+// shape is the size of the set's images once they are prepared, or the first reason why they cannot be.
+func (s *ownSet) shape(p Prep) (h, w, c int, err error) {
+	if refused := s.refusals(p); len(refused) > 0 {
+		return 0, 0, 0, refused[0]
+	}
+	k := s.scan
 	c = k.First.C
 	if k.Greys > 0 && k.Colours > 0 {
-		if p.Channels == 0 {
-			return 0, 0, 0, errors.Errorf("of the pictures of %s %d are grey (%s) and %d in colour (%s); set benchmark.prep.channels to 1, which makes all grey, or to 3, which makes all coloured",
-				s.Path, k.Greys, k.Grey.Name, k.Colours, k.Colour.Name)
-		}
 		c = 3
 	}
 	return p.Shape(k.First.H, k.First.W, c)

@@ -1,16 +1,76 @@
 package datasets
 
+import "github.com/pkg/errors"
+
+// Glance is a benchmark of one task of the first images, at most n, of each of the first classes, at most so many, prepared by p, to
+// be shown. It reads no more of a set than that takes, and passes over what cannot be read.
+func (d *Dataset) Glance(n, classes int, p Prep) (*Benchmark, error) {
+	classes = min(classes, len(d.Classes))
+	b := &Benchmark{ClassNames: d.Classes, Prep: p.normal(), Tasks: []Task{{Classes: upTo(classes)}}}
+	if d.own == nil {
+		var shown []int
+		for class := range classes {
+			of := d.Train.IndicesOf(class)
+			shown = append(shown, of[:min(n, len(of))]...)
+		}
+		im, err := p.Apply(d.Train.Select(shown))
+		if err != nil {
+			return nil, err
+		}
+		b.Tasks[0].Train, b.H, b.W, b.C = im, im.H, im.W, im.C
+		return b, nil
+	}
+	h, w, c, err := p.Shape(1, 1, 3)
+	if err != nil {
+		return nil, err
+	}
+	im, enough := &Images{H: h, W: w, C: c}, errors.New("enough")
+	missing := make([]int, classes)
+	full := 0 // classes of which no more are wanted
+	for class := range missing {
+		for _, counts := range d.own.scan.Counts {
+			missing[class] += counts[class]
+		}
+		if missing[class] = min(n, missing[class]); missing[class] == 0 {
+			full++
+		}
+	}
+	prepare := newPreparer(p.normal(), c)
+	err = d.own.reader.each(func(in picture) error {
+		if full == classes {
+			return enough
+		}
+		if int(in.label) >= classes || missing[in.label] == 0 {
+			return nil
+		}
+		pixels, info, err := in.decode()
+		if err != nil {
+			return nil // which [Info.Refusals] says
+		}
+		im.Pixels = append(im.Pixels, make([]uint8, im.ImageSize())...)
+		prepare.prepare(im.Pixels[im.N*im.ImageSize():], pixels, info.h, info.w, info.c)
+		im.N, im.Labels = im.N+1, append(im.Labels, in.label)
+		if missing[in.label]--; missing[in.label] == 0 {
+			full++
+		}
+		return nil
+	})
+	if err != nil && err != enough {
+		return nil, err
+	}
+	b.Tasks[0].Train, b.H, b.W, b.C = im, h, w, c
+	return b, nil
+}
+
 // Sheet returns the first columns training images of every class in task order, flat [rows·columns, H, W, C] and
-// scaled to [-1, 1], and the number of classes, rows. A class of fewer images starts over; one of none is black.
+// scaled to [-1, 1], and the number of classes, rows. What a class of fewer images leaves free is black.
 func (b *Benchmark) Sheet(columns int) (images []float32, rows int) {
 	for _, task := range b.Tasks {
 		for _, class := range task.Classes {
 			of := task.Train.IndicesOf(class)
 			row := make([]uint8, columns*b.H*b.W*b.C)
-			for i := range columns {
-				if len(of) > 0 {
-					copy(row[i*task.Train.ImageSize():], task.Train.Image(of[i%len(of)]))
-				}
+			for i, k := range of[:min(columns, len(of))] {
+				copy(row[i*task.Train.ImageSize():], task.Train.Image(k))
 			}
 			scaled := make([]float32, len(row))
 			Scale(scaled, row)

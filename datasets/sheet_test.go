@@ -1,15 +1,19 @@
 package datasets
 
-import "testing"
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+)
 
-// A row a class in task order; a class of fewer images starts over, one of none is black.
+// A row a class in task order; what a class of fewer images leaves free is black.
 func TestSheet(t *testing.T) {
 	b := &Benchmark{H: 1, W: 1, C: 1, Tasks: []Task{
 		{Classes: []int{2, 0}, Train: &Images{N: 3, H: 1, W: 1, C: 1, Pixels: []uint8{255, 0, 51}, Labels: []int32{2, 0, 2}}},
 		{Classes: []int{1}, Train: &Images{H: 1, W: 1, C: 1}},
 	}}
 	images, rows := b.Sheet(3)
-	want := []float32{1, -0.6, 1, -1, -1, -1, -1, -1, -1}
+	want := []float32{1, -0.6, -1, -1, -1, -1, -1, -1, -1}
 	if rows != 3 || len(images) != len(want) {
 		t.Fatalf("%d values in %d rows, want %d in 3", len(images), rows, len(want))
 	}
@@ -17,5 +21,34 @@ func TestSheet(t *testing.T) {
 		if d := images[i] - v; d > 1e-6 || d < -1e-6 {
 			t.Errorf("value %d is %g, want %g", i, images[i], v)
 		}
+	}
+}
+
+// TestGlance: a glance at a set shows the first images of its first classes, none twice, without preparing the set.
+func TestGlance(t *testing.T) {
+	cache, root := ownCache(t), t.TempDir()
+	flowers(t, root, 3, "a", "b", "c")
+	put(t, filepath.Join(root, "a", "0.png"), nil)
+	put(t, filepath.Join(root, "b", "x.png"), pngOf(t, 8, 8, 9, 9, 9)) // grey beside colour
+	d, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := d.Glance(4, 2, Prep{Size: 4, Method: "crop", Channels: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := b.Tasks[0].Train
+	if !slices.Equal(shown.Labels, []int32{0, 0, 0, 1, 1, 1, 1}) || shown.Image(2)[0] != 20 || shown.Image(6)[0] != 9 || b.H != 4 || b.C != 3 {
+		t.Errorf("labels %v of %d×%d×%d", shown.Labels, b.H, b.W, b.C)
+	}
+	if made, _ := filepath.Glob(filepath.Join(cache, "prepared", "*.images")); len(made) > 0 {
+		t.Errorf("it prepared %v", made)
+	}
+	if d, err = Open("fashion-mnist-sample"); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = d.Glance(2, 100, Prep{Size: 8, Method: "crop", Channels: 3}); err != nil || b.Tasks[0].Train.N != 20 || b.C != 3 {
+		t.Errorf("of the catalogue: %d images, %v", b.Tasks[0].Train.N, err)
 	}
 }

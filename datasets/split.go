@@ -31,7 +31,7 @@ func Balanced(labels []int32, classes, perClass int, seed uint64) ([]int, error)
 	var chosen []int
 	for c, of := range byClass(labels, classes) {
 		if len(of) < perClass {
-			return nil, errors.Errorf("datasets.Balanced: class %d has %d images; need %d", c, len(of), perClass)
+			return nil, errors.Errorf("class %d has %d images; need %d", c, len(of), perClass)
 		}
 		for _, k := range permutation(len(of), seed, streamSample, uint64(c))[:perClass] {
 			chosen = append(chosen, of[k])
@@ -48,7 +48,7 @@ func Balanced(labels []int32, classes, perClass int, seed uint64) ([]int, error)
 // it returns an error unless 0 <= fraction < 1.
 func HoldOut(labels []int32, fraction float64, seed uint64) (rest, held []int, err error) {
 	if !(fraction >= 0 && fraction < 1) {
-		return nil, nil, errors.Errorf("datasets.HoldOut: validation fraction %g; need 0 <= fraction < 1", fraction)
+		return nil, nil, errors.Errorf("validation fraction %g; need 0 <= fraction < 1", fraction)
 	}
 	isHeld := make([]bool, len(labels))
 	if fraction > 0 {

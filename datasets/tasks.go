@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+	"golang.org/x/text/unicode/norm"
 
 	"palimpsest/pkg/words"
 )
@@ -15,32 +16,32 @@ import (
 // have, with the nearest one it has; for one that several classes of the set have; and for one listed twice.
 func GivenTasks(d *Dataset, tasks [][]string) ([][]int, error) {
 	if len(tasks) == 0 {
-		return nil, errors.New("datasets.GivenTasks: no tasks are listed; give the names of their classes, such as [[rose, tulip], [daisy]]")
+		return nil, errors.New("no tasks are listed; give the names of their classes, such as [[rose, tulip], [daisy]]")
 	}
 	labels := map[string]int{}
 	for label, name := range d.Classes {
-		if _, twice := labels[name]; twice {
+		if _, twice := labels[norm.NFC.String(name)]; twice {
 			label = ambiguous
 		}
-		labels[name] = label
+		labels[norm.NFC.String(name)] = label
 	}
 	var all [][]int
 	taken := map[int]int{} // class to task
 	for i, list := range tasks {
 		if len(list) == 0 {
-			return nil, errors.Errorf("datasets.GivenTasks: task %d lists no class; name at least one of %s", i, someOf(d.Classes))
+			return nil, errors.Errorf("%s lists no class; name at least one of %s", words.Task(i), someOf(d.Classes))
 		}
 		var group []int
 		for _, name := range list {
-			label, ok := labels[name]
+			label, ok := labels[norm.NFC.String(name)]
 			switch before, twice := taken[label]; {
 			case !ok:
-				return nil, errors.Errorf("datasets.GivenTasks: task %d lists the class %.100q, which %s does not have%s; it has %s",
-					i, name, d.Name, words.DidYouMean(name, d.Classes), someOf(d.Classes))
+				return nil, errors.Errorf("%s lists the class %.100q, which %s does not have%s; it has %s",
+					words.Task(i), name, d.Name, words.DidYouMean(name, d.Classes), someOf(d.Classes))
 			case label == ambiguous:
-				return nil, errors.Errorf("datasets.GivenTasks: task %d lists the class %.100q, but several classes of %s have that name; rename them", i, name, d.Name)
+				return nil, errors.Errorf("%s lists the class %.100q, but several classes of %s have that name; rename them", words.Task(i), name, d.Name)
 			case twice:
-				return nil, errors.Errorf("datasets.GivenTasks: the class %.100q is listed in task %d and again in task %d; list each once", name, before, i)
+				return nil, errors.Errorf("the class %.100q is listed in %s and again in %s; list each once", name, words.Task(before), words.Task(i))
 			}
 			taken[label] = i
 			group = append(group, label)

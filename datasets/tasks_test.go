@@ -43,10 +43,10 @@ func TestTasksByNameRefuses(t *testing.T) {
 	d := numbered("rose", 4, 3)
 	d.Classes = []string{"rose", "tulip", "daisy", "daisy"}
 	for want, tasks := range map[string][][]string{
-		`task 1 lists the class "tulp", which rose does not have; did you mean "tulip"?; it has rose, tulip, daisy, daisy`: {{"rose"}, {"tulp"}},
-		`the class "rose" is listed in task 0 and again in task 2`:                                                         {{"rose"}, {"tulip"}, {"rose"}},
-		`the class "tulip" is listed in task 0 and again in task 0`:                                                        {{"tulip", "tulip"}},
-		`task 1 lists no class`:        {{"rose"}, {}},
+		`task 2 lists the class "tulp", which rose does not have; did you mean "tulip"?; it has rose, tulip, daisy, daisy`: {{"rose"}, {"tulp"}},
+		`the class "rose" is listed in task 1 and again in task 3`:                                                         {{"rose"}, {"tulip"}, {"rose"}},
+		`the class "tulip" is listed in task 1 and again in task 1`:                                                        {{"tulip", "tulip"}},
+		`task 2 lists no class`:        {{"rose"}, {}},
 		`several classes of rose have`: {{"daisy"}},
 		`no tasks are listed`:          {},
 	} {

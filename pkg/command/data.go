@@ -12,7 +12,6 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/sheet"
-	"palimpsest/pkg/words"
 )
 
 func dataCommand() *cobra.Command {
@@ -102,17 +101,28 @@ func listSets(out io.Writer) error {
 	return nil
 }
 
-// setLines describe a set in two lines, and in a third what cannot be read of it.
+// setLines describe a set in two lines, and in others what its owner may not expect and what a study will say of it.
 func setLines(s datasets.Info, where string) string {
 	size := fmt.Sprintf("%d×%d×%d", s.H, s.W, s.C)
 	if s.SizesDiffer {
 		size = fmt.Sprintf("%d×%d to %d×%d pixels", s.MinH, s.MinW, s.H, s.W)
 	}
-	lines := fmt.Sprintf("%-22s %6d + %5d images of %s, %d classes, %s\n%22s %s\n", s.Name, s.Train, s.Test, size, len(s.Classes), s.Licence, "", where)
-	if n := len(s.Broken); n > 0 {
-		lines += fmt.Sprintf("%22s %s cannot be read: the first, %s, %s\n", "", words.Count(n, "picture"), s.Broken[0].File, s.Broken[0].Why)
+	lines := fmt.Sprintf("%-22s %6d + %5d images of %s, %s, %s\n%22s %s\n", s.Name, s.Train, s.Test, size, classCount(len(s.Classes)), s.Licence, "", where)
+	for _, note := range s.Notes {
+		lines += fmt.Sprintf("%22s %s\n", "", note)
+	}
+	for _, refusal := range s.Refusals {
+		lines += fmt.Sprintf("%22s a study will stop at this: %s\n", "", refusal)
 	}
 	return lines
+}
+
+// classCount counts classes in words.
+func classCount(n int) string {
+	if n == 1 {
+		return "1 class"
+	}
+	return fmt.Sprintf("%d classes", n)
 }
 
 // showSet describes one set and its classes, and writes a sheet of its images.
@@ -162,20 +172,9 @@ func writeSheet(ref, file string, size int, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if d.Train != nil { // in memory: no more than is shown
-		var shown []int
-		for class := range d.Classes {
-			of := d.Train.IndicesOf(class)
-			shown = append(shown, of[:min(columns, len(of))]...)
-		}
-		d.Train, d.Test = d.Train.Select(shown), d.Train.Select(nil)
-	}
-	if d, err = d.Prepared(datasets.Prep{Size: size, Method: "crop", Channels: 3, SkipBroken: true}); err != nil {
+	b, err := d.Glance(columns, most, datasets.Prep{Size: size, Method: "crop", Channels: 3})
+	if err != nil {
 		return err
-	}
-	b := &datasets.Benchmark{H: d.Train.H, W: d.Train.W, C: d.Train.C, Tasks: []datasets.Task{{Train: d.Train}}}
-	for class := range d.Classes[:min(most, len(d.Classes))] {
-		b.Tasks[0].Classes = append(b.Tasks[0].Classes, class)
 	}
 	images, rows := b.Sheet(columns)
 	grid, err := sheet.New(images, rows, columns, b.H, b.W, b.C, 1)
@@ -189,6 +188,10 @@ func writeSheet(ref, file string, size int, out io.Writer) error {
 	if err := atomicfile.Write(file, png); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nwrote %s: the first %d training images of each of %d classes, a row each\n", file, columns, rows)
+	of := fmt.Sprintf("each of %s", classCount(rows))
+	if rows < len(d.Classes) {
+		of = fmt.Sprintf("each of the first %d of %s", rows, classCount(len(d.Classes)))
+	}
+	fmt.Fprintf(out, "\nwrote %s: up to %d images of %s, the set's first, a row a class\n", file, columns, of)
 	return nil
 }

@@ -306,19 +306,6 @@ func override(name string, text []byte, set []string) (Config, error) {
 	return c, errors.WithMessage(c.Validate(), name)
 }
 
-// knownSet returns an error unless a set of images can be opened by this name or path.
-func knownSet(name string) error {
-	known := datasets.Names()
-	if own, err := datasets.Registered(); err == nil {
-		known = append(known, own...)
-	}
-	err := datasets.Known(name)
-	if like := words.DidYouMean(name, known); err != nil && like != "" {
-		return errors.Errorf("no set is named %.100q%s; known are %v, and any folder or file of pictures by its path", name, like, known)
-	}
-	return err
-}
-
 // put sets what stands under the keys of a mapping, one below the other. What is not a mapping on the way becomes one.
 func put(mapping *yaml.Node, keys []string, value *yaml.Node) {
 	at := -1
@@ -461,7 +448,7 @@ func (c Config) Validate() error {
 		return err
 	}
 	for _, name := range b.Datasets {
-		if err := knownSet(name); err != nil {
+		if err := datasets.Known(name); err != nil {
 			return errors.WithMessage(err, "benchmark.datasets")
 		}
 	}
@@ -516,7 +503,7 @@ func (c Config) Validate() error {
 		return err
 	}
 	for _, name := range c.BPD.Outside {
-		if err := knownSet(name); err != nil {
+		if err := datasets.Known(name); err != nil {
 			return errors.WithMessage(err, "bpd.outside")
 		}
 		oh, ow, oc, err := datasets.PreparedShape(b.Prep, name)

@@ -57,8 +57,20 @@ save(Image.fromarray((grey.astype(np.uint16) * 257 + 77)), "grey16.png")
 save(level, "grey.jpg", tolerance=3, quality=95)
 save(colour, "rgb.jpg", tolerance=4, quality=95, subsampling=0)
 save(colour, "progressive.jpeg", tolerance=4, quality=95, subsampling=0, progressive=True)
-smooth = np.stack([4 * y + 5 * x, 200 - 9 * y, 6 * x + y], -1).astype(np.uint8)  # decoders fill in halved colours in several ways
-save(Image.fromarray(smooth), "half.jpg", tolerance=12, quality=95, subsampling=2)
+smooth = np.stack([4 * y + 5 * x, 200 - 9 * y, 6 * x + y], -1).astype(np.uint8)
+save(Image.fromarray(smooth), "half.jpg", tolerance=3, quality=95, subsampling=2)
+edges = np.where((x < 6)[..., None], np.uint8([230, 20, 30]), np.uint8([20, 60, 240])).astype(np.uint8)
+edges[3:5] = 10, 220, 40  # edges of colour, between which decoders fill in halved planes in several ways
+save(Image.fromarray(edges[:9]), "edges_both.jpg", tolerance=3, quality=95, subsampling="4:2:0")
+save(Image.fromarray(edges[:9]), "edges_width.jpg", tolerance=3, quality=95, subsampling="4:2:2")
+# Halved in height is what turning a picture without decoding it leaves: here two blocks of 16×8 become two of 8×16 by their head alone.
+wide = io.BytesIO()
+Image.fromarray(np.tile(edges[:8, :8], (1, 4, 1))).save(wide, "JPEG", quality=95, subsampling="4:2:2")
+wide = bytearray(wide.getvalue())
+head = wide.index(b"\xff\xc0")
+wide[head + 5:head + 9], wide[head + 11] = struct.pack(">HH", 16, 16), 0x12
+open(f"{here}/pictures/edges_height.jpg", "wb").write(wide)
+keep("edges_height.jpg", 3)
 save(colour.convert("CMYK"), "cmyk.jpg", tolerance=6, quality=95, subsampling=0)
 for turn in range(1, 9):
     exif = Image.Exif()

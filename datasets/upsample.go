@@ -1,0 +1,63 @@
+package datasets
+
+import "image"
+
+// fullChroma returns the planes of colour of a JPEG picture at the size of its brightness. Where they are stored at half of its width,
+// height or both, pixels between theirs are weighted 3 to 1, nearest first, as libjpeg does (its "fancy upsampling", jdsample.c) and
+// with it Pillow, OpenCV and browsers; the decoder's type repeats the nearest, which shifts colours at edges by up to a hundred levels.
+// Other ratios, and planes of two columns or fewer, are repeated there too.
+func fullChroma(m *image.YCbCr) *image.YCbCr {
+	b := m.Bounds()
+	w, h := b.Dx(), b.Dy()
+	halfWidth := m.SubsampleRatio == image.YCbCrSubsampleRatio422 || m.SubsampleRatio == image.YCbCrSubsampleRatio420
+	halfHeight := m.SubsampleRatio == image.YCbCrSubsampleRatio420 || m.SubsampleRatio == image.YCbCrSubsampleRatio440
+	cw, ch := w, h
+	if halfWidth {
+		cw = (w + 1) / 2
+	}
+	if halfHeight {
+		ch = (h + 1) / 2
+	}
+	if !halfWidth && !halfHeight || halfWidth && cw <= 2 || b.Min != (image.Point{}) {
+		return m
+	}
+	out := &image.YCbCr{Y: m.Y, YStride: m.YStride, Cb: make([]uint8, w*h), Cr: make([]uint8, w*h), CStride: w, SubsampleRatio: image.YCbCrSubsampleRatio444, Rect: b}
+	sums := make([]int, cw) // of the two nearest rows, 3 to 1, or the row itself
+	for _, plane := range []struct{ from, to []uint8 }{{m.Cb, out.Cb}, {m.Cr, out.Cr}} {
+		at := func(y int) []uint8 { return plane.from[y*m.CStride:] }
+		for y := range h {
+			near, far, whole, round := y, y, 1, 0
+			if halfHeight {
+				near, far, whole, round = y/2, max(0, y/2-1), 4, 1
+				if y%2 == 1 {
+					far, round = min(ch-1, near+1), 2
+				}
+			}
+			for x := range sums {
+				if sums[x] = int(at(near)[x]); halfHeight {
+					sums[x] = 3*sums[x] + int(at(far)[x])
+				}
+			}
+			row := plane.to[y*w : (y+1)*w]
+			if !halfWidth {
+				for x, sum := range sums {
+					row[x] = uint8((sum + round) / whole)
+				}
+				continue
+			}
+			rounds := [2]int{1, 2} // even and odd columns round apart, so that no level is favoured
+			if halfHeight {
+				rounds = [2]int{8, 7}
+			}
+			for x := range row {
+				near := x / 2
+				far := max(0, near-1)
+				if x%2 == 1 {
+					far = min(cw-1, near+1)
+				}
+				row[x] = uint8((3*sums[near] + sums[far] + rounds[x%2]) / (4 * whole))
+			}
+		}
+	}
+	return out
+}
