@@ -112,6 +112,26 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 	return b, nil
 }
 
+// CheckClassIncremental returns an error if [ClassIncremental] cannot make tasks of the set of this reference: of classes that it does not have,
+// or of which, in a set of the user's own, there are too few images. It loads no images; a set of the user's own is read if it has not been.
+func CheckClassIncremental(ref string, o ClassIncrementalOptions) error {
+	info, err := Describe(ref)
+	if err != nil {
+		return err
+	}
+	d := &Dataset{Name: info.Name, Classes: info.Classes}
+	if info.Own {
+		if d, err = Open(ref); err != nil {
+			return err
+		}
+	}
+	groups, _, err := o.groups(d)
+	if err != nil || !info.Own {
+		return err
+	}
+	return d.lacking(slices.Concat(groups...), info.TrainOf, info.TestOf, leaveOut)
+}
+
 // groups are the classes of each task, and split says how many of each there are.
 func (o ClassIncrementalOptions) groups(d *Dataset) (groups [][]int, split string, err error) {
 	if o.Tasks != nil {

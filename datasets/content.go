@@ -5,9 +5,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"hash"
+	"path/filepath"
+	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // ContentHash is the SHA-256, in hexadecimal digits, of all that a run sees of a benchmark: equal hashes are the same
@@ -18,7 +23,73 @@ import (
 // the class names; the number of tasks; and of every task its name, its classes and, for Train, Val and Test in turn, N,
 // the pixels and the labels, a byte each or, of images of which one has a label above 255, four. A number is 8 bytes, little end first. A text and a list are their length as a number, then
 // their bytes or numbers.
+//
+// Of sets of the user's own, whose images are in prepared files, the hash is kept beside those and read from there as long as they and
+// the tasks are what they were: see [mapped].id. Then no pixel is read for it.
 func (b *Benchmark) ContentHash() (string, error) {
+	key, err := b.viewKey()
+	if err != nil || key == "" {
+		return b.hash("palimpsest benchmark 1\n", content.pixels)
+	}
+	file, err := b.keptHash(key)
+	if err != nil {
+		return "", err
+	}
+	if kept, err := atomicfile.Read(file, 1<<10); err == nil {
+		if hash, sum, _ := strings.Cut(string(kept), " "); sum == sha256Hex([]byte(key+hash)) {
+			return hash, nil
+		}
+	}
+	hash, err := b.hash("palimpsest benchmark 1\n", content.pixels)
+	if err == nil {
+		_ = atomicfile.Write(file, []byte(hash+" "+sha256Hex([]byte(key+hash)))) // else the next start reads them again
+	}
+	return hash, err
+}
+
+// keptHash is the file in the cache that keeps the content hash of benchmarks of this key.
+func (b *Benchmark) keptHash(key string) (string, error) {
+	dir, err := preparedDir()
+	return filepath.Join(dir, fmt.Sprintf("%.16s-%.16s.content", b.DataHash, key)), err
+}
+
+// viewKey is a hash of all that the content hash depends on, with names of prepared files and places in them for the pixels; "" if some
+// of the images are in no prepared file.
+func (b *Benchmark) viewKey() (key string, err error) {
+	known := true
+	key, err = b.hash("palimpsest view 1\n", func(c content, im *Images) {
+		id := ""
+		if im.N > 0 {
+			id = storeOf(im)
+			known = known && id != ""
+		}
+		c.bytes([]byte(id))
+		rows := make([]byte, 0, 4*im.N)
+		for i := range im.N {
+			rows = binary.LittleEndian.AppendUint32(rows, uint32(im.row(i)))
+		}
+		c.bytes(rows)
+	})
+	if !known {
+		return "", err
+	}
+	return key, err
+}
+
+// storeOf names the prepared file that images are in, "" if they are in none.
+func storeOf(im *Images) string {
+	mappedMutex.Lock()
+	defer mappedMutex.Unlock()
+	for _, m := range mappedFiles {
+		if sameStore(m.pixels, im.Pixels) {
+			return m.id
+		}
+	}
+	return ""
+}
+
+// hash is [Benchmark.ContentHash] with another first line, and with something else for the pixels.
+func (b *Benchmark) hash(first string, pixels func(content, *Images)) (string, error) {
 	// A field added to Prep needs omitempty, so that hashes from before it stay right.
 	how := b.Prep.normal()
 	how.SkipBroken = false // which pictures are there says it
@@ -27,7 +98,7 @@ func (b *Benchmark) ContentHash() (string, error) {
 		return "", errors.Wrap(err, "datasets: preparation")
 	}
 	c := content{sha256.New()}
-	c.Write([]byte("palimpsest benchmark 1\n"))
+	c.Write([]byte(first))
 	c.bytes(prep)
 	c.numbers(b.H, b.W, b.C, len(b.ClassNames))
 	for _, name := range b.ClassNames {
@@ -40,10 +111,7 @@ func (b *Benchmark) ContentHash() (string, error) {
 		c.numbers(t.Classes...)
 		for _, im := range []*Images{t.Train, t.Val, t.Test} {
 			c.numbers(im.N)
-			c.numbers(im.N * im.ImageSize())
-			for i := range im.N {
-				c.Write(im.Image(i))
-			}
+			pixels(c, im)
 			c.bytes(AppendLabels(nil, im.Labels))
 		}
 	}
@@ -56,6 +124,14 @@ type content struct{ hash.Hash }
 func (c content) numbers(values ...int) {
 	for _, v := range values {
 		c.Write(binary.LittleEndian.AppendUint64(nil, uint64(v)))
+	}
+}
+
+// pixels hashes all images.
+func (c content) pixels(im *Images) {
+	c.numbers(im.N * im.ImageSize())
+	for i := range im.N {
+		c.Write(im.Image(i))
 	}
 }
 

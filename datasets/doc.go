@@ -31,16 +31,21 @@
 //   - .npz files as Keras, MedMNIST and ImageNet-32 write them; .parquet files of the Hugging Face Hub, one or several; the IDX
 //     files of MNIST and its like, EMNIST's turned upright; the binary files of CIFAR-100 and CIFAR-10; .tar shards of WebDataset
 //
-// Labels that are numbers without names are the classes that occur, by their digits. A set that is only split into train and val is
-// measured on val. Choices follow the path after a #: label=coarse, test=0.1, seed=1.
+// Labels that are numbers without names are the classes that occur, by their digits. Images named val are the validation images, and
+// none are held out of the training images for it; where there are no test images, they are those, and validation images are held out.
+// Pictures in folders within a class folder belong to that class. Choices follow the path after a #: label=coarse, test=0.1, seed=1.
 //
 // The set's hash is of its content alone: pictures, labels, splits and names of classes, wherever the files are. It is read once,
 // and again when a file changes. [Dataset.Prepared] makes one file of it in the cache (the folder prepared), on all processors, under
 // a temporary name that is renamed when it is whole; the next start maps that into memory. Tasks are views on it, so a set may be
 // larger than the memory. Pictures may have 50 million pixels before they are prepared, and 1,024 a side after.
 //
+// Describe, and Add, which registers, say all at once that a study of the set would stop at, one by one and in the same words
+// (Info.Refusals), and what became of pictures in a way that one may not expect: those of val, those in deeper folders, and test images
+// that are training images as well (Info.Notes). A class of one picture can be left out by naming the others as tasks.
+//
 // What is wrong with a file is one line with its name: it is empty, cut off, no picture, too large; or the set has links in a circle,
-// names that differ in case alone, a class with no picture or with one, sizes that differ where nothing makes them equal, grey beside
+// names that differ in case or Unicode's normal form alone, names of classes with control characters, a class with no picture or with one, sizes that differ where nothing makes them equal, grey beside
 // colour, labels out of range. Prep.SkipBroken goes on without pictures that cannot be read, and lists them. Hidden files, Thumbs.db and
 // files that are no pictures by their names are passed over.
 //

@@ -208,8 +208,8 @@ func Concat(sets ...*Images) (*Images, error) {
 	return out, nil
 }
 
-// sameStore says whether two stores, neither empty, are one memory.
-func sameStore(a, b []uint8) bool { return len(a) == len(b) && &a[0] == &b[0] }
+// sameStore says whether two stores, not empty, are one memory.
+func sameStore(a, b []uint8) bool { return len(a) > 0 && len(a) == len(b) && &a[0] == &b[0] }
 
 // Validate returns an error if the slices do not hold N images of H, W, C.
 func (im *Images) Validate() error {

@@ -228,13 +228,18 @@ func locate(ref string) (p place, err error) {
 	}
 	if _, err := os.Stat(p.Path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return p, errors.Errorf("there is no %s; name a folder or file that is there", p.Path)
+			return p, notThere{errors.Errorf("there is no %s; name a folder or file that is there", p.Path)}
 		}
 		return p, errors.Errorf("%s cannot be read (%s); name a folder or file that can", p.Path, reasonOf(err))
 	}
 	p.Name = nameOf(p.Path)
 	return p, nil
 }
+
+// notThere is the error of a path where nothing is: fs.ErrNotExist in other words.
+type notThere struct{ error }
+
+func (notThere) Is(target error) bool { return target == fs.ErrNotExist }
 
 // nameOf is what a set that is not registered is called: as its folder or file, in letters that names may have.
 func nameOf(path string) string {

@@ -74,6 +74,9 @@ type mapped struct {
 	pixels []uint8
 	labels []int32
 	splits []split
+	// id tells its content from any other: the sum of its head, in which is that of its pixels, and its size and time. The pixels are
+	// checked against the head's sum whenever the file is opened, up to [mostChecked] bytes; of larger ones a change shows by size or time.
+	id string
 }
 
 // open prepared files stay mapped until the program ends, since views on them may be anywhere.
@@ -123,6 +126,10 @@ func (s *ownSet) openPrepared(file string) (*mapped, error) {
 	if err != nil {
 		return nil, errors.Errorf("%s cannot be mapped into memory (%s)", file, reasonOf(err))
 	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
 	m, err := parsePrepared(b)
 	if err == nil && m.head.Source != s.scan.Hash {
 		err = errors.New("it is of another set")
@@ -131,6 +138,7 @@ func (s *ownSet) openPrepared(file string) (*mapped, error) {
 		_ = b.Unmap()
 		return nil, errors.Errorf("%s is no sound prepared set (%v)", file, err)
 	}
+	m.id = fmt.Sprintf("%x %d %d", b[len(b)-sha256.Size-len(preparedEnd):len(b)-len(preparedEnd)], info.Size(), info.ModTime().UnixNano())
 	mappedFiles[file] = m
 	return m, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -139,7 +140,7 @@ func (s *spec) fromArchive(archive string) (map[string][]byte, error) {
 // for CIFAR-10, in cifar-10-batches-bin or cifar-10-binary.tar.gz.
 func (s *spec) fromFolder(folder string) (map[string][]byte, error) {
 	if info, err := os.Stat(folder); err != nil {
-		return nil, err
+		return nil, errors.Errorf("%s: %s", folder, reasonOf(err))
 	} else if !info.IsDir() {
 		return nil, errors.Errorf("%s is a file; name the folder that holds %s", folder, s.fileNames())
 	}
@@ -157,6 +158,9 @@ func (s *spec) fromFolder(folder string) (map[string][]byte, error) {
 			name += ".gz"
 		}
 		b, err := readFile(name, f.size)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.Errorf("it holds no %s", f.name)
+		}
 		if err != nil {
 			return nil, err
 		}

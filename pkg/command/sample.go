@@ -40,6 +40,9 @@ func sampleCommand() *cobra.Command {
 			if count < 1 {
 				return experiment.Refusef("--count is %d; need 1 or more", count)
 			}
+			if cmd.Flags().Changed("classes") && len(classes) == 0 {
+				return experiment.Refusef("--classes names no class; name some, or leave it out for all")
+			}
 			if err := checkEnding("--npz", archive, ".npz"); err != nil {
 				return err
 			}

@@ -42,7 +42,7 @@ func CheckRun(c Config, dir string) error {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
-		return nil
+		return newImagesOfStudy().checkFinished(c, dir)
 	}
 	if err := c.checkCores(claimed); err != nil {
 		return err
@@ -188,9 +188,13 @@ func (s *Study) Check() error {
 			return Refusef("%s is the folder of a single run (it holds %s); name another for a study, which makes run folders in it", s.Dir, name)
 		}
 	}
-	images := &imagesOfStudy{hashes: map[string]string{}}
+	images := newImagesOfStudy()
 	for _, c := range s.Runs {
-		if err := images.checkFinished(c, filepath.Join(s.Dir, c.RunName())); err != nil {
+		dir := filepath.Join(s.Dir, c.RunName())
+		if err := images.checkFinished(c, dir); err != nil {
+			return err
+		}
+		if err := images.checkMoved(c, dir); err != nil {
 			return err
 		}
 	}
@@ -236,6 +240,8 @@ type imagesOfStudy struct {
 	hashes map[string]string // by key; "" where the images cannot be had
 }
 
+func newImagesOfStudy() *imagesOfStudy { return &imagesOfStudy{hashes: map[string]string{}} }
+
 // keyOf is the settings that decide on the images of c.
 func (*imagesOfStudy) keyOf(c Config) (string, error) {
 	text, err := yaml.Marshal(c.Benchmark)
@@ -274,25 +280,53 @@ func (s *imagesOfStudy) checkFinished(c Config, dir string) error {
 	if saw == "" {
 		return nil
 	}
+	now, err := s.hash(c)
+	if err != nil || now == "" || now == saw {
+		return err
+	}
+	return Refusef("the finished run in %s saw other images: their content hash was %s, that of what `%s` has here now is %s; "+
+		"bring the first ones back (a set fetched since may have taken the place of another, or the files were changed), or name another folder with --dir",
+		dir, saw, strings.Join(c.Benchmark.Datasets, ", "), now)
+}
+
+// hash is the content hash of the images of c, "" where they cannot be had.
+func (s *imagesOfStudy) hash(c Config) (string, error) {
 	key, err := s.keyOf(c)
 	if err != nil {
-		return err
+		return "", err
 	}
 	now, ok := s.hashes[key]
 	if !ok {
 		if bench, err := s.load(c); err == nil {
 			if now, err = bench.ContentHash(); err != nil {
-				return err
+				return "", err
 			}
 		}
 		s.hashes[key] = now
 	}
-	if now == "" || now == saw {
-		return nil
+	return now, nil
+}
+
+// checkMoved refuses a begun run of c in dir whose settings name another place of its images, unless these are the same.
+func (s *imagesOfStudy) checkMoved(c Config, dir string) error {
+	if _, claimed, err := claimable(c, dir); err != nil || !claimed {
+		return nil // which claiming the folder tells
 	}
-	return Refusef("the finished run in %s saw other images: their content hash was %s, that of what `%s` has here now is %s; "+
-		"bring the first ones back (a set fetched since may have taken the place of another, or the files were changed), or name another folder with --dir",
-		dir, saw, strings.Join(c.Benchmark.Datasets, ", "), now)
+	if line, err := moved(c, dir); err != nil || line == "" {
+		return err
+	}
+	now, err := s.hash(c)
+	if err != nil || now == "" {
+		return err
+	}
+	_, _, err = newestWhole(dir, func(folder string) error {
+		began, err := readState(folder)
+		if err != nil {
+			return err
+		}
+		return began.sameImages(now, c.Benchmark.Datasets)
+	})
+	return refuse(err)
 }
 
 // rehearse measures some real images as if they were samples, the way every evaluation will measure those of the network,

@@ -459,6 +459,11 @@ func (c Config) Validate() error {
 	if err != nil {
 		return errors.WithMessage(err, "benchmark.datasets")
 	}
+	if b.Scenario == ClassIncremental {
+		if err := datasets.CheckClassIncremental(b.Datasets[0], b.classIncremental()); err != nil {
+			return err
+		}
+	}
 	if err := c.Backend.validate(); err != nil {
 		return err
 	}
@@ -651,8 +656,7 @@ func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 	var err error
 	switch b.Scenario {
 	case ClassIncremental:
-		bench, err = datasets.ClassIncremental(sets[0], datasets.ClassIncrementalOptions{ClassesPerTask: b.ClassesPerTask, Tasks: b.Tasks,
-			Order: b.ClassOrder, Given: b.Classes, Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
+		bench, err = datasets.ClassIncremental(sets[0], b.classIncremental())
 	case DomainIncremental:
 		bench, err = datasets.DomainIncremental(sets, datasets.DomainIncrementalOptions{SharedLabels: b.SharedLabels,
 			Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
@@ -667,6 +671,12 @@ func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 	}
 	bench.Online = b.Stream == StreamOnline
 	return bench, nil
+}
+
+// classIncremental says how the classes of the set become tasks.
+func (b BenchmarkConfig) classIncremental() datasets.ClassIncrementalOptions {
+	return datasets.ClassIncrementalOptions{ClassesPerTask: b.ClassesPerTask, Tasks: b.Tasks,
+		Order: b.ClassOrder, Given: b.Classes, Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep}
 }
 
 // How a benchmark splits image sets into tasks, [BenchmarkConfig].Scenario.

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -112,6 +113,16 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 		return nil, err
 	}
 	if r, err := results.Load(filepath.Join(dir, "result.json")); err == nil {
+		if err := newImagesOfStudy().checkFinished(c, dir); err != nil {
+			return nil, err
+		}
+		if err := follow(c, dir, func(line string) {
+			if opt.Log != nil {
+				fmt.Fprintln(opt.Log, line)
+			}
+		}); err != nil {
+			return nil, err
+		}
 		if opt.Log != nil {
 			fmt.Fprintf(opt.Log, "%s: already finished; result: %s\n", c.RunName(), filepath.Join(dir, "result.json"))
 		}
@@ -140,6 +151,10 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	}
 	if !claimed {
 		if err := take(c, dir, over != ""); err != nil {
+			return nil, err
+		}
+	} else if failed == nil {
+		if err := follow(c, dir, func(line string) { r.say("%s", line) }); err != nil {
 			return nil, err
 		}
 	}
@@ -214,7 +229,11 @@ func StoredConfig(dir string) (Config, error) {
 		}
 		return Config{}, errors.Errorf("%s is no run folder: it has no config.yaml; name a folder that `run` or `bench` made", dir)
 	}
-	return LoadConfig(path)
+	c, err := LoadConfig(path)
+	if err != nil && errors.Is(err, fs.ErrNotExist) && strings.Contains(err.Error(), "benchmark.datasets") {
+		err = errors.Errorf("%v; if it was moved, write its new place there: the same pictures go on", err)
+	}
+	return c, err
 }
 
 // close frees what the run holds on its backend, which the next run of this process may need.

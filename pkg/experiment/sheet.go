@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+	"golang.org/x/text/unicode/norm"
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/atomicfile"
@@ -152,7 +153,10 @@ func (t *Trained) className(class int) string {
 func (t *Trained) Classes(names []string) ([]int, error) {
 	var out []int
 	for _, name := range names {
-		class := slices.Index(t.Benchmark.ClassNames, name)
+		if strings.TrimSpace(name) == "" {
+			return nil, Refusef("a class without a name; the run has %s", words.Some(t.Benchmark.ClassNames, 20))
+		}
+		class := slices.IndexFunc(t.Benchmark.ClassNames, func(n string) bool { return norm.NFC.String(n) == norm.NFC.String(name) })
 		if class < 0 {
 			alike := slices.Collect(func(yield func(int) bool) {
 				for c, n := range t.Benchmark.ClassNames {
@@ -168,7 +172,7 @@ func (t *Trained) Classes(names []string) ([]int, error) {
 		if class < 0 {
 			number, err := strconv.Atoi(name)
 			if err != nil {
-				return nil, Refusef("no class is called %q; the run has %s", name, words.Some(t.Benchmark.ClassNames, 20))
+				return nil, Refusef("no class is called %.100q%s; the run has %s", name, words.DidYouMean(name, t.Benchmark.ClassNames), words.Some(t.Benchmark.ClassNames, 20))
 			}
 			class = number
 		}

@@ -95,7 +95,7 @@ func (s *state) sameSettings(c Config) error {
 	if err != nil {
 		return errors.WithMessagef(errVersion, "its settings cannot be read (%v)", err)
 	}
-	different := slices.DeleteFunc(differences(began, c), func(d difference) bool { return slices.Contains(freeSettings, d.key) })
+	different := slices.DeleteFunc(differences(began.at(c), c), func(d difference) bool { return slices.Contains(freeSettings, d.key) })
 	if len(different) == 0 {
 		return nil
 	}

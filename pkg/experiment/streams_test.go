@@ -97,14 +97,14 @@ func TestStreamsRefused(t *testing.T) {
 		"each set is a task":                {"benchmark.tasks=[[Bag]]", "benchmark.scenario=domain-incremental", "benchmark.datasets=[mnist-10k,fashion-mnist]"},
 		`benchmark.tasks is "Bag"`:          {"benchmark.tasks=Bag"},
 		`benchmark.tasks[0] is "Bag"`:       {"benchmark.tasks=[Bag]"},
+		`did you mean "Bag"`:                {"benchmark.tasks=[[Shirt],[Bags]]"},
+		`"Bag" is listed in task 1 and`:     {"benchmark.tasks=[[Bag],[Bag]]"},
 	} {
 		if _, err := OverrideConfig("test", nil, set); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", set, err, want)
 		}
 	}
 	for want, set := range map[string][]string{
-		`did you mean "Bag"`:                 {"benchmark.tasks=[[Shirt],[Bags]]"},
-		`"Bag" is listed in task 0 and`:      {"benchmark.tasks=[[Bag],[Bag]]"},
 		"the borders of 1 task cannot":       {"benchmark.tasks=[[Bag]]", "benchmark.blur=0.1"},
 		"gdumb works at the borders between": {"benchmark.stream=online", "strategy.name=gdumb"},
 	} {

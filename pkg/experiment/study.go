@@ -78,6 +78,9 @@ func (s Study) claim(log io.Writer) error {
 	for _, c := range s.Runs {
 		dir := filepath.Join(s.Dir, c.RunName())
 		if _, claimed, err := claimable(c, dir); err == nil && claimed {
+			if err := follow(c, dir, say); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := os.MkdirAll(dir, 0o755); err != nil {

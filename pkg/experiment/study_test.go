@@ -204,6 +204,74 @@ func TestStudyChecksStrategies(t *testing.T) {
 	}
 }
 
+// A run, begun or finished, is still that of its images when their folder was moved, which a line says; of other images in another
+// place it is not.
+func TestMovedImages(t *testing.T) {
+	set, moved, other := filepath.Join(t.TempDir(), "mine"), filepath.Join(t.TempDir(), "moved"), filepath.Join(t.TempDir(), "other")
+	pictureFolder(t, set, 30, "red", "green", "blue", "grey")
+	pictureFolder(t, other, 31, "red", "green", "blue", "grey")
+	c := smallConfig()
+	c.Benchmark.Datasets, c.Benchmark.ClassOrder, c.Benchmark.Classes = []string{set}, "natural", nil
+	c.Evaluate.AllowSmallN = true
+	bench, err := c.LoadBenchmark()
+	if err != nil {
+		t.Fatal(err)
+	}
+	saw, err := bench.ContentHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(set, moved); err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range []string{"begun", "finished"} {
+		s := Study{Dir: t.TempDir(), Runs: []Config{c}}
+		dir := filepath.Join(s.Dir, c.RunName())
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		storedConfig(t, dir, c)
+		if what == "finished" {
+			r := resultstest.NewRun("er", "er", 0, 2)
+			r.Provenance.ImagesSHA256 = saw
+			err = r.Save(filepath.Join(dir, "result.json"))
+		} else {
+			begun(t, dir)
+			err = os.WriteFile(filepath.Join(dir, "checkpoints", "phase00-step000003", stateFile), []byte(`{"version": 1, "started": "2026-01-02T03:04:05Z", "images_sha256": "`+saw+`"}`), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := StoredConfig(dir); err == nil || !strings.Contains(err.Error(), set) || !strings.Contains(err.Error(), "if it was moved") {
+			t.Errorf("%s, where nothing is any more: %v", what, err)
+		}
+		there := c
+		there.Benchmark.Datasets = []string{other}
+		if err := (&Study{Dir: s.Dir, Runs: []Config{there}}).Check(); err == nil || !strings.Contains(err.Error(), saw) {
+			t.Errorf("%s, other images: %v", what, err)
+		}
+		there.Benchmark.Datasets = []string{moved}
+		s.Runs = []Config{there}
+		if err := s.Check(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		var log strings.Builder
+		if err := s.claim(&log); err != nil || !strings.Contains(log.String(), set+", are now read from "+moved) {
+			t.Errorf("%s: %v, said %q", what, err, log.String())
+		}
+		if now, err := StoredConfig(dir); err != nil || now.Benchmark.Datasets[0] != moved {
+			t.Errorf("%s: stored %v, %v", what, now.Benchmark.Datasets, err)
+		}
+		text, err := yaml.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := (&state{Settings: string(text)}).sameSettings(there); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // A finished run that saw other images than there are now is refused before any other is begun, by both hashes. One of the same
 // images and one that does not say are read as they are.
 func TestStudyRefusesFinishedRunsOfOtherImages(t *testing.T) {
