@@ -279,8 +279,9 @@ func checkEvents(t *testing.T, dir string) {
 	}
 }
 
-// Whatever became of the event file, a run that goes on leaves whole records, each of its steps once after the last restart.
-func TestEventsOfAResumedRun(t *testing.T) {
+// heldFolder makes a run folder that is locked until the test ends.
+func heldFolder(t testing.TB) home {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, configFile), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
@@ -289,11 +290,18 @@ func TestEventsOfAResumedRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Unlock()
+	t.Cleanup(func() { _ = lock.Unlock() })
 	h, err := newHome(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h
+}
+
+// Whatever became of the event file, a run that goes on leaves whole records, each of its steps once after the last restart.
+func TestEventsOfAResumedRun(t *testing.T) {
+	h := heldFolder(t)
+	dir := h.dir
 	r := &run{config: tinyRun(), dir: dir, home: h, loop: new(cl.Loop)}
 	r.state = state{Started: "2026-01-02T03:04:05Z"}
 	content := func() string {

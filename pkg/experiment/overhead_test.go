@@ -21,7 +21,8 @@ func BenchmarkOverhead(b *testing.B) {
 			c := DefaultConfig()
 			c.Strategy = cl.Spec{Name: name}
 			shown := 0
-			r := &run{config: c, dir: b.TempDir(), log: &bytes.Buffer{},
+			h := heldFolder(b)
+			r := &run{config: c, dir: h.dir, home: h, log: &bytes.Buffer{},
 				opt: Options{Backend: backendtest.Open(b), Progress: func(Progress) { shown++ }}}
 			defer r.close()
 			if err := r.prepare(b.Context()); err != nil {
@@ -67,7 +68,8 @@ func BenchmarkEvaluation(b *testing.B) {
 			c := DefaultConfig()
 			steps := float64(c.Loop.StepsPerTask)
 			c.Strategy, c.Loop.StepsPerTask = cl.Spec{Name: name}, 10
-			r := &run{config: c, dir: b.TempDir(), log: &bytes.Buffer{}, opt: Options{Backend: backendtest.Open(b)}}
+			h := heldFolder(b)
+			r := &run{config: c, dir: h.dir, home: h, log: &bytes.Buffer{}, opt: Options{Backend: backendtest.Open(b)}}
 			defer r.close()
 			if err := r.prepare(b.Context()); err != nil {
 				b.Fatal(err)
