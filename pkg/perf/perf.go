@@ -74,7 +74,7 @@ const (
 	jax          = "jax"
 )
 
-// quiet is the load below which a machine counts as quiet, in processes.
+// quiet is the load below which a machine counts as quiet, in processors that others keep busy.
 const quiet = 0.3
 
 // Validate reports the first setting that nothing can be measured with.
@@ -173,7 +173,7 @@ func Measure(ctx context.Context, o Options) error {
 	r := &runner{dir: o.Store, rounds: o.Rounds, anew: o.Anew, log: o.Log, start: startProcess, settle: 250 * time.Millisecond, free: host.FreeMemory, most: mostCalls,
 		origin: Sitting{Origin: o.Origin, Load: load()}}
 	if r.origin.Load > quiet {
-		r.say("WARNING: the machine is not quiet (load %.2f): what is measured says little, and the tables will say so", r.origin.Load)
+		r.say("WARNING: the machine is not quiet (others keep %.2f processors busy): what is measured says little, and the tables will say so", r.origin.Load)
 	}
 	if o.Device { // calls take milliseconds
 		r.most = 200
@@ -248,18 +248,34 @@ func Measure(ctx context.Context, o Options) error {
 	return nil
 }
 
-// load is how many processes ran or wanted to over the last minute; -1 where that is not known.
+// load is how many processors were busy during the last two seconds, in which this program does nothing; -1 where that is not known.
 func load() float64 {
-	text, err := os.ReadFile("/proc/loadavg")
+	before, err := busy()
 	if err != nil {
 		return -1
 	}
-	first, _, _ := strings.Cut(string(text), " ")
-	v, err := strconv.ParseFloat(first, 64)
+	const wait = 2
+	time.Sleep(wait * time.Second)
+	after, err := busy()
 	if err != nil {
 		return -1
 	}
-	return v
+	return (after - before) / wait
+}
+
+// busy is how long the machine's processors have worked since it started, in seconds, all together, for whomever: a virtual
+// machine's host, too, as far as it says so. It fails on other systems than Linux.
+func busy() (float64, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, errors.WithStack(err)
+	}
+	var user, nice, system, idle, disk, interrupts, soft, stolen float64
+	if _, err := fmt.Sscanf(string(text), "cpu %g %g %g %g %g %g %g %g", &user, &nice, &system, &idle, &disk, &interrupts, &soft, &stolen); err != nil {
+		return 0, errors.Wrap(err, "/proc/stat")
+	}
+	const ticks = 100 // a second, in all that Linux tells programs
+	return (user + nice + system + interrupts + soft + stolen) / ticks, nil
 }
 
 // rows is how many rows a case has.

@@ -180,7 +180,8 @@ func (r *runner) sit(ctx context.Context, result *Result, s *Sitting, contestant
 		s.Measured = slices.DeleteFunc(s.Measured, func(m Measured) bool { return m.Failed == "" })
 		return result.save(r.dir)
 	}
-	made := 0 // rounds, whole ones
+	var others, watched float64 // seconds of processors that others took, and of the clock
+	made := 0                   // rounds, whole ones
 	for _, m := range s.Measured {
 		if m.Failed == "" {
 			made = len(m.Wall)
@@ -196,6 +197,7 @@ func (r *runner) sit(ctx context.Context, result *Result, s *Sitting, contestant
 			if err := sleep(ctx, r.settle); err != nil {
 				return err
 			}
+			before, unknown := busy()
 			got, err := entrants[m.Name].measure(calls[m.Name])
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -208,6 +210,12 @@ func (r *runner) sit(ctx context.Context, result *Result, s *Sitting, contestant
 				continue
 			}
 			samples[m.Name] = got
+			if after, err := busy(); err == nil && unknown == nil {
+				others, watched = others+after-before-got.CPU, watched+got.Wall
+			}
+		}
+		if watched > 0 {
+			s.Load = max(s.Load, micro(others/watched))
 		}
 		for i := range s.Measured {
 			m := &s.Measured[i]

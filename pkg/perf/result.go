@@ -48,7 +48,7 @@ type Origin struct {
 type Sitting struct {
 	Started time.Time `json:"started"`
 	Origin
-	Load     float64    `json:"load"` // processes that ran or wanted to in the minute before the command; -1: not known
+	Load     float64    `json:"load"` // processors that others kept busy before or, where more, during the calls; -1: not known. Of older results: processes in the minute before
 	Rounds   int        `json:"rounds"`
 	Measured []Measured `json:"measured"`
 }

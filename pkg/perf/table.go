@@ -290,7 +290,7 @@ func disturbed(all []*Result) []string {
 	if n == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("the machine was not quiet before %d of %d measurements (load up to %.1f).", n, len(all), worst)}
+	return []string{fmt.Sprintf("the machine was not quiet at %d of %d measurements (load up to %.1f).", n, len(all), worst)}
 }
 
 // seconds writes a duration for a line of progress.
