@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/compute"
 
 	"palimpsest/pkg/backend"
+	"palimpsest/pkg/backend/backendtest"
 )
 
 // Models that diffusers made with random weights, one of each form that is supported, predict what they do there, and DDIM draws
@@ -45,5 +47,23 @@ func TestEventsOfTensorBoard(t *testing.T) {
 	}
 	if !bytes.Equal(eventsOf(), want) {
 		t.Error("the events are written otherwise; have TensorBoard read them, and keep them, by `go run . counterpart --write`")
+	}
+}
+
+// The models of notebook 06, one that diffusers trained and one that it was exported to, draw what diffusers drew with them.
+func TestModelsOfTheNotebook(t *testing.T) {
+	back := backendtest.Open(t)
+	for _, name := range []string{"model", "learned"} {
+		d, err := Draw(back, filepath.Join("..", "..", "notebooks", "from_diffusers", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		furthest, err := d.Furthest()
+		if err != nil || !(furthest <= imageTolerance) || len(d.Theirs) < 16*16*20 || slices.Max(d.Theirs)-slices.Min(d.Theirs) < 1 {
+			t.Errorf("%s: %d values, no pixel further apart than %g (%v); need at most %g", name, len(d.Theirs), furthest, err, imageTolerance)
+		}
+		if sheet, err := d.Sheet(1); err != nil || sheet.Rect.Dx() != 9*16 || sheet.Rect.Dy() != len(d.Labels)/4*16 {
+			t.Errorf("%s: a sheet of %v (%v)", name, sheet.Rect, err)
+		}
 	}
 }
