@@ -107,6 +107,7 @@ var light = map[string]string{
 	"doctor":                "is content only where all is installed",
 	"data train-classifier": "trains for minutes",
 	"counterpart":           "installs gigabytes of Python packages",
+	"counterpart draw":      "installs gigabytes of Python packages",
 	"perf":                  "measures for minutes, on a quiet machine alone",
 	"perf check":            "trains for half a minute where XLA does not compute",
 }
