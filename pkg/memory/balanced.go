@@ -16,6 +16,32 @@ type ClassBalanced struct{}
 // Name implements [Policy].
 func (ClassBalanced) Name() string { return NameClassBalanced }
 
+// refuses implements refuser: the buffer is full, no class is new, no share changes, and no image has a key below the largest that its
+// class keeps, which is that of the class's last image.
+func (ClassBalanced) refuses(b *Buffer, labels []int32) bool {
+	if len(b.items) < b.capacity {
+		return false
+	}
+	if b.byClass == nil {
+		b.byClass = indicesByClass(b.items)
+	}
+	kept, last := make([]int, len(b.classes)), make([]Item, len(b.classes))
+	for _, group := range b.byClass {
+		item := b.items[group[len(group)-1]]
+		k := b.place[item.Class]
+		kept[k], last[k] = len(group), item
+	}
+	available := slices.Clone(kept)
+	for i, label := range labels {
+		k, known := b.place[int(label)]
+		if !known || kept[k] > 0 && random(b.seed, b.offered+uint64(i)).Uint64() < random(b.seed, last[k].Offer).Uint64() {
+			return false
+		}
+		available[k]++
+	}
+	return slices.Equal(shares(b.capacity, available), kept)
+}
+
 // Choose implements [Policy].
 func (ClassBalanced) Choose(c *Choice) ([]int, error) {
 	keys := make([]uint64, len(c.Items))

@@ -61,6 +61,13 @@ func (b *Buffer) Add(task int, images *datasets.Images) error {
 		b.addInPlace(p, task, images)
 		return nil
 	}
+	if p, ok := b.policy.(refuser); ok && p.refuses(b, images.Labels) {
+		for _, label := range images.Labels {
+			b.classes, b.seen = count(b.place, b.classes, b.seen, int(label))
+		}
+		b.offered, b.sum = b.offered+uint64(images.N), ""
+		return nil
+	}
 	kept := b.Len()
 	c := &Choice{Capacity: b.capacity, Seed: b.seed, Items: slices.Clone(b.items), Kept: kept,
 		Classes: slices.Clone(b.classes), Seen: slices.Clone(b.seen)}
@@ -141,6 +148,12 @@ func (b *Buffer) addInPlace(p placer, task int, images *datasets.Images) {
 		b.offered++
 	}
 	b.byClass, b.sum = nil, ""
+}
+
+// refuser is a policy that can tell that a buffer keeps none of the images of these labels, and all that it has in their order, without
+// looking at each of those. Of a long stream that is most of the time, and costs no more in a large buffer than in a small one.
+type refuser interface {
+	refuses(b *Buffer, labels []int32) bool
 }
 
 // validChoice reports a choice no policy may make.

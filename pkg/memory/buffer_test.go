@@ -271,3 +271,39 @@ func TestErrors(t *testing.T) {
 		}
 	}
 }
+
+// plain is a policy without its shortcuts.
+type plain struct{ Policy }
+
+// TestClassBalancedRefuses: a full buffer that keeps nothing of what is offered is left as it is, and has what choosing anew would give
+// it, with rare classes, new ones and ones without a place among them.
+func TestClassBalancedRefuses(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for _, capacity := range []int{3, 20} {
+		quick, slow := newBuffer(t, capacity, ClassBalanced{}, 5), newBuffer(t, capacity, plain{ClassBalanced{}}, 5)
+		at, left := 0, 0
+		for step := range 300 {
+			var labels []int32
+			for range 1 + rng.IntN(3) {
+				label := int32(rng.IntN(2 + step/40))
+				if rng.IntN(30) == 0 {
+					label = 9 // rare
+				}
+				labels = append(labels, label)
+			}
+			before := quick.Images()
+			add(t, quick, 0, stream(at, labels...))
+			add(t, slow, 0, stream(at, labels...))
+			at += len(labels)
+			if before == quick.Images() {
+				left++
+			}
+			if !slices.Equal(offers(quick), offers(slow)) || !slices.Equal(quick.seen, slow.seen) || quick.offered != slow.offered {
+				t.Fatalf("capacity %d, step %d: %v, want %v", capacity, step, offers(quick), offers(slow))
+			}
+		}
+		if left < 100 {
+			t.Errorf("capacity %d: left as it was %d times of 300", capacity, left)
+		}
+	}
+}
