@@ -73,8 +73,16 @@ func webpExif(b []byte) []byte {
 
 // tiffOrientation reads tag 274 in the first directory of a TIFF structure.
 func tiffOrientation(b []byte) int {
+	if v := tiffTag(b, 274); v >= 1 && v <= 8 {
+		return v
+	}
+	return 1
+}
+
+// tiffTag is the value, of two bytes, of a tag in the first directory of a TIFF structure, -1 if it is not there.
+func tiffTag(b []byte, tag uint16) int {
 	if len(b) < 8 {
-		return 1
+		return -1
 	}
 	var order binary.ByteOrder
 	switch string(b[:4]) {
@@ -83,26 +91,23 @@ func tiffOrientation(b []byte) int {
 	case "MM\x00*":
 		order = binary.BigEndian
 	default:
-		return 1
+		return -1
 	}
 	at := int64(order.Uint32(b[4:]))
 	if at < 8 || at+2 > int64(len(b)) {
-		return 1
+		return -1
 	}
 	entries := b[at+2:]
 	for range order.Uint16(b[at:]) {
 		if len(entries) < 12 {
-			return 1
+			return -1
 		}
-		if order.Uint16(entries) == 274 {
-			if v := order.Uint16(entries[8:]); v >= 1 && v <= 8 {
-				return int(v)
-			}
-			return 1
+		if order.Uint16(entries) == tag {
+			return int(order.Uint16(entries[8:]))
 		}
 		entries = entries[12:]
 	}
-	return 1
+	return -1
 }
 
 // turned is the size of an image of h by w pixels once it is upright.

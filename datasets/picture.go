@@ -116,6 +116,10 @@ func decodePicture(b []byte, info pictureInfo) (pixels []uint8, err error) {
 		if img, _, err = image.Decode(bytes.NewReader(b)); err == nil {
 			img = webpColours(img)
 		}
+	case "tiff":
+		if img, _, err = image.Decode(bytes.NewReader(b)); err == nil {
+			tiffLevels(b, img)
+		}
 	default:
 		img, _, err = image.Decode(bytes.NewReader(b))
 	}
@@ -162,6 +166,7 @@ func webpColours(img image.Image) image.Image {
 	default: // lossless
 		return img
 	}
+	planes = fullChroma(planes, webpChroma)
 	level := func(v int) uint8 { return uint8(max(0, min(255, v>>6))) }
 	b := planes.Bounds()
 	out := image.NewNRGBA(b)
@@ -177,6 +182,28 @@ func webpColours(img image.Image) image.Image {
 		}
 	}
 	return out
+}
+
+// tiffLevels puts right what the decoder of TIFF has otherwise than libtiff. Of the codes of fax machines (compressions 3 and 4) white is
+// the bit 0, also where the file says that 0 is black (262 is 1), by which libtiff means that what is coded as white is black. And
+// colours of a palette have 16 bits, of which programs fill the upper eight alone or both: the upper eight are right for either.
+func tiffLevels(b []byte, img image.Image) {
+	const compression, photometric, blackIsZero = 259, 262, 1
+	fax := tiffTag(b, compression) == 3 || tiffTag(b, compression) == 4
+	switch m := img.(type) {
+	case *image.Gray:
+		if fax && tiffTag(b, photometric) == blackIsZero {
+			for i := range m.Pix {
+				m.Pix[i] ^= 0xff
+			}
+		}
+	case *image.Paletted:
+		for i, c := range m.Palette {
+			if wide, ok := c.(color.RGBA64); ok {
+				m.Palette[i] = color.RGBA{uint8(wide.R >> 8), uint8(wide.G >> 8), uint8(wide.B >> 8), uint8(wide.A >> 8)}
+			}
+		}
+	}
 }
 
 // undecoded says why a picture could not be decoded, and what to do.
@@ -235,7 +262,7 @@ func flatten(img image.Image, c int) []uint8 {
 			}
 		}
 	case *image.YCbCr:
-		m = fullChroma(m)
+		m = fullChroma(m, jpegChroma)
 		for y := b.Min.Y; y < b.Max.Y; y++ {
 			for x := b.Min.X; x < b.Max.X; x++ {
 				i, j := m.YOffset(x, y), m.COffset(x, y)

@@ -2,11 +2,20 @@ package datasets
 
 import "image"
 
+// chroma is what differs between programs that fill in halved planes of colour: how many columns a plane must have, and what is added,
+// in even and odd columns, before a sum of four levels is divided by 16.
+type chroma struct {
+	leastColumns int
+	rounds       [2]int
+}
+
+var jpegChroma, webpChroma = chroma{3, [2]int{8, 7}}, chroma{1, [2]int{8, 8}}
+
 // fullChroma returns the planes of colour of a JPEG picture at the size of its brightness. Where they are stored at half of its width,
 // height or both, pixels between theirs are weighted 3 to 1, nearest first, as libjpeg does (its "fancy upsampling", jdsample.c) and
 // with it Pillow, OpenCV and browsers; the decoder's type repeats the nearest, which shifts colours at edges by up to a hundred levels.
-// Other ratios, and planes of two columns or fewer, are repeated there too.
-func fullChroma(m *image.YCbCr) *image.YCbCr {
+// Other ratios are repeated there too. libwebp weighs likewise.
+func fullChroma(m *image.YCbCr, how chroma) *image.YCbCr {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
 	halfWidth := m.SubsampleRatio == image.YCbCrSubsampleRatio422 || m.SubsampleRatio == image.YCbCrSubsampleRatio420
@@ -18,7 +27,7 @@ func fullChroma(m *image.YCbCr) *image.YCbCr {
 	if halfHeight {
 		ch = (h + 1) / 2
 	}
-	if !halfWidth && !halfHeight || halfWidth && cw <= 2 || b.Min != (image.Point{}) {
+	if !halfWidth && !halfHeight || halfWidth && cw < how.leastColumns || b.Min != (image.Point{}) {
 		return m
 	}
 	out := &image.YCbCr{Y: m.Y, YStride: m.YStride, Cb: make([]uint8, w*h), Cr: make([]uint8, w*h), CStride: w, SubsampleRatio: image.YCbCrSubsampleRatio444, Rect: b}
@@ -47,7 +56,7 @@ func fullChroma(m *image.YCbCr) *image.YCbCr {
 			}
 			rounds := [2]int{1, 2} // even and odd columns round apart, so that no level is favoured
 			if halfHeight {
-				rounds = [2]int{8, 7}
+				rounds = how.rounds
 			}
 			for x := range row {
 				near := x / 2
