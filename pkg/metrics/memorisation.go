@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"crypto/sha256"
 	"math"
 	"slices"
 	"unsafe"
@@ -63,10 +64,11 @@ func newImageSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 		return nil, err
 	}
 	s := &ImageSet{size: size, thumbnails: newThumbnailer(h, w, c)}
-	seen := make(map[string]struct{}, len(pixels)/size)
+	seen := make(map[[sha256.Size]byte]struct{}, len(pixels)/size)
+	s.pixels = make([]float32, 0, len(pixels)) // grown as it goes it would take twice that
 	for i := range len(pixels) / size {
 		img := pixels[i*size : (i+1)*size]
-		key := string(unsafe.Slice((*byte)(unsafe.Pointer(&img[0])), 4*size))
+		key := sha256.Sum256(unsafe.Slice((*byte)(unsafe.Pointer(&img[0])), 4*size))
 		if _, dup := seen[key]; dup {
 			continue
 		}

@@ -22,7 +22,32 @@ const (
 
 	// copyHeldOut is how many held-out images are measured at most, so that 60,000 training images take seconds.
 	copyHeldOut = 1000
+
+	// copyTrain and copyValues are how many training images, and values of their pixels, are searched at most: all are in memory,
+	// and sets may be larger than that. 200,000 images of 28×28 pixels take a gigabyte and a half.
+	copyTrain, copyValues = 200_000, 1 << 29
 )
+
+// searched are the images of each task in which copies are looked for: all, or, where they are more than most, of each task the same
+// share, evenly from all of them.
+func searched(tasks []*datasets.Images, most int) []*datasets.Images {
+	total := 0
+	for _, t := range tasks {
+		total += t.N
+	}
+	if total <= most {
+		return tasks
+	}
+	out := make([]*datasets.Images, len(tasks))
+	for j, t := range tasks {
+		rows := make([]int, max(1, int(float64(t.N)*float64(most)/float64(total))))
+		for i := range rows {
+			rows[i] = i * t.N / len(rows)
+		}
+		out[j] = t.Select(rows)
+	}
+	return out
+}
 
 // yardstick finds copies by fixed distances: those that the share [CopyQuantile] of held-out images keeps, at most, to
 // the nearest of all training images. They depend on the data and the split alone: neither on what a strategy stores nor
@@ -74,13 +99,18 @@ func (e *Evaluator) openYardstick() (*yardstick, error) {
 	}
 	y := new(yardstick)
 	var sets []*datasets.Images
-	total := 0
+	total, there := 0, 0
 	for j, t := range e.tasks {
 		if t.train == nil || t.train.N == 0 {
 			return nil, errors.Errorf("metrics.Evaluator: task %d has no training images; copies need them", j)
 		}
-		total += t.train.N
-		sets, y.ends = append(sets, t.train), append(y.ends, total)
+		there += t.train.N
+		sets = append(sets, t.train)
+	}
+	sets = searched(sets, min(copyTrain, copyValues/e.size))
+	for _, s := range sets {
+		total += s.N
+		y.ends = append(y.ends, total)
 	}
 	all, err := datasets.Concat(sets...)
 	if err != nil {
@@ -99,6 +129,9 @@ func (e *Evaluator) openYardstick() (*yardstick, error) {
 	}
 	y.protocol = results.CopyProtocol{Quantile: CopyQuantile, HeldOut: len(pixels), Train: total, Mirrored: e.opt.Mirrored,
 		PixelThreshold: greyLevels(lowQuantile(pixels), e.size)}
+	if total < there {
+		y.protocol.TrainOf = there
+	}
 	if len(features) > 0 {
 		y.protocol.FeatureThreshold = Measured(lowQuantile(features))
 	}

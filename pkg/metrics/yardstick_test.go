@@ -240,3 +240,24 @@ func TestCollapse(t *testing.T) {
 	near(t, "clipped", *union.ClippedPixels, (2**got[0].ClippedPixels+1)/3, 1e-12)
 	near(t, "real clipped", *union.RealClippedPixels, (2**got[0].RealClippedPixels+*got[1].RealClippedPixels)/3, 1e-12)
 }
+
+// TestSearched: of more training images than are searched each task has its share, evenly chosen, in order; of fewer all are.
+func TestSearched(t *testing.T) {
+	numbered := func(n int) *datasets.Images {
+		im := &datasets.Images{N: n, H: 1, W: 1, C: 1, Pixels: make([]uint8, n), Labels: make([]int32, n)}
+		for i := range n {
+			im.Pixels[i] = uint8(i)
+		}
+		return im
+	}
+	tasks := []*datasets.Images{numbered(40), numbered(20), numbered(1)}
+	if got := searched(tasks, 61); &got[0] != &tasks[0] {
+		t.Error("all could be searched and are not")
+	}
+	got := searched(tasks, 12)
+	for j, want := range [][]uint8{{0, 5, 11, 17, 22, 28, 34}, {0, 6, 13}, {0}} {
+		if !slices.Equal(got[j].Flat(), want) {
+			t.Errorf("of task %d: %v, want %v", j, got[j].Flat(), want)
+		}
+	}
+}

@@ -184,11 +184,12 @@ func (c *ClassifierProtocol) Sentence() string {
 // most the given quantile of the distances between held-out images and the whole training set, whatever the set's size.
 type CopyProtocol struct {
 	Quantile         float64  `json:"quantile"`
-	HeldOut          int      `json:"held_out"`          // real images of the reference split that set the thresholds
-	Train            int      `json:"train"`             // training images of all tasks, to which their distances are
-	Mirrored         bool     `json:"mirrored"`          // training mirrors images, so a mirrored copy is a copy
-	PixelThreshold   float64  `json:"pixel_threshold"`   // grey levels of 256, root mean square a pixel
-	FeatureThreshold *float64 `json:"feature_threshold"` // Euclidean, of the classifier's features; null without a classifier
+	HeldOut          int      `json:"held_out"`           // real images of the reference split that set the thresholds
+	Train            int      `json:"train"`              // training images of all tasks, to which their distances are
+	TrainOf          int      `json:"train_of,omitempty"` // all training images there are, where not all are searched; 0: all are
+	Mirrored         bool     `json:"mirrored"`           // training mirrors images, so a mirrored copy is a copy
+	PixelThreshold   float64  `json:"pixel_threshold"`    // grey levels of 256, root mean square a pixel
+	FeatureThreshold *float64 `json:"feature_threshold"`  // Euclidean, of the classifier's features; null without a classifier
 }
 
 // BPDProtocol says how the likelihoods of a run were measured.

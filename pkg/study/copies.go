@@ -133,6 +133,9 @@ func yardstickText(r *results.Run) string {
 		text += fmt.Sprintf(", or in features %s", words.Short(words.Round(*c.FeatureThreshold, 3)))
 	}
 	text += fmt.Sprintf(": the %s quantile of the distances of %d real held-out images to %d training images, whatever the size of the set searched", words.Short(c.Quantile), c.HeldOut, c.Train)
+	if c.TrainOf > 0 {
+		text += fmt.Sprintf("; these, evenly chosen, stand for all %d, of which copies of the others are missed", c.TrainOf)
+	}
 	if c.Mirrored {
 		text += "; a mirrored copy is a copy"
 	}
