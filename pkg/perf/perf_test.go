@@ -3,10 +3,12 @@ package perf
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -259,5 +261,31 @@ func TestPage(t *testing.T) {
 		if err := table.CheckSection("../../notebooks/results/perf.md", name, markdown); err != nil {
 			t.Errorf("%v: run `go run . perf show --store notebooks/results/perf --table notebooks/results/perf.md:%s`", err, name)
 		}
+	}
+}
+
+// The README says by how much a training step of the U-Net is faster than PyTorch's, from the least to the most that is stored.
+func TestREADMESaysHowFast(t *testing.T) {
+	all, err := LoadAll("../../notebooks/results/perf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fast []float64
+	for _, r := range all {
+		if c := r.Case; c.What != Step || c.Grows != "" || c.Device || !slices.Contains(unet.PresetNames(), c.Network) {
+			continue
+		}
+		s, m := r.latest("ours")
+		if s == nil || s.of(torch) == nil {
+			t.Fatalf("%s holds no sitting of ours and PyTorch", r.Case.Name)
+		}
+		fast = append(fast, quantile(ratios(s, m), 0.5))
+	}
+	if len(fast) < 5 {
+		t.Fatalf("%d steps were measured", len(fast))
+	}
+	want := fmt.Sprintf("a step is %.1f to %.1f times as fast as PyTorch's", slices.Min(fast), slices.Max(fast))
+	if text, err := os.ReadFile("../../README.md"); err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("README.md does not say %q (%v)", want, err)
 	}
 }
