@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/metrics"
 )
 
@@ -24,7 +26,8 @@ func trainClassifierCommand() *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&prep.Size, "size", prep.Size, "side of the prepared images")
-	c.Flags().StringVar(&prep.Method, "method", prep.Method, "how images come to that size: \"pad\", \"area\" or \"none\"")
+	c.Flags().StringVar(&prep.Method, "method", prep.Method, "how images come to that size: \"pad\", \"crop\", \"stretch\", \"area\" or \"none\"")
+	c.Flags().BoolVar(&prep.SkipBroken, "skip-broken", false, "go on without pictures that cannot be read")
 	c.Flags().IntVar(&prep.Channels, "channels", 0, "1: grey images, 3: in colour; 0: as the set's are")
 	c.Flags().Uint64Var(&seed, "seed", 0, "seed of weights and order")
 	c.Flags().StringVarP(&output, "output", "o", filepath.Join("pkg", "metrics", "weights"), "folder to write weights and description to")
@@ -33,6 +36,14 @@ func trainClassifierCommand() *cobra.Command {
 
 // trainClassifier trains and stores one classifier.
 func trainClassifier(ctx context.Context, name string, prep datasets.Prep, seed uint64, output string, out io.Writer) error {
+	for set := range strings.SplitSeq(name, "+") {
+		if err := datasets.Known(set); err != nil {
+			return experiment.Refused{Err: err}
+		}
+	}
+	if err := prep.Validate(); err != nil {
+		return experiment.Refused{Err: err}
+	}
 	data, err := metrics.LoadJoined(name, prep)
 	if err != nil {
 		return err

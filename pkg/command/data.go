@@ -131,6 +131,12 @@ func showSet(ref, sheetFile string, size int, out io.Writer) error {
 		return experiment.Refused{Err: err}
 	}
 	if sheetFile != "" {
+		if size < 1 {
+			return experiment.Refusef("--size is %d; need 1 or more pixels", size)
+		}
+		if err := (datasets.Prep{Size: size}).Validate(); err != nil {
+			return experiment.Refused{Err: errors.WithMessage(err, "--size")}
+		}
 		if err := checkEnding("--sheet", sheetFile, ".png"); err != nil {
 			return err
 		}
