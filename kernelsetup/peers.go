@@ -33,7 +33,7 @@ var diffusersRequirements string
 var peers = map[string]peer{
 	"torch":     {"PyTorch 2.15.0 to measure against, about 5.4 GB on the disk", torchRequirements, ""},
 	"jax":       {"JAX 0.10.2, Flax and Optax to measure against, about 0.9 GB on the disk", jaxRequirements, ""},
-	"diffusers": {"diffusers 0.42.1 and TensorBoard 2.21.0 to compare with, about 0.3 GB on the disk", diffusersRequirements, "torch"},
+	"diffusers": {"diffusers 0.42.1, TensorBoard 2.21.0, prdc 0.2 and torch-fidelity 0.4.0 to compare with, about 0.5 GB on the disk", diffusersRequirements, "torch"},
 }
 
 // PeerPython returns the Python of an environment of its own with what is measured against, "torch" or "jax", or compared with,
@@ -98,7 +98,11 @@ func peerTree(ctx context.Context, name string) (tree, error) {
 	}
 	fill := func(ctx context.Context, dir string) error {
 		fix := "check the network and the space in " + cache + ", or name a Python that has it with --python"
-		if err := makeEnvironment(ctx, python, dir, p.title, p.requirements, fix, "--no-cache-dir"); err != nil || below == "" {
+		options := []string{"--no-cache-dir"}
+		if below != "" {
+			options = append(options, "--no-deps") // the list is complete, but for what lies below, which would be installed again
+		}
+		if err := makeEnvironment(ctx, python, dir, p.title, p.requirements, fix, options...); err != nil || below == "" {
 			return err
 		}
 		return layOver(ctx, dir, below)

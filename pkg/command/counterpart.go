@@ -16,11 +16,12 @@ func counterpartCommand() *cobra.Command {
 	var python string
 	var write bool
 	c := &cobra.Command{
-		Use: "counterpart", Short: "Hold exports, imports and event files against diffusers and TensorBoard themselves", Args: cobra.NoArgs,
+		Use: "counterpart", Short: "Hold exports, imports, event files and measures against the programs that they are made for", Args: cobra.NoArgs,
 		Long: "Counterpart has diffusers make random models of every form that `import` reads, and compares its predictions and DDIM's images\n" +
-			"with ours, then the other way round with models that `export` writes; TensorBoard reads an event file of ours. They get an\n" +
-			"environment of their own in the cache folder, made when first asked for: 5.7 GB, most of it PyTorch. The tests compare the\n" +
-			"same with files that this command wrote once, and need no Python.",
+			"with ours, then the other way round with models that `export` writes, a flow among them; TensorBoard reads an event file of\n" +
+			"ours; torch-fidelity computes FID, and prdc precision, recall, density and coverage, of features as `sample --features` writes\n" +
+			"them. They get an environment of their own in the cache folder, made when first asked for: 6.0 GB, most of it PyTorch. The\n" +
+			"tests compare the same with files that this command wrote once, and need no Python.",
 		Example: "  go run . counterpart\n  go run . counterpart --python ~/venv/bin/python",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -40,7 +41,7 @@ func counterpartCommand() *cobra.Command {
 			return counterpart.Check(cmd.Context(), o)
 		},
 	}
-	c.PersistentFlags().StringVar(&python, "python", "", "a Python that has diffusers, torch and tensorboard, in place of an environment made for them")
+	c.PersistentFlags().StringVar(&python, "python", "", "a Python that has diffusers, torch, tensorboard, torch-fidelity and prdc, in place of an environment made for them")
 	c.Flags().BoolVar(&write, "write", false, "write the files of the tests anew, in a checkout's main folder")
 	c.AddCommand(counterpartDrawCommand(&python))
 	return c

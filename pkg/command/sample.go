@@ -18,6 +18,7 @@ func sampleCommand() *cobra.Command {
 		output   string
 		archive  string
 		folder   string
+		features string
 		guidance float64
 		sampler  = diffusion.DefaultSampler()
 	)
@@ -27,7 +28,9 @@ func sampleCommand() *cobra.Command {
 			"of which), each class is drawn with the weights of its task; a class of several tasks can then not be named by itself.\n" +
 			"A class that the run has not learned yet is drawn as well, and a line on standard error says so.\n" +
 			"--npz and --folder write the images themselves, as other programs' metrics read them: an archive with arr_0, [N, H, W, 3] bytes,\n" +
-			"and the labels arr_1, as ADM's evaluator has it; a new folder of PNGs, for torch-fidelity and clean-fid, with labels.csv.",
+			"and the labels arr_1, as ADM's evaluator has it; a new folder of PNGs, for torch-fidelity and clean-fid, with labels.csv.\n" +
+			"--features writes what the run's own extractor sees in them and in the reference images of their classes: samples, reference,\n" +
+			"[N, D] float32, and their labels.",
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes sneaker,bag --count 16 --sampler ancestral --steps 1000 -o shoes.png\n" +
 			"  go run . sample runs/bench/joint-seed0 --count 1000 --npz samples.npz --folder samples",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,13 +46,15 @@ func sampleCommand() *cobra.Command {
 			if cmd.Flags().Changed("classes") && len(classes) == 0 {
 				return experiment.Refusef("--classes names no class; name some, or leave it out for all")
 			}
-			if err := checkEnding("--npz", archive, ".npz"); err != nil {
-				return err
+			for flag, file := range map[string]string{"--npz": archive, "--features": features} {
+				if err := checkEnding(flag, file, ".npz"); err != nil {
+					return err
+				}
 			}
-			if !cmd.Flags().Changed("output") && (archive != "" || folder != "") {
+			if !cmd.Flags().Changed("output") && (archive != "" || folder != "" || features != "") {
 				output = ""
 			}
-			for _, file := range []string{output, archive} {
+			for _, file := range []string{output, archive, features} {
 				if file == "" {
 					continue
 				}
@@ -80,12 +85,13 @@ func sampleCommand() *cobra.Command {
 				fmt.Fprintln(cmd.ErrOrStderr(), "note:", drawn.Note)
 			}
 			for _, w := range []struct {
-				path  string
-				write func(path string) error
+				what, path string
+				write      func(path string) error
 			}{
-				{output, func(path string) error { return trained.WriteSheet(path, drawn, count) }},
-				{archive, func(path string) error { return trained.WriteNPZ(path, drawn) }},
-				{folder, func(path string) error { return trained.WriteFolder(path, drawn) }},
+				{"Images", output, func(path string) error { return trained.WriteSheet(path, drawn, count) }},
+				{"Images", archive, func(path string) error { return trained.WriteNPZ(path, drawn) }},
+				{"Images", folder, func(path string) error { return trained.WriteFolder(path, drawn) }},
+				{"Features", features, func(path string) error { return trained.WriteFeatures(path, drawn) }},
 			} {
 				if w.path == "" {
 					continue
@@ -93,7 +99,7 @@ func sampleCommand() *cobra.Command {
 				if err := w.write(w.path); err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "Images: %s\n", w.path)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", w.what, w.path)
 			}
 			return nil
 		},
@@ -103,6 +109,7 @@ func sampleCommand() *cobra.Command {
 	c.Flags().StringVarP(&output, "output", "o", "samples.png", "PNG to write")
 	c.Flags().StringVar(&archive, "npz", "", "write the images and their labels to this .npz, and no PNG unless -o names one")
 	c.Flags().StringVar(&folder, "folder", "", "write a PNG an image, and labels.csv, to this new folder, and no sheet unless -o names one")
+	c.Flags().StringVar(&features, "features", "", "write the features of the images and of the reference images of their classes to this .npz")
 	c.Flags().Float64Var(&guidance, "guidance", 0, "scale of classifier-free guidance; needs a run with loop.label_dropout")
 	c.Flags().StringVar(&sampler.Name, "sampler", sampler.Name, fmt.Sprintf("one of %q; default: euler for a flow, ddim for the rest", diffusion.Samplers()))
 	c.Flags().IntVar(&sampler.Steps, "steps", sampler.Steps, "timesteps visited")

@@ -3,6 +3,7 @@ package counterpart
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	goio "io"
 	"math"
@@ -38,7 +39,7 @@ type Options struct {
 }
 
 // Check compares, in both directions, what this program and diffusers make of each other's models, and what TensorBoard reads in
-// our event files. It fails at the first that is too far.
+// our event files, and what torch-fidelity and prdc make of our features. It fails at the first that is too far.
 func Check(ctx context.Context, o Options) error {
 	dir, err := os.MkdirTemp("", "palimpsest-counterpart-")
 	if err != nil {
@@ -82,8 +83,20 @@ func Check(ctx context.Context, o Options) error {
 		return err
 	}
 	fmt.Fprintln(o.Out, "read by TensorBoard: scalars, pictures, text and hyperparameters of a run that was interrupted")
+	theirs, said, err := features(p, filepath.Join(dir, "features"))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Out, "measured by torch-fidelity and prdc on features of ours: %s\n", said)
 	if o.Write == "" {
 		return nil
+	}
+	text, err := json.MarshalIndent(theirs, "", "  ")
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	if err := atomicfile.Write(filepath.Join(o.Write, featuresFile), append(text, '\n')); err != nil {
+		return err
 	}
 	return atomicfile.Write(filepath.Join(o.Write, eventsFile), eventsOf())
 }
@@ -147,6 +160,7 @@ func ours() (list []named) {
 	}
 	add("tiny with labels, velocity on cosine", "tiny", 16, 1, 10, diffusion.Config{T: 100, Schedule: "cosine", Prediction: diffusion.PredictVelocity, Variance: diffusion.FixedLarge}, func(*unet.Config) {})
 	add("small with four heads, noise on linear", "small", 16, 3, 0, diffusion.Config{T: 1000, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedSmall}, func(c *unet.Config) { c.Base, c.Width = 32, 24 })
+	add("tiny with labels, a flow", "tiny", 16, 1, 10, diffusion.Config{T: 1000, Schedule: diffusion.FlowSchedule, Prediction: diffusion.PredictFlow, Variance: diffusion.FixedLarge}, func(*unet.Config) {})
 	add("ddpm with a learned variance, image on linear", "ddpm", 32, 3, 0, diffusion.Config{T: 200, Schedule: "linear", Prediction: diffusion.PredictImage, Variance: diffusion.LearnedRange}, func(c *unet.Config) { c.Base, c.OutChannels = 32, 6 })
 	return list
 }

@@ -2,6 +2,7 @@
 
     counterpart.py forms DIR   a tiny random model of every supported form below DIR, with inputs, outputs and DDIM samples
     counterpart.py run DIR     loads the model in DIR, reads in.safetensors there and writes out.safetensors
+    counterpart.py features FILE.npz  prints as JSON FID by torch-fidelity, and precision, recall, density, coverage by prdc
     counterpart.py events DIR  prints as JSON what TensorBoard reads from the event files in DIR
 """
 import json
@@ -30,10 +31,24 @@ def ddim(unet, folder, noise, y, steps):
     return x
 
 
+def euler(unet, folder, noise, y, steps):
+    """Euler's method along a flow, as our model cards have it: the network counts timesteps from one less."""
+    import torch
+    from diffusers import FlowMatchEulerDiscreteScheduler
+    scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder)
+    scheduler.set_timesteps(sigmas=torch.linspace(1, 0, steps + 1)[:-1].tolist())
+    x = noise.clone()
+    for t in scheduler.timesteps:
+        x = scheduler.step(denoise(unet, x, (t - 1).expand(len(x)), y), t, x).prev_sample
+    return x
+
+
 def run(unet, folder, io):
     """Adds to io what the model makes of its inputs."""
+    with open(os.path.join(folder, "scheduler_config.json")) as f:
+        draw = euler if json.load(f)["_class_name"].startswith("FlowMatch") else ddim
     io["out"] = denoise(unet, io["x"], io["t"], io["y"]).contiguous()
-    io["images"] = ddim(unet, folder, io["noise"], io["y"], int(io["steps"])).contiguous()
+    io["images"] = draw(unet, folder, io["noise"], io["y"], int(io["steps"])).contiguous()
     return io
 
 
@@ -91,10 +106,25 @@ def main():
     elif what == "run":
         from diffusers import DiffusionPipeline, UNet2DModel
         from safetensors.torch import load_file, save_file
-        DiffusionPipeline.from_pretrained(where)  # the folder as a whole
+        if os.path.exists(os.path.join(where, "model_index.json")):  # all but flows
+            DiffusionPipeline.from_pretrained(where)  # the folder as a whole
         unet = UNet2DModel.from_pretrained(where, subfolder="unet").eval()
         io = run(unet, os.path.join(where, "scheduler"), load_file(os.path.join(where, "in.safetensors")))
         save_file(io, os.path.join(where, "out.safetensors"))
+    elif what == "features":
+        import contextlib
+
+        import numpy
+        import torch
+        from prdc import compute_prdc
+        from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+        with numpy.load(where) as f:
+            real, samples = f["reference"], f["samples"]
+        stats = [fid_features_to_statistics(torch.from_numpy(x.astype("float64"))) for x in (real, samples)]
+        seen = {"fid": fid_statistics_to_metric(*stats, verbose=False)[KEY_METRIC_FID]}
+        with contextlib.redirect_stdout(sys.stderr):
+            seen.update({k: float(v) for k, v in compute_prdc(real, samples, nearest_k=5).items()})
+        json.dump(seen, sys.stdout)
     elif what == "events":
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
         from tensorboard.plugins.hparams import plugin_data_pb2

@@ -2,6 +2,7 @@ package counterpart
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,5 +66,26 @@ func TestModelsOfTheNotebook(t *testing.T) {
 		if sheet, err := d.Sheet(1); err != nil || sheet.Rect.Dx() != 9*16 || sheet.Rect.Dy() != len(d.Labels)/4*16 {
 			t.Errorf("%s: a sheet of %v (%v)", name, sheet.Rect, err)
 		}
+	}
+}
+
+// FID, precision, recall, density and coverage of features are what torch-fidelity and prdc made of the same.
+func TestMeasuresOfOthers(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", featuresFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var theirs map[string]float64
+	if err := json.Unmarshal(text, &theirs); err != nil {
+		t.Fatal(err)
+	}
+	said, err := compareMeasures(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(said)
+	theirs["coverage"] += 2e-4 * (1 + theirs["coverage"])
+	if _, err := compareMeasures(theirs); err == nil {
+		t.Error("a coverage that is too far passes")
 	}
 }

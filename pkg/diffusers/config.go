@@ -316,8 +316,33 @@ func inverse(m map[string]string, value string) (string, bool) {
 // squaredCos is their name of the "cosine" schedule.
 const squaredCos = "squaredcos_cap_v2"
 
-// schedulerOf is the scheduler_config.json of a process.
-func schedulerOf(c diffusion.Config) (scheduler, error) {
+// flowScheduler is the scheduler_config.json of a FlowMatchEulerDiscreteScheduler that leaves the path as it is: its noise level
+// sigma is our τ, its timestep sigma·T, which is one more than ours, and its model's output dx/dsigma.
+type flowScheduler struct {
+	Class     string  `json:"_class_name"`
+	Version   string  `json:"_diffusers_version"`
+	Timesteps int     `json:"num_train_timesteps"`
+	Shift     float64 `json:"shift"`
+	Dynamic   bool    `json:"use_dynamic_shifting"`
+}
+
+// flowClass is the scheduler of flows.
+const flowClass = "FlowMatchEulerDiscreteScheduler"
+
+// isFlow says whether a process is a flow, which diffusers has schedulers of their own for.
+func isFlow(c diffusion.Config) bool { return c.Prediction == diffusion.PredictFlow }
+
+// schedulerOf is the scheduler_config.json of a process, and the class of its scheduler.
+func schedulerOf(c diffusion.Config) (config any, class string, err error) {
+	if isFlow(c) {
+		return flowScheduler{Class: flowClass, Version: version, Timesteps: c.T, Shift: 1}, flowClass, nil
+	}
+	s, err := ddpmSchedulerOf(c)
+	return s, s.Class, err
+}
+
+// ddpmSchedulerOf is that of a process that is no flow.
+func ddpmSchedulerOf(c diffusion.Config) (scheduler, error) {
 	s := scheduler{Class: "DDPMScheduler", Version: version, Timesteps: c.T, Start: 1e-4, End: 0.02, Schedule: "linear", Clip: true, ClipRange: 1,
 		Spacing: "trailing", Ratio: 0.995, Max: 1}
 	var ok [2]bool
@@ -355,12 +380,27 @@ func isLinear(beta []float64) bool {
 	return true
 }
 
-// processOf is the process of a scheduler_config.json for a network with or without a learned variance. It fails with all
-// that we have no form for.
-func processOf(text []byte, learned bool) (diffusion.Config, error) {
+// processOf is the process of a scheduler_config.json for a network with or without a learned variance; own says that this program
+// wrote it. It fails with all that we have no form for.
+func processOf(text []byte, learned, own bool) (diffusion.Config, error) {
 	s := scheduler{Timesteps: 1000, Start: 1e-4, End: 0.02, Schedule: "linear", Variance: "fixed_small", Prediction: "epsilon", ClipRange: 1}
 	if err := json.Unmarshal(text, &s); err != nil {
 		return diffusion.Config{}, errors.Wrap(err, "not as diffusers writes it")
+	}
+	if s.Class == flowClass {
+		f := flowScheduler{Timesteps: 1000, Shift: 1}
+		err := json.Unmarshal(text, &f)
+		switch {
+		case err != nil:
+			return diffusion.Config{}, errors.Wrap(err, "not as diffusers writes it")
+		case !own:
+			return diffusion.Config{}, errors.Errorf("_class_name is %q of a model that this program did not export: it counts a flow's timesteps from sigma·T, ours from one less", flowClass)
+		case f.Shift != 1 || f.Dynamic || learned:
+			return diffusion.Config{}, errors.Errorf("%s with shift %g, use_dynamic_shifting %t, a learned variance %t; need 1, false, false", flowClass, f.Shift, f.Dynamic, learned)
+		}
+		c := diffusion.Config{T: f.Timesteps, Schedule: diffusion.FlowSchedule, Prediction: diffusion.PredictFlow, Variance: diffusion.FixedLarge}
+		_, err = diffusion.New(c)
+		return c, err
 	}
 	if !slices.Contains(schedulers, s.Class) {
 		return diffusion.Config{}, errors.Errorf("_class_name is %q; need one of %v", s.Class, schedulers)

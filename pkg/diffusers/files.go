@@ -22,8 +22,14 @@ func (m *Model) Check() error {
 	if _, err := toTheirs(m.Net); err != nil {
 		return err
 	}
-	_, err := schedulerOf(m.Process)
+	_, _, err := schedulerOf(m.Process)
 	return err
+}
+
+// settingsFile is a file of JSON by its path in a model's folder.
+type settingsFile struct {
+	path    string
+	content any
 }
 
 // Write writes a model into a folder that is there.
@@ -32,23 +38,21 @@ func (m *Model) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	process, err := schedulerOf(m.Process)
+	process, class, err := schedulerOf(m.Process)
 	if err != nil {
 		return err
 	}
-	index := map[string]any{"_class_name": "DDPMPipeline", "_diffusers_version": version,
-		"scheduler": []string{"diffusers", process.Class}, "unet": []string{"diffusers", config.Class}}
+	files := []settingsFile{{filepath.Join(unetFolder, configFile), config}, {filepath.Join(schedFolder, schedulerFile), process}, {LabelsFile, m.Labels}}
+	if !isFlow(m.Process) { // a pipeline would ask a flow's network for the timestep after the one that is meant
+		files = append(files, settingsFile{indexFile, map[string]any{"_class_name": "DDPMPipeline", "_diffusers_version": version,
+			"scheduler": []string{"diffusers", class}, "unet": []string{"diffusers", config.Class}}})
+	}
 	for _, sub := range []string{unetFolder, schedFolder} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return errors.WithStack(err)
 		}
 	}
-	for _, f := range []struct {
-		path    string
-		content any
-	}{
-		{indexFile, index}, {filepath.Join(unetFolder, configFile), config}, {filepath.Join(schedFolder, schedulerFile), process}, {LabelsFile, m.Labels},
-	} {
+	for _, f := range files {
 		text, err := marshal(f.content)
 		if err != nil {
 			return err
@@ -120,8 +124,10 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 		return nil, nil, err
 	}
 	m = new(Model)
-	if own, err := atomicfile.Read(filepath.Join(dir, LabelsFile), mostConfig); err == nil {
-		if err := json.Unmarshal(own, &m.Labels); err != nil {
+	own := false
+	if text, err := atomicfile.Read(filepath.Join(dir, LabelsFile), mostConfig); err == nil {
+		own = true
+		if err := json.Unmarshal(text, &m.Labels); err != nil {
 			return nil, nil, errors.Wrap(err, filepath.Join(dir, LabelsFile))
 		}
 		o.NoLabel = o.NoLabel || m.Labels.NoLabel > 0
@@ -151,7 +157,7 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 		text = []byte(`{"_class_name": "DDIMScheduler"}`)
 		sched = schedulerFile
 	}
-	if m.Process, err = processOf(text, learned); err != nil {
+	if m.Process, err = processOf(text, learned, own); err != nil {
 		return nil, nil, errors.WithMessage(err, sched)
 	}
 	return m, notes, m.readWeights(folder, o)

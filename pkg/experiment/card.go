@@ -9,6 +9,7 @@ import (
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/table"
 	"palimpsest/pkg/words"
 )
@@ -61,7 +62,11 @@ func (e *export) card(name, sheet string, o ExportOptions) string {
 			line("- %d: %s", k, class)
 		}
 		for k := len(e.model.Labels.Names); k < n; k++ {
-			line("- %d: a class of the model that training began with", k)
+			if e.config.Network.Init != "" {
+				line("- %d: a class of the model that training began with", k)
+			} else {
+				line("- %d: room for a class to come (`network.classes`), not trained", k)
+			}
 		}
 		line("- %d: no label, for classifier-free guidance. Labels were dropped in %g %% of the rows (`loop.label_dropout`)%s.\n", n, 100*e.config.Loop.LabelDropout,
 			map[bool]string{true: ": this label was never trained, do not use it"}[e.config.Loop.LabelDropout == 0])
@@ -69,7 +74,12 @@ func (e *export) card(name, sheet string, o ExportOptions) string {
 		line("The network is unconditional.\n")
 	}
 	line("## How to sample\n\nIn this folder, with the labels above:\n\n```python\n%s```\n", e.python())
-	line("`DDPMPipeline` passes no class labels, so the loop is written out.\n")
+	if e.config.Diffusion.Prediction == diffusion.PredictFlow {
+		line("The network predicts the velocity of a flow, noise less image. It counts timesteps 0 to %d for noise levels 1/%d to 1, one less than diffusers does; no pipeline of diffusers takes that off, so the loop is written out.\n",
+			e.model.Process.T-1, e.model.Process.T)
+	} else {
+		line("`DDPMPipeline` passes no class labels, so the loop is written out.\n")
+	}
 	line("## Settings\n")
 	settings, _ := yaml.Marshal(e.config)
 	line("```yaml\n%s```\n", settings)
@@ -141,6 +151,21 @@ func (e *export) python() string {
 	cut := ""
 	if n.OutChannels > n.Channels {
 		cut = fmt.Sprintf("[:, :%d]  # the rest is the variance", n.Channels)
+	}
+	if e.config.Diffusion.Prediction == diffusion.PredictFlow {
+		return fmt.Sprintf(`import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DModel
+
+unet = UNet2DModel.from_pretrained(".", subfolder="unet")
+scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(".", subfolder="scheduler")
+scheduler.set_timesteps(sigmas=torch.linspace(1, 0, %d + 1)[:-1].tolist())
+%sx = torch.randn(%s, %d, %d, %d)
+for t in scheduler.timesteps:
+    with torch.no_grad():
+        out = unet(x, t - 1%s).sample
+    x = scheduler.step(out, t, x).prev_sample
+images = ((x.clamp(-1, 1) + 1) * 127.5).round().byte()
+`, min(50, e.model.Process.T), labels, rows, n.Channels, e.bench.H, e.bench.W, call)
 	}
 	return fmt.Sprintf(`import torch
 from diffusers import DDIMScheduler, UNet2DModel

@@ -110,8 +110,8 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a := c.Network.Architecture; a != "" && a != "unet" {
-		return nil, errors.Errorf("the network of %s is a %s (network.architecture); only U-Nets can be exported", dir, a)
+	if c.Network.Architecture == ArchitectureDiT {
+		return nil, Refusef("the network of the run in %s is a transformer (network.architecture dit), and only U-Nets can be exported; its weights are in %s of each checkpoint, under names that say what they are", dir, diffusion.StateFile)
 	}
 	e := &export{config: c}
 	if e.bench, err = c.LoadBenchmark(); err != nil {
@@ -120,9 +120,6 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 	process, err := diffusion.New(c.Diffusion)
 	if err != nil {
 		return nil, err
-	}
-	if c.Network.Architecture == ArchitectureDiT {
-		return nil, Refusef("the run in %s has a network of architecture dit, for which export has no form; its weights are in %s of each checkpoint", dir, diffusion.StateFile)
 	}
 	if e.model.Net, err = c.unetConfig(e.bench, process); err != nil {
 		return nil, err

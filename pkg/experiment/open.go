@@ -27,8 +27,9 @@ type Trained struct {
 	// Warnings are lines for people: newer checkpoints that are damaged.
 	Warnings []string
 
-	loop  *cl.Loop
-	close func()
+	loop    *cl.Loop
+	measure *measurer
+	close   func()
 }
 
 // OpenTrained loads the network of the run in the folder dir, finished, at work or neither, from its newest checkpoint that
@@ -55,7 +56,7 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position, loop: r.loop, close: r.close}
+	t := &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position, loop: r.loop, measure: r.measure, close: r.close}
 	for _, d := range f.passed {
 		t.Warnings = append(t.Warnings, fmt.Sprintf("warning: checkpoint %s of %s is damaged (%v): this is the network of %s, the one before it", d.name, dir, d.err, f.name))
 	}

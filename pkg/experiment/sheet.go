@@ -234,6 +234,57 @@ func (t *Trained) WriteNPZ(path string, drawn *Drawn) error {
 		npz.Array{Name: "arr_1", Shape: []int{len(labels)}, Data: labels})
 }
 
+// WriteFeatures writes what the run's extractor sees in drawn images, and in the reference images of their classes, to path as an
+// .npz: samples [N, D] and reference [M, D], float32, with samples_labels [N] and reference_labels [M]. FID, PRDC and their like
+// compare the two, in any program. Of an unconditional network the reference images are those of all tasks.
+func (t *Trained) WriteFeatures(path string, drawn *Drawn) error {
+	b, of := t.Benchmark, map[int]bool{}
+	samples := &datasets.Images{N: len(drawn.Labels), H: b.H, W: b.W, C: b.C, Pixels: make([]uint8, len(drawn.Images))}
+	datasets.Unscale(samples.Pixels, drawn.Images)
+	for _, y := range drawn.Labels {
+		of[y] = true
+		samples.Labels = append(samples.Labels, int32(y))
+	}
+	var parts []*datasets.Images
+	for _, task := range b.Tasks {
+		all, chosen := t.Config.Evaluate.Images(task), []int(nil)
+		for i, y := range all.Labels {
+			if of[int(y)] || !t.Config.Network.Conditional {
+				chosen = append(chosen, i)
+			}
+		}
+		parts = append(parts, all.Select(chosen))
+	}
+	reference, err := datasets.Concat(parts...)
+	if err != nil {
+		return err
+	}
+	var arrays []npz.Array
+	for _, set := range []struct {
+		name string
+		im   *datasets.Images
+	}{{"samples", samples}, {"reference", reference}} {
+		features, err := t.measure.imageFeatures(set.im)
+		if err != nil {
+			return err
+		}
+		rows, dim := features.Dims()
+		values := make([]float32, 0, rows*dim)
+		for i := range rows {
+			for _, v := range features.RawRowView(i) {
+				values = append(values, float32(v))
+			}
+		}
+		labels := make([]int64, rows)
+		for i, y := range set.im.Labels {
+			labels[i] = int64(y)
+		}
+		arrays = append(arrays, npz.Array{Name: set.name, Shape: []int{rows, dim}, Data: values},
+			npz.Array{Name: set.name + "_labels", Shape: []int{rows}, Data: labels})
+	}
+	return npz.WriteFile(path, arrays...)
+}
+
 // CheckNewFolder reports that a folder cannot be made at path, as something is there; "" passes.
 func CheckNewFolder(path string) error {
 	if path == "" {
