@@ -62,6 +62,8 @@ type ClassIncrementalOptions struct {
 	Given []int
 	// Tasks lists, instead of all that, the names of each task's classes: see [GivenTasks].
 	Tasks [][]string
+	// Then are sets that follow, each as one task more, with labels of its own after those before.
+	Then []*Dataset
 	// Seed of the order "seeded" and of the held-out images.
 	Seed uint64
 	// ValFraction of each class's training images is held out (see HoldOut); 0 for none.
@@ -108,7 +110,17 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 		}
 		b.Tasks = append(b.Tasks, t)
 	}
-	b.Name = d.Name + ", " + split
+	title := d.Name
+	for _, next := range o.Then {
+		if err := b.follow(next, d.Name, DomainIncrementalOptions{Seed: o.Seed, ValFraction: o.ValFraction, Prep: o.Prep}); err != nil {
+			return nil, err
+		}
+		title, b.DataHash = title+" -> "+next.Name, b.DataHash+"+"+next.Hash
+	}
+	b.Name = title + ", " + split
+	if n := len(o.Then); n > 0 {
+		b.Name += " and " + words.Count(n, "set")
+	}
 	return b, nil
 }
 

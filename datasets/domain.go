@@ -30,59 +30,67 @@ func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, e
 	}
 	b := &Benchmark{Prep: o.Prep.normal()}
 	var setNames, hashes []string
-	for i, d := range ds {
-		d, err := d.Prepared(o.Prep)
-		if err != nil {
+	for _, d := range ds {
+		if err := b.follow(d, ds[0].Name, o); err != nil {
 			return nil, err
 		}
-		train, val, test, err := parts(d, o.ValFraction, o.Seed)
-		if err != nil {
-			return nil, err
-		}
-		b.skip(d)
-		if i == 0 {
-			b.H, b.W, b.C = train.H, train.W, train.C
-		}
-		if train.H != b.H || train.W != b.W || train.C != b.C {
-			return nil, errors.Errorf("images of %s are %d×%d×%d after preparation, those of %s %d×%d×%d; "+
-				"need one size and number of channels (benchmark.prep sets both)",
-				d.Name, train.H, train.W, train.C, ds[0].Name, b.H, b.W, b.C)
-		}
-		n := len(d.Classes) // of a class of one training image none is held out
-		if err := d.lacking(upTo(n), train.CountPerClass(n), test.CountPerClass(n), "take the class out of the set"); err != nil {
-			return nil, err
-		}
-		offset := len(b.ClassNames)
-		switch {
-		case !o.SharedLabels:
-			for _, c := range d.Classes {
-				b.ClassNames = append(b.ClassNames, d.Name+": "+c)
-			}
-		case i == 0:
-			offset, b.ClassNames = 0, slices.Clone(d.Classes)
-		case len(d.Classes) != len(b.ClassNames):
-			return nil, errors.Errorf("%s has %d classes, %s has %d; benchmark.shared_labels needs equally many",
-				d.Name, len(d.Classes), ds[0].Name, len(b.ClassNames))
-		default:
-			offset = 0
-			for k, c := range d.Classes {
-				if c != b.ClassNames[k] {
-					b.ClassNames[k] += " / " + c
-				}
-			}
-		}
-		if len(b.ClassNames) > MaxClasses {
-			return nil, errors.Errorf("%d classes with %s; a benchmark has %d at most", len(b.ClassNames), d.Name, MaxClasses)
-		}
-		t := Task{ID: i, Name: d.Name, Train: relabel(train, offset), Val: relabel(val, offset), Test: relabel(test, offset)}
-		for k := range d.Classes {
-			t.Classes = append(t.Classes, offset+k)
-		}
-		b.Tasks = append(b.Tasks, t)
 		setNames, hashes = append(setNames, d.Name), append(hashes, d.Hash)
 	}
 	b.Name, b.DataHash = strings.Join(setNames, " -> "), strings.Join(hashes, "+")
 	return b, nil
+}
+
+// follow appends a set as the next task; first is the name of the first one.
+func (b *Benchmark) follow(d *Dataset, first string, o DomainIncrementalOptions) error {
+	d, err := d.Prepared(o.Prep)
+	if err != nil {
+		return err
+	}
+	train, val, test, err := parts(d, o.ValFraction, o.Seed)
+	if err != nil {
+		return err
+	}
+	b.skip(d)
+	if len(b.Tasks) == 0 {
+		b.H, b.W, b.C = train.H, train.W, train.C
+	}
+	if train.H != b.H || train.W != b.W || train.C != b.C {
+		return errors.Errorf("images of %s are %d×%d×%d after preparation, those of %s %d×%d×%d; "+
+			"need one size and number of channels (benchmark.prep sets both)",
+			d.Name, train.H, train.W, train.C, first, b.H, b.W, b.C)
+	}
+	n := len(d.Classes) // of a class of one training image none is held out
+	if err := d.lacking(upTo(n), train.CountPerClass(n), test.CountPerClass(n), "take the class out of the set"); err != nil {
+		return err
+	}
+	offset := len(b.ClassNames)
+	switch {
+	case !o.SharedLabels:
+		for _, c := range d.Classes {
+			b.ClassNames = append(b.ClassNames, d.Name+": "+c)
+		}
+	case len(b.Tasks) == 0:
+		offset, b.ClassNames = 0, slices.Clone(d.Classes)
+	case len(d.Classes) != len(b.ClassNames):
+		return errors.Errorf("%s has %d classes, %s has %d; benchmark.shared_labels needs equally many",
+			d.Name, len(d.Classes), first, len(b.ClassNames))
+	default:
+		offset = 0
+		for k, c := range d.Classes {
+			if c != b.ClassNames[k] {
+				b.ClassNames[k] += " / " + c
+			}
+		}
+	}
+	if len(b.ClassNames) > MaxClasses {
+		return errors.Errorf("%d classes with %s; a benchmark has %d at most", len(b.ClassNames), d.Name, MaxClasses)
+	}
+	t := Task{ID: len(b.Tasks), Name: d.Name, Train: relabel(train, offset), Val: relabel(val, offset), Test: relabel(test, offset)}
+	for k := range d.Classes {
+		t.Classes = append(t.Classes, offset+k)
+	}
+	b.Tasks = append(b.Tasks, t)
+	return nil
 }
 
 // relabel returns the images with labels moved up by offset; pixels are shared.

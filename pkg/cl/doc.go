@@ -29,7 +29,7 @@
 // Other modules find this one by a workspace ("go work init . ../palimpsest") or a replace directive.
 //
 // Tasks and steps count from 0. Whatever is random is a function of the seed, the task and the step alone, so a
-// resumed run is the uninterrupted one. A strategy sees images of other tasks only through what it stored itself,
+// resumed run is the uninterrupted one, and one that goes on with tasks that came later is one run of all of them. A strategy sees images of other tasks only through what it stored itself,
 // unless its [Info] declares another stream. The package knows nothing of files and nothing of metrics.
 //
 // References:

@@ -122,6 +122,7 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 		}
 	}
 	known := SetupOf(b, c, n.Process)
+	known.Learned = setup.Learned
 	if err := Check(s, known); err != nil {
 		return nil, err
 	}

@@ -64,6 +64,9 @@ func (p *PackNet) Check(s Setup) error {
 	if s.Tasks > math.MaxUint8 {
 		return errors.Errorf("cl: packnet: %d tasks; it tells %d apart", s.Tasks, math.MaxUint8)
 	}
+	if s.Learned > 0 && p.Keep == 0 {
+		return errors.Errorf("cl: packnet: %d tasks have shared out all weights among themselves, and none is free for a task more; make the first run with keep, for instance keep=%g", s.Learned, 0.25)
+	}
 	return nil
 }
 
@@ -80,7 +83,7 @@ func (p *PackNet) Begin(s Setup) error {
 
 // BeginTask implements [Strategy]: the task trains the free weights of kernels, and what else it is the first to train.
 func (p *PackNet) BeginTask(task int, train *datasets.Images) error {
-	labels := make([]int, p.setup.Classes)
+	labels := make([]int, p.setup.Network.Shape.Classes) // the run's own, and room for more
 	for i := range labels {
 		labels[i] = i
 	}

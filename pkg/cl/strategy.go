@@ -60,6 +60,7 @@ type Info struct {
 type Setup struct {
 	Seed                  uint64
 	Tasks                 int // 1 for a method that is told of no borders
+	Learned               int // of the tasks, those of a run that this one extends, which knew of no others; 0: it extends none
 	StepsPerTask          int
 	Online                bool // the images come once each, in one stream without borders ([datasets.Benchmark].Online)
 	FreshRows, ReplayRows int

@@ -30,7 +30,7 @@ func Main() int {
 }
 
 // goOn are the commands that, stopped and given again, go on where they stopped.
-var goOn = []string{"bench", "search", "run", "resume", "setup", "lab", "notebook", "perf"}
+var goOn = []string{"bench", "search", "run", "resume", "extend", "setup", "lab", "notebook", "perf"}
 
 // newRoot is the tree of all commands; begins is called when the work of one begins.
 func newRoot(begins func()) *cobra.Command {
@@ -43,7 +43,7 @@ func newRoot(begins func()) *cobra.Command {
 		PersistentPreRun: func(*cobra.Command, []string) { begins() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(setupCommand(), labCommand(), notebookCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), sampleCommand(),
+	root.AddCommand(setupCommand(), labCommand(), notebookCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), extendCommand(), sampleCommand(),
 		exportCommand(), importCommand(), counterpartCommand(),
 		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand(),
 		perfCommand())

@@ -47,6 +47,13 @@ func CheckRun(c Config, dir string) error {
 	if err := c.checkCores(claimed); err != nil {
 		return err
 	}
+	if c.Extends.Run != "" {
+		if began, err := checkpoints(dir); err != nil || len(began) == 0 {
+			if err := c.checkExtended(); err != nil {
+				return err
+			}
+		}
+	}
 	return c.Check()
 }
 
@@ -73,7 +80,9 @@ func (c Config) checkRest(bench *datasets.Benchmark) (cl.Setup, error) {
 	if err := c.checkExamined(bench); err != nil {
 		return cl.Setup{}, err
 	}
-	return cl.SetupOf(bench, c.Loop, process), c.checkExtractor(bench)
+	setup := cl.SetupOf(bench, c.Loop, process)
+	setup.Learned = c.Extends.Tasks
+	return setup, c.checkExtractor(bench)
 }
 
 // checkStrategy sees whether the strategy could begin.

@@ -49,6 +49,9 @@ type Config struct {
 	Cores int `yaml:"cores"`
 
 	Backend BackendConfig `yaml:"backend,omitempty"`
+
+	// Extends names the finished run that this one goes on with; written by [Extension].
+	Extends ExtendsConfig `yaml:"extends,omitempty"`
 }
 
 // BackendConfig says how the network is computed.
@@ -61,7 +64,7 @@ type BackendConfig struct {
 // BenchmarkConfig says which images arrive in which order.
 type BenchmarkConfig struct {
 	Scenario       string     `yaml:"scenario"`         // "class-incremental" or "domain-incremental"
-	Datasets       []string   `yaml:"datasets"`         // one for class-incremental; one a task for domain-incremental
+	Datasets       []string   `yaml:"datasets"`         // one a task for domain-incremental; for class-incremental one whose classes are parted into tasks, and any that follow as a task each
 	ClassesPerTask int        `yaml:"classes_per_task"` // class-incremental
 	ClassOrder     string     `yaml:"class_order"`      // "natural", "seeded" (by order_seed) or "given"
 	OrderSeed      uint64     `yaml:"order_seed"`
@@ -93,13 +96,18 @@ type NetworkConfig struct {
 	// Architecture is "unet" ("" is the same) or "dit", the transformer of package dit.
 	Architecture string `yaml:"architecture,omitempty"`
 
-	Size        string  `yaml:"size"`        // "tiny", "small" or "ddpm"; of dit "tiny", or "S/2" to "XL/8"
-	Conditional bool    `yaml:"conditional"` // whether the network is told the class
-	Base        int     `yaml:"base"`
-	Mults       []int   `yaml:"mults"`
-	ResBlocks   int     `yaml:"res_blocks"`
-	Attention   []int   `yaml:"attention"`
-	Dropout     float64 `yaml:"dropout"`
+	Size        string `yaml:"size"`        // "tiny", "small" or "ddpm"; of dit "tiny", or "S/2" to "XL/8"
+	Conditional bool   `yaml:"conditional"` // whether the network is told the class
+
+	// Classes is for how many classes the network has labels, where that is more than the benchmark has: room for sets that come
+	// later, so that a run extended by them is, bit for bit, the one that knew of them. 0: as many as the benchmark has.
+	Classes int `yaml:"classes,omitempty"`
+
+	Base      int     `yaml:"base"`
+	Mults     []int   `yaml:"mults"`
+	ResBlocks int     `yaml:"res_blocks"`
+	Attention []int   `yaml:"attention"`
+	Dropout   float64 `yaml:"dropout"`
 
 	// Of dit alone, whose sizes these are ([dit.Config]); base, mults, res_blocks, attention and dropout are of unet.
 	Patch  int `yaml:"patch,omitempty"`
@@ -415,8 +423,10 @@ func (c Config) Validate() error {
 	switch {
 	case b.Scenario != ClassIncremental && b.Scenario != DomainIncremental:
 		return noScenario(b.Scenario)
-	case b.Scenario == ClassIncremental && len(b.Datasets) != 1:
-		return errors.Errorf("benchmark.datasets names %d sets; class-incremental needs one", len(b.Datasets))
+	case b.Scenario == ClassIncremental && len(b.Datasets) == 0:
+		return errors.New("benchmark.datasets names no set; class-incremental needs one, and those after it follow as a task each")
+	case b.Scenario == ClassIncremental && len(b.Datasets) > 1 && b.SharedLabels:
+		return errors.New("benchmark.shared_labels is for domain-incremental; in a class-incremental benchmark the sets after the first bring labels of their own, leave it out")
 	case b.Scenario == DomainIncremental && len(b.Datasets) < 2:
 		return errors.Errorf("benchmark.datasets names %d sets; domain-incremental needs two or more", len(b.Datasets))
 	case b.Scenario != ClassIncremental && len(b.Tasks) > 0:
@@ -465,6 +475,9 @@ func (c Config) Validate() error {
 		}
 	}
 	if err := c.Backend.validate(); err != nil {
+		return err
+	}
+	if err := c.Extends.validate(); err != nil {
 		return err
 	}
 	if err := c.Network.validate(); err != nil {
@@ -532,6 +545,12 @@ func (c Config) Validate() error {
 
 // validate reports what no network of any image size can have; [unet.Config.Validate] sees the rest.
 func (n NetworkConfig) validate() error {
+	switch {
+	case n.Classes < 0 || n.Classes > datasets.MaxClasses:
+		return errors.Errorf("network.classes is %d; need 0 (as many as the benchmark has) to %d", n.Classes, datasets.MaxClasses)
+	case n.Classes > 0 && !n.Conditional:
+		return errors.New("network.classes makes room for labels, but network.conditional is false; leave one of them out")
+	}
 	given := func(names ...string) error {
 		for _, name := range names {
 			if field := reflect.ValueOf(n).FieldByName(name); !field.IsZero() && !(field.Kind() == reflect.Slice && field.Len() == 0) {
@@ -656,7 +675,9 @@ func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 	var err error
 	switch b.Scenario {
 	case ClassIncremental:
-		bench, err = datasets.ClassIncremental(sets[0], b.classIncremental())
+		o := b.classIncremental()
+		o.Then = sets[1:]
+		bench, err = datasets.ClassIncremental(sets[0], o)
 	case DomainIncremental:
 		bench, err = datasets.DomainIncremental(sets, datasets.DomainIncrementalOptions{SharedLabels: b.SharedLabels,
 			Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep})
@@ -716,14 +737,26 @@ func (b BackendConfig) validate() error {
 	return nil
 }
 
+// labels is for how many classes the network has labels; 0 where it is told none.
+func (n NetworkConfig) labels(b *datasets.Benchmark) (int, error) {
+	if !n.Conditional {
+		return 0, nil
+	}
+	if has := len(b.ClassNames); n.Classes > 0 && n.Classes < has {
+		return 0, errors.Errorf("network.classes is %d, but the benchmark has %d classes; need at least as many, or leave it out", n.Classes, has)
+	}
+	return max(n.Classes, len(b.ClassNames)), nil
+}
+
 // network is the network for images of a benchmark.
 func (c Config) network(b *datasets.Benchmark, p *diffusion.Process) (network.Network, error) {
-	n, classes := c.Network, 0
+	n := c.Network
 	if n.Architecture != ArchitectureDiT {
 		return c.unetConfig(b, p)
 	}
-	if n.Conditional {
-		classes = len(b.ClassNames)
+	classes, err := n.labels(b)
+	if err != nil {
+		return nil, err
 	}
 	d, err := dit.Preset(n.Size, b.H, b.W, b.C, classes)
 	if err != nil && n.Patch == 0 { // another patch may fit where the size's own does not
@@ -743,9 +776,10 @@ func (c Config) network(b *datasets.Benchmark, p *diffusion.Process) (network.Ne
 
 // unetConfig is the U-Net for images of a benchmark.
 func (c Config) unetConfig(b *datasets.Benchmark, p *diffusion.Process) (unet.Config, error) {
-	n, classes := c.Network, 0
-	if n.Conditional {
-		classes = len(b.ClassNames)
+	n := c.Network
+	classes, err := n.labels(b)
+	if err != nil {
+		return unet.Config{}, err
 	}
 	if n.Init != "" {
 		return c.importedConfig(classes)

@@ -23,6 +23,9 @@
 // The number of cores that a run is kept to (cores) and the backend are part of that: a run goes on with as many cores as
 // it began with where there are so many, says where anything else has changed, and its result lists its stretches.
 //
+// A finished run is extended ([Extension]) by a new run in a folder of its own, which begins at the end of the other's last task,
+// before that was measured, and so is, bit for bit, the run that knew of all tasks from the start.
+//
 // A checkpoint holds the settings that it was made with. Edited since, config.yaml is refused by all who open the checkpoint,
 // except for name, checkpoint_every and cores: no image and no weight depends on the first two, and the result lists the cores
 // by stretch.

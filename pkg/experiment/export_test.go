@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -407,8 +408,49 @@ func TestKnownTask(t *testing.T) {
 	}
 	real := c
 	real.Network.Knows = KnowsReal
-	if h, err := bench.ContentHash(); err != nil || h == whole.Provenance.ImagesSHA256 {
+	hash, err := bench.ContentHash()
+	if err != nil || hash == whole.Provenance.ImagesSHA256 {
 		t.Errorf("samples of the model are the real images (%v)", err)
+	}
+	// What is rehearsed of the known task: images of the set by one name, of the model by the other, of its classes by both.
+	rehearsed := func(dir string) (images, ofTask, inSet int) {
+		trained, err := OpenTrained(back, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer trained.Close()
+		first, kept := bench.Tasks[0], trained.loop.Strategy.Stored().Images
+		for i := range kept.N {
+			if !slices.Contains(first.Classes, int(kept.Labels[i])) {
+				continue
+			}
+			ofTask++
+			for k := range first.Train.N {
+				if first.Train.Labels[k] == kept.Labels[i] && bytes.Equal(first.Train.Image(k), kept.Image(i)) {
+					inSet++
+					break
+				}
+			}
+		}
+		return kept.N, ofTask, inSet
+	}
+	realDir := filepath.Join(t.TempDir(), "real")
+	known, err := Run(t.Context(), real, realDir, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known.Cost.Steps != 3 || known.Losses[0].Step != 6 || known.Provenance.ImagesSHA256 != hash {
+		t.Errorf("known by real images: %d steps, losses from step %d on, images %s; want 3, 6, the set's %s", known.Cost.Steps, known.Losses[0].Step, known.Provenance.ImagesSHA256, hash)
+	}
+	if n, ofTask, inSet := rehearsed(realDir); n != 6 || ofTask == 0 || inSet != ofTask {
+		t.Errorf("known by real images: of %d kept %d are of the known task, %d of these in the set; want 6, some, all", n, ofTask, inSet)
+	}
+	if n, ofTask, inSet := rehearsed(dir); n != 6 || ofTask == 0 || inSet != 0 {
+		t.Errorf("known by samples: of %d kept %d are of the known task, %d of these in the set; want 6, some, none", n, ofTask, inSet)
+	}
+	// Until the second task begins nothing was trained: the model draws what it drew.
+	if !reflect.DeepEqual(known.Evaluations[0].Tasks[0].FID, whole.Evaluations[0].Tasks[0].FID) {
+		t.Error("known by real images and by samples, the model itself is measured otherwise")
 	}
 	joint := real
 	joint.Strategy = cl.Spec{Name: "joint"}

@@ -56,7 +56,7 @@ func (r *run) result() (*results.Run, error) {
 		Benchmark: r.benchmark(),
 		Protocol:  protocol,
 		Provenance: results.Provenance{Command: r.state.Command, Commit: r.state.Commit, Dirty: r.state.Dirty, Machine: machine(r.state.Stretches),
-			Started: started, Finished: time.Now().UTC().Truncate(time.Second), ImagesSHA256: r.state.Images, Stretches: r.state.Stretches, Init: r.state.Init,
+			Started: started, Finished: time.Now().UTC().Truncate(time.Second), ImagesSHA256: r.state.Images, Stretches: r.state.Stretches, Init: r.state.Init, Extends: r.state.Extends,
 			SkippedImages: skippedImages(r.loop.Benchmark)},
 		Evaluations: r.state.Evaluations, Losses: r.state.Losses, Cost: cost,
 		Sensitivity: r.state.Sensitivity, Outside: r.state.Outside,

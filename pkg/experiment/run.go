@@ -65,9 +65,10 @@ type run struct {
 	loss     float64 // moving average
 	back     compute.Backend
 	choice   backend.Choice
-	warnings []string // not yet reported
-	release  func()   // of the cores that the process is kept to; nil: it is not
-	only     bool     // an autopsy is asked for: nothing is gone on with
+	warnings []string  // not yet reported
+	extended *extended // the run that this process goes on with; nil: none, or the run has a checkpoint of its own already
+	release  func()    // of the cores that the process is kept to; nil: it is not
+	only     bool      // an autopsy is asked for: nothing is gone on with
 }
 
 // Stopped is the error of a run that its context stopped; the folder goes on from there.
@@ -316,20 +317,27 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	c := r.config
-	if f.name == "" && c.Network.Knows != "" {
-		if err := r.loop.KnowFirst(true); err != nil {
-			return err
-		}
-	}
-	p := r.loop.Position
-	if f.name != "" {
-		now.FromStep = p.Total
-	}
 	if f.name == "" {
 		if err := onlyDamaged(r.dir); err != nil {
 			return err
 		}
-		r.state = state{Command: r.opt.Command, Started: now.Started.Format(time.RFC3339), Commit: now.Commit}
+		switch {
+		case c.Extends.Run != "":
+			err = r.extend()
+		case c.Network.Knows != "":
+			err = r.loop.KnowFirst(true)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p := r.loop.Position
+	if f.name != "" || c.Extends.Run != "" {
+		now.FromStep = p.Total
+	}
+	if f.name == "" {
+		s := &r.state
+		s.Command, s.Started, s.Commit = r.opt.Command, now.Started.Format(time.RFC3339), now.Commit
 		r.say("%d steps of %d+%d rows, %s of %s, on %s", r.loop.TotalSteps(), c.Loop.FreshRows, r.loop.ReplayRows(), words.Count(len(r.loop.Benchmark.Tasks), "task"),
 			r.loop.Benchmark.Name, countCores(cores))
 	}
@@ -341,6 +349,10 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	if f.name != "" && !r.only {
 		r.say("going on after step %d of %d, on %s", p.Total, r.loop.TotalSteps(), countCores(cores))
+	} else if c.Extends.Run != "" && !r.only {
+		r.say("going on with the run in %s after its %s, step %d of %d", c.Extends.Run, words.Count(c.Extends.Tasks, "task"), p.Total, r.loop.TotalSteps())
+	}
+	if !r.only {
 		r.sayWhatChanged(now)
 	}
 	for _, line := range r.loop.Strategy.Warnings() {
@@ -524,7 +536,7 @@ func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, m *meas
 		network.Close()
 		return nil, err
 	}
-	setup := cl.Setup{Seed: c.Seed}
+	setup := cl.Setup{Seed: c.Seed, Learned: c.Extends.Tasks}
 	if m != nil {
 		setup.Features, setup.Judge = m.imageFeatures, m.judge
 	}
@@ -543,6 +555,11 @@ func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, m *meas
 func (r *run) train(ctx context.Context) error {
 	if err := r.checkSeries(); err != nil {
 		return err
+	}
+	if r.extended != nil {
+		if err := r.inherit(r.extended); err != nil {
+			return err
+		}
 	}
 	if err := r.openEvents(); err != nil {
 		return err

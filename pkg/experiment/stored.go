@@ -60,6 +60,7 @@ type state struct {
 	Extractor string            `json:"extractor_sha256,omitempty"` // of the metrics' network
 	Stretches []results.Stretch `json:"stretches,omitempty"`        // this process's last
 	Init      *results.Init     `json:"init,omitempty"`             // the model that the run began with; null: none
+	Extends   *results.Extends  `json:"extends,omitempty"`          // the run that this one goes on with; null: none
 	Pictures  map[string]string `json:"pictures_sha256,omitempty"`  // of the sheets of samples, by their paths in the run folder
 }
 

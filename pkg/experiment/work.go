@@ -69,10 +69,14 @@ func (c Config) steps(tasks int) (int, error) {
 		return tasks * c.Loop.StepsPerTask, nil
 	}
 	images := 0.0
-	for _, name := range b.Datasets {
+	for i, name := range b.Datasets {
 		set, err := datasets.Describe(name)
 		if err != nil {
 			return 0, err
+		}
+		if i > 0 && b.Scenario == ClassIncremental { // it follows whole
+			images += float64(set.Train) * (1 - b.ValFraction)
+			continue
 		}
 		listed := len(b.Classes)
 		for _, names := range b.Tasks {
@@ -108,8 +112,9 @@ func (c Config) tasks() (int, error) {
 	default:
 		return 0, noScenario(b.Scenario)
 	}
+	then := len(b.Datasets) - 1 // sets that follow, a task each
 	if len(b.Tasks) > 0 {
-		return len(b.Tasks), nil
+		return len(b.Tasks) + then, nil
 	}
 	classes := len(b.Classes)
 	if b.ClassOrder != "given" {
@@ -122,7 +127,7 @@ func (c Config) tasks() (int, error) {
 	if b.ClassesPerTask < 1 {
 		return 0, errors.Errorf("benchmark.classes_per_task is %d; need at least 1", b.ClassesPerTask)
 	}
-	return (classes + b.ClassesPerTask - 1) / b.ClassesPerTask, nil
+	return (classes+b.ClassesPerTask-1)/b.ClassesPerTask + then, nil
 }
 
 // networkKind is what the cost of a network depends on: equal kinds run a row equally fast on one machine.

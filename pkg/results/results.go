@@ -254,7 +254,17 @@ type Provenance struct {
 	// (benchmark.prep.skip_broken): file and reason.
 	SkippedImages []string `json:"skipped_images,omitempty"`
 
-	Init *Init `json:"init,omitempty"` // null where the weights were drawn from the seed
+	Init    *Init    `json:"init,omitempty"`    // null where the weights were drawn from the seed
+	Extends *Extends `json:"extends,omitempty"` // null where the run began with its first task
+}
+
+// Extends is the finished run that a run goes on with. Its measurements come first among the run's own; what needs the tasks to
+// come, or depends on them, is missing in those.
+type Extends struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"` // of its result.json
+	Tasks  int    `json:"tasks"`  // that it has learned
+	Step   int    `json:"step"`   // optimiser steps it has done
 }
 
 // Init is the model that a run began with.

@@ -93,6 +93,42 @@ func resumes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	return r.endsAlike(newStrategy, 2, n, n+1, n+3, 2*n+4, tasks*(n+1)-1)
 }
 
+// extends: a run of all tasks but the last that goes on with that as with one that arrived later ends as the run that knew of it
+// from the start, unless the strategy is refused for it. One that learns all tasks at once goes on from what it has learned, which
+// is another thing.
+func extends(r *rig, newStrategy func() cl.Strategy, _ Options) error {
+	if newStrategy().Info().Stream == cl.AllTasks {
+		return nil
+	}
+	whole, err := r.run(newStrategy(), seed)
+	if err != nil {
+		return err
+	}
+	fewer := *r.bench
+	fewer.Tasks = fewer.Tasks[:tasks-1]
+	if newStrategy().Needs(cl.SetupOf(&fewer, r.config, r.network.Process)) != r.network.Extra() {
+		return nil // another network: package experiment has a test of its own
+	}
+	var before []point
+	err = r.with(&fewer, r.config, func() error {
+		before, err = r.run(newStrategy(), seed, len(fewer.Tasks)*(1+r.config.StepsPerTask)-1) // before the last of them ends
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	later := cl.SetupOf(r.bench, r.config, r.network.Process)
+	later.Learned = len(fewer.Tasks)
+	if cl.Check(newStrategy(), later) != nil {
+		return nil
+	}
+	extended, err := r.resume(newStrategy(), seed, before[0])
+	if err == nil {
+		err = same(whole[0], extended)
+	}
+	return errors.WithMessagef(err, "a run of %d tasks that goes on with another", len(fewer.Tasks))
+}
+
 // padded is fine-tuning with as many replay rows as a strategy has at weight 0, since the noise of a step is a function of the
 // number of its rows. A strategy that has none then is fine-tuning as it is.
 type padded struct {

@@ -32,6 +32,7 @@ var checks = []check{
 	{"fixed shapes, equal rows and steps", false, fixedShapes},
 	{"seeds repeat", false, seedsRepeat},
 	{"resumed equals uninterrupted", false, resumes},
+	{"extended equals one run", false, extends},
 	{"zero weight is fine-tuning", true, zeroWeight},
 	{"bounded memory", false, boundedMemory},
 	{"reports what it stores", false, reportsStored},

@@ -200,6 +200,9 @@ func TestChecksCatch(t *testing.T) {
 		{"resumed equals uninterrupted", "does not restore", "differs", func(a *altered) {
 			a.restore = func([]byte) error { return nil }
 		}},
+		{"extended equals one run", "counts tasks to come", "goes on with another: the network differs", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { lastWeight(s, float32(a.setup.Tasks)/100); return nil }
+		}},
 		{"zero weight is fine-tuning", "a weight that never vanishes", "differs from fine-tuning", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { lastWeight(s, 1e-3); return nil }
 		}},

@@ -1,0 +1,458 @@
+package experiment
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"image"
+	"image/draw"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/datasets"
+	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/cl"
+	"palimpsest/pkg/results"
+	"palimpsest/pkg/sheet"
+	"palimpsest/pkg/words"
+)
+
+// ExtendsConfig names the finished run that a run goes on with: its folder, which is needed until the first checkpoint, the
+// SHA-256 of its result.json, and how many tasks it has learned.
+type ExtendsConfig struct {
+	Run    string `yaml:"run,omitempty"`
+	SHA256 string `yaml:"sha256,omitempty"`
+	Tasks  int    `yaml:"tasks,omitempty"`
+}
+
+// validate reports what names no run.
+func (e ExtendsConfig) validate() error {
+	if e == (ExtendsConfig{}) {
+		return nil
+	}
+	if e.Run == "" || len(e.SHA256) != 64 || e.Tasks < 1 {
+		return errors.Errorf("extends has run %q, sha256 %.100q, tasks %d; need all three, as `extend` writes them", e.Run, e.SHA256, e.Tasks)
+	}
+	return nil
+}
+
+// Extension is what a finished run is to learn besides. One of Tasks and Datasets is given.
+type Extension struct {
+	Tasks    string   // YAML lists of the classes of each task to come, by name or number: "[[8, 9]]"
+	Datasets []string // sets to come, a task each
+
+	Set []string // settings KEY=VALUE of what is measured, saved and computed on; none of what is learned may change
+}
+
+// mayChange begins the settings that an extended run may have otherwise than the run it extends: none changes what is learned or
+// how tasks are measured that were measured before.
+var mayChange = []string{"checkpoint_every", "cores", "probe.", "autopsy.", "bpd."}
+
+// Of returns the configuration of the run that goes on with the finished one in the folder dir. Its name is that of the run and
+// the number of tasks.
+func (x Extension) Of(dir string) (Config, error) {
+	c, err := StoredConfig(dir)
+	if err != nil {
+		return c, err
+	}
+	c.Benchmark.Datasets = slices.Clone(c.Benchmark.Datasets)
+	path := filepath.Join(dir, "result.json")
+	done, err := results.Load(path)
+	if os.IsNotExist(err) {
+		return c, errors.Errorf("the run in %s is not finished, and only a finished one is extended; finish it with `go run . resume %s`", dir, words.Shell(dir))
+	}
+	if err != nil {
+		return c, err
+	}
+	if c.Benchmark.Blur > 0 {
+		return c, errors.Errorf("the run in %s has blurred borders (benchmark.blur %g): images of the tasks to come would have had to come with its last one; make one run of all tasks", dir, c.Benchmark.Blur)
+	}
+	if rest := onlineRest(c, done); rest > 0 {
+		return c, errors.Errorf("the run in %s learned from a stream that ended within a batch, %d of %d images full; a stream goes on only where its batches are full: make one run of all tasks",
+			dir, rest, c.Loop.FreshRows)
+	}
+	switch {
+	case x.Tasks != "" && len(x.Datasets) > 0:
+		return c, Refusef("--tasks names classes of the run's own set and --dataset sets that follow, each a task; give one of them, and extend again for the other")
+	case x.Tasks != "":
+		err = x.addTasks(&c, done, dir)
+	case len(x.Datasets) > 0:
+		err = x.addSets(&c, done, dir)
+	default:
+		err = Refusef("nothing is there to learn; give the classes of the tasks to come (--tasks '[[8, 9]]') or a set (--dataset NAME)")
+	}
+	if err != nil {
+		return c, err
+	}
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return c, errors.WithStack(err)
+	}
+	sum, err := atomicfile.SHA256(path)
+	if err != nil {
+		return c, err
+	}
+	before := strings.TrimSuffix(c.RunName(), tasksSuffix(len(done.Benchmark.Tasks))) // where it extends another itself
+	c.Extends = ExtendsConfig{Run: full, SHA256: sum, Tasks: len(done.Benchmark.Tasks)}
+	tasks, err := c.tasks()
+	if err != nil {
+		return c, err
+	}
+	c.Name = before + tasksSuffix(tasks)
+	return x.set(c)
+}
+
+// Folder is where the run of a configuration that [Extension.Of] made goes unless it is told: beside the finished one in the
+// folder dir.
+func (c Config) Folder(dir string) string {
+	dir = filepath.Clean(dir)
+	return strings.TrimSuffix(dir, tasksSuffix(c.Extends.Tasks)) + c.Name[strings.LastIndex(c.Name, "-"):]
+}
+
+// tasksSuffix ends the name of a run that extends another, by how many tasks it has.
+func tasksSuffix(tasks int) string { return fmt.Sprintf("-%dtasks", tasks) }
+
+// onlineRest is how many images the last batch of an online stream had, 0 where it was full or there is no such stream.
+func onlineRest(c Config, done *results.Run) int {
+	if c.Benchmark.Stream != StreamOnline {
+		return 0
+	}
+	images := 0
+	for _, t := range done.Benchmark.Tasks {
+		images += t.Train
+	}
+	return images % c.Loop.FreshRows
+}
+
+// addTasks appends tasks of the run's own set to a configuration.
+func (x Extension) addTasks(c *Config, done *results.Run, dir string) error {
+	b := &c.Benchmark
+	if b.Scenario != ClassIncremental {
+		return Refusef("--tasks names classes of the one set of a class-incremental run; the run in %s learns a set a task, give --dataset", dir)
+	}
+	if len(b.Datasets) > 1 {
+		return Refusef("--tasks names classes of %s, but in the run in %s sets have followed it already; give --dataset", b.Datasets[0], dir)
+	}
+	var lists [][]string
+	if err := yaml.Unmarshal([]byte(x.Tasks), &lists); err != nil || len(lists) == 0 {
+		return Refusef("--tasks is %.100q; need the classes of each task to come, by name or number, such as '[[8, 9]]' or '[[rose, tulip], [daisy]]'", x.Tasks)
+	}
+	all := done.Benchmark.ClassNames
+	if set, err := datasets.Describe(b.Datasets[0]); err == nil && len(set.Classes) > len(all) && slices.Equal(set.Classes[:len(all)], all) {
+		all = set.Classes // some have come to the set, after those that it had
+	}
+	learned := map[string]int{}
+	var before [][]string
+	for i, t := range done.Benchmark.Tasks {
+		var names []string
+		for _, class := range t.Classes {
+			names = append(names, all[class])
+			learned[all[class]] = i
+		}
+		before = append(before, names)
+	}
+	for i, list := range lists {
+		if len(list) == 0 {
+			return Refusef("--tasks: task %d to come lists no class", i)
+		}
+		for k, name := range list {
+			if n, err := strconv.Atoi(name); err == nil && !slices.Contains(all, name) {
+				if n < 0 || n >= len(all) {
+					return Refusef("--tasks: there is no class %d; %s has 0 to %d", n, b.Datasets[0], len(all)-1)
+				}
+				list[k] = all[n]
+			} else if !slices.Contains(all, name) {
+				return Refusef("--tasks: %s has no class %.100q%s; what is in another set comes by --dataset", b.Datasets[0], name, words.DidYouMean(name, all))
+			}
+			if task, ok := learned[list[k]]; ok {
+				return Refusef("--tasks: the class %q is learned already, in task %d", list[k], task)
+			}
+			learned[list[k]] = len(before) + i
+		}
+	}
+	b.Tasks = append(before, lists...)
+	b.ClassOrder, b.Classes = "natural", nil
+	return nil
+}
+
+// addSets appends sets, a task each, to a configuration.
+func (x Extension) addSets(c *Config, done *results.Run, dir string) error {
+	b := &c.Benchmark
+	h, w, channels, err := datasets.PreparedShape(b.Prep, b.Datasets...)
+	if err != nil {
+		return err
+	}
+	for _, name := range x.Datasets {
+		if err := datasets.Known(name); err != nil {
+			return Refused{errors.WithMessage(err, "--dataset")}
+		}
+		full, err := datasets.Canonical(name)
+		if err != nil {
+			return Refused{errors.WithMessage(err, "--dataset")}
+		}
+		if at := slices.Index(b.Datasets, full); at >= 0 {
+			return Refusef("--dataset: %s is learned already in the run in %s", full, dir)
+		}
+		nh, nw, nc, err := datasets.PreparedShape(b.Prep, full)
+		if err != nil {
+			return Refused{errors.WithMessage(err, "--dataset")}
+		}
+		if nh != h || nw != w || nc != channels {
+			return Refusef("--dataset: images of %s are %d×%d×%d once prepared, those of the run in %s %d×%d×%d, and its network takes no others", full, nh, nw, nc, dir, h, w, channels)
+		}
+		b.Datasets = append(b.Datasets, full)
+	}
+	return nil
+}
+
+// set puts the settings of x over a configuration.
+func (x Extension) set(c Config) (Config, error) {
+	if len(x.Set) == 0 {
+		return c, nil
+	}
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return c, errors.Wrap(err, "configuration")
+	}
+	changed, err := OverrideConfig(configFile, text, x.Set)
+	if err != nil {
+		return c, err
+	}
+	for _, d := range differences(c, changed) {
+		if !slices.ContainsFunc(mayChange, func(begin string) bool { return strings.HasPrefix(d.key, begin) }) {
+			return c, Refusef("--set %s: an extended run goes on with the settings of the run before it; it may change %s", d.key, strings.ReplaceAll(strings.Join(mayChange, ", "), ".", ".…"))
+		}
+	}
+	return changed, nil
+}
+
+// extended is the run that a new one goes on with.
+type extended struct {
+	dir        string
+	checkpoint string // the folder of the end of its last task, before that was measured
+	done       *results.Run
+}
+
+// openExtended finds the run that c extends, as it was when c was made.
+func (c Config) openExtended() (*extended, error) {
+	e := &extended{dir: c.Extends.Run}
+	path := filepath.Join(e.dir, "result.json")
+	sum, err := atomicfile.SHA256(path)
+	if os.IsNotExist(errors.Cause(err)) {
+		return nil, errors.Errorf("the run that this one extends is no longer in %s, where it is needed until the first checkpoint; bring it back there, or give `extend` again with its new place", e.dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sum != c.Extends.SHA256 {
+		return nil, errors.Errorf("the run in %s, which this one extends, has another result than when it was to be extended: the SHA-256 of its result.json was %s, now it is %s; give `extend` again with another folder",
+			e.dir, c.Extends.SHA256, sum)
+	}
+	if e.done, err = results.Load(path); err != nil {
+		return nil, err
+	}
+	names, err := checkpoints(e.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Backward(names) {
+		if _, step, _ := parseCheckpointName(name); step > 0 { // the end of the run is step 0 of a phase that it has not
+			e.checkpoint = filepath.Join(e.dir, "checkpoints", name)
+			return e, nil
+		}
+	}
+	return nil, errors.Errorf("the run in %s keeps no checkpoint of the end of its last task, which is where it would be gone on from; make it again with `go run . run %s --dir FOLDER`",
+		e.dir, words.Shell(filepath.Join(e.dir, configFile)))
+}
+
+// checkExtended reports, before a backend is opened, that a run of c could not go on with the one it extends.
+func (c Config) checkExtended() error {
+	e, err := c.openExtended()
+	if err != nil {
+		return err
+	}
+	_, err = e.state(c, nil)
+	return err
+}
+
+// state reads the checkpoint that a run of c, of the given plan where there is one, goes on from.
+func (e *extended) state(c Config, plan *cl.Plan) (*state, error) {
+	summed, err := checkSums(e.checkpoint)
+	if err != nil {
+		return nil, errors.WithMessagef(err, "checkpoint %s is damaged", e.checkpoint)
+	}
+	s, err := readState(e.checkpoint)
+	if err == nil && s.Version != 0 && !summed {
+		err = errors.Errorf("it has no %s", sumsFile)
+	}
+	if err == nil && plan != nil {
+		err = s.check(*plan)
+	}
+	if err != nil {
+		return nil, errors.WithMessagef(err, "checkpoint %s", e.checkpoint)
+	}
+	began, err := StoredConfig(e.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sameSettings(began); err != nil {
+		return nil, errors.WithMessagef(err, "checkpoint %s", e.checkpoint)
+	}
+	if steps := s.Position.Total; s.LossCount != 0 || len(e.done.Evaluations) != len(s.Evaluations)+1 || steps != e.done.Evaluations[len(s.Evaluations)].Step {
+		return nil, errors.Errorf("checkpoint %s is of step %d, and not of the end of the last task", e.checkpoint, steps)
+	}
+	return s, nil
+}
+
+// extend brings a run that has no checkpoint yet to the end of the run that it extends. It changes nothing in any folder.
+func (r *run) extend() error {
+	e, err := r.config.openExtended()
+	if err != nil {
+		return err
+	}
+	plan := r.loop.Plan()
+	s, err := e.state(r.config, &plan)
+	if err != nil {
+		return err
+	}
+	// What was learned must be there still: of rehearsal, distillation and measurements nothing else would be true.
+	first := *r.loop.Benchmark
+	first.Tasks, first.ClassNames = first.Tasks[:r.config.Extends.Tasks], e.done.Benchmark.ClassNames
+	now, err := first.ContentHash()
+	if err != nil {
+		return err
+	}
+	if err := s.sameImages(now, r.config.Benchmark.Datasets); err != nil {
+		return err
+	}
+	if err := r.takeOver(e, s); err != nil {
+		return err
+	}
+	// What was measured before knew nothing of the tasks to come. How near an image must be to be called a copy depends on the
+	// images of all tasks; everything that the network of the metrics saw, on that.
+	other := s.Extractor != "" && s.Extractor != r.measure.extractor.Identity()
+	for i := range s.Evaluations {
+		for k := range s.Evaluations[i].Tasks {
+			t := &s.Evaluations[i].Tasks[k]
+			t.Copies = nil
+			if other {
+				*t = results.TaskMetrics{Task: t.Task, N: t.N, BPD: t.BPD, ClippedPixels: t.ClippedPixels, RealClippedPixels: t.RealClippedPixels, IdenticalSamples: t.IdenticalSamples,
+					Missing: map[string]string{"fid": "the run that is extended was judged by another network"}}
+			}
+		}
+		if other {
+			s.Evaluations[i].Union = results.UnionMetrics{N: s.Evaluations[i].Union.N}
+		}
+	}
+	if other {
+		r.warn("images are judged by another network than those of %s, whose classes it does not know; of the measurements before task %d only those that need none are kept, and forgetting is counted from there on",
+			e.done.Name, r.config.Extends.Tasks)
+	}
+	s.Images, s.Extractor, s.Dynamics = r.images, r.measure.extractor.Identity(), ""
+	s.Extends = &results.Extends{Name: e.done.Name, SHA256: r.config.Extends.SHA256, Tasks: r.config.Extends.Tasks, Step: s.Position.Total}
+	r.loop.Position, r.state, r.extended = s.Position, *s, e
+	return nil
+}
+
+// takeOver puts network and strategy where the extended run left them.
+func (r *run) takeOver(e *extended, s *state) error {
+	if err := r.loop.Network.LoadGrown(e.checkpoint); err != nil {
+		return err
+	}
+	defer r.keepApart("")
+	r.keepApart(e.checkpoint)
+	if err := r.loop.Strategy.Restore(s.Strategy); err != nil {
+		if had, has := len(e.done.Benchmark.ClassNames), len(r.loop.Benchmark.ClassNames); has > had {
+			return errors.WithMessagef(err, "strategy %s keeps a value for each of the network's weights, of which %d labels more make more; plan for them with network.classes=%d in the first run",
+				r.loop.Strategy.Info().Name, has-had, has)
+		}
+		return err
+	}
+	return r.loop.RestoreTimesteps(s.Sampler)
+}
+
+// inherit brings into the folder of a run that extends another what that has beside its checkpoint: pictures of what was
+// measured and, for an autopsy, the networks after each task. What is there already stays.
+func (r *run) inherit(e *extended) error {
+	return r.home.write(func() error {
+		if err := r.home.subfolder("samples"); err != nil {
+			return err
+		}
+		for _, v := range r.state.Evaluations {
+			from := filepath.Join(e.dir, filepath.FromSlash(v.Sheet))
+			picture, err := r.withMoreRows(from, e.done.Benchmark)
+			if os.IsNotExist(errors.Cause(err)) {
+				continue // finish says so
+			}
+			if err != nil {
+				return err
+			}
+			if err := atomicfile.Write(filepath.Join(r.dir, filepath.FromSlash(v.Sheet)), picture); err != nil {
+				return err
+			}
+			sum := sha256.Sum256(picture)
+			r.state.Pictures[v.Sheet] = hex.EncodeToString(sum[:])
+		}
+		if !r.hasAutopsy() || len(r.state.Evaluations) == 0 {
+			return nil
+		}
+		if err := r.home.subfolder("snapshots"); err != nil {
+			return err
+		}
+		for _, v := range r.state.Evaluations {
+			final := snapshotFolder(r.dir, v.AfterTask)
+			if _, err := os.Stat(final); err == nil {
+				continue
+			}
+			from := snapshotFolder(e.dir, v.AfterTask)
+			if _, err := checkSums(from); err != nil {
+				return err
+			}
+			if err := r.loop.Network.LoadGrown(from); err != nil {
+				return errors.WithMessagef(err, "the run in %s has no network of after task %d for an autopsy; extend it with --set autopsy.images=0", e.dir, v.AfterTask)
+			}
+			if err := writeFolder(final, nil, r.loop.Network.Save); err != nil {
+				return err
+			}
+		}
+		return r.loop.Network.LoadGrown(e.checkpoint)
+	})
+}
+
+// withMoreRows is the sheet of samples in a file, of a run on a benchmark with fewer tasks, as one of the run's own: the classes of
+// tasks to come, of which nothing was drawn, have black rows.
+func (r *run) withMoreRows(path string, fewer results.Benchmark) ([]byte, error) {
+	bench := r.measure.bench
+	had, has := 0, 0
+	for _, t := range fewer.Tasks {
+		had += len(t.Classes)
+	}
+	for _, t := range bench.Tasks {
+		has += len(t.Classes)
+	}
+	picture, err := sheet.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	before, now := sheet.Rows(had, bench.H), sheet.Rows(has, bench.H)
+	size := picture.Bounds().Size()
+	l, ok := sheet.Find(size, len(before), bench.H, bench.W)
+	if !ok {
+		return nil, errors.Errorf("%s is %v pixels, which is not a sheet of %d rows of images of %d×%d pixels", path, size, len(before), bench.H, bench.W)
+	}
+	pitch := l.H + l.Gap
+	out := image.NewRGBA(image.Rect(0, 0, size.X, len(now)*pitch-l.Gap))
+	draw.Draw(out, out.Rect, image.Black, image.Point{}, draw.Src)
+	for row, class := range now {
+		if at := slices.Index(before, class); at >= 0 {
+			draw.Draw(out, image.Rect(0, row*pitch, size.X, row*pitch+l.H), picture, picture.Bounds().Min.Add(image.Pt(0, at*pitch)), draw.Src)
+		}
+	}
+	return sheet.PNG(out)
+}
