@@ -47,14 +47,13 @@ func CheckRun(c Config, dir string) error {
 	if err := c.checkCores(claimed); err != nil {
 		return err
 	}
-	if c.Extends.Run != "" {
-		if began, err := checkpoints(dir); err != nil || len(began) == 0 {
-			if err := c.checkExtended(); err != nil {
-				return err
-			}
-		}
+	if err := c.Check(); err != nil || c.Extends.Run == "" {
+		return err
 	}
-	return c.Check()
+	if began, err := checkpoints(dir); err == nil && len(began) > 0 {
+		return nil
+	}
+	return c.checkExtended()
 }
 
 // checkCores refuses a run that is to begin on more cores than there are. One that began elsewhere goes on and says so.

@@ -18,14 +18,14 @@ import (
 	"palimpsest/pkg/results"
 )
 
-// extensible is a short run of a task of two classes each, and of strategies that keep something in every place: a buffer, the
-// network, and, in rank-1 penalties, one row a task.
+// extensible is a short run of the given tasks, under strategies that keep something in every place: a buffer, a penalty in the
+// network, and a teacher with its pool.
 func extensible(tasks ...[]string) Config {
 	c := smallConfig()
 	b := &c.Benchmark
 	b.ClassOrder, b.Classes, b.Tasks = "natural", nil, tasks
 	c.Loop.StepsPerTask = 6
-	c.Strategy = cl.Spec{Name: "er+ewc_rank1+generative_distillation", Settings: map[string]any{"buffer": 12, "fisher_rows": 8, "pool": 8}}
+	c.Strategy = cl.Spec{Name: "er+ewc+generative_distillation", Settings: map[string]any{"buffer": 12, "fisher_rows": 8, "pool": 8}}
 	c.Probe.Every, c.BPD = 0, BPDConfig{}
 	return c
 }
