@@ -73,7 +73,10 @@ func TestConfigErrors(t *testing.T) {
 		{"a flow's bound by parts", "diffusion: {prediction: flow, schedule: flow}\nevaluate: {sampler: {name: heun}}\nbpd: {images: 4}", []string{"set bpd.images=0", "--ode"}},
 		{"a flow trained by the bound", "diffusion: {prediction: flow, schedule: flow}\nevaluate: {sampler: {name: heun}}\ntrain: {objective: vlb}", []string{"train", `set objective to "simple"`}},
 		{"a flow with a variance", "diffusion: {prediction: flow, schedule: flow, variance: learned-range}", []string{"set variance"}},
-		{"two sets for class-incremental", "benchmark: {datasets: [mnist, cifar-10]}", []string{"2 sets", "needs one"}},
+		{"no set", "benchmark: {datasets: []}", []string{"names no set", "needs one"}},
+		{"a set of another colour that follows", "benchmark: {datasets: [mnist, cifar-10]}", []string{"benchmark.prep.channels"}},
+		{"a set that follows with shared labels", "benchmark: {datasets: [mnist, fashion-mnist], shared_labels: true}", []string{"shared_labels is for domain-incremental"}},
+		{"room for labels of a network without", "network: {conditional: false, classes: 20}", []string{"network.classes", "network.conditional is false"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := OverrideConfig("x.yaml", []byte(tc.text), nil)

@@ -114,7 +114,7 @@ func TestExtendedEqualsOneRun(t *testing.T) {
 		}
 	}
 	if !bytes.Equal(autopsies[later], autopsies[whole]) {
-		t.Error("the autopsy is not that of one run")
+		t.Errorf("the autopsy is not that of one run:\n%s\n%s", autopsies[later], autopsies[whole])
 	}
 	// Extended again, the name counts on.
 	again, err := Extension{Tasks: "[[Coat]]"}.Of(later)
