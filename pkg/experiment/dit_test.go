@@ -26,7 +26,7 @@ func TestDiTRun(t *testing.T) {
 	if a, err := dynamics.LoadAutopsy(filepath.Join(dir, results.AutopsyFile)); err != nil || len(a.Drifts) != 1 {
 		t.Errorf("autopsy %+v (%v)", a, err)
 	}
-	if err := Export(dir, filepath.Join(t.TempDir(), "out"), ExportOptions{Format: FormatDiffusers, Task: -1}); err == nil || !strings.Contains(err.Error(), "is a dit (network.architecture)") {
+	if err := Export(dir, filepath.Join(t.TempDir(), "out"), ExportOptions{Format: FormatDiffusers, Task: -1}); err == nil || !strings.Contains(err.Error(), "is a transformer (network.architecture dit), and only U-Nets can be exported") {
 		t.Errorf("export gives %v", err)
 	}
 }
