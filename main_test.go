@@ -40,6 +40,7 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		{"notebooks/results/methods.md", "ledger", []string{"methods"}},
 		{"notebooks/results/lambda.md", "lambda", []string{"lambda", "quick"}},
 		{"notebooks/results/README.md", "benchmarks", []string{"quick", "datasets"}},
+		{"notebooks/results/dit.md", "summary", []string{"quick", "dit"}},
 	} {
 		for i, dir := range s.dirs {
 			s.dirs[i] = "notebooks/results/" + dir
@@ -85,6 +86,54 @@ func TestCardAgreesWithTheProcessor(t *testing.T) {
 	}
 	if compared < 60 {
 		t.Errorf("only %d numbers compared", compared)
+	}
+}
+
+// The stored runs of the transformer are what dit.md says of them: at the learning rate with the lowest FID on validation images,
+// and behind the U-Net everywhere, in the same order of strategies.
+func TestTransformerStudy(t *testing.T) {
+	fid := func(dir, reference string) (map[string]float64, map[string]any) {
+		set, err := study.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, rates := map[string]float64{}, map[string]any{}
+		for _, m := range set.Group() {
+			all[m.Label] = m.Summary().FID.Mean
+			for _, r := range m.Runs {
+				train, _ := r.Config["train"].(map[string]any)
+				rates[m.Label] = train["learning_rate"]
+				if r.Provenance.Dirty || r.Protocol.ReferenceSplit != reference {
+					t.Errorf("%s in %s: dirty %t, measured against %s images", r.Name, dir, r.Provenance.Dirty, r.Protocol.ReferenceSplit)
+				}
+			}
+		}
+		return all, rates
+	}
+	best := func(dir string) (fids float64, rate any) {
+		all, rates := fid(dir, "validation")
+		fids = math.Inf(1)
+		for label, f := range all {
+			if f < fids {
+				fids, rate = f, rates[label]
+			}
+		}
+		return fids, rate
+	}
+	searched, rate := best("notebooks/results/dit/search")
+	if unet, _ := best("notebooks/results/dit/search/unet"); !(unet < searched) {
+		t.Errorf("at equal steps the U-Net's best FID is %g, the transformer's %g", unet, searched)
+	}
+	quick, _ := fid("notebooks/results/quick", "test")
+	dit, rates := fid("notebooks/results/dit", "test")
+	before := 0.0
+	for _, label := range []string{"joint", "er λ=1", "er λ=0.3", "finetune"} {
+		own := label + " DiT"
+		times := dit[own] / quick[label]
+		if rates[own] != rate || !(times > 1.1 && times < 2.3) || label != "finetune" && times < 1.7 || !(dit[own] > before) {
+			t.Errorf("%s: a FID of %g, %g times the U-Net's, at the learning rate %v; the search chose %v", own, dit[own], times, rates[own], rate)
+		}
+		before = dit[own]
 	}
 }
 
