@@ -11,6 +11,12 @@
 // goes, one image each, to the classes that were offered first. A class with fewer images than its share keeps them
 // all, and what it leaves is divided among the others by the same rule.
 //
+// What an image costs in an online stream, with a buffer of B images: [Reservoir] puts each into its place, whatever B is.
+// [ClassBalanced] holds its images in the order of their keys, on which draws depend, so that one that is kept moves those after it,
+// a pass over the buffer; one that is not, the rule once the stream is some times longer than the buffer, costs a comparison
+// with the last of its class. [Herding] has to order a class anew with every image, since each moves the mean that all are chosen by:
+// B times the class's share of comparisons, and features of all its images.
+//
 // References:
 //
 //	[vitter]    Vitter. Random Sampling with a Reservoir. ACM TOMS 11(1), 1985, algorithm R
