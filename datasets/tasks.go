@@ -3,6 +3,7 @@ package datasets
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -11,15 +12,19 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// GivenTasks returns the labels of the classes that are listed by name, task by task: [[rose, tulip], [daisy]]. Lists may be of
-// any length but 0, and classes may be left out, which then do not occur. It returns an error for a name that the set does not
+// GivenTasks returns the labels of the classes that are listed by name, task by task: [[rose, tulip], [daisy]], or, in a set none of
+// whose classes is called by a number, by their labels: [[0, 1], [2]]. Lists may be of any length but 0, and classes may be left out, which then do not occur. It returns an error for a name that the set does not
 // have, with the nearest one it has; for one that several classes of the set have; and for one listed twice.
 func GivenTasks(d *Dataset, tasks [][]string) ([][]int, error) {
 	if len(tasks) == 0 {
 		return nil, errors.New("no tasks are listed; give the names of their classes, such as [[rose, tulip], [daisy]]")
 	}
 	labels := map[string]int{}
+	byNumber := true // where a class is itself called by a number, a number is a name
 	for label, name := range d.Classes {
+		if _, err := strconv.Atoi(name); err == nil {
+			byNumber = false
+		}
 		if _, twice := labels[norm.NFC.String(name)]; twice {
 			label = ambiguous
 		}
@@ -34,6 +39,9 @@ func GivenTasks(d *Dataset, tasks [][]string) ([][]int, error) {
 		var group []int
 		for _, name := range list {
 			label, ok := labels[norm.NFC.String(name)]
+			if n, err := strconv.Atoi(name); !ok && byNumber && err == nil && n >= 0 && n < len(d.Classes) {
+				label, ok = n, true
+			}
 			switch before, twice := taken[label]; {
 			case !ok:
 				return nil, errors.Errorf("%s lists the class %.100q, which %s does not have%s; it has %s",

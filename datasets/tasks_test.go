@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,27 @@ func TestTasksByName(t *testing.T) {
 	one, _ := listed.ContentHash()
 	if other, _ := ordered.ContentHash(); one != other || listed.Name != ordered.Name {
 		t.Errorf("listed classes give %s (%s), the order of the same classes %s (%s)", listed.Name, one, ordered.Name, other)
+	}
+}
+
+// Labels stand for names, unless a class is called by a number.
+func TestTasksByNumber(t *testing.T) {
+	d := numbered("rose", 4, 3)
+	d.Classes = []string{"rose", "tulip", "daisy", "lily"}
+	if got, err := GivenTasks(d, [][]string{{"3", "tulip"}, {"0"}}); err != nil || !reflect.DeepEqual(got, [][]int{{3, 1}, {0}}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, tasks := range [][][]string{{{"4"}}, {{"-1"}}, {{"1", "tulip"}}} {
+		if got, err := GivenTasks(d, tasks); err == nil {
+			t.Errorf("%v gives %v", tasks, got)
+		}
+	}
+	d.Classes = []string{"1", "2", "3", "4"}
+	if got, err := GivenTasks(d, [][]string{{"1"}, {"4"}}); err != nil || !reflect.DeepEqual(got, [][]int{{0}, {3}}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := GivenTasks(d, [][]string{{"0"}}); err == nil {
+		t.Errorf("the class 0 of 1, 2, 3 and 4 is %v", got)
 	}
 }
 
