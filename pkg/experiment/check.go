@@ -353,6 +353,10 @@ func (r *run) rehearse() error {
 // many images must be seen, would take minutes.
 const quickFeatures = 256
 
+// quickImages is the number of images up to which a rehearsal is quick: their distances to one another grow with its square, and of
+// a task of thousands of classes it would need one of each.
+const quickImages = 2000
+
 // rehearse sees whether every task has the images that the metrics ask for, and evaluates, once, reference images of the
 // first in the place of samples: one batch for the extractor, which the pure-Go backend takes seconds for. No more than the
 // metrics ask for are taken: what they need, they need the least of.
@@ -364,7 +368,7 @@ func (m *measurer) rehearse() error {
 	if err := e.enoughImages(m.bench.Tasks, dim); err != nil {
 		return err
 	}
-	if dim > quickFeatures {
+	if dim > quickFeatures || len(m.bench.Tasks[0].Classes) > quickImages {
 		return nil
 	}
 	few := *m
