@@ -3,6 +3,7 @@ package experiment
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -471,5 +472,63 @@ func TestKnownTask(t *testing.T) {
 	defer func() { l.Close(); l.Network.Close() }()
 	if p := l.Plan(); p.Known || p.Trained() != 6 {
 		t.Errorf("joint training has the plan %+v; it learns all tasks", p)
+	}
+}
+
+// The adapters of a task go out within the kernels: the plain network that comes in again predicts what the run's does for the
+// task, and not what it does for another.
+func TestAdaptersGoOutMerged(t *testing.T) {
+	back, choice := pureGo(t)
+	c, dir := tinyRun(), filepath.Join(t.TempDir(), "run")
+	c.Strategy, c.Loop.ReplayRows = cl.Spec{Name: "lora", Settings: map[string]any{"rank": 2}}, 0
+	c.Train.LearningRate = 0.05 // so that three steps move an adapter
+	if _, err := Run(t.Context(), c, dir, Options{Backend: back, Choice: choice}); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	o := ExportOptions{Format: FormatDiffusers, Task: 1, Backend: func() (compute.Backend, error) { return back, nil }}
+	if err := Export(dir, out, o); err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := diffusers.Read(out, diffusers.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := OpenTrained(back, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	plain, err := diffusion.NewNetwork(back, run.Network.Process, m.Net, c.Train, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if err := plain.StartFrom(func(name string, values []float32) error { copy(values, m.Weights[name]); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	x := make([]float32, run.Network.Shape.Values())
+	for i := range x {
+		x[i] = float32(math.Sin(float64(i)))
+	}
+	got, err := plain.Denoiser(false).Output(x, []int32{20}, []int32{0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := func(task int) (most float64) {
+		err := run.AtTask(task, func() error {
+			want, err := run.Network.Denoiser(true).Output(x, []int32{20}, []int32{0})
+			for i := range want {
+				most = max(most, math.Abs(float64(want[i]-got[i])))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return most
+	}
+	if own, other := far(1), far(0); !(own < 1e-5) || !(other > 1e-3) {
+		t.Errorf("the export is %g from the network of its task and %g from that of another; need less than 1e-5, more than 1e-3", own, other)
 	}
 }
