@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"palimpsest/pkg/atomicfile"
+
 	"github.com/gofrs/flock"
 	"github.com/pkg/errors"
 )
@@ -65,7 +67,7 @@ func (s *spec) get(ctx context.Context, dir string, opt GetOptions) error {
 	}
 	defer unlock()
 	// With the lock held, temporary folders of this set are leftovers of killed processes.
-	leftovers, err := filepath.Glob(filepath.Join(dir, "."+s.name+".tmp-*"))
+	leftovers, err := atomicfile.Glob(dir, "."+s.name+".tmp-*")
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"palimpsest/pkg/atomicfile"
+
 	"github.com/pkg/errors"
 )
 
@@ -144,7 +146,7 @@ func folderSize(folder string) (size int64) {
 
 // onlyMatch returns the one file in a folder that matches.
 func onlyMatch(folder, pattern string) (string, error) {
-	matches, err := filepath.Glob(filepath.Join(folder, pattern))
+	matches, err := atomicfile.Glob(folder, pattern)
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"palimpsest/pkg/atomicfile"
+
 	"github.com/pkg/errors"
 )
 
@@ -18,13 +20,13 @@ import (
 type LabOptions struct {
 	Notebook     string    // the notebook to open, by its name in the folder notebooks or its path; "" is the first
 	Port         int       // 0 leaves it to JupyterLab: 8888 or the next free
-	NoBrowser    bool      // print the address only; so too where there is no display
+	NoBrowser    bool      // only print the address, as is done where there is no display
 	NoCompletion bool      // do without gopls, the longest to build
 	Out          io.Writer // messages
 }
 
 // Lab installs what is missing and runs JupyterLab on the checkout that holds the working folder, until it is shut down or
-// ctx ends; with it end its kernels, their cells and language servers. JupyterLab's settings are the checkout's own, in its
+// ctx ends. Its kernels, their cells and language servers end with it. JupyterLab's settings are the checkout's own, in its
 // folder .jupyter.
 func Lab(ctx context.Context, o LabOptions) error {
 	p := newProgress(o.Out)
@@ -152,7 +154,7 @@ func labEnv(env []string, jupyter string, k Kernel) []string {
 
 // notebooks returns the checkout's notebooks in alphabetical order.
 func notebooks(repo string) []string {
-	all, _ := filepath.Glob(filepath.Join(repo, "notebooks", "*.ipynb")) // fails on a malformed pattern only
+	all, _ := atomicfile.Glob(filepath.Join(repo, "notebooks"), "*.ipynb") // fails on a malformed pattern only
 	return all
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
 
 	"github.com/gofrs/flock"
@@ -58,7 +59,7 @@ func (t tree) ensure(ctx context.Context, p *progress) error {
 // make fills the tree; the caller holds its lock.
 func (t tree) make(ctx context.Context) error {
 	// What an interrupted run left.
-	left, err := filepath.Glob(t.dir + ".tmp-*")
+	left, err := atomicfile.Glob(filepath.Dir(t.dir), filepath.Base(t.dir)+".tmp-*")
 	if err != nil {
 		return errors.WithStack(err)
 	}

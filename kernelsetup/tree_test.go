@@ -20,7 +20,7 @@ import (
 // counted returns a tree whose fill writes a file and counts its calls.
 func counted(t *testing.T, inPlace bool) (tree, *atomic.Int32) {
 	calls := &atomic.Int32{}
-	return tree{dir: filepath.Join(t.TempDir(), "cache", "thing-1"), title: "thing", inPlace: inPlace,
+	return tree{dir: filepath.Join(t.TempDir(), "cache [1]", "thing-1"), title: "thing", inPlace: inPlace,
 		fill: func(_ context.Context, dir string) error {
 			calls.Add(1)
 			return os.WriteFile(filepath.Join(dir, "content"), nil, 0o644)

@@ -66,7 +66,7 @@ func (t *Tuning) Save(store, name string) error {
 
 // LoadTunings reads all tunings in a folder that [Tuning.Save] wrote to, by strategy name; none where it does not exist.
 func LoadTunings(store string) (map[string]*Tuning, error) {
-	files, err := filepath.Glob(filepath.Join(store, "*.yaml"))
+	files, err := atomicfile.Glob(store, "*.yaml")
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}

@@ -2,6 +2,7 @@ package cards
 
 import (
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -61,6 +62,21 @@ func TestTunedSpec(t *testing.T) {
 		if err != nil || spec.Name != tc.name || !reflect.DeepEqual(spec.Settings, tc.settings) {
 			t.Errorf("%s: %+v (%v), want %v", tc.name, spec, err, tc.settings)
 		}
+	}
+}
+
+// Tunings are found again in the folder that they were saved to, whatever that is called.
+func TestTuningsAreSaved(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "a[b]")
+	if all, err := LoadTunings(store); err != nil || len(all) != 0 {
+		t.Errorf("%d tunings in no folder, %v", len(all), err)
+	}
+	want := &Tuning{Settings: map[string]any{"lambda": 0.3}}
+	if err := want.Save(store, "er"); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := LoadTunings(store); err != nil || len(all) != 1 || !reflect.DeepEqual(all["er"].Settings, want.Settings) {
+		t.Errorf("%v, %v; want one of er with %v", all, err, want.Settings)
 	}
 }
 

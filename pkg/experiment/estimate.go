@@ -14,6 +14,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
@@ -210,7 +211,7 @@ func meanRates(runs []finishedRun) Rates {
 // finishedRuns reads the finished runs in a study's folder that were made on a processor and GPU as here. Folders that
 // hold no such run, or one of another version, tell nothing.
 func finishedRuns(dir string) ([]finishedRun, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*", "result.json"))
+	files, err := atomicfile.Glob(dir, "*/result.json")
 	if err != nil {
 		return nil, err
 	}

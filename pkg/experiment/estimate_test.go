@@ -106,7 +106,7 @@ func finish(t *testing.T, dir string, c Config, cpu string, train, measure, comp
 //
 // Two workers: the first takes 140 + 140, the second 103.4 + 100 + 214.
 func TestEstimateByHand(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "a[b]") // which is no pattern
 	er := map[string]any{"lambda": 1}
 	finish(t, dir, spec("er", 0, er), "", 72, 50, 10, 140)
 	finish(t, dir, spec("lwf", 0, nil), "", 144, 50, 20, 9000) // it lay still in between

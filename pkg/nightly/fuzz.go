@@ -299,11 +299,11 @@ func (t target) keep(ctx context.Context, n int) error {
 		return err
 	}
 	from, to := filepath.Join(cache, t.name), filepath.Join(t.dir, "testdata", "fuzz", t.name)
-	there, err := filepath.Glob(filepath.Join(to, "*"))
+	there, err := atomicfile.Glob(to, "*")
 	if err != nil {
 		return errors.WithStack(err)
 	}
-	found, err := filepath.Glob(filepath.Join(from, "*"))
+	found, err := atomicfile.Glob(from, "*")
 	if err != nil {
 		return errors.WithStack(err)
 	}

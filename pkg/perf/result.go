@@ -110,7 +110,7 @@ func Load(path string) (*Result, error) {
 
 // LoadAll reads all results of a folder, in the order of their names; none where there is no folder.
 func LoadAll(dir string) ([]*Result, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	paths, err := atomicfile.Glob(dir, "*.json")
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}

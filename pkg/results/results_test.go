@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 func TestSaveLoad(t *testing.T) {
@@ -88,7 +90,7 @@ func TestStore(t *testing.T) {
 
 // Sheets that are alike are one file, whenever they are stored, and none is replaced that another run refers to.
 func TestStoreKeepsASheetOnce(t *testing.T) {
-	dir, to := t.TempDir(), t.TempDir()
+	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "a[b]") // which is no pattern
 	run := func(name string, sheets ...string) *Run {
 		r := valid()
 		r.Name, r.Strategy.Label, r.Evaluations = name, name, nil
@@ -113,7 +115,7 @@ func TestStoreKeepsASheetOnce(t *testing.T) {
 	}
 	want := func(files int, name string, sheets ...string) {
 		t.Helper()
-		if all, err := filepath.Glob(filepath.Join(to, "samples", "*")); err != nil || len(all) != files {
+		if all, err := atomicfile.Glob(to, "samples/*"); err != nil || len(all) != files {
 			t.Errorf("there are %v (%v), want %d", all, err, files)
 		}
 		r, err := Load(filepath.Join(to, name+".json"))

@@ -91,7 +91,7 @@ type sheets struct {
 // sheetsIn knows the sheets of the runs of the study in dir other than runs.
 func sheetsIn(dir string, runs []*Run) sheets {
 	s := sheets{dir, map[string]string{}, map[string]bool{}}
-	files, _ := filepath.Glob(filepath.Join(dir, "*.json"))
+	files, _ := atomicfile.Glob(dir, "*.json")
 	for _, file := range files {
 		r, err := Load(file)
 		if err != nil || slices.ContainsFunc(runs, func(mine *Run) bool { return mine.Name == r.Name }) {
