@@ -13,6 +13,7 @@ package backend
 // next operation: a fifth of a small network's training step. Here it keeps them: one heap (those of threads are unmapped
 // whatever the thresholds), blocks below 32 MB (glibc's limit) from that heap, and nothing trimmed from its end. The heap then
 // stays as large as it was at its fullest, which compilation decides. Larger blocks are still mapped and unmapped one by one.
+// Package fastconv changes that (plugin.c), since the heap must then be trimmed around each compilation, which only it sees.
 //
 // It must run before the first thread exists, for a thread keeps the heap it began with: so as a constructor, not from Go.
 // A user's own settings in GLIBC_TUNABLES are left alone.

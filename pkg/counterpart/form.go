@@ -11,6 +11,7 @@ import (
 
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/network"
 	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/unet"
 )
@@ -166,7 +167,7 @@ func readIO(path string, c unet.Config) (*io, error) {
 		if len(d) != 4 {
 			return nil, errors.Errorf("%s: %s is %s; need images", path, name, t.Shape())
 		}
-		*to = reorder(values, d[0], d[1], d[2]*d[3])
+		*to = network.SwapAxes(values, d[0], d[1], d[2]*d[3])
 	}
 	for name, to := range map[string]*[]int32{"t": &given.t, "y": &given.y} {
 		t, ok := all[name]
@@ -187,17 +188,4 @@ func readIO(path string, c unet.Config) (*io, error) {
 	}
 	given.steps = int(tensors.ToScalar[int64](steps))
 	return given, nil
-}
-
-// reorder swaps the last two axes of [n, a, b].
-func reorder(values []float32, n, a, b int) []float32 {
-	out := make([]float32, len(values))
-	for k := range n {
-		for i := range a {
-			for j := range b {
-				out[(k*b+j)*a+i] = values[(k*a+i)*b+j]
-			}
-		}
-	}
-	return out
 }

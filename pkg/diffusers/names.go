@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"palimpsest/pkg/network"
 	"palimpsest/pkg/unet"
 )
 
@@ -41,52 +42,26 @@ func (w weight) theirDims() []int {
 
 // toTheirs writes a tensor's values in their order.
 func (w weight) toTheirs(values []float32) []float32 {
+	d := w.ourDims
 	switch w.kind {
 	case linear, pointwise:
-		return transposed(values, w.ourDims[0], w.ourDims[1])
-	case conv: // [9, in·out] with [in, out] each, to [out, in, 9]
-		return transposed(values, 9*w.ourDims[2], w.ourDims[3], 9)
+		return network.SwapAxes(values, 1, d[0], d[1])
+	case conv: // by [out, 9, in]
+		return network.SwapAxes(network.SwapAxes(values, 1, 9*d[2], d[3]), d[3], 9, d[2])
 	}
 	return slices.Clone(values)
 }
 
 // toOurs is the inverse of toTheirs.
 func (w weight) toOurs(values []float32) []float32 {
+	d := w.ourDims
 	switch w.kind {
 	case linear, pointwise:
-		return transposed(values, w.ourDims[1], w.ourDims[0])
+		return network.SwapAxes(values, 1, d[1], d[0])
 	case conv:
-		in, out := w.ourDims[2], w.ourDims[3]
-		ours := make([]float32, len(values))
-		for o := range out {
-			for i := range in {
-				for k := range 9 {
-					ours[(k*in+i)*out+o] = values[(o*in+i)*9+k]
-				}
-			}
-		}
-		return ours
+		return network.SwapAxes(network.SwapAxes(values, d[3], d[2], 9), 1, d[3], 9*d[2])
 	}
 	return slices.Clone(values)
-}
-
-// transposed is a matrix [rows, cols] with its axes swapped; of outer equal parts of the rows, the part is the last axis of what
-// comes out, [cols, rows/outer, outer].
-func transposed(values []float32, rows, cols int, outer ...int) []float32 {
-	parts := 1
-	if len(outer) > 0 {
-		parts = outer[0]
-	}
-	each := rows / parts
-	out := make([]float32, len(values))
-	for p := range parts {
-		for r := range each {
-			for c := range cols {
-				out[(c*each+r)*parts+p] = values[(p*each+r)*cols+c]
-			}
-		}
-	}
-	return out
 }
 
 // old are the names of attention's weights in models from before diffusers 0.13, by those of today.

@@ -220,9 +220,9 @@ static int users_own_settings(void) {
 }
 #endif
 
-// Package backend has the allocator keep what pages it has. For blocks of 32 MB and more, which it maps one by one, that takes
-// another word, which it follows at any time; with it the heap of a larger network grows by half through the holes that
-// compilation leaves, unless they are given back before and after.
+// Package backend has the allocator keep its pages (malloc.go), which must be said before the first thread. These two settings, for
+// blocks of 32 MB and more, may come at any time, and are here because they need trim: without it the holes that compilation leaves
+// make the heap of a larger network half as large again.
 static void keep_large_blocks(void) {
 #ifdef __GLIBC__
 	if (users_own_settings()) return;
@@ -242,7 +242,7 @@ static void ask_for_large_pages(void) {
 	if (size > (size_t)8 << 30) size = (size_t)8 << 30;
 	void *ahead = malloc(size);
 	if (!ahead) return;
-	__asm__ volatile("" : : "r"(ahead) : "memory"); // lest the compiler drop what is never used
+	__asm__ volatile("" : : "r"(ahead) : "memory"); // so that the compiler keeps what is never used
 	char *from = (char *)(((uintptr_t)heap + large - 1) & ~(large - 1)), *to = (char *)((uintptr_t)sbrk(0) & ~(large - 1));
 	if (from < to) madvise(from, to - from, MADV_HUGEPAGE);
 	free(ahead);

@@ -410,11 +410,11 @@ func TestSweepShowsEachLambda(t *testing.T) {
 			runs = append(runs, r)
 		}
 	}
-	f, err := LambdaSweep(runs, "er")
+	s, err := study.NewSweep(runs, "er")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := figuretest.Read(t, f.SVG())
+	d := figuretest.Read(t, Sweep(s).SVG())
 	final := func(label string) float64 {
 		var values []float64
 		for _, r := range runs {

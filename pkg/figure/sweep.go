@@ -13,18 +13,9 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// LambdaSweep shows what the rehearsal coefficient λ of a strategy does: final FID, forgetting and copies of buffer
+// Sweep shows what the rehearsal coefficient λ of a strategy does: final FID, forgetting and copies of buffer
 // images against λ, a line a buffer size, number of rows and whatever else differs, a row of panels a benchmark and
-// length of training. Finetune, to which λ → 0 leads, and joint are levels. See [study.NewSweep] for errors.
-func LambdaSweep(runs []*results.Run, strategy string) (Figure, error) {
-	s, err := study.NewSweep(runs, strategy)
-	if err != nil {
-		return Figure{}, err
-	}
-	return Sweep(s), nil
-}
-
-// Sweep is that of [LambdaSweep].
+// length of training. Finetune, to which λ → 0 leads, and joint are levels.
 func Sweep(s *study.Sweep) Figure {
 	copied, _ := s.Copies()
 	columns := []struct {

@@ -116,3 +116,16 @@ func LabelRows(weights []*model.Variable, labels []int) []bool {
 	}
 	return rows
 }
+
+// SwapAxes returns values [n, a, b] as [n, b, a]: what libraries of other conventions keep a kernel as.
+func SwapAxes(values []float32, n, a, b int) []float32 {
+	out := make([]float32, len(values))
+	for k := range n {
+		for i := range a {
+			for j := range b {
+				out[(k*b+j)*a+i] = values[(k*a+i)*b+j]
+			}
+		}
+	}
+	return out
+}

@@ -144,7 +144,7 @@ func ShowPareto(methods []study.Method, quality study.Number, prices ...study.Pr
 	return nil
 }
 
-// ShowLambdas displays what λ does to a strategy: the figures of [figure.LambdaSweep] and [study.BestLambda], the findings in sentences, and
+// ShowLambdas displays what λ does to a strategy: the figures of [figure.Sweep] and [study.BestLambda], the findings in sentences, and
 // the table. Outside a notebook it does nothing.
 func ShowLambdas(runs []*results.Run, strategy string) error {
 	b, err := study.BestLambda(runs, strategy)
