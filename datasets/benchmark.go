@@ -148,7 +148,7 @@ func CheckClassIncremental(ref string, o ClassIncrementalOptions) error {
 func (o ClassIncrementalOptions) groups(d *Dataset) (groups [][]int, split string, err error) {
 	if o.Tasks != nil {
 		if o.Order != "" && o.Order != "natural" || len(o.Given) > 0 {
-			return nil, "", errors.Errorf("benchmark.tasks lists the classes of each task, and there is an order of classes (%q, %v) beside; leave one of them out", o.Order, o.Given)
+			return nil, "", errors.Errorf("benchmark.tasks lists the classes of each task, and there is an order of classes too (%q, %v); leave one of them out", o.Order, o.Given)
 		}
 		if groups, err = GivenTasks(d, o.Tasks); err != nil {
 			return nil, "", errors.WithMessage(err, "benchmark.tasks")

@@ -38,15 +38,16 @@
 // The set's hash is of its content alone: pictures, labels, splits and names of classes, wherever the files are. It is read once,
 // and again when a file changes. [Dataset.Prepared] makes one file of it in the cache (the folder prepared), on all processors, under
 // a temporary name that is renamed when it is whole; the next start maps that into memory. Tasks are views on it, so a set may be
-// larger than the memory. Pictures may have 50 million pixels before they are prepared, and 1,024 a side after.
+// larger than the memory. Pictures may have 50 million pixels before they are prepared, and 1,024 a side afterwards.
 //
 // Describe, and Add, which registers, say all at once that a study of the set would stop at, one by one and in the same words
 // (Info.Refusals), and what became of pictures in a way that one may not expect: those of val, those in deeper folders, and test images
 // that are training images as well (Info.Notes). A class of one picture can be left out by naming the others as tasks.
 //
 // What is wrong with a file is one line with its name: it is empty, cut off, no picture, too large; or the set has links in a circle,
-// names that differ in case or Unicode's normal form alone, names of classes with control characters, a class with no picture or with one, sizes that differ where nothing makes them equal, grey beside
-// colour, labels out of range. Prep.SkipBroken goes on without pictures that cannot be read, and lists them. Hidden files, Thumbs.db and
+// names that differ in case or Unicode's normal form alone, names of classes with control characters, a class with no picture or with
+// one, sizes that differ where nothing makes them equal, grey and colour together, labels out of range. Prep.SkipBroken goes on
+// without pictures that cannot be read, and lists them. Hidden files, Thumbs.db and
 // files that are no pictures by their names are passed over.
 //
 // # Conventions

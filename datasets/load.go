@@ -96,7 +96,7 @@ func (s *spec) loadFrom(dir string) (*Dataset, error) {
 	d, err := s.load(os.DirFS(folder), folder)
 	if err != nil {
 		// %v hides fs.ErrNotExist: the set is there but not whole.
-		return nil, errors.Errorf("%v; the copy on disk is damaged, mend it with: go run . data get %s", err, s.name)
+		return nil, errors.Errorf("%v; the copy on disk is damaged, repair it with: go run . data get %s", err, s.name)
 	}
 	return d, nil
 }

@@ -53,7 +53,7 @@ func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
 		return d, nil
 	case d.own == nil:
 		if d.prep != nil {
-			return nil, errors.Errorf("%s is prepared by %+v already; open it anew to prepare it by %+v", d.Name, *d.prep, how)
+			return nil, errors.Errorf("%s is prepared by %+v already; open it again to prepare it by %+v", d.Name, *d.prep, how)
 		}
 		for _, part := range []**Images{&out.Train, &out.Val, &out.Test} {
 			if *part == nil && part == &out.Val {

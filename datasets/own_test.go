@@ -112,7 +112,7 @@ func TestFolderWithoutSplit(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Fatalf("prepared files %v, %v", files, err)
 	}
-	// Another process finds the file, and mends it if it is damaged.
+	// Another process finds the file, and repairs it if it is damaged.
 	whole, err := os.ReadFile(files[0])
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func contentKind(b []byte) string {
 	return kind
 }
 
-// isGrey says whether a picture's format has one value a pixel that is a level of grey, beside its transparency.
+// isGrey says whether a picture's format has one value a pixel that is a level of grey, not counting its transparency.
 func isGrey(b []byte, format string, model color.Model) bool {
 	switch model {
 	case color.GrayModel, color.Gray16Model:

@@ -328,7 +328,7 @@ func forgetPrepared(p place) error {
 	}
 	_, files, err := recognise(p.Path)
 	if err != nil {
-		return nil // its files are gone or changed; what was prepared of them cannot be told
+		return nil // its files are gone or changed; nobody can say what was prepared of them
 	}
 	print, err := fingerprint(p, files)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // cifarReading reads the binary versions of CIFAR-100 (train.bin, test.bin) and CIFAR-10 (data_batch_1.bin, …, test_batch.bin), with
-// the names of their classes from the text files beside them. CIFAR-100 has fine labels, the default, and coarse ones.
+// the names of their classes from the text files next to them. CIFAR-100 has fine labels, the default, and coarse ones.
 var cifarReading = reading{name: "CIFAR binaries (train.bin)", files: cifarFilesOf, open: openCIFAR}
 
 // cifarNames are the files of the two sets.

@@ -22,7 +22,7 @@ var folderReading = reading{
 	open:  openFolder,
 }
 
-// pictureExtensions are those of files in class folders that are read; others, but for [unreadExtensions], are passed over.
+// pictureExtensions are those of files in class folders that are read. Others are passed over, except [unreadExtensions].
 var pictureExtensions = []string{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 
 // unreadExtensions are those of pictures that cannot be read: they are broken pictures, for passing over them would lose them unseen.
@@ -53,7 +53,7 @@ func folderFiles(path string, folder bool) (files []string, ok bool, err error) 
 		return nil, false, nil
 	}
 	err = walkPictures(path, nil, func(file string) {
-		if !isUnread(file) || filepath.Dir(file) != path { // a drawing beside the classes is none of their pictures
+		if !isUnread(file) || filepath.Dir(file) != path { // a drawing next to the class folders belongs to no class
 			files = append(files, file)
 		}
 	})
@@ -244,7 +244,7 @@ func splitFolders(root string) (bool, error) {
 	case len(train) > 1:
 		return false, errors.Errorf("%s and %s are both training images; keep one", train[0], train[1])
 	case len(others) > 0:
-		return false, errors.Errorf("%s holds %s beside train; need only train, test and val in it: move the rest away", root, others[0])
+		return false, errors.Errorf("%s holds %s next to train; need only train, test and val in it: move the rest away", root, others[0])
 	case !measured:
 		return false, errors.Errorf("%s has train but neither test nor val; add %s, or name %s itself, of which a fifth then becomes test images",
 			root, filepath.Join(root, "test", "CLASS"), train[0])

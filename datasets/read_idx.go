@@ -98,7 +98,7 @@ func openIDX(root string, files []string, how choices) (reader, error) {
 	r := &rawReader{}
 	for prefix, file := range images {
 		if labels[prefix] == "" {
-			return nil, errors.Errorf("%s has no labels beside it; add %s", file, filepath.Join(filepath.Dir(file), prefix+"-labels-idx1-ubyte"))
+			return nil, errors.Errorf("%s has no labels next to it; add %s", file, filepath.Join(filepath.Dir(file), prefix+"-labels-idx1-ubyte"))
 		}
 		stored, err := readFile(labels[prefix], 1<<31)
 		if err != nil {
@@ -112,7 +112,7 @@ func openIDX(root string, files []string, how choices) (reader, error) {
 	}
 	for prefix, file := range labels {
 		if images[prefix] == "" {
-			return nil, errors.Errorf("%s has no images beside it; add them", file)
+			return nil, errors.Errorf("%s has no images next to it; add them", file)
 		}
 	}
 	slices.SortFunc(r.parts, func(a, b part) int { return int(a.split) - int(b.split) })

@@ -49,7 +49,7 @@ type reader interface {
 	// total is the number of pictures, 0 if it is known at the end only.
 	total() int
 	// each calls yield with every picture, in an order that depends on the content alone, until yield returns an error,
-	// which it returns. It can be called again. Memory does not grow with the number of pictures but for some bytes each.
+	// which it returns. It can be called again. Memory grows by some bytes a picture only.
 	each(yield func(picture) error) error
 }
 

@@ -68,7 +68,7 @@ func (c *Converter) Convert(ctx context.Context, nb *kernel.Notebook) error {
 		return err
 	}
 	env := []string{"PYTHONNOUSERSITE=1", "JUPYTER_CONFIG_DIR=" + filepath.Join(dir, "config"), "JUPYTER_PLATFORM_DIRS=1"}
-	program := filepath.Join(c.jupyter, "bin", "python") // the script beside it may lie too deep for the system to start
+	program := filepath.Join(c.jupyter, "bin", "python") // the script next to it may lie too deep for the system to start
 	if _, err := command(ctx, dir, env, program, "-m", "nbconvert", "--to", "html", "page.ipynb"); err != nil {
 		return errors.WithMessage(err, "nbconvert")
 	}

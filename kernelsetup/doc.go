@@ -11,11 +11,11 @@
 //	jupyter-HASH/                   a Python environment with JupyterLab, every package pinned by hash
 //
 // What belongs to one checkout lives in its folder .jupyter, which git ignores: the kernel
-// spec, written anew on every start because it names absolute paths, what kernels log, and Jupyter's settings.
+// spec, written again on every start because it names absolute paths, what kernels log, and Jupyter's settings.
 //
 // HASH is of everything the content depends on. A folder is finished when it holds its stamp,
 // which is written last; whatever has none is taken for the remains of an interrupted
-// installation and replaced. A lock file beside each folder keeps two processes apart.
+// installation and replaced. A lock file next to each folder keeps two processes apart.
 //
 // Functions take a context and stop their child processes when it ends. Messages go to an
 // io.Writer: a line when a step starts and one when it ends with the time it took; nothing

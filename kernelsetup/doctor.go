@@ -24,9 +24,9 @@ import (
 type Check struct {
 	Name     string // what was looked at
 	Found    string // what was found
-	Missing  bool   // it is not there, or not as it should be
+	Missing  bool   // it is absent, or not as it should be
 	Optional bool   // all works without it
-	Fix      string // the command that mends it
+	Fix      string // the command that repairs it
 }
 
 // String returns the check as a line or two.
@@ -40,13 +40,13 @@ func (c Check) String() string {
 	}
 	text := fmt.Sprintf("%-8s %-20s %s", mark, c.Name, c.Found)
 	if c.Missing && c.Fix != "" {
-		text += fmt.Sprintf("\n%-8s %-20s to mend: %s", "", "", c.Fix)
+		text += fmt.Sprintf("\n%-8s %-20s to repair: %s", "", "", c.Fix)
 	}
 	return text
 }
 
 // Doctor writes what is installed, which backend opens and why, and for each missing thing
-// the command that mends it. It installs nothing. more adds checks of other packages. The
+// the command that repairs it. It installs nothing. more adds checks of other packages. The
 // error counts what is missing and not optional.
 func Doctor(ctx context.Context, out io.Writer, more ...func(context.Context) []Check) error {
 	groups := append([]func(context.Context) []Check{
@@ -65,7 +65,7 @@ func Doctor(ctx context.Context, out io.Writer, more ...func(context.Context) []
 		}
 	}
 	if missing > 0 {
-		return errors.Errorf("%d missing; the lines above name the commands that mend it", missing)
+		return errors.Errorf("%d missing; the lines above name the commands that repair it", missing)
 	}
 	fmt.Fprintln(out, "all is well")
 	return nil
@@ -88,7 +88,7 @@ func goChecks(ctx context.Context) []Check {
 	return append(checks, Check{Name: "cache", Found: cache})
 }
 
-// xlaCheck says whether XLA is compiled in. Where no plugin exists for the system nobody can mend that, and pure Go does.
+// xlaCheck says whether XLA is compiled in. Where no plugin exists for the system nobody can repair that, and pure Go is enough.
 func xlaCheck(built, supported bool, fix string) Check {
 	switch {
 	case !supported:
@@ -170,7 +170,7 @@ func backendChecks(context.Context) []Check {
 	start := time.Now()
 	opened, choice, err := backend.Open()
 	if err != nil {
-		fix := "mend what is missing above"
+		fix := "repair what is missing above"
 		if os.Getenv("GOMLX_BACKEND") != "" {
 			fix = "unset GOMLX_BACKEND, or give it a value that opens"
 		}
@@ -189,7 +189,7 @@ func backendChecks(context.Context) []Check {
 	return checks
 }
 
-// executablesCheck says whether compiled programs are kept, how many, and how to be rid of them. All works without them.
+// executablesCheck says whether compiled programs are kept, how many, and how to remove them. Everything works without them.
 func executablesCheck(said string, find func() (string, error)) Check {
 	check := Check{Name: "compiled programs", Found: said, Optional: true}
 	dir, err := find()
@@ -202,7 +202,7 @@ func executablesCheck(said string, find func() (string, error)) Check {
 		check.Found, check.Missing, check.Fix = err.Error(), true, "rm -r "+dir
 		return check
 	}
-	check.Found = fmt.Sprintf("%s: %d files, %.1f of at most %d MiB; remove the folder to have all compiled anew", said, files, float64(bytes)/(1<<20), executables.Most>>20)
+	check.Found = fmt.Sprintf("%s: %d files, %.1f of at most %d MiB; remove the folder to have all compiled again", said, files, float64(bytes)/(1<<20), executables.Most>>20)
 	return check
 }
 

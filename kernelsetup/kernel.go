@@ -78,7 +78,7 @@ func newKernel(repo, program string, path []string) Kernel {
 			"PATH": strings.Join(append(path, os.Getenv("PATH")), string(os.PathListSeparator)),
 			// -mod=mod and the like break every cell in workspace mode; GOWORK=off would hide
 			// the workspace that -go_work makes. A program without symbols for debuggers is linked in
-			// half the time; what a panic prints does not need them.
+			// half the time, and a panic prints the same without them.
 			"GOFLAGS": "-ldflags=-s", "GOWORK": "",
 			// Cells use the versions of the checkout's go.mod, which ensurePackages has fetched;
 			// asking a proxy for newer ones would cost each cell time and need a network. A cell
@@ -105,10 +105,10 @@ func (k Kernel) Options(dir string) kernel.Options {
 	}
 }
 
-// LogFile returns the path of what kernels log that a front end starts: what people need not see.
+// LogFile returns the path of what kernels log that a front end starts, which users need not see.
 func (k Kernel) LogFile() string { return filepath.Join(k.JupyterPath, "kernel.log") }
 
-// mostLog is the size from which the log is begun anew.
+// mostLog is the size from which the log begins again.
 const mostLog = 1 << 20
 
 // SpecFile returns the path of the kernel spec. Its folder has the name notebooks ask for.

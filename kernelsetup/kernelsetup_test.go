@@ -355,7 +355,7 @@ func TestPluginByPip(t *testing.T) {
 	if c := pluginCheck("plugin", good); !c.Missing || !strings.Contains(c.Found, "damaged") {
 		t.Errorf("the doctor says of a damaged plugin: %v", c)
 	}
-	if err := mendPlugin(t.Context(), p, good); err != nil {
+	if err := repairPlugin(t.Context(), p, good); err != nil {
 		t.Fatal(err)
 	}
 	if c := pluginCheck("plugin", good); c.Missing {
@@ -430,8 +430,8 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("no line with %s %s in:\n%s", mark, name, out.String())
 			continue
 		}
-		if mark == "MISSING" && !strings.Contains(lines[i+1], "to mend: ") {
-			t.Errorf("%s is missing and no command mends it:\n%s", name, out.String())
+		if mark == "MISSING" && !strings.Contains(lines[i+1], "to repair: ") {
+			t.Errorf("%s is missing and no command repairs it:\n%s", name, out.String())
 		}
 	}
 	if _, err := os.Stat(cache); err == nil {
@@ -443,7 +443,7 @@ func TestDoctor(t *testing.T) {
 // to Windows.
 func TestAdviceSuitsTheSystem(t *testing.T) {
 	if c := xlaCheck(false, true, "install a C compiler"); !c.Missing || c.Optional || c.Fix == "" {
-		t.Errorf("without cgo the doctor says %v; want it missing, with what mends it", c)
+		t.Errorf("without cgo the doctor says %v; want it missing, with what repairs it", c)
 	}
 	if c := xlaCheck(true, false, ""); !c.Optional || c.Fix != "" {
 		t.Errorf("where no plugin exists the doctor says %v; want no advice, and no failure", c)

@@ -12,13 +12,13 @@ import (
 	"github.com/pkg/errors"
 )
 
-// driverEnv tells the driver's version where it does not show, as while an image is built.
+// driverEnv gives the driver's version where it cannot be seen, as while an image is built.
 const driverEnv = "PALIMPSEST_NVIDIA_DRIVER"
 
 // nvidiaDriver returns the version of the NVIDIA driver, "580.65.06", or "" if there is none.
 func nvidiaDriver() string {
-	if told := os.Getenv(driverEnv); told != "" {
-		return told
+	if given := os.Getenv(driverEnv); given != "" {
+		return given
 	}
 	if text, err := os.ReadFile("/proc/driver/nvidia/version"); err == nil {
 		if v := driverVersion(string(text)); v != "" {

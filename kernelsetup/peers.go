@@ -37,8 +37,8 @@ var peers = map[string]peer{
 }
 
 // PeerPython returns the Python of an environment of its own with what is measured against, "torch" or "jax", or compared with,
-// "diffusers", which is laid over that of "torch". Where there is none it is made, in the cache folder, which is said with its
-// size before it begins.
+// "diffusers", which is laid over that of "torch". Where there is none it is made in the cache folder, after a line that gives its
+// size.
 func PeerPython(ctx context.Context, name string, out io.Writer) (string, error) {
 	t, err := peerTree(ctx, name)
 	if err != nil {

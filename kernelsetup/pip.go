@@ -32,7 +32,7 @@ func findPython(ctx context.Context) (string, error) {
 	return python, needPython(ctx, python, 10, "; "+pythonFix)
 }
 
-// needPython fails where python is older than 3.minor, with what else there is to say.
+// needPython fails where python is older than 3.minor; its error ends with a text of the caller's.
 func needPython(ctx context.Context, python string, minor int, more string) error {
 	_, err := command(ctx, "", nil, python, "-c", fmt.Sprintf("import sys; sys.exit(sys.version_info < (3, %d))", minor))
 	if err != nil && ctx.Err() == nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/pkg/errors"
 )
 
-// EnsurePlugin installs the XLA CPU plugin unless it is there or of no use: GOMLX_BACKEND
+// EnsurePlugin installs the XLA CPU plugin unless it is there or would not be used, because GOMLX_BACKEND
 // names another backend, XLA is not compiled in, or no plugin exists for the machine.
 func EnsurePlugin(ctx context.Context, out io.Writer) error {
 	switch os.Getenv(compute.ConfigEnvVar) {
@@ -60,8 +60,8 @@ func pluginTree(plugin backend.Plugin) (tree, error) {
 	return tree{dir: dir, title: plugin.Title, fill: fill}, nil
 }
 
-// mendPlugin is [ensurePlugin] that believes no stamp: it reads the whole library, and installs a damaged one anew.
-func mendPlugin(ctx context.Context, p *progress, plugin backend.Plugin) error {
+// repairPlugin is [ensurePlugin] without trust in the stamp: it reads the whole library, and installs it again if it is damaged.
+func repairPlugin(ctx context.Context, p *progress, plugin backend.Plugin) error {
 	if path, err := plugin.Path(); err == nil {
 		if err := plugin.Verify(path); err != nil {
 			p.line("%v", err)

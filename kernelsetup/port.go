@@ -13,7 +13,7 @@ import (
 	"github.com/pkg/errors"
 )
 
-// freePort returns an error where a server cannot listen on port of this machine, with who does.
+// freePort returns an error where a server cannot listen on a port of this machine, and names the process that does.
 func freePort(ctx context.Context, port int) error {
 	l, err := net.Listen("tcp", fmt.Sprintf("localhost:%d", port))
 	if err == nil {

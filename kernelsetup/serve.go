@@ -17,19 +17,19 @@ import (
 const labGrace = 15 * time.Second
 
 // serve runs JupyterLab until it ends by itself or ctx ends, and then ends all that is left of it: kernels, their cells'
-// programs and language servers. Of none of them a process outlives serve where the system lets it find them (Linux); where
-// not, each notices that its parent has gone.
+// programs and language servers. On Linux, where it can find them all, none outlives serve; elsewhere each of them ends by itself
+// when it sees that its parent has gone.
 func serve(ctx context.Context, p *progress, argv, env []string, dir string) error {
 	adopt()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = dir, env
 	cmd.Stdout, cmd.Stderr = p.out, p.out
-	cmd.SysProcAttr = serverGroup() // Ctrl-C is for us, who tell the server
+	cmd.SysProcAttr = serverGroup() // Ctrl-C comes to this process, which ends the server
 	cmd.WaitDelay = time.Second
 	ended := make(chan error, 1)
 	started := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // the server is told of the end of this thread
+		runtime.LockOSThread() // the server gets a signal when this thread ends
 		if err := cmd.Start(); err != nil {
 			started <- err
 			return

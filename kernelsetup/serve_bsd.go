@@ -14,5 +14,5 @@ func adopt() {}
 // serverGroup gives the server a process group of its own.
 func serverGroup() *syscall.SysProcAttr { return kernel.Group() }
 
-// descendants are not to be found where processes without parents are adopted by the first of all.
+// descendants finds none: here the first process of the system adopts those that lost their parents.
 func descendants(int, int) []int { return nil }

@@ -15,13 +15,13 @@ func adopt() {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // an old kernel: they are left to notice it themselves
 }
 
-// serverGroup gives the server a process group of its own, and has it asked to end when this process is killed.
+// serverGroup gives the server a process group of its own, and has the system ask it to end when this process is killed.
 func serverGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }
 
-// descendants are the processes below one, without those that have ended. Of the latter, those that lost their parents are
-// waited for, but not the child whose process id is waited, which somebody waits for.
+// descendants are the processes below one, without those that have ended. It waits for the ended ones that lost their parents, but
+// not for the child whose process id is waited, for which somebody else waits.
 func descendants(of, waited int) []int {
 	children := map[int][]int{}
 	files, _ := filepath.Glob("/proc/[0-9]*/stat") // fails on a malformed pattern only

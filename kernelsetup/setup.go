@@ -13,7 +13,7 @@ import (
 	"github.com/pkg/errors"
 )
 
-// SetupOptions says what [Setup] installs beside the kernel and the XLA CPU plugin.
+// SetupOptions says what [Setup] installs besides the kernel and the XLA CPU plugin.
 type SetupOptions struct {
 	Lab        bool      // JupyterLab
 	Completion bool      // gopls, the longest to build
@@ -71,7 +71,7 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 	}
 	// One that fails stops no other: the next setup would have to do it anyway.
 	var group together
-	group.Go(func() error { return mendPlugin(ctx, p, backend.CPU) })
+	group.Go(func() error { return repairPlugin(ctx, p, backend.CPU) })
 	if o.Lab {
 		group.Go(func() error {
 			t, err := jupyterTree(ctx)
@@ -96,11 +96,11 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 		return err
 	})
 	if o.CUDA {
-		group.Go(func() error { return mendPlugin(ctx, p, cuda) })
+		group.Go(func() error { return repairPlugin(ctx, p, cuda) })
 	}
 	if o.GPU != "" {
 		group.Go(func() error {
-			if err := mendPlugin(ctx, p, gpu); err != nil {
+			if err := repairPlugin(ctx, p, gpu); err != nil {
 				return err
 			}
 			p.line("the %s is %s and needs %s; GOMLX_BACKEND=xla:%s computes on it", gpu.ShortTitle(), backend.NotTried, gpu.Needs, o.GPU)
@@ -117,7 +117,7 @@ type together struct {
 	errs []error
 }
 
-// Go runs f beside the others.
+// Go runs f at the same time as the others.
 func (t *together) Go(f func() error) {
 	t.wait.Go(func() {
 		if err := f(); err != nil {

@@ -37,7 +37,7 @@ var (
 //go:embed tools
 var toolModules embed.FS
 
-// goFix mends a missing Go.
+// goFix says how a missing Go is installed.
 const goFix = "install Go 1.26.5 or later and put its bin folder on PATH"
 
 // findGo returns the folder of the go command and its version, "go1.26.8".

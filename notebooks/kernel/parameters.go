@@ -19,7 +19,7 @@ const (
 
 // SetParameters returns a copy of the notebook in which parameters have other values: settings are NAME=VALUE. Parameters are
 // the constants without a type that the cell tagged "parameters" declares, by a const each: GoNB replaces a block of them as a
-// whole. A cell that declares those given anew is put behind it, in the place of the one that an earlier call put there.
+// whole. A cell that declares the given ones again is put behind it, or replaces the one that an earlier call put there.
 //
 // It is an error if the notebook has no such cell, the cell no such parameter, or a value is not of the kind of its default: a
 // whole number, a number, a truth value or a text, which needs no quotes.

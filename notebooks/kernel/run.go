@@ -20,7 +20,7 @@ const (
 // RunOptions says how [Notebook.Run] runs a notebook.
 type RunOptions struct {
 	CellTimeout time.Duration // for each cell; 0 is none
-	// OnCell is told of each code cell before it is run: its number and its first line.
+	// OnCell is called before each code cell is run: its number and its first line.
 	OnCell func(number int, first string)
 }
 

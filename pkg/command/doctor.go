@@ -11,7 +11,7 @@ import (
 
 func doctorCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Say what is installed, which backend runs, what is missing and what mends it", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Say what is installed, which backend runs, what is missing and what repairs it", Args: cobra.NoArgs,
 		Example: "  go run . doctor",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return kernelsetup.Doctor(cmd.Context(), cmd.OutOrStdout(), datasetChecks)

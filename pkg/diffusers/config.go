@@ -75,7 +75,7 @@ const (
 	shiftScale = "scale_shift"
 )
 
-// toTheirs is the config.json of a network; it fails with all that diffusers has no form for.
+// toTheirs is the config.json of a network; it fails where diffusers has no form for something, and lists all of it.
 func toTheirs(c unet.Config) (unetConfig, error) {
 	var lacks []string
 	u := defaults()
@@ -103,7 +103,7 @@ func toTheirs(c unet.Config) (unetConfig, error) {
 			u.AttnGroups = ptr(c.Groups)
 		}
 	} else if c.Form.PlainMid {
-		lacks = append(lacks, "attention without normalisation in the middle block (form.plain_mid) beside an embedding that is added")
+		lacks = append(lacks, "attention without normalisation in the middle block (form.plain_mid) together with an embedding that is added")
 	}
 	if c.Mults[0] != 1 {
 		lacks = append(lacks, fmt.Sprintf("a first level %d times as wide as the first convolution (network.mults %v; its first needs to be 1)", c.Mults[0], c.Mults))
@@ -138,7 +138,7 @@ func toTheirs(c unet.Config) (unetConfig, error) {
 	return u, lacking("diffusers has no form for", lacks)
 }
 
-// lacking is the error of what cannot be said.
+// lacking is the error that lists what the other form lacks.
 func lacking(what string, lacks []string) error {
 	if len(lacks) == 0 {
 		return nil
@@ -149,15 +149,15 @@ func lacking(what string, lacks []string) error {
 // Options say of a model what its folder does not.
 type Options struct {
 	// NoLabel says that the last row of the class embedding means "no label". Otherwise all rows are classes, and the network
-	// gets another, which is the mean of theirs. Nothing need be said of models that this program wrote.
+	// gets another, which is the mean of theirs. Models that this program wrote need no option.
 	NoLabel bool
 
 	// ImageSize is the side of the model's images in pixels where sample_size is null.
 	ImageSize int
 }
 
-// toOurs is the network of a config.json, all of whose class embeddings are classes but for the last where noLabel is set. It
-// fails with all that we have no form for.
+// toOurs is the network of a config.json, all of whose class embeddings are classes, except for the last where noLabel is set. It
+// fails where we have no form for something, and lists all of it.
 func toOurs(text []byte, o Options) (unet.Config, error) {
 	u := defaults()
 	var keys map[string]json.RawMessage
@@ -200,7 +200,7 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 	refuse(u.TimeShift != shiftAdd && u.TimeShift != shiftScale, "resnet_time_scale_shift %q (need %q or %q)", u.TimeShift, shiftAdd, shiftScale)
 	refuse(u.ClassType != nil, "class_embed_type %s (need null)", show(u.ClassType))
 	refuse(u.Groups == nil, "norm_num_groups null")
-	refuse(u.Groups != nil && u.AttnGroups != nil && *u.AttnGroups != *u.Groups, "attn_norm_num_groups %s beside norm_num_groups %s (need the same)", show(u.AttnGroups), show(u.Groups))
+	refuse(u.Groups != nil && u.AttnGroups != nil && *u.AttnGroups != *u.Groups, "attn_norm_num_groups %s next to norm_num_groups %s (need the same)", show(u.AttnGroups), show(u.Groups))
 	refuse(!(u.Eps > 0 && u.Eps < 1), "norm_eps %g", u.Eps)
 	levels := len(u.Widths)
 	refuse(levels == 0 || len(u.Down) != levels || len(u.Up) != levels, "%d block_out_channels, %d down_block_types, %d up_block_types (need as many of each)", levels, len(u.Down), len(u.Up))
@@ -381,7 +381,7 @@ func isLinear(beta []float64) bool {
 }
 
 // processOf is the process of a scheduler_config.json for a network with or without a learned variance; own says that this program
-// wrote it. It fails with all that we have no form for.
+// wrote it. It fails where we have no form for something, and lists all of it.
 func processOf(text []byte, learned, own bool) (diffusion.Config, error) {
 	s := scheduler{Timesteps: 1000, Start: 1e-4, End: 0.02, Schedule: "linear", Variance: "fixed_small", Prediction: "epsilon", ClipRange: 1}
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -414,7 +414,7 @@ func processOf(text []byte, learned, own bool) (diffusion.Config, error) {
 	switch c.Variance, ok = variances[s.Variance]; {
 	case learned && (!ok || c.Variance != diffusion.LearnedRange):
 		if s.Class == "DDPMScheduler" {
-			lacks = append(lacks, fmt.Sprintf("variance_type %q beside twice as many output channels (need learned_range)", s.Variance))
+			lacks = append(lacks, fmt.Sprintf("variance_type %q with twice as many output channels (need learned_range)", s.Variance))
 		}
 		c.Variance = diffusion.LearnedRange // of other schedulers, which know no variance
 	case !ok || !learned && c.Variance == diffusion.LearnedRange:

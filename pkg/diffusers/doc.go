@@ -11,7 +11,7 @@
 // # Conventions
 //
 // The two forms hold the same numbers, in another order and under other names: our convolutions are [3, 3, in, out], theirs
-// [out, in, 3, 3]; our linear maps [in, out], theirs [out, in]; our map beside a residual block is linear, theirs a convolution
+// [out, in, 3, 3]; our linear maps [in, out], theirs [out, in]; our map around a residual block is linear, theirs a convolution
 // of 1×1 pixels. What one form has and the other lacks is an error that lists all there is of it. Nothing here computes: a
 // network goes out and comes back bit for bit.
 //

@@ -109,7 +109,7 @@ func (m *Model) Dims() map[string][]int {
 const mostConfig = 4 << 20
 
 // Read reads the model in a folder, that of a pipeline or of a UNet2DModel alone. Notes are lines about what the folder does
-// not say, or says to no effect. An error of what we have no form for lists all of it.
+// not say, or says without effect. Where we have no form for something the error lists all of it.
 func Read(dir string, o Options) (m *Model, notes []string, err error) {
 	folder := filepath.Join(dir, unetFolder)
 	if _, err := os.Stat(filepath.Join(folder, configFile)); err != nil {
@@ -174,7 +174,7 @@ func readScheduler(dir string) (path string, text []byte, err error) {
 	return "", nil, nil
 }
 
-// readWeights reads the weights beside a config.json, under the names of today or the old ones of attention.
+// readWeights reads the weights next to a config.json, under the names of today or the old ones of attention.
 func (m *Model) readWeights(folder string, o Options) error {
 	path := filepath.Join(folder, weightsFile)
 	if _, err := os.Stat(path); err != nil {
@@ -230,7 +230,7 @@ func (m *Model) readWeights(folder string, o Options) error {
 	return lacking(path+" does not hold the weights that "+configFile+" tells of", lacks)
 }
 
-// sameDims says whether a tensor has the wanted shape but for ones at its end: old models have attention as convolutions of 1×1.
+// sameDims says whether a tensor has the wanted shape, except for ones at its end: old models have attention as convolutions of 1×1.
 func sameDims(have, want []int) bool {
 	trim := func(d []int) []int {
 		for len(d) > 1 && d[len(d)-1] == 1 {

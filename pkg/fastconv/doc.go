@@ -5,23 +5,24 @@
 // A plugin is a table of functions ([pjrt]). [Load] registers this package's kernels with a plugin as custom calls, copies
 // its table and puts a function of its own in the place of the one that compiles a program; package backend hands the copy
 // to go-xla under the plugin's path, by go-xla's public RegisterPreloadedPlugin. That function replaces the convolutions it
-// knows in the program's text, and calls the plugin's, or that of package executables, which lies between. So no code that builds graphs knows of it, GoMLX and go-xla keep their own
-// types all through, gradients included, and a convolution it does not know stays XLA's.
+// knows in the program's text, and then calls the plugin's function, or that of package executables, which lies between the two. So
+// no code that builds graphs needs to know of it: GoMLX and go-xla keep their own types throughout, gradients included, and XLA
+// computes each convolution that is not known here.
 //
-// GroupNorm and SiLU are no operation of StableHLO's. [NormSiLU] marks where they stand in a graph, and [ConvSum] marks what is
-// added to a convolution: its bias, an image's embedding, a residual connection. A mark changes nothing to who does not read it.
+// StableHLO has no operation for GroupNorm or SiLU. [NormSiLU] marks where they are in a graph, and [ConvSum] marks what is
+// added to a convolution: its bias, an image's embedding, a residual connection. Where nothing reads a mark, it changes nothing.
 //
-// What it leans on that nobody promises is the text in which go-xla writes a convolution ([replace] leaves alone what reads
-// differently) and the layout of XLA's foreign-function interface (plugin.c; the plugin itself refuses handlers of another
-// version). Package backend loads it for the one plugin it pins. A test fails where either moves.
+// Two things that it needs may change without notice: the text in which go-xla writes a convolution (a text that reads differently
+// is left as it is) and the layout of XLA's foreign-function interface (plugin.c; the plugin itself refuses handlers of another
+// version). Package backend loads it for the one plugin it pins. A test fails when either changes.
 //
 // # What it computes
 //
-// Float32 images [batch, height, width, channels], stride 1, a border of one zero, sides from 4 and channels from 8 to 512
-// on, forward and both gradients, by Winograd's F(4×4, 3×3) ([winograd], winograd.h). Relative errors are below 2e-5
-// (1e-6 is usual); float32's own rounding in a plain sum gives 1e-7. A NaN or an infinity reaches all of its tile of
-// 4×4 outputs and the tiles beside it. Results are the same, bit by bit, whatever the number of threads and the
-// instruction set. The threads are XLA's own, asked for through its interface, so nothing waits in a loop beside them.
+// Float32 images [batch, height, width, channels], stride 1, a border of one zero, sides from 4 pixels and 8 to 512
+// channels, forward and both gradients, by Winograd's F(4×4, 3×3) ([winograd], winograd.h). Relative errors are below 2e-5
+// (1e-6 is usual); float32's own rounding in a plain sum gives 1e-7. A NaN or an infinity spreads over its tile of
+// 4×4 outputs and the neighbouring tiles. Results are the same, bit by bit, whatever the number of threads and the
+// instruction set. The threads are XLA's own, asked for through its interface, so no other thread waits in a loop.
 //
 // GroupNorm and SiLU, and their gradients, are computed an image at a time, the gradients with the statistics of the forward pass.
 //

@@ -35,7 +35,7 @@ var markShape = shapes.Make(dtypes.Uint16, 1, 1, 1, 1, 1)
 
 func mark(g *Graph) *Node { return Zeros(g, markShape) }
 
-// The gradient of a barrier is GoMLX's, but for those NormSiLU and ConvSum mark.
+// The gradient of a barrier is GoMLX's, except for those that NormSiLU and ConvSum mark.
 func init() {
 	others := VJPRegistration[NodeTypeOptimizationBarrier]
 	VJPRegistration[NodeTypeOptimizationBarrier] = func(barrier *Node, dy []*Node, shape shapes.Shape) []*Node {
