@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"palimpsest/pkg/cluster"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
@@ -19,6 +20,7 @@ func benchCommand() *cobra.Command {
 		configPath, store string
 		g                 experiment.Grid
 		flags             studyFlags
+		elsewhere         clusterFlags
 	)
 	c := &cobra.Command{
 		Use: "bench", Short: "Train the strategies one after another and compare what they forget", Args: cobra.NoArgs,
@@ -32,8 +34,16 @@ func benchCommand() *cobra.Command {
 			"  go run . bench --strategies finetune,er,ewc,er+ewc --tuned --seeds 3 --dir runs/tuned\n" +
 			"  go run . bench --sweep 'benchmark.datasets=[mnist],[fashion-mnist]' --set benchmark.class_order=seeded --sweep benchmark.order_seed=1,2,3 --dir runs/orders\n" +
 			"  go run . bench --set loop.steps_per_task=1000 --set benchmark.prep.size=32 --set benchmark.prep.method=pad --dir runs/long\n" +
-			"  go run . bench --dry-run",
+			"  go run . bench --dry-run\n" +
+			"  go run . bench --seeds 3 --dir /shared/three --on slurm --slurm 'partition=gpu,gres=gpu:1,time=04:00:00,array-limit=20'\n" +
+			"  go run . bench --status --dir /shared/three",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := elsewhere.check(cmd); err != nil {
+				return err
+			}
+			if elsewhere.status {
+				return cluster.Status(flags.dir, cluster.AskSlurm(cmd.Context()), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
 			var text []byte
 			label := "the quick benchmark"
 			if configPath != "" {
@@ -51,8 +61,13 @@ func benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			runs, err := flags.do(cmd, experiment.Study{Dir: flags.dir, Runs: configs}, nil)
-			if err != nil || flags.dryRun {
+			var runs []*results.Run
+			if s := (experiment.Study{Dir: flags.dir, Runs: configs, Elsewhere: elsewhere.on != ""}); s.Elsewhere && !flags.dryRun {
+				runs, err = elsewhere.hand(cmd, s)
+			} else {
+				runs, err = flags.do(cmd, s, nil)
+			}
+			if err != nil || runs == nil {
 				return err
 			}
 			path, err := printStudy(cmd.OutOrStdout(), flags.dir, runs)
@@ -69,6 +84,7 @@ func benchCommand() *cobra.Command {
 		},
 	}
 	flags.addTo(c, filepath.Join("runs", "bench"))
+	elsewhere.addTo(c)
 	c.Flags().StringVar(&configPath, "config", "", "YAML file with the settings all runs share; default: the quick benchmark")
 	c.Flags().StringArrayVar(&g.Set, "set", nil, "one setting, KEY=VALUE, over the configuration; may be repeated")
 	skipBrokenFlag(c)

@@ -10,11 +10,12 @@ import (
 
 func resumeCommand() *cobra.Command {
 	var progress, typed string
+	var wait bool
 	c := &cobra.Command{
 		Use: "resume DIR", Short: "Go on with the run in a folder from its newest checkpoint", Args: cobra.ExactArgs(1),
 		Example: "  go run . resume runs/er-lambda0.3-seed0",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o := experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: typed}
+			o := experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: typed, Wait: wait}
 			if typed == "" {
 				o.Command = commandLine()
 			}
@@ -30,6 +31,7 @@ func resumeCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&progress, "progress", "text", "\"text\", or \"json\": a JSON line at a time on standard output")
+	c.Flags().BoolVar(&wait, "wait", false, "wait while another process is at work in the folder, and take it over from one that died")
 	c.Flags().StringVar(&typed, "command", "", "what to store as the command that makes the run again")
 	return c
 }

@@ -160,8 +160,11 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 		return err
 	}
 	defer lock.Unlock()
-	r := &run{config: c, dir: dir, opt: opt, log: io.Discard, only: true}
+	r := &run{config: c, dir: dir, opt: opt, log: io.Discard, only: true, lock: lock}
 	defer r.close()
+	if lock.over != "" {
+		r.say("%s", lock.over)
+	}
 	if r.home, err = newHome(dir); err != nil {
 		return err
 	}

@@ -225,7 +225,7 @@ func (s *Study) Check() error {
 			}
 			seen[string(text)] = setup
 		}
-		if err == nil {
+		if err == nil && !s.Elsewhere {
 			_, missing := os.Stat(filepath.Join(s.Dir, c.RunName(), configFile))
 			err = c.checkCores(missing == nil)
 		}

@@ -46,7 +46,7 @@ func bareRun(t *testing.T, back compute.Backend, dir string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{"config.yaml": text, lockFile: nil} {
+	for name, content := range map[string][]byte{"config.yaml": text, lockFile: nil, holderFile: nil} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +310,7 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 			dir := t.TempDir()
 			for _, r := range []*run{a, b} {
 				r.dir = dir
-				for name := range map[string]bool{"config.yaml": true, lockFile: true} {
+				for name := range map[string]bool{"config.yaml": true, lockFile: true, holderFile: true} {
 					if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
 						t.Fatal(err)
 					}
@@ -479,6 +479,13 @@ func TestNothingIsWrittenWhereTheRunFolderWas(t *testing.T) {
 		"removed":        {os.RemoveAll, "removed"},
 		"emptied":        {func(dir string) error { return os.Remove(filepath.Join(dir, "config.yaml")) }, "config.yaml"},
 		"lock taken off": {func(dir string) error { return os.Remove(filepath.Join(dir, lockFile)) }, lockFile},
+		"taken over": {func(dir string) error {
+			path := filepath.Join(dir, holderFile)
+			if err := os.Rename(path, path+".away"); err != nil { // so that its place on the disk stays taken
+				return err
+			}
+			return os.WriteFile(path, []byte("{}"), 0o644)
+		}, holderFile},
 		"replaced": {func(dir string) error {
 			if err := os.Rename(dir, dir+" elsewhere"); err != nil {
 				return err

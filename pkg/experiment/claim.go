@@ -34,6 +34,7 @@ func makeFolder(dir string) (undo func(), err error) {
 	return func() {
 		for i, folder := range made {
 			if i == 0 {
+				_ = os.Remove(filepath.Join(folder, holderFile))
 				_ = os.Remove(filepath.Join(folder, lockFile))
 			}
 			if os.Remove(folder) != nil {
@@ -139,7 +140,7 @@ func onlyLeftovers(dir string) error {
 	for _, e := range entries {
 		name := e.Name()
 		events, _ := filepath.Match(eventsPattern, name)
-		if name != lockFile && name != "log.txt" && !events && !halfFile.MatchString(name) && !strings.HasPrefix(name, atomicfile.Unfinished) {
+		if name != lockFile && name != holderFile && name != "log.txt" && !events && !halfFile.MatchString(name) && !strings.HasPrefix(name, atomicfile.Unfinished) {
 			foreign = append(foreign, name)
 		}
 	}

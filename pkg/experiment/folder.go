@@ -23,8 +23,8 @@ const sumsFile = "SHA256SUMS"
 
 // home is a run folder as it was when the run began. Its path may come to lead to another folder, or nowhere.
 type home struct {
-	dir          string
-	folder, lock fs.FileInfo
+	dir                  string
+	folder, lock, holder fs.FileInfo
 }
 
 // newHome remembers the folder dir, which must be locked.
@@ -34,7 +34,10 @@ func newHome(dir string) (home, error) {
 	if h.folder, err = os.Stat(dir); err != nil {
 		return h, errors.WithStack(err)
 	}
-	h.lock, err = os.Stat(filepath.Join(dir, lockFile))
+	if h.lock, err = os.Stat(filepath.Join(dir, lockFile)); err != nil {
+		return h, errors.WithStack(err)
+	}
+	h.holder, err = os.Stat(filepath.Join(dir, holderFile))
 	return h, errors.WithStack(err)
 }
 
@@ -45,10 +48,14 @@ func (h home) there() error {
 	if err != nil || !os.SameFile(folder, h.folder) {
 		return errors.Errorf("the run folder %s was moved, removed or replaced while the run was at work: %s", h.dir, advice)
 	}
-	lock, err := os.Stat(filepath.Join(h.dir, lockFile))
-	if err != nil || !os.SameFile(lock, h.lock) {
-		return errors.Errorf("%s of the run folder %s was removed or replaced while the run was at work, so that another process may write there: nothing more is written",
-			lockFile, h.dir)
+	for _, own := range []struct {
+		name string
+		file fs.FileInfo
+	}{{lockFile, h.lock}, {holderFile, h.holder}} {
+		if file, err := os.Stat(filepath.Join(h.dir, own.name)); err != nil || !os.SameFile(file, own.file) {
+			return errors.Errorf("%s of the run folder %s was removed or replaced while the run was at work, so that another process may write there: nothing more is written",
+				own.name, h.dir)
+		}
 	}
 	if _, err := os.Stat(filepath.Join(h.dir, configFile)); err != nil {
 		return errors.Errorf("%s of the run folder %s was removed while the run was at work: nothing more is written; put it back and `resume`, or name another folder to start again", configFile, h.dir)

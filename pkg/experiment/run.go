@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 
@@ -39,6 +38,19 @@ type Options struct {
 	Command  string         // what the user typed, stored with the result
 	Backend  compute.Backend
 	Choice   backend.Choice // how Backend was chosen; given with it
+	Wait     bool           // for a process that is at work in the folder, or was; else that is an error
+}
+
+// lock keeps other processes out of the folder dir of a run of c.
+func (o Options) lock(ctx context.Context, c Config, dir string) (*folderLock, error) {
+	if !o.Wait {
+		return lockFolder(dir)
+	}
+	return waitFolder(ctx, dir, func(line string) {
+		if o.Log != nil {
+			fmt.Fprintf(o.Log, "%s: %s\n", c.RunName(), line)
+		}
+	})
 }
 
 // lossEvery is the number of steps a stored loss averages over.
@@ -49,6 +61,7 @@ type run struct {
 	config   Config
 	dir      string
 	home     home // dir, once it is locked
+	lock     *folderLock
 	opt      Options
 	log      io.Writer
 	note     string // of the progress
@@ -104,7 +117,7 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockFolder(dir)
+	lock, err := opt.lock(ctx, c, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -132,8 +145,11 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 		return nil, err
 	}
 	var early bytes.Buffer // lines from before the folder is the run's
-	r := &run{config: c, dir: dir, opt: opt, log: &early}
+	r := &run{config: c, dir: dir, opt: opt, log: &early, lock: lock}
 	defer r.close()
+	if lock.over != "" {
+		r.say("%s", lock.over)
+	}
 	if over != "" {
 		r.say("%s", over)
 	}
@@ -182,34 +198,6 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 		return nil, err
 	}
 	return r.finish()
-}
-
-// lockFile is the file in a run folder by which its process keeps others out.
-const lockFile = ".lock"
-
-// lockFolder keeps other processes out of a run folder.
-func lockFolder(dir string) (*flock.Flock, error) {
-	lock := flock.New(filepath.Join(dir, lockFile))
-	if ok, err := lock.TryLock(); err != nil {
-		return nil, errors.Wrapf(err, "locking %s", dir)
-	} else if !ok {
-		return nil, errors.Errorf("another process is at work in %s; wait for it, or name another folder", dir)
-	}
-	return lock, nil
-}
-
-// AtWork says whether a process is at work in a run folder. It makes nothing there.
-func AtWork(dir string) bool {
-	file := filepath.Join(dir, lockFile)
-	if _, err := os.Stat(file); err != nil {
-		return false
-	}
-	lock := flock.New(file)
-	ok, err := lock.TryRLock()
-	if ok {
-		_ = lock.Unlock()
-	}
-	return err == nil && !ok
 }
 
 // Resume goes on with the run in the folder dir from its stored configuration.
@@ -737,7 +725,7 @@ func (r *run) finish() (*results.Run, error) {
 
 // report calls the progress callback, at most five times a second unless always.
 func (r *run) report(stage string, always bool) {
-	if r.opt.Progress == nil || (!always && stage == r.stage && time.Since(r.shown) < 200*time.Millisecond) {
+	if !always && stage == r.stage && time.Since(r.shown) < 200*time.Millisecond {
 		return
 	}
 	r.shown, r.stage = time.Now(), stage
@@ -758,7 +746,13 @@ func (r *run) report(stage string, always bool) {
 	if stage == "done" {
 		p.Fraction, p.ETA = 1, 0
 	}
-	r.opt.Progress(p)
+	if r.opt.Progress != nil {
+		r.opt.Progress(p)
+	}
+	if r.lock != nil {
+		p.Warnings = nil // which the log has
+		r.lock.progress.Store(&p)
+	}
 }
 
 // seconds writes a number of seconds as people do.

@@ -19,6 +19,9 @@ type Study struct {
 	Dir  string // of the run folders, one a run
 	Runs []Config
 
+	// Elsewhere says that other machines make the runs: what this one has does not matter.
+	Elsewhere bool
+
 	checked bool // by Check
 }
 
@@ -90,6 +93,9 @@ func (s Study) claim(log io.Writer) error {
 		if err != nil {
 			return err
 		}
+		if lock.over != "" {
+			say(lock.over)
+		}
 		err = claim(c, dir, say)
 		lock.Unlock()
 		if err != nil {
@@ -142,6 +148,23 @@ func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	return s.read(&missing)
+}
+
+// Prepare makes the folders of all runs, each with its configuration, for processes that make the runs with [Resume]; log gets
+// lines for people.
+func (s Study) Prepare(log io.Writer) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	return s.claim(log)
+}
+
+// Results reads the results of a study whose runs are all finished, in the order of Runs.
+func (s Study) Results() ([]*results.Run, error) { return s.read(new(sync.Map)) }
+
+// read reads the results of all runs but those whose names are in missing, which are nil.
+func (s Study) read(missing *sync.Map) ([]*results.Run, error) {
 	var runs []*results.Run
 	for _, c := range s.Runs {
 		if _, ok := missing.Load(c.RunName()); ok {

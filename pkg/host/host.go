@@ -33,11 +33,36 @@ func Line() string {
 	return fmt.Sprintf("%s, %s, %d cores, %s", m.OS, cmp.Or(m.CPU, "unknown processor"), m.Cores, m.Go)
 }
 
-// Commit returns the commit that the program was built from and whether there were uncommitted changes, where the build says so;
-// else, as under `go run`, those of the checkout it runs in, "unknown" outside one.
+// Name is what this computer is called on its network; "" where it does not say.
+func Name() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// Boot identifies the system that runs since the computer was started, the same in all its containers; "" where it does not say (Linux does).
+func Boot() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// CommitEnv names the environment variable that tells a program which does not know it what it was built from; "+" behind the
+// commit means changes.
+const CommitEnv = "PALIMPSEST_COMMIT"
+
+// Commit returns the commit that the program was built from and whether there were uncommitted changes, where the build says so
+// or [CommitEnv]; else, as under `go run`, those of the checkout it runs in, "unknown" outside one.
 func Commit() (hash string, dirty bool) {
 	if hash, dirty = builtFrom(); hash != "unknown" {
 		return hash, dirty
+	}
+	if told := os.Getenv(CommitEnv); told != "" {
+		return strings.CutSuffix(told, "+")
 	}
 	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
 	if err != nil {

@@ -1,0 +1,118 @@
+package command
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"palimpsest/pkg/cluster"
+	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
+)
+
+// clusterFlags are the flags of `bench` that have machines elsewhere make the runs.
+type clusterFlags struct {
+	on, slurm, kubernetes string
+	status                bool
+}
+
+// addTo declares the flags.
+func (f *clusterFlags) addTo(c *cobra.Command) {
+	c.Flags().StringVar(&f.on, "on", "", "hand the runs over and end: \"slurm\" submits a job array, \"kubernetes\" writes the manifest of an Indexed Job, \"list\" prints a command a run; given again, what is missing alone")
+	c.Flags().StringVar(&f.slurm, "slurm", "", "options of sbatch, NAME=VALUE,…; array-limit=N: runs at a time")
+	c.Flags().StringVar(&f.kubernetes, "kubernetes", "", "image=…,claim=… and path, namespace, cpu, memory, gpu, limit: what the pods are made of")
+	c.Flags().BoolVar(&f.status, "status", false, "say which runs of the study in --dir wait, run, are done or dead, and why, from any machine that sees the folder")
+}
+
+// check refuses flags that do not go together, before anything is looked at.
+func (f *clusterFlags) check(cmd *cobra.Command) error {
+	switch f.on {
+	case "", "slurm", "kubernetes", "list":
+	default:
+		engines := []string{"slurm", "kubernetes", "list"}
+		return experiment.Refusef("--on is %q%s; need slurm, kubernetes or list", f.on, words.DidYouMean(f.on, engines))
+	}
+	for _, flag := range []string{"slurm", "kubernetes"} {
+		if cmd.Flags().Changed(flag) && f.on != flag {
+			return experiment.Refusef("--%s is for --on %s; add that, or leave it out", flag, flag)
+		}
+	}
+	if f.on != "" && cmd.Flags().Changed("workers") {
+		return experiment.Refusef("--workers is for runs on this machine; with --on slurm say --slurm array-limit=N, with --on kubernetes --kubernetes limit=N")
+	}
+	return nil
+}
+
+// hand hands the missing runs of a study over, and returns the results once none is missing and all are finished.
+func (f *clusterFlags) hand(cmd *cobra.Command, s experiment.Study) ([]*results.Run, error) {
+	notes := cmd.ErrOrStderr()
+	directives, err := cluster.ParseDirectives(f.slurm)
+	if err != nil {
+		return nil, err
+	}
+	var k cluster.Kubernetes
+	if f.on == "kubernetes" {
+		if k, err = cluster.ParseKubernetes(f.kubernetes, s.Dir); err != nil {
+			return nil, err
+		}
+	}
+	study := cluster.Study{Study: s, Command: commandLine(), Say: notes}
+	if err := study.Check(); err != nil {
+		return nil, err
+	}
+	runs, err := study.Finished()
+	switch {
+	case err != nil:
+		return nil, err
+	case runs != nil && f.on == "list": // whose output may go to a shell
+		fmt.Fprintln(notes, "all runs are finished; without --on this command prints the table")
+		return nil, nil
+	case runs != nil:
+		return runs, nil
+	}
+	if f.on == "slurm" {
+		if err := cluster.FindSlurm(); err != nil {
+			return nil, err
+		}
+	}
+	unlock, err := study.Open(cluster.AskSlurm(cmd.Context()))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if len(study.Missing()) == 0 {
+		return nil, cluster.Status(s.Dir, cluster.AskSlurm(cmd.Context()), notes, notes) // the output of a list may go to a shell
+	}
+	if kind := cluster.LocalFolder(s.Dir); kind != "" {
+		fmt.Fprintf(notes, "warning: %s is on this machine's own file system (%s); other machines make the runs only if they see it under the same path, so name a folder of a shared one with --dir\n", s.Dir, kind)
+	}
+	if err := study.TakeProgram(); err != nil {
+		return nil, err
+	}
+	missing := words.Count(len(study.Missing()), "run")
+	switch f.on {
+	case "slurm":
+		job, err := study.Slurm(cmd.Context(), directives)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "job %s: %s submitted\n", job, missing)
+	case "kubernetes":
+		path, err := study.Kubernetes(k)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s; kubectl apply -f %s\n", path, missing, words.Shell(path))
+	case "list":
+		lines, err := study.List()
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range lines {
+			fmt.Fprintln(cmd.OutOrStdout(), line)
+		}
+	}
+	fmt.Fprintf(notes, "`go run . bench --status --dir %s` says how far they are; this command, given again, hands over what is then missing, and prints the table once all are done\n", words.Shell(s.Dir))
+	return nil, nil
+}
