@@ -352,18 +352,19 @@ func TestSlurm(t *testing.T) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
-	s.now(task(1))
-	s.startNode(node)
 	// The time of the third runs out, as far as its script can see.
 	saved(2)
 	s.until("the third has seen the signal", func() bool {
 		s.ask("scancel", "--signal=USR1", "--batch", task(2))
 		return s.state(task(2)) != "RUNNING"
 	})
+	s.until("the third is queued again", func() bool { return s.state(task(2)) == "PENDING" })
 	if said := status(); !regexp.MustCompile(names[0]+` +dead +job `+task(0)+` FAILED on n\d; error: the run was ended by signal 9`).MatchString(said) ||
 		!regexp.MustCompile(names[2]+` +waiting +job `+task(2)+` \(BeginTime\); saved at step \d+ of 3000`).MatchString(said) {
 		t.Errorf("the status is\n%s", said)
 	}
+	s.now(task(1))
+	s.startNode(node)
 	s.now(task(2))
 	s.until("the array has ended", func() bool { return s.ask("squeue", "-h", "-r") == "" })
 	if said := status(); !strings.Contains(said, "4 runs: 3 done, 1 dead") {

@@ -208,7 +208,7 @@ func Status(dir string, queue Queue, out, notes io.Writer) error {
 		}
 		r, err := lookAt(dir, e.Name(), jobs)
 		if err != nil {
-			return err
+			r = RunState{Run: e.Name(), State: Dead, Why: err.Error()}
 		}
 		runs++
 		count[r.State]++

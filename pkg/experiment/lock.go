@@ -63,6 +63,9 @@ func (h Holder) String() string {
 // here says whether the holder ran in this very system, where flock tells whether it still does.
 func (h Holder) here() bool { return h.ID != "" && h.Host == host.Name() && h.Boot == host.Boot() }
 
+// elsewhere says whether the holder ran in another system, of which flock may not tell.
+func (h Holder) elsewhere() bool { return h.ID != "" && !h.here() }
+
 // occupied is the error of a folder that another process has.
 type occupied struct {
 	dir    string
@@ -117,8 +120,12 @@ func lockFolder(dir string) (*folderLock, error) {
 	case err != nil:
 		return nil, errors.Wrapf(err, "locking %s", dir)
 	case !ok:
-		h, _, _ := readHolder(dir)
-		return nil, occupied{dir: dir, holder: h}
+		// A machine that died may leave its locks with a file server (NFS 3), which then only its holder's silence tells.
+		h, silent, err := readHolder(dir)
+		if err != nil || !h.elsewhere() || silent < staleAfter {
+			return nil, occupied{dir: dir, holder: h}
+		}
+		l.flock = nil
 	}
 	if err := l.hold(); err != nil {
 		l.unflock()
@@ -346,14 +353,15 @@ func HolderOf(dir string) (atWork, dead *Holder) {
 	if free {
 		_ = lock.Unlock()
 	}
-	unknown := err != nil // this file system has no such lock
+	known := err == nil // else this file system has no such lock
 	h, written, err := decodeHolder(filepath.Join(dir, holderFile))
+	silent := time.Since(written) >= staleAfter
 	switch {
-	case !free && !unknown:
-		return &h, nil
+	case err != nil && known && !free:
+		return &Holder{}, nil // it is about to say who it is
 	case err != nil:
 		return nil, nil
-	case (unknown || !h.here()) && time.Since(written) < staleAfter:
+	case known && !free && !(h.elsewhere() && silent), !(known && h.here()) && !silent:
 		return &h, nil
 	}
 	return nil, &h

@@ -110,6 +110,44 @@ func TestFoldersOfOtherMachines(t *testing.T) {
 	}
 }
 
+// A machine that died may leave its lock with the file server: its silence tells, where it is not this machine.
+func TestLocksOfDeadMachines(t *testing.T) {
+	for name, tc := range map[string]struct {
+		host string
+		ago  time.Duration
+		held bool
+	}{
+		"alive": {"node3", time.Second, true},
+		"dead":  {"node3", staleAfter + time.Second, false},
+		"here":  {host.Name(), staleAfter + time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			leaveHolder(t, dir, Holder{ID: "other", Host: tc.host, Boot: host.Boot()}, tc.ago)
+			other := flock.New(filepath.Join(dir, lockFile))
+			if ok, err := other.TryLock(); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			defer other.Unlock()
+			if AtWork(dir) != tc.held {
+				t.Errorf("at work: %v", AtWork(dir))
+			}
+			lock, err := lockFolder(dir)
+			if tc.held != errors.As(err, new(occupied)) || !tc.held && err != nil {
+				t.Fatalf("got %v; held: %v", err, tc.held)
+			}
+			if err == nil {
+				if !strings.Contains(lock.over, "taking over") {
+					t.Errorf("said %q", lock.over)
+				}
+				if err := lock.Unlock(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // A process keeps others out by its signs of life alone, and one that waits has the folder once they end.
 func TestSignsOfLife(t *testing.T) {
 	withoutFlock(t)
