@@ -363,8 +363,7 @@ func TestSlurm(t *testing.T) {
 		!regexp.MustCompile(names[2]+` +waiting +job `+task(2)+` \(BeginTime\); saved at step \d+ of 3000`).MatchString(said) {
 		t.Errorf("the status is\n%s", said)
 	}
-	s.now(task(1))
-	s.startNode(node)
+	s.now(task(1)) // on the other node
 	s.now(task(2))
 	s.until("the array has ended", func() bool { return s.ask("squeue", "-h", "-r") == "" })
 	if said := status(); !strings.Contains(said, "4 runs: 3 done, 1 dead") {
