@@ -260,7 +260,7 @@ cores: 1
 benchmark: {class_order: given, classes: [0, 1], classes_per_task: 1}
 network: {base: 8, mults: [1]}
 diffusion: {timesteps: 10}
-loop: {steps_per_task: 1500, fresh_rows: 1, replay_rows: 1}
+loop: {steps_per_task: 1000, fresh_rows: 1, replay_rows: 1}
 evaluate: {samples_per_task: 64, batch: 64, sampler: {steps: 1}}
 autopsy: {images: 0}
 checkpoint_every: 100
@@ -360,7 +360,7 @@ func TestSlurm(t *testing.T) {
 	})
 	s.until("the third is queued again", func() bool { return s.state(task(2)) == "PENDING" })
 	if said := status(); !regexp.MustCompile(names[0]+` +dead +job `+task(0)+` FAILED on n\d; error: the run was ended by signal 9`).MatchString(said) ||
-		!regexp.MustCompile(names[2]+` +waiting +job `+task(2)+` \(BeginTime\); saved at step \d+ of 3000`).MatchString(said) {
+		!regexp.MustCompile(names[2]+` +waiting +job `+task(2)+` \(BeginTime\); saved at step \d+ of 2000`).MatchString(said) {
 		t.Errorf("the status is\n%s", said)
 	}
 	s.now(task(1)) // on the other node
