@@ -170,6 +170,9 @@ func onNode(node string) string {
 func lastOf(dir string, j Job, s experiment.Standing) string {
 	log := filepath.Join(dir, Folder, "logs", j.ID+".log")
 	text, err := os.ReadFile(log)
+	if err != nil && j.State == "CANCELLED" {
+		return "" // perhaps before it began
+	}
 	if err != nil {
 		return "it left no log in " + filepath.Dir(log) + ", so perhaps its machine does not see that folder"
 	}
