@@ -143,11 +143,10 @@ PartitionName=p Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
 
 // slurm is a Slurm at work on this machine.
 type slurm struct {
-	t      *testing.T
-	root   string
-	dir    string
-	nodes  map[string]*exec.Cmd
-	daemon string // path of slurmd
+	t     *testing.T
+	root  string
+	dir   string
+	nodes map[string]*exec.Cmd
 }
 
 // startSlurm starts a controller and two nodes, and ends them with the test.
