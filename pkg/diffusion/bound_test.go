@@ -162,10 +162,10 @@ func TestBoundAndDecayInTraining(t *testing.T) {
 	_, _, without := oneStep(TrainConfig{LearningRate: rate})
 	_, before, decayed := oneStep(TrainConfig{LearningRate: rate, WeightDecay: decay})
 
-	// Adam's first moments of the last convolution, [3, 3, Base, 2], are a tenth of its gradient.
+	// Adam's first moments of the last layer, [Hidden, 2], are a tenth of its gradient.
 	const moments = "/AdamOptimizer/model/out/weights_1st_moment"
-	if len(without[moments]) != 9*4*2 {
-		t.Fatalf("%d moments, want 72", len(without[moments]))
+	if len(without[moments]) != 8*2 {
+		t.Fatalf("%d moments, want 16", len(without[moments]))
 	}
 	for i, plain := range without[moments] {
 		with := withBound[moments][i]

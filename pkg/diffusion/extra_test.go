@@ -171,7 +171,7 @@ func TestGradientOfTheWholeLoss(t *testing.T) {
 	b.W[3], b.PureNoise = 0, []bool{false, false, false, true}
 	b.Distil, b.TeacherY = []float32{0, 0.5, 0.25, 0.5}, []int32{0, 3, 0, 1}
 	b.Target, b.TargetW = b.X, []float32{0.5, 0, 0.1, 0}
-	b.PenaltyStrength, b.DirectionStrength = 0.01, 3
+	b.PenaltyStrength, b.DirectionStrength = 0.01, 300
 
 	g, r := gradient(t, n, b, 5)
 	for name, part := range map[string]float64{"denoising": r.Denoise, "distillation": r.Distil, "target": r.Target, "penalty": r.Penalty, "directions": r.Directions} {

@@ -128,7 +128,7 @@ func TestStepEqualsOneOfSingleTensors(t *testing.T) {
 // the numbers below are of its next three.
 func TestOlderFileGoesOn(t *testing.T) {
 	p := newProcess(t, Config{T: 50, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge})
-	u := plain()
+	u := plainUNet()
 	u.Classes = 3
 	n := newNetwork(t, p, u, TrainConfig{LearningRate: 1e-2, WeightDecay: 0.1, ClipNorm: 0.5, EMA: 0.9}, 7)
 	defer n.Close()

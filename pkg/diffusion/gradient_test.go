@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"palimpsest/pkg/network"
 )
 
 // weightsOf flattens the weights of a scope in the order that LossGradient.Mean documents, and a function that replaces them.
@@ -29,6 +31,12 @@ func normals(random *rand.Rand, size int, scale float64) []float32 {
 	return x
 }
 
+func leastDropping(out int) network.Network {
+	u := plain()
+	u.OutChannels, u.Classes, u.Dropout = out, 3, 0.5
+	return u
+}
+
 // Along any direction the gradient is what central differences of the loss say, the loss being computed here from the
 // denoiser's output in float64. A step of 1e-2 along a unit direction changes a float32 loss by enough for three digits.
 // Only the weights asked for, trained or averaged, are moved: the others keep the first draw.
@@ -36,17 +44,20 @@ func TestLossGradientAgainstDifferences(t *testing.T) {
 	for _, tc := range []struct {
 		prediction, variance string
 		ema                  bool
+		made                 func(out int) network.Network // with dropout, which the gradient is without
 	}{
-		{PredictNoise, FixedLarge, false},
-		{PredictImage, FixedLarge, true},
-		{PredictVelocity, LearnedRange, false},
+		{PredictNoise, FixedLarge, false, func(out int) network.Network {
+			u := plainUNet()
+			u.OutChannels, u.Classes, u.Dropout = out, 3, 0.5
+			return u
+		}},
+		{PredictImage, FixedLarge, true, leastDropping},
+		{PredictVelocity, LearnedRange, false, leastDropping},
 	} {
 		t.Run(tc.prediction, func(t *testing.T) {
 			p := newProcess(t, Config{T: 50, Schedule: "linear", Prediction: tc.prediction, Variance: tc.variance})
-			u := plain()
-			u.OutChannels, u.Classes, u.Dropout = p.OutChannels(1), 3, 0.5
 			// Neither loss weights nor the variance's loss belong to the plain loss.
-			n := newNetwork(t, p, u, TrainConfig{LearningRate: 1e-3, LossWeight: "min-snr:5", VLBWeight: 0.1}, 1)
+			n := newNetwork(t, p, tc.made(p.OutChannels(1)), TrainConfig{LearningRate: 1e-3, LossWeight: "min-snr:5", VLBWeight: 0.1}, 1)
 			defer n.Close()
 			const count, rows, dim = 5, 3, 16
 			g, err := n.LossGradient(tc.ema, rows)
@@ -95,7 +106,7 @@ func TestLossGradientAgainstDifferences(t *testing.T) {
 				}
 				sum := 0.0
 				for i := range xt {
-					pred, _ := p.split(out[i/dim*dim*u.OutChannels:], 1, i%dim)
+					pred, _ := p.split(out[i/dim*dim*p.OutChannels(1):], 1, i%dim)
 					e := float64(pred) - p.Target(float64(x0[i]), float64(noise[i]), int(steps[i/dim]))
 					sum += e * e / (count * dim)
 				}

@@ -15,7 +15,7 @@ import (
 // middle block holds w_c·x. The moving average keeps the first draw of the weights.
 func TestMidBlockByHand(t *testing.T) {
 	p := newProcess(t, Config{T: 50, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge})
-	u := plain()
+	u := plainUNet()
 	u.Classes = 3
 	n := newNetwork(t, p, u, TrainConfig{LearningRate: 1e-3}, 1)
 	defer n.Close()
@@ -78,7 +78,7 @@ func TestMidBlockInPureGo(t *testing.T) {
 	}
 	defer pureGo.Finalize()
 	p := newProcess(t, Config{T: 50, Schedule: "linear", Prediction: PredictNoise, Variance: FixedLarge})
-	u := plain()
+	u := plainUNet()
 	u.Classes = 3
 	var outputs [2][]float32
 	for i, b := range []compute.Backend{usual, pureGo} {

@@ -16,6 +16,7 @@ import (
 
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/network"
+	"palimpsest/pkg/network/networktest"
 	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/unet"
 )
@@ -26,8 +27,13 @@ func small() unet.Config {
 		MidAttn: true, Heads: 2, Groups: 4, Dropout: 0.1, Classes: 3}
 }
 
-// plain is the least network.
-func plain() unet.Config {
+// plain is the least network: what a step, a file or a measure does with weights is the same for any network.
+func plain() networktest.Least {
+	return networktest.Least{H: 4, W: 4, Channels: 1, OutChannels: 1, Hidden: 8}
+}
+
+// plainUNet is the least U-Net.
+func plainUNet() unet.Config {
 	return unet.Config{ImageSize: 4, Channels: 1, OutChannels: 1, Base: 4, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 2}
 }
 

@@ -11,7 +11,7 @@ import (
 // inner activations of its images' shape, as squares do.
 func TestOblongImages(t *testing.T) {
 	p := newProcess(t, Config{T: 20, Schedule: "cosine", Prediction: PredictNoise, Variance: FixedLarge})
-	u := plain()
+	u := plainUNet()
 	u.ImageSize, u.Width, u.Channels, u.OutChannels = 8, 16, 3, 3
 	n := newNetwork(t, p, u, TrainConfig{LearningRate: 1e-3, EMA: 0.9}, 1)
 	defer n.Close()

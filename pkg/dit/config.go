@@ -2,7 +2,6 @@ package dit
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -101,12 +100,10 @@ func (c Config) Validate() error {
 			c.Height, c.Width, c.Patch, up(c.Height), up(c.Width))
 	case c.Hidden%4 != 0 || c.Hidden%c.Heads != 0:
 		return errors.Errorf("dit: hidden is %d; need a multiple of 4, for positions, and of heads (%d)", c.Hidden, c.Heads)
-	case c.LoRA.Rank < 0 || c.LoRA.Rank > 0 && !(c.LoRA.Alpha > 0) || math.IsInf(c.LoRA.Alpha, 0):
-		return errors.Errorf("dit: adapters of rank %d and alpha %g; need a rank of 1 or more with a finite alpha > 0, or rank 0 for none", c.LoRA.Rank, c.LoRA.Alpha)
 	case c.Classes < 0:
 		return errors.Errorf("dit: classes is %d; need 0 (unconditional) or more", c.Classes)
 	}
-	return nil
+	return c.LoRA.Validate()
 }
 
 // Work is what one image costs in a forward pass, in floating-point operations: two for every multiplication with addition of

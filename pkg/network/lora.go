@@ -1,12 +1,14 @@
 package network
 
 import (
+	"math"
 	"slices"
 	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 )
@@ -23,6 +25,14 @@ import (
 type LoRA struct {
 	Rank  int     // of A·B, >= 0; 0: no adapters
 	Alpha float64 // scale of the adapters, in multiples of Rank
+}
+
+// Validate reports a rank or a scale that no adapters have.
+func (l LoRA) Validate() error {
+	if l.Rank < 0 || l.Rank > 0 && !(l.Alpha > 0) || math.IsInf(l.Alpha, 0) {
+		return errors.Errorf("network: adapters of rank %d and alpha %g; need a rank of 1 or more with a finite alpha > 0, or rank 0 for none", l.Rank, l.Alpha)
+	}
+	return nil
 }
 
 // Matrix is the shape of a kernel [..., in, out] as a matrix.

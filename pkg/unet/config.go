@@ -2,7 +2,6 @@ package unet
 
 import (
 	"fmt"
-	"math"
 	"palimpsest/pkg/network"
 	"slices"
 
@@ -179,9 +178,8 @@ func (c Config) Validate() error {
 	if c.Compute != "" && c.Compute != Float32 && c.Compute != BFloat16 {
 		return errors.Errorf("unet: compute is %.100q; choose %q or %q", c.Compute, Float32, BFloat16)
 	}
-	if c.LoRA.Rank < 0 || c.LoRA.Rank > 0 && !(c.LoRA.Alpha > 0) || math.IsInf(c.LoRA.Alpha, 0) {
-		return errors.Errorf("unet: adapters of rank %d and alpha %g; need a rank of 1 or more with a finite alpha > 0, or rank 0 for none",
-			c.LoRA.Rank, c.LoRA.Alpha)
+	if err := c.LoRA.Validate(); err != nil {
+		return err
 	}
 	if c.Classes < 0 {
 		return errors.Errorf("unet: classes is %d; need 0 (unconditional) or more", c.Classes)
