@@ -369,7 +369,8 @@ func TestNamedCommandsWork(t *testing.T) {
 	}
 }
 
-// keepExample imports the model that examples name, in a cache folder of the test's own.
+// keepExample imports the models that examples name, in a cache folder of the test's own. It is called at the top of the
+// repository.
 func keepExample(t *testing.T) {
 	t.Helper()
 	t.Setenv(backend.CacheEnv, t.TempDir())
@@ -386,6 +387,14 @@ func keepExample(t *testing.T) {
 		m.Weights[name] = make([]float32, size)
 	}
 	if _, err := models.Put("cifar-ddpm", "an example", m, false); err != nil {
+		t.Fatal(err)
+	}
+	// The model of notebook 06.
+	const clothes = "notebooks/from_diffusers/model"
+	if m, _, err = diffusers.Read(clothes, diffusers.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := models.Put("clothes", clothes, m, false); err != nil {
 		t.Fatal(err)
 	}
 }
