@@ -135,7 +135,7 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 		}
 	}
 	setup.Network = n
-	if err := s.Begin(setup); err != nil {
+	if err := Guard(func() error { return s.Begin(setup) }); err != nil {
 		return nil, err
 	}
 	l := &Loop{Network: n, Benchmark: b, Strategy: s, Config: c, Seed: setup.Seed, replayRows: setup.ReplayRows, streamPhase: -1}
@@ -163,7 +163,7 @@ func (l *Loop) KnowFirst(begin bool) error {
 		return nil
 	}
 	if l.tellsBorders() {
-		if err := l.Strategy.BeginTask(0, l.Benchmark.Tasks[0].Train); err != nil {
+		if err := Guard(func() error { return l.Strategy.BeginTask(0, l.Benchmark.Tasks[0].Train) }); err != nil {
 			return errors.WithMessagef(err, "strategy %s before task 0", l.Strategy.Info().Name)
 		}
 	}
@@ -257,7 +257,7 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	}
 	if l.Position.Step == 0 && l.tellsBorders() {
 		task := l.Position.Phase
-		if err := l.Strategy.BeginTask(task, l.Benchmark.Tasks[task].Train); err != nil {
+		if err := Guard(func() error { return l.Strategy.BeginTask(task, l.Benchmark.Tasks[task].Train) }); err != nil {
 			return diffusion.StepResult{}, errors.WithMessagef(err, "strategy %s before task %d", l.Strategy.Info().Name, task)
 		}
 	}
@@ -275,11 +275,11 @@ func (l *Loop) Step() (diffusion.StepResult, error) {
 	if err := l.learnTimesteps(s, res.Rows); err != nil {
 		return res, err
 	}
-	if err := l.Strategy.AfterStep(s, res); err != nil {
+	if err := Guard(func() error { return l.Strategy.AfterStep(s, res) }); err != nil {
 		return res, errors.WithMessagef(err, "strategy %s after step %d of task %d", l.Strategy.Info().Name, s.Index, s.Task)
 	}
 	if l.online() {
-		if err := l.Strategy.Arrive(l.stream.Select(l.arriving())); err != nil {
+		if err := Guard(func() error { return l.Strategy.Arrive(l.stream.Select(l.arriving())) }); err != nil {
 			return res, errors.WithMessagef(err, "strategy %s, images of step %d", l.Strategy.Info().Name, s.Index)
 		}
 	}
@@ -299,11 +299,11 @@ func (l *Loop) EndPhase(ctx context.Context) error {
 	l.ahead = nil
 	if l.tellsBorders() {
 		task := l.Position.Phase
-		if err := l.Strategy.EndTask(task, l.Benchmark.Tasks[task].Train); err != nil {
+		if err := Guard(func() error { return l.Strategy.EndTask(task, l.Benchmark.Tasks[task].Train) }); err != nil {
 			return errors.WithMessagef(err, "strategy %s at the end of task %d", l.Strategy.Info().Name, task)
 		}
 		if task < len(l.Benchmark.Tasks)-1 {
-			if err := l.Strategy.Consolidate(ctx, task, l.Benchmark.Tasks[task].Train); err != nil {
+			if err := Guard(func() error { return l.Strategy.Consolidate(ctx, task, l.Benchmark.Tasks[task].Train) }); err != nil {
 				return errors.WithMessagef(err, "strategy %s after task %d", l.Strategy.Info().Name, task)
 			}
 		}
@@ -360,13 +360,16 @@ func (l *Loop) batch() (*Step, error) {
 	}
 	b := &s.Batch
 	pixels, rows := len(b.X), len(b.T)
-	if err := l.Strategy.BeforeStep(s); err != nil {
+	if err := Guard(func() error { return l.Strategy.BeforeStep(s) }); err != nil {
 		return nil, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)
 	}
 	// Another shape would compile another step.
 	if len(b.X) != pixels || len(b.Y) != rows || len(b.T) != rows || len(b.W) != rows {
 		return nil, errors.Errorf("cl: strategy %s left %d pixels, %d labels, %d timesteps and %d weights of a batch of %d rows and %d pixels; it must change contents, never shapes",
 			l.Strategy.Info().Name, len(b.X), len(b.Y), len(b.T), len(b.W), rows, pixels)
+	}
+	if err := s.check(l.Network.Shape.Classes); err != nil {
+		return nil, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)
 	}
 	if err := s.weighTimesteps(); err != nil {
 		return nil, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)

@@ -128,7 +128,7 @@ func create(name string) (Strategy, error) {
 			return s, nil
 		}
 	}
-	return nil, errors.Errorf("cl: no strategy is named %.100q%s; known are %v, and several joined by \"+\"", name, words.DidYouMean(name, Names()), Names())
+	return nil, errors.Errorf("cl: no strategy is named %.100q%s; known are %v, several joined by \"+\", and what the program registers beforehand by cl.Register", name, words.DidYouMean(name, Names()), Names())
 }
 
 // decode puts the settings given over those that s has.

@@ -2,7 +2,10 @@ package cl
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/mat"
@@ -298,21 +301,81 @@ type Step struct {
 	offset int       // of the strategy's replay rows within all: those of a [Composite]'s parts follow one another
 	drawn  []int32   // timesteps of all rows as the loop or SetTimestep chose them
 	chosen []bool    // rows whose timestep is the strategy's
+	filled []bool    // replay rows that the strategy gave an image, by their place in the batch
 	factor []float64 // by which drawn rows make up for their timestep's probability; nil: it is uniform
 
 	parts []freshWeights // of the fresh rows, as each part of a [Composite] would have them
 	whole freshWeights   // that the step has
 }
 
-// Row is where replay row i (0 .. Replay-1) lies in the batch.
-func (s *Step) Row(i int) int { return s.Fresh + s.offset + i }
+// Row is where replay row i (0 .. Replay-1) lies in the batch. It panics if there is no such row.
+func (s *Step) Row(i int) int {
+	if i < 0 || i >= s.Replay {
+		if s.Replay == 0 {
+			panic(fmt.Sprintf("row %d; this step has no replay rows: ReplayRows asks for some", i))
+		}
+		panic(fmt.Sprintf("row %d; this step has %d replay rows (0 … %d)", i, s.Replay, s.Replay-1))
+	}
+	return s.Fresh + s.offset + i
+}
 
 // SetReplay puts an image into replay row i (0 .. Replay-1) with a weight in the loss. The row keeps its timestep, and
-// the weight is that of a uniform one: see [SampleImportance].
+// the weight is that of a uniform one: see [SampleImportance]. It panics if there is no such row, or if the image is of another size.
 func (s *Step) SetReplay(i int, pixels []uint8, label int32, weight float64) {
-	row, dim := s.Row(i), len(pixels)
+	row, dim := s.Row(i), s.imageSize()
+	if len(pixels) != dim {
+		panic(fmt.Sprintf("an image of %d values; this step's have %d", len(pixels), dim))
+	}
 	datasets.Scale(s.Batch.X[row*dim:(row+1)*dim], pixels)
 	s.Batch.Y[row], s.Batch.W[row] = label, float32(weight)
+	if s.filled != nil { // not a step made by hand
+		s.filled[row] = true
+	}
+}
+
+// imageSize is the number of values of an image.
+func (s *Step) imageSize() int { return len(s.Batch.X) / len(s.Batch.Y) }
+
+// check reports what no network can learn from: rows that hold no image, or count by what is no number, or whose label the network
+// does not know. It has this many classes; 0: it is told none.
+func (s *Step) check(classes int) error {
+	b, dim := &s.Batch, s.imageSize()
+	for i := range b.T {
+		for _, w := range []struct {
+			of     string
+			values []float32
+		}{{"weight", b.W}, {"weight of its distance to the teacher", b.Distil}, {"weight of its distance to a target", b.TargetW}} {
+			if w.values == nil {
+				continue
+			}
+			if len(w.values) != len(b.T) {
+				return errors.Errorf("cl: there are %d values for the %s of each of %d rows", len(w.values), w.of, len(b.T))
+			}
+			if v := float64(w.values[i]); math.IsNaN(v) || math.IsInf(v, 0) {
+				return errors.Errorf("cl: %s: the %s is %g; need a number", s.RowName(i), w.of, v)
+			}
+		}
+		if i >= s.Fresh && b.W[i] != 0 && !s.filled[i] && slices.Equal(b.X[i*dim:(i+1)*dim], b.X[(i-s.Fresh)%s.Fresh*dim:][:dim]) {
+			return errors.Errorf("cl: %s weighs %g and holds no image of the strategy; put one there with SetReplay, or leave its weight 0", s.RowName(i), b.W[i])
+		}
+		if label := b.Y[i]; classes > 0 && (label < 0 || int(label) > classes) {
+			return errors.Errorf("cl: %s: the label is %d; need a class (0 … %d), or %d for none", s.RowName(i), label, classes-1, classes)
+		}
+		for k, x := range b.X[i*dim : (i+1)*dim] {
+			if !(x >= -math.MaxFloat32 && x <= math.MaxFloat32) {
+				return errors.Errorf("cl: %s: value %d of the image is %g; need one from -1 to 1", s.RowName(i), k, x)
+			}
+		}
+	}
+	return nil
+}
+
+// RowName is what a strategy calls a row of the batch: its replay rows count from 0, as SetReplay has them.
+func (s *Step) RowName(row int) string {
+	if row < s.Fresh {
+		return fmt.Sprintf("fresh row %d", row)
+	}
+	return fmt.Sprintf("row %d", row-s.Fresh-s.offset)
 }
 
 // SetTimestep gives replay row i (0 .. Replay-1) a timestep of the strategy's own choice, 0 .. T-1. The row's weight then
@@ -356,7 +419,10 @@ func (s *Step) SetReference(i int) {
 // network must be extended by diffusion.Extra.Given. The row keeps its label and is not mirrored, since the target would
 // not follow; its timestep is the one the prediction was made at ([Step.SetTimestep]).
 func (s *Step) SetTarget(i int, noise, target []float32, weight float64) {
-	b, row, dim := &s.Batch, s.Row(i), len(noise)
+	b, row, dim := &s.Batch, s.Row(i), s.imageSize()
+	if len(noise) != dim || len(target) != dim {
+		panic(fmt.Sprintf("noise of %d values and a target of %d; this step's images have %d", len(noise), len(target), dim))
+	}
 	if b.TargetW == nil {
 		b.Noise, b.GivenNoise = make([]float32, len(b.X)), make([]bool, len(b.T))
 		b.Target, b.TargetW = make([]float32, len(b.X)), make([]float32, len(b.T))

@@ -6,10 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
+	"github.com/pkg/errors"
 
+	"palimpsest/pkg/cl"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/oneline"
 )
@@ -37,9 +41,21 @@ func end(err error, skip int) {
 	}
 	var stack [64]uintptr
 	n := runtime.Callers(skip+2, stack[:])
-	said := oneline.Text(err.Error())
-	tell(os.Stderr, said, stack[:n], os.Getenv(protocol.GONB_TMP_DIR_ENV))
+	tellError(os.Stderr, err, stack[:n], os.Getenv(protocol.GONB_TMP_DIR_ENV))
 	os.Exit(experiment.ExitCode(err))
+}
+
+// tellError tells an error of the given place or, where a strategy panicked, which may be the cell's, of that.
+func tellError(to io.Writer, err error, places []uintptr, cells string) {
+	said := oneline.Text(err.Error())
+	var panicked *cl.Panicked
+	if errors.As(err, &panicked) {
+		if file, _ := panicked.Frame(); cells != "" && filepath.Dir(file) == filepath.Clean(cells) {
+			said = strings.ReplaceAll(said, " ("+panicked.Place()+")", "")
+		}
+		places = append(slices.Clone(panicked.Stack), places...)
+	}
+	tell(to, said, places, cells)
 }
 
 // tell writes an error as a compiler would: the place in the cell's program first, which the kernel knows by it and tells as

@@ -38,7 +38,7 @@ func Check(newStrategy func() cl.Strategy, o Options) (Outcomes, error) {
 	}
 	defer os.RemoveAll(dir)
 	var r *rig
-	err = guard(func() (err error) {
+	err = cl.Guard(func() (err error) {
 		r, err = newRigIn(dir, openBackend, newStrategy(), "")
 		return err
 	})
@@ -49,7 +49,7 @@ func Check(newStrategy func() cl.Strategy, o Options) (Outcomes, error) {
 	for _, c := range checks {
 		one := Outcome{Check: c.name, Skipped: c.needsWeight && o.ZeroWeight == nil}
 		if !one.Skipped {
-			one.Err = guard(func() error { return c.run(r, newStrategy, o) })
+			one.Err = cl.Guard(func() error { return c.run(r, newStrategy, o) })
 		}
 		all = append(all, one)
 	}
@@ -71,16 +71,29 @@ func ShowCheck(newStrategy func() cl.Strategy, o Options) error {
 // Err is nil if no check failed, and otherwise names those that did.
 func (all Outcomes) Err() error {
 	var failed []string
+	var first error
 	for _, o := range all {
 		if o.Err != nil {
+			if first == nil {
+				first = o.Err
+			}
 			failed = append(failed, fmt.Sprintf("%s (%v)", o.Check, o.Err))
 		}
 	}
 	if len(failed) == 0 {
 		return nil
 	}
-	return errors.Errorf("%d of %d checks failed: %s", len(failed), len(all), strings.Join(failed, "; "))
+	return &failure{fmt.Sprintf("%d of %d checks failed: %s", len(failed), len(all), strings.Join(failed, "; ")), first}
 }
+
+// failure is the error of checks that failed.
+type failure struct {
+	text  string
+	first error // what the first of them found, which knows the place in the strategy where it panicked
+}
+
+func (f *failure) Error() string { return f.text }
+func (f *failure) Unwrap() error { return f.first }
 
 // Markdown is a table with a row a check.
 func (all Outcomes) Markdown() string {
@@ -97,16 +110,6 @@ func (all Outcomes) Markdown() string {
 		fmt.Fprintf(&b, "| %s | %s |\n", o.Check, found)
 	}
 	return b.String()
-}
-
-// guard turns a panic of a strategy into an error.
-func guard(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errors.Errorf("panic: %v", p)
-		}
-	}()
-	return f()
 }
 
 // openBackend opens the backend that checks outside of tests share.

@@ -50,8 +50,8 @@ func fixedShapes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 				s.Index, s.Task, len(b.T), len(b.Y), len(b.W), len(b.X), s.Fresh, s.Replay, rows)
 		}
 		for i, weight := range b.W {
-			if math.IsNaN(float64(weight)) || math.IsInf(float64(weight), 0) {
-				return errors.Errorf("row %d of step %d of task %d weighs %g", i, s.Index, s.Task, weight)
+			if !(weight >= 0 && weight <= math.MaxFloat32) {
+				return errors.Errorf("%s of step %d of task %d weighs %g; need 0 or more", s.RowName(i), s.Index, s.Task, weight)
 			}
 		}
 		return nil
@@ -284,11 +284,11 @@ func seesDeclared(r *rig, newStrategy func() cl.Strategy, o Options) error {
 			switch {
 			case !ok && o.Synthetic:
 			case !ok:
-				return errors.Errorf("row %d of step %d of task %d holds an image of no task", i, step.Index, task)
+				return errors.Errorf("%s of step %d of task %d holds an image of no task", step.RowName(i), step.Index, task)
 			case label != int32(from.label):
-				return errors.Errorf("row %d of step %d of task %d has label %d, its image %d", i, step.Index, task, label, from.label)
+				return errors.Errorf("%s of step %d of task %d has label %d, its image %d", step.RowName(i), step.Index, task, label, from.label)
 			case stream == cl.CurrentTask && from.task != task, stream == cl.SeenTasks && from.task > task:
-				return errors.Errorf("row %d of step %d of task %d holds an image of task %d that is not reported as stored", i, step.Index, task, from.task)
+				return errors.Errorf("%s of step %d of task %d holds an image of task %d that is not reported as stored", step.RowName(i), step.Index, task, from.task)
 			}
 		}
 		return nil

@@ -1,6 +1,7 @@
 package cltest
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -118,8 +119,20 @@ func sound() *altered {
 	return &altered{ER: er}
 }
 
-// lastWeight adds to the weight of the last row.
-func lastWeight(s *cl.Step, w float32) { s.Batch.W[len(s.Batch.W)-1] += w }
+// mistaken makes a mistake in a step from the second task on, where there are old images.
+func mistaken(mistake func(s *cl.Step, old *datasets.Images)) func(*altered) {
+	return func(a *altered) {
+		a.beforeStep = func(s *cl.Step) error {
+			if old := a.ER.Stored().Images; old != nil && old.N > 0 {
+				mistake(s, old)
+			}
+			return nil
+		}
+	}
+}
+
+// lastWeight adds to the weight of the last fresh row.
+func lastWeight(s *cl.Step, w float32) { s.Batch.W[s.Fresh-1] += w }
 
 // TestChecksCatch alters a sound strategy so that it breaks one promise at a time, and wants the check of that promise
 // to fail, for the stated reason, after it has passed the sound strategy.
@@ -164,6 +177,39 @@ func TestChecksCatch(t *testing.T) {
 		{"fixed shapes, equal rows and steps", "infinite weight", "weighs +Inf", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { s.Batch.W[0] /= 0 * s.Batch.W[0]; return nil }
 		}},
+		{"fixed shapes, equal rows and steps", "weight that is no number", "fresh row 0 of step 0 of task 0 weighs NaN", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { s.Batch.W[0] = float32(math.NaN()); return nil }
+		}},
+		{"fixed shapes, equal rows and steps", "negative weight", "row 2 of step 0 of task 1 weighs -1; need 0 or more", mistaken(func(s *cl.Step, old *datasets.Images) {
+			s.SetReplay(2, old.Image(0), old.Labels[0], -1)
+		})},
+		{"fixed shapes, equal rows and steps", "replay row out of range", "row 4; this step has 4 replay rows (0 … 3) (conform_test.go:", mistaken(func(s *cl.Step, old *datasets.Images) {
+			s.SetReplay(s.Replay, old.Image(0), old.Labels[0], 1)
+		})},
+		{"fixed shapes, equal rows and steps", "an image of another size", "an image of 63 values; this step's have 64", mistaken(func(s *cl.Step, old *datasets.Images) {
+			s.SetReplay(0, old.Image(0)[1:], old.Labels[0], 1)
+		})},
+		{"fixed shapes, equal rows and steps", "a row without an image", "row 3 weighs 1 and holds no image of the strategy", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { // there is no old image yet
+				if s.Task == 0 {
+					s.Batch.W[s.Row(3)] = 1
+				}
+				return nil
+			}
+		}},
+		{"fixed shapes, equal rows and steps", "no values in an image", "row 1: value 0 of the image is NaN", mistaken(func(s *cl.Step, old *datasets.Images) {
+			s.Batch.X[s.Row(1)*side*side] = float32(math.NaN())
+		})},
+		{"fixed shapes, equal rows and steps", "a label that is no class", "row 0: the label is 7; need a class (0 … 5), or 6 for none", mistaken(func(s *cl.Step, old *datasets.Images) {
+			s.SetReplay(0, old.Image(0), 7, 1)
+		})},
+		{"fixed shapes, equal rows and steps", "a row less", "7 weights", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { s.Batch.W = s.Batch.W[:7]; return nil }
+		}},
+		{"fixed shapes, equal rows and steps", "a map that was never made", "assignment to entry in nil map (conform_test.go:", func(a *altered) {
+			var seen map[int]bool
+			a.endTask = func(task int, _ *datasets.Images) error { seen[task] = true; return nil }
+		}},
 		{"fixed shapes, equal rows and steps", "another number of steps", "13 steps in a run of 3 tasks of 4", func(a *altered) {
 			steps := 0
 			a.beforeStep = func(*cl.Step) error { steps++; return nil }
@@ -181,7 +227,7 @@ func TestChecksCatch(t *testing.T) {
 		{"seeds repeat", "randomness of its own", "a second run", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { ownRandomness++; lastWeight(s, ownRandomness/100); return nil }
 		}},
-		{"resumed equals uninterrupted", "forgets what a step changed", "resumed from", func(a *altered) {
+		{"resumed equals uninterrupted", "forgets what a step changed", "and resumed by a new strategy", func(a *altered) {
 			inTask := 0
 			a.beforeStep = func(s *cl.Step) error {
 				if s.Index == 0 {
@@ -192,7 +238,7 @@ func TestChecksCatch(t *testing.T) {
 				return nil
 			}
 		}},
-		{"resumed equals uninterrupted", "forgets what a task left", "resumed from", func(a *altered) {
+		{"resumed equals uninterrupted", "forgets what a task left", "and resumed by a new strategy", func(a *altered) {
 			tasks := 0
 			a.endTask = func(int, *datasets.Images) error { tasks++; return nil }
 			a.beforeStep = func(s *cl.Step) error { lastWeight(s, float32(tasks)/100); return nil }
@@ -247,7 +293,8 @@ func TestChecksCatch(t *testing.T) {
 			a.beforeStep = func(s *cl.Step) error {
 				if old != nil {
 					i := s.RNG.IntN(old.N)
-					s.SetReplay(-1, old.Image(i), old.Labels[i], 0.1) // the last fresh row
+					datasets.Scale(s.Batch.X[:side*side], old.Image(i))
+					s.Batch.Y[0] = old.Labels[i]
 				}
 				return nil
 			}
@@ -272,7 +319,7 @@ func TestChecksCatch(t *testing.T) {
 		{"is told of borders only as it says", "keeps nothing of a stream", "no image stored", func(a *altered) {
 			a.arrive = func(*datasets.Images) error { return a.ER.Begin(a.setup) }
 		}},
-		{"is told of borders only as it says", "forgets what arrived", "resumed from", func(a *altered) {
+		{"is told of borders only as it says", "forgets what arrived", "and resumed by a new strategy", func(a *altered) {
 			arrived := 0
 			a.arrive = func(*datasets.Images) error { arrived++; return nil }
 			a.beforeStep = func(s *cl.Step) error { lastWeight(s, float32(arrived)/100); return nil }

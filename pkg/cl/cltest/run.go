@@ -118,6 +118,7 @@ type point struct {
 	events         int
 	network, state []byte
 	position       []byte
+	where          string // the position in words
 }
 
 // open prepares a run from its beginning.
@@ -178,6 +179,7 @@ func (r *rig) save(l *cl.Loop, events int) (p point, err error) {
 		return p, err
 	}
 	p.state = slices.Clone(p.state)
+	p.where = fmt.Sprintf("after step %d of task %d", l.Position.Step, l.Position.Phase)
 	p.position, err = json.Marshal(l.Position)
 	return p, err
 }

@@ -39,7 +39,7 @@ func (r *rig) endsAlike(newStrategy func() cl.Strategy, save ...int) error {
 			err = same(end, resumed)
 		}
 		if err != nil {
-			return errors.WithMessagef(err, "resumed from %s", p.position)
+			return errors.WithMessagef(err, "stopped %s and resumed by a new strategy, which State and Restore must make the same", p.where)
 		}
 	}
 	return nil
