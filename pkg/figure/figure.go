@@ -52,6 +52,9 @@ func (f Figure) HTML() string {
 	return fmt.Sprintf("<figure>%s<figcaption><b>%s.</b> %s</figcaption></figure>\n", f.Inline(), html.EscapeString(f.Title), html.EscapeString(f.Caption))
 }
 
+// Words are the title and the caption in a line, for those who do not see the figure.
+func (f Figure) Words() string { return strings.TrimSpace(f.Title + ". " + f.Caption) }
+
 // Inline is the SVG element for a page: it shrinks with the page and takes its text colour.
 func (f Figure) Inline() string {
 	svg := f.svg(fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%g" height="%g" viewBox="0 0 %g %g" role="img" aria-label="%s" fill="currentColor" style="max-width:100%%;height:auto" %s>`+"\n",

@@ -2,6 +2,8 @@ package notebook
 
 import (
 	"encoding/gob"
+	"encoding/json"
+	"html"
 	"image"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -16,34 +18,49 @@ import (
 	"palimpsest/pkg/table"
 )
 
-// Show displays a figure below the running cell: as PNG, which every viewer of notebooks shows, and its words in
-// Markdown. Outside a notebook it does nothing.
+// Show displays a figure below the running cell: as PNG, which every viewer of notebooks shows, and its words. Outside a notebook it
+// does nothing.
 func Show(f figure.Figure) error {
 	if !gonbui.IsNotebook {
 		return nil
 	}
-	data, err := f.PNG(1.5)
+	data, err := f.PNG(sharp)
 	if err != nil {
 		return err
 	}
-	displayPNG(data, f.Width)
-	gonbui.DisplayMarkdown("**" + f.Title + ".** " + f.Caption)
+	displayPNG(data, int(f.Width), f.Words())
+	gonbui.DisplayHtml("<p><b>" + html.EscapeString(f.Title) + ".</b> " + html.EscapeString(f.Caption) + "</p>" + alternative(f.Words()))
 	flush()
 	return nil
 }
 
+// sharp is how many dots a picture has for each pixel of the page, a side.
+const sharp = 2
+
 func init() { gob.Register(map[string]any{}) } // of metadata, which is sent to the kernel so
 
-// displayPNG displays a picture at a width in pixels, to which its dots are scaled, on a light ground whatever the theme.
-func displayPNG(data []byte, width float64) {
+// displayPNG displays a picture at a width in pixels, to which its dots are scaled, on a light ground whatever the theme. A page that
+// nbconvert makes has the words for those who do not see it; of JupyterLab see [alternative].
+func displayPNG(data []byte, width int, words string) {
 	gonbui.SendData(&protocol.DisplayData{
-		Data:     map[protocol.MIMEType]any{protocol.MIMEImagePNG: data},
-		Metadata: map[string]any{string(protocol.MIMEImagePNG): map[string]any{"width": int(width), "needs_background": "light"}},
+		Data:     map[protocol.MIMEType]any{protocol.MIMEImagePNG: data, protocol.MIMETextPlain: words},
+		Metadata: map[string]any{string(protocol.MIMEImagePNG): map[string]any{"width": width, "needs_background": "light", "alt": words}},
 	})
 }
 
-// ShowImage displays an image, such as one of [sheet.New] or [report.Strips]. Outside a notebook it does nothing.
-func ShowImage(img image.Image) error {
+// alternative is a script that gives the picture of the output before, to which JupyterLab gives none, words for those who do not see
+// it.
+func alternative(words string) string {
+	text, err := json.Marshal(words) // escapes <, > and &
+	if err != nil {
+		return "" // no string does that
+	}
+	return `<script>document.currentScript.closest(".jp-OutputArea-child")?.previousElementSibling?.querySelector("img")?.setAttribute("alt", ` + string(text) + `)</script>`
+}
+
+// ShowImage displays an image, such as one of [sheet.New] or [report.Strips], with words that say what it shows to those who do not
+// see it. Outside a notebook it does nothing.
+func ShowImage(words string, img image.Image) error {
 	if !gonbui.IsNotebook {
 		return nil
 	}
@@ -51,9 +68,20 @@ func ShowImage(img image.Image) error {
 	if err != nil {
 		return err
 	}
-	gonbui.DisplayPng(data)
+	displayPNG(data, img.Bounds().Dx(), words)
+	gonbui.DisplayHtml(alternative(words))
 	flush()
 	return nil
+}
+
+// ShowStrips displays the samples of a run after each task ([report.Strips]). dir is the folder of its JSON file. Outside a notebook
+// it does nothing.
+func ShowStrips(r *results.Run, dir string) error {
+	img, err := report.Strips(r, dir)
+	if err != nil {
+		return err
+	}
+	return ShowImage("Samples of "+r.Strategy.Label+" after each task, of the classes "+report.StripWords(r), img)
 }
 
 // ShowControls displays a figure below the running cell that is redrawn at once when a reader moves a control. All
@@ -70,25 +98,24 @@ func ShowControls(title string, controls []figure.Control, draw func(pick []int)
 	if err != nil {
 		return err
 	}
-	still, err := start.PNG(1.25)
+	still, err := start.PNG(sharp)
 	if err != nil {
 		return err
 	}
-	displayPNG(still, start.Width)
-	gonbui.DisplayHTML(text)
+	displayPNG(still, int(start.Width), start.Words())
+	gonbui.DisplayHtml(text + alternative(start.Words()))
 	flush()
 	return nil
 }
 
-// ShowTable displays the table of the methods. Outside a notebook it does nothing.
-func ShowTable(methods []study.Method) {
-	gonbui.DisplayMarkdown(report.MarkdownTable(methods))
-	flush()
-}
+// ShowTable displays the table of the methods, as [ShowNumbers] does. Outside a notebook it does nothing.
+func ShowTable(methods []study.Method) { ShowNumbers(report.NewTable(methods)) }
 
-// ShowNumbers displays a table, such as that of [bits.Agreements] or [bits.Sensitivity]. Outside a notebook it does nothing.
+// ShowNumbers displays a table, such as that of [bits.Agreements] or [bits.Sensitivity], and below it, to open, what its columns mean,
+// and a link that saves its numbers. Outside a notebook it does nothing.
 func ShowNumbers(t *table.Table) {
 	gonbui.DisplayMarkdown(t.Markdown())
+	gonbui.DisplayHtml(t.Below())
 	flush()
 }
 

@@ -20,6 +20,7 @@ import (
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/sheet"
 	"palimpsest/pkg/study"
+	"palimpsest/pkg/table"
 	"palimpsest/pkg/words"
 )
 
@@ -40,7 +41,7 @@ type page struct {
 	CSS                                  template.CSS
 	JS                                   template.JS
 	Verdict, Machines                    []string
-	Table, Glossary                      template.HTML
+	Table, Numbers                       template.HTML
 	Matrices                             []pageMatrix
 	Sure                                 []pageRanking
 	Curves, Costs                        []template.HTML
@@ -99,12 +100,12 @@ func HTML(w io.Writer, s study.Set) error {
 		return errors.New("report.HTML: the study has no runs; need at least one")
 	}
 	methods := s.Group()
-	table := NewTable(methods)
+	numbers := table.Download("measurements.csv", "Every measurement as CSV", Measurements(s.Runs))
 	p := page{
 		Title: pageTitle(&s), Question: question(methods), Benchmark: benchmark(methods),
 		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
 		Verdict: unbroken(Verdict(methods)), Machines: machines(s.Runs),
-		Table: template.HTML(table.HTML()), Glossary: template.HTML(table.Glossary()),
+		Table: template.HTML(NewTable(methods).HTML()), Numbers: template.HTML(numbers),
 	}
 	for _, r := range study.Rankings(methods) {
 		p.Sure = append(p.Sure, pageRanking{unbroken(r.Sentences()), template.HTML(figure.Ranking(r).HTML()), template.HTML(r.Table().HTML())})

@@ -2,12 +2,15 @@ package report
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/xml"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -48,6 +51,26 @@ func onDisk(t *testing.T) string {
 	return dir
 }
 
+// TestMeasurements: a row for each run, moment and task, with the stored numbers in full.
+func TestMeasurements(t *testing.T) {
+	runs := resultstest.MadeUp(2)
+	rows, err := csv.NewReader(strings.NewReader(Measurements(runs))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 1
+	for _, r := range runs {
+		for _, e := range r.Evaluations {
+			want += len(e.Tasks)
+		}
+	}
+	first := runs[0].Evaluations[0].Tasks[0]
+	fid := slices.Index(rows[0], "fid")
+	if len(rows) != want || fid < 0 || rows[1][fid] != strconv.FormatFloat(*first.FID, 'g', -1, 64) || rows[1][0] != runs[0].Strategy.Label || rows[1][5] != "1" {
+		t.Errorf("%d rows, want %d; the first are %q and %q", len(rows), want, rows[0], rows[1])
+	}
+}
+
 func TestPageIsSelfContained(t *testing.T) {
 	set, err := study.Open(onDisk(t))
 	if err != nil {
@@ -61,6 +84,7 @@ func TestPageIsSelfContained(t *testing.T) {
 	d := xml.NewDecoder(&b) // the page is written as XHTML, so that a strict parser reads all of it
 	d.Entity = xml.HTMLEntity
 	var text strings.Builder
+	saved := 0
 	images, ids, targets, open := 0, map[string]bool{}, []string(nil), []string(nil)
 	for {
 		token, err := d.Token()
@@ -85,6 +109,10 @@ func TestPageIsSelfContained(t *testing.T) {
 						t.Errorf("<%s src=%.40q> is not inside the page", e.Name.Local, a.Value)
 					}
 				case "href":
+					if strings.HasPrefix(a.Value, "data:text/csv;") { // to be saved
+						saved++
+						continue
+					}
 					if !strings.HasPrefix(a.Value, "#") {
 						t.Errorf("<%s href=%.40q> leads out of the page", e.Name.Local, a.Value)
 					}
@@ -111,6 +139,9 @@ func TestPageIsSelfContained(t *testing.T) {
 			text.Write(e)
 			text.WriteByte('\n')
 		}
+	}
+	if saved != 2+len(study.Rankings(set.Group())) { // the table's numbers, all measurements, and those of each order
+		t.Errorf("%d links to numbers", saved)
 	}
 	if images != 3 { // finetune, er λ=1, joint
 		t.Errorf("%d sample sheets, want 3", images)

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"math"
@@ -8,12 +9,13 @@ import (
 )
 
 // HTML writes the table as a fragment without styles of its own: one <table> a section and a list of notes. Cells
-// carry their value in data-value, so that a script can sort by it; heads carry their meaning as a tool tip.
+// carry their value in data-value, so that a script can sort by it; heads carry their meaning as a tool tip. A table that is wider
+// than the page scrolls, by the keyboard too.
 func (t *Table) HTML() string {
 	var b strings.Builder
 	for _, section := range t.Sections {
-		fmt.Fprintf(&b, "<div class=\"wide\"><table class=\"numbers\"><caption>%s</caption>\n<thead><tr><th scope=\"col\">%s</th>",
-			html.EscapeString(section.Title), html.EscapeString(t.head()))
+		fmt.Fprintf(&b, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\"><table class=\"numbers\"><caption>%s</caption>\n<thead><tr><th scope=\"col\">%s</th>",
+			html.EscapeString(cmp.Or(section.Title, "table")), html.EscapeString(section.Title), html.EscapeString(t.head()))
 		for _, c := range section.Columns {
 			fmt.Fprintf(&b, "<th scope=\"col\" title=\"%s\">%s</th>", html.EscapeString(c.Long), html.EscapeString(c.Title()))
 		}
@@ -41,19 +43,22 @@ func (t *Table) HTML() string {
 	for _, n := range append([]string{t.legend()}, t.Notes...) {
 		fmt.Fprintf(&b, "<li>%s</li>\n", html.EscapeString(n))
 	}
-	b.WriteString("</ul>\n")
+	b.WriteString("</ul>\n" + t.Below())
 	return b.String()
 }
 
-// Glossary lists the table's columns with their meanings, as an HTML definition list.
+// Glossary lists the columns that say what they mean, as an HTML definition list; "" where none does.
 func (t *Table) Glossary() string {
 	var b strings.Builder
-	b.WriteString("<dl class=\"glossary\">\n")
 	for _, section := range t.Sections {
 		for _, c := range section.Columns {
-			fmt.Fprintf(&b, "<dt>%s</dt><dd>%s</dd>\n", html.EscapeString(c.Title()), html.EscapeString(c.Long))
+			if c.Long != "" {
+				fmt.Fprintf(&b, "<dt>%s</dt><dd>%s</dd>\n", html.EscapeString(c.Title()), html.EscapeString(c.Long))
+			}
 		}
 	}
-	b.WriteString("</dl>\n")
-	return b.String()
+	if b.Len() == 0 {
+		return ""
+	}
+	return "<dl class=\"glossary\">\n" + b.String() + "</dl>\n"
 }

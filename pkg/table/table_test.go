@@ -90,6 +90,26 @@ func TestHTMLIsWellFormed(t *testing.T) {
 	}
 }
 
+// CSV has numbers in full beside what is shown, and an empty field where there is none.
+func TestCSV(t *testing.T) {
+	table := &Table{Rows: []string{"a, b", "c"}, Sections: []Section{{Columns: []Column{
+		{Head: "FID", Arrow: "↓", Cells: []Cell{{"12.5 ± 1.0", 12.5123}, {"–", math.NaN()}}},
+		{Head: "stored", Unit: "MiB", Cells: []Cell{{"0", 0}, {"7", 7}}},
+	}}}}
+	const want = "strategy,FID,\"FID, as shown\",\"stored, MiB\",\"stored, MiB, as shown\"\n" +
+		"\"a, b\",12.5123,12.5 ± 1.0,0,0\nc,,–,7,7\n"
+	if got := table.CSV(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	link := Download("a.csv", "save <it>", "x")
+	if want := `<a download="a.csv" href="data:text/csv;charset=utf-8;base64,eA==">save &lt;it&gt;</a>`; link != want {
+		t.Errorf("got %s, want %s", link, want)
+	}
+	if below := table.Below(); strings.Contains(below, "What the columns mean") {
+		t.Errorf("no column says what it means, but below stands %s", below)
+	}
+}
+
 // Heads are those of the table, and its legend explains arrows where there are some.
 func TestHeads(t *testing.T) {
 	table := wide(1)
