@@ -140,7 +140,7 @@ func TestPackNetPrunesTheSmallest(t *testing.T) {
 			t.Fatal(err)
 		}
 		kernels, err := n.Kernels()
-		if err != nil || len(kernels) < 5 {
+		if err != nil || len(kernels) < 3 {
 			t.Fatalf("%d kernels, %v", len(kernels), err)
 		}
 		initial, err := n.Weights(false)

@@ -67,7 +67,7 @@ func Conform(t *testing.T, newStrategy func() cl.Strategy, o Options) {
 
 // Networks of other forms that every strategy also works with, [ConformOn].
 const (
-	Flow = "flow" // flow matching
+	Flow = "flow" // a U-Net of flow matching
 	DiT  = "dit"  // a transformer, with a learned variance
 )
 
