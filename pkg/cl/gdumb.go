@@ -61,7 +61,7 @@ func (*GDumb) Foresees() bool { return true }
 func (g *GDumb) BeforeStep(s *Step) error {
 	images, rows := g.memory.Images(), s.Fresh+s.Replay
 	for row, j := range g.memory.Draw(s.RNG, rows) {
-		s.SetReplay(row-s.Fresh, images.Image(j), images.Labels[j], 1/float64(rows))
+		s.put(row, images.Image(j), images.Labels[j], 1/float64(rows))
 	}
 	return nil
 }

@@ -322,7 +322,12 @@ func (s *Step) Row(i int) int {
 // SetReplay puts an image into replay row i (0 .. Replay-1) with a weight in the loss. The row keeps its timestep, and
 // the weight is that of a uniform one: see [SampleImportance]. It panics if there is no such row, or if the image is of another size.
 func (s *Step) SetReplay(i int, pixels []uint8, label int32, weight float64) {
-	row, dim := s.Row(i), s.imageSize()
+	s.put(s.Row(i), pixels, label, weight)
+}
+
+// put is SetReplay for a row of the batch, which may be a fresh one.
+func (s *Step) put(row int, pixels []uint8, label int32, weight float64) {
+	dim := s.imageSize()
 	if len(pixels) != dim {
 		panic(fmt.Sprintf("an image of %d values; this step's have %d", len(pixels), dim))
 	}

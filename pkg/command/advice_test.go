@@ -439,8 +439,8 @@ func TestNamedSettingsExist(t *testing.T) {
 	}
 }
 
-// Every flag that a message names is one of some command. Those of other programs are in kernelsetup and datasets, which
-// call them, and in the nightly command.
+// Every flag that a message names is one of some command. Those of other programs are in kernelsetup, datasets and
+// cluster, which call them, and in the nightly command.
 func TestNamedFlagsExist(t *testing.T) {
 	t.Chdir("../..") // where the program is called
 	flag := regexp.MustCompile(`(?:^|[\s("\x60])--([a-z][a-z-]*)`)
@@ -458,7 +458,7 @@ func TestNamedFlagsExist(t *testing.T) {
 	for _, s := range everythingSaid(t) {
 		dir, _, _ := strings.Cut(filepath.ToSlash(s.where), ":")
 		if !strings.Contains(s.where, ".go:") || strings.HasPrefix(dir, "kernelsetup/") || strings.HasPrefix(dir, "datasets/source_") ||
-			strings.HasPrefix(dir, "pkg/nightly/") {
+			strings.HasPrefix(dir, "pkg/nightly/") || strings.HasPrefix(dir, "pkg/cluster/") {
 			continue
 		}
 		for _, m := range flag.FindAllStringSubmatch(s.text, -1) {
