@@ -104,7 +104,7 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 		key := strings.ToLower(norm.NFC.String(name))
 		if other, taken := byCase[key]; taken {
 			how := "upper and lower case"
-			if strings.ToLower(other) != strings.ToLower(name) {
+			if !strings.EqualFold(other, name) {
 				how = "the way their accents are stored (Unicode's normal forms)"
 			}
 			return errors.Errorf("%s and %s differ in %s alone, so other systems take them for one; rename one of them", filepath.Join(folder, other), path, how)

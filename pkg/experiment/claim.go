@@ -140,7 +140,7 @@ func onlyLeftovers(dir string) error {
 	for _, e := range entries {
 		name := e.Name()
 		events, _ := filepath.Match(eventsPattern, name)
-		if name != lockFile && name != holderFile && name != "log.txt" && !events && !halfFile.MatchString(name) && !strings.HasPrefix(name, atomicfile.Unfinished) {
+		if name != lockFile && name != holderFile && name != logName && !events && !halfFile.MatchString(name) && !strings.HasPrefix(name, atomicfile.Unfinished) {
 			foreign = append(foreign, name)
 		}
 	}

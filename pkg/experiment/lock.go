@@ -20,6 +20,9 @@ import (
 	"palimpsest/pkg/host"
 )
 
+// logName is the file in a run folder that says what happened, in lines.
+const logName = "log.txt"
+
 // lockFile is the file in a run folder by which its process keeps out others of its machine, and of others where the file
 // system carries such locks (flock) to them.
 const lockFile = ".lock"

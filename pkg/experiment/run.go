@@ -175,7 +175,7 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 			return nil, err
 		}
 	}
-	logFile, err := os.OpenFile(filepath.Join(dir, "log.txt"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	logFile, err := os.OpenFile(filepath.Join(dir, logName), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}

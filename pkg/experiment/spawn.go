@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -15,6 +17,23 @@ import (
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/host"
 )
+
+// fall begins the trace of a program that fell, in Go or in what it calls.
+var fall = regexp.MustCompile(`(?m)^(panic|fatal error|SIG[A-Z]+): .*$`)
+
+// keepTrace appends a trace to the log of the run in dir and returns the log's path.
+func keepTrace(dir, trace string) (string, error) {
+	path := filepath.Join(dir, logName)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return "", errors.WithStack(err)
+	}
+	if _, err := f.WriteString(trace + "\n"); err != nil {
+		f.Close()
+		return "", errors.WithStack(err)
+	}
+	return path, errors.WithStack(f.Close())
+}
 
 // Processes returns a Spawn that runs `program args… DIR` as a process of its own for each run and, on Linux, gives
 // each worker an equal share of the processor's cores for itself: two processes of one thread each finish two small
@@ -39,7 +58,12 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 			return nil
 		}
 		text := strings.TrimSpace(stderr.String())
-		if i := strings.LastIndexByte(text, '\n'); i >= 0 {
+		if fell := fall.FindString(text); fell != "" {
+			if log, err := keepTrace(dir, text); err == nil {
+				fell += " (the trace is in " + log + ")"
+			}
+			text = fell
+		} else if i := strings.LastIndexByte(text, '\n'); i >= 0 {
 			text = text[i+1:]
 		}
 		if text == "" {

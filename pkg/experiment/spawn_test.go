@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -39,6 +41,25 @@ func TestOnlyWhatMayPassIsTriedAgain(t *testing.T) {
 		}
 		if Diverged(err) != (tc.name == "diverged") {
 			t.Errorf("%s: Diverged says %v of %v", tc.name, Diverged(err), err)
+		}
+	}
+}
+
+// Of a process that fell the error says why, and the log keeps the trace.
+func TestTraceOfAFallenProcess(t *testing.T) {
+	for _, first := range []string{"panic: index out of range [3]", "fatal error: out of memory", "SIGSEGV: segmentation violation"} {
+		dir := t.TempDir()
+		log := filepath.Join(dir, logName)
+		if err := os.WriteFile(log, []byte("begun\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		script := fmt.Sprintf("printf 'note: pure Go computes here\\n%s\\n\\ngoroutine 1 [running]:\\nmain.main()\\n\\tmain.go:10 +0x13\\n' >&2; exit 2", first)
+		err := Processes(1, "/bin/sh", "-c", script)(t.Context(), dir, 0, io.Discard)
+		if err == nil || !strings.HasSuffix(err.Error(), first+" (the trace is in "+log+")") {
+			t.Errorf("the error is %v", err)
+		}
+		if text, err := os.ReadFile(log); err != nil || !strings.HasPrefix(string(text), "begun\n") || !strings.Contains(string(text), "main.go:10") {
+			t.Errorf("the log is %q, %v", text, err)
 		}
 	}
 }

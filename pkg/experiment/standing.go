@@ -39,7 +39,7 @@ func StandingOf(dir string) (Standing, error) {
 	if s.Begun, err = hasBegun(dir); err != nil {
 		return s, err
 	}
-	s.Last, s.LastAt = lastLine(filepath.Join(dir, "log.txt"))
+	s.Last, s.LastAt = lastLine(filepath.Join(dir, logName))
 	return s, nil
 }
 

@@ -43,7 +43,8 @@ func someRows(n, most int) []int { return shuffled(n)[:min(n, most)] }
 // shuffled are the numbers 0 .. n-1 in an order of their own.
 func shuffled(n int) []int { return rand.New(rand.NewPCG(fldSeed, uint64(n))).Perm(n) }
 
-// likeness prepares FLD against the images of the tasks from (included) to (excluded); nil where there are too few of them.
+// likeness prepares FLD against the images of the tasks from (included) to (excluded); nil where there are too few of them, or
+// none that an earlier task has not.
 func (e *Evaluator) likeness(from, to int) (*likeness, error) {
 	key := [2]int{from, to}
 	if l, known := e.likely[key]; known {
@@ -56,7 +57,7 @@ func (e *Evaluator) likeness(from, to int) (*likeness, error) {
 		}
 	}
 	train, err := e.trainFeatures(from, to)
-	if err != nil {
+	if train == nil || err != nil {
 		return nil, err
 	}
 	test := e.testFeatures(from, to)
@@ -79,7 +80,7 @@ func (e *Evaluator) testFeatures(from, to int) *mat.Dense {
 }
 
 // trainFeatures are those of at most [FLDImages] training images of the tasks from (included) to (excluded). Where the
-// labeller is the extractor, the search for copies knows them, of distinct images; else the store may.
+// labeller is the extractor, the search for copies knows them, of distinct images, nil where there are none; else the store may.
 func (e *Evaluator) trainFeatures(from, to int) (*mat.Dense, error) {
 	if l := e.opt.Labeller; l != nil && l.Identity() == e.extractor.Identity() {
 		y, err := e.openYardstick()
@@ -91,6 +92,9 @@ func (e *Evaluator) trainFeatures(from, to int) (*mat.Dense, error) {
 			start = y.ends[from-1]
 		}
 		part := y.part(start, y.ends[to-1])
+		if part.features == nil { // an earlier task has every image of these
+			return nil, nil
+		}
 		return takeRows(part.features, someRows(part.images.Len(), FLDImages)), nil
 	}
 	var parts []*mat.Dense

@@ -364,3 +364,25 @@ func TestEvaluatorMeasuresVariety(t *testing.T) {
 		}
 	}
 }
+
+// Where an earlier task has every training image of a task, FLD has nothing to compare that task with, and is not measured; the
+// rest is.
+func TestTaskOfAnothersImages(t *testing.T) {
+	tasks := testTasks()
+	rng := rand.New(rand.NewPCG(11, 12))
+	tasks[0].Train = threeClasses(rng, 30, tasks[0].Classes...)
+	twin := *tasks[0].Train
+	tasks[1].Train = &twin
+	samples := []*Samples{samplesOf(threeClasses(rng, 25, 0, 1)), samplesOf(threeClasses(rng, 25, 2))}
+	e, err := NewEvaluator(new(thirds), tasks, EvaluatorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, union, err := e.Evaluate(1, samples, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[1].FLD != nil || got[1].Vendi == nil || got[0].FLD == nil || union.FLD == nil {
+		t.Errorf("FLD of the tasks is %v and %v, of both %v; Vendi of the second %v", got[0].FLD, got[1].FLD, union.FLD, got[1].Vendi)
+	}
+}
