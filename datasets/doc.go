@@ -46,9 +46,10 @@
 //
 // What is wrong with a file is one line with its name: it is empty, cut off, no picture, too large; or the set has links in a circle,
 // names that differ in case or Unicode's normal form alone, names of classes with control characters, a class with no picture or with
-// one, sizes that differ where nothing makes them equal, grey and colour together, labels out of range. Prep.SkipBroken goes on
+// one, sizes that differ where nothing makes them equal, grey and colour together, labels out of range. Links that lead nowhere, numbers
+// that are left out among files that are counted, and .tar files without an end mark are refused. Prep.SkipBroken goes on
 // without pictures that cannot be read, and lists them. Hidden files, Thumbs.db and
-// files that are no pictures by their names are passed over.
+// files that are no pictures by their names, or, where these have no ending, by their first bytes, are passed over.
 //
 // # Conventions
 //

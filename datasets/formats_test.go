@@ -1,6 +1,8 @@
 package datasets
 
 import (
+	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -177,6 +179,39 @@ func TestFormats(t *testing.T) {
 	} {
 		if err := errorOf(ref, Prep{Method: "none"}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v; want %q", ref, err, want)
+		}
+	}
+}
+
+// TestTarEnd: a shard that is cut between two members is told from a whole one, also where a picture ends in zeros.
+func TestTarEnd(t *testing.T) {
+	ownCache(t)
+	var ends []int
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := range 4 {
+		for name, content := range map[string][]byte{"cls": []byte("0"), "png": append(pngOf(t, 8, 8, 1, 2, uint8(i)), make([]byte, 4096)...)} {
+			if err := w.WriteHeader(&tar.Header{Name: fmt.Sprintf("%d.%s", i, name), Mode: 0o644, Size: int64(len(content))}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(content); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, b.Len())
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "a.tar")
+	for _, size := range append(ends, ends[3]+512, b.Len()) {
+		put(t, file, b.Bytes()[:size])
+		info, err := Describe(file)
+		if whole := size == b.Len(); whole && (err != nil || info.Train+info.Test != 4) || !whole && (err == nil || !strings.Contains(err.Error(), "no end mark")) {
+			t.Errorf("%d of %d bytes: %+v, %v", size, b.Len(), info, err)
 		}
 	}
 }

@@ -215,6 +215,9 @@ func changeRegistry(change func(all map[string]place) error) error {
 // locate finds the folder or file of a path, which may begin with ~ and be followed by choices.
 func locate(ref string) (p place, err error) {
 	path := ref
+	if before, _, _ := strings.Cut(ref, "#"); strings.TrimSpace(before) == "" {
+		return p, errors.Errorf("%.100q names an empty path; need a folder or file of images (. is the folder at hand), or the name of a set", ref)
+	}
 	if _, err := os.Stat(expand(path)); err != nil {
 		if before, after, ok := strings.Cut(ref, "#"); ok {
 			if p.How, err = parseChoices(after); err != nil {
@@ -280,7 +283,7 @@ func resolve(ref string) (*spec, place, error) {
 		return nil, p, nil
 	}
 	p, err := locate(ref)
-	if err != nil && !strings.ContainsAny(ref, `/\#`) && !strings.HasPrefix(ref, ".") {
+	if err != nil && strings.TrimSpace(ref) != "" && !strings.ContainsAny(ref, `/\#`) && !strings.HasPrefix(ref, ".") {
 		known := append(Names(), slices.Sorted(maps.Keys(all))...)
 		return nil, p, errors.Errorf("no set is named %.100q%s; known are %s, and any folder or file of pictures by its path", ref, words.DidYouMean(ref, known), someOf(known))
 	}

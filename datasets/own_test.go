@@ -314,6 +314,11 @@ func TestAllShards(t *testing.T) {
 		{"train-00000-of-00003.parquet train-00002-of-00003.parquet", "of 3 files, as their names say, some are missing: s/train-00001-of-00003.parquet; add"},
 		{"a-0-of-9.tar", "s/a-1-of-9.tar, s/a-2-of-9.tar, s/a-3-of-9.tar, …; add"},
 		{"train-1-of-2.tar train-2-of-2.tar test-0-of-1.tar b-7.tar", ""},
+		{"train_data_batch_1.npz train_data_batch_3.npz val_data.npz", "up to 3 some are missing: s/train_data_batch_2.npz; add"},
+		{"train_data_batch_2.npz", "missing: s/train_data_batch_1.npz; add"},
+		{"train-000.tar train-001.tar train-003.tar test-000.tar", "missing: s/train-002.tar; add"},
+		{"8.tar 10.tar", "missing: s/9.tar; add"},
+		{"cifar10-train.tar cifar100-train.tar a-7.tar b-9.tar train-3.parquet train-4.parquet", ""},
 	} {
 		var files []string
 		for _, name := range strings.Fields(tc.files) {
@@ -344,13 +349,14 @@ func TestBadFolders(t *testing.T) {
 		"animated": {func(root string) {
 			put(t, filepath.Join(root, "a", "0.webp"), []byte("RIFF\x20\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x02\x00\x00\x00\x07\x00\x00\x07\x00\x00"))
 		}, resize, []string{"a/0.webp", "animated WebP", "first frame as PNG", "--skip-broken"}},
-		"text":        {func(root string) { put(t, filepath.Join(root, "a", "0.png"), []byte("hello")) }, resize, []string{"a/0.png", "text/plain", "need PNG"}},
-		"truncated":   {func(root string) { put(t, filepath.Join(root, "a", "0.png"), good[:len(good)-20]) }, resize, []string{"a/0.png", "damaged", "--skip-broken"}},
-		"only a head": {func(root string) { put(t, filepath.Join(root, "a", "0.png"), good[:20]) }, resize, []string{"a/0.png", "ends too early"}},
-		"a bomb":      {func(root string) { put(t, filepath.Join(root, "a", "0.png"), bomb) }, resize, []string{"a/0.png", "20000×20000", "at most 50 million"}},
-		"a dead link": {func(root string) { link(t, "nowhere.png", filepath.Join(root, "a", "0.png")) }, resize, []string{"a/0.png", "no such file"}},
-		"a circle":    {func(root string) { link(t, "..", filepath.Join(root, "a", "back")) }, resize, []string{"a/back", "circle", "remove"}},
-		"own circle":  {func(root string) { link(t, "loop", filepath.Join(root, "a", "loop")) }, resize, []string{"a/loop", "circle", "remove"}},
+		"text":                   {func(root string) { put(t, filepath.Join(root, "a", "0.png"), []byte("hello")) }, resize, []string{"a/0.png", "text/plain", "need PNG"}},
+		"truncated":              {func(root string) { put(t, filepath.Join(root, "a", "0.png"), good[:len(good)-20]) }, resize, []string{"a/0.png", "damaged", "--skip-broken"}},
+		"only a head":            {func(root string) { put(t, filepath.Join(root, "a", "0.png"), good[:20]) }, resize, []string{"a/0.png", "ends too early"}},
+		"a bomb":                 {func(root string) { put(t, filepath.Join(root, "a", "0.png"), bomb) }, resize, []string{"a/0.png", "20000×20000", "at most 50 million"}},
+		"a dead link":            {func(root string) { link(t, "nowhere.png", filepath.Join(root, "a", "0.png")) }, resize, []string{"a/0.png is a link to nowhere.png, which is not there", "--skip-broken"}},
+		"a dead link to a class": {func(root string) { link(t, "/mnt/unmounted/violet", filepath.Join(root, "violet")) }, resize, []string{"/violet is a link to /mnt/unmounted/violet, which is not there; bring"}},
+		"a circle":               {func(root string) { link(t, "..", filepath.Join(root, "a", "back")) }, resize, []string{"a/back", "circle", "remove"}},
+		"own circle":             {func(root string) { link(t, "loop", filepath.Join(root, "a", "loop")) }, resize, []string{"a/loop", "circle", "remove"}},
 		"case": {func(root string) {
 			put(t, filepath.Join(root, "a", "X.png"), good)
 			put(t, filepath.Join(root, "a", "x.png"), good)
@@ -365,7 +371,18 @@ func TestBadFolders(t *testing.T) {
 			put(t, filepath.Join(root, "c", "test", "1.png"), good)
 		}, resize, []string{"c holds training and test images itself", "name it instead"}},
 		"case, class": {func(root string) { put(t, filepath.Join(root, "A", "X.png"), good) }, resize, []string{"case", "rename"}},
-		"no image":    {func(root string) { put(t, filepath.Join(root, "c", "note.txt"), nil) }, resize, []string{"c holds no picture", "remove"}},
+		"only test": {func(root string) {
+			for _, class := range []string{"a", "b"} {
+				if err := os.MkdirAll(filepath.Join(root, "test"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Rename(filepath.Join(root, class), filepath.Join(root, "test", class)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, resize, []string{"has test but no train; add", "/train/CLASS", "a fifth"}},
+		"no ending, damaged": {func(root string) { put(t, filepath.Join(root, "a", "0001"), good[:len(good)-20]) }, resize, []string{"a/0001", "damaged", "--skip-broken"}},
+		"no image":           {func(root string) { put(t, filepath.Join(root, "c", "note.txt"), nil) }, resize, []string{"c holds no picture", "remove"}},
 		"no test": {func(root string) {
 			for _, file := range []string{"train/a/1.png", "train/b/1.png", "test/a/1.png"} {
 				put(t, filepath.Join(root, file), good)
@@ -597,4 +614,31 @@ func encodePNG(t testing.TB, pixels []uint8, h, w int) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// TestNoEnding: pictures whose names have no ending are known by their content, and other files are not.
+func TestNoEnding(t *testing.T) {
+	ownCache(t)
+	root := t.TempDir()
+	for _, class := range []string{"a", "b", "test"} {
+		put(t, filepath.Join(root, class, "0001"), pngOf(t, 8, 8, 1, 2, 3))
+		put(t, filepath.Join(root, class, "frame.0002"), pngOf(t, 8, 8, 3, 2, 1))
+		put(t, filepath.Join(root, class, "LICENSE"), []byte("BM, all rights reserved"))
+		put(t, filepath.Join(root, class, "empty"), nil)
+	}
+	put(t, filepath.Join(root, "README"), []byte("about"))
+	info, err := Describe(root)
+	if err != nil || info.Train+info.Test != 6 || len(info.Broken) > 0 || len(info.Classes) != 3 {
+		t.Errorf("%d and %d images of %q, broken %v, %v", info.Train, info.Test, info.Classes, info.Broken, err)
+	}
+}
+
+// TestEmptyPath: no path is not the folder at hand.
+func TestEmptyPath(t *testing.T) {
+	ownCache(t)
+	for _, ref := range []string{"", " ", "#test=0.5"} {
+		if err := Known(ref); err == nil || !strings.Contains(err.Error(), "names an empty path") {
+			t.Errorf("%q: %v", ref, err)
+		}
+	}
 }

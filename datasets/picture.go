@@ -52,7 +52,7 @@ func lookAtPicture(b []byte) (info pictureInfo, err error) {
 	config, format, err := image.DecodeConfig(bytes.NewReader(b))
 	switch {
 	case errors.Is(err, image.ErrFormat):
-		return info, errors.Errorf("is no picture but %s; need PNG, JPEG, GIF, WebP, BMP or TIFF", contentKind(b))
+		return info, noPicture{errors.Errorf("is no picture but %s; need PNG, JPEG, GIF, WebP, BMP or TIFF", contentKind(b))}
 	case err != nil:
 		return info, undecoded(err)
 	case config.Width < 1 || config.Height < 1:
@@ -69,6 +69,9 @@ func lookAtPicture(b []byte) (info pictureInfo, err error) {
 	}
 	return info, nil
 }
+
+// noPicture is the error of a file that is none by its first bytes.
+type noPicture struct{ error }
 
 // contentKind says what a file is by its first bytes.
 func contentKind(b []byte) string {

@@ -1,11 +1,13 @@
 package datasets
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pkg/errors"
 	"golang.org/x/text/unicode/norm"
@@ -90,15 +92,12 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 		isFolder := e.IsDir()
 		if e.Type()&fs.ModeSymlink != 0 {
 			info, err := os.Stat(path)
-			if err != nil {
-				if !isPicture(name) && !errors.Is(err, fs.ErrNotExist) {
-					return errors.Errorf("%s is a link that leads in a circle (%s); remove it", path, reasonOf(err))
-				}
-				info = nil // reading the picture will say it
+			if err != nil && !isPicture(name) { // of a picture, reading it will say so
+				return linkError(path, err) // it may have been a class
 			}
-			isFolder = info != nil && info.IsDir()
+			isFolder = err == nil && info.IsDir()
 		}
-		if !isFolder && !isPicture(name) && !isUnread(name) {
+		if !isFolder && !isPicture(name) && !isUnread(name) && !isPictureInside(path) {
 			continue
 		}
 		key := strings.ToLower(norm.NFC.String(name))
@@ -117,6 +116,45 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 		}
 	}
 	return nil
+}
+
+// linkError says why a link cannot be followed.
+func linkError(link string, err error) error {
+	if errors.Is(err, syscall.ELOOP) {
+		return errors.Errorf("%s is a link that leads in a circle (%s); remove it", link, reasonOf(err))
+	}
+	to, linkErr := os.Readlink(link)
+	switch {
+	case linkErr != nil:
+		return linkErr
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.Errorf("%s is a link to %s, which is not there; bring that back, or remove the link", link, to)
+	}
+	return errors.Errorf("%s is a link to %s, which cannot be read (%s); make it readable, or remove the link", link, to, reasonOf(err))
+}
+
+// isPictureInside says whether a file whose name has no ending, or a number for one, is a picture by its first bytes. One that cannot be
+// read is taken for a picture, so that its owner is told.
+func isPictureInside(path string) bool {
+	if strings.Trim(filepath.Ext(path), ".0123456789") != "" {
+		return false
+	}
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	head := make([]byte, 512)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return true
+	}
+	_, err = lookAtPicture(head[:n])
+	return n > 0 && !errors.As(err, new(noPicture))
 }
 
 // folderReader is an opened folder.
@@ -145,13 +183,36 @@ func (f *folderReader) each(yield func(picture) error) error {
 			if isUnread(at.name) {
 				return nil, errors.Errorf("is a picture of a kind that is not read (%s); save it as PNG", filepath.Ext(at.name))
 			}
-			return atomicfile.Read(filepath.Join(f.root, at.name), maxPictureBytes)
+			return readPicture(filepath.Join(f.root, at.name))
 		}
 		if err := yield(picture{name: at.name, split: at.split, label: at.label, data: read}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readPicture reads a file of a picture. Its errors go on after the name of the file, which others say.
+func readPicture(path string) ([]byte, error) {
+	b, err := atomicfile.Read(path, maxPictureBytes)
+	if err == nil {
+		return b, nil
+	}
+	info, statErr := os.Stat(path)
+	switch {
+	case statErr != nil:
+		if l, err := os.Lstat(path); err == nil && l.Mode()&fs.ModeSymlink != 0 {
+			statErr = linkError(path, statErr)
+		} else {
+			statErr = errors.Errorf("%s cannot be read (%s); bring it back", path, reasonOf(statErr))
+		}
+		return nil, errors.New(strings.TrimPrefix(statErr.Error(), path+" "))
+	case errors.Is(err, fs.ErrPermission):
+		return nil, errors.Errorf("cannot be read (%s); make it readable", reasonOf(err))
+	case !info.Mode().IsRegular():
+		return nil, errors.New(strings.TrimPrefix(err.Error(), path+" "))
+	}
+	return nil, errors.New(strings.TrimPrefix(reasonOf(err), path+" "))
 }
 
 // openFolder sorts the pictures by split and class.
@@ -208,14 +269,13 @@ func openFolder(root string, files []string, how choices) (reader, error) {
 }
 
 // splitFolders says whether the folders in root are splits: one is called train and holds folders, not pictures, for train may
-// be the name of a class. It returns an error if there is no other split, or a folder that is none.
+// be the name of a class. It returns an error if there is no other split, or a folder that is none, or another split without train.
 func splitFolders(root string) (bool, error) {
 	entries, err := entriesOf(root)
 	if err != nil {
 		return false, err
 	}
-	var train, others []string
-	measured := false // there is a split to measure on
+	var train, others, measured []string // folders of training images, of none and of other splits
 	for _, e := range entries {
 		path := filepath.Join(root, e.Name())
 		if info, err := os.Stat(path); err != nil || !info.IsDir() || isHidden(e.Name()) {
@@ -227,25 +287,31 @@ func splitFolders(root string) (bool, error) {
 		case noSplit:
 			others = append(others, e.Name())
 		default:
-			measured = true
+			measured = append(measured, path)
 		}
 	}
-	if len(train) == 0 {
+	named := slices.Concat(train, measured)
+	if len(named) == 0 {
 		return false, nil
 	}
-	inside, err := entriesOf(train[0])
+	inside, err := entriesOf(named[0])
 	if err != nil {
 		return false, err
 	}
-	if slices.ContainsFunc(inside, func(e fs.DirEntry) bool { return !isHidden(e.Name()) && (isPicture(e.Name()) || isUnread(e.Name())) }) {
+	if slices.ContainsFunc(inside, func(e fs.DirEntry) bool {
+		return !isHidden(e.Name()) && (isPicture(e.Name()) || isUnread(e.Name()) || isPictureInside(filepath.Join(named[0], e.Name())))
+	}) {
 		return false, nil // a class of trains
 	}
 	switch {
+	case len(train) == 0:
+		return false, errors.Errorf("%s has %s but no train; add %s, or name %s itself, of which a fifth then becomes test images",
+			root, filepath.Base(named[0]), filepath.Join(root, "train", "CLASS"), named[0])
 	case len(train) > 1:
 		return false, errors.Errorf("%s and %s are both training images; keep one", train[0], train[1])
 	case len(others) > 0:
 		return false, errors.Errorf("%s holds %s next to train; need only train, test and val in it: move the rest away", root, others[0])
-	case !measured:
+	case len(measured) == 0:
 		return false, errors.Errorf("%s has train but neither test nor val; add %s, or name %s itself, of which a fifth then becomes test images",
 			root, filepath.Join(root, "test", "CLASS"), train[0])
 	}

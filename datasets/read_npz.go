@@ -42,6 +42,9 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	if err := noLabelChoice(root, how); err != nil {
 		return nil, err
 	}
+	if err := allShards(root, files); err != nil {
+		return nil, err
+	}
 	splits, err := splitsOfFiles(root, files)
 	if err != nil {
 		return nil, err

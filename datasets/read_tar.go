@@ -99,9 +99,39 @@ func sampleOf(name string) (key, ending string) {
 	return dir + base, strings.ToLower(ending)
 }
 
+// tarEnd is the size of the end mark of a .tar file, two blocks of zeros. The reader takes a file without one for whole.
+const tarEnd = 2 * 512
+
+// zeroCounter counts the zeros that were read last.
+type zeroCounter struct {
+	r io.Reader
+	n int
+}
+
+func (z *zeroCounter) Read(p []byte) (int, error) {
+	n, err := z.r.Read(p)
+	kept := bytes.TrimRight(p[:n], "\x00")
+	if len(kept) > 0 {
+		z.n = 0
+	}
+	z.n += n - len(kept)
+	return n, err
+}
+
+// Seek lets the reader of the archive pass over what nobody wants.
+func (z *zeroCounter) Seek(offset int64, whence int) (int64, error) {
+	s, ok := z.r.(io.Seeker)
+	if !ok {
+		return 0, errors.New("cannot seek")
+	}
+	z.n = -1 // it seeks to the last byte of a member, which it reads
+	return s.Seek(offset, whence)
+}
+
 // eachSample reads a shard and calls do with the name and the members of each sample, by ending. wanted says which members are read.
 func eachSample(r io.Reader, wanted func(ending string) bool, do func(key string, members map[string][]byte) error) error {
-	archive := tar.NewReader(r)
+	zeros := &zeroCounter{r: r}
+	archive := tar.NewReader(zeros)
 	key, members := "", map[string][]byte{}
 	flush := func() error {
 		if key == "" {
@@ -110,9 +140,16 @@ func eachSample(r io.Reader, wanted func(ending string) bool, do func(key string
 		return do(key, members)
 	}
 	for {
+		zeros.n = 0 // those of the content of a member do not count
 		header, err := archive.Next()
 		if err == io.EOF {
-			return flush()
+			if err := flush(); err != nil {
+				return err
+			}
+			if zeros.n < tarEnd {
+				return errors.New("has no end mark (two blocks of zeros), so that samples may be missing; is it cut off? write it anew, or bring it again")
+			}
+			return nil
 		}
 		if err != nil {
 			return errors.Errorf("is a damaged .tar file (%s); replace it", reasonOf(err))

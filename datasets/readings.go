@@ -3,6 +3,7 @@ package datasets
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -105,7 +106,7 @@ func splitsOfFiles(root string, files []string) ([]split, error) {
 // numberedShard is the name of one of several files that make up a set, as train-00000-of-00003.parquet.
 var numberedShard = regexp.MustCompile(`^(.*-)(\d{1,9})(-of-(\d{1,9})\b.*)$`)
 
-// allShards returns an error if names in a folder say of how many files they are and some of these are not there.
+// allShards returns an error if names in a folder say of how many files they are, or count them, and some of these are not there.
 func allShards(root string, files []string) error {
 	type series struct{ before, after string }
 	there, one := map[series]map[int]bool{}, map[series][]string{}
@@ -147,6 +148,57 @@ func allShards(root string, files []string) error {
 		if len(missing) > 0 {
 			return errors.Errorf("of %d files, as their names say, some are missing: %s; add them, or, to do without, take -of-%s out of the names of the others",
 				total, strings.Join(missing, ", "), name[4])
+		}
+	}
+	return noGaps(root, files)
+}
+
+// numberedFile is the name of one of several files that are counted, as train_data_batch_3.npz or train-000002.tar.
+var numberedFile = regexp.MustCompile(`^(.*\D|)(\d{1,9})(\.[A-Za-z]+)$`)
+
+// noGaps returns an error if the numbers of files whose names are otherwise alike leave one out between the first and the last; batches
+// count from 1.
+func noGaps(root string, files []string) error {
+	type series struct{ before, after string }
+	there := map[series]map[int]string{} // numbers as they are written
+	var order []series
+	for _, file := range files {
+		name := numberedFile.FindStringSubmatch(filepath.Base(file))
+		if name == nil || file == root || numberedShard.MatchString(filepath.Base(file)) {
+			continue
+		}
+		of := series{filepath.Join(filepath.Dir(file), name[1]), name[3]}
+		if name[1] == "" {
+			of.before = filepath.Dir(file) + string(filepath.Separator)
+		}
+		number, err := strconv.Atoi(name[2])
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		if there[of] == nil {
+			there[of], order = map[int]string{}, append(order, of)
+		}
+		there[of][number] = name[2]
+	}
+	for _, of := range order {
+		numbers := slices.Sorted(maps.Keys(there[of]))
+		first, last := numbers[0], numbers[len(numbers)-1]
+		width := len(there[of][first])
+		if strings.HasSuffix(of.before, "batch_") {
+			first = min(first, 1)
+		}
+		var missing []string
+		for i := first; i < last && len(missing) < 4; i++ {
+			if _, ok := there[of][i]; !ok {
+				missing = append(missing, of.before+fmt.Sprintf("%0*d", width, i)+of.after)
+			}
+		}
+		if len(missing) > 3 {
+			missing[3] = "…"
+		}
+		if len(missing) > 0 {
+			return errors.Errorf("of files numbered up to %d some are missing: %s; add them, or, to do without, number the others one after the other",
+				last, strings.Join(missing, ", "))
 		}
 	}
 	return nil
