@@ -18,7 +18,7 @@ func WriteFolder(final string, write func(temporary string) error) error {
 	parent := filepath.Dir(final)
 	temporary, err := os.MkdirTemp(parent, Unfinished)
 	if err != nil {
-		return errors.WithStack(err)
+		return errors.Wrapf(reason(err, ""), "writing %s", final)
 	}
 	defer os.RemoveAll(temporary)
 	if err := write(temporary); err != nil {
@@ -33,7 +33,7 @@ func WriteFolder(final string, write func(temporary string) error) error {
 	}
 	syncFolder(temporary)
 	if err := os.Rename(temporary, final); err != nil {
-		return errors.WithStack(err)
+		return errors.Wrapf(reason(err, temporary), "writing %s", final)
 	}
 	syncFolder(parent)
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -162,10 +163,10 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 	u := defaults()
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(text, &keys); err != nil {
-		return unet.Config{}, errors.Wrap(err, "no JSON object")
+		return unet.Config{}, errors.WithMessage(plainJSON(err), "no JSON object")
 	}
 	if err := json.Unmarshal(text, &u); err != nil {
-		return unet.Config{}, errors.Wrap(err, "not as diffusers writes it")
+		return unet.Config{}, errors.WithMessage(plainJSON(err), "not as diffusers writes it")
 	}
 	var lacks []string
 	refuse := func(bad bool, format string, args ...any) {
@@ -201,6 +202,7 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 	refuse(u.ClassType != nil, "class_embed_type %s (need null)", show(u.ClassType))
 	refuse(u.Groups == nil, "norm_num_groups null")
 	refuse(u.Groups != nil && u.AttnGroups != nil && *u.AttnGroups != *u.Groups, "attn_norm_num_groups %s next to norm_num_groups %s (need the same)", show(u.AttnGroups), show(u.Groups))
+	refuse(u.HeadDim != nil && *u.HeadDim < 1, "attention_head_dim %s (need 1 or more, or null for one head)", show(u.HeadDim))
 	refuse(!(u.Eps > 0 && u.Eps < 1), "norm_eps %g", u.Eps)
 	levels := len(u.Widths)
 	refuse(levels == 0 || len(u.Down) != levels || len(u.Up) != levels, "%d block_out_channels, %d down_block_types, %d up_block_types (need as many of each)", levels, len(u.Down), len(u.Up))
@@ -246,6 +248,35 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 		return unet.Config{}, lacking("we have no form for", slices.Compact(lacks))
 	}
 	return c, errors.WithMessage(c.Validate(), "no network can be made of it")
+}
+
+// plainJSON says what is wrong with a file of settings by its keys and the kinds of their values.
+func plainJSON(err error) error {
+	var other *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return errors.Errorf("%v, at byte %d", syntax, syntax.Offset)
+	case errors.As(err, &other):
+		key, need := other.Field, "an object"
+		if key == "" {
+			key = "it"
+		}
+		switch other.Type.Kind() {
+		case reflect.Int:
+			need = "a whole number"
+		case reflect.Float64:
+			need = "a number"
+		case reflect.String:
+			need = "a string"
+		case reflect.Bool:
+			need = "true or false"
+		case reflect.Slice:
+			need = "a list"
+		}
+		return errors.Errorf("%s is of kind %s; need %s", key, other.Value, need)
+	}
+	return err
 }
 
 // show writes what a pointer leads to.
@@ -385,14 +416,14 @@ func isLinear(beta []float64) bool {
 func processOf(text []byte, learned, own bool) (diffusion.Config, error) {
 	s := scheduler{Timesteps: 1000, Start: 1e-4, End: 0.02, Schedule: "linear", Variance: "fixed_small", Prediction: "epsilon", ClipRange: 1}
 	if err := json.Unmarshal(text, &s); err != nil {
-		return diffusion.Config{}, errors.Wrap(err, "not as diffusers writes it")
+		return diffusion.Config{}, errors.WithMessage(plainJSON(err), "not as diffusers writes it")
 	}
 	if s.Class == flowClass {
 		f := flowScheduler{Timesteps: 1000, Shift: 1}
 		err := json.Unmarshal(text, &f)
 		switch {
 		case err != nil:
-			return diffusion.Config{}, errors.Wrap(err, "not as diffusers writes it")
+			return diffusion.Config{}, errors.WithMessage(plainJSON(err), "not as diffusers writes it")
 		case !own:
 			return diffusion.Config{}, errors.Errorf("_class_name is %q of a model that this program did not export: it counts a flow's timesteps from sigma·T, ours from one less", flowClass)
 		case f.Shift != 1 || f.Dynamic || learned:

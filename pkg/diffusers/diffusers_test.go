@@ -240,3 +240,69 @@ func TestSchedules(t *testing.T) {
 		}
 	}
 }
+
+// Weights that cannot be taken are refused in one line with what is there, what is needed and what to do.
+func TestWeightsAreRefused(t *testing.T) {
+	process := diffusion.Config{T: 10, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge}
+	net := preset(t, "tiny", 16, 1, 3, nil)
+	weights := func(dir string) string { return filepath.Join(dir, unetFolder, weightsFile) }
+	change := func(dir string, how func([]byte) []byte) {
+		text, err := os.ReadFile(weights(dir))
+		if err == nil {
+			err = os.WriteFile(weights(dir), how(text), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := func(dir, from, to string) {
+		path := filepath.Join(dir, unetFolder, configFile)
+		text, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, bytes.Replace(text, []byte(from), []byte(to), 1), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, tc := range map[string]struct {
+		change func(dir string)
+		want   []string
+	}{
+		"NaN": {func(dir string) {
+			change(dir, func(b []byte) []byte { copy(b[len(b)-4:], "\x00\x00\xc0\x7f"); return b })
+		}, []string{"NaN or infinity", ".weight"}},
+		"infinity": {func(dir string) {
+			change(dir, func(b []byte) []byte { copy(b[len(b)-4:], "\x00\x00\x80\xff"); return b })
+		}, []string{"NaN or infinity"}},
+		"half": {func(dir string) {
+			change(dir, func(b []byte) []byte { return bytes.Replace(b, []byte(`"F32"`), []byte(`"F16"`), 1) })
+		}, []string{"of type F16", ".float().save_pretrained("}},
+		"a pointer": {func(dir string) {
+			change(dir, func([]byte) []byte { return []byte(lfsPointer + "/spec/v1\noid sha256:ab\nsize 3\n") })
+		}, []string{"pointer of Git LFS", "git lfs pull"}},
+		"cut short": {func(dir string) { change(dir, func(b []byte) []byte { return b[:len(b)-8] }) }, []string{"truncated"}},
+		"a .bin": {func(dir string) {
+			_ = os.Rename(weights(dir), filepath.Join(dir, unetFolder, "diffusion_pytorch_model.bin"))
+		}, []string{"but diffusion_pytorch_model.bin"}},
+		"other shape": {func(dir string) {
+			config(dir, `"norm_num_groups"`, `"dropout": 0, "norm_num_groups"`)
+			config(dir, `"in_channels": 1`, `"in_channels": 2`)
+			config(dir, `"out_channels": 1`, `"out_channels": 2`)
+		}, []string{"(need ["}},
+		"no heads": {func(dir string) { config(dir, `"attention_head_dim": null`, `"attention_head_dim": 0`) }, []string{"attention_head_dim 0 (need 1 or more"}},
+		"a string": {func(dir string) { config(dir, `"in_channels": 1`, `"in_channels": "1"`) }, []string{"in_channels is of kind string; need a whole number"}},
+	} {
+		dir := t.TempDir()
+		if err := random(net, process).Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		tc.change(dir)
+		_, _, err := Read(dir, Options{})
+		for _, want := range tc.want {
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: %v; need one line with %q", what, err, want)
+			}
+		}
+	}
+}

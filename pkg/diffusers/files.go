@@ -2,8 +2,10 @@ package diffusers
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +16,9 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/safetensors"
+	"palimpsest/pkg/words"
 )
 
 // Check reports all that diffusers has no form for.
@@ -128,7 +132,7 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 	if text, err := atomicfile.Read(filepath.Join(dir, LabelsFile), mostConfig); err == nil {
 		own = true
 		if err := json.Unmarshal(text, &m.Labels); err != nil {
-			return nil, nil, errors.Wrap(err, filepath.Join(dir, LabelsFile))
+			return nil, nil, errors.WithMessage(plainJSON(err), filepath.Join(dir, LabelsFile))
 		}
 		o.NoLabel = o.NoLabel || m.Labels.NoLabel > 0
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -178,15 +182,21 @@ func readScheduler(dir string) (path string, text []byte, err error) {
 func (m *Model) readWeights(folder string, o Options) error {
 	path := filepath.Join(folder, weightsFile)
 	if _, err := os.Stat(path); err != nil {
-		return errors.Errorf("%s has no %s, the one form of weights that is read; write it in Python with "+
-			"UNet2DModel.from_pretrained(%q).save_pretrained(\"FOLDER\", safe_serialization=True, max_shard_size=\"100GB\")", folder, weightsFile, folder)
+		beside := ""
+		for _, ending := range []string{"bin", "pt", "pth", "ckpt", "safetensors", "safetensors.index.json"} {
+			if found, err := atomicfile.Glob(folder, "*."+ending); err == nil && len(found) > 0 {
+				beside = ", but " + filepath.Base(found[0])
+				break
+			}
+		}
+		return errors.Errorf("%s has no %s, the one form of weights that is read%s; write it in Python with %s", folder, weightsFile, beside, rewrite(folder))
 	}
-	all, err := safetensors.ReadFileAll(path)
+	all, err := readFloats(path, folder)
 	if err != nil {
-		return errors.WithMessage(err, "weights need to be float32, in one file")
+		return err
 	}
 	m.Weights = map[string][]float32{}
-	var lacks []string
+	var lacks, infinite []string
 	for _, w := range weights(m.Net) {
 		name := w.theirs
 		if _, ok := all[name]; !ok {
@@ -206,7 +216,7 @@ func (m *Model) readWeights(folder string, o Options) error {
 			lacks = append(lacks, "no "+w.theirs)
 			continue
 		case t.DType() != dtypes.Float32 || !sameDims(t.Shape().Dimensions, want):
-			lacks = append(lacks, w.theirs+" is "+t.Shape().String())
+			lacks = append(lacks, fmt.Sprintf("%s is %v (need %v)", w.theirs, t.Shape().Dimensions, want))
 			continue
 		}
 		values, err := tensors.CopyFlatData[float32](t)
@@ -215,6 +225,9 @@ func (m *Model) readWeights(folder string, o Options) error {
 		}
 		if err := t.FinalizeAll(); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(values, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }) {
+			infinite = append(infinite, w.theirs)
 		}
 		if grown {
 			values = append(values, meanRow(values, want[1])...)
@@ -227,7 +240,35 @@ func (m *Model) readWeights(folder string, o Options) error {
 	if n := len(lacks); n > 8 {
 		lacks = append(lacks[:8], "and so on")
 	}
+	if len(lacks) == 0 && len(infinite) > 0 {
+		return errors.Errorf("%s: NaN or infinity is among the values of %s; a network with such weights draws nothing: save it from a checkpoint before its training diverged", path, words.Some(infinite, 8))
+	}
 	return lacking(path+" does not hold the weights that "+configFile+" tells of", lacks)
+}
+
+// rewrite is the line of Python that writes the model in a folder as it is read here.
+func rewrite(folder string) string {
+	return fmt.Sprintf("UNet2DModel.from_pretrained(%q).float().save_pretrained(\"FOLDER\", safe_serialization=True, max_shard_size=\"100GB\")", folder)
+}
+
+// lfsPointer begins the file that stands for a large one in a repository whose large files were not fetched.
+const lfsPointer = "version https://git-lfs"
+
+// readFloats reads the tensors of a file, which are to be float32.
+func readFloats(path, folder string) (map[string]*tensors.Tensor, error) {
+	types, _, err := safetensors.ReadHeader(path)
+	if err != nil {
+		if text, short := atomicfile.Read(path, 4096); short == nil && strings.HasPrefix(string(text), lfsPointer) {
+			return nil, errors.Errorf("%s is a pointer of Git LFS, which stands for weights that were not fetched; fetch them with `git lfs pull` in its repository", path)
+		}
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		if types[name] != "F32" {
+			return nil, errors.Errorf("%s: %s is of type %s; weights need to be float32 (F32): write them in Python with %s", path, oneline.Text(name), types[name], rewrite(folder))
+		}
+	}
+	return safetensors.ReadFileAll(path)
 }
 
 // sameDims says whether a tensor has the wanted shape, except for ones at its end: old models have attention as convolutions of 1×1.

@@ -2,6 +2,8 @@ package experiment
 
 import (
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +21,7 @@ import (
 	"palimpsest/pkg/network"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/safetensors"
+	"palimpsest/pkg/words"
 )
 
 // Formats of [Export].
@@ -44,6 +47,12 @@ type ExportOptions struct {
 func Export(dir, to string, o ExportOptions) error {
 	if o.Format != FormatDiffusers && o.Format != FormatSafetensors {
 		return Refusef("--format is %.100q; choose %q or %q", o.Format, FormatDiffusers, FormatSafetensors)
+	}
+	if to == "" {
+		return Refusef("the export has no name; name the folder, or the file, to write")
+	}
+	if err := outside(dir, to); err != nil {
+		return err
 	}
 	if err := o.free(to); err != nil {
 		return err
@@ -77,16 +86,102 @@ func (o ExportOptions) free(to string) error {
 	case !o.Overwrite:
 		return Refusef("%s is there already; name another, or give --overwrite", to)
 	case o.Format == FormatSafetensors:
-		return atomicfile.Check(to)
+		if err := atomicfile.Check(to); err != nil {
+			return err
+		}
+		if _, metadata, err := safetensors.ReadHeader(to); err != nil || metadata["network"] == "" {
+			return Refusef("%s is no export of this program; it is not overwritten: name another file", to)
+		}
+		return nil
 	case !info.IsDir():
 		return Refusef("%s is no folder; name one for the export", to)
 	}
-	if entries, err := os.ReadDir(to); err != nil || len(entries) > 0 {
-		if _, err := os.Stat(filepath.Join(to, diffusers.LabelsFile)); err != nil {
-			return Refusef("%s holds other things than an export of this program; it is not overwritten: name another folder", to)
+	return onlyExported(to)
+}
+
+// outside refuses an export into the folder of the run itself.
+func outside(dir, to string) error {
+	run, err := os.Stat(dir)
+	if err != nil {
+		return nil // it is said later that there is no run
+	}
+	full, err := filepath.Abs(to)
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	for at := full; ; at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err == nil && os.SameFile(info, run) {
+			return Refusef("%s is within the run folder %s; name a place outside it for the export", to, dir)
+		}
+		if at == filepath.Dir(at) {
+			return nil
 		}
 	}
+}
+
+// onlyExported refuses a folder, to be overwritten, with anything in it that is not as an export wrote it: that is somebody's own,
+// such as the card once its author has gone on with it.
+func onlyExported(to string) error {
+	files, err := filesUnder(to)
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	text, err := atomicfile.Read(filepath.Join(to, sumsFile), atomicfile.Large)
+	if err != nil || !slices.Contains(files, diffusers.LabelsFile) {
+		return Refusef("%s is no export of this program with a %s, so what is in it may be somebody's own; it is not overwritten: name another folder", to, sumsFile)
+	}
+	sums, err := parseSums(text)
+	if err != nil {
+		return errors.WithMessage(err, to)
+	}
+	var added, changed []string
+	for _, name := range files {
+		want, ok := sums[name]
+		if name == sumsFile {
+			continue
+		}
+		if !ok {
+			added = append(added, name)
+		} else if sum, err := atomicfile.SHA256(filepath.Join(to, filepath.FromSlash(name))); err != nil || sum != want {
+			changed = append(changed, name)
+		}
+	}
+	switch {
+	case len(changed) > 0:
+		return Refusef("%s holds %s, changed since the export; it is not overwritten: name another folder, or move the changed files away", to, words.Some(changed, 5))
+	case len(added) > 0:
+		return Refusef("%s holds %s, which no export wrote; it is not overwritten: name another folder, or move them away", to, words.Some(added, 5))
+	}
 	return nil
+}
+
+// filesUnder lists what there is in a folder and those within it, other than folders, by paths with slashes.
+func filesUnder(folder string) ([]string, error) {
+	var files []string
+	err := fs.WalkDir(os.DirFS(folder), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, name)
+		}
+		return err
+	})
+	return files, errors.Wrap(err, folder)
+}
+
+// writeExportSums adds sumsFile to an export, by which the next one knows that nothing in it is somebody's own.
+func writeExportSums(folder string) error {
+	files, err := filesUnder(folder)
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, name := range files {
+		sum, err := atomicfile.SHA256(filepath.Join(folder, filepath.FromSlash(name)))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&text, "%s  %s\n", sum, name)
+	}
+	return atomicfile.Write(filepath.Join(folder, sumsFile), []byte(text.String()))
 }
 
 // export is a network on its way out.
@@ -329,10 +424,16 @@ func (e *export) writeFolder(dir, to string, o ExportOptions) error {
 				}
 			}
 		}
-		return atomicfile.Write(filepath.Join(temporary, "README.md"), []byte(e.card(filepath.Base(filepath.Clean(to)), sheet, o)))
+		if err := atomicfile.Write(filepath.Join(temporary, "README.md"), []byte(e.card(filepath.Base(filepath.Clean(to)), sheet, o))); err != nil {
+			return err
+		}
+		return writeExportSums(temporary)
 	})
 	if err != nil || fresh == filepath.Clean(to) {
 		return err
+	}
+	if err := onlyExported(to); err != nil { // it took a while
+		return errors.WithMessagef(err, "the export is in %s", fresh)
 	}
 	if err := atomicfile.RemoveFolder(filepath.Clean(to)); err != nil {
 		return err

@@ -126,8 +126,11 @@ func TestModelGoesOutAndComesIn(t *testing.T) {
 			t.Errorf("%+v gives %v; need one line with %q", o, err, what)
 		}
 	}
-	if err := Export(dir, dir, ExportOptions{Format: FormatDiffusers, Task: -1, Overwrite: true}); err == nil || !strings.Contains(err.Error(), "not overwritten") {
+	if err := Export(dir, dir, ExportOptions{Format: FormatDiffusers, Task: -1, Overwrite: true}); err == nil || !strings.Contains(err.Error(), "outside it") {
 		t.Errorf("a run folder is overwritten: %v", err)
+	}
+	if err := Export(dir, "", newest); err == nil || !strings.Contains(err.Error(), "no name") {
+		t.Errorf("an export without a name: %v", err)
 	}
 	raw := ExportOptions{Format: FormatDiffusers, Task: 1, Raw: true, Overwrite: true}
 	if err := Export(dir, to, raw); err != nil {
@@ -530,5 +533,58 @@ func TestAdaptersGoOutMerged(t *testing.T) {
 	}
 	if own, other := far(1), far(0); !(own < 1e-5) || !(other > 1e-3) {
 		t.Errorf("the export is %g from the network of its task and %g from that of another; need less than 1e-5, more than 1e-3", own, other)
+	}
+}
+
+// What is overwritten is an export as it was written: a file that somebody added or changed is named and stays.
+func TestOnlyExportsAreOverwritten(t *testing.T) {
+	m := &diffusers.Model{Net: unet.Config{ImageSize: 8, Channels: 1, OutChannels: 1, Base: 8, Mults: []int{1}, ResBlocks: 1, Groups: 4, Heads: 1},
+		Process: DefaultConfig().Diffusion, Weights: map[string][]float32{}}
+	for name, dims := range m.Dims() {
+		size := 1
+		for _, d := range dims {
+			size *= d
+		}
+		m.Weights[name] = make([]float32, size)
+	}
+	run := t.TempDir()
+	for what, tc := range map[string]struct {
+		change func(dir string) error
+		want   string // "" where it is overwritten
+	}{
+		"as it was":   {func(string) error { return nil }, ""},
+		"its card":    {func(dir string) error { return os.WriteFile(filepath.Join(dir, "README.md"), []byte("mine"), 0o644) }, "README.md, changed since"},
+		"a file":      {func(dir string) error { return os.WriteFile(filepath.Join(dir, "unet", "notes.txt"), nil, 0o644) }, "unet/notes.txt, which no export wrote"},
+		"no list":     {func(dir string) error { return os.Remove(filepath.Join(dir, sumsFile)) }, "no export of this program with a " + sumsFile},
+		"a file gone": {func(dir string) error { return os.Remove(filepath.Join(dir, "README.md")) }, ""},
+	} {
+		dir := t.TempDir()
+		if err := m.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "README.md"), []byte("a card"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := writeExportSums(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := tc.change(dir); err != nil {
+			t.Fatal(err)
+		}
+		err := ExportOptions{Format: FormatDiffusers, Overwrite: true}.free(dir)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: %v, want %q", what, err, tc.want)
+		}
+	}
+	if err := outside(run, filepath.Join(run, "a", "b")); err == nil {
+		t.Error("an export within the run folder is let pass")
+	}
+	// A file of weights of another program stays too.
+	other := filepath.Join(t.TempDir(), "w.safetensors")
+	if err := safetensors.WriteFile(other, map[string]string{"format": "pt"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := (ExportOptions{Format: FormatSafetensors, Overwrite: true}).free(other); err == nil || !strings.Contains(err.Error(), "not overwritten") {
+		t.Errorf("another program's file is overwritten: %v", err)
 	}
 }

@@ -170,7 +170,9 @@ func (x Extension) addTasks(c *Config, done *results.Run, dir string) error {
 			} else if !slices.Contains(all, name) {
 				return Refusef("--tasks: %s has no class %.100q%s; what is in another set comes by --dataset", b.Datasets[0], name, words.DidYouMean(name, all))
 			}
-			if task, ok := learned[list[k]]; ok {
+			if task, ok := learned[list[k]]; ok && task >= len(before) {
+				return Refusef("--tasks: the class %q is listed twice", list[k])
+			} else if ok {
 				return Refusef("--tasks: the class %q is learned already, in task %d", list[k], task)
 			}
 			learned[list[k]] = len(before) + i

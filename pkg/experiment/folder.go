@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -97,16 +98,16 @@ func writeFolder(final string, known map[string]string, write func(temporary str
 	})
 }
 
-// freeName is path if nothing is there, or else the first of path-2, path-3 and so on where nothing is.
-func freeName(path string) (string, error) {
-	free := path
+// freeName is name if nothing is there, or else the first of name-2, name-3 and so on where nothing is.
+func freeName(name string) (string, error) {
+	free := name
 	for i := 2; ; i++ {
 		if _, err := os.Lstat(free); errors.Is(err, fs.ErrNotExist) {
 			return free, nil
 		} else if err != nil {
 			return "", errors.WithStack(err)
 		}
-		free = fmt.Sprintf("%s-%d", path, i)
+		free = fmt.Sprintf("%s-%d", name, i)
 	}
 }
 
@@ -184,13 +185,13 @@ func checkSums(folder string) (found bool, err error) {
 	return true, nil
 }
 
-// parseSums reads lines of a SHA-256, two blanks and the name of a file next to it.
+// parseSums reads lines of a SHA-256, two blanks and the name of a file next to it, or of one in a folder there, with slashes.
 func parseSums(text []byte) (map[string]string, error) {
 	sums := map[string]string{}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
 		sum, name, found := strings.Cut(lines.Text(), "  ")
-		if raw, err := hex.DecodeString(sum); err != nil || len(raw) != sha256.Size || !found || name == "" || name != filepath.Base(name) {
+		if raw, err := hex.DecodeString(sum); err != nil || len(raw) != sha256.Size || !found || name != path.Clean(name) || !filepath.IsLocal(filepath.FromSlash(name)) {
 			return nil, errors.Errorf("%s has the line %.100q; need a SHA-256, two blanks and a file's name", sumsFile, lines.Text())
 		}
 		sums[name] = strings.ToLower(sum)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -138,7 +139,7 @@ func FuzzSums(f *testing.F) {
 			return
 		}
 		for name, sum := range sums {
-			if name == "" || strings.ContainsAny(name, "/\n") || len(sum) != 64 {
+			if !filepath.IsLocal(name) || strings.Contains(name, "\n") || len(sum) != 64 {
 				t.Fatalf("%q has the sum %q", name, sum)
 			}
 		}

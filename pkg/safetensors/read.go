@@ -61,6 +61,23 @@ func ReadFilePart(path, prefix string) (map[string]*tensors.Tensor, error) {
 	})
 }
 
+// ReadHeader reads of the file path what it says of itself: the type of every tensor by the name it has in the format, such as
+// "F32" or "BF16", whether [ReadAll] knows it or not, and the metadata.
+func ReadHeader(path string) (types, metadata map[string]string, err error) {
+	_, err = readFile(path, func(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error) {
+		entries, m, err := readHeader(io.NewSectionReader(r, 0, size))
+		if err != nil {
+			return nil, errors.WithMessage(oneline.Error(err), "safetensors")
+		}
+		types, metadata = map[string]string{}, m
+		for name, e := range entries {
+			types[name] = e.DType
+		}
+		return nil, nil
+	})
+	return types, metadata, err
+}
+
 func readFile(path string, read func(r io.ReaderAt, size int64) (map[string]*tensors.Tensor, error)) (map[string]*tensors.Tensor, error) {
 	file, err := atomicfile.Open(path)
 	if err != nil {
