@@ -183,6 +183,33 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// TestTarScattered: files of a sample that do not follow one another are named.
+func TestTarScattered(t *testing.T) {
+	ownCache(t)
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, name := range []string{"d/000.png", "d/001.png", "d/000.cls", "d/001.cls"} {
+		content := []byte("0")
+		if strings.HasSuffix(name, "png") {
+			content = pngOf(t, 8, 8, 1, 2, 3)
+		}
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "a.tar")
+	put(t, file, b.Bytes())
+	if _, err := Describe(file); err == nil || !strings.Contains(err.Error(), "d/000 apart, d/000.cls elsewhere; the files of a sample must follow one another") {
+		t.Error(err)
+	}
+}
+
 // TestTarEnd: a shard that is cut between two members is told from a whole one, also where a picture ends in zeros.
 func TestTarEnd(t *testing.T) {
 	ownCache(t)

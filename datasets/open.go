@@ -200,7 +200,7 @@ func (s *ownSet) notes(test int) (notes []string) {
 	k := s.scan
 	switch val := k.count(inVal); {
 	case val > 0 && k.measuredOn() == inVal:
-		notes = append(notes, fmt.Sprintf("val: %s, which are the test images, for there are none named test", words.Count(val, "image")))
+		notes = append(notes, fmt.Sprintf("val: %s, which are the test images, for none is in test", words.Count(val, "image")))
 	case val > 0:
 		notes = append(notes, fmt.Sprintf("val: %s for validation; of the training images none are held out for it (benchmark.val_fraction)", words.Count(val, "image")))
 	}

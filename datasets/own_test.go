@@ -392,6 +392,7 @@ func TestBadFolders(t *testing.T) {
 		"one image":    {func(root string) { put(t, filepath.Join(root, "c", "x.png"), good) }, resize, []string{"class c of", "one picture", "2 or more", "leave the class out", "benchmark.tasks"}},
 		"no class":     {func(root string) { put(t, filepath.Join(root, "x.png"), good) }, resize, []string{"x.png", "class folder"}},
 		"sizes":        {func(root string) { put(t, filepath.Join(root, "a", "0.png"), pngOf(t, 9, 8, 1, 2, 3)) }, Prep{Method: "none"}, []string{"differ in size", "8×9", "crop"}},
+		"shapes":       {func(root string) { put(t, filepath.Join(root, "a", "0.png"), pngOf(t, 4, 16, 1, 2, 3)) }, Prep{Method: "none"}, []string{"a/0.png has 16×4", "1.png 8×8"}},
 		"grey":         {func(root string) { put(t, filepath.Join(root, "a", "0.png"), pngOf(t, 8, 8, 7, 7, 7)) }, resize, []string{"1 are grey", "a/0.png", "channels"}},
 		"not squeezed": {func(root string) {}, Prep{Size: 4, Method: "squeeze"}, []string{"squeeze"}},
 	} {

@@ -299,7 +299,11 @@ func npyImages(r io.Reader, labels int) (func() ([]uint8, int, int, int, error),
 		return nil, err
 	}
 	if head.dtype != "|u1" && head.dtype != "<u1" && head.dtype != "u1" {
-		return nil, errors.Errorf("is of type %s; need unsigned bytes 0 to 255: store (255*x).round().astype('uint8') if x is in [0, 1]", head.dtype)
+		how := "x.astype('uint8') of values from 0 to 255, (x/257).round().astype('uint8') of 0 to 65535"
+		if strings.Contains(head.dtype, "f") {
+			how = "(255*x).round().astype('uint8') of values in [0, 1], x.round().astype('uint8') of 0 to 255"
+		}
+		return nil, errors.Errorf("is of type %s; need unsigned bytes 0 to 255: store %s", head.dtype, how)
 	}
 	if head.elements() < 1 || head.shape[0] != labels {
 		return nil, errors.Errorf("has the shape %v for %d labels; need an image for each", head.shape, labels)

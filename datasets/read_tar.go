@@ -194,13 +194,37 @@ func pictureOf(key string, members map[string][]byte) (string, error) {
 		}
 	}
 	if found == "" {
-		return "", errors.Errorf("holds no picture of the sample %s; need %s.jpg, .png or another", key, key)
+		return "", incomplete{errors.Errorf("holds no picture of the sample %s; need %s.jpg, .png or another", key, key), key, members}
 	}
 	return found, nil
 }
 
+// incomplete is the error of a sample whose picture or class is not among the members that follow one another.
+type incomplete struct {
+	error
+	key     string
+	members map[string][]byte
+}
+
+// scattered is the error of an incomplete sample of which the rest is elsewhere in the shard, the error itself where it is not.
+func (i incomplete) scattered(r io.ReadSeeker) error {
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return i
+	}
+	for archive := tar.NewReader(r); ; {
+		header, err := archive.Next()
+		if err != nil {
+			return i
+		}
+		key, ending := sampleOf(header.Name)
+		if _, near := i.members[ending]; key == i.key && !near && header.Typeflag == tar.TypeReg {
+			return errors.Errorf("has the files of the sample %s apart, %s elsewhere; the files of a sample must follow one another: write it anew in the order of the names, as tar --sort=name does", key, header.Name)
+		}
+	}
+}
+
 // tarLabels reads the classes of the samples of a shard as they are written.
-func tarLabels(r io.Reader, chosen string) (labels []string, err error) {
+func tarLabels(r io.ReadSeeker, chosen string) (labels []string, err error) {
 	err = eachSample(r, func(ending string) bool { return ending == "cls" || ending == "json" }, func(key string, members map[string][]byte) error {
 		if _, err := pictureOf(key, members); err != nil {
 			return err
@@ -209,6 +233,9 @@ func tarLabels(r io.Reader, chosen string) (labels []string, err error) {
 		labels = append(labels, text)
 		return err
 	})
+	if apart := (incomplete{}); errors.As(err, &apart) {
+		err = apart.scattered(r)
+	}
 	if err == nil && len(labels) == 0 {
 		err = errors.New("holds no sample; need pictures and their classes, as 0001.jpg and 0001.cls")
 	}
@@ -229,7 +256,7 @@ func labelOf(key string, members map[string][]byte, chosen string) (string, erro
 	case !ok && chosen != "":
 		return "", errors.Errorf("holds no %s.json, in which %s would be; leave #label=%s out, or add it", key, chosen, chosen)
 	case !ok:
-		return "", errors.Errorf("holds no class of the sample %s; need %s.cls, or %s.json with a label", key, key, key)
+		return "", incomplete{errors.Errorf("holds no class of the sample %s; need %s.cls, or %s.json with a label", key, key, key), key, members}
 	}
 	var fields map[string]any
 	in := json.NewDecoder(bytes.NewReader(about))

@@ -70,6 +70,12 @@ func init() { // not a literal, which would refer to itself by the errors that l
 	readings = []reading{parquetReading, idxReading, cifarReading, folderReading, npzReading, tarReading}
 }
 
+// Unfit is the error of a set of the user's own that is there, and whose files are at fault: not the words that name it, nor the settings.
+type Unfit struct{ error }
+
+// Unwrap gives the error itself.
+func (u Unfit) Unwrap() error { return u.error }
+
 // recognise finds the format of a path.
 func recognise(path string) (r reading, files []string, err error) {
 	info, err := os.Stat(path)

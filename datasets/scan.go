@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,7 +21,7 @@ import (
 )
 
 // scanVersion changes when scans hold other things, or are made otherwise.
-const scanVersion = 3
+const scanVersion = 4
 
 // scan is what reading all of a set once tells of it. It is kept in the cache, so that the next start need not read the set.
 type scan struct {
@@ -31,7 +32,7 @@ type scan struct {
 	Classes []string
 	// Counts are numbers of pictures by split and class.
 	Counts [inTest + 1][]int
-	// Smallest and Largest are the pictures of the fewest and the most pixels, First is the first.
+	// Smallest and Largest are the pictures of the fewest and the most pixels, of equally many the lowest and the highest; First is the first.
 	Smallest, Largest, First scanned
 	// SizesDiffer says whether there are two sizes.
 	SizesDiffer bool
@@ -111,6 +112,9 @@ func openOwn(p place) (*ownSet, error) {
 	}
 	began := time.Now()
 	s, err := openAnew(p)
+	if err != nil && p.How.Label == "" { // which the set may not have
+		err = Unfit{err}
+	}
 	if err == nil {
 		err = s.needsSplit()
 	}
@@ -304,10 +308,11 @@ func (s *scan) add(p scanned) {
 		s.First, s.Smallest, s.Largest = p, p, p
 	}
 	s.SizesDiffer = s.SizesDiffer || p.H != s.First.H || p.W != s.First.W
-	if p.H*p.W < s.Smallest.H*s.Smallest.W {
+	order := func(a, b scanned) int { return cmp.Or(a.H*a.W-b.H*b.W, a.H-b.H) } // of two that lie otherwise, the wide one is the smaller
+	if order(p, s.Smallest) < 0 {
 		s.Smallest = p
 	}
-	if p.H*p.W > s.Largest.H*s.Largest.W {
+	if order(p, s.Largest) > 0 {
 		s.Largest = p
 	}
 	first, count := &s.Colour, &s.Colours
@@ -320,13 +325,13 @@ func (s *scan) add(p scanned) {
 	*count++
 }
 
-// brokenError is the one line that says which pictures cannot be read.
+// brokenError is the one line that says which pictures cannot be read, an [Unfit].
 func brokenError(path string, broken []Broken) error {
 	first := oneline.Text(fmt.Sprintf("%s %s", filepath.Join(path, broken[0].File), broken[0].Why))
 	if len(broken) == 1 {
-		return errors.Errorf("%s; or go on without it: --skip-broken (benchmark.prep.skip_broken=true)", first)
+		return Unfit{errors.Errorf("%s; or go on without it: --skip-broken (benchmark.prep.skip_broken=true)", first)}
 	}
-	return errors.Errorf("%s; with it %d pictures cannot be read; go on without them: --skip-broken (benchmark.prep.skip_broken=true)", first, len(broken))
+	return Unfit{errors.Errorf("%s; with it %d pictures cannot be read; go on without them: --skip-broken (benchmark.prep.skip_broken=true)", first, len(broken))}
 }
 
 // refusals are all reasons why the set's images cannot be prepared by p.
@@ -336,7 +341,7 @@ func (s *ownSet) refusals(p Prep) (all []error) {
 		all = append(all, brokenError(s.Path, k.Broken))
 	}
 	if k.n() == 0 {
-		return append(all, errors.Errorf("%s holds no picture that can be read", s.Path))
+		return append(all, Unfit{errors.Errorf("%s holds no picture that can be read", s.Path)})
 	}
 	if k.SizesDiffer && p.normal().Method == "none" {
 		all = append(all, errors.Errorf("pictures of %s differ in size: %s has %d×%d pixels, %s %d×%d; set benchmark.prep.method to \"crop\", \"stretch\" or \"pad\", which give all one size",

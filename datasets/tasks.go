@@ -48,6 +48,8 @@ func GivenTasks(d *Dataset, tasks [][]string) ([][]int, error) {
 					words.Task(i), name, d.Name, words.DidYouMean(name, d.Classes), someOf(d.Classes))
 			case label == ambiguous:
 				return nil, errors.Errorf("%s lists the class %.100q, but several classes of %s have that name; rename them", words.Task(i), name, d.Name)
+			case twice && before == i:
+				return nil, errors.Errorf("the class %.100q is listed twice in %s; list each once", name, words.Task(i))
 			case twice:
 				return nil, errors.Errorf("the class %.100q is listed in %s and again in %s; list each once", name, words.Task(before), words.Task(i))
 			}

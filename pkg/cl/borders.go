@@ -16,8 +16,16 @@ func (e *BordersMissing) Error() string {
 			without = append(without, s.Info().Name)
 		}
 	}
-	return fmt.Sprintf("cl: %s works at the borders between tasks, or counts tasks, with these settings, and an online stream has no borders; "+
+	return fmt.Sprintf("%s works at the borders between tasks, or counts tasks, with these settings, and an online stream has no borders; "+
 		"choose a method that does without (%s), or leave out benchmark.stream", e.Strategy, strings.Join(without, ", "))
+}
+
+// CheckBorders returns a [*BordersMissing] for a strategy that needs borders, in a stream that has none.
+func CheckBorders(s Strategy, online bool) error {
+	if online && s.Info().Borders == NeedsBorders {
+		return &BordersMissing{Strategy: s.Info().Name}
+	}
+	return nil
 }
 
 // toldTo is the setup as the strategy may know it.

@@ -258,8 +258,8 @@ func (Base) Close() {}
 // Check reports why a strategy could not begin in a loop of the given setup, which [SetupOf] makes. For one that needs borders,
 // in a stream that has none, it is a [*BordersMissing].
 func Check(s Strategy, setup Setup) error {
-	if setup.Online && s.Info().Borders == NeedsBorders {
-		return &BordersMissing{Strategy: s.Info().Name}
+	if err := CheckBorders(s, setup.Online); err != nil {
+		return err
 	}
 	setup = setup.toldTo(s)
 	setup.ReplayRows = s.ReplayRows(setup.ReplayRows)

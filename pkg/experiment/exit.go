@@ -6,6 +6,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
 )
@@ -27,6 +28,8 @@ func ExitCode(err error) int {
 		return ExitMemory
 	case Diverged(err):
 		return ExitDiverged
+	case errors.As(err, new(datasets.Unfit)): // by whatever words it was named
+		return ExitFailed
 	case errors.As(err, new(Refused)):
 		return ExitUsage
 	}
@@ -34,7 +37,7 @@ func ExitCode(err error) int {
 }
 
 // Refused is the error of words that ask for what cannot be: settings and names of a command line, and paths where nothing is,
-// not what stands in the files that it names. Nothing has begun.
+// not what stands in the files that it names ([datasets.Unfit]). Nothing has begun.
 type Refused struct{ Err error }
 
 // Error implements error.

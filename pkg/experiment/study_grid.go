@@ -104,6 +104,13 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 						if err := c.Validate(); err != nil {
 							return nil, errors.WithMessagef(err, "run %s", c.RunName())
 						}
+						strategy, err := cl.New(spec)
+						if err == nil {
+							err = cl.CheckBorders(strategy, c.Benchmark.Stream == StreamOnline)
+						}
+						if err != nil {
+							return nil, errors.WithMessagef(err, "run %s", c.RunName())
+						}
 					}
 					configs = append(configs, c)
 				}

@@ -76,9 +76,12 @@ func Fits(tree any, t reflect.Type, path string) error {
 	case reflect.Slice, reflect.Array:
 		list, ok := tree.([]any)
 		if !ok && tree != nil {
-			return errors.Errorf("%s is %s; need a list, such as [1, 2]", path, show(tree))
+			return errors.Errorf("%s is %s; need a list, such as %s", path, show(tree), listed(tree, t))
 		}
 		for i, v := range list {
+			if _, ok := v.([]any); !ok && v != nil && lists(t.Elem()) {
+				return errors.Errorf("%s[%d] is %s; need a list of lists, such as %s", path, i, show(v), listed(tree, t))
+			}
 			if err := Fits(v, t.Elem(), fmt.Sprintf("%s[%d]", path, i)); err != nil {
 				return err
 			}
@@ -114,6 +117,46 @@ func Fits(tree any, t reflect.Type, path string) error {
 		}
 	}
 	return nil
+}
+
+// lists says whether values of a type are written as lists.
+func lists(t reflect.Type) bool {
+	return (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) && !reflect.PointerTo(t).Implements(own)
+}
+
+// listed shows what a list, or a list of lists, of the values in tree would look like; another where that is no short line.
+func listed(tree any, t reflect.Type) string {
+	values, ok := tree.([]any)
+	if text, isText := tree.(string); isText {
+		for part := range strings.SplitSeq(text, ",") {
+			values = append(values, strings.TrimSpace(part))
+		}
+	} else if !ok {
+		values = []any{tree}
+	}
+	values = slices.Clone(values)
+	deep := lists(t.Elem())
+	for i, v := range values {
+		switch v := v.(type) {
+		case map[string]any, map[any]any:
+			return "[1, 2]"
+		case []any:
+		default:
+			if deep {
+				values[i] = []any{v}
+			}
+		}
+	}
+	var node yaml.Node
+	if err := node.Encode(values); err == nil {
+		node.Style = yaml.FlowStyle
+		if text, err := yaml.Marshal(&node); err == nil {
+			if line := strings.TrimSpace(string(text)); len(line) < 200 && oneline.Is(line) {
+				return line
+			}
+		}
+	}
+	return "[1, 2]"
 }
 
 // fitsStruct is [Fits] for a struct, by its yaml tags.
