@@ -634,6 +634,22 @@ func TestNoEnding(t *testing.T) {
 	}
 }
 
+// TestMadeReadable: a picture that was made readable, which changes neither its size nor its time, is read anew.
+func TestMadeReadable(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "1.png")
+	put(t, file, nil)
+	before, err := fingerprint(place{}, []string{file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := fingerprint(place{}, []string{file}); err != nil || after == before {
+		t.Errorf("the same fingerprint, %v", err)
+	}
+}
+
 // TestEmptyPath: no path is not the folder at hand.
 func TestEmptyPath(t *testing.T) {
 	ownCache(t)

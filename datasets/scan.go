@@ -177,7 +177,7 @@ func openAnew(p place) (*ownSet, error) {
 	return s, cacheError(atomicfile.Write(file, b))
 }
 
-// fingerprint tells whether files are as they were when they were read: by their names, sizes and times.
+// fingerprint tells whether files are as they were when they were read: by their names, sizes, times and who may read them.
 func fingerprint(p place, files []string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %q %q\n", scanVersion, p.Path, p.How)
@@ -187,7 +187,7 @@ func fingerprint(p place, files []string) (string, error) {
 			fmt.Fprintf(h, "%q\n", file)
 			continue
 		}
-		fmt.Fprintf(h, "%q %d %d\n", file, info.Size(), info.ModTime().UnixNano())
+		fmt.Fprintf(h, "%q %d %d %v\n", file, info.Size(), info.ModTime().UnixNano(), info.Mode())
 	}
 	return hex.EncodeToString(h.Sum(nil))[:32], nil
 }

@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"sync"
 	"syscall"
 
@@ -137,6 +138,9 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// ofPackage are the names of packages that errors for programmers begin with; they tell who types commands nothing.
+var ofPackage = regexp.MustCompile(`(^|: )(?:cl|datasets|diffusion|dynamics|likelihood|memory|metrics|unet): `)
+
 // end says on stderr how a command ended that returned err, and returns the exit code. goesOn says whether the same
 // command goes on where this one stopped.
 func end(ctx context.Context, err error, stdout, stderr *output, goesOn bool) int {
@@ -157,7 +161,7 @@ func end(ctx context.Context, err error, stdout, stderr *output, goesOn bool) in
 				advice = "; free some space: the same command goes on where this one stopped"
 			}
 		}
-		fmt.Fprintf(stderr, "error: %v%s\n", err, advice)
+		fmt.Fprintf(stderr, "error: %s%s\n", ofPackage.ReplaceAllString(err.Error(), "$1"), advice)
 		return experiment.ExitCode(err)
 	}
 	for _, o := range []*output{stdout, stderr} {

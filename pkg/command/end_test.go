@@ -26,6 +26,7 @@ func TestEnd(t *testing.T) {
 		{quota, true, 1, "; free some space: the same command goes on where this one stopped\n"},
 		{full, false, 1, "; free some space, then give the same command again\n"},
 		{errors.New("no such file"), true, 1, "error: no such file\n"},
+		{errors.New("run er: cl: er has no rows: /data/cl: empty"), true, 1, "error: run er: er has no rows: /data/cl: empty\n"},
 		{errors.WithMessage(experiment.Refusef("--seeds is 0"), "bench"), true, 2, "error: bench: --seeds is 0\n"},
 	} {
 		file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))

@@ -10,6 +10,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -129,7 +130,11 @@ func listed(tree any, t reflect.Type) string {
 	values, ok := tree.([]any)
 	if text, isText := tree.(string); isText {
 		for part := range strings.SplitSeq(text, ",") {
-			values = append(values, strings.TrimSpace(part))
+			var scalar any = strings.TrimSpace(part)
+			if number, err := strconv.Atoi(strings.TrimSpace(part)); err == nil && number >= 0 {
+				scalar = number
+			}
+			values = append(values, scalar)
 		}
 	} else if !ok {
 		values = []any{tree}

@@ -65,7 +65,8 @@ func TestFits(t *testing.T) {
 		{`name: "\n"`, `name is "\n"; need one line of text`}, // would be written as nothing
 		{`name: "a\tb"`, "need one line"},
 		{"clip: 1", "clip is 1; need true or false"},
-		{"sizes: 3", "sizes is 3; need a list"},
+		{"sizes: 3", "sizes is 3; need a list, such as [3]"},
+		{"sizes: 3, 4", "need a list, such as [3, 4]"},
 		{"sizes: [1, 2.5]", "sizes[1] is 2.5"},
 		{"below: {a: 1.5}", "below.a is 1.5"},
 		{"below: 3", "below is 3; need a mapping"},
