@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
@@ -25,6 +26,9 @@ func extendCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := x.Of(args[0])
 			if err != nil {
+				if begun := experiment.BegunFrom(args[0], dir); begun != "" {
+					err = errors.Errorf("%v; the run in %s, which extends it, needs it no more and goes on by `go run . resume %s`", err, begun, words.Shell(begun))
+				}
 				return named(err, args...)
 			}
 			if dir == "" {

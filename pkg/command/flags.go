@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/words"
 )
 
 // needs says in words what a flag of each type takes.
@@ -31,6 +33,48 @@ func named(err error, paths ...string) error {
 		}
 	}
 	return err
+}
+
+// checkEmpty refuses an argument, or a flag's value, that is empty: as the place of a file it would be a folder nobody has named.
+func checkEmpty(cmd *cobra.Command, args []string) error {
+	if slices.Contains(args, "") {
+		return experiment.Refusef("an argument is empty; %s needs %s", cmd.Name(), words.List(operands(cmd)))
+	}
+	var empty string
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && f.Name != "command" { // which one process gives another
+			empty = f.Name
+		}
+	})
+	if empty != "" {
+		return experiment.Refusef("--%s is empty; give it a value, or leave it out", empty)
+	}
+	return nil
+}
+
+// operands are the names that a command's usage gives its arguments.
+func operands(cmd *cobra.Command) []string {
+	return strings.Fields(strings.NewReplacer("[", "", "]", "").Replace(strings.TrimPrefix(cmd.Use, cmd.Name())))
+}
+
+// nameArgs has every command of a tree name its arguments where it is given too few or too many, in place of the parser's own words.
+func nameArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			if err == nil || !strings.Contains(err.Error(), "arg(s)") {
+				return err
+			}
+			given := "none"
+			if len(args) > 0 {
+				given = fmt.Sprintf("%d: %s", len(args), words.Some(args, 4))
+			}
+			return errors.Errorf("%s needs %s; given were %s", cmd.Name(), words.List(operands(cmd)), given)
+		}
+	}
+	for _, sub := range c.Commands() {
+		nameArgs(sub)
+	}
 }
 
 // checkEnding refuses a file to be written that another program would take for something else by its ending; "" passes.

@@ -50,9 +50,11 @@ func TestSettingsOfCommandsAreRefused(t *testing.T) {
 		{"run " + two, "second YAML document"},
 		{"run " + os.DevNull, "is a device"},
 		{"lab --port -1", "--port is -1"},
+		{"import one", "import needs DIR and NAME; given were 1: one"},
+		{`lab --notebook=`, "--notebook is empty"},
 	} {
 		words := strings.Fields(tc.line)
-		if words[0] != "lab" {
+		if words[0] != "lab" && words[0] != "import" {
 			words = append(words, "--dir", runs)
 		}
 		root := newRoot(func() {})

@@ -40,13 +40,17 @@ func newRoot(begins func()) *cobra.Command {
 		Long: "Palimpsest trains denoising diffusion models on a sequence of tasks under continual-learning strategies and\n" +
 			"measures what each forgets and what remembering costs. Start with `go run . bench`, then `go run . lab`.",
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRun: func(*cobra.Command, []string) { begins() },
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			begins()
+			return checkEmpty(cmd, args)
+		},
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(setupCommand(), labCommand(), notebookCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), extendCommand(), sampleCommand(),
 		exportCommand(), importCommand(), counterpartCommand(),
 		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand(),
 		perfCommand())
+	nameArgs(root)
 	return root
 }
 

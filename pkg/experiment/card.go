@@ -10,6 +10,7 @@ import (
 	"palimpsest/datasets"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/models"
 	"palimpsest/pkg/table"
 	"palimpsest/pkg/words"
 )
@@ -58,15 +59,8 @@ func (e *export) card(name, sheet string, o ExportOptions) string {
 	e.results(&b)
 	line("## Labels\n")
 	if n := e.model.Labels.NoLabel; n > 0 {
-		for k, class := range e.model.Labels.Names {
-			line("- %d: %s", k, class)
-		}
-		for k := len(e.model.Labels.Names); k < n; k++ {
-			if e.config.Network.Init != "" {
-				line("- %d: a class of the model that training began with", k)
-			} else {
-				line("- %d: room for a class to come (`network.classes`), not trained", k)
-			}
+		for k := range n {
+			line("- %d: %s", k, e.label(k))
 		}
 		line("- %d: no label, for classifier-free guidance. Labels were dropped in %g %% of the rows (`loop.label_dropout`)%s.\n", n, 100*e.config.Loop.LabelDropout,
 			map[bool]string{true: ": this label was never trained, do not use it"}[e.config.Loop.LabelDropout == 0])
@@ -88,6 +82,50 @@ func (e *export) card(name, sheet string, o ExportOptions) string {
 	line("## Left to the author\n")
 	line("This card says what the program knows. The licence of these weights, what they are meant and not meant for, their risks and biases, and whom to ask are the author's to write.")
 	return b.String()
+}
+
+// label says what a label that is a class's makes the network draw.
+func (e *export) label(k int) string {
+	if slices.Contains(e.learned(), k) {
+		return e.model.Labels.Names[k]
+	}
+	if e.origin != nil && k < e.origin.Net.Classes {
+		return knownBefore(*e.origin, k)
+	}
+	if k >= len(e.model.Labels.Names) {
+		return "room for a class to come (`network.classes`), not learned: do not use it"
+	}
+	if e.info.TaskAtSampling {
+		return e.model.Labels.Names[k] + " (not drawn by this export, which is of one task: do not use it)"
+	}
+	return e.model.Labels.Names[k] + " (not learned: do not use it)"
+}
+
+// knownBefore says what a label means of which the model, with which training began, alone has learned.
+func knownBefore(origin models.Info, label int) string {
+	name := ""
+	if label < len(origin.Labels.Names) {
+		name = fmt.Sprintf(", there %q", origin.Labels.Names[label])
+	}
+	return fmt.Sprintf("not learned in this run; it means what it meant in the data of the model %s, which training began with%s", origin.Name, name)
+}
+
+// learned are the classes of which the network has seen images in this run.
+func (e *export) learned() []int {
+	tasks := e.bench.Tasks[:min(e.task+1, len(e.bench.Tasks))]
+	switch {
+	case e.info.TaskAtSampling:
+		tasks = tasks[e.task:]
+	case e.within && e.info.Stream == cl.AllTasks:
+		tasks = e.bench.Tasks
+	case e.within && e.task+1 < len(e.bench.Tasks):
+		tasks = e.bench.Tasks[:e.task+2]
+	}
+	var classes []int
+	for _, t := range tasks {
+		classes = append(classes, t.Classes...)
+	}
+	return classes
 }
 
 // results writes the table of measurements.

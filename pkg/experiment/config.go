@@ -220,6 +220,7 @@ func decodeNode(name string, doc *yaml.Node) (Config, error) {
 	if err := doc.Decode(&c); err != nil {
 		return c, errors.Errorf("%s: %s", name, oneline.Text(err.Error()))
 	}
+	c.takeProcess(doc)
 	return c, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/models"
 	"palimpsest/pkg/network"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/safetensors"
@@ -192,8 +193,10 @@ type export struct {
 	info     cl.Info
 	needs    diffusion.Extra
 	model    diffusers.Model
-	state    *state // of the checkpoint
-	task     int    // the last that the network has learned, or that it generates; -1: it has not finished any
+	state    *state       // of the checkpoint
+	task     int          // the last that the network has learned, or that it generates; -1: it has not finished any
+	within   bool         // it has learned from images of the task after that too
+	origin   *models.Info // what training began with, of network.init; else nil
 }
 
 // openExport reads what a run is, without its weights.
@@ -223,6 +226,13 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 	if classes := e.model.Net.Classes; classes > 0 {
 		e.model.Labels = diffusers.Labels{NoLabel: classes, Names: e.bench.ClassNames}
 	}
+	if c.Network.Init != "" {
+		origin, err := models.Get(c.Network.Init)
+		if err != nil {
+			return nil, errors.WithMessage(err, "network.init")
+		}
+		e.origin = &origin
+	}
 	if e.strategy, err = cl.New(c.Strategy); err != nil {
 		return nil, err
 	}
@@ -245,7 +255,7 @@ func (e *export) read(dir string, o ExportOptions) error {
 	if err != nil {
 		return err
 	}
-	e.task = e.state.Position.Phase - 1
+	e.task, e.within = e.state.Position.Phase-1, e.state.Position.Step > 0
 	if e.info.Stream == cl.AllTasks && e.task >= 0 {
 		e.task = len(e.bench.Tasks) - 1
 	}
@@ -254,7 +264,7 @@ func (e *export) read(dir string, o ExportOptions) error {
 		if o.Task > e.task {
 			return Refusef("task %d is not learned yet at the newest checkpoint of %s", o.Task, dir)
 		}
-		e.task = o.Task
+		e.task, e.within = o.Task, false
 		temporary, err := os.MkdirTemp("", "palimpsest-export-")
 		if err != nil {
 			return errors.WithStack(err)
@@ -273,7 +283,7 @@ func (e *export) read(dir string, o ExportOptions) error {
 		if _, err := checkSums(folder); err != nil {
 			return errors.WithMessage(err, folder)
 		}
-		e.task = o.Task
+		e.task, e.within = o.Task, false
 	}
 	which := "ema/"
 	if o.Raw {

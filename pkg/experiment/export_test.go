@@ -13,7 +13,9 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
+	"gopkg.in/yaml.v3"
 
+	"palimpsest/datasets"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusers"
@@ -113,7 +115,7 @@ func TestModelGoesOutAndComesIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"MIT (c) 2017 Zalando SE", "experience replay", "FID now", "10: no label", "UNet2DModel.from_pretrained", "class_labels=labels",
-		"steps_per_task: 3", "the export", "Left to the author", "samples.png", "7: Sneaker"} {
+		"steps_per_task: 3", "the export", "Left to the author", "samples.png", "7: Sneaker", "1: Trouser (not learned"} {
 		if !strings.Contains(string(card), want) {
 			t.Errorf("the card lacks %q", want)
 		}
@@ -233,6 +235,14 @@ func TestInitIsChecked(t *testing.T) {
 	fits := []string{"network.init=four", "benchmark.prep.size=8"}
 	if _, err := OverrideConfig("the test", nil, fits); err != nil {
 		t.Errorf("the model's own size: %v", err)
+	}
+	// The file that `run --defaults` prints is nobody's choice of a process; part of it is.
+	printed, err := yaml.Marshal(DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := OverrideConfig("the test", printed, fits); err != nil || c.Diffusion != m.Process {
+		t.Errorf("the defaults, written out: %+v, %v; want the process %+v", c.Diffusion, err, m.Process)
 	}
 	for _, tc := range []struct {
 		set  []string
@@ -586,5 +596,59 @@ func TestOnlyExportsAreOverwritten(t *testing.T) {
 	}
 	if err := (ExportOptions{Format: FormatSafetensors, Overwrite: true}).free(other); err == nil || !strings.Contains(err.Error(), "not overwritten") {
 		t.Errorf("another program's file is overwritten: %v", err)
+	}
+}
+
+// The card and the note of samples tell of each label who has learned it: this run, the model it began with, or nobody.
+func TestLabelsSayWhoLearnedThem(t *testing.T) {
+	t.Setenv(backend.CacheEnv, t.TempDir())
+	m, _, err := diffusers.Read(filepath.Join("..", "counterpart", "testdata", "forms", "defaults"), diffusers.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Labels.Names = []string{"cat", "dog"}
+	origin, err := models.Put("four", "", m, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := origin.Net.Classes
+	names := make([]string, known+1)
+	for k := range names {
+		names[k] = string(rune('a' + k))
+	}
+	bench := &datasets.Benchmark{ClassNames: names, Tasks: []datasets.Task{{Classes: []int{0}}, {Classes: []int{2}}}}
+	e := export{bench: bench, model: diffusers.Model{Labels: diffusers.Labels{NoLabel: known + 2, Names: names}}}
+	for _, tc := range []struct {
+		origin *models.Info
+		task   int
+		within bool
+		label  int
+		want   string
+	}{
+		{nil, 0, false, 0, "a"},
+		{nil, -1, false, 0, "a (not learned: do not use it)"},
+		{nil, 0, false, 2, "c (not learned: do not use it)"},
+		{nil, 0, true, 2, "c"},
+		{nil, 1, false, known + 1, "room for a class to come (`network.classes`), not learned: do not use it"},
+		{&origin, 1, false, 2, "c"},
+		{&origin, 1, false, 1, `not learned in this run; it means what it meant in the data of the model four, which training began with, there "dog"`},
+		{&origin, 1, false, known, names[known] + " (not learned: do not use it)"},
+	} {
+		e.origin, e.task, e.within = tc.origin, tc.task, tc.within
+		if got := e.label(tc.label); got != tc.want {
+			t.Errorf("label %d after task %d: %q, want %q", tc.label, tc.task, got, tc.want)
+		}
+	}
+	strategy, err := cl.New(cl.Spec{Name: "finetune"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trained := &Trained{Benchmark: bench, Position: cl.Position{Phase: 1, Total: 3}, loop: &cl.Loop{Strategy: strategy, Benchmark: bench}}
+	trained.Config.Network.Conditional, trained.Config.Network.Init = true, "four"
+	if got := trained.note([]int32{0, 1}, true); !strings.Contains(got, `class 1 (b): not learned in this run; it means what it meant`) || strings.Contains(got, "shows nothing") {
+		t.Errorf("the note of a label that the model knew: %q", got)
+	}
+	if got := trained.note([]int32{int32(known)}, true); !strings.Contains(got, "shows nothing of that class") {
+		t.Errorf("the note of a label that nobody learned: %q", got)
 	}
 }

@@ -115,6 +115,32 @@ func (c Config) Folder(dir string) string {
 	return strings.TrimSuffix(dir, tasksSuffix(c.Extends.Tasks)) + c.Name[strings.LastIndex(c.Name, "-"):]
 }
 
+// BegunFrom returns the run folder, to or where that is "" one beside dir, of a run with a checkpoint that extends the one that was in
+// dir; "" if there is none. Such a run needs the other no more.
+func BegunFrom(dir, to string) string {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	folders := []string{to}
+	if to == "" {
+		dir = filepath.Clean(dir)
+		if folders, err = atomicfile.Glob(filepath.Dir(dir), "*"); err != nil {
+			return ""
+		}
+	}
+	for _, folder := range folders {
+		c, err := StoredConfig(folder)
+		if err != nil || c.Extends.Run != full {
+			continue
+		}
+		if names, err := checkpoints(folder); err == nil && len(names) > 0 {
+			return folder
+		}
+	}
+	return ""
+}
+
 // tasksSuffix ends the name of a run that extends another, by how many tasks it has.
 func tasksSuffix(tasks int) string { return fmt.Sprintf("-%dtasks", tasks) }
 

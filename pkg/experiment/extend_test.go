@@ -220,6 +220,7 @@ func TestExtensionsRefused(t *testing.T) {
 		want string
 	}{
 		{dir, tasks, "is no run folder"},
+		{filepath.Join(dir, "nosuch"), tasks, "there is no folder"},
 		{unfinished, tasks, "is not finished, and only a finished one is extended"},
 		{blurred, tasks, "blurred borders"},
 		{online, tasks, "a stream that ended within a batch, 1 of 4 images"},
@@ -253,5 +254,47 @@ func TestExtensionsRefused(t *testing.T) {
 	c, err := Extension{Tasks: "[[Dress]]", Set: []string{"probe.every=5", "cores=1"}}.Of(plain)
 	if err != nil || c.Probe.Every != 5 || c.Cores != 1 || !slices.EqualFunc(c.Benchmark.Tasks, [][]string{{"Sneaker"}, {"Bag"}, {"Dress"}}, slices.Equal[[]string]) {
 		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// A run that was moved is the same to the one that extends it, by its result; and that one is found when the other is gone.
+func TestExtendedRunMoves(t *testing.T) {
+	dir := t.TempDir()
+	to, old := filepath.Join(dir, "run-3tasks"), filepath.Join(dir, "run")
+	c := extensible([]string{"Sneaker"}, []string{"Bag"})
+	c.Extends = ExtendsConfig{Run: old, SHA256: strings.Repeat("0", 64), Tasks: 1}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := claim(c, to, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(to, "samples"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(to, "samples", "a.png"), nil, 0o644); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	if got := BegunFrom(old, ""); got != "" {
+		t.Errorf("%s is to go on without a checkpoint", got)
+	}
+	if err := os.MkdirAll(filepath.Join(to, "checkpoints", checkpointName(cl.Position{Step: 1})), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{"", to} {
+		if got := BegunFrom(old, folder); got != to {
+			t.Errorf("%q goes on, want %s", got, to)
+		}
+	}
+	if got := BegunFrom(filepath.Join(dir, "other"), ""); got != "" {
+		t.Errorf("%s is to go on for a run that it does not extend", got)
+	}
+	c.Extends.Run = filepath.Join(dir, "moved")
+	if _, claimed, err := claimable(c, to); err != nil || !claimed {
+		t.Errorf("the run that was moved is another: %v", err)
+	}
+	c.Extends.SHA256 = strings.Repeat("1", 64)
+	if _, _, err := claimable(c, to); err == nil {
+		t.Error("a run of another result is the same")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -36,6 +37,20 @@ func defaultsFor(doc *yaml.Node) Config {
 		c.Diffusion = model.Process
 	}
 	return c
+}
+
+// takeProcess gives c the process of the model that it starts from where a document spells out the whole default, as the file
+// does that `run --defaults` prints: nobody has chosen that. Part of it, or another, is somebody's choice and stays.
+func (c *Config) takeProcess(doc *yaml.Node) {
+	var spelled struct {
+		Diffusion map[string]any `yaml:"diffusion"`
+	}
+	if c.Network.Init == "" || c.Diffusion != DefaultConfig().Diffusion || doc.Decode(&spelled) != nil || len(spelled.Diffusion) < reflect.TypeFor[diffusion.Config]().NumField() {
+		return
+	}
+	if model, err := models.Get(c.Network.Init); err == nil { // else Validate says that it is not there
+		c.Diffusion = model.Process
+	}
 }
 
 // validateInit reports a model that a run on images of h×w pixels cannot start from.

@@ -13,6 +13,9 @@ import (
 // at is c with its images in the places of here, set by set, where both are sets of the user's own. A folder that was moved holds the
 // same set: of such a difference the content hash decides, not the path.
 func (c Config) at(here Config) Config {
+	if c.Extends.SHA256 == here.Extends.SHA256 { // the same run, which may have been moved too
+		c.Extends.Run = here.Extends.Run
+	}
 	if len(c.Benchmark.Datasets) != len(here.Benchmark.Datasets) {
 		return c
 	}

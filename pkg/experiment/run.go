@@ -216,6 +216,9 @@ func StoredConfig(dir string) (Config, error) {
 		if AtWork(dir) {
 			return Config{}, errors.Errorf("a run is at work in %s and has not begun to train yet; wait for its first checkpoint", dir)
 		}
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return Config{}, errors.Errorf("there is no folder %s; name a folder that `run` or `bench` made", dir)
+		}
 		return Config{}, errors.Errorf("%s is no run folder: it has no config.yaml; name a folder that `run` or `bench` made", dir)
 	}
 	c, err := LoadConfig(path)
@@ -718,7 +721,11 @@ func (r *run) finish() (*results.Run, error) {
 			r.warn("the samples in %s are not as they were drawn; the measurements are not touched by it", name)
 		}
 	}
-	r.say("done in %s of training and %s of measuring", seconds(out.Cost.TrainSeconds), seconds(out.Cost.EvalSeconds))
+	before := ""
+	if r.state.Extends != nil {
+		before = ", those of the run before it among them"
+	}
+	r.say("done in %s of training and %s of measuring%s", seconds(out.Cost.TrainSeconds), seconds(out.Cost.EvalSeconds), before)
 	r.report("done", true)
 	return out, nil
 }

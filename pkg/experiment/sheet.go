@@ -19,6 +19,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/models"
 	"palimpsest/pkg/npz"
 	"palimpsest/pkg/sheet"
 	"palimpsest/pkg/words"
@@ -127,20 +128,31 @@ func (t *Trained) note(labels []int32, named bool) string {
 		return ""
 	}
 	learned := t.Learned()
-	var unlearned []string
+	origin := models.Info{}
+	if name := t.Config.Network.Init; name != "" {
+		origin, _ = models.Get(name) // it was there when the run was opened
+	}
+	var unlearned, before []string
 	for i, y := range labels {
-		if !slices.Contains(learned, int(y)) && !slices.Contains(labels[:i], y) {
+		switch {
+		case slices.Contains(learned, int(y)) || slices.Contains(labels[:i], y):
+		case int(y) < origin.Net.Classes:
+			before = append(before, fmt.Sprintf("class %s: %s", t.className(int(y)), knownBefore(origin, int(y))))
+		default:
 			unlearned = append(unlearned, t.className(int(y)))
 		}
 	}
 	if len(unlearned) == 0 {
-		return ""
+		return words.Some(before, 12)
+	}
+	if len(before) > 0 {
+		before = append(before, "")
 	}
 	var known []string
 	for _, y := range learned {
 		known = append(known, t.className(y))
 	}
-	return fmt.Sprintf("not learned: class %s; at step %d of %d the network has learned the classes [%s], and what it draws for another shows nothing of that class",
+	return strings.Join(before, "; ") + fmt.Sprintf("not learned: class %s; at step %d of %d the network has learned the classes [%s], and what it draws for another shows nothing of that class",
 		words.Some(unlearned, 12), t.Position.Total, t.loop.TotalSteps(), words.Some(known, 12))
 }
 

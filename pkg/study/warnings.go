@@ -184,7 +184,7 @@ func part(g Method, alike func(a, b *results.Run) bool) (parts []Method) {
 
 // unwritten are the settings that a configuration leaves out at their usual value, and that value.
 var unwritten = map[string]string{"backend.compute": "float32", "benchmark.blur": "0", "benchmark.stream": "none", "benchmark.tasks": "none",
-	"evaluate.sampler.spacing": "even", "network.architecture": "unet", "network.depth": "the size's", "network.heads": "the size's",
+	"evaluate.sampler.spacing": "even", "extends.tasks": "none", "network.architecture": "unet", "network.classes": "0", "network.depth": "the size's", "network.heads": "the size's",
 	"network.hidden": "the size's", "network.init": "none", "network.knows": "none", "network.patch": "the size's", "train.objective": "simple"}
 
 // madeWith is a run's settings as text by their names, "train.learning_rate", except for those that its label and its seed say,
@@ -197,6 +197,8 @@ func madeWith(r *results.Run) map[string]string {
 			key := path + name
 			switch key {
 			case "name", "variant", "seed", "strategy", "cores", "checkpoint_every", "probe", "autopsy", "bpd":
+				continue
+			case "extends.run", "extends.sha256": // of each seed its own
 				continue
 			}
 			if below, ok := value.(map[string]any); ok {
