@@ -38,7 +38,7 @@ func importCommand() *cobra.Command {
 			}
 			m, notes, err := diffusers.Read(dir, o)
 			if err != nil {
-				return err
+				return named(err, dir)
 			}
 			source, err := filepath.Abs(dir)
 			if err != nil {

@@ -115,6 +115,9 @@ const mostConfig = 4 << 20
 // Read reads the model in a folder, that of a pipeline or of a UNet2DModel alone. Notes are lines about what the folder does
 // not say, or says without effect. Where we have no form for something the error lists all of it.
 func Read(dir string, o Options) (m *Model, notes []string, err error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, nil, errors.Errorf("there is no folder %s; name the one of a model of diffusers", dir)
+	}
 	folder := filepath.Join(dir, unetFolder)
 	if _, err := os.Stat(filepath.Join(folder, configFile)); err != nil {
 		folder = dir

@@ -217,7 +217,7 @@ func StoredConfig(dir string) (Config, error) {
 			return Config{}, errors.Errorf("a run is at work in %s and has not begun to train yet; wait for its first checkpoint", dir)
 		}
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-			return Config{}, errors.Errorf("there is no folder %s; name a folder that `run` or `bench` made", dir)
+			return Config{}, Refusef("there is no folder %s; name a folder that `run` or `bench` made", dir)
 		}
 		return Config{}, errors.Errorf("%s is no run folder: it has no config.yaml; name a folder that `run` or `bench` made", dir)
 	}

@@ -156,7 +156,7 @@ func Remove(name string) error {
 		return err
 	}
 	if err := atomicfile.RemoveFolder(path); errors.Is(err, fs.ErrNotExist) {
-		return missing(name)
+		return errors.Errorf("no model is named %s, so there is none to remove; `go run . import` lists them", name)
 	} else if err != nil {
 		return err
 	}

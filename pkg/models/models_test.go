@@ -70,7 +70,7 @@ func TestModels(t *testing.T) {
 	if err := Remove("two"); err != nil {
 		t.Error(err)
 	}
-	if err := Remove("two"); err == nil || !strings.Contains(err.Error(), "one") {
+	if err := Remove("two"); err == nil || !strings.Contains(err.Error(), "none to remove") {
 		t.Errorf("removed twice: %v", err)
 	}
 	for _, name := range []string{"", ".x", "../x", "a/b", "ä", strings.Repeat("x", 100), "-x"} {
