@@ -445,7 +445,8 @@ func TestNamedFlagsExist(t *testing.T) {
 	t.Chdir("../..") // where the program is called
 	flag := regexp.MustCompile(`(?:^|[\s("\x60])--([a-z][a-z-]*)`)
 	known := map[string]bool{"help": true, "xla": true, "porcelain": true, "untracked-files": true, // the latter are XLA's and git's
-		"query-gpu": true, "format": true, "id": true} // nvidia-smi's
+		"query-gpu": true, "format": true, "id": true, // nvidia-smi's
+		"sort": true} // tar's
 	var visit func(*cobra.Command)
 	visit = func(c *cobra.Command) {
 		c.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
