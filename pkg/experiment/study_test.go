@@ -82,7 +82,10 @@ func TestTrained(t *testing.T) {
 	s := smallStudy(t.TempDir())
 	back := backendtest.Open(t)
 	dir := filepath.Join(s.Dir, s.Runs[0].RunName())
-	if _, err := OpenTrained(back, dir); err == nil || !strings.Contains(err.Error(), "no run folder") {
+	if _, err := OpenTrained(back, dir); err == nil || !strings.Contains(err.Error(), "there is no folder "+dir) {
+		t.Errorf("no folder gives %v", err)
+	}
+	if _, err := OpenTrained(back, s.Dir); err == nil || !strings.Contains(err.Error(), "no run folder") {
 		t.Errorf("a folder without a run gives %v", err)
 	}
 	if _, err := Run(t.Context(), s.Runs[0], dir, Options{Backend: back}); err != nil {
