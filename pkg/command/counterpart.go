@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"palimpsest/kernelsetup"
-	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/counterpart"
 	"palimpsest/pkg/sheet"
 )
@@ -81,11 +80,7 @@ func counterpartDrawCommand(python *string) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				png, err := sheet.PNG(picture)
-				if err != nil {
-					return err
-				}
-				if err := atomicfile.Write(to, png); err != nil {
+				if err := sheet.Write(to, picture); err != nil {
 					return err
 				}
 			}

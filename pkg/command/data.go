@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"palimpsest/datasets"
-	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/sheet"
 )
@@ -187,11 +186,7 @@ func writeSheet(ref, file string, size int, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	png, err := sheet.PNG(grid)
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.Write(file, png); err != nil {
+	if err := sheet.Write(file, grid); err != nil {
 		return err
 	}
 	of := fmt.Sprintf("each of %s", classCount(rows))

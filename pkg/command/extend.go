@@ -1,9 +1,6 @@
 package command
 
 import (
-	"fmt"
-	"path/filepath"
-
 	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 
@@ -37,14 +34,7 @@ func extendCommand() *cobra.Command {
 			if err := experiment.CheckRun(config, dir); err != nil { // what needs no backend to be known
 				return err
 			}
-			if err := ensurePlugin(cmd); err != nil {
-				return err
-			}
-			if _, err := experiment.Run(cmd.Context(), config, dir, experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: commandLine()}); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "\nResult: %s\nReport: `go run . report %s`\n", filepath.Join(dir, "result.json"), words.Shell(dir))
-			return nil
+			return makeRun(cmd, config, dir)
 		},
 	}
 	c.Flags().StringVar(&x.Tasks, "tasks", "", "the classes of each task to come, by name or number: '[[8, 9]]'")

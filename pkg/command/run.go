@@ -47,14 +47,7 @@ func runCommand() *cobra.Command {
 				}
 				return err
 			}
-			if err := ensurePlugin(cmd); err != nil {
-				return err
-			}
-			if _, err := experiment.Run(cmd.Context(), config, dir, experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: commandLine()}); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "\nResult: %s\nReport: `go run . report %s`\n", filepath.Join(dir, "result.json"), words.Shell(dir))
-			return nil
+			return makeRun(cmd, config, dir)
 		},
 	}
 	c.Flags().BoolVar(&defaults, "defaults", false, "print the settings of the quick benchmark as YAML, to start a file from")
@@ -62,6 +55,19 @@ func runCommand() *cobra.Command {
 	c.Flags().StringArrayVar(&set, "set", nil, "one setting, KEY=VALUE, over the file's; may be repeated")
 	skipBrokenFlag(c)
 	return c
+}
+
+// makeRun makes the run that a configuration describes in the folder dir, once [experiment.CheckRun] has passed it, and says where
+// its result is.
+func makeRun(cmd *cobra.Command, config experiment.Config, dir string) error {
+	if err := ensurePlugin(cmd); err != nil {
+		return err
+	}
+	if _, err := experiment.Run(cmd.Context(), config, dir, experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: commandLine()}); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "\nResult: %s\nReport: `go run . report %s`\n", filepath.Join(dir, "result.json"), words.Shell(dir))
+	return nil
 }
 
 // runDisplay shows the progress of one run: a line that is written over in a terminal, else one every 15 seconds.

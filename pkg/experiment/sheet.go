@@ -218,11 +218,7 @@ func (t *Trained) WriteSheet(path string, drawn *Drawn, count int) error {
 	if err != nil {
 		return err
 	}
-	picture, err := sheet.PNG(grid)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(path, picture)
+	return sheet.Write(path, grid)
 }
 
 // WriteNPZ writes drawn images to path as ADM's evaluator reads them: arr_0 [N, H, W, 3] bytes, grey images in three equal

@@ -8,6 +8,8 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
+
 	"palimpsest/datasets"
 )
 
@@ -63,4 +65,13 @@ func PNG(img image.Image) ([]byte, error) {
 		return nil, errors.Wrap(err, "sheet: encoding a PNG")
 	}
 	return b.Bytes(), nil
+}
+
+// Write writes an image to path as PNG encodes it.
+func Write(path string, img image.Image) error {
+	data, err := PNG(img)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, data)
 }
