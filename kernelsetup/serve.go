@@ -81,23 +81,37 @@ func serve(ctx context.Context, p *progress, argv, env []string, dir string) err
 	return errors.WithStack(err)
 }
 
-// orphanGrace is how long a process that lost its parents may take to end when asked to.
-const orphanGrace = 2 * time.Second
+// orphanGrace is how long a process that lost its parents may take to end when asked to, and killGrace how long the system may take
+// to end one that is killed.
+const orphanGrace, killGrace = 2 * time.Second, 5 * time.Second
 
 // endOrphans ends the children of this process that are left, and theirs, and returns how many there were.
 func endOrphans() int {
-	self := os.Getpid()
-	first := descendants(self, 0)
+	first := descendants(os.Getpid(), 0)
 	for _, pid := range first {
 		_ = signalTo(pid, syscall.SIGTERM)
 	}
-	for until := time.Now().Add(orphanGrace); time.Now().Before(until) && len(descendants(self, 0)) > 0; {
-		time.Sleep(50 * time.Millisecond)
-	}
-	for _, pid := range descendants(self, 0) {
-		_ = signalTo(pid, syscall.SIGKILL)
+	if !awaitNone(orphanGrace, syscall.Signal(0)) {
+		awaitNone(killGrace, syscall.SIGKILL)
 	}
 	return len(first)
+}
+
+// awaitNone waits until this process has no descendants, sending those that it sees a signal (0 is none), and says whether that came
+// about in time. A look may miss one that starts while its parent ends: only two looks in a row that find nothing count.
+func awaitNone(grace time.Duration, s syscall.Signal) bool {
+	for until, none := time.Now().Add(grace), 0; time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		left := descendants(os.Getpid(), 0)
+		for _, pid := range left {
+			_ = signalTo(pid, s)
+		}
+		if none++; len(left) > 0 {
+			none = 0
+		} else if none == 2 {
+			return true
+		}
+	}
+	return false
 }
 
 // signalTo sends a signal to a process.
