@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 
 	"palimpsest/kernelsetup"
@@ -54,7 +55,8 @@ func counterpartDrawCommand(python *string) *cobra.Command {
 	c := &cobra.Command{
 		Use: "draw DIR", Short: "Have diffusers and this program draw images with one model, from the same noise", Args: cobra.ExactArgs(1),
 		Long: "Draw has diffusers draw images of every label with the model in the folder DIR, one that it or `export` wrote, by DDIM, and\n" +
-			"keeps them and their noise in drawn.safetensors there. This program draws from the same noise, and both are compared.",
+			"keeps them and their noise in drawn.safetensors there. This program draws from the same noise, and both are compared. The number\n" +
+			"of steps is to divide that of the model's timesteps: with others diffusers' DDIM steps to timesteps that it does not visit.",
 		Example: "  go run . counterpart draw notebooks/from_diffusers/model --sheet both.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			interpreter := *python
@@ -89,6 +91,9 @@ func counterpartDrawCommand(python *string) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%d images, no pixel further apart than %.1e of a range of 2\n", len(drawn.Labels), furthest)
+			if !(furthest <= counterpart.ImageTolerance) {
+				return errors.Errorf("the two programs' images are further apart than %.0e, which roundings alone do not explain; see `go run . counterpart`", counterpart.ImageTolerance)
+			}
 			return nil
 		},
 	}

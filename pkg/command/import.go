@@ -57,6 +57,7 @@ func importCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&o.NoLabel, "no-label", false, "the last row of the class embedding means \"no label\" (known of models that 'export' wrote)")
 	c.Flags().IntVar(&o.ImageSize, "size", 0, "pixels a side of its images, where the model does not say")
+	c.Flags().StringVar(&o.Variant, "variant", "", "of weights in several variants, the one to read: fp16 reads diffusion_pytorch_model.fp16.safetensors")
 	c.Flags().BoolVar(&overwrite, "overwrite", false, "replace a model of that name")
 	c.AddCommand(&cobra.Command{
 		Use: "remove NAME", Short: "Remove an imported model", Args: cobra.ExactArgs(1), Example: "  go run . import remove cifar-ddpm",

@@ -15,6 +15,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/diffusers"
+	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/sheet"
 )
@@ -39,6 +40,10 @@ func Redraw(ctx context.Context, interpreter, dir string, each, steps int, seed 
 	}
 	if most := m.Process.T; each < 1 || each > 1000 || steps < 1 || steps > most {
 		return errors.Errorf("%d images of each label in %d steps; need 1 to 1000 in 1 to %d", each, steps, most)
+	}
+	if T := m.Process.T; m.Process.Prediction != diffusion.PredictFlow && T%steps != 0 {
+		return errors.Errorf("%d steps do not divide the model's %d timesteps: diffusers' DDIM then steps to t − %d, which is not always the timestep that it visits next, and draws slightly other images; give a number of steps that does, such as %d",
+			steps, T, T/steps, diffusion.DividingSteps(steps, T))
 	}
 	var y, t []int64
 	for label := range max(1, m.Net.Classes) {

@@ -3,15 +3,19 @@ package counterpart
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
 
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/backend/backendtest"
+	"palimpsest/pkg/diffusers"
+	"palimpsest/pkg/diffusion"
 )
 
 // Models that diffusers made with random weights, one of each form that is supported, predict what they do there, and DDIM draws
@@ -60,11 +64,29 @@ func TestModelsOfTheNotebook(t *testing.T) {
 			t.Fatal(err)
 		}
 		furthest, err := d.Furthest()
-		if err != nil || !(furthest <= imageTolerance) || len(d.Theirs) < 16*16*20 || slices.Max(d.Theirs)-slices.Min(d.Theirs) < 1 {
-			t.Errorf("%s: %d values, no pixel further apart than %g (%v); need at most %g", name, len(d.Theirs), furthest, err, imageTolerance)
+		if err != nil || !(furthest <= ImageTolerance) || len(d.Theirs) < 16*16*20 || slices.Max(d.Theirs)-slices.Min(d.Theirs) < 1 {
+			t.Errorf("%s: %d values, no pixel further apart than %g (%v); need at most %g", name, len(d.Theirs), furthest, err, ImageTolerance)
 		}
 		if sheet, err := d.Sheet(1); err != nil || sheet.Rect.Dx() != 9*16 || sheet.Rect.Dy() != len(d.Labels)/4*16 {
 			t.Errorf("%s: a sheet of %v (%v)", name, sheet.Rect, err)
+		}
+	}
+}
+
+// Steps with which diffusers' DDIM goes to timesteps that it does not visit are refused, before Python is asked.
+func TestStepsThatDoNotDivideAreRefused(t *testing.T) {
+	dir := filepath.Join("..", "..", "notebooks", "from_diffusers", "model")
+	m, _, err := diffusers.Read(dir, diffusers.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Redraw(t.Context(), "nosuch", dir, 1, m.Process.T-1, 0)
+	if want := fmt.Sprintf("such as %d", m.Process.T/2); err == nil || !strings.Contains(err.Error(), "do not divide") || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v; need one that says %q", err, want)
+	}
+	for _, tc := range []struct{ most, T, want int }{{50, 1000, 50}, {50, 120, 40}, {50, 97, 1}, {50, 20, 20}} {
+		if got := diffusion.DividingSteps(tc.most, tc.T); got != tc.want {
+			t.Errorf("up to %d of %d: %d; need %d", tc.most, tc.T, got, tc.want)
 		}
 	}
 }

@@ -155,6 +155,10 @@ type Options struct {
 
 	// ImageSize is the side of the model's images in pixels where sample_size is null.
 	ImageSize int
+
+	// Variant names the weights to read, "fp16" those in diffusion_pytorch_model.fp16.safetensors. "" is the plain ones, or
+	// where there are none the only variant.
+	Variant string
 }
 
 // toOurs is the network of a config.json, all of whose class embeddings are classes, except for the last where noLabel is set. It
@@ -186,7 +190,10 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 	}
 	h, w, sized := sampleSize(u.SampleSize, o.ImageSize)
 	if !sized {
-		return unet.Config{}, errors.Errorf("sample_size is %.40s; say the side of its images in pixels with --size", u.SampleSize)
+		if len(u.SampleSize) > 0 && string(u.SampleSize) != "null" {
+			return unet.Config{}, errors.Errorf("sample_size is %.40s; need a whole number of pixels up to %d, or a list of height and width", u.SampleSize, mostPixels)
+		}
+		return unet.Config{}, errors.Errorf("sample_size is null; say the side of its images in pixels with --size, up to %d", mostPixels)
 	}
 	refuse(u.In < 1 || u.Out != u.In && u.Out != 2*u.In, "in_channels %d with out_channels %d (need as many, or twice as many where the variance is learned)", u.In, u.Out)
 	refuse(u.Center, "center_input_sample")
@@ -201,6 +208,9 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 	refuse(u.TimeShift != shiftAdd && u.TimeShift != shiftScale, "resnet_time_scale_shift %q (need %q or %q)", u.TimeShift, shiftAdd, shiftScale)
 	refuse(u.ClassType != nil, "class_embed_type %s (need null)", show(u.ClassType))
 	refuse(u.Groups == nil, "norm_num_groups null")
+	refuse(u.Layers < 1 || u.Layers > mostLayers, "layers_per_block %d (need 1 to %d)", u.Layers, mostLayers)
+	refuse(slices.ContainsFunc(u.Widths, func(w int) bool { return w < 1 || w > mostChannels }), "block_out_channels %v (need 1 to %d each)", u.Widths, mostChannels)
+	refuse(u.TimeDim != nil && *u.TimeDim != 0 && len(u.Widths) > 0 && *u.TimeDim != 4*u.Widths[0], "time_embedding_dim %s (need null, or four times the first of block_out_channels)", show(u.TimeDim))
 	refuse(u.Groups != nil && u.AttnGroups != nil && *u.AttnGroups != *u.Groups, "attn_norm_num_groups %s next to norm_num_groups %s (need the same)", show(u.AttnGroups), show(u.Groups))
 	refuse(u.HeadDim != nil && *u.HeadDim < 1, "attention_head_dim %s (need 1 or more, or null for one head)", show(u.HeadDim))
 	refuse(!(u.Eps > 0 && u.Eps < 1), "norm_eps %g", u.Eps)
@@ -279,6 +289,13 @@ func plainJSON(err error) error {
 	return err
 }
 
+// Far more than any network has, so that none is laid out that no memory holds.
+const (
+	mostLayers   = 100
+	mostChannels = 1 << 16
+	mostPixels   = 1 << 14
+)
+
 // show writes what a pointer leads to.
 func show[T any](p *T) string {
 	if p == nil {
@@ -292,13 +309,13 @@ func sampleSize(text json.RawMessage, size int) (h, w int, ok bool) {
 	var pair []int
 	switch {
 	case len(text) == 0 || string(text) == "null":
-		return size, size, size > 0
+		h, w = size, size
 	case json.Unmarshal(text, &h) == nil:
-		return h, h, h > 0
+		w = h
 	case json.Unmarshal(text, &pair) == nil && len(pair) == 2:
-		return pair[0], pair[1], pair[0] > 0 && pair[1] > 0
+		h, w = pair[0], pair[1]
 	}
-	return 0, 0, false
+	return h, w, min(h, w) > 0 && max(h, w) <= mostPixels
 }
 
 // scheduler is the scheduler_config.json of a DDPMScheduler or another on the same forward process.

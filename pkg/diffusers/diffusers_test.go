@@ -3,6 +3,7 @@ package diffusers
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -12,7 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes/bfloat16"
+	"github.com/gomlx/compute/dtypes/float16"
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/unet"
 )
 
@@ -41,6 +47,9 @@ func preset(t *testing.T, name string, size, channels, classes int, change func(
 	}
 	return c
 }
+
+// narrow makes a network small, where any will do.
+func narrow(c *unet.Config) { c.Base, c.Groups = 8, 2 }
 
 // What goes out comes back: the same weights bit for bit, the same process, and a network of the same function.
 func TestRoundTrip(t *testing.T) {
@@ -244,7 +253,7 @@ func TestSchedules(t *testing.T) {
 // Weights that cannot be taken are refused in one line with what is there, what is needed and what to do.
 func TestWeightsAreRefused(t *testing.T) {
 	process := diffusion.Config{T: 10, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge}
-	net := preset(t, "tiny", 16, 1, 3, nil)
+	net := preset(t, "tiny", 16, 1, 3, narrow)
 	weights := func(dir string) string { return filepath.Join(dir, unetFolder, weightsFile) }
 	change := func(dir string, how func([]byte) []byte) {
 		text, err := os.ReadFile(weights(dir))
@@ -255,8 +264,8 @@ func TestWeightsAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	config := func(dir, from, to string) {
-		path := filepath.Join(dir, unetFolder, configFile)
+	config2 := func(dir, file, from, to string) {
+		path := filepath.Join(dir, file)
 		text, err := os.ReadFile(path)
 		if err == nil {
 			err = os.WriteFile(path, bytes.Replace(text, []byte(from), []byte(to), 1), 0o644)
@@ -265,6 +274,7 @@ func TestWeightsAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	config := func(dir, from, to string) { config2(dir, filepath.Join(unetFolder, configFile), from, to) }
 	for what, tc := range map[string]struct {
 		change func(dir string)
 		want   []string
@@ -275,16 +285,37 @@ func TestWeightsAreRefused(t *testing.T) {
 		"infinity": {func(dir string) {
 			change(dir, func(b []byte) []byte { copy(b[len(b)-4:], "\x00\x00\x80\xff"); return b })
 		}, []string{"NaN or infinity"}},
-		"half": {func(dir string) {
+		"short integers": {func(dir string) {
+			change(dir, func(b []byte) []byte { return bytes.Replace(b, []byte(`"F32"`), []byte(`"I16"`), 1) })
+		}, []string{"of type I16; weights need to be F32, F16, BF16 or F64"}},
+		"integers": {func(dir string) {
+			change(dir, func(b []byte) []byte { return bytes.Replace(b, []byte(`"F32"`), []byte(`"I32"`), 1) })
+		}, []string{"of type I32", ".float().save_pretrained("}},
+		"half as long as told": {func(dir string) {
 			change(dir, func(b []byte) []byte { return bytes.Replace(b, []byte(`"F32"`), []byte(`"F16"`), 1) })
-		}, []string{"of type F16", ".float().save_pretrained("}},
+		}, []string{"is at bytes"}},
 		"a pointer": {func(dir string) {
 			change(dir, func([]byte) []byte { return []byte(lfsPointer + "/spec/v1\noid sha256:ab\nsize 3\n") })
 		}, []string{"pointer of Git LFS", "git lfs pull"}},
 		"cut short": {func(dir string) { change(dir, func(b []byte) []byte { return b[:len(b)-8] }) }, []string{"truncated"}},
 		"a .bin": {func(dir string) {
 			_ = os.Rename(weights(dir), filepath.Join(dir, unetFolder, "diffusion_pytorch_model.bin"))
-		}, []string{"but diffusion_pytorch_model.bin"}},
+		}, []string{"but diffusion_pytorch_model.bin", ".save_pretrained("}},
+		"a .bin of a variant": {func(dir string) {
+			_ = os.Rename(weights(dir), filepath.Join(dir, unetFolder, "diffusion_pytorch_model.fp16.bin"))
+		}, []string{"but diffusion_pytorch_model.fp16.bin", `variant="fp16"`}},
+		"none": {func(dir string) { _ = os.Remove(weights(dir)) }, []string{"no weights of another form"}},
+		"latents": {func(dir string) {
+			config2(dir, indexFile, `"scheduler"`, `"vqvae": ["diffusers", "VQModel"], "scheduler"`)
+		}, []string{"tells of a vqvae"}},
+		"a pipeline cut": {func(dir string) { config2(dir, indexFile, `{`, ``) }, []string{indexFile}},
+		"endless":        {func(dir string) { config(dir, `"layers_per_block": 1`, `"layers_per_block": 1000000000`) }, []string{"layers_per_block 1000000000 (need 1 to"}},
+		"wide": {func(dir string) {
+			config(dir, `"block_out_channels": [`, `"block_out_channels": [-9223372036854775808,`)
+		}, []string{"block_out_channels"}},
+		"another time":    {func(dir string) { config(dir, `"time_embedding_dim": null`, `"time_embedding_dim": 7`) }, []string{"time_embedding_dim 7 (need null"}},
+		"size of a float": {func(dir string) { config(dir, `"sample_size": 16`, `"sample_size": 16.5`) }, []string{"sample_size is 16.5; need a whole number"}},
+		"huge":            {func(dir string) { config(dir, `"sample_size": 16`, `"sample_size": [1073741824, 1073741824]`) }, []string{"need a whole number"}},
 		"other shape": {func(dir string) {
 			config(dir, `"norm_num_groups"`, `"dropout": 0, "norm_num_groups"`)
 			config(dir, `"in_channels": 1`, `"in_channels": 2`)
@@ -302,6 +333,145 @@ func TestWeightsAreRefused(t *testing.T) {
 		for _, want := range tc.want {
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s: %v; need one line with %q", what, err, want)
+			}
+		}
+	}
+}
+
+// Weights in float16, bfloat16 and float64, of a variant, and in several files with an index are read as diffusers reads them:
+// to the last digit of their type.
+func TestWeightsOfOtherForms(t *testing.T) {
+	m := random(preset(t, "tiny", 16, 1, 3, narrow), diffusion.Config{T: 10, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge})
+	half := func(v float32) float32 { return float16.FromFloat32(v).Float32() }
+	brain := func(v float32) float32 { return bfloat16.FromFloat32(v).Float32() }
+	same := func(v float32) float32 { return v }
+	halves := func(v []float32, d []int) *tensors.Tensor {
+		return tensors.FromFlatDataAndDimensions(float16.FromFloat32s(v...), d...)
+	}
+	brains := func(v []float32, d []int) *tensors.Tensor {
+		return tensors.FromFlatDataAndDimensions(bfloat16.FromFloat32s(v...), d...)
+	}
+	plain := func(v []float32, d []int) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(v, d...) }
+	doubles := func(v []float32, d []int) *tensors.Tensor {
+		wide := make([]float64, len(v))
+		for i := range v {
+			wide[i] = float64(v[i])
+		}
+		return tensors.FromFlatDataAndDimensions(wide, d...)
+	}
+	// rewritten writes the weights in dir anew: those of kind i to the i-th file, whose values as makes.
+	rewritten := func(dir string, as func([]float32, []int) *tensors.Tensor, files ...string) map[string]string {
+		folder := filepath.Join(dir, unetFolder)
+		all, err := safetensors.ReadFileAll(filepath.Join(folder, weightsFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(folder, weightsFile)); err != nil {
+			t.Fatal(err)
+		}
+		parts, in := make([][]safetensors.Tensor, len(files)), map[string]string{}
+		for i, name := range slices.Sorted(maps.Keys(all)) {
+			values, err := tensors.CopyFlatData[float32](all[name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := i % len(files)
+			parts[k], in[name] = append(parts[k], safetensors.Tensor{Name: name, Value: as(values, all[name].Shape().Dimensions)}), files[k]
+		}
+		for k, name := range files {
+			if err := safetensors.WriteFile(filepath.Join(folder, name), nil, parts[k]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return in
+	}
+	index := func(dir, name string, in map[string]string) {
+		text, err := marshal(map[string]any{"metadata": map[string]any{"total_size": 3}, "weight_map": in})
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, unetFolder, name), text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const one, two = "diffusion_pytorch_model-00001-of-00002.safetensors", "diffusion_pytorch_model-00002-of-00002.safetensors"
+	for what, tc := range map[string]struct {
+		write   func(dir string)
+		variant string
+		as      func(float32) float32
+		say     []string // in the notes, or where as is nil in the error
+	}{
+		"float16": {func(dir string) { rewritten(dir, halves, weightsFile) }, "", half, []string{"type F16 are kept as float32"}},
+		"bfloat16": {func(dir string) {
+			rewritten(dir, brains, weightsFile)
+		}, "", brain, []string{"type BF16"}},
+		"float64":   {func(dir string) { rewritten(dir, doubles, weightsFile) }, "", same, []string{"type F64"}},
+		"a variant": {func(dir string) { rewritten(dir, halves, "diffusion_pytorch_model.fp16.safetensors") }, "", half, []string{"variant fp16, the only ones"}},
+		"it, named": {func(dir string) { rewritten(dir, halves, "diffusion_pytorch_model.fp16.safetensors") }, "fp16", half, []string{"type F16"}},
+		"no such":   {func(dir string) { rewritten(dir, halves, weightsFile) }, "ema", nil, []string{`no weights of the variant "ema", but the plain ones`}},
+		"two variants": {func(dir string) {
+			rewritten(dir, halves, "diffusion_pytorch_model.fp16.safetensors")
+			if err := os.WriteFile(filepath.Join(dir, unetFolder, "diffusion_pytorch_model.ema.safetensors"), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, "", nil, []string{"variants ema, fp16; say which with --variant"}},
+		"parted": {func(dir string) {
+			index(dir, weightsFile+".index.json", rewritten(dir, plain, one, two))
+		}, "", same, nil},
+		"parted halves": {func(dir string) {
+			index(dir, "diffusion_pytorch_model.safetensors.index.fp16.json", rewritten(dir, halves, one, two))
+		}, "fp16", half, []string{"type F16"}},
+		"a part away": {func(dir string) {
+			index(dir, weightsFile+".index.json", rewritten(dir, halves, one, two))
+			_ = os.Remove(filepath.Join(dir, unetFolder, two))
+		}, "", nil, []string{two + " is not there"}},
+		"a part outside": {func(dir string) {
+			in := rewritten(dir, halves, one, two)
+			in["conv_in.bias"] = "../" + weightsFile
+			index(dir, weightsFile+".index.json", in)
+		}, "", nil, []string{"need one beside it"}},
+		"told wrongly": {func(dir string) {
+			in := rewritten(dir, halves, one, two)
+			in["conv_in.bias"] = map[string]string{one: two, two: one}[in["conv_in.bias"]]
+			index(dir, weightsFile+".index.json", in)
+		}, "", nil, []string{"does not tell of"}},
+		"a weight more": {func(dir string) {
+			in := rewritten(dir, halves, one, two)
+			in["nothing"] = two
+			index(dir, weightsFile+".index.json", in)
+		}, "", nil, []string{"has no nothing, of which"}},
+		"no map": {func(dir string) { rewritten(dir, halves, one, two); index(dir, weightsFile+".index.json", nil) }, "", nil, []string{"has no weight_map"}},
+	} {
+		dir := t.TempDir()
+		if err := m.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		tc.write(dir)
+		got, notes, err := Read(dir, Options{Variant: tc.variant})
+		said := strings.Join(notes, "; ")
+		if tc.as == nil {
+			if err == nil {
+				t.Errorf("%s: it is read", what)
+				continue
+			}
+			said = err.Error()
+		} else if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		for _, want := range tc.say {
+			if !strings.Contains(said, want) || strings.Contains(said, "\n") {
+				t.Errorf("%s: it says %q; need one line with %q", what, said, want)
+			}
+		}
+		if tc.as != nil && len(tc.say) == 0 && said != "" {
+			t.Errorf("%s: notes %q", what, said)
+		}
+		for name, values := range m.Weights {
+			for i, v := range values {
+				if tc.as != nil && got.Weights[name][i] != tc.as(v) {
+					t.Fatalf("%s: %s[%d] is %g; need %g", what, name, i, got.Weights[name][i], tc.as(v))
+				}
 			}
 		}
 	}

@@ -2,11 +2,12 @@
 //
 //	model_index.json                              a DDPMPipeline
 //	unet/config.json                              a UNet2DModel
-//	unet/diffusion_pytorch_model.safetensors      its weights
+//	unet/diffusion_pytorch_model.safetensors      its weights in float32
 //	scheduler/scheduler_config.json               a DDPMScheduler
 //	palimpsest.json                               what diffusers has no place for, ours alone: [Labels]
 //
-// It also reads the folder of a UNet2DModel by itself.
+// It also reads the folder of a UNet2DModel by itself, weights in float16, bfloat16 or float64, variants
+// ("diffusion_pytorch_model.fp16.safetensors") and weights that are parted into several files.
 //
 // # Conventions
 //
@@ -35,7 +36,6 @@ const LabelsFile = "palimpsest.json"
 const (
 	indexFile     = "model_index.json"
 	configFile    = "config.json"
-	weightsFile   = "diffusion_pytorch_model.safetensors"
 	schedulerFile = "scheduler_config.json"
 
 	unetFolder  = "unet"

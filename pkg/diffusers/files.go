@@ -11,12 +11,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
-	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/words"
 )
@@ -122,6 +120,9 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 	if _, err := os.Stat(filepath.Join(folder, configFile)); err != nil {
 		folder = dir
 	}
+	if err := pixels(dir); err != nil {
+		return nil, nil, err
+	}
 	path := filepath.Join(folder, configFile)
 	text, err := atomicfile.Read(path, mostConfig)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -167,7 +168,30 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 	if m.Process, err = processOf(text, learned, own); err != nil {
 		return nil, nil, errors.WithMessage(err, sched)
 	}
-	return m, notes, m.readWeights(folder, o)
+	more, err := m.readWeights(folder, o)
+	return m, append(notes, more...), err
+}
+
+// pixels refuses a pipeline whose network draws latents, which another network turns into images.
+func pixels(dir string) error {
+	path := filepath.Join(dir, indexFile)
+	text, err := atomicfile.Read(path, mostConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(text, &parts); err != nil {
+		return errors.WithMessage(plainJSON(err), path)
+	}
+	for _, name := range []string{"vae", "vqvae"} {
+		if part, ok := parts[name]; ok && string(part) != "null" {
+			return errors.Errorf("%s tells of a %s, which turns what the network draws into images; only networks that draw pixels can be imported", path, name)
+		}
+	}
+	return nil
 }
 
 // readScheduler finds scheduler_config.json; text is nil where there is none.
@@ -181,23 +205,32 @@ func readScheduler(dir string) (path string, text []byte, err error) {
 	return "", nil, nil
 }
 
-// readWeights reads the weights next to a config.json, under the names of today or the old ones of attention.
-func (m *Model) readWeights(folder string, o Options) error {
-	path := filepath.Join(folder, weightsFile)
-	if _, err := os.Stat(path); err != nil {
-		beside := ""
-		for _, ending := range []string{"bin", "pt", "pth", "ckpt", "safetensors", "safetensors.index.json"} {
-			if found, err := atomicfile.Glob(folder, "*."+ending); err == nil && len(found) > 0 {
-				beside = ", but " + filepath.Base(found[0])
-				break
-			}
-		}
-		return errors.Errorf("%s has no %s, the one form of weights that is read%s; write it in Python with %s", folder, weightsFile, beside, rewrite(folder))
-	}
-	all, err := readFloats(path, folder)
+// readWeights reads the weights next to a config.json, under the names of today or the old ones of attention. Its notes say what
+// was chosen or changed.
+func (m *Model) readWeights(folder string, o Options) (notes []string, err error) {
+	files, err := findWeights(folder, o.Variant)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	path := files.single
+	if files.index != "" {
+		path = files.index
+	}
+	all, types, err := files.read(folder)
+	if err != nil {
+		return nil, err
+	}
+	if files.variant != "" && o.Variant == "" {
+		notes = append(notes, fmt.Sprintf("its weights are those of the variant %s, the only ones there", files.variant))
+	}
+	if !slices.Equal(types, []string{"F32"}) {
+		notes = append(notes, fmt.Sprintf("its weights of type %s are kept as float32", strings.Join(types, ", ")))
+	}
+	return notes, m.take(all, path, o)
+}
+
+// take takes the weights that a file holds, or several with an index.
+func (m *Model) take(all map[string]*tensors.Tensor, path string, o Options) error {
 	m.Weights = map[string][]float32{}
 	var lacks, infinite []string
 	for _, w := range weights(m.Net) {
@@ -218,11 +251,11 @@ func (m *Model) readWeights(folder string, o Options) error {
 		case !ok:
 			lacks = append(lacks, "no "+w.theirs)
 			continue
-		case t.DType() != dtypes.Float32 || !sameDims(t.Shape().Dimensions, want):
+		case !sameDims(t.Shape().Dimensions, want):
 			lacks = append(lacks, fmt.Sprintf("%s is %v (need %v)", w.theirs, t.Shape().Dimensions, want))
 			continue
 		}
-		values, err := tensors.CopyFlatData[float32](t)
+		values, err := float32s(t)
 		if err != nil {
 			return err
 		}
@@ -247,31 +280,6 @@ func (m *Model) readWeights(folder string, o Options) error {
 		return errors.Errorf("%s: NaN or infinity is among the values of %s; a network with such weights draws nothing: save it from a checkpoint before its training diverged", path, words.Some(infinite, 8))
 	}
 	return lacking(path+" does not hold the weights that "+configFile+" tells of", lacks)
-}
-
-// rewrite is the line of Python that writes the model in a folder as it is read here.
-func rewrite(folder string) string {
-	return fmt.Sprintf("UNet2DModel.from_pretrained(%q).float().save_pretrained(\"FOLDER\", safe_serialization=True, max_shard_size=\"100GB\")", folder)
-}
-
-// lfsPointer begins the file that stands for a large one in a repository whose large files were not fetched.
-const lfsPointer = "version https://git-lfs"
-
-// readFloats reads the tensors of a file, which are to be float32.
-func readFloats(path, folder string) (map[string]*tensors.Tensor, error) {
-	types, _, err := safetensors.ReadHeader(path)
-	if err != nil {
-		if text, short := atomicfile.Read(path, 4096); short == nil && strings.HasPrefix(string(text), lfsPointer) {
-			return nil, errors.Errorf("%s is a pointer of Git LFS, which stands for weights that were not fetched; fetch them with `git lfs pull` in its repository", path)
-		}
-		return nil, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(types)) {
-		if types[name] != "F32" {
-			return nil, errors.Errorf("%s: %s is of type %s; weights need to be float32 (F32): write them in Python with %s", path, oneline.Text(name), types[name], rewrite(folder))
-		}
-	}
-	return safetensors.ReadFileAll(path)
 }
 
 // sameDims says whether a tensor has the wanted shape, except for ones at its end: old models have attention as convolutions of 1×1.

@@ -44,6 +44,15 @@ func strides(T, n int, trailing bool) ([]int, error) {
 	return ts, nil
 }
 
+// DividingSteps is the largest number up to most that divides T: so many steps, "trailing", diffusers' DDIM takes as we do.
+func DividingSteps(most, T int) int {
+	n := min(most, T)
+	for n > 1 && T%n != 0 {
+		n--
+	}
+	return n
+}
+
 // LogSNRTimesteps returns n timesteps in ascending order that are as even in the log-SNR as whole timesteps can be,
 // from 0 to T-1 (T-1 alone for n = 1). [dpm++] advises this spacing for small images; even timesteps would make the
 // last step before the image several times larger than the one before it, where a multistep solver extrapolates badly.

@@ -136,7 +136,7 @@ func (e entry) shape(size int64) (shapes.Shape, error) {
 		}
 		return shapes.Make(dtype, e.Shape...), nil
 	}
-	return shapes.Shape{}, errors.Errorf("type %q; only F32, I32 and I64 can be read", e.DType)
+	return shapes.Shape{}, errors.Errorf("type %q; only "+knownTypes+" can be read", e.DType)
 }
 
 // Read reads the tensors of the size bytes of r. They must have exactly the wanted names, types and shapes, in any
@@ -248,7 +248,7 @@ func match(entries map[string]entry, want map[string]shapes.Shape, size int64) (
 		shape := want[name]
 		dtype, ok := dtypeNames[shape.DType]
 		if !ok {
-			return nil, errors.Errorf("tensor %s is wanted as %s; only float32, int32 and int64 can be read", name, shape)
+			return nil, errors.Errorf("tensor %s is wanted as %s; only "+knownTypes+" can be read", name, shape)
 		}
 		e, ok := entries[name]
 		if !ok {

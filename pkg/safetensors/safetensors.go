@@ -6,7 +6,8 @@
 // and of "__metadata__" with pairs of strings; spaces fill it up to a multiple of 8 bytes. All is little-endian, as are
 // the processors that GoMLX runs on, so that values are copied bit for bit.
 //
-// Of the format's types the package knows float32 ("F32"), int32 ("I32") and int64 ("I64"). A reader gets what it asked for or an
+// Of the format's types the package knows float64, float32, float16 and bfloat16 ("F64", "F32", "F16", "BF16"), int32 ("I32") and
+// int64 ("I64"). A reader gets what it asked for or an
 // error: a file with a tensor too few, too many, of another type or shape, or with bytes that no tensor takes, is
 // refused. Not-a-number and infinities are values like others.
 //
@@ -40,4 +41,8 @@ const metadataKey = "__metadata__"
 // maxHeader is the longest header that is believed, in bytes.
 const maxHeader = 64 << 20
 
-var dtypeNames = map[dtypes.DType]string{dtypes.Float32: "F32", dtypes.Int32: "I32", dtypes.Int64: "I64"}
+var dtypeNames = map[dtypes.DType]string{dtypes.Float64: "F64", dtypes.Float32: "F32", dtypes.Float16: "F16", dtypes.BFloat16: "BF16",
+	dtypes.Int32: "I32", dtypes.Int64: "I64"}
+
+// knownTypes names the types of dtypeNames in errors.
+const knownTypes = "F64, F32, F16, BF16, I32 and I64"

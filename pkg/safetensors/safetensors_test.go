@@ -181,8 +181,8 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("%s: values %v, error %v; want an error with %q", tc.name, values, err, tc.say)
 		}
 	}
-	if _, err := read(good, map[string]shapes.Shape{"b": shapes.Make(dtypes.Float64, 1, 2)}); err == nil || !strings.Contains(err.Error(), "only float32, int32 and int64") {
-		t.Errorf("float64 is wanted: error %v", err)
+	if _, err := read(good, map[string]shapes.Shape{"b": shapes.Make(dtypes.Int16, 1, 2)}); err == nil || !strings.Contains(err.Error(), "only F64, F32, F16, BF16, I32 and I64") {
+		t.Errorf("int16 is wanted: error %v", err)
 	}
 }
 
@@ -190,9 +190,9 @@ func TestWriteRefuses(t *testing.T) {
 	one := tensors.FromScalar(float32(1))
 	dir := t.TempDir()
 	for want, all := range map[string][]Tensor{
-		"only float32, int32 and int64": {{Name: "a", Value: tensors.FromScalar(float64(1))}},
-		"second tensor a":               {{Name: "a", Value: one}, {Name: "a", Value: one}},
-		"reserved name":                 {{Name: metadataKey, Value: one}},
+		"only F64, F32, F16, BF16, I32 and I64": {{Name: "a", Value: tensors.FromScalar(int16(1))}},
+		"second tensor a":                       {{Name: "a", Value: one}, {Name: "a", Value: one}},
+		"reserved name":                         {{Name: metadataKey, Value: one}},
 	} {
 		if err := WriteFile(filepath.Join(dir, "a"), nil, all); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)

@@ -22,7 +22,7 @@ func WriteFile(path string, metadata map[string]string, all []Tensor) error {
 	})
 }
 
-// Write writes the tensors, float32, int32 or int64 and of different names, in the given order. Equal arguments give equal
+// Write writes the tensors, of the types that the package knows and of different names, in the given order. Equal arguments give equal
 // bytes. Nil metadata is left out; PyTorch's reader wants "format" to be "pt".
 func Write(w io.Writer, metadata map[string]string, all []Tensor) error {
 	header := make(map[string]any, len(all)+1)
@@ -37,7 +37,7 @@ func Write(w io.Writer, metadata map[string]string, all []Tensor) error {
 		}
 		dtype, ok := dtypeNames[shape.DType]
 		if !ok {
-			return errors.Errorf("safetensors: tensor %s is %s; only float32, int32 and int64 can be written", t.Name, shape)
+			return errors.Errorf("safetensors: tensor %s is %s; only "+knownTypes+" can be written", t.Name, shape)
 		}
 		if _, ok := header[t.Name]; ok || t.Name == metadataKey {
 			return errors.Errorf("safetensors: a second tensor %s, or a reserved name; give it another", t.Name)
