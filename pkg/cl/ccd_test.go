@@ -10,7 +10,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/cl/cltest"
 	"palimpsest/pkg/diffusion"
-	"palimpsest/pkg/unet"
+	"palimpsest/pkg/network/networktest"
 )
 
 func TestCCDConforms(t *testing.T) {
@@ -93,7 +93,7 @@ func TestCCDLossByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := unet.Config{ImageSize: 8, Channels: 1, OutChannels: 1, Base: 4, Mults: []int{1}, ResBlocks: 1, Heads: 1, Groups: 2, Classes: 6}
+	u := networktest.Least{H: 8, W: 8, Channels: 1, OutChannels: 1, Hidden: 8, Classes: 6}
 	n, err := diffusion.NewNetwork(backendtest.Open(t), p, u, diffusion.TrainConfig{LearningRate: 1e-2}, 1)
 	if err != nil {
 		t.Fatal(err)

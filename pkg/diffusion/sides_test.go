@@ -8,11 +8,11 @@ import (
 )
 
 // TestOblongImages: a network of 8×16 pixels trains, samples, is saved and loaded, and gives gradients, products, importances and
-// inner activations of its images' shape, as squares do.
+// inner activations of its images' shape, as squares do. Package unet holds its own network to that.
 func TestOblongImages(t *testing.T) {
 	p := newProcess(t, Config{T: 20, Schedule: "cosine", Prediction: PredictNoise, Variance: FixedLarge})
-	u := plainUNet()
-	u.ImageSize, u.Width, u.Channels, u.OutChannels = 8, 16, 3, 3
+	u := plain()
+	u.H, u.W, u.Channels, u.OutChannels = 8, 16, 3, 3
 	n := newNetwork(t, p, u, TrainConfig{LearningRate: 1e-3, EMA: 0.9}, 1)
 	defer n.Close()
 	const rows, dim = 2, 8 * 16 * 3
@@ -63,7 +63,7 @@ func TestOblongImages(t *testing.T) {
 	m, err := n.MidBlock(false)
 	check(t, err)
 	defer m.Close()
-	if out, err := m.Output(b.X, b.T, b.Y); err != nil || len(out) != rows*8*16*u.Base {
+	if out, err := m.Output(b.X, b.T, b.Y); err != nil || len(out) != rows*8*16*u.Hidden {
 		t.Errorf("%d inner activations of 8×16 pixels, %v", len(out), err)
 	}
 }

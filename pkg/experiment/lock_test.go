@@ -152,7 +152,7 @@ func TestLocksOfDeadMachines(t *testing.T) {
 func TestSignsOfLife(t *testing.T) {
 	withoutFlock(t)
 	every, after := beatEvery, staleAfter
-	beatEvery, staleAfter = 10*time.Millisecond, 2*time.Second
+	beatEvery, staleAfter = 10*time.Millisecond, time.Minute // long enough for a busy machine
 	t.Cleanup(func() { beatEvery, staleAfter = every, after })
 	dir := t.TempDir()
 	lock, err := lockFolder(dir)
@@ -179,10 +179,12 @@ func TestSignsOfLife(t *testing.T) {
 	}
 	lock.stop() // as if it were killed
 	<-lock.stopped
+	staleAfter = 100 * time.Millisecond
 	next, err := waitFolder(t.Context(), dir, func(string) {})
 	if err != nil || !strings.Contains(next.over, "taking over") {
 		t.Fatalf("waited for the folder: %v", err)
 	}
+	staleAfter = time.Minute
 	// The one before was not dead after all: it writes no more, and does not give back what is not its own.
 	if err := lock.beat(); err == nil {
 		t.Error("a process that lost its folder gives signs of life")
