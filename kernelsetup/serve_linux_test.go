@@ -15,7 +15,9 @@ import (
 // A server's kernels have sessions of their own, and their children may ignore what asks them to end. None is left when the
 // server was asked to end, ended by itself, or does not end.
 func TestServeLeavesNothing(t *testing.T) {
-	const children = `setsid sleep 1000 & setsid sh -c 'trap "" TERM; sleep 1000; sleep 1000' & touch "$1"; `
+	// The server ends or is asked to once both are at work: one that is still in its group ends with that.
+	const children = `setsid sh -c 'touch "$1.a"; exec sleep 1000' sh "$1" & setsid sh -c 'trap "" TERM; touch "$1.b"; sleep 1000; sleep 1000' sh "$1" & ` +
+		`until [ -e "$1.a" ] && [ -e "$1.b" ]; do sleep 0.05; done; touch "$1"; `
 	for name, tc := range map[string]struct {
 		server string
 		end    bool // it is asked to
@@ -34,7 +36,6 @@ func TestServeLeavesNothing(t *testing.T) {
 					for _, err := os.Stat(began); err != nil; _, err = os.Stat(began) {
 						time.Sleep(10 * time.Millisecond)
 					}
-					time.Sleep(100 * time.Millisecond)
 					cancel()
 				}()
 			}

@@ -1,7 +1,9 @@
 package kernel_test
 
 import (
+	"context"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,11 +12,11 @@ import (
 	"palimpsest/notebooks/kernel"
 )
 
-// run runs one cell in a kernel and returns its outputs.
-func run(t *testing.T, p *kernel.Process, source string, timeout time.Duration) []*kernel.Output {
+// run runs one cell in a kernel until it or ctx ends and returns its outputs.
+func run(ctx context.Context, t *testing.T, p *kernel.Process, source string) []*kernel.Output {
 	t.Helper()
 	nb := &kernel.Notebook{Cells: []*kernel.Cell{{Type: "code", Source: source}}}
-	done, err := nb.Run(t.Context(), p, kernel.RunOptions{CellTimeout: timeout})
+	done, err := nb.Run(ctx, p, kernel.RunOptions{CellTimeout: 5 * time.Minute})
 	if done == nil {
 		t.Fatal(err)
 	}
@@ -33,7 +35,7 @@ func TestErrorsOfCellsAreOneLine(t *testing.T) {
 		{"%%\nx := 1\nnosuch()", "cell \\[6\\], line 2: declared and not used: x\ncell \\[6\\], line 3: undefined: nosuch"},
 		{"import \"example.com/no/such\"\n%%\nsuch.X()", ".*example.com/no/such is in none of the modules .* `go get example.com/no/such`"},
 	} {
-		outs := run(t, p, tc.source, time.Minute)
+		outs := run(t.Context(), t, p, tc.source)
 		if tc.want == "" {
 			if len(outs) != 0 {
 				t.Errorf("%q gives %+v", tc.source, outs[0])
@@ -47,7 +49,7 @@ func TestErrorsOfCellsAreOneLine(t *testing.T) {
 			}
 		}
 	}
-	outs := run(t, p, "%%\nfmt.Fprint(os.Stderr, \"pan\")\nfmt.Fprint(os.Stderr, \"ic: no\\n\", \"working: 3 %\\n\")", time.Minute)
+	outs := run(t.Context(), t, p, "%%\nfmt.Fprint(os.Stderr, \"pan\")\nfmt.Fprint(os.Stderr, \"ic: no\\n\", \"working: 3 %\\n\")")
 	if len(outs) != 1 || outs[0].Type != "stream" || !strings.Contains(outs[0].Text, "panic: no\nworking: 3 %\n") {
 		t.Errorf("a program that lives is shown as %+v, want what it wrote", outs)
 	}
@@ -56,25 +58,42 @@ func TestErrorsOfCellsAreOneLine(t *testing.T) {
 // An interrupt ends a cell at once wherever it is, and says so once.
 func TestInterrupt(t *testing.T) {
 	p := start(t)
+	run(t.Context(), t, p, "import (\n\t\"fmt\"\n\t\"os\"\n\t\"palimpsest/pkg/study\"\n)")
+	began := filepath.Join(t.TempDir(), "began")
 	for _, tc := range []struct {
 		source string
-		after  time.Duration
+		when   func() // the interrupt comes once this returns
 		want   string
 	}{
-		{"import (\n\t\"fmt\"\n\t\"palimpsest/pkg/study\"\n)", time.Minute, ""},
-		{"%%\nfmt.Println(study.FID)", 100 * time.Millisecond, "stopped while the cell was compiled; run the cell again to go on"},
-		{"%%\nfor {\n}", 10 * time.Second, "stopped; run the cell again to start it anew"},
+		{"%%\nfmt.Println(study.FID)", func() { time.Sleep(100 * time.Millisecond) }, "stopped while the cell was compiled; run the cell again to go on"},
+		{"%%\nos.Create(\"" + began + "\")\nfor {\n}", func() { await(t, began) }, "stopped; run the cell again to start it anew"},
 	} {
-		begun := time.Now()
-		outs := run(t, p, tc.source, tc.after)
-		if tc.want == "" {
-			continue
-		}
-		if late := time.Since(begun) - tc.after; late > 2*time.Second {
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := make(chan time.Time, 1)
+		go func() {
+			tc.when()
+			asked <- time.Now()
+			cancel()
+		}()
+		outs := run(ctx, t, p, tc.source)
+		if late := time.Since(<-asked); late > 4*time.Second { // after 5 the kernel is given up
 			t.Errorf("%q ended %s after the interrupt", tc.source, late)
 		}
 		if len(outs) != 1 || outs[0].Name != "Interrupted" || outs[0].Text != tc.want {
 			t.Errorf("%q gives %+v, want one error %q", tc.source, outs, tc.want)
+		}
+	}
+}
+
+// await waits for a file that a cell's program makes.
+func await(t *testing.T, path string) {
+	for since := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		if time.Since(since) > 5*time.Minute {
+			t.Errorf("there never is a %s", path)
+			return
 		}
 	}
 }
@@ -85,18 +104,17 @@ func TestKilledKernelLeavesNothing(t *testing.T) {
 		t.Skip("processes without parents are not asked to end here")
 	}
 	p := start(t)
-	began := t.TempDir() + "/pid"
+	began := filepath.Join(t.TempDir(), "pid")
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		nb := &kernel.Notebook{Cells: []*kernel.Cell{{Type: "code", Source: "%%\nos.WriteFile(\"" + began + "\", []byte(fmt.Sprint(os.Getpid())), 0o600)\ntime.Sleep(time.Hour)"}}}
+		nb := &kernel.Notebook{Cells: []*kernel.Cell{{Type: "code", Source: "%%\nos.WriteFile(\"" + began + ".new\", []byte(fmt.Sprint(os.Getpid())), 0o600)\nos.Rename(\"" + began + ".new\", \"" + began + "\")\ntime.Sleep(time.Hour)"}}}
 		_, _ = nb.Run(t.Context(), p, kernel.RunOptions{})
 	}()
-	var pid []byte
-	for since := time.Now(); len(pid) == 0; time.Sleep(20 * time.Millisecond) {
-		if pid, _ = os.ReadFile(began); time.Since(since) > time.Minute {
-			t.Fatal("the cell does not begin")
-		}
+	await(t, began)
+	pid, err := os.ReadFile(began)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
@@ -106,7 +124,7 @@ func TestKilledKernelLeavesNothing(t *testing.T) {
 		if err != nil || strings.Contains(string(stat), ") Z ") {
 			break
 		}
-		if time.Since(since) > 5*time.Second {
+		if time.Since(since) > time.Minute {
 			t.Fatalf("process %s is left", pid)
 		}
 	}

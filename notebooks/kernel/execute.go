@@ -25,7 +25,14 @@ func (p *Process) execute(ctx context.Context, code string, out *outputs) (id st
 	out.cells[id] = &gathered{}
 	done := ctx.Done()
 	var deadline <-chan time.Time
+	begun, interrupted := false, false
 	for answered, idle := false, false; !answered || !idle; {
+		if deadline != nil && begun && !interrupted { // an interrupt that comes before the cell begins is lost
+			if _, err := p.send(p.control, "interrupt_request", struct{}{}); err != nil {
+				return id, err
+			}
+			interrupted = true
+		}
 		select {
 		case m := <-p.replies:
 			answered = answered || m.Parent.ID == id && m.Header.Type == "execute_reply"
@@ -33,15 +40,13 @@ func (p *Process) execute(ctx context.Context, code string, out *outputs) (id st
 			if err := out.add(m); err != nil {
 				return id, err
 			}
+			begun = begun || m.Parent.ID == id && m.Header.Type == "execute_input"
 			idle = idle || m.Parent.ID == id && m.Header.Type == "status" && state(m) == "idle"
 		case err := <-p.errs:
 			return id, err
 		case <-p.ended:
 			return id, errors.Errorf("the kernel's process ended%s", p.wrote())
 		case <-done:
-			if _, err := p.send(p.control, "interrupt_request", struct{}{}); err != nil {
-				return id, err
-			}
 			done, deadline = nil, time.After(grace)
 		case <-deadline:
 			return id, ctx.Err()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +43,11 @@ type Process struct {
 // kernel cached is seen, and waits until it answers. ctx bounds the start alone; call Close
 // at the end.
 func Start(ctx context.Context, o Options) (*Process, error) {
-	dir, err := os.MkdirTemp("", "kernel-")
+	parent := os.TempDir()
+	if len(parent) > 60 { // the path of a socket has 103 bytes at most
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "kernel-")
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}
@@ -61,13 +64,10 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 }
 
 func (p *Process) start(ctx context.Context, o Options) error {
-	ports, err := freePorts(5)
-	if err != nil {
-		return err
-	}
+	// Sockets are files in the kernel's own folder: a TCP port that is free now may be another's when the kernel asks for it.
 	connection := map[string]any{
-		"ip": "127.0.0.1", "transport": "tcp", "signature_scheme": "hmac-sha256", "key": string(p.key),
-		"shell_port": ports[0], "iopub_port": ports[1], "stdin_port": ports[2], "control_port": ports[3], "hb_port": ports[4],
+		"ip": filepath.Join(p.dir, "socket"), "transport": "ipc", "signature_scheme": "hmac-sha256", "key": string(p.key),
+		"shell_port": shellSocket, "iopub_port": iopubSocket, "stdin_port": 3, "control_port": controlSocket, "hb_port": 5,
 	}
 	text, err := json.Marshal(connection)
 	if err != nil {
@@ -94,12 +94,15 @@ func (p *Process) start(ctx context.Context, o Options) error {
 		p.cmd.Wait() // the status says nothing the last messages do not
 		close(p.ended)
 	}()
-	return p.connect(ctx, ports)
+	return p.connect(ctx)
 }
+
+// The numbers of the kernel's sockets that this program uses.
+const shellSocket, iopubSocket, controlSocket = 1, 2, 4
 
 // connect dials the kernel and waits until both channels work: a subscription takes effect
 // some time after it is made, so the question is repeated until its echo arrives.
-func (p *Process) connect(ctx context.Context, ports []int) error {
+func (p *Process) connect(ctx context.Context) error {
 	life, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	retry := zmq4.WithDialerRetry(50 * time.Millisecond)
@@ -108,13 +111,10 @@ func (p *Process) connect(ctx context.Context, ports []int) error {
 	p.control = zmq4.NewDealer(life, retry, noLimit)
 	iopub := zmq4.NewSub(life, retry, noLimit)
 	dial := func() error {
-		for i, socket := range []zmq4.Socket{p.shell, iopub} {
-			if err := socket.Dial(address(ports[i])); err != nil {
+		for number, socket := range map[int]zmq4.Socket{shellSocket: p.shell, iopubSocket: iopub, controlSocket: p.control} {
+			if err := socket.Dial(fmt.Sprintf("ipc://%s-%d", filepath.Join(p.dir, "socket"), number)); err != nil {
 				return errors.WithStack(err)
 			}
-		}
-		if err := p.control.Dial(address(ports[3])); err != nil {
-			return errors.WithStack(err)
 		}
 		return errors.WithStack(iopub.SetOption(zmq4.OptionSubscribe, ""))
 	}
@@ -221,24 +221,16 @@ func (p *Process) kill() error {
 	if p.stop != nil {
 		p.stop()
 	}
-	return errors.WithStack(os.RemoveAll(p.dir))
-}
-
-// freePorts returns n TCP ports nothing listens on at this moment.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, errors.WithStack(err)
+	// A cell's program is in a group of its own. It ends when the system sees that the kernel has, and may write until then.
+	var err error
+	for range 50 {
+		if err = os.RemoveAll(p.dir); err == nil {
+			return nil
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		time.Sleep(100 * time.Millisecond)
 	}
-	return ports, nil
+	return errors.WithStack(err)
 }
-
-func address(port int) string { return fmt.Sprintf("tcp://127.0.0.1:%d", port) }
 
 // wrote is what the kernel's process wrote last, if anything, as the end of an error message.
 func (p *Process) wrote() string {

@@ -132,14 +132,14 @@ func TestRunCatches(t *testing.T) {
 		"shell":   "exit status 1",
 		"magic":   "unknown or not implemented",
 		"import":  "example.com/no/such/module",
-		"endless": "not done after 5s",
+		"endless": "not done after 3s",
 		"tagged":  "did not fail",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			timeout := 2 * time.Minute
 			if name == "endless" {
-				timeout = 5 * time.Second
+				timeout = 3 * time.Second
 			}
 			done, err := read(t, "testdata/"+name+".ipynb").Run(t.Context(), start(t), kernel.RunOptions{CellTimeout: timeout})
 			var failure *kernel.Failure
@@ -158,7 +158,7 @@ func TestRunCatches(t *testing.T) {
 
 func TestRunCancelled(t *testing.T) {
 	process := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	_, err := read(t, "testdata/endless.ipynb").Run(ctx, process, kernel.RunOptions{})
 	if !errors.Is(err, context.DeadlineExceeded) {
@@ -172,7 +172,7 @@ func TestStartFails(t *testing.T) {
 		"dies":       {"sh", "-c", "echo cannot go on; exit 7"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			_, err := kernel.Start(ctx, kernel.Options{Command: func(string) []string { return argv }})
 			if err == nil || ctx.Err() != nil {
