@@ -35,15 +35,15 @@ type Benchmark struct {
 	H, W, C int
 	// DataHash names the data: the Hash of the set, or of the sets joined by "+".
 	DataHash string
-	// Online says that the training images come one time each, in a single stream in which nothing tells where one task ends
-	// and the next begins. What is measured, and when, is by task all the same.
+	// Online says that each training image is shown once, in a single stream in which nothing tells where one task ends
+	// and the next begins. Measurements are still made after each task.
 	Online bool
-	// Skipped are the pictures that the sets are without since they cannot be read (see [Prep.SkipBroken]), each after the name
-	// of its set and a slash.
+	// Skipped lists the pictures that were left out because they cannot be read (see [Prep.SkipBroken]), each as the name of its
+	// set, a slash, and the file.
 	Skipped []Broken
 }
 
-// skip notes the pictures that a set is without.
+// skip notes the pictures of a set that were left out.
 func (b *Benchmark) skip(d *Dataset) {
 	for _, s := range d.Skipped {
 		b.Skipped = append(b.Skipped, Broken{d.Name + "/" + filepath.ToSlash(s.File), s.Why})
@@ -60,9 +60,9 @@ type ClassIncrementalOptions struct {
 	// Given lists labels for the order "given". A part of the classes is allowed: the
 	// others then do not occur. It must be empty for the other orders.
 	Given []int
-	// Tasks lists, instead of all that, the names of each task's classes: see [GivenTasks].
+	// Tasks lists the names of each task's classes, see [GivenTasks]. It takes the place of the three settings above.
 	Tasks [][]string
-	// Then are sets that follow, each as one task more, with labels of its own after those before.
+	// Then are further sets. Each becomes one more task; its labels follow those of the tasks before it.
 	Then []*Dataset
 	// Seed of the order "seeded" and of the held-out images.
 	Seed uint64
@@ -124,8 +124,9 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 	return b, nil
 }
 
-// CheckClassIncremental returns an error if [ClassIncremental] cannot make tasks of the set of this reference: of classes that it does not have,
-// or of which, in a set of the user's own, there are too few images. It loads no images; a set of the user's own is read if it has not been.
+// CheckClassIncremental returns an error if [ClassIncremental] cannot make tasks of the set that ref names: because the set lacks a class,
+// or, for a set of the user's own, because a class has too few images. It loads no images. A set of the user's own is read first if it was
+// never read before.
 func CheckClassIncremental(ref string, o ClassIncrementalOptions) error {
 	info, err := Describe(ref)
 	if err != nil {
@@ -216,8 +217,8 @@ func classOrder(n int, o ClassIncrementalOptions) ([]int, error) {
 	return nil, errors.Errorf("benchmark.class_order is %.100q; need \"natural\", \"seeded\" or \"given\"", o.Order)
 }
 
-// parts holds out validation images from the training split of a prepared set, unless it brings
-// some. Of the test split nothing is chosen.
+// parts holds out validation images from the training split of a prepared set, unless the set has
+// a validation split. It never takes them from the test split.
 func parts(d *Dataset, fraction float64, seed uint64) (train, val, test *Images, err error) {
 	if d.Val != nil {
 		return d.Train, d.Val, d.Test, nil

@@ -12,14 +12,14 @@ import (
 // MostBlurred is the largest share of [Benchmark.Blurred]: with more, a task's images would mostly come with its neighbours.
 const MostBlurred = 0.5
 
-// Blurred is the benchmark with blurred borders: of the n training images of each class of a task, round(share·n), but never all,
-// arrive with the tasks before and after it, half with each and the odd one with the task after; those of the first and of the
-// last task arrive with their only neighbour. Which ones is drawn from seed. A task's own images come first, then those from
-// the task before, then those from the task after. Validation and test images, and the classes that a task is measured by,
-// stay as they are.
+// Blurred returns the benchmark with blurred borders between tasks. Of the n training images of each class of a task, round(share·n)
+// move to its neighbours, but never all. Half of them move to the task before and half to the task after, which also gets the odd one;
+// the first and the last task have one neighbour, which gets them all. Which images move is drawn from seed. In each task its own images
+// come first, then those from the task before, then those from the task after. Validation and test images, and the classes on which a
+// task is measured, stay as they are.
 //
-// The share is M of the "blurry" streams of [rainbow], where a task's foreign images are drawn from all other tasks; here they
-// come from the neighbours alone, which is our choice, so that classes come and go with time.
+// The share is what [rainbow] calls M. There, the foreign images of a task are drawn from all other tasks. Here they come from its
+// neighbours only. That is our choice: classes then come and go with time.
 //
 // It returns an error unless 0 <= share <= [MostBlurred] and, for a share above 0, there are two tasks or more.
 func (b *Benchmark) Blurred(share float64, seed uint64) (*Benchmark, error) {
@@ -55,8 +55,8 @@ func (b *Benchmark) Blurred(share float64, seed uint64) (*Benchmark, error) {
 	return &out, nil
 }
 
-// parted lists the images of a task by when they arrive, each list ascending. Whether there is a task before and one after is
-// given.
+// parted splits the images of a task into those that stay, those that move to the task before and those that move to the task
+// after, each list ascending. first says whether there is a task before, second whether there is one after.
 func parted(labels []int32, task int, share float64, seed uint64, first, second bool) (own, before, after []int) {
 	to := make([]int8, len(labels))
 	for c, of := range byClass(labels, int(highest(labels))+1) {

@@ -11,7 +11,7 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// file is one of a set's canonical files: what it must contain, however it came.
+// file is one of a set's canonical files. Its content must be this, whatever source it came from.
 type file struct {
 	name   string // canonical name, without ".gz"
 	sha256 string // of the decompressed content: `zcat NAME.gz | sha256sum`

@@ -13,9 +13,9 @@ const (
 )
 
 // ParseCIFAR10 reads a file of the binary version of CIFAR-10 from its bytes: records of
-// 3,073 bytes to the very end. records is how many the file must hold, 0 for any number.
+// 3,073 bytes and nothing after them. records is how many the file must hold, 0 for any number.
 // Labels must be 0 to 9. The colour planes become [N,32,32,3]. The error is a
-// *FormatError and bears file.
+// *FormatError with file as its name.
 func ParseCIFAR10(file string, b []byte, records int) (*Images, error) {
 	n := len(b) / cifarRecord
 	if len(b) == 0 || len(b)%cifarRecord != 0 {

@@ -15,17 +15,17 @@ import (
 	"palimpsest/pkg/atomicfile"
 )
 
-// ContentHash is the SHA-256, in hexadecimal digits, of all that a run sees of a benchmark: equal hashes are the same
-// pixels under the same labels in the same order, wherever the files came from. It does not say where they came from, as
-// DataHash does, and unlike that it tells how they were prepared, split and ordered.
+// ContentHash is the SHA-256, in hexadecimal digits, of everything that a run sees of a benchmark. Equal hashes mean the same
+// pixels with the same labels in the same order. It differs from DataHash in two ways: it does not depend on which files the images
+// came from, and it does depend on how they were prepared, split and ordered.
 //
 // What is hashed, in this order: the line "palimpsest benchmark 1"; Prep as JSON with its defaults filled in; H, W and C;
-// the class names; the number of tasks; and of every task its name, its classes and, for Train, Val and Test in turn, N,
-// the pixels and the labels, a byte each or, of images of which one has a label above 255, four. A number is 8 bytes, little end first. A text and a list are their length as a number, then
-// their bytes or numbers.
+// the class names; the number of tasks; and for every task its name, its classes and, for Train, Val and Test in turn, N,
+// the pixels and the labels. A label is one byte, or four if any label of these images is above 255. A number is 8 bytes, little end
+// first. A text or a list is its length as a number, then its bytes or numbers.
 //
-// Of sets of the user's own, whose images are in prepared files, the hash is kept beside those and read from there as long as they and
-// the tasks are what they were: see [mapped].id. Then no pixel is read for it.
+// The images of a user's own sets are in prepared files. Their hash is stored next to these files, and is read from there, without
+// reading a pixel, as long as the files and the tasks are unchanged: see [mapped].id.
 func (b *Benchmark) ContentHash() (string, error) {
 	key, err := b.viewKey()
 	if err != nil || key == "" {
@@ -53,8 +53,8 @@ func (b *Benchmark) keptHash(key string) (string, error) {
 	return filepath.Join(dir, fmt.Sprintf("%.16s-%.16s.content", b.DataHash, key)), err
 }
 
-// viewKey is a hash of all that the content hash depends on, with names of prepared files and places in them for the pixels; "" if some
-// of the images are in no prepared file.
+// viewKey is a hash of all that the content hash depends on, but with the names of prepared files and places in them instead of the
+// pixels. It is "" if some of the images are in no prepared file.
 func (b *Benchmark) viewKey() (key string, err error) {
 	known := true
 	key, err = b.hash("palimpsest view 1\n", func(c content, im *Images) {
@@ -88,7 +88,7 @@ func storeOf(im *Images) string {
 	return ""
 }
 
-// hash is [Benchmark.ContentHash] with another first line, and with something else for the pixels.
+// hash is [Benchmark.ContentHash] with the first line and the form of the pixels as parameters.
 func (b *Benchmark) hash(first string, pixels func(content, *Images)) (string, error) {
 	// A field added to Prep needs omitempty, so that hashes from before it stay right.
 	how := b.Prep.normal()

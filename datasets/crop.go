@@ -4,9 +4,9 @@ import (
 	"github.com/pkg/errors"
 )
 
-// Crop takes border pixels off each of the four sides, as Prep.Border adds them: new pixels
-// and the same labels, or im itself for a border of 0, so treat the result as read-only. It
-// returns an error for a negative border and for one that leaves no pixel.
+// Crop takes border pixels off each of the four sides, the reverse of Prep.Border. The result
+// has new pixels and the same labels. For a border of 0 it is im itself, so do not write to it.
+// It returns an error for a negative border and for one that leaves no pixel.
 func (im *Images) Crop(border int) (*Images, error) {
 	if err := im.Validate(); err != nil {
 		return nil, err
@@ -22,10 +22,9 @@ func (im *Images) Crop(border int) (*Images, error) {
 }
 
 // CropRows takes border pixels off each of the four sides of images [N,H,W,C], bytes or
-// numbers, whose N follows from the length, and returns them as
-// [N, H-2·border, W-2·border, C]; for a border of 0 images itself, so treat the result as
-// read-only. It returns an error for a negative border, for one that leaves no pixel, and if
-// images does not hold a whole number of H, W, C.
+// numbers, and returns [N, H-2·border, W-2·border, C]. N follows from the length of images. For a
+// border of 0 the result is images itself, so do not write to it. It returns an error for a
+// negative border, for one that leaves no pixel, and if the length of images is no multiple of H·W·C.
 func CropRows[T uint8 | float32](images []T, h, w, c, border int) ([]T, error) {
 	if h < 1 || w < 1 || c < 1 || len(images)%(h*w*c) != 0 {
 		return nil, errors.Errorf("datasets.CropRows: %d values of images of shape [%d,%d,%d]; need a whole number of images",

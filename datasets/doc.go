@@ -31,46 +31,46 @@
 //   - .npz files as Keras, MedMNIST and ImageNet-32 write them; .parquet files of the Hugging Face Hub, one or several; the IDX
 //     files of MNIST and its like, EMNIST's turned upright; the binary files of CIFAR-100 and CIFAR-10; .tar shards of WebDataset
 //
-// Labels that are numbers without names are the classes that occur, by their digits. Images named val are the validation images, and
-// none are held out of the training images for it; where there are no test images, they are those, and validation images are held out.
-// Pictures in folders within a class folder belong to that class. Choices follow the path after a #: label=coarse, test=0.1, seed=1.
+// Where labels are numbers without names, each number that occurs is a class, and is its name. If a set has a val split, that is used
+// for validation, and no training images are held out. If it has a val split and no test split, val is used as the test split, and
+// validation images are held out of the training images. Pictures in folders below a class folder belong to that class. Choices follow
+// the path after a #: label=coarse, test=0.1, seed=1.
 //
 // The set's hash is of its content alone: pictures, labels, splits and names of classes, wherever the files are. It is read once,
 // and again when a file changes. [Dataset.Prepared] makes one file of it in the cache (the folder prepared), on all processors, under
 // a temporary name that is renamed when it is whole; the next start maps that into memory. Tasks are views on it, so a set may be
 // larger than the memory. Pictures may have 50 million pixels before they are prepared, and 1,024 a side afterwards.
 //
-// Describe, and Add, which registers, say all at once that a study of the set would stop at, one by one and in the same words
-// (Info.Refusals), and what became of pictures in a way that one may not expect: those of val, those in deeper folders, and test images
-// that are training images as well (Info.Notes). A class of one picture can be left out by naming the others as tasks.
+// A study of a set stops at the first problem. Describe and Add list all of them at once, in the words that the study would use
+// (Info.Refusals). They also say what was done with pictures that the owner may not expect (Info.Notes): those of val, those in deeper
+// folders, and test images that are training images as well. A class of one picture can be left out by naming the others as tasks.
 //
-// What is wrong with a file is one line with its name: it is empty, cut off, no picture, too large; or the set has links in a circle,
-// names that differ in case or Unicode's normal form alone, names of classes with control characters, a class with no picture or with
-// one, sizes that differ where nothing makes them equal, grey and colour together, labels out of range. Links that lead nowhere, numbers
-// that are left out among files that are counted, and .tar files without an end mark are refused. Prep.SkipBroken goes on
-// without pictures that cannot be read, and lists them. Hidden files, Thumbs.db and
-// files that are no pictures by their names, or, where these have no ending, by their first bytes, are passed over.
+// An error is one line that names the file. Refused are files that are empty, cut off, no picture, or too large; links that lead in a
+// circle or nowhere; names that differ only in case or in Unicode's normal form; names of classes with control characters; a class with
+// no picture or with one; images of several sizes where nothing makes them equal; grey images together with colour ones; labels out of
+// range; numbered files of which one is missing; and .tar files without an end mark. With Prep.SkipBroken, pictures that cannot be read
+// are left out and listed. Files are ignored if they are hidden, called Thumbs.db, or no pictures: by the ending of their name, or, if it
+// has none, by their first bytes.
 //
 // # Conventions
 //
 // Images are [N,H,W,C] uint8, 0 black to 255 white, with one int32 label each, an index into
 // the names of the classes. A set may be a view on the pixels of another ([Images]): tasks,
 // held-out images and joined tasks of one set copy none. Scale takes them to float32 in [-1, 1] when a batch is made.
-// Prep is the one place where an image's size and channels change, and stays in 8 bits; Crop and CropRows
-// only take its Border off again.
+// Only Prep changes the size and the channels of an image, and its result is in 8 bits; Crop and CropRows
+// only take off the Border that Prep added.
 //
-// The official test split is for the final measurement. It is prepared and handed on, and
-// nothing is chosen by it: validation images (Task.Val) are held out of the training split,
-// class by class.
+// The official test split is for the final measurement alone; nothing is chosen by it. Choices are
+// made by validation images (Task.Val), which are held out of the training split, class by class.
 //
-// What is random depends on a seed given by the caller and on nothing else: a seed gives
+// All random choices depend only on a seed that the caller gives: the same seed gives
 // the same classes, images and flips on every machine.
 //
 // # Tasks
 //
-// ClassIncremental makes tasks of a set's classes, so many a task or as they are listed by name (GivenTasks), in which case
-// tasks may be of any size; DomainIncremental makes one task of each set. Blurred lets a share of each task's images arrive with its
-// neighbours. Benchmark.Online asks whoever trains to show every image once, in one stream without borders.
+// ClassIncremental splits the classes of one set into tasks: either a fixed number of classes in each task, or lists of names
+// (GivenTasks), which may have any length. DomainIncremental makes one task of each set. Blurred moves a share of each task's images to
+// the tasks before and after it. Benchmark.Online asks for training that shows every image once, in one stream without borders.
 //
 // # Use
 //

@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// orientation is how a picture is turned, by the EXIF tag 274 of a JPEG, PNG, WebP or TIFF file: 1 (upright) to 8. What cannot
-// be read is 1, as viewers have it.
+// orientation is how a picture is turned, 1 (upright) to 8, as tag 274 of the EXIF block of a JPEG, PNG, WebP or TIFF file says.
+// It is 1 where the block cannot be read, which is what viewers assume.
 func orientation(b []byte, format string) int {
 	switch format {
 	case "jpeg":
@@ -127,7 +127,7 @@ func upright(src []uint8, h, w, c, orientation int) []uint8 {
 	out := make([]uint8, len(src))
 	for y := range height {
 		for x := range width {
-			var from int // the pixel of src that comes to stand at y, x
+			var from int // the pixel of src that goes to y, x
 			switch orientation {
 			case 2:
 				from = y*w + w - 1 - x

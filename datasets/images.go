@@ -10,11 +10,11 @@ import (
 // of a pixel side by side, 0 (black) to 255. Labels[i] is the class of image i. A set of no
 // images (N == 0) is valid.
 //
-// Pixels is a store of images, one after the other. Where Rows is nil, image i is the store's
-// image i, and the store holds N. Where it is not, the set is a view: image i is the store's
-// image Rows[i], and the store may hold others, be shared by other sets, and be a file that is
-// mapped into memory, which no one may write to. So read pixels by [Images.Image], or all of
-// them by [Images.Flat], and not from Pixels, unless the set is one that you made.
+// Pixels stores images one after the other. If Rows is nil, image i of the set is image i in
+// Pixels, which holds N images. Otherwise the set is a view: image i of the set is image Rows[i] in
+// Pixels, which may hold further images, may be shared with other sets, and may be a file mapped
+// into memory, which must not be written to. So read pixels with [Images.Image], or all of them
+// with [Images.Flat]; use Pixels itself only in a set that you made.
 type Images struct {
 	N, H, W, C int
 	Pixels     []uint8
@@ -27,8 +27,8 @@ const MaxClasses = 1 << 20
 
 // Dataset is an image set with its official split into training and test images.
 type Dataset struct {
-	// Name is what the catalogue, or the user who registered it, calls the set; of one that is opened by its path, the name of its
-	// folder or file, which other sets may have too.
+	// Name is the set's name in the catalogue, or the name it was registered by. A set that was opened by its path has the name of its
+	// folder or file, which need not be unique.
 	Name string
 	// Title is the name for readers, Licence the terms of the data.
 	Title, Licence string
@@ -41,8 +41,7 @@ type Dataset struct {
 	Classes []string
 	// Train and Test are the official splits.
 	Train, Test *Images
-	// Val are validation images that the set brings itself, nil if it brings none; a benchmark takes them and holds out no
-	// others.
+	// Val is the set's own validation split, nil if it has none. A benchmark uses it instead of holding out training images.
 	Val *Images
 	// Skipped are the pictures that are left out since they cannot be read; see [Prep.SkipBroken].
 	Skipped []Broken
@@ -64,8 +63,8 @@ func (im *Images) Image(i int) []uint8 {
 	return im.Pixels[i*size : (i+1)*size : (i+1)*size]
 }
 
-// Flat is all pixels, [N,H,W,C]: the store itself where it holds just these, so treat the result
-// as read-only, and a copy for a view.
+// Flat returns all pixels, [N,H,W,C]. It is a copy if the set is a view; otherwise it is Pixels
+// itself, so do not write to it.
 func (im *Images) Flat() []uint8 {
 	if im.Rows == nil {
 		return im.Pixels
@@ -77,8 +76,8 @@ func (im *Images) Flat() []uint8 {
 	return pixels
 }
 
-// Bytes is what the images take when they are stored: their pixels, and their labels of one byte
-// each, or of four where one is above 255.
+// Bytes is how many bytes the images take when they are stored: their pixels, and one byte for each
+// label, or four if any label is above 255.
 func (im *Images) Bytes() int64 {
 	return int64(im.N) * int64(im.ImageSize()+LabelBytes(im.Labels))
 }

@@ -2,8 +2,8 @@ package datasets
 
 import "encoding/binary"
 
-// LabelBytes is how many bytes each of the labels takes when they are stored: one, as in files from before labels were
-// wider, unless one is above 255; then four, for all.
+// LabelBytes is how many bytes each label takes when labels are stored: four if any of them is above 255, otherwise one, as in
+// files that were written when labels always took one.
 func LabelBytes(labels []int32) int {
 	if highest(labels) > 255 {
 		return 4

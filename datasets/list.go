@@ -20,15 +20,15 @@ type Info struct {
 	Hash string
 	// Where is the folder the set is in, "embedded", or "" if it is not on this machine.
 	Where string
-	// Own says that the set is the user's own, SizesDiffer that its images have several sizes, of which H and W are then those of the
-	// largest; Broken are those that cannot be read.
+	// Own says that the set is the user's own. SizesDiffer says that its images have several sizes; H and W are then those of the
+	// largest. Broken lists the pictures that cannot be read.
 	Own, SizesDiffer bool
 	MinH, MinW       int // of the smallest image
 	Broken           []Broken
 	// TrainOf and TestOf are the numbers of images by class, of a set of the user's own.
 	TrainOf, TestOf []int
-	// Notes say what became of its images in a way that their owner may not expect, Refusals what a study of all its classes will
-	// say before it begins, a line each.
+	// Notes say what was done with its images that their owner may not expect. Refusals are the reasons why a study of all its
+	// classes would not begin. Both have one line for each.
 	Notes, Refusals []string
 	// Err is why a registered set cannot be opened.
 	Err error
@@ -80,9 +80,9 @@ func List() ([]Info, error) {
 	return infos, nil
 }
 
-// PreparedShape is the height, width and number of channels of the images of the named sets once they are prepared by p. It
-// knows them from the catalogue and loads nothing; a set of the user's own is read if it has not been. It returns an error if there is no such set, if p cannot prepare its
-// images, or if two sets' images differ.
+// PreparedShape is the height, width and number of channels that the images of the named sets have after p has prepared them. For sets
+// of the catalogue it loads nothing; a set of the user's own is read first if it was never read before. It returns an error if there is
+// no such set, if p cannot prepare its images, or if the sets differ in the result.
 func PreparedShape(p Prep, names ...string) (h, w, c int, err error) {
 	for i, name := range names {
 		s, own, err := resolve(name)

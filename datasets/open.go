@@ -15,8 +15,8 @@ import (
 // its folder or file. A path may be followed by # and choices, joined by commas: label=NAME where images have labels of several
 // kinds, and, for a set that is not split, test=SHARE of each class that becomes test images (a fifth) and seed=NUMBER (0).
 //
-// Sets of the catalogue are loaded. One of the user's own is read, once, but its images have no common size yet, so that Train and
-// Test are nil: [Dataset.Prepared] makes them, as does a benchmark.
+// A set of the catalogue is loaded. A set of the user's own is read once, but its images may have several sizes, so Train and Test are
+// nil until [Dataset.Prepared] or a benchmark prepares them.
 func Open(ref string) (*Dataset, error) {
 	s, p, err := resolve(ref)
 	if err != nil {
@@ -38,10 +38,10 @@ func (s *ownSet) dataset() *Dataset {
 		Classes: slices.Clone(s.scan.Classes), own: s}
 }
 
-// Prepared returns the set with its images prepared by p. A set of the user's own is prepared once, into a file in the cache that is
-// mapped into memory, so that its images may take more than the memory has; another start only opens it. It returns the errors of
-// [Prep.Apply], and for one's own sets one line that says what is wrong with which file. What is prepared so already is returned
-// as it is.
+// Prepared returns the set with its images prepared by p; a set that is prepared by p already is returned as it is. A set of the user's
+// own is prepared once, into a file in the cache. That file is mapped into memory, so its images may be larger than the memory, and the
+// next start only opens it. Prepared returns the errors of [Prep.Apply], and for a user's own set one line that says what is wrong with
+// which file.
 func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
 	p = p.normal()
 	how := p
@@ -102,8 +102,8 @@ func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
 	return &out, nil
 }
 
-// stratified splits the images of a set without a split: of each class a share, but at least one image, becomes test images, chosen
-// by the seed. The only image of a class becomes a training image: such a class cannot be measured on, but others can.
+// stratified makes test images of a share of each class, at least one image, for a set that has no split. The seed chooses which. A
+// class of one image keeps it for training: nothing can be measured on such a class, but it can on the others.
 func stratified(labels []int32, how choices) ([]split, error) {
 	_, test, err := HoldOut(labels, how.share(), how.Seed)
 	if err != nil {
@@ -122,8 +122,8 @@ func (c choices) share() float64 { return cmp.Or(c.Test, defaultTest) }
 // leaveOut is how a study of some classes of a set goes on without others.
 const leaveOut = "leave the class out: give the others, by name as the tasks (benchmark.tasks) or by number as the order (benchmark.class_order=given)"
 
-// lacking returns an error if one of the classes has no training image or no test image, of which trainOf and testOf are the numbers
-// by class: of the first such class, with how many others are like it, and what helps beside adding some.
+// lacking returns an error if a class has no training image or no test image; trainOf and testOf count them by class. The error names
+// the first such class, how many others there are, and what the user can do.
 func (d *Dataset) lacking(classes, trainOf, testOf []int, otherwise string) error {
 	unsplit := d.own != nil && d.own.scan.count(noSplit) > 0
 	lack := func(c int) string {

@@ -18,9 +18,9 @@ import (
 // Progress is where bars of work on sets of a user's own are drawn, once it takes more than a second; nil for silence.
 var Progress io.Writer = os.Stderr
 
-// ordered calls work for every picture of a reader on all processors, and take with each result in the reader's order. Only a
-// few pictures for each processor are in memory at a time. newWorker makes what one goroutine works with. It stops at the first
-// error, and when the user interrupts the program.
+// ordered calls work for every picture of a reader, on all processors at once, and then take with each result, in the reader's order.
+// Only a few pictures for each processor are in memory at a time. newWorker is called once for each goroutine. ordered stops at the
+// first error, and when the user interrupts the program.
 func ordered[R any](r reader, what string, newWorker func() func(picture) R, take func(picture, R) error) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

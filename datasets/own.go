@@ -119,8 +119,8 @@ func Registered() ([]string, error) {
 // goodName is what a registered set may be called: names become parts of file names, and + joins them.
 var goodName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// Add registers a set of images of the user's own by a name, which is then good wherever a name of the catalogue is. It
-// reads the set's files once, and returns what they hold. It returns an error if the name is taken.
+// Add registers a user's own set under a name, which can then be used like a name of the catalogue. It reads the set's files once and
+// returns what they hold. It returns an error if the name is taken.
 func Add(name, ref string) (Info, error) {
 	if !goodName.MatchString(name) {
 		return Info{}, errors.Errorf("the name %.100q; need a letter or digit, then letters, digits, dots, dashes and underscores, 64 at most", name)
@@ -183,8 +183,8 @@ func Remove(name string) error {
 	return forgetPrepared(p)
 }
 
-// changeRegistry reads the registered sets, changes them and writes them, unless change returns an error. Processes take turns, for
-// of two that read the same list the second to write would take away what the first had registered.
+// changeRegistry reads the registered sets, changes them and writes them, unless change returns an error. Processes take turns:
+// otherwise two could read the same list, and the second to write would remove what the first had registered.
 func changeRegistry(change func(all map[string]place) error) error {
 	file, err := registry()
 	if err != nil {
@@ -297,8 +297,8 @@ func Known(ref string) error {
 	return err
 }
 
-// Holds says whether a file, which need not be there, is one of a set of the user's own, or lies in a folder of it, links followed.
-// It is false for sets of the catalogue.
+// Holds says whether a file belongs to a user's own set or lies in one of its folders; links are followed, and the file need not
+// exist. It is false for sets of the catalogue.
 func Holds(ref, file string) (bool, error) {
 	s, p, err := resolve(ref)
 	if err != nil || s != nil {

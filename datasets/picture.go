@@ -31,15 +31,15 @@ const (
 	largePicture = 4_000_000
 )
 
-// pictureInfo is what the head of a picture says: its size as it is looked at, that is, turned as its EXIF orientation says,
-// and its channels, 1 or 3.
+// pictureInfo is what the head of a picture says: its size after it was turned as its EXIF orientation asks, and its channels,
+// 1 or 3.
 type pictureInfo struct {
 	h, w, c     int
 	orientation int // of EXIF, 1 to 8; 1: upright
 }
 
-// lookAtPicture reads the head of a picture in any of the formats, known by its first bytes and not by its name. Nothing is
-// allocated for the pixels that it claims.
+// lookAtPicture reads the head of a picture. The first bytes tell its format; its name does not matter. No memory is allocated for
+// the number of pixels that the head claims.
 func lookAtPicture(b []byte) (info pictureInfo, err error) {
 	if len(b) == 0 {
 		return info, errors.New("is empty (0 bytes); replace it")
@@ -70,7 +70,7 @@ func lookAtPicture(b []byte) (info pictureInfo, err error) {
 	return info, nil
 }
 
-// noPicture is the error of a file that is none by its first bytes.
+// noPicture is the error of a file whose first bytes are those of no picture.
 type noPicture struct{ error }
 
 // contentKind says what a file is by its first bytes.
@@ -103,8 +103,8 @@ func isGrey(b []byte, format string, model color.Model) bool {
 // large lets one large picture be decoded at a time.
 var large sync.Mutex
 
-// decodePicture returns the pixels [h,w,c] of a picture of which info is what its head says, upright and with what is
-// transparent over white.
+// decodePicture returns the pixels [h,w,c] of a picture, upright, and with its transparent parts laid over white. info is what its
+// head says.
 func decodePicture(b []byte, info pictureInfo) (pixels []uint8, err error) {
 	if info.h*info.w >= largePicture {
 		large.Lock()
@@ -136,7 +136,7 @@ func decodePicture(b []byte, info pictureInfo) (pixels []uint8, err error) {
 	return upright(flatten(img, info.c), size.Y, size.X, info.c, info.orientation), nil
 }
 
-// firstFrame is the first picture of a GIF file on its whole canvas; what it does not cover is transparent.
+// firstFrame is the first picture of a GIF file at the size of the canvas; the part that it does not cover is transparent.
 func firstFrame(b []byte) (image.Image, error) {
 	config, err := gif.DecodeConfig(bytes.NewReader(b))
 	if err != nil {
@@ -156,8 +156,8 @@ func firstFrame(b []byte) (image.Image, error) {
 	return canvas, nil
 }
 
-// webpColours are the colours of a lossy WebP picture. Its brightness goes from 16 to 235 (ITU-R BT.601), where the decoder's type takes
-// it for JPEG's, from 0 to 255. The numbers are those of libwebp.
+// webpColours are the colours of a lossy WebP picture. Its brightness goes from 16 to 235 (ITU-R BT.601), but the decoder's type treats
+// it as JPEG's, which goes from 0 to 255. The numbers are those of libwebp.
 func webpColours(img image.Image) image.Image {
 	var planes *image.YCbCr
 	var alpha *image.NYCbCrA
@@ -187,9 +187,9 @@ func webpColours(img image.Image) image.Image {
 	return out
 }
 
-// tiffLevels puts right what the decoder of TIFF has otherwise than libtiff. Of the codes of fax machines (compressions 3 and 4) white is
-// the bit 0, also where the file says that 0 is black (262 is 1), by which libtiff means that what is coded as white is black. And
-// colours of a palette have 16 bits, of which programs fill the upper eight alone or both: the upper eight are right for either.
+// tiffLevels corrects two results of the TIFF decoder to those of libtiff. In the codes of fax machines (compressions 3 and 4) white is
+// the bit 0; if the file says that 0 is black (tag 262 is 1), libtiff takes this to mean that what is coded as white is black. And the
+// colours of a palette have 16 bits, of which some programs fill only the upper eight and others all: the upper eight are right for both.
 func tiffLevels(b []byte, img image.Image) {
 	const compression, photometric, blackIsZero = 259, 262, 1
 	fax := tiffTag(b, compression) == 3 || tiffTag(b, compression) == 4
@@ -229,7 +229,7 @@ func reasonOf(err error) string {
 	return line
 }
 
-// recovered turns a panic of a decoder into an error: a file of a stranger must not end the program.
+// recovered turns a panic of a decoder into an error: no file may end the program, whoever made it.
 func recovered(err *error) {
 	if p := recover(); p != nil {
 		*err = errors.Errorf("is a damaged picture (%v); replace it", p)
@@ -308,5 +308,5 @@ func flatten(img image.Image, c int) []uint8 {
 	return out
 }
 
-// eightBits is a level of 16 bits in 8, rounded to the nearest; a level that was made of 8 bits comes back.
+// eightBits rounds a level of 16 bits to 8. A level of 8 bits that was widened to 16 comes back unchanged.
 func eightBits(v uint32) uint8 { return uint8((min(v, 0xffff) + 128) / 257) }

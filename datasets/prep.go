@@ -18,11 +18,11 @@ type Prep struct {
 	Width  int `json:"width,omitempty" yaml:"width"`
 	// Method is how an image of any size becomes one of that height and width:
 	//
-	//	"pad"      (the default, also "") the image in the middle of a black border; one that is too large is first made as
-	//	           much smaller as it must be, its shape kept
-	//	"crop"     the image is made so small or large that it just covers the result, its shape kept; what lies over on
-	//	           two opposite sides is cut off, equally much on both
-	//	"stretch"  height and width are changed apart, so the shape is not kept; "area" is another name for it
+	//	"pad"      (the default, also "") the image in the middle of a black border; an image that is too large is first
+	//	           reduced until it fits, in both directions alike
+	//	"crop"     the image is reduced or enlarged, in both directions alike, until it just covers the result; what is left
+	//	           over is cut off, the same amount on both sides
+	//	"stretch"  height and width are changed separately, so a square may become oblong; "area" is another name for it
 	//	"none"     images stay as they are and Size is ignored
 	//
 	// A pixel of an image whose size is changed is the mean of the area that it covers, rounded half up to 8 bits.
@@ -49,8 +49,8 @@ type Prep struct {
 // maxSide is the largest side of prepared images, in pixels.
 const maxSide = 1024
 
-// sides are the height and width of prepared images without their border, of settings whose defaults are filled in; for the
-// method "none" they mean nothing.
+// sides are the height and width of prepared images without their border. The defaults of p must be filled in. For the method
+// "none" the result has no meaning.
 func (p Prep) sides() (height, width int) {
 	return cmp.Or(p.Height, p.Size), cmp.Or(p.Width, p.Size)
 }
@@ -96,8 +96,8 @@ func (p Prep) Validate() error {
 	return nil
 }
 
-// Shape is the height, width and number of channels that images of h×w pixels with c channels have once they are
-// prepared. It returns the errors of [Prep.Apply], for images that need not be there.
+// Shape is the height, width and number of channels that images of h×w pixels with c channels have after they were
+// prepared. It returns the errors that [Prep.Apply] would return for such images.
 func (p Prep) Shape(h, w, c int) (height, width, channels int, err error) {
 	if err := p.Validate(); err != nil {
 		return 0, 0, 0, err

@@ -27,7 +27,7 @@ import (
 	"palimpsest/pkg/oneline"
 )
 
-// preparedVersion changes when prepared sets are laid out, or their pixels made, otherwise.
+// preparedVersion changes whenever the layout of prepared files changes, or the way their pixels are made.
 const preparedVersion = 2
 
 // preparedEnd closes a prepared file.
@@ -74,8 +74,9 @@ type mapped struct {
 	pixels []uint8
 	labels []int32
 	splits []split
-	// id tells its content from any other: the sum of its head, in which is that of its pixels, and its size and time. The pixels are
-	// checked against the head's sum whenever the file is opened, up to [mostChecked] bytes; of larger ones a change shows by size or time.
+	// id differs for any other content. It is made of the sum of the head, which holds the sum of the pixels, and of the file's size and
+	// time. Pixels of up to [mostChecked] bytes are checked against their sum whenever the file is opened; a change of a larger file
+	// shows in its size or time.
 	id string
 }
 
@@ -188,7 +189,7 @@ func parsePrepared(b []byte) (*mapped, error) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// prepare makes a prepared file. Two processes take turns, and the second finds it made; what a killed one left is removed.
+// prepare makes a prepared file. If two processes want it at once, one makes it and the other waits. What a killed process left is removed.
 func (s *ownSet) prepare(file string, p Prep, h, w, c int) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return cacheError(err)

@@ -16,8 +16,8 @@ import (
 )
 
 // folderReading reads pictures in folders of their classes: PATH/train/CLASS/*, PATH/test/CLASS/* and perhaps PATH/val/CLASS/*,
-// or PATH/CLASS/* without a split. Classes are in the order of their names' bytes; names are taken in Unicode's normal form NFC, for
-// macOS stores accents in another, NFD, and a folder that was copied from there is the same set.
+// or PATH/CLASS/* without a split. Classes are ordered by the bytes of their names. Names are converted to Unicode's normal form NFC:
+// macOS stores accents in another form, NFD, and a folder copied from there must be the same set.
 var folderReading = reading{
 	name:  "class folders of pictures (PATH/CLASS/*.png, or PATH/train/CLASS/* and PATH/test/CLASS/*)",
 	files: folderFiles,
@@ -27,10 +27,10 @@ var folderReading = reading{
 // pictureExtensions are those of files in class folders that are read. Others are passed over, except [unreadExtensions].
 var pictureExtensions = []string{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 
-// unreadExtensions are those of pictures that cannot be read: they are broken pictures, for passing over them would lose them unseen.
+// unreadExtensions are those of pictures in formats that cannot be read. Such a file counts as a broken picture: if it were ignored, nobody would notice.
 var unreadExtensions = []string{".heic", ".heif", ".avif", ".svg", ".jxl", ".jp2", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
 
-// isUnread says whether a file is a picture of a kind that is not read by its name.
+// isUnread says whether a file is, by its name, a picture in a format that cannot be read.
 func isUnread(name string) bool {
 	return slices.Contains(unreadExtensions, strings.ToLower(filepath.Ext(name)))
 }
@@ -192,7 +192,7 @@ func (f *folderReader) each(yield func(picture) error) error {
 	return nil
 }
 
-// readPicture reads a file of a picture. Its errors go on after the name of the file, which others say.
+// readPicture reads the file of a picture. Its errors leave out the name of the file, which the caller puts before them.
 func readPicture(path string) ([]byte, error) {
 	b, err := atomicfile.Read(path, maxPictureBytes)
 	if err == nil {
@@ -268,8 +268,8 @@ func openFolder(root string, files []string, how choices) (reader, error) {
 	return f, nil
 }
 
-// splitFolders says whether the folders in root are splits: one is called train and holds folders, not pictures, for train may
-// be the name of a class. It returns an error if there is no other split, or a folder that is none, or another split without train.
+// splitFolders says whether the folders in root are splits: one of them is called train and holds folders. (One that holds pictures
+// is a class called train.) It returns an error if there is only train, if there is a folder that is no split, or if train is missing.
 func splitFolders(root string) (bool, error) {
 	entries, err := entriesOf(root)
 	if err != nil {

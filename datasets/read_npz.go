@@ -25,7 +25,7 @@ var npzReading = reading{
 	open: openNPZ,
 }
 
-// npzPairs are the names of arrays of images and labels, and the split they are; noSplit: the file says.
+// npzPairs are the names of arrays of images and labels, and their split; noSplit: the name of the file tells it.
 var npzPairs = []struct {
 	images, labels string
 	split          split
@@ -97,8 +97,8 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	return r, nil
 }
 
-// measured takes the split off parts that are all training images, so that test images come out of them, and returns an error if
-// there are none to learn from.
+// measured removes the split from parts that are all training images, so that test images are taken out of them. It returns an error
+// if there are no training images.
 func measured(root string, parts []part) error {
 	var has [inTest + 1]bool
 	for _, p := range parts {
@@ -133,7 +133,7 @@ type npyHeader struct {
 	shape []int
 }
 
-// elements is the number of elements, -1 if it is beyond all sense.
+// elements is the number of elements, -1 if it is impossibly large.
 func (h npyHeader) elements() int {
 	n := 1
 	for _, d := range h.shape {

@@ -20,8 +20,8 @@ type part struct {
 	labels []int64
 }
 
-// numberedClasses names the classes of labels that are numbers without names: those that occur, ascending, by their digits. So labels may
-// count from 0 or from 1, and may leave numbers out. The result maps a stored label to the class.
+// numberedClasses makes classes of labels that are numbers without names: each number that occurs is a class with that number as its
+// name, in ascending order. So labels may begin at 0 or at 1, and numbers may be missing. The result maps a stored label to its class.
 func numberedClasses(parts []part) (names []string, class map[int64]int32, err error) {
 	class = map[int64]int32{}
 	var all []int64
@@ -106,7 +106,7 @@ func splitsOfFiles(root string, files []string) ([]split, error) {
 // numberedShard is the name of one of several files that make up a set, as train-00000-of-00003.parquet.
 var numberedShard = regexp.MustCompile(`^(.*-)(\d{1,9})(-of-(\d{1,9})\b.*)$`)
 
-// allShards returns an error if names in a folder say of how many files they are, or count them, and some of these are not there.
+// allShards returns an error if the names of the files in a folder are numbered, or say how many there are, and one is missing.
 func allShards(root string, files []string) error {
 	type series struct{ before, after string }
 	there, one := map[series]map[int]bool{}, map[series][]string{}
@@ -156,8 +156,8 @@ func allShards(root string, files []string) error {
 // numberedFile is the name of one of several files that are counted, as train_data_batch_3.npz or train-000002.tar.
 var numberedFile = regexp.MustCompile(`^(.*\D|)(\d{1,9})(\.[A-Za-z]+)$`)
 
-// noGaps returns an error if the numbers of files whose names are otherwise alike leave one out between the first and the last; batches
-// count from 1.
+// noGaps returns an error if a number is missing between the first and the last of files whose names differ only by their number.
+// Batches begin at 1.
 func noGaps(root string, files []string) error {
 	type series struct{ before, after string }
 	there := map[series]map[int]string{} // numbers as they are written

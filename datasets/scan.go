@@ -20,10 +20,10 @@ import (
 	"palimpsest/pkg/oneline"
 )
 
-// scanVersion changes when scans hold other things, or are made otherwise.
+// scanVersion changes whenever the content of scans changes, or the way they are made.
 const scanVersion = 4
 
-// scan is what reading all of a set once tells of it. It is kept in the cache, so that the next start need not read the set.
+// scan is what is known about a set after all of it was read once. It is kept in the cache, so the next start need not read the set.
 type scan struct {
 	Version int
 	Format  string
@@ -32,7 +32,8 @@ type scan struct {
 	Classes []string
 	// Counts are numbers of pictures by split and class.
 	Counts [inTest + 1][]int
-	// Smallest and Largest are the pictures of the fewest and the most pixels, of equally many the lowest and the highest; First is the first.
+	// Smallest and Largest are the pictures with the fewest and the most pixels; among equal ones, the lowest and the highest. First is the
+	// first picture.
 	Smallest, Largest, First scanned
 	// SizesDiffer says whether there are two sizes.
 	SizesDiffer bool
@@ -93,14 +94,14 @@ type ownSet struct {
 	opened time.Time
 }
 
-// lately are the sets that were opened, and when. Listing the files of a set of millions takes seconds, and a start opens it several
-// times: to check the settings, to plan the work, to do it.
+// lately are the sets that were opened, and when. Listing the files of a set of millions of pictures takes seconds, and one start of
+// the program opens it several times: to check the settings, to plan the work, and to do it.
 var lately struct {
 	sync.Mutex
 	sets map[place]*ownSet
 }
 
-// slowList is the time from which it pays to remember a set, and howLately is for how long.
+// A set whose files took longer than slowList to list is remembered for the time howLately.
 const slowList, howLately = 500 * time.Millisecond, 20 * time.Second
 
 // openOwn opens a set and reads it, or what is known of it from before, if none of its files has changed.
@@ -192,14 +193,15 @@ func fingerprint(p place, files []string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:32], nil
 }
 
-// scanAll reads all pictures, whole, so that what cannot be read is known from then on. The hash of the set is the SHA-256 of the line "palimpsest set 1", the classes' names, a line
-// each, and of each picture in the reader's order a line of its split, its label, and the SHA-256 of its bytes: those of its file,
-// or those of its pixels after their height, width and channels where the set holds pixels.
+// scanAll reads and decodes all pictures, so that those that cannot be read are known from then on. The hash of the set is the SHA-256
+// of the line "palimpsest set 1", of the classes' names, a line each, and of a line for each picture in the reader's order: its split, its
+// label, and a SHA-256 of its bytes. These are the bytes of its file; where the set holds pixels instead of files, they are its height,
+// width and channels, followed by its pixels.
 func scanAll(r reader, of place) (*scan, error) {
 	type look struct {
 		info   pictureInfo
 		sum    [sha256.Size]byte
-		pixels uint64 // tells images apart: by chance, of 10 million two are taken for one in a few of a million sets
+		pixels uint64 // a hash; among 10 million images the chance that two have the same one is a few in a million
 		err    error
 	}
 	seed, name := maphash.MakeSeed(), of.Name

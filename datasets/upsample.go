@@ -2,8 +2,8 @@ package datasets
 
 import "image"
 
-// chroma is what differs between programs that fill in halved planes of colour: how many columns a plane must have, and what is added,
-// in even and odd columns, before a sum of four levels is divided by 16.
+// chroma holds what differs between programs that enlarge planes of colour stored at half size: how many columns a plane must have, and
+// what is added, in even and in odd columns, before a weighted sum of levels is divided by 16.
 type chroma struct {
 	leastColumns int
 	rounds       [2]int
@@ -11,10 +11,10 @@ type chroma struct {
 
 var jpegChroma, webpChroma = chroma{3, [2]int{8, 7}}, chroma{1, [2]int{8, 8}}
 
-// fullChroma returns the planes of colour of a JPEG picture at the size of its brightness. Where they are stored at half of its width,
-// height or both, pixels between theirs are weighted 3 to 1, nearest first, as libjpeg does (its "fancy upsampling", jdsample.c) and
-// with it Pillow, OpenCV and browsers; the decoder's type repeats the nearest, which shifts colours at edges by up to a hundred levels.
-// Other ratios are repeated there too. libwebp weighs likewise.
+// fullChroma returns the planes of colour of a JPEG picture at the size of its plane of brightness. Where they are stored at half its
+// width, height or both, each pixel is computed from its two nearest neighbours in each direction with weights 3 and 1. So does libjpeg
+// (its "fancy upsampling", jdsample.c), and with it Pillow, OpenCV and browsers, and libwebp. The decoder's type only repeats the
+// nearest pixel, which changes colours at edges by up to a hundred levels. For other ratios libjpeg repeats pixels too.
 func fullChroma(m *image.YCbCr, how chroma) *image.YCbCr {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()

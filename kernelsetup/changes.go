@@ -9,8 +9,8 @@ import (
 	"github.com/pkg/errors"
 )
 
-// applyChanges changes the files below dir as a unified diff, of the form that `git diff` writes, says. The files must be
-// those it was made from: a line that is another, or in another place, is an error.
+// applyChanges applies a unified diff, as `git diff` writes it, to the files below dir. They must be exactly the files that it was
+// made from: a line that differs, or is in another place, is an error.
 func applyChanges(dir, diff string) error {
 	lines := strings.SplitAfter(diff, "\n")
 	for i := 0; i < len(lines); {

@@ -21,7 +21,7 @@ type Converter struct {
 	browser   string
 }
 
-// browsers are the names under which programs are found that print pages.
+// browsers are the names of the programs that can print a page.
 var browsers = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"}
 
 // FindBrowser returns the path of Chromium or a browser made from it; "" where none is on PATH.
@@ -34,8 +34,8 @@ func FindBrowser() string {
 	return ""
 }
 
-// NewConverter returns what writes a page and a document to these files, each "" for none. It installs JupyterLab, which brings
-// nbconvert, where that is needed and missing.
+// NewConverter returns a converter that writes a page and a document to these files; "" leaves one out. It installs JupyterLab, which
+// contains nbconvert, if that is needed and missing.
 func NewConverter(ctx context.Context, page, pdf string, out io.Writer) (*Converter, error) {
 	c := &Converter{page: page, pdf: pdf}
 	if page == "" && pdf == "" {

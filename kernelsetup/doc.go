@@ -13,9 +13,9 @@
 // What belongs to one checkout lives in its folder .jupyter, which git ignores: the kernel
 // spec, written again on every start because it names absolute paths, what kernels log, and Jupyter's settings.
 //
-// HASH is of everything the content depends on. A folder is finished when it holds its stamp,
-// which is written last; whatever has none is taken for the remains of an interrupted
-// installation and replaced. A lock file next to each folder keeps two processes apart.
+// HASH is a hash of everything that the content depends on. A folder is finished when it holds its
+// stamp, a file that is written last. A folder without a stamp was left by an interrupted installation
+// and is replaced. A lock file next to each folder makes sure that only one process fills it.
 //
 // Functions take a context and stop their child processes when it ends. Messages go to an
 // io.Writer: a line when a step starts and one when it ends with the time it took; nothing

@@ -24,8 +24,8 @@ import (
 type Check struct {
 	Name     string // what was looked at
 	Found    string // what was found
-	Missing  bool   // it is absent, or not as it should be
-	Optional bool   // all works without it
+	Missing  bool   // it is not there, or not in order
+	Optional bool   // everything works without it
 	Fix      string // the command that repairs it
 }
 
@@ -46,8 +46,8 @@ func (c Check) String() string {
 }
 
 // Doctor writes what is installed, which backend opens and why, and for each missing thing
-// the command that repairs it. It installs nothing. more adds checks of other packages. The
-// error counts what is missing and not optional.
+// the command that repairs it. It installs nothing. more returns checks of other packages. The
+// error says how many things that are not optional are missing.
 func Doctor(ctx context.Context, out io.Writer, more ...func(context.Context) []Check) error {
 	groups := append([]func(context.Context) []Check{
 		goChecks, pluginChecks, backendChecks, toolChecks, jupyterChecks, kernelChecks,
@@ -88,7 +88,7 @@ func goChecks(ctx context.Context) []Check {
 	return append(checks, Check{Name: "cache", Found: cache})
 }
 
-// xlaCheck says whether XLA is compiled in. Where no plugin exists for the system nobody can repair that, and pure Go is enough.
+// xlaCheck says whether XLA is compiled in. If there is no plugin for the system, nothing can repair that, and pure Go is enough.
 func xlaCheck(built, supported bool, fix string) Check {
 	switch {
 	case !supported:

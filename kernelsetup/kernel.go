@@ -69,8 +69,8 @@ func ensureKernel(ctx context.Context, p *progress) (Kernel, error) {
 	return k, k.writeSpec()
 }
 
-// newKernel describes a kernel whose cells find programs in the folders path and then where
-// the caller does.
+// newKernel describes a kernel whose cells look for programs in the folders path, and then in
+// those of the caller's PATH.
 func newKernel(repo, program string, path []string) Kernel {
 	return Kernel{
 		Gonb: program, Repo: repo, JupyterPath: filepath.Join(repo, ".jupyter"),
@@ -93,7 +93,7 @@ func (k Kernel) command(connectionFile string, log ...string) []string {
 	return append([]string{k.Gonb, "--kernel", connectionFile, "-raw_error=true", "-go_work=" + k.Repo}, log...)
 }
 
-// Options returns how to start the kernel in a folder, for a program that reads what it logs. It completes no names.
+// Options returns how to start the kernel in a folder, for a program that reads its log. This kernel does not complete names.
 func (k Kernel) Options(dir string) kernel.Options {
 	env := []string{"GONB_COMPLETION=off"}
 	for name, value := range k.Env {
@@ -105,7 +105,7 @@ func (k Kernel) Options(dir string) kernel.Options {
 	}
 }
 
-// LogFile returns the path of what kernels log that a front end starts, which users need not see.
+// LogFile returns the path of the log of kernels that a front end starts. It is for us; users need not see it.
 func (k Kernel) LogFile() string { return filepath.Join(k.JupyterPath, "kernel.log") }
 
 // mostLog is the size from which the log begins again.

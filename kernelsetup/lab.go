@@ -20,8 +20,8 @@ import (
 type LabOptions struct {
 	Notebook     string    // the notebook to open, by its name in the folder notebooks or its path; "" is the first
 	Port         int       // 0 leaves it to JupyterLab: 8888 or the next free
-	NoBrowser    bool      // only print the address, as is done where there is no display
-	NoCompletion bool      // do without gopls, the longest to build
+	NoBrowser    bool      // only print the address, as is also done where there is no display
+	NoCompletion bool      // leave out gopls, which takes longest to build
 	Out          io.Writer // messages
 }
 

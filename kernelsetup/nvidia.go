@@ -12,7 +12,7 @@ import (
 	"github.com/pkg/errors"
 )
 
-// driverEnv gives the driver's version where it cannot be seen, as while an image is built.
+// driverEnv names the environment variable that gives the driver's version where the driver cannot be asked, as while an image is built.
 const driverEnv = "PALIMPSEST_NVIDIA_DRIVER"
 
 // nvidiaDriver returns the version of the NVIDIA driver, "580.65.06", or "" if there is none.

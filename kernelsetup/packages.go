@@ -15,8 +15,8 @@ import (
 
 // ensurePackages downloads and builds what the checkout's notebooks import: cells run
 // without a network. It does nothing if neither the notebooks' imports nor go.mod
-// changed since; the stamp lies in the module cache and goes with it. A failure is
-// reported and left to the cells.
+// changed since the last time; the file that records this is in the module cache and is removed with
+// it. A failure is reported, but is no error: the cells that need the package will fail.
 func ensurePackages(ctx context.Context, p *progress, repo, goBin, goVersion string) error {
 	imports, err := notebookImports(repo)
 	if err != nil {

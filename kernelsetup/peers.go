@@ -36,9 +36,9 @@ var peers = map[string]peer{
 	"diffusers": {"diffusers 0.42.1, TensorBoard 2.21.0, prdc 0.2 and torch-fidelity 0.4.0 to compare with, about 0.5 GB on the disk", diffusersRequirements, "torch"},
 }
 
-// PeerPython returns the Python of an environment of its own with what is measured against, "torch" or "jax", or compared with,
-// "diffusers", which is laid over that of "torch". Where there is none it is made in the cache folder, after a line that gives its
-// size.
+// PeerPython returns the Python of a separate environment that holds a program we compare with: "torch" or "jax" for speed,
+// "diffusers" for numbers. The environment of "diffusers" builds on that of "torch". One that is missing is made in the cache folder,
+// after a message that gives its size.
 func PeerPython(ctx context.Context, name string, out io.Writer) (string, error) {
 	t, err := peerTree(ctx, name)
 	if err != nil {
@@ -52,7 +52,7 @@ func PeerPython(ctx context.Context, name string, out io.Writer) (string, error)
 	return t.python(), t.ensure(ctx, newProgress(out))
 }
 
-// FindPeer is [PeerPython] where the environment has been made before; otherwise it makes none and returns "".
+// FindPeer is [PeerPython] if the environment was made before; otherwise it returns "" and makes none.
 func FindPeer(ctx context.Context, name string) string {
 	if t, err := peerTree(ctx, name); err == nil && t.finished() {
 		return t.python()
@@ -113,7 +113,7 @@ func peerTree(ctx context.Context, name string) (tree, error) {
 // sitePackages is a program that prints where a Python has its packages.
 const sitePackages = "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-// layOver has the environment in dir find the packages of the Python below after its own.
+// layOver makes the environment in dir look for packages in its own folder first, and then in that of the Python below.
 func layOver(ctx context.Context, dir, below string) error {
 	own, err := command(ctx, "", nil, filepath.Join(dir, "bin", "python"), "-c", sitePackages)
 	if err != nil {

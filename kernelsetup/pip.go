@@ -32,7 +32,7 @@ func findPython(ctx context.Context) (string, error) {
 	return python, needPython(ctx, python, 10, "; "+pythonFix)
 }
 
-// needPython fails where python is older than 3.minor; its error ends with a text of the caller's.
+// needPython returns an error if python is older than 3.minor; more is the end of that error.
 func needPython(ctx context.Context, python string, minor int, more string) error {
 	_, err := command(ctx, "", nil, python, "-c", fmt.Sprintf("import sys; sys.exit(sys.version_info < (3, %d))", minor))
 	if err != nil && ctx.Err() == nil {
@@ -41,7 +41,7 @@ func needPython(ctx context.Context, python string, minor int, more string) erro
 	return ctx.Err()
 }
 
-// pythonVersion tells a Python from all others. An environment points at its Python and dies with it, so this is in its name.
+// pythonVersion is different for every Python. It is part of an environment's name, since an environment refers to its Python and is of no use without it.
 func pythonVersion(ctx context.Context, python string) (string, error) {
 	return command(ctx, "", nil, python, "-c", "import sys; print(sys.base_prefix, sys.version)")
 }
@@ -90,7 +90,7 @@ func findPip(ctx context.Context, dir string) ([]string, error) {
 }
 
 // pipInstall unpacks the packages of requirements, a text in pip's format with a hash for
-// each, into dir, an empty folder. A library in a package is of use whatever Python the package asks for.
+// each, into dir, an empty folder. The Python that a package asks for does not matter, since only the library in it is used.
 func pipInstall(ctx context.Context, dir, requirements string) error {
 	pip, err := findPip(ctx, dir)
 	if err != nil {

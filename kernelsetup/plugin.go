@@ -13,8 +13,8 @@ import (
 	"github.com/pkg/errors"
 )
 
-// EnsurePlugin installs the XLA CPU plugin unless it is there or would not be used, because GOMLX_BACKEND
-// names another backend, XLA is not compiled in, or no plugin exists for the machine.
+// EnsurePlugin installs the XLA CPU plugin unless it is there. It does nothing if the plugin would not be used: because
+// GOMLX_BACKEND names another backend, XLA is not compiled in, or there is no plugin for the machine.
 func EnsurePlugin(ctx context.Context, out io.Writer) error {
 	switch os.Getenv(compute.ConfigEnvVar) {
 	case "", "xla", "xla:cpu":

@@ -26,7 +26,7 @@ func freePort(ctx context.Context, port int) error {
 	return errors.Errorf("--port %d is taken by %s; end that, name another port, or leave --port out", port, holder)
 }
 
-// portHolder says which process listens on a port, as far as this user may know.
+// portHolder says which process listens on a port, if this user is allowed to know.
 func portHolder(ctx context.Context, port int) string {
 	if inodes := listeners(port); len(inodes) > 0 {
 		fds, _ := filepath.Glob("/proc/[0-9]*/fd/*") // fails on a malformed pattern only

@@ -16,9 +16,9 @@ import (
 // labGrace is how long JupyterLab may take to shut down its kernels, which may save checkpoints.
 const labGrace = 15 * time.Second
 
-// serve runs JupyterLab until it ends by itself or ctx ends, and then ends all that is left of it: kernels, their cells'
-// programs and language servers. On Linux, where it can find them all, none outlives serve; elsewhere each of them ends by itself
-// when it sees that its parent has gone.
+// serve runs JupyterLab until it ends by itself or ctx ends. Then it ends all processes that JupyterLab left: kernels, the programs
+// of their cells, and language servers. On Linux it finds all of them, so none is left when serve returns. On other systems each of
+// them ends by itself when it notices that its parent is gone.
 func serve(ctx context.Context, p *progress, argv, env []string, dir string) error {
 	adopt()
 	cmd := exec.Command(argv[0], argv[1:]...)

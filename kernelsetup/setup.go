@@ -16,7 +16,7 @@ import (
 // SetupOptions says what [Setup] installs besides the kernel and the XLA CPU plugin.
 type SetupOptions struct {
 	Lab        bool      // JupyterLab
-	Completion bool      // gopls, the longest to build
+	Completion bool      // gopls, which takes longest to build
 	CUDA       bool      // the CUDA plugin that suits the driver
 	GPU        string    // a plugin for another GPU, by its name in [backend.GPUPlugins]; "" installs none
 	Plugin     string    // file of an XLA CPU plugin to take, see [backend.GivePlugin]; "" takes none
@@ -69,7 +69,7 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 			return err
 		}
 	}
-	// One that fails stops no other: the next setup would have to do it anyway.
+	// If one step fails, the others still run to their end: the next setup would have to do them anyway.
 	var group together
 	group.Go(func() error { return repairPlugin(ctx, p, backend.CPU) })
 	if o.Lab {

@@ -14,8 +14,8 @@ import (
 	"github.com/pkg/errors"
 )
 
-// tool is a Go program built from a module of its own: together their requirements would
-// lift each other's to versions that do not compile.
+// tool is a Go program that is built from a module of its own. In one module, the requirements of
+// one tool would raise those of another to versions that do not compile.
 type tool struct {
 	name    string
 	version string

@@ -17,11 +17,11 @@ import (
 	"github.com/pkg/errors"
 )
 
-// tree is a folder that is either finished or not there as far as anyone can see.
+// tree is a folder that is finished as soon as others can see it.
 type tree struct {
 	dir   string // its path; the last element holds a hash of all it depends on
 	title string // for messages
-	// inPlace is set for content that knows its own path and cannot be renamed.
+	// inPlace is set for content that contains its own path, so that the folder cannot be renamed.
 	inPlace bool
 	// fill makes the content in an empty folder.
 	fill func(ctx context.Context, dir string) error
@@ -33,8 +33,8 @@ func (t tree) finished() bool {
 	return err == nil
 }
 
-// ensure fills the tree unless it is finished. It waits for another process at the same
-// work and then uses what that one made.
+// ensure fills the tree unless it is finished. If another process is filling it, ensure waits and
+// uses the result.
 func (t tree) ensure(ctx context.Context, p *progress) error {
 	if t.finished() {
 		return nil
@@ -90,7 +90,7 @@ func (t tree) make(ctx context.Context) error {
 	return errors.WithStack(os.Rename(work, t.dir))
 }
 
-// hashOf names a content by all it depends on: eight hex digits.
+// hashOf is a name, of eight hex digits, for content that depends on these texts.
 func hashOf(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:4])
