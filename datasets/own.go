@@ -110,12 +110,6 @@ func registered() (map[string]place, error) {
 	return all, nil
 }
 
-// Registered are the names that [Add] has registered, sorted.
-func Registered() ([]string, error) {
-	all, err := registered()
-	return slices.Sorted(maps.Keys(all)), err
-}
-
 // goodName is what a registered set may be called: names become parts of file names, and + joins them.
 var goodName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 

@@ -259,8 +259,8 @@ func TestAddedAtOnce(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if names, err := Registered(); err != nil || len(names) != 10 {
-		t.Errorf("%v, %v; want 10", names, err)
+	if all, err := registered(); err != nil || len(all) != 10 {
+		t.Errorf("%v, %v; want 10", all, err)
 	}
 }
 

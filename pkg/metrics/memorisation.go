@@ -49,18 +49,11 @@ type ImageSet struct {
 	h, w, c int
 }
 
-// NewImageSet makes a set of the images in pixels, flat [N, size] in [-1, 1]. It copies what it
-// keeps. N may be 0 or 1: then [ImageSet.Nearest] returns [ErrFewImages]. It returns an error if
-// pixels is not a whole number of images or holds a value that is not finite.
-func NewImageSet(pixels []float32, size int) (*ImageSet, error) {
-	return newImageSet(pixels, 1, size, 1)
-}
-
-// newImageSet is [NewImageSet] of images [H, W, C]. The result does not depend on how their values lie to one another, but
-// finding it is quicker where neighbours are known.
+// newImageSet is [NewMirroredSet] of images that are not mirrored. It copies what it keeps. The shape
+// of an image changes no result, but a search is quicker where neighbouring values are known.
 func newImageSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 	size := h * w * c
-	if err := checkImages("metrics.NewImageSet", pixels, size); err != nil {
+	if err := checkImages("metrics.ImageSet", pixels, size); err != nil {
 		return nil, err
 	}
 	s := &ImageSet{size: size, thumbnails: newThumbnailer(h, w, c)}
@@ -86,7 +79,9 @@ func newImageSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 // Len returns the number of distinct images.
 func (s *ImageSet) Len() int { return len(s.first) }
 
-// NewMirroredSet is [NewImageSet] of images [H, W, C] that training mirrors left to right.
+// NewMirroredSet makes a set of images [H, W, C], flat [N, H, W, C] in [-1, 1], that training mirrors left to right. N may be 0 or 1:
+// then [ImageSet.Nearest] returns [ErrFewImages]. It returns an error if pixels is not a whole number of images or holds a value that
+// is not finite.
 func NewMirroredSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 	s, err := newImageSet(pixels, h, w, c)
 	if err != nil {
@@ -96,7 +91,7 @@ func NewMirroredSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 	return s, nil
 }
 
-// between is the set of the images numbered from (included) to (excluded) in the slice given to NewImageSet, less those
+// between is the set of the images numbered from (included) to (excluded) in the slice that the set was made of, less those
 // that repeat an earlier one. It shares their memory.
 func (s *ImageSet) between(from, to int) *ImageSet {
 	a, b := s.rowOf(from), s.rowOf(to)
@@ -127,7 +122,7 @@ func mirrored(images []float32, h, w, c int) []float32 {
 
 // Neighbour says how near a sample comes to a set of images.
 type Neighbour struct {
-	Index  int     // the nearest image, by its number in the slice given to NewImageSet
+	Index  int     // the nearest image, by its number in the slice that the set was made of
 	D1, D2 float64 // Euclidean distances to the nearest and to the second nearest distinct image
 }
 

@@ -10,7 +10,7 @@ import (
 
 func TestNearestByHand(t *testing.T) {
 	// Two images a distance of 8 apart on a line, so d1 < d2/3 holds within 2 of either.
-	set, err := NewImageSet([]float32{0, 0, 8, 0}, 2)
+	set, err := newImageSet([]float32{0, 0, 8, 0}, 1, 2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestNearestByHand(t *testing.T) {
 func TestDuplicatesDoNotHideCopies(t *testing.T) {
 	// Image 1 repeats image 0: an exact copy must still count, with the distance to image 2 as d2.
 	images := []float32{0.5, -0.5, 0.5, -0.5, -1, 1}
-	set, err := NewImageSet(images, 2)
+	set, err := newImageSet(images, 1, 2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestDuplicatesDoNotHideCopies(t *testing.T) {
 
 func TestFewImages(t *testing.T) {
 	for _, images := range [][]float32{nil, {0.5, 0.5}, {0.5, 0.5, 0.5, 0.5}} {
-		set, err := NewImageSet(images, 2)
+		set, err := newImageSet(images, 1, 2, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,10 +64,10 @@ func TestFewImages(t *testing.T) {
 			t.Errorf("%d distinct images: error %v, want ErrFewImages", set.Len(), err)
 		}
 	}
-	if _, err := NewImageSet(make([]float32, 7), 2); err == nil {
+	if _, err := newImageSet(make([]float32, 7), 1, 2, 1); err == nil {
 		t.Error("3½ images gave no error")
 	}
-	if _, err := NewImageSet([]float32{0, float32(math.NaN())}, 2); err == nil {
+	if _, err := newImageSet([]float32{0, float32(math.NaN())}, 1, 2, 1); err == nil {
 		t.Error("an image with NaN gave no error")
 	}
 	if !math.IsNaN(weightedCopyShare(nil, DefaultCopyRatio, nil)) {
@@ -173,7 +173,7 @@ func BenchmarkNearest(b *testing.B) {
 			s[i] = 2*rng.Float32() - 1
 		}
 	}
-	set, err := NewImageSet(images, size)
+	set, err := newImageSet(images, 1, size, 1)
 	if err != nil {
 		b.Fatal(err)
 	}

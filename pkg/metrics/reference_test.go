@@ -132,7 +132,7 @@ func TestAgainstNumPy(t *testing.T) {
 	})
 	t.Run("copies", func(t *testing.T) {
 		size := len(r.Copies.Images[0])
-		set, err := NewImageSet(flatten(r.Copies.Images), size)
+		set, err := newImageSet(flatten(r.Copies.Images), 1, size, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

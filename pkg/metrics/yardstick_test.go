@@ -114,7 +114,7 @@ func TestMirroredCopies(t *testing.T) {
 	// The sample is the first image mirrored: a copy only where training mirrors.
 	left, other := []float32{-1, 1, -0.5, 0.5}, []float32{1, 1, 1, -1}
 	right := []float32{1, -1, 0.5, -0.5}
-	plain, err := NewImageSet(slices.Concat(left, other), 4)
+	plain, err := newImageSet(slices.Concat(left, other), 1, 4, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

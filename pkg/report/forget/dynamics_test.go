@@ -213,7 +213,6 @@ func allDynamics(t *testing.T, d *Dynamics) map[string]figure.Figure {
 	add("timesteps-course.svg")(d.ForgettingCourse("finetune", 0, 3))
 	add("timesteps-recovery.svg")(d.Recovery(AllOld, dynamics.AxisT))
 	add("timesteps-stitching.svg")(d.Stitching("finetune", 0))
-	add("timesteps-stitching-strategies.svg")(d.StitchingByStrategy(AllOld, study.FID))
 	add("timesteps-drift.svg")(d.Drift(AllOld, dynamics.AxisT))
 	add("timesteps-interference.svg")(d.Interference("finetune", dynamics.AxisT))
 	return out
@@ -321,7 +320,7 @@ func TestDynamicsErrorsSayWhatToDo(t *testing.T) {
 		"probe.every":          func() (figure.Figure, error) { return unprobed.ForgettingByTimestep(AllOld, dynamics.AxisT) },
 		"autopsy.images":       func() (figure.Figure, error) { return unprobed.Drift(AllOld, dynamics.AxisT) },
 		"add finetune":         func() (figure.Figure, error) { return noFinetune.Recovery(AllOld, dynamics.AxisT) },
-		"has an autopsy; `go":  func() (figure.Figure, error) { return unprobed.StitchingByStrategy(AllOld, study.FID) },
+		"has an autopsy; `go":  func() (figure.Figure, error) { return unprobed.Stitching("finetune", 0) },
 		"no run of finetune i": func() (figure.Figure, error) { return unprobed.Interference("finetune", dynamics.AxisT) },
 	} {
 		if _, err := of(); err == nil || !strings.Contains(err.Error(), want) {

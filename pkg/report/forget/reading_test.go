@@ -177,12 +177,6 @@ func TestStitchingShowsBothOrders(t *testing.T) {
 			t.Errorf("panel %d: levels at %v, want %v", k, levels, want)
 		}
 	}
-	all := read(t)(of.StitchingByStrategy(AllOld, study.FID))
-	for label, colour := range all.Legend() {
-		gap := (100*(1-kept[label]) + 1) * 0.75 // half of it for task 1
-		follows(t, label, all.Panels[0], colour, 1.8, thresholds, func(x float64) float64 { return 40 + gap*(1-undone(x)) })
-		follows(t, label, all.Panels[1], colour, 1.8, thresholds, func(x float64) float64 { return 40 + gap*undone(x) })
-	}
 }
 
 // Representations are as alike as what is kept leaves of them; the seeds' offsets of 0, 0.01 and 0.02 are 0.01 on average.

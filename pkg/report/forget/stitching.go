@@ -148,50 +148,6 @@ func stitchPanel(m study.Metric, ends []float64, curves []figure.Curve) *plot.Pl
 	return p
 }
 
-// StitchingByStrategy compares the strategies' stitched samples of a task, or of the old tasks on average ([AllOld]), in
-// FID or class accuracy: a line a strategy, a panel for either order of the two networks.
-func (d *Dynamics) StitchingByStrategy(task int, m study.Metric) (figure.Figure, error) {
-	if err := d.old(task); err != nil {
-		return figure.Figure{}, err
-	}
-	var x []float64
-	var high, low []figure.Curve
-	var items []figure.Entry
-	most := 0
-	err := d.eachDissected(func(label string, runs []*dynamics.Autopsy) error {
-		y, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
-			s, err := stitchingOf(a, task, m)
-			x = floatsOf(s.thresholds)
-			return slices.Concat(s.high, s.low), err
-		})
-		if err != nil {
-			return err
-		}
-		for i := range y {
-			y[i] = y[i].Times(m.Factor())
-		}
-		most = max(most, len(runs))
-		high = append(high, figure.Curve{Look: d.look(label), X: x, Y: y[:len(x)]})
-		low = append(low, figure.Curve{Look: d.look(label), X: x, Y: y[len(x):]})
-		items = append(items, figure.Entry{Label: label, Look: d.look(label)})
-		return nil
-	})
-	if err != nil {
-		return figure.Figure{}, err
-	}
-	ends := []float64{x[0], x[len(x)-1]}
-	panels := []*plot.Plot{stitchPanel(m, ends, high), stitchPanel(m, ends, low)}
-	panels[0].Title.Text, panels[1].Title.Text = "before at t ≥ τ, final below", "final at t ≥ τ, before below"
-	panels[1].Y.Label.Text = ""
-	for _, p := range panels { // one scale
-		p.Y.Min, p.Y.Max = math.Min(panels[0].Y.Min, panels[1].Y.Min), math.Max(panels[0].Y.Max, panels[1].Y.Max)
-		p.Y.Scale, p.Y.Tick.Marker = panels[0].Y.Scale, panels[0].Y.Tick.Marker
-	}
-	return figure.Chart("Stitched samples by strategy, "+d.title(task),
-		"τ = 0: one network alone, in the left panel the one just after the task was learned, in the right panel the final one; τ = T: the other alone. "+seedsBand(most),
-		680, 300, items, [][]*plot.Plot{panels}), nil
-}
-
 // StitchingFindings says, for each strategy, which share of what FID rises from just learned to the end goes away when
 // the network before forgetting makes only the noisier, or only the cleaner, half of the steps, and how few of the
 // noisiest timesteps undo most of it.
