@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -135,6 +136,7 @@ SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
 SlurmdTimeout=6
+SchedulerParameters=sched_interval=1,batch_sched_delay=1,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 NodeName=n[1-2] NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=[%[6]d-%[7]d] CPUs=1 RealMemory=500 State=UNKNOWN
@@ -168,7 +170,7 @@ func startSlurm(t *testing.T) *slurm {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := 20000 + os.Getpid()%10000*3
+	port := freePorts(t, 3)
 	text := fmt.Sprintf(slurmConf, strings.Split(name, ".")[0], me.Username, plugins[0], s.dir, port, port+1, port+2)
 	if err := os.WriteFile(filepath.Join(s.dir, "slurm.conf"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
@@ -184,6 +186,25 @@ func startSlurm(t *testing.T) *slurm {
 	}
 	s.until("the nodes are idle", func() bool { return strings.Contains(s.ask("sinfo", "-h", "-o", "%D %t"), "2 idle") })
 	return s
+}
+
+// freePorts is the first of n ports in a row that nobody listens on, below those that the system gives to whoever asks for any.
+func freePorts(t *testing.T, n int) int {
+	t.Helper()
+	for try := range 1000 {
+		first, free := 20000+(os.Getpid()+17*try)%4000*n, true
+		for port := first; port < first+n && free; port++ {
+			l, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+			if free = err == nil; free {
+				l.Close()
+			}
+		}
+		if free {
+			return first
+		}
+	}
+	t.Fatalf("no %d ports in a row are free", n)
+	return 0
 }
 
 // start starts a daemon, which writes to a log in the folder.
@@ -228,6 +249,7 @@ func (s *slurm) until(what string, is func() bool) {
 	s.t.Helper()
 	for begin := time.Now(); time.Since(begin) < 4*time.Minute; time.Sleep(100 * time.Millisecond) {
 		if is() {
+			s.t.Logf("%s after %.1f s", what, time.Since(begin).Seconds())
 			return
 		}
 	}
@@ -259,7 +281,7 @@ cores: 1
 benchmark: {class_order: given, classes: [0, 1], classes_per_task: 1}
 network: {base: 8, mults: [1]}
 diffusion: {timesteps: 10}
-loop: {steps_per_task: 1000, fresh_rows: 1, replay_rows: 1}
+loop: {steps_per_task: 400, fresh_rows: 1, replay_rows: 1}
 evaluate: {samples_per_task: 64, batch: 64, sampler: {steps: 1}}
 autopsy: {images: 0}
 checkpoint_every: 100
@@ -322,29 +344,31 @@ func TestSlurm(t *testing.T) {
 		t.Errorf("submitting what is queued says %q", again)
 	}
 	run := func(i int) string { return filepath.Join(dir, names[i]) }
-	saved := func(i int) {
+	// held is who has a run, once that has saved. Its process stands still from then on, and so does not end before what is to befall
+	// it.
+	held := func(i int) *experiment.Holder {
 		t.Helper()
 		s.until(names[i]+" has saved", func() bool { return newest(run(i)) != "" })
+		holder, err := experiment.HolderOf(run(i))
+		if holder == nil || holder.Job != task(i) {
+			t.Fatalf("the holder of %s is %v (%v), want job %s", names[i], holder, err, task(i))
+		}
+		if err := syscall.Kill(holder.Process, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		return holder
 	}
 
 	// The run of the first task is killed.
-	saved(0)
-	holder, _ := experiment.HolderOf(run(0))
-	if holder == nil || holder.Job != task(0) {
-		t.Fatalf("the holder of the first run is %v, want job %s", holder, task(0))
-	}
-	if err := syscall.Kill(holder.Process, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(held(0).Process, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	// The node of the second fails, with all that is on it.
-	saved(1)
-	node := s.ask("squeue", "-h", "-r", "--jobs="+task(1), "--format=%N")
-	if s.nodes[node] == nil {
-		t.Fatalf("the second task is on node %q", node)
-	}
-	if holder, _ = experiment.HolderOf(run(1)); holder == nil {
-		t.Fatal("nobody has the second run")
-	}
+	holder, node := held(1), ""
+	s.until("the second task has a node", func() bool {
+		node = s.ask("squeue", "-h", "-r", "--jobs="+task(1), "--format=%N")
+		return s.nodes[node] != nil
+	})
 	_ = s.nodes[node].Process.Kill()
 	for _, pid := range []int{parent(parent(holder.Process)), parent(holder.Process), holder.Process} { // slurmstepd, the script, the run
 		if pid > 1 { // 0 would be this process's group
@@ -352,14 +376,17 @@ func TestSlurm(t *testing.T) {
 		}
 	}
 	// The time of the third runs out, as far as its script can see.
-	saved(2)
-	s.until("the third has seen the signal", func() bool {
+	holder = held(2)
+	s.until("the third is asked to end", func() bool {
 		s.ask("scancel", "--signal=USR1", "--batch", task(2))
-		return s.state(task(2)) != "RUNNING"
+		return pending(holder.Process, syscall.SIGTERM)
 	})
+	if err := syscall.Kill(holder.Process, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 	s.until("the third is queued again", func() bool { return s.state(task(2)) == "PENDING" })
 	if said := status(); !regexp.MustCompile(names[0]+` +dead +job `+task(0)+` FAILED on n\d; error: the run was ended by signal 9`).MatchString(said) ||
-		!regexp.MustCompile(names[2]+` +waiting +job `+task(2)+` \(BeginTime\); saved at step \d+ of 2000`).MatchString(said) {
+		!regexp.MustCompile(names[2]+` +waiting +job `+task(2)+` \(BeginTime\); saved at step \d+ of 800`).MatchString(said) {
 		t.Errorf("the status is\n%s", said)
 	}
 	s.now(task(1)) // on the other node
@@ -414,6 +441,14 @@ func table(t *testing.T, dir string, names []string) string {
 		text += fmt.Sprintln(r.Losses)
 	}
 	return text
+}
+
+// pending says whether a process that stands still has been sent a signal.
+func pending(pid int, signal syscall.Signal) bool {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, set, _ := strings.Cut(string(text), "\nShdPnd:\t")
+	bits, err := strconv.ParseUint(set[:min(16, len(set))], 16, 64)
+	return err == nil && bits>>(signal-1)&1 == 1
 }
 
 // parent is the process that started another, by Linux.
