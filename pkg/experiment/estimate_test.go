@@ -25,24 +25,27 @@ func spec(name string, seed uint64, settings map[string]any) Config {
 	return c
 }
 
-// The quick benchmark trains 5 tasks × 150 steps × 32 rows, and draws 5 × 100 images by 10 steps after each task.
+// The quick benchmark trains 5 tasks × 150 steps × 32 rows, and draws 100 images of each task learned by then by 10 steps
+// after each task: those of 1 + … + 5 tasks.
 func TestWork(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		change func(*Config)
 		want   Work
 	}{
-		{"er", func(*Config) {}, Work{5 * 150 * 32 * 3, 5 * 5 * 100 * 10}},
+		{"er", func(*Config) {}, Work{5 * 150 * 32 * 3, 15 * 100 * 10}},
+		{"ahead of learning", func(c *Config) { c.Evaluate.Ahead = true }, Work{5 * 150 * 32 * 3, 5 * 5 * 100 * 10}},
+		{"of no class", func(c *Config) { c.Network.Conditional = false }, Work{5 * 150 * 32 * 3, 5 * 5 * 100 * 10}},
 		{"joint, measured once", func(c *Config) { c.Strategy = cl.Spec{Name: "joint"} }, Work{5 * 150 * 32 * 3, 5 * 100 * 10}},
-		{"fewer replay rows", func(c *Config) { c.Strategy.Settings = map[string]any{"rows": 4} }, Work{5 * 150 * 20 * 3, 5 * 5 * 100 * 10}},
-		{"three tasks", func(c *Config) { c.Benchmark.ClassOrder, c.Benchmark.Classes = "given", []int{5, 4, 3, 2, 1} }, Work{3 * 150 * 32 * 3, 3 * 3 * 100 * 10}},
+		{"fewer replay rows", func(c *Config) { c.Strategy.Settings = map[string]any{"rows": 4} }, Work{5 * 150 * 20 * 3, 15 * 100 * 10}},
+		{"three tasks", func(c *Config) { c.Benchmark.ClassOrder, c.Benchmark.Classes = "given", []int{5, 4, 3, 2, 1} }, Work{3 * 150 * 32 * 3, 6 * 100 * 10}},
 		{"two domains", func(c *Config) {
 			c.Benchmark.Scenario, c.Benchmark.Datasets = "domain-incremental", []string{"mnist", "fashion-mnist"}
-		}, Work{2 * 150 * 32 * 3, 2 * 2 * 100 * 10}},
-		{"guidance asks twice", func(c *Config) { c.Loop.LabelDropout, c.Evaluate.Guidance = 0.1, 2 }, Work{5 * 150 * 32 * 3, 2 * 5 * 5 * 100 * 10}},
+		}, Work{2 * 150 * 32 * 3, 3 * 100 * 10}},
+		{"guidance asks twice", func(c *Config) { c.Loop.LabelDropout, c.Evaluate.Guidance = 0.1, 2 }, Work{5 * 150 * 32 * 3, 2 * 15 * 100 * 10}},
 		// 15 probes, of which 5 at the tasks' ends, of 5 tasks × 8 images × 20 timesteps.
-		{"a probe", func(c *Config) { c.Probe.Every = 50 }, Work{5 * 150 * 32 * 3, 5*5*100*10 + 15*5*8*20}},
-		{"likelihoods", func(c *Config) { c.BPD.Images = 4 }, Work{5 * 150 * 32 * 3, 5*5*100*10 + 5*5*4*41}},
+		{"a probe", func(c *Config) { c.Probe.Every = 50 }, Work{5 * 150 * 32 * 3, 15*100*10 + 15*5*8*20}},
+		{"likelihoods", func(c *Config) { c.BPD.Images = 4 }, Work{5 * 150 * 32 * 3, 15*100*10 + 5*5*4*41}},
 	} {
 		c := spec("er", 0, nil)
 		tc.change(&c)

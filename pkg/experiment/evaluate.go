@@ -172,9 +172,6 @@ func (m *measurer) judge(im *datasets.Images) ([]int, error) {
 	return m.evaluator.Labels(im.Scaled(), im.N)
 }
 
-// rows is how many rows one evaluation runs through the network.
-func (m *measurer) rows() int { return m.config.samplingRows(len(m.bench.Tasks)) }
-
 // labels are the classes asked for in task j: each of them equally often, in turn, except for a remainder. What is measured
 // weighs each by its share of the reference images. An unconditional network is asked for no class.
 func (m *measurer) labels(j int) []int32 {
@@ -185,12 +182,12 @@ func (m *measurer) labels(j int) []int32 {
 	return out
 }
 
-// evaluate samples from the loop's network and measures every task, those to come too. It returns the numbers and a
-// PNG of samples. progress gets the rows sampled and the seconds they took.
+// evaluate samples from the loop's network and measures every task learned by now, with evaluate.ahead those to come too. It
+// returns the numbers and a PNG of samples. progress gets the rows sampled and the seconds they took.
 func (m *measurer) evaluate(ctx context.Context, l *cl.Loop, progress func(rows int, seconds float64)) (results.Evaluation, []byte, error) {
 	e := results.Evaluation{AfterTask: l.LastTask(), Step: l.Position.Total}
 	samples := make([]*metrics.Samples, len(m.bench.Tasks))
-	for j := range m.bench.Tasks {
+	for j := range m.config.measuredTasks(e.AfterTask, len(samples)) {
 		err := l.AtTask(j, func() (err error) {
 			samples[j], err = m.sample(ctx, l.Network, j, progress)
 			return err
@@ -300,7 +297,8 @@ func black(dim int) []float32 {
 	return out
 }
 
-// sheet draws samples as a PNG: a row a class in task order, of very many classes some, as [sheet.Rows] picks them; of an unconditional network the rows are of no class.
+// sheet draws samples as a PNG: a row a class in task order, of very many classes some, as [sheet.Rows] picks them; of an
+// unconditional network the rows are of no class. Rows of a task without samples are black.
 func (m *measurer) sheet(samples []*metrics.Samples) ([]byte, error) {
 	b, n := m.bench, m.config.Evaluate.SamplesPerTask
 	type place struct{ task, class int } // the class by its number within the task
@@ -318,7 +316,7 @@ func (m *measurer) sheet(samples []*metrics.Samples) ([]byte, error) {
 		p := places[row]
 		of := len(b.Tasks[p.task].Classes)
 		for column := range columns {
-			if p.class >= n { // fewer samples than classes: none was drawn of this one
+			if p.class >= n || samples[p.task] == nil { // none was drawn: there are fewer samples than classes, or the task is to come
 				images = append(images, black(dim)...)
 				continue
 			}

@@ -359,9 +359,9 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	phasesLeft, tasks := r.loop.Phases()-len(r.state.Evaluations), len(r.loop.Benchmark.Tasks)
+	measured, phases, tasks := len(r.state.Evaluations), r.loop.Phases(), len(r.loop.Benchmark.Tasks)
 	r.clock = clock{stepsLeft: r.loop.TotalSteps() - p.Total,
-		rowsLeft: phasesLeft*(r.measure.rows()+c.BPD.rows(tasks)) + r.probesLeft()*r.probeRows() +
+		rowsLeft: c.samplingRows(tasks, measured, phases) + (phases-measured)*c.BPD.rows(tasks) + r.probesLeft()*r.probeRows() +
 			c.BPD.extraRows(tasks, len(bpdWays(c.Diffusion.Variance))) + r.autopsyRows(), spent: r.state.Cost.TrainSeconds + r.state.Cost.EvalSeconds}
 	return nil
 }

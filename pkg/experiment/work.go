@@ -44,7 +44,7 @@ func (c Config) Work() (Work, error) {
 		phases = 1
 	}
 	w := Work{Train: steps * rows * backwardRows}
-	w.Measure = phases*(c.samplingRows(tasks)+c.BPD.rows(tasks)) + c.BPD.extraRows(tasks, len(bpdWays(c.Diffusion.Variance))) +
+	w.Measure = c.samplingRows(tasks, 0, phases) + phases*c.BPD.rows(tasks) + c.BPD.extraRows(tasks, len(bpdWays(c.Diffusion.Variance))) +
 		c.Probe.count(0, evenly(steps, phases))*c.Probe.rows(tasks)
 	if c.Autopsy.Images > 0 && !all && tasks > 1 {
 		w.Measure += c.Autopsy.rows(tasks, c.Evaluate.SamplesPerTask)
@@ -90,10 +90,24 @@ func (c Config) steps(tasks int) (int, error) {
 	return int(math.Ceil(images / float64(c.Loop.FreshRows))), nil
 }
 
-// samplingRows is how many rows the samples of one evaluation take.
-func (c Config) samplingRows(tasks int) int {
+// measuredTasks is how many of the tasks, from the first on, are sampled and measured after one of them: those learned by then, with
+// evaluate.ahead all. The samples of an unconditional network are of no task: it draws as many at any time.
+func (c Config) measuredTasks(after, tasks int) int {
+	if c.Evaluate.Ahead || !c.Network.Conditional {
+		return tasks
+	}
+	return after + 1
+}
+
+// samplingRows is how many rows the samples take that are drawn at the ends of a run's phases, without those of the first done. A
+// phase learns a task, or a single one learns all.
+func (c Config) samplingRows(tasks, done, phases int) int {
+	measured := 0
+	for phase := done; phase < phases; phase++ {
+		measured += c.measuredTasks(tasks-phases+phase, tasks)
+	}
 	e := c.Evaluate
-	return e.SamplesPerTask * tasks * e.Sampler.Calls() * e.calls()
+	return measured * e.SamplesPerTask * e.Sampler.Calls() * e.calls()
 }
 
 // stepRows is how many rows a step trains on.

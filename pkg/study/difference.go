@@ -28,7 +28,9 @@ const RuleNote = "One rule throughout: two settings are told apart where p < 0.0
 //
 // else by Welch's t, with s²/n of both sides added and Satterthwaite's degrees of freedom. Effects of a seed that both
 // settings share (the order of images, the first weights) cancel in paired differences. Student's t is exact for normal differences
-// at any n; three seeds give a wide interval, 2.5 standard deviations of the differences to either side.
+// at any n; three seeds give a wide interval, 2.5 standard deviations of the differences to either side. By simulation
+// (TestIntervalsCover), of 3 to 10 seeds, an interval of 95 % holds the true difference in 92 % of draws or more where differences are
+// uniform, in 95 % where they have heavy tails, in 88 % where they are as skewed as exponential ones.
 type Difference struct {
 	Value     float64 // first less second; NaN if one was not measured
 	Low, High float64 // 95 % interval; NaN where there is none

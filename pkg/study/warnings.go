@@ -196,7 +196,7 @@ func madeWith(r *results.Run) map[string]string {
 		for name, value := range tree {
 			key := path + name
 			switch key {
-			case "name", "variant", "seed", "strategy", "cores", "checkpoint_every", "probe", "autopsy", "bpd":
+			case "name", "variant", "seed", "strategy", "cores", "checkpoint_every", "probe", "autopsy", "bpd", "evaluate.ahead":
 				continue
 			case "extends.run", "extends.sha256": // of each seed its own
 				continue
