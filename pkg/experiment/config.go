@@ -125,8 +125,8 @@ const (
 // EvaluateConfig says what is measured after each task.
 type EvaluateConfig struct {
 	SamplesPerTask int                     `yaml:"samples_per_task"`
-	Ahead          bool                    `yaml:"ahead"`     // measure tasks before they are learned too; their rows of a matrix are whole then
-	Reference      string                  `yaml:"reference"` // "test", or "validation" while settings are chosen
+	Ahead          bool                    `yaml:"ahead,omitempty"` // measure tasks before they are learned too; their rows of a matrix are whole then
+	Reference      string                  `yaml:"reference"`       // "test", or "validation" while settings are chosen
 	Sampler        diffusion.SamplerConfig `yaml:"sampler"`
 	Guidance       float64                 `yaml:"guidance"`      // scale of classifier-free guidance; 0: none
 	EMA            bool                    `yaml:"ema"`           // sample from the averaged weights

@@ -103,16 +103,16 @@ func finish(t *testing.T, dir string, c Config, cpu string, train, measure, comp
 
 // From an er that took 1 ms a training row, 2 ms a measured one and 18 s beside, and an lwf that took twice as long:
 //
-//	er λ=1 seed 1     18 + 72 + 50 = 140 s       er λ=0.3, 30 % done   18 + 0.7·122 = 103.4 s
-//	joint             18 + 72 + 10 = 100 s       gr                    140 s, and what it generates
-//	lwf seed 1        20 + 144 + 50 = 214 s
+//	er λ=1 seed 1     18 + 72 + 30 = 120 s       er λ=0.3, 30 % done   18 + 0.7·102 = 89.4 s
+//	joint             18 + 72 + 10 = 100 s       gr                    120 s, and what it generates
+//	lwf seed 1        20 + 144 + 30 = 194 s
 //
-// Two workers: the first takes 140 + 140, the second 103.4 + 100 + 214.
+// Two workers: the first takes 120 + 120, the second 89.4 + 100 + 194.
 func TestEstimateByHand(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a[b]") // which is no pattern
 	er := map[string]any{"lambda": 1}
-	finish(t, dir, spec("er", 0, er), "", 72, 50, 10, 140)
-	finish(t, dir, spec("lwf", 0, nil), "", 144, 50, 20, 9000) // it lay still in between
+	finish(t, dir, spec("er", 0, er), "", 72, 30, 10, 120)
+	finish(t, dir, spec("lwf", 0, nil), "", 144, 30, 20, 9000) // it lay still in between
 	finish(t, dir, spec("er", 7, er), "another processor", 1, 1, 1, 3)
 	begun := spec("er", 0, map[string]any{"lambda": 0.3})
 	if err := os.MkdirAll(filepath.Join(dir, begun.RunName(), "checkpoints", "phase01-step000075"), 0o755); err != nil {
@@ -126,18 +126,18 @@ func TestEstimateByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []float64{0, 140, 103.4, 100, 140, 214} {
+	for i, want := range []float64{0, 120, 89.4, 100, 120, 194} {
 		if got := e.Runs[i].Seconds; math.Abs(got-want) > 1e-9 {
 			t.Errorf("%s takes %g s, want %g", e.Runs[i].Name, got, want)
 		}
 	}
-	if math.Abs(e.Seconds-697.4) > 1e-9 || math.Abs(e.Wall-417.4) > 1e-9 || e.Finished != 1 {
-		t.Errorf("in all %g s, on two workers %g s, %d finished; want 697.4, 417.4, 1", e.Seconds, e.Wall, e.Finished)
+	if math.Abs(e.Seconds-623.4) > 1e-9 || math.Abs(e.Wall-383.4) > 1e-9 || e.Finished != 1 {
+		t.Errorf("in all %g s, on two workers %g s, %d finished; want 623.4, 383.4, 1", e.Seconds, e.Wall, e.Finished)
 	}
 	if !slices.Equal(e.Without, []string{"gr"}) {
 		t.Errorf("not included is what %v evaluate; want gr's alone", e.Without)
 	}
-	if want := "about 7 min for 5 runs (1 more are finished), 2 at a time"; e.String() != want {
+	if want := "about 6 min for 5 runs (1 more are finished), 2 at a time"; e.String() != want {
 		t.Errorf("got %q, want %q", e, want)
 	}
 	if table := e.Table(); !strings.Contains(table, "er-lambda0.3-seed0") || !strings.Contains(table, "(30% done)") || !strings.Contains(table, "72 ") {
@@ -162,9 +162,9 @@ func TestEstimateByCalibration(t *testing.T) {
 	if want := []string{"er-rows48-seed0 tiny", "joint-seed0 small"}; !slices.Equal(asked, want) {
 		t.Errorf("timed %v, want %v", asked, want)
 	}
-	// 5 + 72 + 5 twice, and 5 + 144 + 25.
-	if math.Abs(e.Wall-(82+82+174)) > 1e-9 || !strings.Contains(e.Basis, "timed now") {
-		t.Errorf("%g s from %q, want 338", e.Wall, e.Basis)
+	// 5 + 72 + 5 twice, and 5 + 144 + 15.
+	if math.Abs(e.Wall-(82+82+164)) > 1e-9 || !strings.Contains(e.Basis, "timed now") {
+		t.Errorf("%g s from %q, want 328", e.Wall, e.Basis)
 	}
 	if e, err := s.Estimate(t.Context(), 1, nil); err != nil || e.String() != "3 runs, for an unknown time" {
 		t.Errorf("without a clock: %v, %v", e, err)

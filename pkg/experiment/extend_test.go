@@ -3,6 +3,7 @@ package experiment
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -94,8 +95,12 @@ func TestExtendedEqualsOneRun(t *testing.T) {
 	if !reflect.DeepEqual(got.Losses, want.Losses) || !reflect.DeepEqual(got.Benchmark, want.Benchmark) || !reflect.DeepEqual(got.Protocol, want.Protocol) {
 		t.Error("losses, benchmark or protocol are not those of one run")
 	}
-	if len(got.Evaluations) != 3 || !reflect.DeepEqual(got.Evaluations[1:], want.Evaluations[1:]) {
-		t.Errorf("what was measured from the end of the first run on is not that of one run: %+v", got.Evaluations)
+	if len(got.Evaluations) != 3 {
+		t.Fatalf("%d measurements, want 3", len(got.Evaluations))
+	}
+	gotText, wantText := written(t, got.Evaluations[1:]), written(t, want.Evaluations[1:])
+	if !bytes.Equal(gotText, wantText) {
+		t.Errorf("what was measured from the end of the first run on is not that of one run:\n%s\n%s", gotText, wantText)
 	}
 	// Of the first task, which was measured when nobody knew of the third.
 	if e := got.Evaluations[0]; len(e.Tasks) != 2 || !reflect.DeepEqual(e.Tasks[0].FID, want.Evaluations[0].Tasks[0].FID) || e.Tasks[0].Copies != nil {
@@ -121,6 +126,16 @@ func TestExtendedEqualsOneRun(t *testing.T) {
 	if err != nil || again.Name != before.Name+"-4tasks" || again.Folder(later) != base+"-4tasks" || again.Extends.Tasks != 3 {
 		t.Errorf("extended again: %s in %s, %+v, %v", again.Name, again.Folder(later), again.Extends, err)
 	}
+}
+
+// written is a value as JSON.
+func written(t *testing.T, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // filesOf are all files below a folder by their paths.

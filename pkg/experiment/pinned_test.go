@@ -50,6 +50,7 @@ func pinnedRuns() map[string]Config {
 	er.Loop.StepsPerTask = 10
 	er.Strategy.Settings = map[string]any{"lambda": 1.0, "buffer": 12, "policy": "reservoir"}
 	er.Evaluate.SamplesPerTask, er.Evaluate.Batch, er.Evaluate.AllowSmallN = 16, 16, true
+	er.Evaluate.Ahead = true // samples of classes that a network has not learned are its digits too
 	er.Probe, er.BPD, er.Autopsy = ProbeConfig{}, BPDConfig{}, AutopsyConfig{}
 	composite := er
 	composite.Strategy = cl.Spec{Name: "er+ewc_rank1+generative_distillation", Settings: map[string]any{"buffer": 12, "fisher_rows": 8, "pool": 8}}

@@ -28,6 +28,11 @@ func (t TaskMetrics) MarshalJSON() ([]byte, error) {
 	type plain TaskMetrics // without this method
 	p := plain(t)
 	p.Missing = finite(&p, t.Missing)
+	for place := range p.Missing {
+		if _, known := t.Missing[place]; t.N == 0 && !known {
+			p.Missing[place] = "no image was drawn of the task"
+		}
+	}
 	return json.Marshal(p)
 }
 
