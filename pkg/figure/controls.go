@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -192,14 +193,16 @@ var (
 	svgNumber    = regexp.MustCompile(`-?\d+\.\d+`)
 	svgInvisible = regexp.MustCompile(`(?m)^<path [^>]*fill-opacity:0"[^>]*>\n`)
 	svgBreak     = regexp.MustCompile(`\n\t`)
-	svgInk       = regexp.MustCompile(`#1[BC]1[AB]1[9A]`) // with opacity the SVG writer rounds it down
+	svgPath      = regexp.MustCompile(` d="(M[-\d.,MLZ]*)"`) // of straight lines only
+	svgStep      = regexp.MustCompile(`([ML])(-?[\d.]+),(-?[\d.]+)|Z`)
 )
 
-// compactSVG rounds coordinates to tenths of a pixel and leaves out what cannot be seen. An element is a line.
+// compactSVG rounds coordinates to tenths of a pixel, has the lines of a path go on from the point before, which takes fewer
+// digits, and leaves out what cannot be seen. An element is a line.
 func compactSVG(svg string) string {
 	svg = svgInvisible.ReplaceAllString(svg, "")
 	svg = svgBreak.ReplaceAllString(svg, " ")
-	svg = svgInk.ReplaceAllString(svg, "currentColor")
+	svg = svgPath.ReplaceAllStringFunc(svg, relativePath)
 	return svgTag.ReplaceAllStringFunc(svg, func(tag string) string {
 		if strings.HasPrefix(tag, "<svg") { // its label may hold numbers
 			return tag
@@ -207,6 +210,34 @@ func compactSVG(svg string) string {
 		return svgNumber.ReplaceAllStringFunc(tag, shortCoordinate)
 	})
 }
+
+// relativePath has lines go on from the point before. Points are rounded before they are compared, so that no error adds up.
+func relativePath(path string) string {
+	var out strings.Builder
+	x, y := 0.0, 0.0
+	for _, step := range svgStep.FindAllStringSubmatch(path, -1) {
+		if step[0] == "Z" {
+			out.WriteString("z")
+			continue
+		}
+		toX, errX := strconv.ParseFloat(step[2], 64)
+		toY, errY := strconv.ParseFloat(step[3], 64)
+		if errX != nil || errY != nil {
+			return path
+		}
+		toX, toY = math.Round(10*toX), math.Round(10*toY)
+		if step[1] == "M" {
+			fmt.Fprintf(&out, "M%s,%s", tenths(toX), tenths(toY))
+		} else {
+			fmt.Fprintf(&out, "l%s,%s", tenths(toX-x), tenths(toY-y))
+		}
+		x, y = toX, toY
+	}
+	return ` d="` + out.String() + `"`
+}
+
+// tenths writes a whole number of tenths.
+func tenths(v float64) string { return strconv.FormatFloat(v/10, 'f', -1, 64) }
 
 // shortCoordinate rounds a coordinate to tenths, or an opacity to hundredths.
 func shortCoordinate(digits string) string {

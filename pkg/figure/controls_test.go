@@ -169,10 +169,11 @@ func TestControlsErrors(t *testing.T) {
 // Compacting moves what is drawn by at most a twentieth of a pixel, and leaves words alone.
 func TestCompactSVG(t *testing.T) {
 	got := compactSVG(`<svg aria-label="λ=0.123" width="520">` + "\n" +
-		`<path d="M4.04,315L-30.26,0.123" style="stroke:#1B1A19;stroke-opacity:0.54902" />` + "\n" +
+		`<path d="M4.04,315L-30.26,0.123" style="stroke:currentColor;stroke-opacity:0.54902" />` + "\n" +
+		`<path d="M0.04,0L0.08,0L0.12,0.96Z" />` + "\n" +
 		`<path d="M1,1" style="fill:#-80;fill-opacity:0" />` + "\n" +
-		`<text x="35.06" y="-0.001"` + "\n\t" + `style="fill:#1C1B1A">0.001 &lt; 2.345</text>`)
-	want := []string{`<svg aria-label="λ=0.123" width="520">`, `<path d="M4,315L-30.3,0.12" style="stroke:currentColor;stroke-opacity:0.55" />`,
+		`<text x="35.06" y="-0.001"` + "\n\t" + `style="fill:currentColor">0.001 &lt; 2.345</text>`)
+	want := []string{`<svg aria-label="λ=0.123" width="520">`, `<path d="M4,315l-34.3,-314.9" style="stroke:currentColor;stroke-opacity:0.55" />`, `<path d="M0,0l0.1,0l0,1z" />`,
 		`<text x="35.1" y="0" style="fill:currentColor">0.001 &lt; 2.345</text>`}
 	if !slices.Equal(strings.Split(got, "\n"), want) {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))

@@ -55,12 +55,15 @@ func (f Figure) HTML() string {
 // Words are the title and the caption in a line, for those who do not see the figure.
 func (f Figure) Words() string { return strings.TrimSpace(f.Title + ". " + f.Caption) }
 
-// Inline is the SVG element for a page: it shrinks with the page and takes its text colour.
+// Inline is the SVG element for a page: it shrinks with the page and takes its text colour, also for axes and grids.
 func (f Figure) Inline() string {
 	svg := f.svg(fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%g" height="%g" viewBox="0 0 %g %g" role="img" aria-label="%s" fill="currentColor" style="max-width:100%%;height:auto" %s>`+"\n",
 		f.Width, f.Height, f.Width, f.Height, html.EscapeString(f.Title), svgFont))
-	return strings.ReplaceAll(svg, "#1C1B1A", "currentColor")
+	return svgInk.ReplaceAllString(svg, "currentColor")
 }
+
+// svgInk is [Ink] in an SVG, whose writer rounds what is drawn with opacity: axes, grids, bands.
+var svgInk = regexp.MustCompile(`#1[BC]1[AB]1[9A]`)
 
 var (
 	svgStart  = regexp.MustCompile(`(?s)^.*?<svg.*?>\n`)

@@ -261,7 +261,7 @@ func machines(runs []*results.Run) []string {
 	var out []string
 	for _, r := range runs {
 		m := r.Provenance.Machine
-		text := fmt.Sprintf("Machine: %s, %d cores, %s GiB memory, %s, %s; %s.", m.CPU, m.Cores, words.Number(float64(m.Memory)/(1<<30), 1), m.OS, m.Go, m.Backend)
+		text := fmt.Sprintf("Machine: %s, %s, %s GiB memory, %s, %s; %s.", m.CPU, words.Count(m.Cores, "core"), words.Number(float64(m.Memory)/(1<<30), 1), m.OS, m.Go, m.Backend)
 		if m.GPU != "" {
 			text = strings.Replace(text, " GiB memory,", " GiB memory, "+m.GPU+",", 1)
 		}
