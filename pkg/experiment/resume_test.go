@@ -132,6 +132,7 @@ func composedConfig() Config {
 // isolatedConfig is a run whose network depends on the task at sampling.
 func isolatedConfig() Config {
 	c := smallConfig()
+	c.Evaluate.Ahead = true // what a task is before it is learned shows that learning it changes something
 	c.Strategy = cl.Spec{Name: "packnet"}
 	c.Evaluate.Sampler.Name = diffusion.DDIM // as stitched samples are drawn
 	c.Loop.ReplayRows, c.BPD.Variants = 0, false
