@@ -12,8 +12,8 @@ import (
 )
 
 // Stats holds the mean and covariance of a set of features: all that FID needs to know of it.
-// Make it once for a reference set and keep it: the square root of the covariance, the slow
-// half of the work, is computed at the first use and kept too. It is safe for concurrent use.
+// Make it once for a reference set and keep it: what [Frechet] makes of the covariance first, the slow
+// half of the work, is kept too. It is safe for concurrent use.
 type Stats struct {
 	N    int           // number of images
 	Mean []float64     // [D]
@@ -22,6 +22,9 @@ type Stats struct {
 	rootOnce sync.Once
 	root     *mat.Dense // symmetric square root of Cov
 	rootErr  error
+
+	factorOnce sync.Once
+	factor     *mat.Dense // [D, D], Cov is factorᵀ·factor
 }
 
 // NewStats computes the mean and the unbiased covariance of features, [N, D] with N >= 2.
@@ -57,8 +60,45 @@ func newWeightedStats(features *mat.Dense, weights []float64) (*Stats, error) {
 	for j := range d {
 		s.Mean[j] = stat.Mean(mat.Col(column, j, features), weights)
 	}
-	stat.CovarianceMatrix(s.Cov, features, weights)
+	if d > manyFeatures {
+		s.Cov = covarianceByTiles(features, s.Mean, weights)
+	} else {
+		stat.CovarianceMatrix(s.Cov, features, weights)
+	}
 	return s, nil
+}
+
+// covarianceByTiles is what stat.CovarianceMatrix computes on one core, Σ w·(x-μ)(x-μ)ᵀ / (Σ w - 1), on all of them.
+func covarianceByTiles(features *mat.Dense, mean, weights []float64) *mat.SymDense {
+	n, d := features.Dims()
+	divisor := float64(n) - 1
+	if weights != nil {
+		divisor = floats.Sum(weights) - 1
+	}
+	centred := mat.NewDense(n, d, nil)
+	for i := range n {
+		row := centred.RawRowView(i)
+		floats.SubTo(row, features.RawRowView(i), mean)
+		if weights != nil {
+			floats.Scale(math.Sqrt(weights[i]), row)
+		}
+	}
+	const tile = 256
+	cov := mat.NewSymDense(d, nil)
+	for i := 0; i < d; i += tile {
+		rows := centred.Slice(0, n, i, min(i+tile, d)).T()
+		for j := i; j < d; j += tile {
+			var part mat.Dense
+			part.Mul(rows, centred.Slice(0, n, j, min(j+tile, d)))
+			high, wide := part.Dims()
+			for k := range high {
+				for l := range wide {
+					cov.SetSym(i+k, j+l, part.At(k, l)/divisor)
+				}
+			}
+		}
+	}
+	return cov
 }
 
 // Dim returns D, the number of features.
@@ -68,6 +108,24 @@ func (s *Stats) Dim() int { return len(s.Mean) }
 func (s *Stats) sqrtCov() (*mat.Dense, error) {
 	s.rootOnce.Do(func() { s.root, s.rootErr = symmetricRoot(s.Cov) })
 	return s.root, s.rootErr
+}
+
+// covFactor returns F with FᵀF the covariance, by Cholesky's decomposition with pivots, which singular ones have too.
+func (s *Stats) covFactor() *mat.Dense {
+	s.factorOnce.Do(func() {
+		var c mat.PivotedCholesky
+		c.Factorize(s.Cov, -1) // not ok means singular: rows of zeros follow
+		var u mat.TriDense
+		c.UTo(&u)
+		d := s.Dim()
+		s.factor = mat.NewDense(d, d, nil)
+		for to, from := range c.ColumnPivots(nil) {
+			for i := range d {
+				s.factor.Set(i, from, u.At(i, to))
+			}
+		}
+	})
+	return s.factor
 }
 
 // FIDOptions sets what [FID] and [Frechet] accept. The zero value is the safe one.
@@ -99,7 +157,8 @@ func FID(a, b *mat.Dense, opt FIDOptions) (float64, error) {
 // The matrix C_a·C_b is not symmetric, and ReLU features make it singular, where a general
 // matrix square root fails or turns complex. The last trace is therefore taken as the sum of
 // the square roots of the eigenvalues of S·C_b·S, which is symmetric and has the same
-// eigenvalues; S is the symmetric square root of C_a.
+// eigenvalues; S is the symmetric square root of C_a. With more than 256 features, where eigenvectors take
+// minutes, it is the sum of the singular values of F_a·F_bᵀ, whose squares these eigenvalues are; FᵀF = C.
 //
 // It returns an error if the dimensions differ or, without AllowSmallN, if one of the sets has
 // fewer images than features.
@@ -114,6 +173,28 @@ func Frechet(a, b *Stats, opt FIDOptions) (float64, error) {
 			"is singular and FID misleads; use at least %d images, or KID, or set AllowSmallN and compare equal N only",
 			n, d, d)
 	}
+	trace := traceByEigenvalues
+	if d > manyFeatures {
+		trace = traceBySingularValues
+	}
+	sum, err := trace(a, b)
+	if err != nil {
+		return math.NaN(), err
+	}
+	dist := mat.Trace(a.Cov) + mat.Trace(b.Cov) - 2*sum
+	for j := range d {
+		diff := a.Mean[j] - b.Mean[j]
+		dist += diff * diff
+	}
+	return math.Max(dist, 0), nil // equal sets: rounding may leave a tiny negative number
+}
+
+// manyFeatures is up to how many features a covariance is computed by gonum at once, and eigenvectors are used. Beyond, both take minutes.
+// The ways agree but for rounding; stored digits of classifiers' features come from the first.
+const manyFeatures = 256
+
+// traceByEigenvalues is Tr((C_a·C_b)^(1/2)) from the eigenvalues of S·C_b·S.
+func traceByEigenvalues(a, b *Stats) (float64, error) {
 	root, err := a.sqrtCov()
 	if err != nil {
 		return math.NaN(), err
@@ -123,18 +204,20 @@ func Frechet(a, b *Stats, opt FIDOptions) (float64, error) {
 	product.Mul(&half, root)
 	var eig mat.EigenSym
 	if ok := eig.Factorize(symmetrise(&product), false); !ok {
-		return math.NaN(), errors.Errorf("metrics.Frechet: the eigenvalues of the %d×%d covariance product did not converge", d, d)
+		return math.NaN(), errors.Errorf("metrics.Frechet: the eigenvalues of the %[1]d×%[1]d covariance product did not converge", a.Dim())
 	}
-	sum := 0.0
-	for _, r := range roots(eig.Values(nil)) {
-		sum += r
+	return floats.Sum(roots(eig.Values(nil))), nil
+}
+
+// traceBySingularValues is Tr((C_a·C_b)^(1/2)) from the singular values of F_a·F_bᵀ.
+func traceBySingularValues(a, b *Stats) (float64, error) {
+	var product mat.Dense
+	product.Mul(a.covFactor(), b.covFactor().T())
+	var svd mat.SVD
+	if ok := svd.Factorize(&product, mat.SVDNone); !ok {
+		return math.NaN(), errors.Errorf("metrics.Frechet: the singular values of the %[1]d×%[1]d product of covariance factors did not converge", a.Dim())
 	}
-	dist := mat.Trace(a.Cov) + mat.Trace(b.Cov) - 2*sum
-	for j := range d {
-		diff := a.Mean[j] - b.Mean[j]
-		dist += diff * diff
-	}
-	return math.Max(dist, 0), nil // equal sets: rounding may leave a tiny negative number
+	return floats.Sum(svd.Values(nil)), nil
 }
 
 // symmetricRoot returns the symmetric S with S·S = c, for c positive semidefinite.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
 )
 
 // gaussian returns stats with a diagonal covariance.
@@ -42,6 +43,80 @@ func TestFrechetOfGaussians(t *testing.T) {
 				t.Errorf("distance %g, want %g", got, tc.want)
 			}
 		})
+	}
+}
+
+// The trace by singular values is that by eigenvalues, of any rank; the factor is one of the covariance.
+func TestTraceBySingularValues(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 5))
+	// set has n images of d features of very unequal spread, the last of which is dead and the one before a copy of the first.
+	set := func(n, d int) *Stats {
+		m := mat.NewDense(n, d, nil)
+		for i := range n {
+			row := m.RawRowView(i)
+			for j := range row[:d-1] {
+				row[j] = float64(j) + math.Pow(10, float64(j%5-2))*rng.NormFloat64()
+			}
+			row[d-2] = row[0]
+		}
+		s, err := NewStats(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for _, tc := range []struct {
+		name string
+		a, b *Stats
+	}{
+		{"many images", set(200, 24), set(300, 24)},
+		{"few in the second", set(200, 24), set(7, 24)},
+		{"few in both", set(9, 24), set(5, 24)},
+		{"one set constant", gaussian([]float64{1, 0}, []float64{0, 0}), gaussian([]float64{0, 0}, []float64{1, 1})},
+	} {
+		want, err := traceByEigenvalues(tc.a, tc.b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := traceBySingularValues(tc.a, tc.b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, tc.name, got, want, 1e-6*math.Sqrt(mat.Trace(tc.a.Cov)*mat.Trace(tc.b.Cov)))
+		f := tc.b.covFactor()
+		var back mat.Dense
+		back.Mul(f.T(), f)
+		if !mat.EqualApprox(&back, tc.b.Cov, 1e-10*mat.Trace(tc.b.Cov)) {
+			t.Errorf("%s: the factor's square is not the covariance", tc.name)
+		}
+	}
+	// Diagonal: Σ σ_a·σ_b, exactly.
+	got, err := traceBySingularValues(gaussian([]float64{0, 0, 0}, []float64{4, 9, 1e-8}), gaussian([]float64{0, 0, 0}, []float64{1, 25, 1e-8}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "of diagonal ones", got, 2*1+3*5+1e-8, 1e-12)
+}
+
+// Of more columns than a tile has, with weights and without.
+func TestCovarianceByTiles(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 1))
+	x := mat.NewDense(40, 300, nil)
+	x.Apply(func(_, j int, _ float64) float64 { return float64(j%7) + rng.NormFloat64() }, x)
+	weights := make([]float64, 40)
+	for i := range weights {
+		weights[i] = 1 + rng.Float64()
+	}
+	for _, w := range [][]float64{nil, weights} {
+		mean := make([]float64, 300)
+		for j := range mean {
+			mean[j] = stat.Mean(mat.Col(nil, j, x), w)
+		}
+		var want mat.SymDense
+		stat.CovarianceMatrix(&want, x, w)
+		if got := covarianceByTiles(x, mean, w); !mat.EqualApprox(got, &want, 1e-12) {
+			t.Errorf("weights %v: the covariance is another", w != nil)
+		}
 	}
 }
 
