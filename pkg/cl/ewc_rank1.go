@@ -20,7 +20,12 @@ type Rank1EWC struct {
 	Lambda     float64 `yaml:"lambda"`      // strength, >= 0; default 1e4, the lower end of [rank1]'s configurations
 	FisherRows int     `yaml:"fisher_rows"` // rows of each task's mean gradient, >= 1; default 500
 	Trace      bool    `yaml:"trace"`       // default false
-	InNetwork  `yaml:"-"`
+
+	// Tasks is how many tasks the step has room for, where more than the run's own: those that extend it among them. The penalty is
+	// the same, but sums over as many rows have their last digits in common. >= 0; default 0.
+	Tasks int `yaml:"tasks"`
+
+	InNetwork `yaml:"-"`
 }
 
 // NewRank1EWC returns rank-1 elastic weight consolidation with its default settings.
@@ -40,7 +45,7 @@ func (e *Rank1EWC) Label() string { return LabelOf(e, NewRank1EWC()) }
 
 // Validate implements [Strategy].
 func (e *Rank1EWC) Validate() error {
-	return firstError(atLeast("ewc_rank1: lambda", e.Lambda, 0), atLeast("ewc_rank1: fisher_rows", float64(e.FisherRows), 1))
+	return firstError(atLeast("ewc_rank1: lambda", e.Lambda, 0), atLeast("ewc_rank1: fisher_rows", float64(e.FisherRows), 1), tasksWithin("ewc_rank1: tasks", e.Tasks))
 }
 
 // Needs implements [Strategy].
@@ -48,7 +53,7 @@ func (e *Rank1EWC) Needs(s Setup) diffusion.Extra {
 	if e.Lambda == 0 {
 		return diffusion.Extra{}
 	}
-	return diffusion.Extra{Directions: s.Tasks - 1}
+	return diffusion.Extra{Directions: max(s.Tasks, e.Tasks) - 1}
 }
 
 // Foresees implements [Strategy].

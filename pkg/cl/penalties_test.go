@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"palimpsest/pkg/cl"
@@ -113,6 +114,21 @@ func TestPenaltyOfTwoTasks(t *testing.T) {
 			if want := (f1*first[i] + f2*second[i]) / sum; math.Abs(float64(anchor[i]-want)) > 1e-5 {
 				t.Fatalf("ewc: weight %d has anchor %g, want %g between %g and %g", i, anchor[i], want, first[i], second[i])
 			}
+		}
+	}
+}
+
+// Room for tasks to come makes the step that a run of all of them has.
+func TestRank1HasRoom(t *testing.T) {
+	for _, tc := range []struct{ room, tasks, want int }{{0, 3, 2}, {3, 2, 2}, {5, 2, 4}, {5, 6, 5}} {
+		s := &cl.Rank1EWC{Lambda: 1, FisherRows: 5, Tasks: tc.room}
+		if got := s.Needs(cl.Setup{Tasks: tc.tasks}).Directions; got != tc.want {
+			t.Errorf("room for %d tasks, of %d: %d directions; need %d", tc.room, tc.tasks, got, tc.want)
+		}
+	}
+	for _, bad := range []int{-1, 1 << 30} {
+		if err := (&cl.Rank1EWC{Lambda: 1, FisherRows: 5, Tasks: bad}).Validate(); err == nil || !strings.Contains(err.Error(), "ewc_rank1: tasks is") {
+			t.Errorf("%d tasks: %v", bad, err)
 		}
 	}
 }

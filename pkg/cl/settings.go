@@ -51,6 +51,17 @@ func bufferSize(setting string, images int) error {
 	return atLeast(setting, float64(images), 1)
 }
 
+// mostTasks is far more than any run has: beyond it lies a slip of the keyboard, and memory for as many directions.
+const mostTasks = 1000
+
+// tasksWithin checks for how many tasks a strategy is to make room.
+func tasksWithin(setting string, tasks int) error {
+	if tasks > mostTasks {
+		return errors.Errorf("cl: %s is %d; need at most %d", setting, tasks, mostTasks)
+	}
+	return atLeast(setting, float64(tasks), 0)
+}
+
 // firstError is the first of several errors that is one.
 func firstError(all ...error) error {
 	for _, err := range all {

@@ -115,30 +115,67 @@ func (c Config) Folder(dir string) string {
 	return strings.TrimSuffix(dir, tasksSuffix(c.Extends.Tasks)) + c.Name[strings.LastIndex(c.Name, "-"):]
 }
 
-// BegunFrom returns the run folder, to or where that is "" one beside dir, of a run with a checkpoint that extends the one that was in
-// dir; "" if there is none. Such a run needs the other no more.
-func BegunFrom(dir, to string) string {
+// Begun finds a run with a checkpoint that extends the one that was in dir, and so needs that no more: in the folder to, or where
+// that is "" beside dir. Of several it is one that learns what x says, of which it returns the configuration as well, and true. The
+// folder is "" if there is none.
+func (x Extension) Begun(dir, to string) (folder string, c Config, same bool) {
 	full, err := filepath.Abs(dir)
 	if err != nil {
-		return ""
+		return "", c, false
 	}
 	folders := []string{to}
 	if to == "" {
 		dir = filepath.Clean(dir)
 		if folders, err = atomicfile.Glob(filepath.Dir(dir), "*"); err != nil {
-			return ""
+			return "", c, false
 		}
 	}
-	for _, folder := range folders {
-		c, err := StoredConfig(folder)
-		if err != nil || c.Extends.Run != full {
+	for _, at := range folders {
+		began, err := StoredConfig(at)
+		if err != nil || began.Extends.Run != full {
 			continue
 		}
-		if names, err := checkpoints(folder); err == nil && len(names) > 0 {
-			return folder
+		if names, err := checkpoints(at); err != nil || len(names) == 0 {
+			continue
+		}
+		if folder = at; x.learnedBy(began) {
+			if began, err = x.set(began); err == nil {
+				return folder, began, true
+			}
 		}
 	}
-	return ""
+	return folder, c, false
+}
+
+// learnedBy says whether a run that extends another learns what x says beside what that had learned.
+func (x Extension) learnedBy(c Config) bool {
+	tasks, err := c.tasks()
+	b := c.Benchmark
+	if err != nil || (x.Tasks == "") == (len(x.Datasets) == 0) {
+		return false
+	}
+	if sets := len(b.Datasets) - len(x.Datasets); x.Tasks == "" {
+		if sets < 1 || tasks != c.Extends.Tasks+len(x.Datasets) {
+			return false
+		}
+		for i, name := range x.Datasets {
+			if full, err := datasets.Canonical(name); err != nil || full != b.Datasets[sets+i] {
+				return false
+			}
+		}
+		return true
+	}
+	var lists [][]string
+	set, err := datasets.Describe(b.Datasets[0])
+	if err != nil || yaml.Unmarshal([]byte(x.Tasks), &lists) != nil || len(b.Tasks) != tasks || tasks != c.Extends.Tasks+len(lists) {
+		return false
+	}
+	return slices.EqualFunc(lists, b.Tasks[c.Extends.Tasks:], func(list, learned []string) bool {
+		return slices.EqualFunc(list, learned, func(name, class string) bool {
+			n, err := strconv.Atoi(name)
+			return name == class || err == nil && n >= 0 && n < len(set.Classes) && set.Classes[n] == class
+		})
+	})
 }
 
 // tasksSuffix ends the name of a run that extends another, by how many tasks it has.
@@ -379,7 +416,7 @@ func (r *run) extend() error {
 		}
 	}
 	if other {
-		r.warn("images are judged by another network than those of %s, whose classes it does not know; of the measurements before task %d only those that need none are kept, and forgetting is counted from there on",
+		r.warn("images are judged by another network than those of %s, which knows none of the new classes; of the measurements before task %d only those that need none are kept, and forgetting is counted from there on. Where the first run names its judge (evaluate.extractor=FILE), that judges all",
 			e.done.Name, r.config.Extends.Tasks)
 	}
 	s.Images, s.Extractor, s.Dynamics = r.images, r.measure.extractor.Identity(), ""

@@ -290,18 +290,32 @@ func TestExtendedRunMoves(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(to, "samples", "a.png"), nil, 0o644); err != nil { // it has begun
 		t.Fatal(err)
 	}
-	if got := BegunFrom(old, ""); got != "" {
+	bag := Extension{Tasks: "[[Bag]]"}
+	if got, _, _ := bag.Begun(old, ""); got != "" {
 		t.Errorf("%s is to go on without a checkpoint", got)
 	}
 	if err := os.MkdirAll(filepath.Join(to, "checkpoints", checkpointName(cl.Position{Step: 1})), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, folder := range []string{"", to} {
-		if got := BegunFrom(old, folder); got != to {
-			t.Errorf("%q goes on, want %s", got, to)
+		if got, began, same := bag.Begun(old, folder); got != to || !same || !slices.EqualFunc(began.Benchmark.Tasks, c.Benchmark.Tasks, slices.Equal[[]string]) {
+			t.Errorf("%q goes on, the same %t, with tasks %v; want %s", got, same, began.Benchmark.Tasks, to)
 		}
 	}
-	if got := BegunFrom(filepath.Join(dir, "other"), ""); got != "" {
+	for _, tc := range []struct {
+		x    Extension
+		same bool
+	}{
+		{Extension{Tasks: "[[8]]"}, true}, {Extension{Tasks: "[[Bag]]", Set: []string{"probe.every=7"}}, true},
+		{Extension{Tasks: "[[7]]"}, false}, {Extension{Tasks: "[[Bag], [Dress]]"}, false}, {Extension{Tasks: "[[Bag, Dress]]"}, false},
+		{Extension{Tasks: "Bag"}, false}, {Extension{}, false}, {Extension{Datasets: []string{"mnist"}}, false},
+		{Extension{Tasks: "[[Bag]]", Datasets: []string{"mnist"}}, false}, {Extension{Tasks: "[[Bag]]", Set: []string{"seed=7"}}, false},
+	} {
+		if got, _, same := tc.x.Begun(old, ""); got != to || same != tc.same {
+			t.Errorf("%+v: %q goes on, the same %t; want %s, %t", tc.x, got, same, to, tc.same)
+		}
+	}
+	if got, _, _ := bag.Begun(filepath.Join(dir, "other"), ""); got != "" {
 		t.Errorf("%s is to go on for a run that it does not extend", got)
 	}
 	c.Extends.Run = filepath.Join(dir, "moved")
