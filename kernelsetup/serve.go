@@ -83,7 +83,7 @@ func serve(ctx context.Context, p *progress, argv, env []string, dir string) err
 
 // orphanGrace is how long a process that lost its parents may take to end when asked to, and killGrace how long the system may take
 // to end one that is killed.
-const orphanGrace, killGrace = 2 * time.Second, 5 * time.Second
+var orphanGrace, killGrace = 2 * time.Second, 30 * time.Second
 
 // endOrphans ends the children of this process that are left, and theirs, and returns how many there were.
 func endOrphans() int {

@@ -18,6 +18,9 @@ func TestServeLeavesNothing(t *testing.T) {
 	// The server ends or is asked to once both are at work: one that is still in its group ends with that.
 	const children = `setsid sh -c 'touch "$1.a"; exec sleep 1000' sh "$1" & setsid sh -c 'trap "" TERM; touch "$1.b"; sleep 1000; sleep 1000' sh "$1" & ` +
 		`until [ -e "$1.a" ] && [ -e "$1.b" ]; do sleep 0.05; done; touch "$1"; `
+	grace := orphanGrace
+	orphanGrace = 200 * time.Millisecond
+	t.Cleanup(func() { orphanGrace = grace })
 	for name, tc := range map[string]struct {
 		server string
 		end    bool // it is asked to
