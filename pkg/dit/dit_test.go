@@ -2,21 +2,19 @@ package dit
 
 import (
 	"encoding/json"
-	"hash/crc32"
 	"math"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/network"
+	"palimpsest/pkg/network/networktest"
 )
 
 // reference is testdata/reference.json, made there by
@@ -41,19 +39,6 @@ func load(t *testing.T) (r map[string]reference) {
 	return r
 }
 
-// built creates the weights of c in a new store, without compiling.
-func built(t *testing.T, c network.Network, seed uint64) *model.Store {
-	t.Helper()
-	store, shape := model.NewStore(), c.Shape()
-	g := NewGraph(backendtest.Open(t), "weights")
-	defer g.Finalize()
-	model.SetStore(g, store)
-	c.Forward(store.RootScope().At("net"), seed, network.Inputs{
-		X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, shape.H, shape.W, shape.Channels)),
-		T: Parameter(g, "t", shapes.Make(dtypes.Int32, 1)), Y: Parameter(g, "y", shapes.Make(dtypes.Int32, 1))})
-	return store
-}
-
 // values are the weights of a store by their path below the network's.
 func values(t *testing.T, store *model.Store) map[string][]float32 {
 	t.Helper()
@@ -76,28 +61,15 @@ func TestForwardAgainstPyTorch(t *testing.T) {
 		"labels": {Height: 8, Width: 8, Channels: 1, OutChannels: 1, Classes: 3, Patch: 2, Depth: 3, Hidden: 16, Heads: 4},
 		"wide":   {Height: 8, Width: 12, Channels: 3, OutChannels: 6, Patch: 4, Depth: 2, Hidden: 24, Heads: 2},
 	} {
-		want, store := references[name], built(t, c, 0)
+		want, store := references[name], networktest.Weights(backendtest.Open(t), c, 0)
 		if got := store.NumParameters(); got != want.Parameters {
 			t.Errorf("%s: %d weights, PyTorch made %d", name, got, want.Parameters)
 		}
-		for v := range store.IterVariables() {
-			phase := float64(crc32.ChecksumIEEE([]byte(strings.TrimPrefix(v.Path(), "/net/"))) % 1000)
-			flat := make([]float32, v.Shape().Size())
-			for i := range flat {
-				flat[i] = float32(0.1 * math.Sin(0.37*float64(i)+phase))
-			}
-			if err := v.SetValue(tensors.FromFlatDataAndDimensions(flat, v.Shape().Dimensions...)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		x := make([]float32, 2*c.Shape().Values())
-		for i := range x {
-			x[i] = float32(math.Sin(0.9 * float64(i)))
-		}
+		networktest.SetWaves(t, store, 0.1)
 		out, err := model.CallOnceN(backendtest.Open(t), store, func(scope *model.Scope, x, t, y *Node) []*Node {
 			in := network.Inputs{X: x, T: t, Y: y}
 			return []*Node{c.Forward(scope.At("net"), 0, in), c.ForwardToMid(scope.At("net"), 0, in)}
-		}, tensors.FromFlatDataAndDimensions(x, 2, c.Height, c.Width, c.Channels), []int32{3, 917}, []int32{1, 3})
+		}, networktest.Images(c, 2), []int32{3, 917}, []int32{1, 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,8 +138,8 @@ func TestPresets(t *testing.T) {
 // standard error of 0.8 %. Adapters change nothing but add two weights to each kernel.
 func TestInitialWeights(t *testing.T) {
 	c := Config{Height: 8, Width: 8, Channels: 1, OutChannels: 1, Classes: 129, Patch: 4, Depth: 1, Hidden: 64, Heads: 4}
-	plain := values(t, built(t, c, 1))
-	adapted := values(t, built(t, c.WithLoRA(network.LoRA{Rank: 2, Alpha: 2}), 1))
+	plain := values(t, networktest.Weights(backendtest.Open(t), c, 1))
+	adapted := values(t, networktest.Weights(backendtest.Open(t), c.WithLoRA(network.LoRA{Rank: 2, Alpha: 2}), 1))
 	kernels := 0
 	for path, w := range plain {
 		largest, sum := float32(0), 0.0

@@ -11,12 +11,13 @@ import (
 
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/network"
+	"palimpsest/pkg/network/networktest"
 )
 
 // In bfloat16 output and gradients are those of float32 but for its rounding, 2^-9 a number, and are float32 themselves.
 func TestBFloat16(t *testing.T) {
 	c := referenceConfig()
-	weights := buildOnly(t, c, 0)
+	weights := networktest.Weights(backendtest.Open(t), c, 0)
 	compute := func(c Config) [2][]float32 {
 		exec, err := model.NewExec(backendtest.Open(t), weights, func(s *model.Scope, g *Graph) []*Node {
 			_, x := RandomNormal(Const(g, []uint64{1, 2, 3}), Const(g, make([]float32, 2*4*4*2)).Shape())

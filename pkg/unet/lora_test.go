@@ -2,7 +2,9 @@ package unet
 
 import (
 	"math"
+	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/network"
+	"palimpsest/pkg/network/networktest"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +23,7 @@ func adapted(c Config) Config {
 // (inputs + out)·rank of them.
 func TestNewAdaptersChangeNothing(t *testing.T) {
 	c := referenceConfig()
-	plain, with := buildOnly(t, c, 1), buildOnly(t, adapted(c), 1)
+	plain, with := networktest.Weights(backendtest.Open(t), c, 1), networktest.Weights(backendtest.Open(t), adapted(c), 1)
 	names, adapters, want := map[string]bool{}, 0, 0
 	for v := range plain.IterVariables() {
 		names[v.Path()] = true
@@ -51,8 +53,8 @@ func TestNewAdaptersChangeNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := call(t, plain, forward(c), inputs(c, 2), []int32{3, 917}, []int32{1, 3})
-	b := call(t, with, forward(adapted(c)), inputs(c, 2), []int32{3, 917}, []int32{1, 3})
+	a := call(t, plain, forward(c), networktest.Images(c, 2), []int32{3, 917}, []int32{1, 3})
+	b := call(t, with, forward(adapted(c)), networktest.Images(c, 2), []int32{3, 917}, []int32{1, 3})
 	if !slices.Equal(a, b) {
 		t.Error("new adapters change predictions")
 	}
@@ -126,7 +128,7 @@ func near(a, b []float32, tolerance float64) bool {
 // Merged, adapters leave predictions as they are; reset, they are as drawn at first from the same seed.
 func TestMergeAndReset(t *testing.T) {
 	c := adapted(referenceConfig())
-	store := buildOnly(t, c, 1)
+	store := networktest.Weights(backendtest.Open(t), c, 1)
 	drawn := map[string][]float32{}
 	for v := range store.IterVariables() {
 		if network.IsLoRA(v) {
@@ -135,7 +137,7 @@ func TestMergeAndReset(t *testing.T) {
 	}
 	setWeights(t, store)
 	predict := func() []float32 {
-		return call(t, store, forward(c), inputs(c, 2), []int32{3, 917}, []int32{1, 3})
+		return call(t, store, forward(c), networktest.Images(c, 2), []int32{3, 917}, []int32{1, 3})
 	}
 	before := predict()
 	scope := store.RootScope().At("net")
@@ -182,7 +184,7 @@ func TestMergeAndReset(t *testing.T) {
 
 func TestLabelRows(t *testing.T) {
 	c := referenceConfig() // 3 classes and none, width 16
-	weights, err := network.Weights(buildOnly(t, c, 1).RootScope().At("net"))
+	weights, err := network.Weights(networktest.Weights(backendtest.Open(t), c, 1).RootScope().At("net"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,21 +2,19 @@ package unet
 
 import (
 	"encoding/json"
-	"hash/crc32"
 	"math"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/network"
+	"palimpsest/pkg/network/networktest"
 )
 
 // reference is testdata/reference.json, made there by
@@ -47,19 +45,6 @@ func referenceConfig() Config {
 		MidAttn: true, Heads: 2, Groups: 2, Classes: 3}
 }
 
-// buildOnly creates the weights of c in a new store, without compiling.
-func buildOnly(t *testing.T, c Config, seed uint64) *model.Store {
-	t.Helper()
-	store := model.NewStore()
-	g := NewGraph(backendtest.Open(t), "weights")
-	defer g.Finalize()
-	model.SetStore(g, store)
-	c.Forward(store.RootScope().At("net"), seed, network.Inputs{
-		X: Parameter(g, "x", shapes.Make(dtypes.Float32, 1, c.Shape().H, c.Shape().W, c.Channels)),
-		T: Parameter(g, "t", shapes.Make(dtypes.Int32, 1)), Y: Parameter(g, "y", shapes.Make(dtypes.Int32, 1))})
-	return store
-}
-
 // call runs fn once and returns the flat float32 result.
 func call[F model.ExecGraphFnOneOutput](t *testing.T, store *model.Store, fn F, args ...any) []float32 {
 	t.Helper()
@@ -71,24 +56,7 @@ func call[F model.ExecGraphFnOneOutput](t *testing.T, store *model.Store, fn F, 
 }
 
 // setWeights gives every weight the value testdata/reference.py gives it.
-func setWeights(t *testing.T, store *model.Store) {
-	t.Helper()
-	for v := range store.IterVariables() {
-		name := strings.TrimPrefix(v.Path(), "/net/")
-		phase := float64(crc32.ChecksumIEEE([]byte(name)) % 1000)
-		values := make([]float32, v.Shape().Size())
-		for i := range values {
-			x := 0.4 * math.Sin(0.37*float64(i)+phase)
-			if strings.HasSuffix(name, "gain") {
-				x++
-			}
-			values[i] = float32(x)
-		}
-		if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
+func setWeights(t *testing.T, store *model.Store) { networktest.SetWaves(t, store, 0.4) }
 
 func forward(c Config) func(*model.Scope, *Node, *Node, *Node) *Node {
 	return func(scope *model.Scope, x, t, y *Node) *Node {
@@ -96,17 +64,9 @@ func forward(c Config) func(*model.Scope, *Node, *Node, *Node) *Node {
 	}
 }
 
-func inputs(c Config, rows int) *tensors.Tensor {
-	values := make([]float32, rows*c.Shape().Values())
-	for i := range values {
-		values[i] = float32(math.Sin(0.9 * float64(i)))
-	}
-	return tensors.FromFlatDataAndDimensions(values, rows, c.Shape().H, c.Shape().W, c.Channels)
-}
-
 func TestForwardAgainstNumPy(t *testing.T) {
 	want, c := loadReference(t), referenceConfig()
-	store := buildOnly(t, c, 0)
+	store := networktest.Weights(backendtest.Open(t), c, 0)
 	if got := store.NumParameters(); got != want.Parameters {
 		t.Errorf("%d weights, the reference made %d", got, want.Parameters)
 	}
@@ -117,7 +77,7 @@ func TestForwardAgainstNumPy(t *testing.T) {
 		c    Config
 		want []float64
 	}{{c, want.Output}, {wide, want.Wide}} {
-		got := call(t, store, forward(tc.c), inputs(tc.c, 2), []int32{3, 917}, []int32{1, 3})
+		got := call(t, store, forward(tc.c), networktest.Images(tc.c, 2), []int32{3, 917}, []int32{1, 3})
 		if len(got) != len(tc.want) {
 			t.Fatalf("%d outputs, want %d", len(got), len(tc.want))
 		}
@@ -145,7 +105,7 @@ func TestTransposed(t *testing.T) {
 		}
 		return out
 	}
-	store, other := buildOnly(t, wide, 0), buildOnly(t, high, 0)
+	store, other := networktest.Weights(backendtest.Open(t), wide, 0), networktest.Weights(backendtest.Open(t), high, 0)
 	setWeights(t, store)
 	for v := range store.IterVariables() {
 		values := tensors.MustCopyFlatData[float32](v.MustValue())
@@ -156,7 +116,7 @@ func TestTransposed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	x := inputs(wide, 1)
+	x := networktest.Images(wide, 1)
 	want := call(t, store, forward(wide), x, []int32{5}, []int32{0})
 	got := call(t, other, forward(high), tensors.FromFlatDataAndDimensions(transposed(tensors.MustCopyFlatData[float32](x), 8, 16, 3), 1, 16, 8, 3), []int32{5}, []int32{0})
 	for i, v := range transposed(want, 8, 16, 3) {
@@ -220,7 +180,7 @@ func TestParameterCounts(t *testing.T) {
 	if r := loadReference(t); r.CIFAR10 != published {
 		t.Fatalf("the reference counts %d", r.CIFAR10)
 	}
-	if got := buildOnly(t, c, 0).NumParameters(); got != published {
+	if got := networktest.Weights(backendtest.Open(t), c, 0).NumParameters(); got != published {
 		t.Errorf("ddpm at 32×32×3 has %d weights, want %d", got, published)
 	}
 	for name, want := range map[string][2]int{"tiny": {500_000, 700_000}, "small": {2_000_000, 6_000_000}} {
@@ -228,7 +188,7 @@ func TestParameterCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := buildOnly(t, c, 0).NumParameters(); got < want[0] || got > want[1] {
+		if got := networktest.Weights(backendtest.Open(t), c, 0).NumParameters(); got < want[0] || got > want[1] {
 			t.Errorf("%s has %d weights, want %d to %d", name, got, want[0], want[1])
 		}
 	}
@@ -238,7 +198,7 @@ func TestInitialisation(t *testing.T) {
 	c := referenceConfig()
 	values := func(seed uint64) map[string][]float32 {
 		out := map[string][]float32{}
-		for v := range buildOnly(t, c, seed).IterVariables() {
+		for v := range networktest.Weights(backendtest.Open(t), c, seed).IterVariables() {
 			out[strings.TrimPrefix(v.Path(), "/net/")] = tensors.MustCopyFlatData[float32](v.MustValue())
 		}
 		return out
@@ -281,7 +241,7 @@ func TestInitialisation(t *testing.T) {
 		t.Errorf("%d weights of variance %g, want 1152 of %g", len(w), variance, want)
 	}
 
-	out := call(t, buildOnly(t, c, 1), forward(c), inputs(c, 2), []int32{3, 917}, []int32{1, 3})
+	out := call(t, networktest.Weights(backendtest.Open(t), c, 1), forward(c), networktest.Images(c, 2), []int32{3, 917}, []int32{1, 3})
 	if slices.ContainsFunc(out, func(x float32) bool { return x != 0 }) {
 		t.Errorf("an untrained network's output is %v, want zeros", out)
 	}
