@@ -2,7 +2,10 @@ package kernel
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -76,6 +79,9 @@ func (nb *Notebook) Run(ctx context.Context, p *Process, o RunOptions) (*Noteboo
 	}
 	err := p.drain(out)
 	collect()
+	if err == nil {
+		done.sign()
+	}
 	return done, err
 }
 
@@ -129,6 +135,29 @@ func shown(outs []*Output) string {
 		return ""
 	}
 	return "\n\t" + strings.Join(all[max(0, len(all)-40):], "\n\t")
+}
+
+// signature is the key of a notebook's metadata that says of which code its outputs are. JupyterLab keeps it.
+const signature = "palimpsest_outputs_of"
+
+// sign notes that all outputs are those of the code there is.
+func (nb *Notebook) sign() {
+	nb.Metadata = maps.Clone(orEmpty(nb.Metadata))
+	nb.Metadata[signature] = nb.code()
+}
+
+// Stale says whether code cells have changed since [Notebook.Run] made the outputs, or it never did.
+func (nb *Notebook) Stale() bool { return nb.Metadata[signature] != nb.code() }
+
+// code is the hash of all code cells: what one of them shows depends on those before it.
+func (nb *Notebook) code() string {
+	h := sha256.New()
+	for _, cell := range nb.Cells {
+		if cell.Type == "code" {
+			fmt.Fprintf(h, "%d\n%s\n", len(cell.Source), cell.Source)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // Missing compares a notebook that was run with the one that was committed: it returns a

@@ -114,6 +114,13 @@ func TestRunGood(t *testing.T) {
 	if got := text(again.Cells[2], "stdout"); got != "42\n" {
 		t.Errorf("the stored output is %q", got)
 	}
+	if !nb.Stale() || done.Stale() || again.Stale() {
+		t.Errorf("outputs are called stale: %v of what was not run here, %v after the run, %v stored and read", nb.Stale(), done.Stale(), again.Stale())
+	}
+	again.Cells[2].Source += " "
+	if !again.Stale() {
+		t.Error("a cell is changed and its outputs are not called stale")
+	}
 	for i, c := range done.Cells { // an image that is gone must be noticed
 		if i == 5 {
 			c.Outputs = nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,7 @@ type live struct {
 	begun        time.Time
 	shown        time.Time
 	picture      string // the newest that is shown
+	kept         bool   // the page was told to save the notebook
 }
 
 func newLive(dir string) *live {
@@ -63,12 +65,80 @@ func (l *live) show(p experiment.Progress) {
 	}
 	text := bar(p) + curve(l.steps, l.losses, p.Steps)
 	if !ended {
-		text += stopButton() + fmt.Sprintf(`<script>document.title = "%.0f %% · " + document.title.replace(/^\d+ %% · /, "")</script>`, 100*p.Fraction)
+		text = l.alive(p, text+stopButton()) + fmt.Sprintf(`<script>document.title = "%.0f %% · " + document.title.replace(/^\d+ %% · /, "")</script>`, 100*p.Fraction)
 	}
 	gonbui.UpdateHtml(l.id, text)
 	l.showSamples(ended)
 	if ended {
+		l.forget()
 		flush()
+	}
+}
+
+// liveFile is the file in a run folder that holds what a page shows of a run that is opened again while it goes on.
+const liveFile = "progress.html"
+
+// alive returns what is shown so that a page which is opened again goes on showing how far the run has come: from the run's
+// folder, where the server of the notebooks can reach it.
+func (l *live) alive(p experiment.Progress, text string) string {
+	root := os.Getenv(protocol.GONB_JUPYTER_ROOT_ENV)
+	if l.dir == "" || root == "" || p.Stage == "prepare" { // a folder that is not the run's yet stays as it is
+		return text
+	}
+	dir, err := filepath.Abs(l.dir)
+	if err != nil {
+		return text
+	}
+	path, err := filepath.Rel(root, filepath.Join(dir, liveFile))
+	if err != nil || !filepath.IsLocal(path) {
+		return text
+	}
+	text = fmt.Sprintf(`<div data-at="%d">%s</div>`, time.Now().UnixMilli(), text)
+	if atomicfile.Write(filepath.Join(dir, liveFile), []byte(text)) != nil { // the run says so too, where its disk is full
+		return text
+	}
+	script := liveJS
+	if !l.kept {
+		l.kept, script = true, script+keepJS
+	}
+	address := url.URL{Path: filepath.ToSlash(path)}
+	return `<div data-palimpsest-live="` + html.EscapeString(address.EscapedPath()) + `">` + text + "</div><script>" + script + "</script>"
+}
+
+// keepJS saves the notebook once, as its button does: a page that is opened again shows what was saved.
+const keepJS = `
+for (const e of document.querySelectorAll("[data-palimpsest-live]"))
+	e.closest(".jp-NotebookPanel")?.querySelector('.jp-Toolbar [data-command="docmanager:save"]')?.click();`
+
+// liveJS reads the file again and again. An output that is replaced by the next takes its reader with it; one that is scrolled
+// out of sight may come back.
+const liveJS = `for (const e of document.querySelectorAll("[data-palimpsest-live]:not([data-read])")) {
+	const config = document.getElementById("jupyter-config-data");
+	if (!config) continue;
+	const { baseUrl, token } = JSON.parse(config.textContent);
+	e.dataset.read = "1";
+	const say = text => { e.firstElementChild.append(Object.assign(document.createElement("div"), { textContent: text })) };
+	let missed = 0;
+	const timer = setInterval(async () => {
+		if (!e.isConnected) return void (++missed > 60 && clearInterval(timer));
+		const answer = await fetch(baseUrl + "files/" + e.dataset.palimpsestLive + "?" + Date.now(), { headers: { Authorization: "token " + token } });
+		if (answer.ok) {
+			e.innerHTML = await answer.text();
+			const minutes = Math.floor((Date.now() - e.firstElementChild.dataset.at) / 60000);
+			if (minutes > 0) say("as of " + minutes + " min ago; if its kernel has ended, run the cell again to go on");
+			return;
+		}
+		clearInterval(timer);
+		document.title = document.title.replace(/^\d+ % · /, "");
+		for (const button of e.querySelectorAll("button")) button.remove();
+		if (!e.closest(".jp-OutputArea")?.innerText.includes("run the cell again")) say("The run has stopped or is done: run the cell again.");
+	}, 2000);
+}`
+
+// forget removes the file that a page would read.
+func (l *live) forget() {
+	if l.dir != "" {
+		_ = os.Remove(filepath.Join(l.dir, liveFile)) // it may never have been there
 	}
 }
 

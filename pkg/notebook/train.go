@@ -51,7 +51,7 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 	dir := filepath.Join(root, c.RunName())
 	var mu sync.Mutex
 	var last experiment.Progress
-	show := newLive(dir).show
+	shown := newLive(dir)
 	where := func() experiment.Progress {
 		mu.Lock()
 		defer mu.Unlock()
@@ -73,6 +73,7 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 		case <-done:
 		case <-time.After(limit):
 			p := where()
+			shown.forget()
 			end(&Stopped{p.Step, p.Steps, ctx.Err()}, 0)
 		}
 	}()
@@ -81,9 +82,10 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 		last = p
 		mu.Unlock()
 		if ctx.Err() == nil { // nobody may be there any more to show it
-			show(p)
+			shown.show(p)
 		}
 	}})
+	shown.forget()
 	var stopped experiment.Stopped
 	if errors.As(err, &stopped) {
 		return nil, &Stopped{stopped.Step, stopped.Steps, err}

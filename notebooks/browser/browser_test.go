@@ -1,0 +1,246 @@
+package browser
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+var (
+	screenshots = flag.String("screenshots", "", "folder for a picture of every notebook; default: none are kept")
+	patience    = flag.Duration("patience", 4*time.Minute, "how long a busy machine may take for one thing that a reader waits for")
+)
+
+// root is the checkout.
+const root = "../.."
+
+// notebook is the file of a notebook.
+type notebook struct {
+	Cells []struct {
+		Type    string   `json:"cell_type"`
+		Count   *int     `json:"execution_count"`
+		Outputs []output `json:"outputs"`
+	} `json:"cells"`
+}
+
+type output struct {
+	Type  string         `json:"output_type"`
+	Name  string         `json:"name"` // of a stream
+	Text  any            `json:"text"`
+	Value string         `json:"evalue"`
+	Data  map[string]any `json:"data"`
+}
+
+func read(t *testing.T, file string) (n notebook) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &n)
+	}
+	if err != nil {
+		t.Fatal(file, err)
+	}
+	return n
+}
+
+// TestNotebooksInBrowser opens every notebook, runs all its cells and moves a control.
+func TestNotebooksInBrowser(t *testing.T) {
+	browser := findBrowser(t)
+	files, err := filepath.Glob("../[0-9][0-9]_*.ipynb")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d notebooks, %v", len(files), err)
+	}
+	// JupyterLab saves what it shows: it is given copies, beside the notebooks because paths in cells start there.
+	names := make([]string, len(files))
+	for i, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names[i] = fmt.Sprintf("try-%d-%s", os.Getpid(), filepath.Base(file))
+		copied := filepath.Join("..", names[i])
+		t.Cleanup(func() { os.Remove(copied) })
+		if err := os.WriteFile(copied, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := startLab(t)
+	ctx := startBrowser(t, browser)
+	for i, name := range names {
+		short := strings.TrimSuffix(filepath.Base(files[i]), ".ipynb")
+		t.Run(short, func(t *testing.T) {
+			begun := time.Now()
+			p := page{t, ctx, l}
+			p.open("notebooks/" + name)
+			p.runAll()
+			p.wait("all its cells run", 3**patience, func() bool {
+				if p.text(state) != "idle" {
+					return false
+				}
+				p.press("docmanager:save")
+				p.until("it is saved", unsaved, "^0$")
+				return ran(p, read(t, filepath.Join("..", name)))
+			})
+			lacking(t, read(t, files[i]), read(t, filepath.Join("..", name)))
+			p.shoot(short)
+			if hasControls(t, files[i]) {
+				p.moveControl()
+				p.shoot(short + " control moved")
+			}
+			l.endKernels(t)
+			t.Logf("%.0f s", time.Since(begun).Seconds())
+		})
+	}
+	l.end(t)
+}
+
+// hasControls says whether a notebook shows a figure with controls.
+func hasControls(t *testing.T, file string) bool {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(text, []byte("notebook.ShowControls("))
+}
+
+// complaint is what a shell line that failed and a %magic that is not known leave on standard error.
+var complaint = regexp.MustCompile(`exit status [0-9]+|unknown or not implemented`)
+
+// ran says whether all cells have run. One that failed fails the test.
+func ran(p page, n notebook) bool {
+	p.t.Helper()
+	all := true
+	for i, c := range n.Cells {
+		for _, o := range c.Outputs {
+			if o.Type == "error" || o.Name == "stderr" && complaint.MatchString(fmt.Sprint(o.Text)) {
+				p.fatal(fmt.Sprintf("cell %d fails: %s %v", i+1, o.Value, o.Text))
+			}
+		}
+		all = all && (c.Type != "code" || c.Count != nil)
+	}
+	return all
+}
+
+// lacking finds the images and the HTML that cells are stored with in the repository and do not show here.
+func lacking(t *testing.T, stored, here notebook) {
+	t.Helper()
+	for i, c := range stored.Cells {
+		now := map[string]bool{}
+		for _, o := range here.Cells[i].Outputs {
+			for mime := range o.Data {
+				now[mime] = true
+			}
+		}
+		for _, o := range c.Outputs {
+			for mime := range o.Data {
+				if (strings.HasPrefix(mime, "image/") || mime == "text/html") && !now[mime] {
+					t.Errorf("cell %d is stored with %s and shows none", i+1, mime)
+				}
+			}
+		}
+	}
+}
+
+// TestRunInBrowser interrupts a run, goes on with it, opens the page again meanwhile, and restarts the kernel.
+func TestRunInBrowser(t *testing.T) {
+	browser := findBrowser(t)
+	dir := filepath.Join(root, "runs", fmt.Sprintf("browser-%d", os.Getpid())) // JupyterLab shows the checkout alone
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	endless := writeNotebook(t, dir)
+	l := startLab(t)
+	p := page{t, startBrowser(t, browser), l}
+	p.open(endless)
+	p.run(0)
+	p.until("it trains", outputs, `step [1-9]\d*/`)
+	p.until("the title tells the percentage", "document.title", `^\d+ % · `)
+	p.until("the loss is drawn", visible+`.querySelectorAll('.jp-OutputArea-output svg polyline').length`, "^1$")
+	p.shoot("training")
+	p.wait("the page saves the notebook, which nobody asks it to", *patience, func() bool { // or a page that is opened again would have nothing to show
+		text, err := os.ReadFile(filepath.Join(root, endless))
+		return err == nil && bytes.Contains(text, []byte("data-palimpsest-live"))
+	})
+
+	begun := time.Now()
+	p.press("notebook:interrupt-kernel")
+	stopped := p.until("interrupted, it stops", outputs, `stopped at step (\d+) of \d+; run the cell again to go on`)
+	t.Logf("stopped after %.1f s", time.Since(begun).Seconds())
+	if late := time.Since(begun); late > 10*time.Second { // two on a machine that does nothing else
+		t.Errorf("it stops %s after the interrupt", late)
+	}
+	if all := p.text(outputs); strings.Count(all, "stopped at step") != 1 || strings.Contains(all, "signal: ") || strings.Contains(all, "exit status") {
+		t.Errorf("the output is %q; want to be told once", all)
+	}
+	p.shoot("interrupted")
+	p.until("its kernel is ready", state, "^idle$")
+
+	p.run(0)
+	p.until("what it said goes", outputs+`.includes('stopped at step')`, "^false$")
+	on := p.until("it goes on", outputs, `step ([1-9]\d*)/`)
+	if before, after := number(t, stopped[1]), number(t, on[1]); after < before {
+		t.Errorf("it stopped at step %d and goes on at step %d", before, after)
+	}
+
+	p.openAgain(endless)
+	seen := p.until("opened again, it shows how far the run is", outputs, `step ([1-9]\d*)/`)
+	p.until("and goes on showing it", `[...(`+outputs+`).matchAll(/step ([1-9]\d*)\//g)].some(m => +m[1] > `+seen[1]+`)`, "true")
+	p.shoot("opened again")
+	p.do(chromedp.Click(panel+` .jp-OutputArea-output button`, chromedp.ByQuery))
+	p.until("the button stops it", outputs, `(?i)stopped`)
+	p.until("its kernel is ready", state, "^idle$")
+	p.shoot("stopped by the button")
+
+	p.press("notebook:restart-kernel")
+	p.do(chromedp.Click(".jp-Dialog .jp-mod-accept", chromedp.ByQuery))
+	p.until("the dialog closes", `document.querySelectorAll('.jp-Dialog').length`, "^0$")
+	p.until("its kernel is ready", state, "^idle$")
+	p.run(1)
+	p.until("a cell runs after the restart", outputs, `there is the kernel`)
+	l.end(t)
+}
+
+// writeNotebook writes what is interrupted here: the smallest network, training for hours. It returns its path from the root.
+func writeNotebook(t *testing.T, dir string) string {
+	t.Helper()
+	cells := []any{}
+	for i, source := range []string{
+		"import (\n\t\"palimpsest/pkg/cl\"\n\t\"palimpsest/pkg/experiment\"\n\t\"palimpsest/pkg/notebook\"\n)\n\n" +
+			"%%\nc := experiment.DefaultConfig()\nc.Network.Base, c.Network.Mults = 8, []int{1}\nc.Loop.StepsPerTask = 1000000\n" +
+			"c.Strategy = cl.Spec{Name: \"finetune\"}\nnotebook.Get(notebook.Run(c, \".\"))",
+		"import \"fmt\"\n\n%%\nfmt.Println(\"there is the kernel\")",
+	} {
+		cells = append(cells, map[string]any{"cell_type": "code", "id": fmt.Sprint("c", i), "metadata": map[string]any{}, "outputs": []any{}, "execution_count": nil, "source": source})
+	}
+	text, err := json.Marshal(map[string]any{"nbformat": 4, "nbformat_minor": 5, "cells": cells,
+		"metadata": map[string]any{"kernelspec": map[string]any{"display_name": "Go (gonb)", "language": "go", "name": "gonb"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "endless.ipynb")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.ToSlash(filepath.Join("runs", filepath.Base(dir), "endless.ipynb"))
+}
+
+func number(t *testing.T, digits string) int {
+	t.Helper()
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

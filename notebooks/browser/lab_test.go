@@ -1,0 +1,212 @@
+package browser
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// marker is an environment variable that all processes of the laboratory inherit.
+const marker = "PALIMPSEST_BROWSER_TEST"
+
+// workspaces is how the names of the test's layouts of JupyterLab begin.
+var workspaces = fmt.Sprintf("browser-test-%d", os.Getpid())
+
+// lab is a running `lab`.
+type lab struct {
+	cmd  *exec.Cmd
+	said lines
+	url  *url.URL // of its first page, with the token
+	mark string
+
+	workspaces int
+}
+
+// lines are what a process says, in the order in which it says it.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(text)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// startLab starts `lab` on this checkout, with flags.
+func startLab(t *testing.T, flags ...string) *lab {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "palimpsest")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	free, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	l := &lab{mark: fmt.Sprint(os.Getpid())}
+	l.cmd = exec.Command(program, append([]string{"lab", "--no-browser", "--port", strconv.Itoa(port)}, flags...)...)
+	l.cmd.Dir = root
+	l.cmd.Env = append(os.Environ(), marker+"="+l.mark, "PALIMPSEST_NOTEBOOK_TEST=1") // the latter makes the notebooks' runs short
+	out, err := l.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.cmd.Stderr = &l.said
+	if err := l.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("`lab` says %s", l.said.String())
+		}
+		if l.cmd.ProcessState == nil {
+			_ = l.cmd.Process.Signal(syscall.SIGTERM)
+			_ = l.cmd.Wait()
+		}
+		layouts, _ := filepath.Glob(filepath.Join(root, ".jupyter", "config", "lab", "workspaces", workspaces+"-*"))
+		for _, layout := range layouts {
+			os.Remove(layout)
+		}
+	})
+	address := make(chan string, 1)
+	go func() {
+		found := regexp.MustCompile(`http://localhost:\d+/lab\S*token=\w+`)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			fmt.Fprintln(&l.said, lines.Text())
+			if a := found.FindString(lines.Text()); a != "" {
+				select {
+				case address <- a:
+				default:
+				}
+			}
+		}
+		close(address)
+	}()
+	select {
+	case a := <-address:
+		if l.url, err = url.Parse(a); err == nil && a != "" {
+			return l
+		}
+	case <-time.After(10 * time.Minute): // it may have to install everything
+	}
+	t.Fatalf("`lab` gives no address; it says %s", l.said.String())
+	return nil
+}
+
+// address is that of a path at the server, which may begin its query.
+func (l *lab) address(path string) string {
+	if !strings.Contains(path, "?") {
+		path += "?"
+	}
+	return fmt.Sprintf("http://%s/%s%s", l.url.Host, path, l.url.RawQuery)
+}
+
+// workspace is the path of a layout of JupyterLab that nothing has been opened in.
+func (l *lab) workspace() string {
+	l.workspaces++
+	return fmt.Sprintf("lab/workspaces/%s-%d", workspaces, l.workspaces)
+}
+
+// runningKernel is a kernel as the server has it.
+type runningKernel struct {
+	ID          string `json:"id"`
+	Connections int    `json:"connections"` // of pages
+}
+
+func (l *lab) kernels(t *testing.T) (all []runningKernel) {
+	t.Helper()
+	answer, err := http.Get(l.address("api/kernels"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// connected says that there are kernels, and that a page listens to each.
+func (l *lab) connected(t *testing.T) bool {
+	t.Helper()
+	all := l.kernels(t)
+	for _, k := range all {
+		if k.Connections == 0 {
+			return false
+		}
+	}
+	return len(all) > 0
+}
+
+// endKernels ends all kernels with their language servers.
+func (l *lab) endKernels(t *testing.T) {
+	t.Helper()
+	for _, k := range l.kernels(t) {
+		ask, err := http.NewRequest(http.MethodDelete, l.address("api/kernels/"+k.ID), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusNoContent {
+			t.Errorf("asked to end, a kernel answers %s", answer.Status)
+		}
+	}
+}
+
+// end ends `lab`, and with it everything that it began.
+func (l *lab) end(t *testing.T) {
+	t.Helper()
+	if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = l.cmd.Wait()
+	if code := l.cmd.ProcessState.ExitCode(); code != 143 {
+		t.Errorf("asked to end, `lab` exits with %d; want 143; it says %s", code, l.said.String())
+	}
+	if left := l.left(); len(left) > 0 {
+		t.Errorf("these outlive `lab`: %q", left)
+	}
+}
+
+// left are the processes of the laboratory that are alive, as far as the system tells.
+func (l *lab) left() []string {
+	var all []string
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil && bytes.Contains(text, []byte(marker+"="+l.mark+"\x00")) {
+			line, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
+			all = append(all, string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+		}
+	}
+	return all
+}

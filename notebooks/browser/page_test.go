@@ -1,0 +1,213 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	cdp "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+func findBrowser(t *testing.T) string {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("no Chromium is installed (apt-get install chromium): the notebooks are not tried in a browser")
+	return ""
+}
+
+// startBrowser starts Chromium with one page.
+func startBrowser(t *testing.T, path string) context.Context {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WindowSize(1400, 1000))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(func() { cancel(); stop() })
+	if err := chromedp.Run(ctx); err != nil { // the first Run starts it, and its context is the browser's
+		t.Fatal(err)
+	}
+	chromedp.ListenTarget(ctx, func(event any) {
+		if _, ok := event.(*cdp.EventJavascriptDialogOpening); ok { // a page that is left with unsaved changes asks whether it may be
+			go chromedp.Run(ctx, cdp.HandleJavaScriptDialog(true))
+		}
+	})
+	return ctx
+}
+
+// page is the browser's.
+type page struct {
+	t   *testing.T
+	ctx context.Context
+	lab *lab
+}
+
+func (p page) do(actions ...chromedp.Action) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, *patience)
+	defer cancel()
+	if err := chromedp.Run(ctx, actions...); err != nil {
+		p.fatal(err)
+	}
+}
+
+// fatal ends the test, with a picture of what there was to see.
+func (p page) fatal(args ...any) {
+	p.t.Helper()
+	p.shoot("failed " + strings.ReplaceAll(p.t.Name(), "/", " "))
+	p.t.Fatal(args...)
+}
+
+// text is the value of an expression in the page.
+func (p page) text(expression string) (text string) {
+	p.t.Helper()
+	p.do(chromedp.Evaluate("String("+expression+")", &text))
+	return text
+}
+
+// until waits for a match in the value of an expression, and returns its groups.
+func (p page) until(what, expression, pattern string) []string {
+	p.t.Helper()
+	re := regexp.MustCompile(pattern)
+	text := ""
+	defer func() {
+		if p.t.Failed() {
+			p.t.Logf("%.1000q does not match %s", text, pattern)
+		}
+	}()
+	p.wait(what, *patience, func() bool {
+		text = p.text(expression)
+		return re.MatchString(text)
+	})
+	return re.FindStringSubmatch(text)
+}
+
+// wait waits until done says so.
+func (p page) wait(what string, limit time.Duration, done func() bool) {
+	p.t.Helper()
+	since := time.Now()
+	for !done() {
+		if time.Since(since) > limit {
+			p.fatal(fmt.Sprintf("after %s it is not so: %s", limit, what))
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	p.t.Logf("%5.1f s  %s", time.Since(since).Seconds(), what)
+}
+
+// shoot keeps a picture.
+func (p page) shoot(name string) {
+	p.t.Helper()
+	if *screenshots == "" {
+		return
+	}
+	var picture []byte
+	ctx, cancel := context.WithTimeout(p.ctx, *patience)
+	defer cancel()
+	err := chromedp.Run(ctx, chromedp.CaptureScreenshot(&picture))
+	if err == nil {
+		err = os.MkdirAll(*screenshots, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(*screenshots, name+".png"), picture, 0o644)
+	}
+	if err != nil {
+		p.t.Error(err)
+	}
+}
+
+const (
+	panel   = `.jp-NotebookPanel:not(.lm-mod-hidden)`
+	visible = `document.querySelector('` + panel + `')`
+	outputs = `[...` + visible + `.querySelectorAll('.jp-OutputArea-output')].map(o => o.innerText).join('\n')`
+	state   = visible + `?.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status`
+	unsaved = `document.querySelectorAll('.lm-TabBar-tab.jp-mod-dirty').length`
+)
+
+// open opens a notebook, named from the root of the checkout, as in a browser that has not been here before.
+func (p page) open(notebook string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate(p.lab.address(p.lab.workspace() + "/tree/" + notebook)))
+	p.until(notebook+" opens", visible+`?.querySelectorAll('.jp-Cell').length`, `^[1-9]`)
+	// Before its kernel is connected the page says that this is idle, and loses what it is asked.
+	p.wait("a kernel is connected", *patience, func() bool { return p.lab.connected(p.t) })
+	time.Sleep(time.Second)
+	p.until("its kernel is ready", state, "^idle$")
+}
+
+// openAgain opens a notebook that is open, anew.
+func (p page) openAgain(notebook string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.lab.address(p.lab.workspace()+"/tree/"+notebook)))
+	p.until(notebook+" opens", visible+`?.querySelectorAll('.jp-Cell').length`, `^[1-9]`)
+}
+
+// press clicks what is in the notebook's toolbar.
+func (p page) press(command string) {
+	p.t.Helper()
+	p.do(chromedp.Click(panel+` .jp-Toolbar [data-command="`+command+`"]`, chromedp.ByQuery))
+}
+
+// runAll runs all cells, from the menu. What is asked of a page that is still being made is lost: it is asked again.
+func (p page) runAll() {
+	p.t.Helper()
+	for range 10 {
+		p.do(chromedp.Click(`//li[contains(@class, "lm-MenuBar-item")][div[text()="Run"]]`, chromedp.BySearch),
+			chromedp.Click(`li[data-command="runmenu:run-all"]`, chromedp.ByQuery))
+		for range 20 {
+			if p.text(state) == "busy" {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	p.fatal("no cell begins")
+}
+
+// run runs a cell, with the keyboard.
+func (p page) run(cell int) {
+	p.t.Helper()
+	prompt := fmt.Sprintf(visible+".querySelectorAll('.jp-Cell .jp-InputPrompt')[%d].innerText", cell)
+	before := p.text(prompt)
+	for range 10 {
+		p.do(chromedp.Click(fmt.Sprintf(panel+` .jp-Cell[data-windowed-list-index="%d"] .jp-InputPrompt`, cell), chromedp.ByQuery),
+			chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("\r", chromedp.KeyModifiers(input.ModifierCtrl)))
+		time.Sleep(2 * time.Second) // one that is lost is marked as waiting at first
+		if p.text(prompt) != before {
+			return
+		}
+	}
+	p.fatal(fmt.Sprintf("cell %d does not begin", cell+1))
+}
+
+// controls is the first figure with controls that the notebook holds in the page, scrolling on while it holds none.
+const controls = `(p => {
+	const o = p.querySelector('.jp-WindowedPanel-outer') ?? p;
+	const c = p.querySelector('[data-palimpsest][role=group]:has(svg)');
+	if (c) { c.scrollIntoView(); return c }
+	o.scrollTop = o.scrollTop + 600 < o.scrollHeight - o.clientHeight ? o.scrollTop + 600 : 0;
+	return null
+})(` + visible + `)`
+
+// moveControl moves a control, with the keyboard, and says whether the figure changed.
+func (p page) moveControl() {
+	p.t.Helper()
+	drawn := `(` + controls + `)?.querySelector('svg').innerHTML`
+	p.until("a figure with controls", drawn, `<`)
+	before := p.text(drawn)
+	p.do(chromedp.Focus(panel+` [data-palimpsest] :is(select, input)`, chromedp.ByQuery), chromedp.KeyEvent(kb.ArrowDown))
+	p.wait("the figure changes with its control", *patience, func() bool { return p.text(drawn) != before })
+}
