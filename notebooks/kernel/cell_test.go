@@ -26,14 +26,19 @@ func run(ctx context.Context, t *testing.T, p *kernel.Process, source string) []
 // The error of a cell is shown once, on a line that names the cell's; what a program writes and lives on is left alone.
 func TestErrorsOfCellsAreOneLine(t *testing.T) {
 	p := start(t)
+	outs := run(t.Context(), t, p, "import (\n\t\"fmt\"\n\t\"os\"\n)\n%%\nfmt.Fprint(os.Stderr, \"pan\")\nfmt.Fprint(os.Stderr, \"ic: no\\n\", \"working: 3 %\\n\")")
+	if len(outs) != 1 || outs[0].Type != "stream" || !strings.Contains(outs[0].Text, "panic: no\nworking: 3 %\n") {
+		t.Errorf("a program that lives is shown as %+v, want what it wrote", outs)
+	}
 	for _, tc := range []struct{ source, want string }{
-		{"import (\n\t\"errors\"\n\t\"fmt\"\n\t\"os\"\n\t\"palimpsest/pkg/notebook\"\n)\n\nfunc load(name string) int {\n\treturn notebook.Get(1, errors.New(\"no run \" + name))\n}", ""},
 		{"%%\nvar a []int\nfmt.Println(a[3])", `cell \[2\], line 3: panic: runtime error: index out of range \[3\] with length 0`},
-		{"%%\n\nload(\"mine\")", `cell \[1\], line 9: no run mine \(called in cell \[3\], line 3\)`},
-		{"%%\nnotebook.Must(errors.New(\"a message\\nof two lines\"))", `cell \[4\], line 2: a message of two lines`},
 		{"%%\nos.Exit(3)", "exit status 3"},
-		{"%%\nx := 1\nnosuch()", "cell \\[6\\], line 2: declared and not used: x\ncell \\[6\\], line 3: undefined: nosuch"},
+		{"%%\nx := 1\nnosuch()", "cell \\[4\\], line 2: declared and not used: x\ncell \\[4\\], line 3: undefined: nosuch"},
 		{"import \"example.com/no/such\"\n%%\nsuch.X()", ".*example.com/no/such is in none of the modules .* `go get example.com/no/such`"},
+		// Last, for every cell from here on links all that this package imports.
+		{"import (\n\t\"errors\"\n\t\"palimpsest/pkg/notebook\"\n)\n\nfunc load(name string) int {\n\treturn notebook.Get(1, errors.New(\"no run \" + name))\n}", ""},
+		{"%%\n\nload(\"mine\")", `cell \[6\], line 7: no run mine \(called in cell \[7\], line 3\)`},
+		{"%%\nnotebook.Must(errors.New(\"a message\\nof two lines\"))", `cell \[8\], line 2: a message of two lines`},
 	} {
 		outs := run(t.Context(), t, p, tc.source)
 		if tc.want == "" {
@@ -48,10 +53,6 @@ func TestErrorsOfCellsAreOneLine(t *testing.T) {
 				t.Errorf("\t%+v", *out)
 			}
 		}
-	}
-	outs := run(t.Context(), t, p, "%%\nfmt.Fprint(os.Stderr, \"pan\")\nfmt.Fprint(os.Stderr, \"ic: no\\n\", \"working: 3 %\\n\")")
-	if len(outs) != 1 || outs[0].Type != "stream" || !strings.Contains(outs[0].Text, "panic: no\nworking: 3 %\n") {
-		t.Errorf("a program that lives is shown as %+v, want what it wrote", outs)
 	}
 }
 
