@@ -16,6 +16,7 @@ import (
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/executables"
 	"palimpsest/pkg/kept"
+	"palimpsest/pkg/words"
 
 	"github.com/pkg/errors"
 )
@@ -177,8 +178,12 @@ func backendChecks(context.Context) []Check {
 		return []Check{{Name: "backend", Found: err.Error(), Missing: true, Fix: fix}}
 	}
 	defer opened.Finalize()
-	check := Check{Name: "backend", Found: fmt.Sprintf("%s (opened in %.1f s, %d devices)",
-		strings.TrimPrefix(choice.String(), "backend "), time.Since(start).Seconds(), opened.NumDevices())}
+	devices := words.Count(opened.NumDevices(), "device")
+	if backend.OwnDevices(opened) < opened.NumDevices() {
+		devices += " that share the processor"
+	}
+	check := Check{Name: "backend", Found: fmt.Sprintf("%s (opened in %.1f s, %s)",
+		strings.TrimPrefix(choice.String(), "backend "), time.Since(start).Seconds(), devices)}
 	if len(choice.Failed) > 0 {
 		check.Missing, check.Fix = true, "see the reason in this line; remove the plugin's folder and run: go run . setup"
 	}

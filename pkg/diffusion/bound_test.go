@@ -35,9 +35,9 @@ func TestNoiseInTheGraph(t *testing.T) {
 		}
 		x0 := tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{value}, len(ts)*n), len(ts), n)
 		out := run(t, func(x0, coef, rng *Node) (noise, xt *Node) {
-			_, noise = drawNoise(rng, x0)
+			_, noise = drawNoise(rng, x0, 0)
 			return noise, addNoise(x0, noise, Slice(coef, AxisRange(), AxisElem(colSignal)), Slice(coef, AxisRange(), AxisElem(colSigma)))
-		}, x0, tensors.FromFlatDataAndDimensions(coef, len(ts), numCols), rngState(seed))
+		}, x0, tensors.FromFlatDataAndDimensions(coef, len(ts), numCols), tensors.FromFlatDataAndDimensions(rngState(seed), RNGStateShape.Size()))
 		for i := range ts {
 			noise = append(noise, tensors.MustCopyFlatData[float32](out[0])[i*n:(i+1)*n])
 			xt = append(xt, tensors.MustCopyFlatData[float32](out[1])[i*n:(i+1)*n])

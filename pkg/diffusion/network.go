@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/distributed"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/pkg/errors"
@@ -41,6 +42,9 @@ type Network struct {
 	extra       Extra
 	terms       []*term        // that extra declares
 	importances [2]*model.Exec // of Fisher and MAS
+
+	mesh *distributed.DeviceMesh // of the devices that a step computes on; nil: on the first
+	rows int                     // of a step, where there are several devices; 0: there was no step
 
 	far       bool // the device has a memory of its own: to fetch one array is quicker than two
 	built     bool // all variables are in the store

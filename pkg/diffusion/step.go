@@ -130,11 +130,11 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 	if err := n.build(); err != nil {
 		return nil, err
 	}
-	coef, err := n.Process.coefficients(b.T, b.W, n.weights)
-	if err != nil {
+	if err := n.checkTerms(b); err != nil {
 		return nil, err
 	}
-	more, err := n.termInputs(b)
+	b = b.filledUp(n.Devices())
+	coef, err := n.Process.coefficients(b.T, b.W, n.weights)
 	if err != nil {
 		return nil, err
 	}
@@ -144,18 +144,15 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 	}
 	decay := min(n.Train.EMA, float64(1+index)/float64(10+index))
 	u := n.Shape
-	p := &Prepared{rows: rows, index: index, inputs: append([]any{
-		tensors.FromFlatDataAndDimensions(b.X, rows, u.H, u.W, u.Channels),
-		tensors.FromFlatDataAndDimensions(b.T, rows),
-		tensors.FromFlatDataAndDimensions(b.Y, rows),
-		tensors.FromFlatDataAndDimensions(coef, rows, numCols),
-		tensors.FromFlatDataAndDimensions([]float32{float32(lr), float32(decay)}, 2),
-		rngState(noiseSeed)}, more...)}
-	for _, input := range p.inputs {
-		if err := input.(*tensors.Tensor).MaterializeOnDevice(n.backend, true, 0); err != nil {
-			p.Drop()
-			return nil, errors.WithMessage(err, "diffusion: taking a batch to the device")
-		}
+	inputs := append([]input{perRow(b.X, u.H, u.W, u.Channels), perRow(b.T), perRow(b.Y), perRow(coef, numCols),
+		whole([]float32{float32(lr), float32(decay)}), whole(rngState(noiseSeed))}, n.termInputs(b)...)
+	if err := n.shard(inputs, rows); err != nil {
+		return nil, err
+	}
+	p := &Prepared{rows: rows, index: index}
+	if p.inputs, err = n.place(inputs); err != nil {
+		p.Drop()
+		return nil, err
 	}
 	return p, nil
 }
@@ -171,11 +168,12 @@ func (n *Network) Do(p *Prepared) (StepResult, error) {
 	scalars := tensors.MustCopyFlatData[float32](out[0])
 	var res StepResult
 	if n.far {
-		first := len(scalars) - p.rows
+		first := 2 + len(n.scalars())
 		scalars, res.Rows = scalars[:first], scalars[first:]
 	} else {
 		res.Rows = tensors.MustCopyFlatData[float32](out[1])
 	}
+	res.Rows = res.Rows[:p.rows] // without those that fill up
 	res.Loss, res.GradNorm = float64(scalars[0]), float64(scalars[1])
 	res.Denoise = res.Loss // unless a term says otherwise
 	for i, s := range n.scalars() {
@@ -192,7 +190,7 @@ func (n *Network) Do(p *Prepared) (StepResult, error) {
 }
 
 // rngState spreads a seed over the state of GoMLX's counter-based generator.
-func rngState(seed uint64) *tensors.Tensor {
+func rngState(seed uint64) []uint64 {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], seed)
 	src := rand.NewChaCha8(key)
@@ -200,5 +198,5 @@ func rngState(seed uint64) *tensors.Tensor {
 	for i := range state {
 		state[i] = src.Uint64()
 	}
-	return tensors.FromFlatDataAndDimensions(state, RNGStateShape.Dimensions...)
+	return state
 }

@@ -19,10 +19,10 @@ func (n *Network) stepGraph(_ *model.Scope, inputs []*Node) []*Node {
 	x := n.openTerms(inputs)
 
 	signal, sigma := perRow(colSignal), perRow(colSigma)
-	rng, noise := drawNoise(rng, x0)
+	rng, noise := drawNoise(rng, x0, n.rows)
 	noise, xt := x.noised(x0, noise, signal, sigma)
 	weights := n.parts(x0, scopeModel)
-	in := network.Inputs{X: xt, T: t, Y: y}
+	in := network.Inputs{X: xt, T: t, Y: y, Rows: n.rows}
 	if n.Net.Drops() {
 		in.Dropout = rng
 	}
@@ -98,9 +98,9 @@ func (n *Network) rowLosses(x0, pred, target, variance *Node, perRow func(int) *
 	return rows
 }
 
-// drawNoise draws noise like x0 and returns it with the next random state.
-func drawNoise(rng, x0 *Node) (next, noise *Node) {
-	next, noise = RandomNormal(rng, x0.Shape())
+// drawNoise draws noise like x0, for its first rows ([network.RandomRows]), and returns it with the next random state.
+func drawNoise(rng, x0 *Node, rows int) (next, noise *Node) {
+	next, noise = network.RandomRows(RandomNormal, rng, x0.Shape(), rows)
 	return next, StopGradient(noise)
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 )
 
@@ -90,44 +89,39 @@ func scalarsOf(t *term) []scalar         { return t.scalars }
 
 // termInputs are the step graph's inputs after the first six, in the order in which [openTerms] finds them: all columns
 // [R, columns], all strengths [strengths], each field of labels [R], each field of images [R, H, W, C]. There are none for
-// what no term takes. It fails where b does not fit the network, or uses a term that was not declared.
-func (n *Network) termInputs(b Batch) ([]any, error) {
-	if err := n.checkTerms(b); err != nil {
-		return nil, err
-	}
-	var inputs []any
-	rows := len(b.T)
+// what no term takes. b is one that [Network.checkTerms] has passed.
+func (n *Network) termInputs(b Batch) (inputs []input) {
 	if columns := join(n.terms, columnsOf); len(columns) > 0 {
-		values := make([]float32, rows*len(columns))
+		values := make([]float32, len(b.T)*len(columns))
 		for k, c := range columns {
 			for i, v := range c.of(b) {
 				values[i*len(columns)+k] = v
 			}
 		}
-		inputs = append(inputs, tensors.FromFlatDataAndDimensions(values, rows, len(columns)))
+		inputs = append(inputs, perRow(values, len(columns)))
 	}
 	if strengths := join(n.terms, strengthsOf); len(strengths) > 0 {
 		values := make([]float32, len(strengths))
 		for k, s := range strengths {
 			values[k] = float32(s.of(b))
 		}
-		inputs = append(inputs, tensors.FromFlatDataAndDimensions(values, len(values)))
+		inputs = append(inputs, whole(values))
 	}
 	for _, l := range join(n.terms, labelsOf) {
 		labels := l.of(b)
 		if labels == nil {
 			labels = b.Y
 		}
-		inputs = append(inputs, tensors.FromFlatDataAndDimensions(labels, rows))
+		inputs = append(inputs, perRow(labels))
 	}
 	for _, image := range join(n.terms, imagesOf) {
 		values := image.of(b)
 		if values == nil {
 			values = make([]float32, len(b.X))
 		}
-		inputs = append(inputs, tensors.FromFlatDataAndDimensions(values, rows, n.Shape.H, n.Shape.W, n.Shape.Channels))
+		inputs = append(inputs, perRow(values, n.Shape.H, n.Shape.W, n.Shape.Channels))
 	}
-	return inputs, nil
+	return inputs
 }
 
 // checkTerms reports the first field beyond the plain batch that does not fit.

@@ -111,10 +111,10 @@ func noiseOf(t testing.TB, n *Network, b Batch, seed uint64) (noise, xt []float3
 	}
 	out, err := CallOnceN(n.backend, func(x0, coef, rng *Node) (noise, xt *Node) {
 		perRow := func(i int) *Node { return Reshape(Slice(coef, AxisRange(), AxisElem(i)), rows, 1, 1, 1) }
-		_, noise = drawNoise(rng, x0)
+		_, noise = drawNoise(rng, x0, 0)
 		return noise, addNoise(x0, noise, perRow(colSignal), perRow(colSigma))
 	}, tensors.FromFlatDataAndDimensions(b.X, rows, u.H, u.W, u.Channels),
-		tensors.FromFlatDataAndDimensions(coef, rows, numCols), rngState(seed))
+		tensors.FromFlatDataAndDimensions(coef, rows, numCols), tensors.FromFlatDataAndDimensions(rngState(seed), RNGStateShape.Size()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -737,8 +737,8 @@ func TestDifferencesOfStretches(t *testing.T) {
 	if d := differencesOf(a, b); len(d) != 0 {
 		t.Errorf("equal stretches differ in %q", d)
 	}
-	b.Backend, b.PluginSHA256, b.Cores, b.CPU, b.Environment = "go", "", 2, "Z8000", map[string]string{"XLA_FLAGS": "--b"}
-	want := []string{"backend go, before xla:x.so", "cores 2, before 1", "processor Z8000, before Z80", "XLA_FLAGS --b, before --a", "XLA_X none, before 1"}
+	b.Backend, b.PluginSHA256, b.Cores, b.Devices, b.CPU, b.Environment = "go", "", 2, 4, "Z8000", map[string]string{"XLA_FLAGS": "--b"}
+	want := []string{"backend go, before xla:x.so", "cores 2, before 1", "devices 4, before 1", "processor Z8000, before Z80", "XLA_FLAGS --b, before --a", "XLA_X none, before 1"}
 	if d := differencesOf(a, b); fmt.Sprint(d) != fmt.Sprint(want) {
 		t.Errorf("%q, want %q", d, want)
 	}

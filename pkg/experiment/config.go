@@ -59,6 +59,10 @@ type BackendConfig struct {
 	// Compute is "float32" ("" is the same) or "bfloat16": what the network computes with; weights, normalisation, losses
 	// and the optimiser stay float32 ([unet.Config.Compute]).
 	Compute string `yaml:"compute,omitempty"`
+
+	// Devices is on how many devices of this machine the training step computes, each on a share of its rows: "2" say, or
+	// "all" for every GPU. "": one. Results are the same but for the last digits, so a run may go on with another number.
+	Devices string `yaml:"devices,omitempty"`
 }
 
 // BenchmarkConfig says which images arrive in which order.
@@ -736,7 +740,7 @@ func (b BackendConfig) validate() error {
 	if b.Compute != "" && b.Compute != unet.Float32 && b.Compute != unet.BFloat16 {
 		return errors.Errorf("backend.compute is %.100q; choose %q or %q", b.Compute, unet.Float32, unet.BFloat16)
 	}
-	return nil
+	return b.validateDevices()
 }
 
 // labels is for how many classes the network has labels; 0 where it is told none.

@@ -52,7 +52,7 @@ type Extension struct {
 
 // mayChange begins the settings that an extended run may have otherwise than the run it extends: none changes what is learned or
 // how tasks are measured that were measured before.
-var mayChange = []string{"checkpoint_every", "cores", "probe.", "autopsy.", "bpd."}
+var mayChange = []string{"checkpoint_every", "cores", "backend.devices", "probe.", "autopsy.", "bpd."}
 
 // Of returns the configuration of the run that goes on with the finished one in the folder dir. Its name is that of the run and
 // the number of tasks.

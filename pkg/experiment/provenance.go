@@ -29,13 +29,16 @@ func machine(stretches []results.Stretch) results.Machine {
 }
 
 // thisStretch describes what this process does of a run from its first step on.
-func thisStretch(choice backend.Choice, cores int, environment map[string]string) (results.Stretch, error) {
+func thisStretch(choice backend.Choice, cores, devices int, environment map[string]string) (results.Stretch, error) {
 	m := host.Machine()
 	s := results.Stretch{Started: time.Now().UTC().Truncate(time.Second), Backend: choice.Portable(), Environment: environment,
 		Cores: cores, Arch: runtime.GOARCH, CPU: m.CPU, GPU: m.GPU, Go: m.Go}
 	s.Commit, s.Dirty = host.Commit()
 	if strings.HasPrefix(choice.Convolutions, "fastconv") { // the same digits whatever vectors it uses
 		s.Backend += " with fastconv"
+	}
+	if devices > 1 {
+		s.Devices = devices
 	}
 	var err error
 	s.PluginSHA256, err = choice.PluginSHA256()
@@ -76,6 +79,7 @@ func differencesOf(before, now results.Stretch) []string {
 		add("plugin", before.PluginSHA256, now.PluginSHA256)
 	}
 	add("cores", strconv.Itoa(before.Cores), strconv.Itoa(now.Cores))
+	add("devices", strconv.Itoa(max(1, before.Devices)), strconv.Itoa(max(1, now.Devices)))
 	add("architecture", before.Arch, now.Arch)
 	add("processor", before.CPU, now.CPU)
 	add("GPU", before.GPU, now.GPU)

@@ -295,7 +295,12 @@ func (r *run) prepare(ctx context.Context) error {
 			r.warn("%s", note)
 		}
 	}
-	now, err := thisStretch(r.choice, cores, environment)
+	devices, err := r.config.Backend.devices(r.back)
+	if err != nil {
+		return err
+	}
+	r.sayDevices(devices)
+	now, err := thisStretch(r.choice, cores, devices, environment)
 	if err != nil {
 		return err
 	}
@@ -512,8 +517,16 @@ func (c Config) newLoop(back compute.Backend, bench *datasets.Benchmark, m *meas
 	if err != nil {
 		return nil, err
 	}
+	devices, err := c.Backend.devices(back)
+	if err != nil {
+		return nil, err
+	}
 	network, err := diffusion.NewNetwork(back, process, net, c.Train, c.Seed)
 	if err != nil {
+		return nil, err
+	}
+	if err := network.Spread(devices); err != nil {
+		network.Close()
 		return nil, err
 	}
 	if c.Network.Init != "" {

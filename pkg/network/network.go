@@ -58,6 +58,9 @@ type Inputs struct {
 	// Dropout is a random state ([RNGStateFromSeed]); nil switches dropout off, as sampling and evaluation need.
 	Dropout *Node
 
+	// Rows is how many of the rows, from the first on, random draws are for; those after them only fill up a batch. 0: all.
+	Rows int
+
 	// Weights gives the value of a weight in the graph, of its shape; nil: each variable holds its own. A caller that keeps
 	// the weights elsewhere, say all in one vector, still needs the variables, for their names and shapes.
 	Weights func(w *model.Variable) *Node

@@ -284,6 +284,7 @@ type Stretch struct {
 	PluginSHA256 string            `json:"plugin_sha256,omitempty"` // of XLA's library
 	Environment  map[string]string `json:"environment,omitempty"`   // variables that XLA reads
 	Cores        int               `json:"cores"`                   // that the process was kept to, by which XLA divides its work
+	Devices      int               `json:"devices,omitempty"`       // that training steps were parted among; 0: one
 	Arch         string            `json:"arch"`                    // "amd64"
 	CPU          string            `json:"cpu"`
 	GPU          string            `json:"gpu,omitempty"`

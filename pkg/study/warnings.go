@@ -198,7 +198,7 @@ func madeWith(r *results.Run) map[string]string {
 			switch key {
 			case "name", "variant", "seed", "strategy", "cores", "checkpoint_every", "probe", "autopsy", "bpd", "evaluate.ahead":
 				continue
-			case "extends.run", "extends.sha256": // of each seed its own
+			case "extends.run", "extends.sha256", "backend.devices": // the first two are of each seed its own
 				continue
 			}
 			if below, ok := value.(map[string]any); ok {

@@ -20,6 +20,7 @@ type builder struct {
 	root    string // path of the network's scope: weights are drawn from the path below it
 	rng     *Node  // state of the dropout masks; nil outside training
 	dropout float64
+	rows    int // that dropout is drawn for, [network.Inputs].Rows
 	groups  int
 	heads   int
 	lora    network.LoRA
@@ -205,7 +206,7 @@ func (b *builder) drop(x *Node) *Node {
 		return x
 	}
 	var u *Node
-	b.rng, u = RandomUniform(b.rng, x.Shape())
+	b.rng, u = network.RandomRows(RandomUniform, b.rng, x.Shape(), b.rows)
 	keep := ConvertDType(GreaterOrEqual(u, Scalar(x.Graph(), x.DType(), b.dropout)), x.DType())
 	return MulScalar(Mul(x, StopGradient(keep)), 1/(1-b.dropout))
 }

@@ -71,7 +71,7 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 	height, wide := c.sides()
 	in.X.AssertDims(batch, height, wide, c.Channels)
 	in.T.AssertDims(batch)
-	b = &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
+	b = &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, rows: in.Rows, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
 		lora: c.LoRA, weights: in.Weights, half: c.Compute == BFloat16, form: c.Form}
 
 	width := 4 * c.Base

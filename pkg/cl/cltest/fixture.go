@@ -80,6 +80,8 @@ type kind struct {
 	rows  int // of a step
 	extra diffusion.Extra
 	form  string // of [forms]
+
+	devices int // that the step computes on; 0: one
 }
 
 // forms are the networks and processes that the suite has beside its usual ones, which are "".
@@ -119,7 +121,11 @@ func NewNetworkFor(t testing.TB, rows int, s cl.Strategy) *diffusion.Network {
 
 // networkFor is [NewNetworkFor] on the backend that open opens, with its files in dir.
 func networkFor(open func() (compute.Backend, error), dir string, rows int, s cl.Strategy, form string) (*diffusion.Network, error) {
-	k := kindOf(rows, s, form)
+	return networkOf(open, dir, kindOf(rows, s, form))
+}
+
+// networkOf is networkFor of a kind.
+func networkOf(open func() (compute.Backend, error), dir string, k kind) (*diffusion.Network, error) {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.networks == nil {
@@ -130,9 +136,12 @@ func networkFor(open func() (compute.Backend, error), dir string, rows int, s cl
 		if err != nil {
 			return nil, err
 		}
-		n, err := forms[form](back)
+		n, err := forms[k.form](back)
 		if err == nil {
 			err = n.Extend(k.extra)
+		}
+		if err == nil && k.devices > 0 {
+			err = n.Spread(k.devices)
 		}
 		if err != nil {
 			return nil, err

@@ -51,7 +51,7 @@ func (c Least) WithLoRA(l network.LoRA) network.Network {
 func (c Least) Forward(scope *model.Scope, seed uint64, in network.Inputs) *Node {
 	h := c.ForwardToMid(scope, seed, in)
 	if in.Dropout != nil && c.Dropout > 0 {
-		_, u := RandomUniform(in.Dropout, h.Shape())
+		_, u := network.RandomRows(RandomUniform, in.Dropout, h.Shape(), in.Rows)
 		h = Where(LessThan(u, Scalar(h.Graph(), u.DType(), 1-c.Dropout)), DivScalar(h, 1-c.Dropout), ZerosLike(h))
 	}
 	l := layer{c, scope.At("out"), seed, in, scope.Scope()}
