@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/compute/dtypes/float16"
+	"github.com/gomlx/compute/dtypes/gotype"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 
@@ -191,7 +192,7 @@ func float32s(t *tensors.Tensor) ([]float32, error) {
 }
 
 // converted applies a function to each value of a tensor.
-func converted[T dtypes.Supported](t *tensors.Tensor, to func(T) float32) ([]float32, error) {
+func converted[T gotype.Supported](t *tensors.Tensor, to func(T) float32) ([]float32, error) {
 	from, err := tensors.CopyFlatData[T](t)
 	if err != nil {
 		return nil, err
