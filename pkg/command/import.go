@@ -33,7 +33,7 @@ func importCommand() *cobra.Command {
 				return listModels(cmd)
 			}
 			dir, name := args[0], args[1]
-			if err := models.CheckName(name); err != nil {
+			if err := models.Free(name, overwrite); err != nil {
 				return experiment.Refused{Err: err}
 			}
 			m, notes, err := diffusers.Read(dir, o)

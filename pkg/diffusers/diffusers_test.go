@@ -421,6 +421,10 @@ func TestWeightsOfOtherForms(t *testing.T) {
 		"parted halves": {func(dir string) {
 			index(dir, "diffusion_pytorch_model.safetensors.index.fp16.json", rewritten(dir, halves, one, two))
 		}, "fp16", half, []string{"type F16"}},
+		"parted halves, unasked": {func(dir string) {
+			index(dir, "diffusion_pytorch_model.safetensors.index.fp16.json", rewritten(dir, halves, "diffusion_pytorch_model.fp16-00001-of-00001.safetensors"))
+		}, "", half, []string{"variant fp16, the only ones"}},
+		"parts alone": {func(dir string) { rewritten(dir, halves, one, two) }, "", nil, []string{"has no " + weightsFile + ", but " + one}},
 		"a part away": {func(dir string) {
 			index(dir, weightsFile+".index.json", rewritten(dir, halves, one, two))
 			_ = os.Remove(filepath.Join(dir, unetFolder, two))

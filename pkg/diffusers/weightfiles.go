@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -31,6 +32,9 @@ const (
 	weightsFile   = weightsStem + weightsEnding
 )
 
+// part is in the name of a file that an index names.
+var part = regexp.MustCompile(`-\d{5}-of-\d{5}`)
+
 // weightFiles are what a folder has of one variant's weights.
 type weightFiles struct {
 	variant string // "": the plain ones
@@ -48,7 +52,7 @@ func findWeights(folder, variant string) (weightFiles, error) {
 	}
 	for _, e := range entries {
 		name, ok := strings.CutPrefix(e.Name(), weightsStem)
-		if !ok {
+		if !ok || part.MatchString(name) {
 			continue
 		}
 		path := filepath.Join(folder, e.Name())
@@ -135,12 +139,12 @@ func (f weightFiles) read(folder string) (all map[string]*tensors.Tensor, types 
 		if _, err := os.Stat(path); err != nil {
 			return nil, nil, errors.Errorf("%s is not there, of which %s tells; fetch it too", path, filepath.Base(f.index))
 		}
-		part, has, err := readFloats(path, folder)
+		some, has, err := readFloats(path, folder)
 		if err != nil {
 			return nil, nil, err
 		}
 		types = append(types, has...)
-		for weight, value := range part {
+		for weight, value := range some {
 			if index.Files[weight] != name {
 				return nil, nil, errors.Errorf("%s has %s, which %s does not tell of; fetch all files of the model again", path, oneline.Text(weight), filepath.Base(f.index))
 			}

@@ -98,14 +98,26 @@ func folder(name string) (string, error) {
 	return filepath.Join(dir, name), err
 }
 
+// Free reports a name that no model can have, or that one has, unless it is to be replaced.
+func Free(name string, replace bool) error {
+	final, err := folder(name)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(final); err == nil && !replace {
+		return errors.Errorf("there is a model %s already; choose another name, `go run . import remove %s`, or import with --overwrite", name, name)
+	}
+	return nil
+}
+
 // Put keeps a model under a name, in place of one that is there only where replace is set.
 func Put(name, source string, m *diffusers.Model, replace bool) (Info, error) {
+	if err := Free(name, replace); err != nil {
+		return Info{}, err
+	}
 	final, err := folder(name)
 	if err != nil {
 		return Info{}, err
-	}
-	if _, err := os.Stat(final); err == nil && !replace {
-		return Info{}, errors.Errorf("there is a model %s already; choose another name, `go run . import remove %s`, or import with --overwrite", name, name)
 	}
 	dir := filepath.Dir(final)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
