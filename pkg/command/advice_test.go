@@ -293,6 +293,9 @@ func checkBench(c *cobra.Command) error {
 	if g.Seeds, err = c.Flags().GetInt("seeds"); err != nil {
 		return err
 	}
+	if err := importInit(c, g.Set); err != nil {
+		return err
+	}
 	usualSweeps(c, &g)
 	configs, err := g.Configs("the quick benchmark", nil)
 	if err != nil {
@@ -386,7 +389,11 @@ func keepExample(t *testing.T) {
 		}
 		m.Weights[name] = make([]float32, size)
 	}
-	if _, err := models.Put("cifar-ddpm", "an example", m, false); err != nil {
+	source, err := filepath.Abs("cifar-ddpm") // where README.md has it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := models.Put("cifar-ddpm", source, m, false); err != nil {
 		t.Fatal(err)
 	}
 	// The model of notebook 06.

@@ -53,6 +53,9 @@ func benchCommand() *cobra.Command {
 				}
 				label = configPath
 			}
+			if err := importInit(cmd, g.Set); err != nil {
+				return err
+			}
 			usualSweeps(cmd, &g)
 			if err := checkWorkers(flags.workers); err != nil {
 				return err

@@ -3,12 +3,14 @@ package command
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/models"
+	"palimpsest/pkg/words"
 )
 
 func importCommand() *cobra.Command {
@@ -95,4 +97,49 @@ func describeModel(i models.Info) string {
 	}
 	return fmt.Sprintf("%-22s %d×%d×%d, %d channels × %v, %s; %s, predicts %s, %d timesteps\n%22s SHA-256 %.12s…, from %s",
 		i.Name, n.Shape().H, n.Shape().W, n.Channels, n.Base, n.Mults, classes, i.Process.Schedule, i.Process.Prediction, i.Process.T, "", i.SHA256, i.Source)
+}
+
+// importInit imports the models whose folders settings name, "network.init=DIR" with a slash in it, under the folders' names, and
+// has the settings say these. A model that was imported from there before is taken as it is.
+func importInit(cmd *cobra.Command, set []string) error {
+	for i, s := range set {
+		dir, ok := strings.CutPrefix(s, "network.init=")
+		if !ok || !strings.ContainsAny(dir, `/\`) {
+			continue
+		}
+		source, err := filepath.Abs(dir)
+		if err != nil {
+			return err
+		}
+		name := strings.TrimLeft(strings.Map(func(r rune) rune {
+			if models.CheckName("x"+string(r)) != nil {
+				return '-'
+			}
+			return r
+		}, filepath.Base(source)), ".-")
+		if err := models.CheckName(name); err != nil {
+			return experiment.Refusef("--set %s: no name can be made of that folder's; import it with `go run . import %s NAME`", s, words.Shell(dir))
+		}
+		switch have, err := models.Get(name); {
+		case err == nil && have.Source != source:
+			return experiment.Refusef("--set %s: there is a model %s already, from %s; import this one with `go run . import %s NAME`, under another name", s, name, have.Source, words.Shell(dir))
+		case err == nil:
+			fmt.Fprintf(cmd.ErrOrStderr(), "note: the model %s is taken as it was imported; `go run . import %s %s --overwrite` reads it anew\n", name, words.Shell(dir), name)
+		default:
+			m, notes, err := diffusers.Read(dir, diffusers.Options{})
+			if err != nil {
+				return named(err, dir)
+			}
+			info, err := models.Put(name, source, m, false)
+			if err != nil {
+				return err
+			}
+			for _, n := range notes {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note:", n)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), describeModel(info))
+		}
+		set[i] = "network.init=" + name
+	}
+	return nil
 }

@@ -34,6 +34,9 @@ func runCommand() *cobra.Command {
 				}
 				return err
 			}
+			if err := importInit(cmd, set); err != nil {
+				return err
+			}
 			config, err := experiment.LoadConfig(args[0], set...)
 			if err != nil {
 				return named(err, args...)

@@ -277,7 +277,7 @@ func (e *export) read(dir string, o ExportOptions) error {
 	case o.Task >= 0 && (o.Task != e.task || e.state.Position.Step != 0):
 		folder = snapshotFolder(dir, o.Task)
 		if _, err := os.Stat(folder); err != nil {
-			return Refusef("the network after task %d was not kept, that after %s is the newest checkpoint's; runs made with --set autopsy.images=32 keep that of every task",
+			return Refusef("the network after task %d was not kept, only the newest, %s; runs made with --set autopsy.images=32 keep that of every task",
 				o.Task, e.at())
 		}
 		if _, err := checkSums(folder); err != nil {
@@ -306,10 +306,12 @@ func (e *export) read(dir string, o ExportOptions) error {
 	return err
 }
 
-// at says where the newest checkpoint is.
+// at says of when the newest checkpoint is.
 func (e *export) at() string {
-	p, _ := json.Marshal(e.state.Position)
-	return "position " + string(p)
+	if p := e.state.Position; p.Step > 0 {
+		return fmt.Sprintf("of step %d of task %d", p.Step, p.Phase)
+	}
+	return fmt.Sprintf("of after task %d", e.task)
 }
 
 // newest is the folder of the newest checkpoint that is whole, whose state it reads.

@@ -1,0 +1,43 @@
+package command
+
+import (
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"palimpsest/pkg/backend"
+	"palimpsest/pkg/models"
+)
+
+// A folder that network.init names is imported under its name, once, and another folder of that name is refused.
+func TestFoldersAreImportedByName(t *testing.T) {
+	t.Setenv(backend.CacheEnv, t.TempDir())
+	quiet := &cobra.Command{}
+	quiet.SetOut(io.Discard)
+	quiet.SetErr(io.Discard)
+	forms := filepath.Join("..", "counterpart", "testdata", "forms")
+	for range 2 {
+		set := []string{"seed=1", "network.init=" + filepath.Join(forms, "defaults")}
+		if err := importInit(quiet, set); err != nil || set[0] != "seed=1" || set[1] != "network.init=defaults" {
+			t.Fatalf("%q, %v", set, err)
+		}
+	}
+	if m, err := models.Get("defaults"); err != nil || !strings.HasSuffix(m.Source, "defaults") || m.Net.Classes != 4 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for setting, want := range map[string]string{
+		"network.init=" + filepath.Join(t.TempDir(), "defaults"): "there is a model defaults already",
+		"network.init=./nosuch":                                  "there is no folder ./nosuch",
+		"network.init=/":                                         "no name can be made",
+	} {
+		if err := importInit(quiet, []string{setting}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v; need one line with %q", setting, err, want)
+		}
+	}
+	if set := []string{"network.init=mine"}; importInit(quiet, set) != nil || set[0] != "network.init=mine" {
+		t.Errorf("a name becomes %q", set)
+	}
+}
