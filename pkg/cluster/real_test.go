@@ -345,7 +345,8 @@ func TestSlurm(t *testing.T) {
 	}
 	run := func(i int) string { return filepath.Join(dir, names[i]) }
 	// held is who has a run, once that has saved. Its process stands still from then on, and so does not end before what is to befall
-	// it.
+	// it; saved is the newest checkpoint that it leaves.
+	saved := map[int]int{}
 	held := func(i int) *experiment.Holder {
 		t.Helper()
 		s.until(names[i]+" has saved", func() bool { return newest(run(i)) != "" })
@@ -356,6 +357,17 @@ func TestSlurm(t *testing.T) {
 		if err := syscall.Kill(holder.Process, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
+		for tries := 0; !standsStill(holder.Process); tries++ { // looked for often, since the others go on
+			if tries > 10_000 {
+				t.Fatalf("process %d of %s does not stand still", holder.Process, names[i])
+			}
+			time.Sleep(time.Millisecond)
+		}
+		var phase, step int
+		if _, err := fmt.Sscanf(newest(run(i)), "phase%d-step%d", &phase, &step); err != nil {
+			t.Fatalf("the newest checkpoint of %s is %q", names[i], newest(run(i)))
+		}
+		saved[i] = phase*400 + step
 		return holder
 	}
 
@@ -405,9 +417,15 @@ func TestSlurm(t *testing.T) {
 		t.Errorf("of a finished study it says %q", out)
 	}
 	for i := range 3 {
+		// Nothing that was saved is trained again. A checkpoint is written every 100 steps before the next is begun, so what was is less
+		// than an interval. Who was asked to end has saved once more.
 		log, err := os.ReadFile(filepath.Join(run(i), "log.txt"))
-		if err != nil || !regexp.MustCompile(`going on after step [1-9]`).Match(log) {
-			t.Errorf("the log of %s (%v) does not go on from a checkpoint:\n%s", names[i], err, log)
+		went, from := regexp.MustCompile(`going on after step (\d+) of`).FindAllSubmatch(log, -1), 0
+		if len(went) > 0 {
+			from, _ = strconv.Atoi(string(went[0][1]))
+		}
+		if asked := i == 2; err != nil || len(went) != 1 || !asked && from != saved[i] || asked && (from < saved[i] || from > saved[i]+100) {
+			t.Errorf("the log of %s (%v) does not go on once, from the checkpoint at step %d:\n%s", names[i], err, saved[i], log)
 		}
 	}
 
@@ -449,6 +467,18 @@ func pending(pid int, signal syscall.Signal) bool {
 	_, set, _ := strings.Cut(string(text), "\nShdPnd:\t")
 	bits, err := strconv.ParseUint(set[:min(16, len(set))], 16, 64)
 	return err == nil && bits>>(signal-1)&1 == 1
+}
+
+// standsStill says that no thread of a process runs, after SIGSTOP.
+func standsStill(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, thread := range threads {
+		text, _ := os.ReadFile(thread)
+		if _, rest, _ := bytes.Cut(text[bytes.LastIndexByte(text, ')')+1:], []byte(" ")); len(rest) == 0 || rest[0] != 'T' {
+			return false
+		}
+	}
+	return len(threads) > 0
 }
 
 // parent is the process that started another, by Linux.
