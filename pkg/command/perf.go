@@ -91,6 +91,7 @@ func perfCommand() *cobra.Command {
 	f.BoolVar(&onDevice, "device", false, "measure instead training steps on the device that the backend opens, a GPU say: images/s, share of what a plain matrix product reaches, the host's share, memory")
 	f.IntSliceVar(&device.Rows, "rows-of-steps", device.Rows, "with --device: rows of a training step")
 	f.StringSliceVar(&device.Compute, "compute", device.Compute, "with --device: what the network computes with, float32, bfloat16")
+	f.IntSliceVar(&device.Devices, "devices", device.Devices, "with --device: GPUs that a step's rows are parted among, 1,2,4 to see how it scales")
 	f.Float64Var(&device.Seconds, "seconds", device.Seconds, "with --device: how long each case is measured")
 	f.DurationVar(&device.Limit, "limit", device.Limit, "with --device: when a case is given up, compilation included")
 	f.StringVar(&python, "python", "", "a Python that has the peers' packages, in place of an environment made for them")

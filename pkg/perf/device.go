@@ -31,6 +31,7 @@ import (
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/table"
 	"palimpsest/pkg/unet"
+	"palimpsest/pkg/words"
 )
 
 // DeviceOptions say what [MeasureDevice] measures.
@@ -38,6 +39,7 @@ type DeviceOptions struct {
 	Networks []string // names of unet.Preset
 	Rows     []int    // of a training step, half of them replayed
 	Compute  []string // of [unet.Config.Compute]
+	Devices  []int    // that the step's rows are parted among
 	Seconds  float64  // that each case is measured for
 	Limit    time.Duration
 	File     string // of the results, renewed after every case; what it has is not measured again
@@ -50,7 +52,7 @@ type DeviceOptions struct {
 
 // DeviceDefaults are the settings of a GPU's measurements.
 func DeviceDefaults() DeviceOptions {
-	return DeviceOptions{Networks: []string{"tiny", "small", "ddpm"}, Rows: []int{32, 128, 512}, Compute: []string{unet.Float32, unet.BFloat16}, Seconds: 2, Limit: 5 * time.Minute}
+	return DeviceOptions{Networks: []string{"tiny", "small", "ddpm"}, Rows: []int{32, 128, 512}, Compute: []string{unet.Float32, unet.BFloat16}, Devices: []int{1}, Seconds: 2, Limit: 5 * time.Minute}
 }
 
 // DeviceResult is what was measured of a device.
@@ -66,7 +68,8 @@ type DeviceCase struct {
 	Network string  `json:"network,omitempty"`
 	Size    int     `json:"size"` // pixels a side, or rows of a matrix
 	Rows    int     `json:"rows,omitempty"`
-	Compute string  `json:"compute"` // "float32" or "bfloat16"
+	Compute string  `json:"compute"`           // "float32" or "bfloat16"
+	Devices int     `json:"devices,omitempty"` // that the rows are parted among; 0: they are not
 	For     float64 `json:"-"`
 
 	Backend    string  `json:"backend,omitempty"`
@@ -90,7 +93,7 @@ const product = "product"
 
 // same says whether two cases ask for the same.
 func (c DeviceCase) same(d DeviceCase) bool {
-	return c.What == d.What && c.Network == d.Network && (c.What == product || c.Size == d.Size) && c.Rows == d.Rows && c.Compute == d.Compute
+	return c.What == d.What && c.Network == d.Network && (c.What == product || c.Size == d.Size) && c.Rows == d.Rows && c.Compute == d.Compute && c.Devices == d.Devices
 }
 
 // deviceSize is the side of the images that a network is measured with.
@@ -107,7 +110,12 @@ func (o DeviceOptions) cases() []DeviceCase {
 	for _, name := range o.Networks {
 		for _, rows := range o.Rows {
 			for _, compute := range o.Compute {
-				list = append(list, DeviceCase{What: Step, Network: name, Size: deviceSize(name), Rows: rows, Compute: compute})
+				for _, devices := range o.Devices {
+					if devices == 1 {
+						devices = 0
+					}
+					list = append(list, DeviceCase{What: Step, Network: name, Size: deviceSize(name), Rows: rows, Compute: compute, Devices: devices})
+				}
 			}
 		}
 	}
@@ -130,6 +138,9 @@ func MeasureDevice(ctx context.Context, o DeviceOptions) (*DeviceResult, error) 
 	}
 	if i := slices.IndexFunc(o.Compute, func(c string) bool { return c != unet.Float32 && c != unet.BFloat16 }); i >= 0 || len(o.Compute) == 0 {
 		return nil, experiment.Refusef("--compute is %q; need %q, %q or both", o.Compute, unet.Float32, unet.BFloat16)
+	}
+	if len(o.Devices) == 0 || slices.Min(o.Devices) < 1 {
+		return nil, experiment.Refusef("--devices is %v; need numbers from 1 on, such as 1,2,4", o.Devices)
 	}
 	if !(o.Seconds > 0 && o.Seconds <= 3600) {
 		return nil, experiment.Refusef("--seconds is %g; need more than 0 and at most 3600", o.Seconds)
@@ -222,11 +233,20 @@ type deviceQuestion struct {
 	For float64 `json:"for"`
 }
 
+// step names a case of a training step.
+func (c DeviceCase) step() string {
+	name := fmt.Sprintf("%s %d×%d, %d rows, %s", c.Network, c.Size, c.Size, c.Rows, c.Compute)
+	if c.Devices > 0 {
+		name += ", " + words.Count(c.Devices, "device")
+	}
+	return name
+}
+
 // line says a case in one line.
 func (c DeviceCase) line() string {
 	name := fmt.Sprintf("%s, %s", c.What, c.Compute)
 	if c.What == Step {
-		name = fmt.Sprintf("%s %d×%d, %d rows, %s", c.Network, c.Size, c.Size, c.Rows, c.Compute)
+		name = c.step()
 	}
 	if c.Failed != "" {
 		return name + ": failed: " + c.Failed
@@ -310,6 +330,9 @@ func (c *DeviceCase) stepOfLoop(over *counted) (func() error, error) {
 	}
 	n, err := diffusion.NewNetwork(over, p, u, quickTrain, 0)
 	if err != nil {
+		return nil, err
+	}
+	if err := n.Spread(max(1, c.Devices)); err != nil {
 		return nil, err
 	}
 	bench := synthetic(Task{UNet: u, Growth: &Growth{Tasks: 2, Buffer: 200}})
@@ -440,12 +463,12 @@ func (r *DeviceResult) table() *table.Table {
 		if c.What != Step {
 			continue
 		}
-		t.Rows = append(t.Rows, fmt.Sprintf("%s %d×%d, %d rows, %s", c.Network, c.Size, c.Size, c.Rows, c.Compute))
+		t.Rows = append(t.Rows, c.step())
 		values := []string{}
 		if c.Failed == "" {
 			share := "–"
 			if best[c.Compute] > 0 {
-				share = fmt.Sprintf("%.1f", 100*c.Work/c.Seconds/best[c.Compute])
+				share = fmt.Sprintf("%.1f", 100*c.Work/c.Seconds/best[c.Compute]/float64(max(1, c.Devices)))
 			}
 			values = []string{fmt.Sprintf("%.0f", float64(c.Rows)/c.Seconds), fmt.Sprintf("%.3g", 1e3*c.Seconds), fmt.Sprintf("%.3g", c.Work/c.Seconds/1e12),
 				share, fmt.Sprintf("%.1f", 100*c.Host/c.Seconds), fmt.Sprintf("%.1f", float64(c.Up)/1024), fmt.Sprintf("%.1f", float64(c.Down)/1024),
