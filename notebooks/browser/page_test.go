@@ -161,20 +161,12 @@ func (p page) press(command string) {
 	p.do(chromedp.Click(panel+` .jp-Toolbar [data-command="`+command+`"]`, chromedp.ByQuery))
 }
 
-// runAll runs all cells, from the menu. What is asked of a page that is still being made is lost: it is asked again.
-func (p page) runAll() {
+// restart restarts the kernel, by a button of the toolbar, which may run all cells then.
+func (p page) restart(command string) {
 	p.t.Helper()
-	for range 10 {
-		p.do(chromedp.Click(`//li[contains(@class, "lm-MenuBar-item")][div[text()="Run"]]`, chromedp.BySearch),
-			chromedp.Click(`li[data-command="runmenu:run-all"]`, chromedp.ByQuery))
-		for range 20 {
-			if p.text(state) == "busy" {
-				return
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-	}
-	p.fatal("no cell begins")
+	p.press(command)
+	p.do(chromedp.Click(".jp-Dialog .jp-mod-accept", chromedp.ByQuery))
+	p.until("the dialog closes", `document.querySelectorAll('.jp-Dialog').length`, "^0$")
 }
 
 // run runs a cell, with the keyboard.
