@@ -19,6 +19,7 @@ import (
 func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 	for _, s := range []struct{ file, name string }{
 		{"notebooks/results/README.md", "quick"},
+		{"notebooks/results/lambda.md", "headline"},
 		{"notebooks/results/timesteps.md", "timesteps"},
 		{"notebooks/results/gpu.md", "gpu"},
 	} {
@@ -36,9 +37,10 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 	}{
 		{"README.md", "summary", []string{"quick"}},
 		{"notebooks/results/methods.md", "intervals", []string{"methods"}},
+		{"notebooks/results/lambda.md", "intervals", []string{"headline"}},
 		{"notebooks/results/methods.md", "pareto", []string{"methods"}},
 		{"notebooks/results/methods.md", "ledger", []string{"methods"}},
-		{"notebooks/results/lambda.md", "lambda", []string{"lambda", "quick"}},
+		{"notebooks/results/lambda.md", "lambda", []string{"lambda", "headline", "quick"}},
 		{"notebooks/results/README.md", "benchmarks", []string{"quick", "datasets"}},
 		{"notebooks/results/dit.md", "summary", []string{"quick", "dit"}},
 	} {
@@ -172,7 +174,7 @@ func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
 	setting := regexp.MustCompile(`λ [=<] \d+(\.\d+)?|\d{4}\.\d{5}`) // or a paper's number at arXiv
 	found := 0
 	for page, studies := range map[string][]string{
-		"README.md": nil, "methods.md": nil, "lambda.md": {"lambda", "quick"}, "timesteps.md": {"timesteps", "targeted"},
+		"README.md": nil, "methods.md": nil, "lambda.md": {"lambda", "headline", "quick"}, "timesteps.md": {"timesteps", "targeted"},
 	} {
 		text, err := os.ReadFile("notebooks/results/" + page)
 		if err != nil {

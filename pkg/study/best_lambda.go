@@ -186,14 +186,23 @@ func (b *BestLambdas) methods() []Method {
 
 // notes says how best λ and intervals came about.
 func (b *BestLambdas) notes() []string {
-	most := 0
+	var seeds []int
 	for _, r := range b.Rows {
-		most = max(most, len(r.Seeds))
+		seeds = append(seeds, len(r.Seeds))
+	}
+	slices.Sort(seeds)
+	seeds = slices.Compact(seeds)
+	most, spread := 0, ""
+	if n := len(seeds); n > 0 {
+		most, spread = seeds[n-1], words.Seeds(seeds[n-1])
+		if n > 1 {
+			spread = fmt.Sprintf("%d to %s, as many as the setting has", seeds[0], spread)
+		}
 	}
 	out := []string{"≤ or ≥: the best λ is the least or the greatest tried, so a better one may lie beyond.",
 		"The best reduced λ is chosen by the FID it is compared by, which favours it against λ = 1."}
 	if most > 1 {
-		out = append(out, fmt.Sprintf("± is the sample standard deviation over %s.", words.Seeds(most)), RuleNote,
+		out = append(out, fmt.Sprintf("± is the sample standard deviation over %s.", spread), RuleNote,
 			fmt.Sprintf("Each of the %d settings is judged by itself: were no λ better than another, about one verdict in twenty would still be decided, by chance.", len(b.Rows)))
 	} else {
 		out = append(out, "One seed: the spread between seeds is unknown and nothing is decided.")

@@ -109,7 +109,7 @@ func (b blocks) means(chosen []block, cell func(method int, at block) float64) [
 // value is the number of a method in a block.
 func (b blocks) value(method int, at block) float64 { return b.values[method][at.seed][at.task] }
 
-// percentiles is value with the percentile interval of 95 % of what resampling gave; without any, with no interval. Over three
+// percentiles is value with the percentile interval of 95 % of what resampling gave; without any, with no interval. Over few
 // seeds it covers less than it says: it is for mean ranks and rank correlations, which have no t, and decides nothing.
 func percentiles(value float64, drawn []float64) Interval {
 	i := Interval{value, math.NaN(), math.NaN()}

@@ -204,7 +204,7 @@ func (r *Ranking) notes() []string {
 			fmt.Sprintf("Many comparisons: p is of each alone; \"p, Holm\" is corrected for the %d comparisons with %s, so that by it even one wrong verdict among them has a chance of 5 %%. "+
 				"Of all %d pairs of methods %d have p < 0.05 alone, and %d of these hold with Holm's correction for all pairs.",
 				len(r.Rows)-1, r.Reference, r.Pairs, r.Apart, r.Held),
-			fmt.Sprintf("Brackets of a mean rank: 95 %% percentile interval of a paired hierarchical bootstrap, %d draws of seeds and, within each, of tasks. Over three seeds it covers less than it says, "+
+			fmt.Sprintf("Brackets of a mean rank: 95 %% percentile interval of a paired hierarchical bootstrap, %d draws of seeds and, within each, of tasks. Over few seeds it covers less than it says, "+
 				"and tells nothing apart.", Resamples))
 	} else {
 		out = append(out, "One seed tells nothing of others: there are no intervals.")
