@@ -48,6 +48,6 @@ func extendCommand() *cobra.Command {
 	c.Flags().StringVar(&x.Tasks, "tasks", "", "the classes of each task to come, by name or number: '[[8, 9]]'")
 	c.Flags().StringArrayVar(&x.Datasets, "dataset", nil, "a set to come, as one task; may be repeated")
 	c.Flags().StringVar(&dir, "dir", "", "folder of the new run; default: beside RUN, by its name and the number of tasks")
-	c.Flags().StringArrayVar(&x.Set, "set", nil, "one setting, KEY=VALUE, of probe, autopsy, bpd, cores or checkpoint_every; all others are those of RUN; may be repeated")
+	c.Flags().StringArrayVar(&x.Set, "set", nil, "one setting, KEY=VALUE, of probe, autopsy, bpd, cores, checkpoint_every or keep_networks; all others are those of RUN; may be repeated")
 	return c
 }

@@ -51,9 +51,9 @@ func snapshotFolder(dir string, task int) string {
 	return filepath.Join(dir, "snapshots", fmt.Sprintf("after_task_%d", task))
 }
 
-// keepSnapshot keeps the network after the phase that has just ended, where an autopsy will ask for it.
+// keepSnapshot keeps the network after the phase that has just ended, where somebody will ask for it.
 func (r *run) keepSnapshot() error {
-	if !r.hasAutopsy() {
+	if !r.keepsNetworks() {
 		return nil
 	}
 	final := snapshotFolder(r.dir, r.loop.LastTask())
@@ -66,6 +66,11 @@ func (r *run) keepSnapshot() error {
 		}
 		return writeFolder(final, nil, r.loop.Network.Save)
 	}), "snapshot")
+}
+
+// keepsNetworks says whether the network after each task is kept: for an autopsy, or because the run is told to.
+func (r *run) keepsNetworks() bool {
+	return r.hasAutopsy() || r.config.KeepNetworks && r.loop.Strategy.Info().Stream != cl.AllTasks
 }
 
 // hasAutopsy says whether there will be one: joint training has no moment before forgetting.

@@ -42,6 +42,9 @@ type Config struct {
 	Variant string `yaml:"variant"`
 
 	CheckpointEvery int `yaml:"checkpoint_every"` // optimiser steps between checkpoints; 0: only at the end of each task
+	// KeepNetworks keeps the network as it is after each task, for [Export] and to be looked at; a network of float32 weights takes 16
+	// bytes a weight.
+	KeepNetworks bool `yaml:"keep_networks,omitempty"`
 
 	// Cores is how many of the processor's cores the run's process is kept to. XLA divides its work by that number, which
 	// the last digits of all results depend on. 0: all that the process may run on when the run begins; the run then goes on

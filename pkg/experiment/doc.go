@@ -27,7 +27,7 @@
 // before that was measured, and so is, bit for bit, the run that knew of all tasks from the start.
 //
 // A checkpoint holds the settings that it was made with. Edited since, config.yaml is refused by all who open the checkpoint,
-// except for name, checkpoint_every, cores and backend.devices: no image and no weight depends on the first two, and the result
+// except for name, checkpoint_every, keep_networks, cores and backend.devices: no image and no weight depends on the first three, and the result
 // lists the others by stretch.
 //
 // Configurations are YAML; a key that does not exist is an error. Paths are relative to the working directory.

@@ -277,7 +277,7 @@ func (e *export) read(dir string, o ExportOptions) error {
 	case o.Task >= 0 && (o.Task != e.task || e.state.Position.Step != 0):
 		folder = snapshotFolder(dir, o.Task)
 		if _, err := os.Stat(folder); err != nil {
-			return Refusef("the network after task %d was not kept, only the newest, %s; runs made with --set autopsy.images=32 keep that of every task",
+			return Refusef("the network after task %d was not kept, only the newest, %s; runs made with --set keep_networks=true keep that of every task",
 				o.Task, e.at())
 		}
 		if _, err := checkSums(folder); err != nil {

@@ -90,6 +90,7 @@ func tinyRun() Config {
 func TestModelGoesOutAndComesIn(t *testing.T) {
 	back, choice := pureGo(t)
 	c, dir := tinyRun(), filepath.Join(t.TempDir(), "run")
+	c.KeepNetworks = true
 	opt := Options{Backend: back, Choice: choice, Command: "the test"}
 	if _, err := Run(t.Context(), c, dir, opt); err != nil {
 		t.Fatal(err)
@@ -120,8 +121,17 @@ func TestModelGoesOutAndComesIn(t *testing.T) {
 			t.Errorf("the card lacks %q", want)
 		}
 	}
+	earlier := filepath.Join(t.TempDir(), "after the first task.safetensors")
+	if err := Export(dir, earlier, ExportOptions{Format: FormatSafetensors, Task: 0}); err != nil {
+		t.Fatal(err)
+	}
+	sameWeights(t, "the first task's", tensorsIn(t, earlier, ""), tensorsIn(t, filepath.Join(snapshotFolder(dir, 0), diffusion.StateFile), "ema/"))
+	sameWeights(t, "the last task's", tensorsIn(t, filepath.Join(snapshotFolder(dir, 1), diffusion.StateFile), "ema/"), averaged)
+	if err := os.RemoveAll(filepath.Join(dir, "snapshots")); err != nil {
+		t.Fatal(err)
+	}
 	for what, o := range map[string]ExportOptions{
-		"is there already": newest, "tasks 0 to 1": {Format: FormatDiffusers, Task: 2, Overwrite: true}, "autopsy.images": {Format: FormatDiffusers, Task: 0, Overwrite: true},
+		"is there already": newest, "tasks 0 to 1": {Format: FormatDiffusers, Task: 2, Overwrite: true}, "keep_networks=true": {Format: FormatDiffusers, Task: 0, Overwrite: true},
 		"choose": {Format: "onnx", Task: -1}, ".safetensors": {Format: FormatSafetensors, Task: -1},
 	} {
 		if err := Export(dir, to, o); err == nil || !strings.Contains(err.Error(), what) || strings.Contains(err.Error(), "\n") {

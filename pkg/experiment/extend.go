@@ -52,7 +52,7 @@ type Extension struct {
 
 // mayChange begins the settings that an extended run may have otherwise than the run it extends: none changes what is learned or
 // how tasks are measured that were measured before.
-var mayChange = []string{"checkpoint_every", "cores", "backend.devices", "probe.", "autopsy.", "bpd."}
+var mayChange = []string{"checkpoint_every", "keep_networks", "cores", "backend.devices", "probe.", "autopsy.", "bpd."}
 
 // Of returns the configuration of the run that goes on with the finished one in the folder dir. Its name is that of the run and
 // the number of tasks.
@@ -464,7 +464,7 @@ func (r *run) inherit(e *extended) error {
 			sum := sha256.Sum256(picture)
 			r.state.Pictures[v.Sheet] = hex.EncodeToString(sum[:])
 		}
-		if !r.hasAutopsy() || len(r.state.Evaluations) == 0 {
+		if !r.keepsNetworks() || len(r.state.Evaluations) == 0 {
 			return nil
 		}
 		if err := r.home.subfolder("snapshots"); err != nil {
@@ -476,6 +476,9 @@ func (r *run) inherit(e *extended) error {
 				continue
 			}
 			from := snapshotFolder(e.dir, v.AfterTask)
+			if _, err := os.Stat(from); os.IsNotExist(err) && !r.hasAutopsy() {
+				continue // the run before did not keep it
+			}
 			if _, err := checkSums(from); err != nil {
 				return err
 			}

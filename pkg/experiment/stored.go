@@ -84,7 +84,7 @@ func (s *state) sameImages(images string, sets []string) error {
 
 // freeSettings may change while a run is under way, no image and no weight depends on them but in its last digits: what the run
 // is called, how often it is saved, and the cores and devices, which the result lists by stretch.
-var freeSettings = []string{"name", "checkpoint_every", "cores", "backend.devices"}
+var freeSettings = []string{"name", "checkpoint_every", "keep_networks", "cores", "backend.devices"}
 
 // sameSettings refuses a configuration that differs in meaning from the one that the state was made with. A setting that was
 // added since has its default there.

@@ -196,7 +196,7 @@ func madeWith(r *results.Run) map[string]string {
 		for name, value := range tree {
 			key := path + name
 			switch key {
-			case "name", "variant", "seed", "strategy", "cores", "checkpoint_every", "probe", "autopsy", "bpd", "evaluate.ahead":
+			case "name", "variant", "seed", "strategy", "cores", "checkpoint_every", "keep_networks", "probe", "autopsy", "bpd", "evaluate.ahead":
 				continue
 			case "extends.run", "extends.sha256", "backend.devices": // the first two are of each seed its own
 				continue
