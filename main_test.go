@@ -165,6 +165,26 @@ func TestFindingsAreThoseOfTheStoredStudies(t *testing.T) {
 	}
 }
 
+// The finding on README's first screen is that of the stored runs.
+func TestREADMEHasTheHeadline(t *testing.T) {
+	set, err := study.Open("notebooks/results/headline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fid := map[string]study.Stat{}
+	for _, m := range set.Group() {
+		fid[m.Label] = m.Summary().FID
+	}
+	d := study.Compare(fid["er λ=1 buffer=20"], fid["er λ=0.1 buffer=20"])
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "λ = 0.1 ends at a FID " + d.Format(1) + " below that of λ = 1 (ten seeds"; d.Rule() != "paired t over 10 seeds, p < 0.001" || !strings.Contains(string(text), want) {
+		t.Errorf("README.md does not say %q, by %s", want, d.Rule())
+	}
+}
+
 // Numbers in the prose of the pages of the stored studies stand in what is made from the studies: in the page's own
 // generated sections, in the studies' tables, or in the comparisons of er's settings two by two.
 func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
