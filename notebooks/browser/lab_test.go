@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -139,17 +140,24 @@ type runningKernel struct {
 	Connections int    `json:"connections"` // of pages
 }
 
+// kernels asks again where the server fails, as it does about a kernel that is just starting.
 func (l *lab) kernels(t *testing.T) (all []runningKernel) {
 	t.Helper()
-	answer, err := http.Get(l.address("api/kernels"))
-	if err != nil {
-		t.Fatal(err)
+	why := ""
+	for since := time.Now(); time.Since(since) < *patience; time.Sleep(200 * time.Millisecond) {
+		answer, err := http.Get(l.address("api/kernels"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err == nil && answer.StatusCode == http.StatusOK && json.Unmarshal(text, &all) == nil {
+			return all
+		}
+		why = fmt.Sprintf("%s %.300s %v", answer.Status, text, err)
 	}
-	defer answer.Body.Close()
-	if err := json.NewDecoder(answer.Body).Decode(&all); err != nil {
-		t.Fatal(err)
-	}
-	return all
+	t.Fatalf("the server does not tell its kernels: %s", why)
+	return nil
 }
 
 // connected says that there are kernels, and that a page listens to each.
