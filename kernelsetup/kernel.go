@@ -61,10 +61,7 @@ func ensureKernel(ctx context.Context, p *progress) (Kernel, error) {
 	k := newKernel(repo, filepath.Join(dirs[0], "gonb"), append(path, goBin))
 	// Completion is there if it was built before.
 	if t, err := gopls.tree(goBin, goVersion); err == nil && t.finished() {
-		k.completion = t.dir
-		if k.warm, err = notebookImports(repo); err != nil {
-			return Kernel{}, err
-		}
+		k.completion, k.warm = t.dir, notebookImports(repo)
 	}
 	return k, k.writeSpec()
 }

@@ -153,7 +153,8 @@ func TestTrustOncePerChange(t *testing.T) {
 	k := newKernel(repo, "/gonb", nil)
 	log := filepath.Join(repo, "log")
 	jupyter := filepath.Join(repo, "jupyter")
-	if err := os.WriteFile(jupyter, []byte("#!/bin/sh\necho $1 >> "+log+"\n"), 0o755); err != nil {
+	write(t, filepath.Join(repo, "notebooks", "broken.ipynb"), "") // Jupyter would refuse to sign any
+	if err := os.WriteFile(jupyter, []byte("#!/bin/sh\ncase \"$*\" in *broken*) exit 1; esac\necho $1 >> "+log+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	calls := func() int {
@@ -165,7 +166,7 @@ func TestTrustOncePerChange(t *testing.T) {
 	}
 	for i, want := range []int{1, 1, 2} {
 		if i == 2 {
-			write(t, filepath.Join(repo, "notebooks", "a.ipynb"), "changed")
+			write(t, filepath.Join(repo, "notebooks", "a.ipynb"), `{"nbformat": 4, "cells": []}`)
 		}
 		if err := trust(t.Context(), jupyter, nil, k); err != nil {
 			t.Fatal(err)
@@ -181,10 +182,10 @@ func TestNotebookImports(t *testing.T) {
 		"a.ipynb": "import (\n\t\"fmt\"\n\tmy \"palimpsest/pkg/cl\" // why\n\t\"github.com/janpfeifer/must\"\n)\n\n%%\nfmt.Println(\"not an import\")",
 		"b.ipynb": "import \"palimpsest/datasets\"\nimport \"os\"",
 	})
-	got, err := notebookImports(repo)
+	write(t, filepath.Join(repo, "notebooks", "broken.ipynb"), "")
 	want := []string{"github.com/janpfeifer/must", "palimpsest/datasets", "palimpsest/pkg/cl"}
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("imports %q, %v; want %q", got, err, want)
+	if got := notebookImports(repo); !slices.Equal(got, want) {
+		t.Errorf("imports %q; want %q", got, want)
 	}
 }
 

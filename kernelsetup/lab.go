@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
+	"palimpsest/notebooks/kernel"
 	"palimpsest/pkg/atomicfile"
 
 	"github.com/pkg/errors"
@@ -43,20 +45,20 @@ func Lab(ctx context.Context, o LabOptions) error {
 	if err != nil {
 		return err
 	}
-	kernel, err := ensureKernel(ctx, p)
+	k, err := ensureKernel(ctx, p)
 	if err != nil {
 		return err
 	}
-	argv, err := labCommand(jupyter.dir, kernel, o, os.Geteuid() == 0, hasDisplay())
+	argv, err := labCommand(jupyter.dir, k, o, os.Geteuid() == 0, hasDisplay())
 	if err != nil {
 		return err
 	}
-	env := labEnv(os.Environ(), jupyter.dir, kernel)
-	if err := trust(ctx, argv[0], env, kernel); err != nil {
+	env := labEnv(os.Environ(), jupyter.dir, k)
+	if err := trust(ctx, argv[0], env, k); err != nil {
 		return err
 	}
-	p.line("starting JupyterLab on %s; its address is printed below, Ctrl-C ends it with its kernels", kernel.Repo)
-	return serve(ctx, p, argv, env, kernel.Repo)
+	p.line("starting JupyterLab on %s; its address is printed below, Ctrl-C ends it with its kernels", k.Repo)
+	return serve(ctx, p, argv, env, k.Repo)
 }
 
 // labCommand returns JupyterLab's command line.
@@ -160,9 +162,12 @@ func notebooks(repo string) []string {
 
 // trust signs the checkout's notebooks, whose code the user is about to run, so that
 // JupyterLab shows the SVG and HTML they were committed with. It does nothing if they have
-// not changed since.
+// not changed since. Files that are no notebooks cannot be signed.
 func trust(ctx context.Context, jupyter string, env []string, k Kernel) error {
-	all := notebooks(k.Repo)
+	all := slices.DeleteFunc(notebooks(k.Repo), func(file string) bool {
+		_, err := kernel.Read(file)
+		return err != nil
+	})
 	if len(all) == 0 {
 		return nil
 	}

@@ -18,10 +18,7 @@ import (
 // changed since the last time; the file that records this is in the module cache and is removed with
 // it. A failure is reported, but is no error: the cells that need the package will fail.
 func ensurePackages(ctx context.Context, p *progress, repo, goBin, goVersion string) error {
-	imports, err := notebookImports(repo)
-	if err != nil {
-		return err
-	}
+	imports := notebookImports(repo)
 	mod, err := os.ReadFile(filepath.Join(repo, "go.mod"))
 	if err != nil {
 		return errors.WithStack(err)
@@ -59,13 +56,13 @@ func ensurePackages(ctx context.Context, p *progress, repo, goBin, goVersion str
 var importLine = regexp.MustCompile(`(?m)^\s*(?:import\s+)?(?:[\w.]+\s+)?"([\w.~/-]+)"\s*(?://.*)?$`)
 
 // notebookImports returns the packages beyond the standard library that the checkout's
-// notebooks import, sorted.
-func notebookImports(repo string) ([]string, error) {
+// notebooks import, sorted. A file that is no notebook has none: JupyterLab says what is wrong with it when it is opened.
+func notebookImports(repo string) []string {
 	var all []string
 	for _, file := range notebooks(repo) {
 		nb, err := kernel.Read(file)
 		if err != nil {
-			return nil, err
+			continue
 		}
 		for _, cell := range nb.Cells {
 			if cell.Type != "code" || !strings.Contains(cell.Source, "import") {
@@ -80,5 +77,5 @@ func notebookImports(repo string) ([]string, error) {
 		}
 	}
 	slices.Sort(all)
-	return slices.Compact(all), nil
+	return slices.Compact(all)
 }
