@@ -6,14 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,6 +24,9 @@ const marker = "PALIMPSEST_BROWSER_TEST"
 
 // workspaces is how the names of the test's layouts of JupyterLab begin.
 var workspaces = fmt.Sprintf("browser-test-%d", os.Getpid())
+
+// layouts is where JupyterLab keeps them.
+const layouts = root + "/.jupyter/config/lab/workspaces/"
 
 // lab is a running `lab`.
 type lab struct {
@@ -64,15 +65,12 @@ func startLab(t *testing.T, flags ...string) *lab {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	free, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
-	l := &lab{mark: fmt.Sprint(os.Getpid())}
-	l.cmd = exec.Command(program, append([]string{"lab", "--no-browser", "--port", strconv.Itoa(port)}, flags...)...)
-	l.cmd.Dir = root
+	removeLeft(t, layouts+"browser-test-%d-*") // JupyterLab would open what they hold
+	removeLeft(t, root+"/notebooks/try-%d-*.ipynb")
+	removeLeft(t, root+"/runs/browser-%d")
+	l := &lab{mark: fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())}
+	l.cmd = exec.Command(program, append([]string{"lab", "--no-browser"}, flags...)...) // JupyterLab finds a port that is free
+	l.cmd.Dir, l.cmd.SysProcAttr, l.cmd.WaitDelay = root, endsWithTest(), *patience
 	l.cmd.Env = append(os.Environ(), marker+"="+l.mark, "PALIMPSEST_NOTEBOOK_TEST=1") // the latter makes the notebooks' runs short
 	out, err := l.cmd.StdoutPipe()
 	if err != nil {
@@ -88,10 +86,10 @@ func startLab(t *testing.T, flags ...string) *lab {
 		}
 		if l.cmd.ProcessState == nil {
 			_ = l.cmd.Process.Signal(syscall.SIGTERM)
-			_ = l.cmd.Wait()
+			l.wait()
 		}
-		layouts, _ := filepath.Glob(filepath.Join(root, ".jupyter", "config", "lab", "workspaces", workspaces+"-*"))
-		for _, layout := range layouts {
+		all, _ := filepath.Glob(layouts + workspaces + "-*") // fails on a malformed pattern only
+		for _, layout := range all {
 			os.Remove(layout)
 		}
 	})
@@ -134,6 +132,9 @@ func (l *lab) workspace() string {
 	return fmt.Sprintf("lab/workspaces/%s-%d", workspaces, l.workspaces)
 }
 
+// client gives up on a server that does not answer.
+var client = http.Client{Timeout: time.Minute}
+
 // runningKernel is a kernel as the server has it.
 type runningKernel struct {
 	ID          string `json:"id"`
@@ -145,9 +146,10 @@ func (l *lab) kernels(t *testing.T) (all []runningKernel) {
 	t.Helper()
 	why := ""
 	for since := time.Now(); time.Since(since) < *patience; time.Sleep(200 * time.Millisecond) {
-		answer, err := http.Get(l.address("api/kernels"))
+		answer, err := client.Get(l.address("api/kernels"))
 		if err != nil {
-			t.Fatal(err)
+			why = err.Error()
+			continue
 		}
 		text, err := io.ReadAll(answer.Body)
 		answer.Body.Close()
@@ -180,12 +182,12 @@ func (l *lab) endKernels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := http.DefaultClient.Do(ask)
+		answer, err := client.Do(ask)
 		if err != nil {
 			t.Fatal(err)
 		}
 		answer.Body.Close()
-		if answer.StatusCode != http.StatusNoContent {
+		if answer.StatusCode != http.StatusNoContent && answer.StatusCode != http.StatusNotFound { // it has ended by itself
 			t.Errorf("asked to end, a kernel answers %s", answer.Status)
 		}
 	}
@@ -197,13 +199,23 @@ func (l *lab) end(t *testing.T) {
 	if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	_ = l.cmd.Wait()
+	l.wait()
 	if code := l.cmd.ProcessState.ExitCode(); code != 143 {
 		t.Errorf("asked to end, `lab` exits with %d; want 143; it says %s", code, l.said.String())
 	}
-	if left := l.left(); len(left) > 0 {
+	left := l.left()
+	for since := time.Now(); len(left) > 0 && time.Since(since) < 10*time.Second; left = l.left() {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if len(left) > 0 {
 		t.Errorf("these outlive `lab`: %q", left)
 	}
+}
+
+// wait waits until `lab`, which was asked to end, has ended, and kills it where it does not.
+func (l *lab) wait() {
+	defer time.AfterFunc(*patience, func() { _ = l.cmd.Process.Kill() }).Stop()
+	_ = l.cmd.Wait() // its exit code is looked at where that matters
 }
 
 // left are the processes of the laboratory that are alive, as far as the system tells.

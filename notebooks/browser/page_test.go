@@ -19,7 +19,8 @@ import (
 
 func findBrowser(t *testing.T) string {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
-		if path, err := exec.LookPath(name); err == nil {
+		// On some systems there is a script of that name that only says how to install it.
+		if path, err := exec.LookPath(name); err == nil && exec.Command(path, "--version").Run() == nil {
 			return path
 		}
 	}
@@ -30,10 +31,9 @@ func findBrowser(t *testing.T) string {
 // startBrowser starts Chromium with one page.
 func startBrowser(t *testing.T, path string) context.Context {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WindowSize(1400, 1000))
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WindowSize(1400, 1000),
+		chromedp.NoSandbox, // which root and most containers cannot have; the only pages opened are the checkout's own
+		chromedp.WSURLReadTimeout(*patience))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(func() { cancel(); stop() })
@@ -71,11 +71,39 @@ func (p page) fatal(args ...any) {
 	p.t.Fatal(args...)
 }
 
-// text is the value of an expression in the page.
+// text is the value of an expression in the page, or the error that it ends with, as it does where the page is just loading.
 func (p page) text(expression string) (text string) {
 	p.t.Helper()
-	p.do(chromedp.Evaluate("String("+expression+")", &text))
+	ctx, cancel := context.WithTimeout(p.ctx, *patience)
+	defer cancel()
+	if err := chromedp.Run(ctx, chromedp.Evaluate("String("+expression+")", &text)); err != nil {
+		return err.Error()
+	}
 	return text
+}
+
+// click clicks until a match is in the value of an expression: a page that is just drawn anew may lose a click.
+func (p page) click(what, selector, expression, pattern string) {
+	p.t.Helper()
+	re, why, text := regexp.MustCompile(pattern), error(nil), ""
+	defer func() {
+		if p.t.Failed() {
+			p.t.Logf("%.1000q does not match %s; clicking %s: %v", text, pattern, selector, why)
+		}
+	}()
+	var clicked time.Time
+	p.wait(what, *patience, func() bool {
+		if text = p.text(expression); re.MatchString(text) {
+			return true
+		}
+		if time.Since(clicked) > 20*time.Second {
+			ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
+			defer cancel()
+			why = chromedp.Run(ctx, chromedp.Click(selector, chromedp.ByQuery))
+			clicked = time.Now()
+		}
+		return false
+	})
 }
 
 // until waits for a match in the value of an expression, and returns its groups.
@@ -134,6 +162,7 @@ const (
 	visible = `document.querySelector('` + panel + `')`
 	outputs = `[...` + visible + `.querySelectorAll('.jp-OutputArea-output')].map(o => o.innerText).join('\n')`
 	state   = visible + `?.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status`
+	dialogs = `document.querySelectorAll('.jp-Dialog').length`
 	unsaved = `document.querySelectorAll('.lm-TabBar-tab.jp-mod-dirty').length`
 )
 
@@ -155,18 +184,21 @@ func (p page) openAgain(notebook string) {
 	p.until(notebook+" opens", visible+`?.querySelectorAll('.jp-Cell').length`, `^[1-9]`)
 }
 
-// press clicks what is in the notebook's toolbar.
+// button is one of the notebook's toolbar.
+func button(command string) string { return panel + ` .jp-Toolbar [data-command="` + command + `"]` }
+
+// press clicks a button of the notebook's toolbar.
 func (p page) press(command string) {
 	p.t.Helper()
-	p.do(chromedp.Click(panel+` .jp-Toolbar [data-command="`+command+`"]`, chromedp.ByQuery))
+	p.do(chromedp.Click(button(command), chromedp.ByQuery))
 }
 
 // restart restarts the kernel, by a button of the toolbar, which may run all cells then.
 func (p page) restart(command string) {
 	p.t.Helper()
-	p.press(command)
-	p.do(chromedp.Click(".jp-Dialog .jp-mod-accept", chromedp.ByQuery))
-	p.until("the dialog closes", `document.querySelectorAll('.jp-Dialog').length`, "^0$")
+	p.click("a dialog asks", button(command), dialogs, "^[1-9]")
+	p.click("the dialog closes", ".jp-Dialog .jp-mod-accept", dialogs, "^0$")
+	time.Sleep(time.Second) // until then the kernel may seem to be idle
 }
 
 // run runs a cell, with the keyboard.
@@ -177,12 +209,47 @@ func (p page) run(cell int) {
 	for range 10 {
 		p.do(chromedp.Click(fmt.Sprintf(panel+` .jp-Cell[data-windowed-list-index="%d"] .jp-InputPrompt`, cell), chromedp.ByQuery),
 			chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("\r", chromedp.KeyModifiers(input.ModifierCtrl)))
-		time.Sleep(2 * time.Second) // one that is lost is marked as waiting at first
-		if p.text(prompt) != before {
-			return
+		for since := time.Now(); p.text(prompt) == before && time.Since(since) < 10*time.Second; {
+			time.Sleep(200 * time.Millisecond)
+		}
+		since := time.Now()
+		for now := ""; now != before && time.Since(since) < *patience; { // one that is lost is marked as waiting at first
+			time.Sleep(2 * time.Second)
+			if now = p.text(prompt); now != before && (p.text(state) == "busy" || strings.ContainsAny(now, "0123456789")) {
+				return
+			}
 		}
 	}
 	p.fatal(fmt.Sprintf("cell %d does not begin", cell+1))
+}
+
+// edit puts the cursor at the end of a cell.
+func (p page) edit(cell int) {
+	p.t.Helper()
+	p.do(chromedp.Click(fmt.Sprintf(panel+` .jp-Cell[data-windowed-list-index="%d"] .cm-content`, cell), chromedp.ByQuery),
+		chromedp.KeyEvent(kb.End, chromedp.KeyModifiers(input.ModifierCtrl)))
+}
+
+// ask presses a key until a match is in what JupyterLab shows beside the cursor, which a machine that has much to do may be late with.
+func (p page) ask(what, selector, pattern string, key chromedp.Action) {
+	p.t.Helper()
+	re, text, asked := regexp.MustCompile(pattern), "", time.Time{}
+	defer func() {
+		if p.t.Failed() {
+			p.t.Logf("%.1000q does not match %s", text, pattern)
+		}
+	}()
+	p.wait(what, *patience, func() bool {
+		if time.Since(asked) > 15*time.Second {
+			if !asked.IsZero() {
+				p.t.Logf("asked again: %s", what)
+			}
+			p.do(key)
+			asked = time.Now()
+		}
+		text = p.text(`[...document.querySelectorAll('` + selector + `')].map(e => e.innerText).join('\n')`)
+		return re.MatchString(text)
+	})
 }
 
 // controls is the first figure with controls that the notebook holds in the page, scrolling on while it holds none.
@@ -199,7 +266,12 @@ func (p page) moveControl() {
 	p.t.Helper()
 	drawn := `(` + controls + `)?.querySelector('svg').innerHTML`
 	p.until("a figure with controls", drawn, `<`)
-	before := p.text(drawn)
-	p.do(chromedp.Focus(panel+` [data-palimpsest] :is(select, input)`, chromedp.ByQuery), chromedp.KeyEvent(kb.ArrowDown))
-	p.wait("the figure changes with its control", *patience, func() bool { return p.text(drawn) != before })
+	before, keys := p.text(drawn), []string{kb.ArrowDown, kb.ArrowUp} // the one moves no control that is at its end
+	p.wait("the figure changes with its control", *patience, func() bool {
+		p.text(`(` + controls + `)?.querySelector('select, input').focus()`)
+		p.do(chromedp.KeyEvent(keys[0]))
+		keys[0], keys[1] = keys[1], keys[0]
+		now := p.text(drawn)
+		return now != before && strings.Contains(now, "<")
+	})
 }
