@@ -35,6 +35,9 @@ func importCommand() *cobra.Command {
 				return listModels(cmd)
 			}
 			dir, name := args[0], args[1]
+			if cmd.Flags().Changed("size") && o.ImageSize < 1 {
+				return experiment.Refusef("--size is %d; need the side of the model's images in pixels, 1 or more", o.ImageSize)
+			}
 			if err := models.Free(name, overwrite); err != nil {
 				return experiment.Refused{Err: err}
 			}
@@ -100,7 +103,7 @@ func describeModel(i models.Info) string {
 }
 
 // importInit imports the models whose folders settings name, "network.init=DIR" with a slash in it, under the folders' names, and
-// has the settings say these. A model that was imported from there before is taken as it is.
+// has the settings say these. A model that was imported from there before is taken as it is, unless the folder has changed since.
 func importInit(cmd *cobra.Command, set []string) error {
 	for i, s := range set {
 		dir, ok := strings.CutPrefix(s, "network.init=")
@@ -123,8 +126,17 @@ func importInit(cmd *cobra.Command, set []string) error {
 		switch have, err := models.Get(name); {
 		case err == nil && have.Source != source:
 			return experiment.Refusef("--set %s: there is a model %s already, from %s; import this one with `go run . import %s NAME`, under another name", s, name, have.Source, words.Shell(dir))
+		case err == nil && have.SourceSHA256 == "":
+			fmt.Fprintf(cmd.ErrOrStderr(), "note: the model %s is taken as it was imported, whether its folder has changed since is not known; `go run . import %s %s --overwrite` reads it anew\n", name, words.Shell(dir), name)
 		case err == nil:
-			fmt.Fprintf(cmd.ErrOrStderr(), "note: the model %s is taken as it was imported; `go run . import %s %s --overwrite` reads it anew\n", name, words.Shell(dir), name)
+			now, err := diffusers.FilesSHA256(source)
+			if err != nil {
+				return named(err, dir)
+			}
+			if now != have.SourceSHA256 {
+				return experiment.Refusef("--set %s: the folder has changed since the model %s was imported from it: the SHA-256 of its files was %s, now it is %s; read it anew with `go run . import %s %s --overwrite`, or import it under another name",
+					s, name, have.SourceSHA256, now, words.Shell(dir), name)
+			}
 		default:
 			m, notes, err := diffusers.Read(dir, diffusers.Options{})
 			if err != nil {

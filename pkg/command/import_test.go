@@ -2,6 +2,7 @@ package command
 
 import (
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,6 +36,20 @@ func TestFoldersAreImportedByName(t *testing.T) {
 	} {
 		if err := importInit(quiet, []string{setting}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v; need one line with %q", setting, err, want)
+		}
+	}
+	// A folder that has changed since is not taken for what it was.
+	copied := filepath.Join(t.TempDir(), "copied")
+	if err := os.CopyFS(copied, os.DirFS(filepath.Join(forms, "defaults"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"", "has changed since the model copied was imported"} {
+		err := importInit(quiet, []string{"network.init=" + copied})
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--overwrite")) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		if err := os.WriteFile(filepath.Join(copied, "more.json"), []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if set := []string{"network.init=mine"}; importInit(quiet, set) != nil || set[0] != "network.init=mine" {

@@ -188,12 +188,18 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 	if u.Class != "UNet2DModel" {
 		return unet.Config{}, errors.Errorf("_class_name is %q; only a UNet2DModel can be imported", u.Class)
 	}
+	if o.ImageSize < 0 || o.ImageSize > mostPixels {
+		return unet.Config{}, errors.Errorf("--size is %d; need the side of the model's images in pixels, 1 to %d", o.ImageSize, mostPixels)
+	}
 	h, w, sized := sampleSize(u.SampleSize, o.ImageSize)
 	if !sized {
 		if len(u.SampleSize) > 0 && string(u.SampleSize) != "null" {
 			return unet.Config{}, errors.Errorf("sample_size is %.40s; need a whole number of pixels up to %d, or a list of height and width", u.SampleSize, mostPixels)
 		}
 		return unet.Config{}, errors.Errorf("sample_size is null; say the side of its images in pixels with --size, up to %d", mostPixels)
+	}
+	if o.ImageSize > 0 && (h != o.ImageSize || w != o.ImageSize) {
+		return unet.Config{}, errors.Errorf("--size is %d, but the model says itself that its images are %d×%d (sample_size); leave --size out", o.ImageSize, h, w)
 	}
 	refuse(u.In < 1 || u.Out != u.In && u.Out != 2*u.In, "in_channels %d with out_channels %d (need as many, or twice as many where the variance is learned)", u.In, u.Out)
 	refuse(u.Center, "center_input_sample")
@@ -491,6 +497,27 @@ func processOf(text []byte, learned, own bool) (diffusion.Config, error) {
 	}
 	_, err := diffusion.New(c)
 	return c, err
+}
+
+// clipping is a note about a scheduler that treats estimates of images otherwise than runs here do, which clip them to [-1, 1]; "" where
+// it does as they.
+func clipping(text []byte) string {
+	s := scheduler{Clip: true, ClipRange: 1, Max: 1}
+	if err := json.Unmarshal(text, &s); err != nil || s.Class == flowClass {
+		return ""
+	}
+	const ours = "runs here clip them to [-1, 1] unless evaluate.sampler.clip is false"
+	switch {
+	case s.Threshold && s.Max == 1:
+		return "its scheduler's thresholding=true with sample_max_value 1 clips estimates of images to [-1, 1], as runs here do"
+	case s.Threshold:
+		return fmt.Sprintf("its scheduler scales estimates of images down by their quantile (thresholding=true, sample_max_value %g); %s", s.Max, ours)
+	case !s.Clip:
+		return "its scheduler does not clip estimates of images (clip_sample=false); " + ours
+	case s.ClipRange != 1:
+		return fmt.Sprintf("its scheduler clips estimates of images to ±%g (clip_sample_range); %s", s.ClipRange, ours)
+	}
+	return ""
 }
 
 // near says whether two variances are one, to the last digits of float32.

@@ -480,3 +480,38 @@ func TestWeightsOfOtherForms(t *testing.T) {
 		}
 	}
 }
+
+// A note says where a scheduler treats estimates of images otherwise than runs here do.
+func TestClippingIsNoted(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"_class_name": "DDPMScheduler"}`:                                                     "",
+		`{"_class_name": "DDIMScheduler", "clip_sample": true}`:                                "",
+		`{"_class_name": "DDPMScheduler", "clip_sample": false}`:                               "clip_sample=false",
+		`{"_class_name": "DDPMScheduler", "clip_sample_range": 2}`:                             "±2",
+		`{"_class_name": "DDPMScheduler", "thresholding": true}`:                               "as runs here do",
+		`{"_class_name": "DDPMScheduler", "thresholding": true, "sample_max_value": 3}`:        "sample_max_value 3",
+		`{"_class_name": "FlowMatchEulerDiscreteScheduler", "clip_sample": false, "shift": 1}`: "",
+	} {
+		if got := clipping([]byte(text)); (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The side of images that is given is held against the model's own.
+func TestSizeIsHeldAgainstTheModels(t *testing.T) {
+	model := func(size string) []byte {
+		return []byte(`{"_class_name": "UNet2DModel", "sample_size": ` + size + `, "block_out_channels": [32], "down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"]}`)
+	}
+	for _, tc := range []struct {
+		size  string
+		given int
+		want  string
+	}{{"32", 16, "--size is 16, but the model says itself that its images are 32×32"}, {"[32, 16]", 32, "32×16"}, {"null", -3, "--size is -3"}, {"null", 1 << 20, "--size is 1048576"},
+		{"null", 0, "say the side"}, {"32", 32, ""}, {"null", 32, ""}} {
+		_, err := toOurs(model(tc.size), Options{ImageSize: tc.given})
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("sample_size %s, --size %d: %v, want %q", tc.size, tc.given, err, tc.want)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package diffusers
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -168,8 +170,33 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 	if m.Process, err = processOf(text, learned, own); err != nil {
 		return nil, nil, errors.WithMessage(err, sched)
 	}
+	if note := clipping(text); note != "" && !own {
+		notes = append(notes, note)
+	}
 	more, err := m.readWeights(folder, o)
 	return m, append(notes, more...), err
+}
+
+// FilesSHA256 is the SHA-256 of the names and sums of all files in a model's folder that [Read] may read, whichever of them it takes.
+func FilesSHA256(dir string) (string, error) {
+	sum := sha256.New()
+	for _, sub := range []string{".", unetFolder, schedFolder} {
+		entries, err := os.ReadDir(filepath.Join(dir, sub))
+		if err != nil && (sub == "." || !errors.Is(err, fs.ErrNotExist)) {
+			return "", errors.WithStack(err)
+		}
+		for _, e := range entries {
+			if !slices.Contains([]string{".json", ".safetensors", ".bin"}, filepath.Ext(e.Name())) {
+				continue
+			}
+			one, err := atomicfile.SHA256(filepath.Join(dir, sub, e.Name()))
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(sum, "%s  %s/%s\n", one, sub, e.Name())
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // pixels refuses a pipeline whose network draws latents, which another network turns into images.

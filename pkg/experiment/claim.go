@@ -100,6 +100,9 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	path := filepath.Join(dir, configFile)
 	text, err := settings.ReadFile(path)
 	if os.IsNotExist(err) {
+		if err := notWithin(dir); err != nil {
+			return "", false, err
+		}
 		return "", false, onlyLeftovers(dir)
 	}
 	if err != nil {
@@ -125,6 +128,25 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 		return fmt.Sprintf("taking over %s: the run it was made for never began (%s); its configuration is kept as %s", dir, why, replaced), false, nil
 	}
 	return "", false, errors.Errorf("%s holds a run with other settings (%s); name another folder", dir, why)
+}
+
+// notWithin refuses a folder for a new run within that of another.
+func notWithin(dir string) error {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return errors.WithStack(err)
+	}
+	for at := filepath.Dir(full); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, configFile)); err != nil {
+			continue // a configuration alone may be somebody's own
+		}
+		for _, name := range []string{"result.json", "checkpoints"} {
+			if _, err := os.Stat(filepath.Join(at, name)); err == nil {
+				return Refusef("%s is within the run folder %s; name a place outside it for the run", dir, at)
+			}
+		}
+	}
+	return nil
 }
 
 // onlyLeftovers reports what is in the folder dir, which has no configuration, unless runs that never began left it.

@@ -323,3 +323,21 @@ func TestReadersAreToldOfARunAtWork(t *testing.T) {
 		t.Errorf("at work %v, %v", AtWork(dir), err)
 	}
 }
+
+// A new run makes nothing within the folder of another; a configuration alone makes no run folder.
+func TestNoRunWithinAnother(t *testing.T) {
+	own := t.TempDir()
+	if err := os.WriteFile(filepath.Join(own, configFile), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	sub := filepath.Join(own, "runs", "first")
+	if _, _, err := claimable(DefaultConfig(), sub); err != nil {
+		t.Errorf("beside a configuration: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(own, "checkpoints"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := claimable(DefaultConfig(), sub); err == nil || !strings.Contains(err.Error(), "is within the run folder "+own) {
+		t.Errorf("within a run folder: %v", err)
+	}
+}

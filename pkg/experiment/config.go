@@ -252,7 +252,7 @@ func OverrideConfig(name string, text []byte, set []string) (Config, error) {
 	return overrideConfig(name, text, set, func(s string) string { return "--set " + s })
 }
 
-// overrideConfig is OverrideConfig with the options that gave the settings. An error that goes away without a setting is the
+// overrideConfig is OverrideConfig with the options that gave the settings, "" for one that the user did not give. An error that goes away without a setting is the
 // setting's and no error of the text.
 func overrideConfig(name string, text []byte, set []string, option func(setting string) string) (Config, error) {
 	c, err := override(name, text, set)
@@ -261,6 +261,9 @@ func overrideConfig(name string, text []byte, set []string, option func(setting 
 	}
 	_, alone := override(name, text, nil)
 	for i, s := range set {
+		if option(s) == "" {
+			continue
+		}
 		if _, without := override(name, text, slices.Delete(slices.Clone(set), i, i+1)); without == nil {
 			name = oneline.Text(option(s))
 			break
@@ -268,7 +271,9 @@ func overrideConfig(name string, text []byte, set []string, option func(setting 
 		if alone == nil && i == len(set)-1 { // several are wrong, or only together
 			var all []string
 			for _, s := range set {
-				all = append(all, option(s))
+				if o := option(s); o != "" {
+					all = append(all, o)
+				}
 			}
 			name = oneline.Text(strings.Join(all, " "))
 		}

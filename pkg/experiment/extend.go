@@ -253,6 +253,7 @@ func (x Extension) addSets(c *Config, done *results.Run, dir string) error {
 	if err != nil {
 		return err
 	}
+	learned := len(b.Datasets)
 	for _, name := range x.Datasets {
 		if err := datasets.Known(name); err != nil {
 			return Refused{errors.WithMessage(err, "--dataset")}
@@ -261,7 +262,9 @@ func (x Extension) addSets(c *Config, done *results.Run, dir string) error {
 		if err != nil {
 			return Refused{errors.WithMessage(err, "--dataset")}
 		}
-		if at := slices.Index(b.Datasets, full); at >= 0 {
+		if at := slices.Index(b.Datasets, full); at >= learned {
+			return Refusef("--dataset: %s is named twice; each set to come is one task", full)
+		} else if at >= 0 {
 			return Refusef("--dataset: %s is learned already in the run in %s", full, dir)
 		}
 		nh, nw, nc, err := datasets.PreparedShape(b.Prep, full)
@@ -480,7 +483,7 @@ func (r *run) inherit(e *extended) error {
 				continue // the run before did not keep it
 			}
 			if _, err := checkSums(from); err != nil {
-				return err
+				return errors.WithMessagef(err, "the network kept in %s is damaged; an extension with --set keep_networks=false --set autopsy.images=0 does not need it", from)
 			}
 			if err := r.loop.Network.LoadGrown(from); err != nil {
 				return errors.WithMessagef(err, "the run in %s has no network of after task %d for an autopsy; extend it with --set autopsy.images=0", e.dir, v.AfterTask)

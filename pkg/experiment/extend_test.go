@@ -327,3 +327,13 @@ func TestExtendedRunMoves(t *testing.T) {
 		t.Error("a run of another result is the same")
 	}
 }
+
+// A set that is named twice is told from one that is learned already.
+func TestSetsToComeAreNamedOnce(t *testing.T) {
+	for want, names := range map[string][]string{"is named twice": {"mnist-10k", "mnist-10k"}, "is learned already": {DefaultConfig().Benchmark.Datasets[0]}} {
+		c := DefaultConfig()
+		if err := (Extension{Datasets: names}).addSets(&c, nil, "here"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", names, err, want)
+		}
+	}
+}

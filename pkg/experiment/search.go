@@ -57,7 +57,12 @@ func (s Search) trials() ([]SearchTrial, error) {
 	if err := checkRepeated(s.Set); err != nil {
 		return nil, err
 	}
-	base, err := OverrideConfig("the search", nil, s.Overrides())
+	base, err := overrideConfig("the search", nil, s.Overrides(), func(setting string) string {
+		if !slices.Contains(s.Set, setting) {
+			return "" // the search's own
+		}
+		return "--set " + setting
+	})
 	if err != nil {
 		return nil, err
 	}

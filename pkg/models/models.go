@@ -47,6 +47,8 @@ type Info struct {
 	Labels  diffusers.Labels `json:"labels"`
 	Weights string           `json:"weights_sha256"` // of weightsFile
 	SHA256  string           `json:"sha256"`         // of network, process and weights
+
+	SourceSHA256 string `json:"source_sha256,omitempty"` // [diffusers.FilesSHA256] of Source when it was read; "": not recorded
 }
 
 // identity is the SHA256 of a model by its infoFile, as it is written there: settings that were added since change nothing.
@@ -129,6 +131,11 @@ func Put(name, source string, m *diffusers.Model, replace bool) (Info, error) {
 		all = append(all, safetensors.Tensor{Name: name, Value: tensors.FromFlatDataAndDimensions(m.Weights[name], dims[name]...)})
 	}
 	i := Info{Name: name, Source: source, Net: m.Net, Process: m.Process, Labels: m.Labels}
+	if info, err := os.Stat(source); err == nil && info.IsDir() {
+		if i.SourceSHA256, err = diffusers.FilesSHA256(source); err != nil {
+			return Info{}, err
+		}
+	}
 	err = atomicfile.WriteFolder(final, func(temporary string) (err error) {
 		path := filepath.Join(temporary, weightsFile)
 		if err := safetensors.WriteFile(path, nil, all); err != nil {
