@@ -67,7 +67,7 @@ func TestNotebooksInBrowser(t *testing.T) {
 	// the cells showed when they were stored.
 	names, withControls := make([]string, len(files)), 0
 	for i, file := range files {
-		if hasControls(t, file) {
+		if contains(t, file, controlled) {
 			withControls++
 		}
 		names[i] = fmt.Sprintf("try-%d-%s", os.Getpid(), filepath.Base(file))
@@ -115,9 +115,12 @@ func TestNotebooksInBrowser(t *testing.T) {
 			})
 			lacking(t, read(t, files[i]), read(t, filepath.Join("..", name)))
 			p.shoot(short)
-			if hasControls(t, files[i]) {
+			if contains(t, files[i], controlled) {
 				p.moveControl()
 				p.shoot(short + " control moved")
+			}
+			if contains(t, files[i], "notebook.ShowTable(") {
+				p.scrollTable()
 			}
 			t.Logf("%.0f s", time.Since(begun).Seconds())
 		})
@@ -164,14 +167,17 @@ func cleared(t *testing.T, file string) []byte {
 	return text
 }
 
-// hasControls says whether a notebook shows a figure with controls.
-func hasControls(t *testing.T, file string) bool {
+// controlled is what a notebook with a figure with controls contains.
+const controlled = "notebook.ShowControls("
+
+// contains says whether a notebook contains a text.
+func contains(t *testing.T, file, what string) bool {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes.Contains(text, []byte("notebook.ShowControls("))
+	return bytes.Contains(text, []byte(what))
 }
 
 // complaint is what a shell line that failed and a %magic that is not known leave on standard error.

@@ -275,3 +275,15 @@ func (p page) moveControl() {
 		return now != before && strings.Contains(now, "<")
 	})
 }
+
+// scrollTable makes a table wider than the page and scrolls it, with the keyboard.
+func (p page) scrollTable() {
+	p.t.Helper()
+	const table = `document.querySelector('` + panel + ` [data-palimpsest-table]')`
+	p.until("there is a table", `(t => t && (t.style.minWidth = '4000px'))(`+table+`?.querySelector('table'))`, "^4000px$")
+	p.wait("a wide table scrolls", *patience, func() bool {
+		p.text(table + `.focus()`)
+		p.do(chromedp.KeyEvent(kb.ArrowRight))
+		return p.text(table+`.scrollLeft > 0`) == "true"
+	})
+}

@@ -111,11 +111,24 @@ func ShowControls(title string, controls []figure.Control, draw func(pick []int)
 // ShowTable displays the table of the methods, as [ShowNumbers] does. Outside a notebook it does nothing.
 func ShowTable(methods []study.Method) { ShowNumbers(report.NewTable(methods)) }
 
+// scrolling is a script that has the table of the output before scroll by the arrow keys, which JupyterLab takes for its own where it
+// hears of them.
+const scrolling = `<script>((table) => {
+  if (!table) return;
+  table.tabIndex = 0;
+  table.setAttribute("role", "region");
+  table.setAttribute("aria-label", "table");
+  table.dataset.palimpsestTable = "";
+  if (window.palimpsestTables) return;
+  window.palimpsestTables = true;
+  window.addEventListener("keydown", (e) => /^Arrow(Left|Right)$/.test(e.key) && e.target.matches?.("[data-palimpsest-table]") && e.stopPropagation(), true);
+})(document.currentScript.closest(".jp-OutputArea-child")?.previousElementSibling?.querySelector(".jp-OutputArea-output"))</script>`
+
 // ShowNumbers displays a table, such as that of [bits.Agreements] or [bits.Sensitivity], and below it, to open, what its columns mean,
 // and a link that saves its numbers. Outside a notebook it does nothing.
 func ShowNumbers(t *table.Table) {
 	gonbui.DisplayMarkdown(t.Markdown())
-	gonbui.DisplayHtml(t.Below())
+	gonbui.DisplayHtml(t.Below() + scrolling)
 	flush()
 }
 
