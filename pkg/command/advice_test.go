@@ -451,7 +451,7 @@ func TestNamedSettingsExist(t *testing.T) {
 func TestNamedFlagsExist(t *testing.T) {
 	t.Chdir("../..") // where the program is called
 	flag := regexp.MustCompile(`(?:^|[\s("\x60])--([a-z][a-z-]*)`)
-	known := map[string]bool{"help": true, "xla": true, "porcelain": true, "untracked-files": true, // the latter are XLA's and git's
+	known := map[string]bool{"help": true, "xla": true, "porcelain": true, "untracked-files": true, "show-toplevel": true, // the latter are XLA's and git's
 		"query-gpu": true, "format": true, "id": true, // nvidia-smi's
 		"sort": true} // tar's
 	var visit func(*cobra.Command)

@@ -23,6 +23,7 @@ func exportCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Command = commandLine()
 			o.Backend = func() (compute.Backend, error) { return openBackend(cmd.Context(), cmd.OutOrStdout()) }
+			o.Warn = func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) }
 			if err := experiment.Export(args[0], args[1], o); err != nil {
 				return err
 			}

@@ -748,6 +748,11 @@ func TestDifferencesOfStretches(t *testing.T) {
 	if d := differencesOf(a, b); fmt.Sprint(d) != fmt.Sprint(want) {
 		t.Errorf("%q, want %q", d, want)
 	}
+	b = a
+	b.Commit, b.Dirty = "unknown", true
+	if d := differencesOf(a, b); len(d) != 0 {
+		t.Errorf("of an unknown program it says %q", d)
+	}
 }
 
 func TestXLAEnvironment(t *testing.T) {

@@ -39,6 +39,8 @@ type ExportOptions struct {
 	Overwrite bool   // replace an export that is there
 	Command   string // what the user typed, for the card
 
+	Warn func(line string) // gets a line on damaged checkpoints that were passed over; nil: nobody does
+
 	// Backend opens a backend, which is asked for only where the network depends on the task at sampling.
 	Backend func() (compute.Backend, error)
 }
@@ -201,11 +203,11 @@ type export struct {
 
 // openExport reads what a run is, without its weights.
 func openExport(dir string, o ExportOptions) (*export, error) {
-	if err := CheckTrained(dir); err != nil {
-		return nil, err
-	}
 	c, err := StoredConfig(dir)
 	if err != nil {
+		return nil, err
+	}
+	if err := CheckTrained(dir); err != nil && len(keptNetworks(dir)) == 0 {
 		return nil, err
 	}
 	if c.Network.Architecture == ArchitectureDiT {
@@ -251,7 +253,7 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 
 // read reads the weights.
 func (e *export) read(dir string, o ExportOptions) error {
-	folder, err := e.newest(dir)
+	folder, passed, err := e.newest(dir)
 	if err != nil {
 		return err
 	}
@@ -260,6 +262,24 @@ func (e *export) read(dir string, o ExportOptions) error {
 		e.task = len(e.bench.Tasks) - 1
 	}
 	switch {
+	case folder == "" && (e.info.TaskAtSampling || e.info.Stream == cl.AllTasks):
+		return lostNetwork(dir, passed)
+	case folder == "":
+		task := o.Task
+		if task < 0 {
+			task = e.task
+		}
+		folder = snapshotFolder(dir, task)
+		if !slices.Contains(keptNetworks(dir), task) {
+			return lostNetwork(dir, passed)
+		}
+		if _, err := checkSums(folder); err != nil {
+			return errors.WithMessage(lostNetwork(dir, passed), fmt.Sprintf("the network kept in %s is damaged (%v)", folder, err))
+		}
+		e.task, e.within = task, false
+		if o.Warn != nil {
+			o.Warn(fmt.Sprintf("warning: no checkpoint of %s has its network whole%s: this is the network kept after task %d, in %s", dir, writeDamage(passed), task, folder))
+		}
 	case e.info.TaskAtSampling:
 		if o.Task > e.task {
 			return Refusef("task %d is not learned yet at the newest checkpoint of %s", o.Task, dir)
@@ -276,7 +296,7 @@ func (e *export) read(dir string, o ExportOptions) error {
 		folder = temporary
 	case o.Task >= 0 && (o.Task != e.task || e.state.Position.Step != 0):
 		folder = snapshotFolder(dir, o.Task)
-		if _, err := os.Stat(folder); err != nil {
+		if !slices.Contains(keptNetworks(dir), o.Task) {
 			return Refusef("the network after task %d was not kept, only the newest, %s; runs made with --set keep_networks=true keep that of every task",
 				o.Task, e.at())
 		}
@@ -284,6 +304,10 @@ func (e *export) read(dir string, o ExportOptions) error {
 			return errors.WithMessage(err, folder)
 		}
 		e.task, e.within = o.Task, false
+	case o.Warn != nil:
+		for _, line := range (found{filepath.Base(folder), passed}).warnings(dir) {
+			o.Warn(line)
+		}
 	}
 	which := "ema/"
 	if o.Raw {
@@ -314,9 +338,10 @@ func (e *export) at() string {
 	return fmt.Sprintf("of after task %d", e.task)
 }
 
-// newest is the folder of the newest checkpoint that is whole, whose state it reads.
-func (e *export) newest(dir string) (folder string, err error) {
-	name, _, err := newestWhole(dir, func(folder string) error {
+// newest is the folder of the newest checkpoint that is whole, whose state it reads. Where none is, the folder is "", and the state
+// is that of one of which only the network is damaged, or as far as result.json tells.
+func (e *export) newest(dir string) (folder string, passed []damage, err error) {
+	name, passed, err := newestWhole(dir, func(folder string) error {
 		if _, err := checkSums(folder); err != nil {
 			return err
 		}
@@ -327,10 +352,79 @@ func (e *export) newest(dir string) (folder string, err error) {
 		e.state, err = parseState(text)
 		return err
 	})
-	if err == nil && name == "" {
-		err = noCheckpoint(dir)
+	if err != nil || name != "" {
+		return filepath.Join(dir, "checkpoints", name), passed, err
 	}
-	return filepath.Join(dir, "checkpoints", name), err
+	for _, d := range passed {
+		if e.state, err = wholeState(filepath.Join(dir, "checkpoints", d.name)); err == nil {
+			return "", passed, nil
+		}
+	}
+	done, err := results.Load(filepath.Join(dir, "result.json"))
+	if err != nil {
+		return "", passed, lostNetwork(dir, passed)
+	}
+	p := done.Provenance
+	e.state = &state{Position: cl.Position{Phase: len(done.Evaluations)}, Evaluations: done.Evaluations, Images: p.ImagesSHA256, Init: p.Init, Command: p.Command, Commit: p.Commit}
+	return "", passed, nil
+}
+
+// wholeState reads the state of a checkpoint whose other files may be damaged.
+func wholeState(folder string) (*state, error) {
+	text, err := atomicfile.Read(filepath.Join(folder, sumsFile), atomicfile.Large)
+	if err != nil {
+		return nil, err
+	}
+	sums, err := parseSums(text)
+	if err != nil {
+		return nil, err
+	}
+	if sum, err := atomicfile.SHA256(filepath.Join(folder, stateFile)); err != nil || sum != sums[stateFile] {
+		return nil, errors.Errorf("%s is not as it was written", stateFile)
+	}
+	return readState(folder)
+}
+
+// keptNetworks are the tasks after which the run in dir kept its network, whole or not.
+func keptNetworks(dir string) []int {
+	var tasks []int
+	for task := 0; ; task++ {
+		if _, err := os.Stat(snapshotFolder(dir, task)); err == nil {
+			tasks = append(tasks, task)
+		} else if found, _ := atomicfile.Glob(dir, "snapshots/after_task_*"); len(tasks) == len(found) || task > 1<<16 {
+			return tasks
+		}
+	}
+}
+
+// writeDamage lists damaged checkpoints in brackets.
+func writeDamage(passed []damage) string {
+	if len(passed) == 0 {
+		return ""
+	}
+	var each []string
+	for _, d := range passed {
+		each = append(each, fmt.Sprintf("checkpoints/%s: %v", d.name, d.err))
+	}
+	return " (" + strings.Join(each, "; ") + ")"
+}
+
+// lostNetwork is the error of a run without a checkpoint that is whole; it says what is there still.
+func lostNetwork(dir string, passed []damage) error {
+	var whole []string
+	for _, task := range keptNetworks(dir) {
+		if _, err := checkSums(snapshotFolder(dir, task)); err == nil {
+			whole = append(whole, fmt.Sprint(task))
+		}
+	}
+	again := fmt.Sprintf("make it again with `go run . run %s --dir FOLDER`", words.Shell(filepath.Join(dir, configFile)))
+	switch {
+	case len(passed) == 0 && len(whole) == 0:
+		return noCheckpoint(dir)
+	case len(whole) == 0:
+		return errors.Errorf("no checkpoint of %s has its network whole%s, and no network kept after a task is; %s", dir, writeDamage(passed), again)
+	}
+	return errors.Errorf("no checkpoint of %s has its network whole%s; whole are the networks kept after task %s, see --task, or %s", dir, writeDamage(passed), strings.Join(whole, ", "), again)
 }
 
 // generating saves to a folder the network that generates a task's classes.

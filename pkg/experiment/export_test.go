@@ -127,6 +127,7 @@ func TestModelGoesOutAndComesIn(t *testing.T) {
 	}
 	sameWeights(t, "the first task's", tensorsIn(t, earlier, ""), tensorsIn(t, filepath.Join(snapshotFolder(dir, 0), diffusion.StateFile), "ema/"))
 	sameWeights(t, "the last task's", tensorsIn(t, filepath.Join(snapshotFolder(dir, 1), diffusion.StateFile), "ema/"), averaged)
+	keptNetworkGoesOut(t, dir, averaged)
 	if err := os.RemoveAll(filepath.Join(dir, "snapshots")); err != nil {
 		t.Fatal(err)
 	}
@@ -211,6 +212,59 @@ func TestModelGoesOutAndComesIn(t *testing.T) {
 	if i := result.Provenance.Init; i == nil || i.Name != "mine" || i.SHA256 != info.SHA256 {
 		t.Errorf("the result says of its beginning %+v", i)
 	}
+}
+
+// keptNetworkGoesOut exports from copies of a run folder of two tasks with damaged checkpoints: first from the checkpoint before, then
+// from the networks that were kept after each task, and says so; what is lost is told with what is left.
+func keptNetworkGoesOut(t *testing.T, dir string, last map[string][]float32) {
+	t.Helper()
+	hurt := filepath.Join(t.TempDir(), "hurt")
+	if err := os.CopyFS(hurt, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	names, err := checkpoints(hurt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoil := func(path ...string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(append([]string{hurt}, path...)...), []byte("spoilt"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := tensorsIn(t, filepath.Join(snapshotFolder(dir, 0), diffusion.StateFile), "ema/")
+	check := func(what string, task int, want map[string][]float32, says string) {
+		t.Helper()
+		to, said := filepath.Join(t.TempDir(), "w.safetensors"), ""
+		err := Export(hurt, to, ExportOptions{Format: FormatSafetensors, Task: task, Warn: func(line string) { said += line }})
+		if want == nil {
+			if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: %v, want one line with %q", what, err, says)
+			}
+			return
+		}
+		if err != nil || !strings.Contains(said, says) {
+			t.Fatalf("%s: %v, %q; want %q", what, err, said, says)
+		}
+		sameWeights(t, what, tensorsIn(t, to, ""), want)
+	}
+	spoil("checkpoints", names[len(names)-1], diffusion.StateFile)
+	check("the checkpoint before", -1, last, "this is the network of "+names[len(names)-2])
+	for _, name := range names {
+		spoil("checkpoints", name, diffusion.StateFile)
+	}
+	check("the network kept last", -1, last, "kept after task 1")
+	check("the network kept first", 0, first, "kept after task 0")
+	for _, name := range names {
+		spoil("checkpoints", name, stateFile)
+	}
+	check("without a state", -1, last, "kept after task 1")
+	spoil("snapshots", "after_task_1", diffusion.StateFile)
+	check("without the last", -1, nil, "networks kept after task 0, see --task")
+	if err := os.RemoveAll(filepath.Join(hurt, "checkpoints")); err != nil {
+		t.Fatal(err)
+	}
+	check("without checkpoints", 0, first, "kept after task 0")
 }
 
 // README.md draws from the export of a run of the quick benchmark by the program on its card.

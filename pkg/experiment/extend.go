@@ -303,7 +303,8 @@ func (x Extension) set(c Config) (Config, error) {
 // extended is the run that a new one goes on with.
 type extended struct {
 	dir        string
-	checkpoint string // the folder of the end of its last task, before that was measured
+	checkpoint string   // the folder of the end of its last task, before that was measured
+	newer      []string // checkpoints of the same network after it
 	done       *results.Run
 }
 
@@ -334,6 +335,7 @@ func (c Config) openExtended() (*extended, error) {
 			e.checkpoint = filepath.Join(e.dir, "checkpoints", name)
 			return e, nil
 		}
+		e.newer = append(e.newer, name)
 	}
 	return nil, errors.Errorf("the run in %s keeps no checkpoint of the end of its last task, which is where it would be gone on from; make it again with `go run . run %s --dir FOLDER`",
 		e.dir, words.Shell(filepath.Join(e.dir, configFile)))
@@ -383,6 +385,11 @@ func (r *run) extend() error {
 	e, err := r.config.openExtended()
 	if err != nil {
 		return err
+	}
+	for _, name := range e.newer {
+		if _, err := checkSums(filepath.Join(e.dir, "checkpoints", name)); err != nil {
+			r.warn("checkpoint %s of %s is damaged (%v): the run goes on from %s, the one before it, which holds the same network", name, e.dir, err, filepath.Base(e.checkpoint))
+		}
 	}
 	plan := r.loop.Plan()
 	s, err := e.state(r.config, &plan)

@@ -270,6 +270,34 @@ func TestExtensionsRefused(t *testing.T) {
 	if err != nil || c.Probe.Every != 5 || c.Cores != 1 || !slices.EqualFunc(c.Benchmark.Tasks, [][]string{{"Sneaker"}, {"Bag"}, {"Dress"}}, slices.Equal[[]string]) {
 		t.Errorf("%+v, %v", c, err)
 	}
+	extensionHasCores(t, plain, 1)
+}
+
+// extensionHasCores gives the finished run in dir a stretch on so many cores, and sees that one that extends it is kept to them.
+func extensionHasCores(t *testing.T, dir string, cores int) {
+	t.Helper()
+	path := filepath.Join(dir, "result.json")
+	r, err := results.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Provenance.Stretches = []results.Stretch{{Backend: "go", Cores: cores, Commit: "unknown", Go: "go1"}}
+	if err := r.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "checkpoints", checkpointName(cl.Position{Phase: 1, Step: 6})), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Extension{Tasks: "[[Dress]]"}.Of(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := &run{config: c, dir: t.TempDir()}
+	got, err := next.useCores()
+	if err != nil || got != cores {
+		t.Errorf("it runs on %d cores (%v), want %d", got, err, cores)
+	}
+	next.release()
 }
 
 // A run that was moved is the same to the one that extends it, by its result; and that one is found when the other is gone.

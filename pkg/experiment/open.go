@@ -57,10 +57,17 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 		return nil, err
 	}
 	t := &Trained{Config: c, Benchmark: r.loop.Benchmark, Network: r.loop.Network, Position: r.state.Position, loop: r.loop, measure: r.measure, close: r.close}
-	for _, d := range f.passed {
-		t.Warnings = append(t.Warnings, fmt.Sprintf("warning: checkpoint %s of %s is damaged (%v): this is the network of %s, the one before it", d.name, dir, d.err, f.name))
-	}
+	t.Warnings = f.warnings(dir)
 	return t, nil
+}
+
+// warnings are lines for people about the checkpoints of the run in dir that were passed over.
+func (f found) warnings(dir string) []string {
+	var lines []string
+	for _, d := range f.passed {
+		lines = append(lines, fmt.Sprintf("warning: checkpoint %s of %s is damaged (%v): this is the network of %s, the one before it", d.name, dir, d.err, f.name))
+	}
+	return lines
 }
 
 // CheckTrained reports, before a backend is opened, that the folder dir has no run or no checkpoint for [OpenTrained].

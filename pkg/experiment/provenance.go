@@ -89,9 +89,16 @@ func differencesOf(before, now results.Stretch) []string {
 	for _, name := range slices.Compact(names) {
 		add(name, before.Environment[name], now.Environment[name])
 	}
-	add("program", version(before), version(now))
+	if known(before.Commit) && known(now.Commit) {
+		add("program", version(before), version(now))
+	} else {
+		add("program built by", before.Go, now.Go)
+	}
 	return out
 }
+
+// known says of a commit whether it is recorded: of what is not, no difference is claimed.
+func known(commit string) bool { return commit != "" && commit != "unknown" }
 
 // version says what program made a stretch.
 func version(s results.Stretch) string {

@@ -354,7 +354,7 @@ func (r *run) prepare(ctx context.Context) error {
 	for _, line := range r.loop.Strategy.Warnings() {
 		r.say("warning: %s", line)
 	}
-	r.state.Dirty = r.state.Dirty || now.Dirty || r.state.Commit != now.Commit
+	r.state.Dirty = r.state.Dirty || now.Dirty || known(r.state.Commit) && known(now.Commit) && r.state.Commit != now.Commit
 	r.state.Stretches = append(r.state.Stretches, now)
 	if err := r.openProbe(); err != nil {
 		return err
@@ -371,8 +371,8 @@ func (r *run) prepare(ctx context.Context) error {
 	return nil
 }
 
-// useCores keeps this process to the cores that the run asks for or, where it asks for none, had when it began, and returns
-// their number. Where the process cannot be kept to as many it says so.
+// useCores keeps this process to the cores that the run asks for or, where it asks for none, had when it began, or the run had that
+// it extends, and returns their number. Where the process cannot be kept to as many it says so.
 func (r *run) useCores() (int, error) {
 	cores := r.config.Cores
 	if cores == 0 {
@@ -386,6 +386,12 @@ func (r *run) useCores() (int, error) {
 		})
 		if err != nil {
 			return 0, err
+		}
+	}
+	if cores == 0 && r.config.Extends.Run != "" {
+		// That it cannot be read is told when it is gone on with.
+		if e, err := r.config.openExtended(); err == nil && len(e.done.Provenance.Stretches) > 0 {
+			cores = min(e.done.Provenance.Stretches[0].Cores, backend.Cores())
 		}
 	}
 	if cores == 0 {

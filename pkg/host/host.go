@@ -56,7 +56,7 @@ func Boot() string {
 const CommitEnv = "PALIMPSEST_COMMIT"
 
 // Commit returns the commit that the program was built from and whether there were uncommitted changes, where the build says so
-// or [CommitEnv]; else, as under `go run`, those of the checkout it runs in, "unknown" outside one.
+// or [CommitEnv]; else, as under `go run`, those of the checkout of this program that it runs in, "unknown" outside one.
 func Commit() (hash string, dirty bool) {
 	if hash, dirty = builtFrom(); hash != "unknown" {
 		return hash, dirty
@@ -64,12 +64,23 @@ func Commit() (hash string, dirty bool) {
 	if told := os.Getenv(CommitEnv); told != "" {
 		return strings.CutSuffix(told, "+")
 	}
+	top, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
+	if err != nil || !ownSource(strings.TrimSpace(string(top))) {
+		return hash, false
+	}
 	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
 	if err != nil {
 		return hash, false
 	}
 	changes, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output()
 	return strings.TrimSpace(string(out)), err != nil || len(changes) > 0
+}
+
+// ownSource says whether a folder holds the source of this program: the checkout of something else tells nothing of it.
+func ownSource(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	first, _, _ := strings.Cut(string(text), "\n")
+	return err == nil && strings.TrimSpace(first) == "module palimpsest"
 }
 
 // commit is what docker/gpu-session.sh has the linker put here, for Go notes none of a checkout that is a worktree; "+" behind

@@ -31,3 +31,10 @@ func TestFreeMemory(t *testing.T) {
 		}
 	}
 }
+
+// Only the checkout of this program says what it was built from.
+func TestOwnSource(t *testing.T) {
+	if !ownSource("../..") || ownSource(t.TempDir()) || ownSource(".") {
+		t.Error("its own source is not known from other folders")
+	}
+}
