@@ -3,6 +3,7 @@ package backend
 import (
 	"os"
 	"path/filepath"
+	"time"
 
 	"palimpsest/pkg/executables"
 
@@ -38,3 +39,6 @@ func ExecutablesDir() (string, error) {
 	}
 	return executables.Dir(cache)
 }
+
+// Building is how long this process has built XLA's programs so far, or waited for them ([executables.Spent]).
+func Building() time.Duration { return executables.Spent() }

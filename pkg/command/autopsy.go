@@ -15,7 +15,8 @@ func autopsyCommand() *cobra.Command {
 		Use: "autopsy RUN…", Short: "Make the autopsy of finished runs anew from the networks they kept after each task", Args: cobra.MinimumNArgs(1),
 		Long: "A run with --set autopsy.images=32 keeps its network after each task and ends with an autopsy: which timesteps carry\n" +
 			"the forgetting that samples show (old and final network stitched), how far representations drifted, how gradients of\n" +
-			"old and new tasks agree. Autopsy makes it again, without training; the figures are those of notebook 02.",
+			"old and new tasks agree. Autopsy makes it again, without training, and\n" +
+			"makes that of a run which kept its networks by keep_networks=true; the figures are those of notebook 02.",
 		Example: "  go run . autopsy runs/bench/finetune-seed0",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, dir := range args {

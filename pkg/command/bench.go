@@ -11,7 +11,6 @@ import (
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
-	"palimpsest/pkg/settings"
 	"palimpsest/pkg/study"
 )
 
@@ -48,7 +47,7 @@ func benchCommand() *cobra.Command {
 			label := "the quick benchmark"
 			if configPath != "" {
 				var err error
-				if text, err = settings.ReadFile(configPath); err != nil {
+				if text, err = experiment.ReadConfig(configPath); err != nil {
 					return named(err, configPath)
 				}
 				label = configPath
@@ -71,7 +70,7 @@ func benchCommand() *cobra.Command {
 				runs, err = flags.do(cmd, s, nil)
 			}
 			if err != nil || runs == nil {
-				return err
+				return experiment.Blame(err, label, text)
 			}
 			path, err := printStudy(cmd.OutOrStdout(), flags.dir, runs)
 			if err != nil {

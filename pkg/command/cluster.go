@@ -33,6 +33,15 @@ func (f *clusterFlags) check(cmd *cobra.Command) error {
 		engines := []string{"slurm", "kubernetes", "list"}
 		return experiment.Refusef("--on is %q%s; need slurm, kubernetes or list", f.on, words.DidYouMean(f.on, engines))
 	}
+	var instead []string // of making the runs here
+	for _, flag := range []string{"on", "dry-run", "status"} {
+		if f := cmd.Flags().Lookup(flag); f.Changed && f.Value.String() != "false" && (f.Name != "on" || f.Value.String() != "") {
+			instead = append(instead, "--"+flag)
+		}
+	}
+	if len(instead) > 1 && f.status {
+		return experiment.Refusef("%s are given together; need one of them: --status tells of the study in --dir and does nothing else", words.List(instead))
+	}
 	for _, flag := range []string{"slurm", "kubernetes"} {
 		if cmd.Flags().Changed(flag) && f.on != flag {
 			return experiment.Refusef("--%s is for --on %s; add that, or leave it out", flag, flag)
@@ -53,6 +62,9 @@ func (f *clusterFlags) hand(cmd *cobra.Command, s experiment.Study) ([]*results.
 	}
 	var k cluster.Kubernetes
 	if f.on == "kubernetes" {
+		if f.kubernetes == "" {
+			return nil, experiment.Refusef("--on kubernetes is given without --kubernetes; say what the pods are made of, for instance --kubernetes image=registry.example/palimpsest:cuda,claim=research,gpu=1")
+		}
 		if k, err = cluster.ParseKubernetes(f.kubernetes, s.Dir); err != nil {
 			return nil, err
 		}

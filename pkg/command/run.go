@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/words"
@@ -28,7 +27,7 @@ func runCommand() *cobra.Command {
 		Example: "  go run . run --defaults > my.yaml\n  go run . run my.yaml\n  go run . run my.yaml --set seed=1 --set strategy.name=er --set strategy.lambda=0.3 --dir runs/second",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if defaults {
-				text, err := yaml.Marshal(experiment.DefaultConfig())
+				text, err := experiment.DefaultText()
 				if err == nil {
 					_, err = cmd.OutOrStdout().Write(text)
 				}

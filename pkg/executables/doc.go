@@ -48,6 +48,8 @@ package executables
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	"github.com/pkg/errors"
 )
@@ -57,6 +59,13 @@ const Env = "PALIMPSEST_EXECUTABLES"
 
 // Most is how many bytes a folder holds.
 const Most = 512 << 20
+
+// spent is for how many nanoseconds this process has built programs.
+var spent atomic.Int64
+
+// Spent is how long this process has built programs so far, or loaded them or waited for them: 0 where [Load] was not called, which
+// knows nothing of what others build.
+func Spent() time.Duration { return time.Duration(spent.Load()) }
 
 // Dir returns the absolute path of the folder that executables are kept in, which need not exist yet: the one that [Env]
 // names, else "executables" in cache. It fails where they are not to be kept.

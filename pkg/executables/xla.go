@@ -106,6 +106,8 @@ func palimpsestCompile(args *C.struct_compile_args) unsafe.Pointer {
 	if child != nil {
 		compileForParent(args)
 	}
+	begin := time.Now()
+	defer func() { spent.Add(int64(time.Since(begin))) }()
 	cache.RLock()
 	store, base, config := cache.store, cache.base, cache.config
 	if !bytes.Equal(cache.cores, cores()) {

@@ -84,8 +84,11 @@ func values(t *testing.T, b compute.Backend) []byte {
 func TestLoadedEqualsCompiled(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "executables")
 	b := open(t, dir)
-	before := executables.Loads()
+	before, spent := executables.Loads(), executables.Spent()
 	want := values(t, b)
+	if executables.Spent() <= spent {
+		t.Errorf("to compile took no time: %v before, %v after", spent, executables.Spent())
+	}
 	if n := executables.Loads() - before; n != 0 {
 		t.Fatalf("%d executables came from an empty folder", n)
 	}

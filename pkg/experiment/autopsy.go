@@ -176,7 +176,18 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 	if err := clearUnfinished(dir); err != nil {
 		return err
 	}
+	asked := c.Autopsy
+	if c.KeepNetworks {
+		// The checkpoint is of the settings that the run was made with.
+		if r.config, err = StoredConfig(dir); err != nil {
+			return err
+		}
+	}
 	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	r.config.Autopsy = asked
+	if err := r.config.checkExamined(r.loop.Benchmark); err != nil {
 		return err
 	}
 	if !r.hasAutopsy() {
@@ -201,15 +212,22 @@ func checkAutopsy(dir string) (Config, error) {
 	if _, err := os.Stat(filepath.Join(dir, "result.json")); err != nil {
 		return c, &study.Unfinished{Dir: dir, AtWork: AtWork(dir)}
 	}
-	if c.Autopsy.Images == 0 {
+	if c.Autopsy.Images > 0 {
+		return c, nil
+	}
+	if _, err := os.Stat(snapshotFolder(dir, 0)); !c.KeepNetworks || err != nil {
 		return c, noSnapshots(dir)
 	}
-	return c, nil
+	c.Autopsy.Images = usualAutopsy // the networks are there, as keep_networks asked
+	return c, errors.WithMessagef(c.Validate(), "the networks in %s were kept for no autopsy", dir)
 }
+
+// usualAutopsy is how many images of each task an autopsy looks at where nobody has said.
+const usualAutopsy = 32
 
 // noSnapshots is the error of a run that an autopsy has nothing to work on of.
 func noSnapshots(dir string) error {
-	return errors.Errorf("the run in %s kept no networks of its tasks; make it with --set autopsy.images=32", dir)
+	return errors.Errorf("the run in %s kept no networks of its tasks; make it with --set autopsy.images=%d", dir, usualAutopsy)
 }
 
 // autopsy makes the run's autopsy and stores it, unless it is there.

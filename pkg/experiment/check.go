@@ -233,11 +233,29 @@ func (s *Study) Check() error {
 			err = c.checkStrategy(setup)
 		}
 		if err != nil {
-			return errors.WithMessagef(err, "run %s", c.RunName())
+			return unsound{errors.WithMessagef(err, "run %s", c.RunName())}
 		}
 	}
 	s.checked = true
 	return nil
+}
+
+// unsound is the error of a study of which a run's settings cannot be made a run of.
+type unsound struct{ error }
+
+// Unwrap gives the error itself.
+func (u unsound) Unwrap() error { return u.error }
+
+// Blame makes an error of [Study.Check] one of [Refused] where the YAML configuration text, which label names, is sound by itself:
+// then what the command line adds to it is at fault.
+func Blame(err error, label string, text []byte) error {
+	if !errors.As(err, new(unsound)) {
+		return err
+	}
+	if alone, broken := OverrideConfig(label, text, nil); broken == nil && alone.Check() == nil {
+		return refuse(err)
+	}
+	return err
 }
 
 // imagesOfStudy loads the benchmarks of a study's runs. It keeps one at a time, and of all the content hashes: runs of one

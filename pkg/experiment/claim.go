@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
@@ -91,7 +92,7 @@ func keepReplaced(dir string) error {
 // claimable says whether dir can be the folder of c's run: because it is (claimed), because it is empty except for what a run
 // leaves that never began, or because the run it belongs to never began, in which case over says so. Anything else is an
 // error: files that no run of this program left, a configuration that is none of this program's, or other settings, which
-// it lists. Settings are compared by what they mean: one that the stored configuration lacks, being older than it, has its
+// it lists. [freeSettings] may differ. Settings are compared by what they mean: one that the stored configuration lacks, being older than it, has its
 // default there. A setting whose absence means "not recorded" is therefore to have a default that says so.
 func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
@@ -105,6 +106,9 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 		}
 		return "", false, onlyLeftovers(dir)
 	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return "", false, Refusef("%s cannot be a folder: a part of its path is a file; name another for the run", dir)
+	}
 	if err != nil {
 		return "", false, err
 	}
@@ -112,7 +116,7 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	if err != nil {
 		return "", false, errors.Errorf("%s holds a %s that this version cannot read (%v); if another version wrote it use that one, else name another folder", dir, configFile, err)
 	}
-	different := differences(have, c)
+	different := bound(differences(have, c))
 	if len(different) == 0 {
 		return "", true, nil
 	}
@@ -121,7 +125,7 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	if began && len(differences(have.at(c), c)) == 0 {
+	if began && len(bound(differences(have.at(c), c))) == 0 {
 		return "", true, nil // whoever goes on looks at the images: see sameImages and checkFinished
 	}
 	if !began {
@@ -220,18 +224,20 @@ const mostDifferences = 6
 func writeDifferences(all []difference) string {
 	var parts []string
 	for _, d := range all[:min(len(all), mostDifferences)] {
-		value := func(v string) string {
-			if v == "" {
-				return "nothing"
-			}
-			return v
-		}
-		parts = append(parts, fmt.Sprintf("%s: there %s, here %s", d.key, value(d.there), value(d.here)))
+		parts = append(parts, fmt.Sprintf("%s: there %s, here %s", d.key, wordOf(d.there), wordOf(d.here)))
 	}
 	if more := len(all) - mostDifferences; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// wordOf is a setting's value for people.
+func wordOf(value string) string {
+	if value == "" {
+		return "nothing"
+	}
+	return value
 }
 
 // setting is one setting and its value, written.

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -178,7 +179,7 @@ func TestFoldersOfOthersAreLeftAlone(t *testing.T) {
 				}
 				return
 			}
-			for _, err := range []error{err, claim(c, dir, nil), Study{Dir: filepath.Dir(dir), Runs: []Config{named(c, filepath.Base(dir))}}.claim(nil)} {
+			for _, err := range []error{err, claim(c, dir, nil), Study{Dir: filepath.Dir(dir), Runs: []Config{named(c, filepath.Base(dir))}}.Prepare(nil)} {
 				if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "remove") {
 					t.Errorf("got %v, want an error that says %q and not to remove anything", err, tc.want)
 				}
@@ -339,5 +340,97 @@ func TestNoRunWithinAnother(t *testing.T) {
 	}
 	if _, _, err := claimable(DefaultConfig(), sub); err == nil || !strings.Contains(err.Error(), "is within the run folder "+own) {
 		t.Errorf("within a run folder: %v", err)
+	}
+}
+
+// A run under way goes on with other settings of those that change no image and no weight; a finished one stays as it was made.
+func TestFreeSettingsMayChange(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"checkpoint_every": func(c *Config) { c.CheckpointEvery = 7 },
+		"keep_networks":    func(c *Config) { c.KeepNetworks = true },
+		"cores":            func(c *Config) { c.Cores = 1 },
+		"backend.devices":  func(c *Config) { c.Backend.Devices = "2" },
+		"name":             func(c *Config) { c.Name = "other" },
+	} {
+		c := smallConfig()
+		for _, finished := range []bool{false, true} {
+			study := t.TempDir()
+			d := c
+			change(&d)
+			dir := filepath.Join(study, d.RunName())
+			storedConfig(t, dir, c)
+			begun(t, dir)
+			if finished {
+				if err := os.WriteFile(filepath.Join(dir, "result.json"), nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if over, claimed, err := claimable(d, dir); err != nil || !claimed || over != "" {
+				t.Errorf("%s: claimed %v, taken over %q, %v", name, claimed, over, err)
+			}
+			var said strings.Builder
+			if _, err := (Study{Dir: study, Runs: []Config{d}}).claim(&said); err != nil {
+				t.Fatal(err)
+			}
+			have, err := StoredConfig(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := d
+			if finished {
+				want = c
+			}
+			if left := differences(have, want); len(left) != 0 {
+				t.Errorf("%s, finished %v: the folder has %s", name, finished, writeDifferences(left))
+			}
+			if says := strings.Contains(said.String(), "goes on with "+name+" "); says == finished {
+				t.Errorf("%s, finished %v: it says %q", name, finished, said.String())
+			}
+			d.Seed++
+			if _, _, err := claimable(d, dir); err == nil || !strings.Contains(err.Error(), "seed: ") || strings.Contains(err.Error(), name+": ") {
+				t.Errorf("%s and another seed give %v", name, err)
+			}
+		}
+	}
+}
+
+// Of a study whose first run is refused no folder stays.
+func TestRefusedStudyLeavesNoFolder(t *testing.T) {
+	for name, refusal := range map[string]error{"refused": permanent{Refusef("backend.devices is 9")}, "failed": permanent{errors.New("bad luck")}} {
+		dir := filepath.Join(t.TempDir(), "study")
+		s := Study{Dir: dir, Runs: []Config{smallConfig()}, checked: true}
+		_, err := s.Do(t.Context(), StudyOptions{Spawn: func(_ context.Context, dir string, _ int, _ io.Writer) error {
+			if err := os.WriteFile(filepath.Join(dir, logName), []byte("stopped\n"), 0o644); err != nil {
+				return err
+			}
+			return refusal
+		}})
+		if err == nil {
+			t.Fatal("no error")
+		}
+		if _, err := os.Stat(dir); os.IsNotExist(err) != (name == "refused") {
+			t.Errorf("%s: the folder of the study: %v", name, err)
+		}
+	}
+}
+
+// Networks that keep_networks kept are enough for an autopsy.
+func TestAutopsyOfKeptNetworks(t *testing.T) {
+	c := smallConfig()
+	c.Autopsy = DefaultConfig().Autopsy
+	c.KeepNetworks = true
+	dir := t.TempDir()
+	storedConfig(t, dir, c)
+	if err := os.WriteFile(filepath.Join(dir, "result.json"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := checkAutopsy(dir); err == nil || !strings.Contains(err.Error(), "kept no networks") {
+		t.Errorf("without networks: %v", err)
+	}
+	if err := os.MkdirAll(snapshotFolder(dir, 0), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if have, err := checkAutopsy(dir); err != nil || have.Autopsy.Images != usualAutopsy {
+		t.Errorf("an autopsy of %d images, %v; want %d", have.Autopsy.Images, err, usualAutopsy)
 	}
 }

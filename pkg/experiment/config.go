@@ -1,8 +1,10 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"reflect"
 	"slices"
 	"strings"
@@ -234,7 +236,7 @@ func decodeNode(name string, doc *yaml.Node) (Config, error) {
 
 // LoadConfig reads the YAML file at path and applies settings of the form "loop.steps_per_task=300" over it.
 func LoadConfig(path string, set ...string) (Config, error) {
-	text, err := settings.ReadFile(path)
+	text, err := ReadConfig(path)
 	if err != nil {
 		return Config{}, err
 	}
@@ -242,6 +244,41 @@ func LoadConfig(path string, set ...string) (Config, error) {
 		return Config{}, refuse(err)
 	}
 	return OverrideConfig(path, text, set)
+}
+
+// DefaultText is [DefaultConfig] as YAML, and in comments the settings that it leaves out.
+func DefaultText() ([]byte, error) {
+	c := DefaultConfig()
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, errors.Wrap(err, "configuration")
+	}
+	var tree map[string]any
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		return nil, errors.Wrap(err, "configuration")
+	}
+	text = append(text, "\n# Left out above, at their usual values; for --set as they stand here, or for a line in their section:\n"...)
+	for _, s := range flatten(c) {
+		var at any = tree
+		keys := strings.Split(s.key, ".")
+		for _, key := range keys {
+			section, _ := at.(map[string]any)
+			at = section[key]
+		}
+		if at == nil && keys[len(keys)-1] != "-" && keys[0] != "extends" && keys[0] != "strategy" { // `extend` writes the one, each strategy has its own
+			text = fmt.Appendf(text, "#   %s=%s\n", s.key, cmp.Or(s.value, `""`))
+		}
+	}
+	return text, nil
+}
+
+// ReadConfig reads the text of a configuration's file.
+func ReadConfig(path string) ([]byte, error) {
+	text, err := settings.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Errorf("%s: there is no such file; name a YAML file of settings, such as `go run . run --defaults` prints", path)
+	}
+	return text, err
 }
 
 // OverrideConfig reads a YAML configuration over the defaults, with settings of the form "loop.steps_per_task=300" over it. A

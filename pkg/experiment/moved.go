@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,15 +47,71 @@ func moved(c Config, dir string) (string, error) {
 	return fmt.Sprintf("%s: its images, before in %s, are now read from %s; their content hash is the same", dir, before, now), nil
 }
 
-// follow stores where the images of the run in dir are now, if they were moved, and says so. That they are the same has been seen.
+// changed says which of [freeSettings] c has otherwise than the run in dir, which is c's, "" if none. A finished run has them as it was
+// made.
+func changed(c Config, dir string) (string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+		return "", nil
+	}
+	path := filepath.Join(dir, configFile)
+	text, err := settings.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	have, err := decodeConfig(path, text)
+	if err != nil {
+		return "", err
+	}
+	free := slices.DeleteFunc(differences(have, c), func(d difference) bool { return !d.free() })
+	if len(free) == 0 {
+		return "", nil
+	}
+	var parts []string
+	for _, d := range free {
+		parts = append(parts, fmt.Sprintf("%s %s, before %s", d.key, wordOf(d.here), wordOf(d.there)))
+	}
+	return fmt.Sprintf("%s: goes on with %s; %s has it now", dir, strings.Join(parts, "; "), configFile), nil
+}
+
+// follow stores where the images of the run in dir are now, if they were moved, and which free settings it goes on with, and says so.
+// That the images are the same has been seen.
 func follow(c Config, dir string, say func(string)) error {
-	line, err := moved(c, dir)
-	if err != nil || line == "" {
-		return err
+	var lines []string
+	for _, look := range []func(Config, string) (string, error){moved, changed} {
+		line, err := look(c, dir)
+		if err != nil {
+			return err
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+		var err error
+		if c, err = c.finishedAs(dir); err != nil {
+			return err
+		}
 	}
 	if err := take(c, dir, false); err != nil {
 		return err
 	}
-	say(line)
+	for _, line := range lines {
+		say(line)
+	}
 	return nil
+}
+
+// finishedAs is c with the free settings that the finished run in dir was made with.
+func (c Config) finishedAs(dir string) (Config, error) {
+	path := filepath.Join(dir, configFile)
+	text, err := settings.ReadFile(path)
+	if err != nil {
+		return c, err
+	}
+	have, err := decodeConfig(path, text)
+	c.Name, c.CheckpointEvery, c.KeepNetworks, c.Cores, c.Backend.Devices = have.Name, have.CheckpointEvery, have.KeepNetworks, have.Cores, have.Backend.Devices
+	return c, err
 }

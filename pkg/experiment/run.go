@@ -624,12 +624,17 @@ func (r *run) trainPhase(ctx context.Context) error {
 		if compile {
 			r.report("compile", true)
 		}
-		start := time.Now()
+		start, building := time.Now(), backend.Building()
 		res, err := l.Step()
 		if err != nil {
 			return err
 		}
 		seconds := time.Since(start).Seconds()
+		if !compile { // a later task may have a program of its own
+			built := min(seconds, (backend.Building() - building).Seconds())
+			r.state.Cost.CompileSeconds += built
+			seconds -= built
+		}
 		if compile {
 			r.state.Cost.CompileSeconds += seconds
 			r.clock.stepsLeft--

@@ -44,7 +44,7 @@ func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler di
 		return nil, Refused{Err: err}
 	}
 	if _, err := sampler.Timesteps(t.Network.Process.Schedule); err != nil {
-		return nil, err
+		return nil, Refused{Err: err}
 	}
 	if !(guidance >= 0) || math.IsInf(guidance, 0) || guidance > 0 && t.Config.Loop.LabelDropout == 0 {
 		return nil, Refusef("guidance is %g; it needs 0 or more, and a network trained with loop.label_dropout above 0", guidance)

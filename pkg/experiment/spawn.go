@@ -75,7 +75,7 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 			return permanent{err}
 		case ExitUsage: // which is Go's own, too, where a program falls
 			if strings.HasPrefix(text, "error: ") {
-				return permanent{err}
+				return permanent{Refused{err}}
 			}
 		case ExitDiverged:
 			return permanent{diffusion.Diverged{Err: err}}

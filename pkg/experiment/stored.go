@@ -86,6 +86,14 @@ func (s *state) sameImages(images string, sets []string) error {
 // is called, how often it is saved, and the cores and devices, which the result lists by stretch.
 var freeSettings = []string{"name", "checkpoint_every", "keep_networks", "cores", "backend.devices"}
 
+// bound are the differences but those in settings that may change.
+func bound(all []difference) []difference {
+	return slices.DeleteFunc(slices.Clone(all), difference.free)
+}
+
+// free says that a difference is in a setting that may change.
+func (d difference) free() bool { return slices.Contains(freeSettings, d.key) }
+
 // sameSettings refuses a configuration that differs in meaning from the one that the state was made with. A setting that was
 // added since has its default there.
 func (s *state) sameSettings(c Config) error {
@@ -96,7 +104,7 @@ func (s *state) sameSettings(c Config) error {
 	if err != nil {
 		return errors.WithMessagef(errVersion, "its settings cannot be read (%v)", err)
 	}
-	different := slices.DeleteFunc(differences(began.at(c), c), func(d difference) bool { return slices.Contains(freeSettings, d.key) })
+	different := bound(differences(began.at(c), c))
 	if len(different) == 0 {
 		return nil
 	}

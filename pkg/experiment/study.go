@@ -59,18 +59,18 @@ func (s Study) Validate() error {
 			return errors.WithMessagef(err, "run %s", c.RunName())
 		}
 		if seen[c.RunName()] {
-			return errors.Errorf("two runs are named %s; give one of them a name of its own", c.RunName())
+			return Refusef("two runs are named %s; give one of them a name of its own", c.RunName())
 		}
 		seen[c.RunName()] = true
 	}
 	return nil
 }
 
-// claim makes the folders of all runs, none before it is known that all can be had.
-func (s Study) claim(log io.Writer) error {
+// claim makes the folders of all runs, none before it is known that all can be had, and returns those that were not there.
+func (s Study) claim(log io.Writer) (made []string, err error) {
 	for _, c := range s.Runs {
 		if _, _, err := claimable(c, filepath.Join(s.Dir, c.RunName())); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	say := func(line string) {
@@ -81,17 +81,34 @@ func (s Study) claim(log io.Writer) error {
 	for _, c := range s.Runs {
 		dir := filepath.Join(s.Dir, c.RunName())
 		if _, claimed, err := claimable(c, dir); err == nil && claimed {
-			if err := follow(c, dir, say); err != nil {
-				return err
+			line, err := changed(c, dir)
+			if err != nil {
+				return made, err
+			}
+			unlock := func() {}
+			if line != "" { // not under a run at work
+				lock, err := lockFolder(dir)
+				if err != nil {
+					return made, err
+				}
+				unlock = func() { lock.Unlock() }
+			}
+			err = follow(c, dir, say)
+			unlock()
+			if err != nil {
+				return made, err
 			}
 			continue
 		}
+		if _, err := os.Stat(dir); os.IsNotExist(err) {
+			made = append(made, dir)
+		}
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
+			return made, err
 		}
 		lock, err := lockFolder(dir) // another study may be at work there
 		if err != nil {
-			return err
+			return made, err
 		}
 		if lock.over != "" {
 			say(lock.over)
@@ -99,10 +116,10 @@ func (s Study) claim(log io.Writer) error {
 		err = claim(c, dir, say)
 		lock.Unlock()
 		if err != nil {
-			return err
+			return made, err
 		}
 	}
-	return nil
+	return made, nil
 }
 
 // Do makes all runs of the study that are not finished yet, each in its folder below Dir, and returns the results in
@@ -112,9 +129,38 @@ func (s Study) Do(ctx context.Context, opt StudyOptions) ([]*results.Run, error)
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	if err := s.claim(opt.Log); err != nil {
+	made, err := s.claim(opt.Log)
+	if err != nil {
 		return nil, err
 	}
+	runs, err := s.work(ctx, opt)
+	if errors.As(err, new(Refused)) {
+		for _, dir := range made {
+			dropUnbegun(dir)
+		}
+		_ = os.Remove(s.Dir) // unless something is in it
+	}
+	return runs, err
+}
+
+// dropUnbegun removes the folder of a run that was claimed by this study and refused before it began, with what it says of that.
+func dropUnbegun(dir string) {
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return
+	}
+	defer lock.Unlock()
+	if began, err := hasBegun(dir); err != nil || began {
+		return
+	}
+	for _, name := range []string{configFile, logName, holderFile, lockFile} {
+		_ = os.Remove(filepath.Join(dir, name))
+	}
+	_ = os.Remove(dir) // unless something is in it
+}
+
+// work makes the runs of a study whose folders are claimed.
+func (s Study) work(ctx context.Context, opt StudyOptions) ([]*results.Run, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := newWatcher(s, opt)
@@ -157,7 +203,8 @@ func (s Study) Prepare(log io.Writer) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
-	return s.claim(log)
+	_, err := s.claim(log)
+	return err
 }
 
 // Results reads the results of a study whose runs are all finished, in the order of Runs.

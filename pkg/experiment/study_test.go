@@ -259,7 +259,7 @@ func TestMovedImages(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 		var log strings.Builder
-		if err := s.claim(&log); err != nil || !strings.Contains(log.String(), set+", are now read from "+moved) {
+		if _, err := s.claim(&log); err != nil || !strings.Contains(log.String(), set+", are now read from "+moved) {
 			t.Errorf("%s: %v, said %q", what, err, log.String())
 		}
 		if now, err := StoredConfig(dir); err != nil || now.Benchmark.Datasets[0] != moved {

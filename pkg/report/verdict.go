@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -283,5 +284,53 @@ func (v verdict) costs() []string {
 	if len(parts) == 0 {
 		return nil
 	}
-	return []string{"What remembering cost: " + strings.Join(parts, "; ") + "."}
+	out := []string{"What remembering cost: " + strings.Join(parts, "; ") + "."}
+	if text := v.disturbed(); text != "" {
+		out = append(out, text)
+	}
+	return out
+}
+
+// disturbed says that training times mean little here where runs of equal work took more than a factor of two apart: of one strategy
+// at another λ or seed, on one kind of machine; "" where there are none.
+func (v verdict) disturbed() string {
+	type timed struct {
+		seconds float64
+		label   string
+	}
+	least, most := map[string]timed{}, map[string]timed{}
+	for _, g := range v.methods {
+		for _, r := range g.Runs {
+			if r.Cost.TrainSeconds <= 0 || len(r.Config) == 0 {
+				continue
+			}
+			work, now := workOf(r), timed{r.Cost.TrainSeconds, g.Label}
+			if l, ok := least[work]; !ok || now.seconds < l.seconds {
+				least[work] = now
+			}
+			if now.seconds > most[work].seconds {
+				most[work] = now
+			}
+			if l, m := least[work], most[work]; m.seconds > 2*l.seconds {
+				return fmt.Sprintf("Training times tell little here: a run of %s took %s s and one of %s %s s for the same work, so the machine was doing other things.",
+					m.label, words.Number(m.seconds, 1), l.label, words.Number(l.seconds, 1))
+			}
+		}
+	}
+	return ""
+}
+
+// workOf tells runs of different work apart: it is all settings but those that change no step's work, and the machine.
+func workOf(r *results.Run) string {
+	c := maps.Clone(r.Config)
+	for _, key := range []string{"name", "seed", "checkpoint_every", "keep_networks"} {
+		delete(c, key)
+	}
+	if s, ok := c["strategy"].(map[string]any); ok {
+		s = maps.Clone(s)
+		delete(s, "lambda")
+		c["strategy"] = s
+	}
+	m := r.Provenance.Machine
+	return fmt.Sprint(c, r.Strategy.Name, m.CPU, m.GPU, m.Cores)
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -83,5 +84,28 @@ func TestVerdict(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Training times of equal work that are far apart are said to mean little; another buffer or another number of steps is other work.
+func TestVerdictOfDisturbedTimes(t *testing.T) {
+	with := func(seconds, lambda float64, buffer int) *results.Run {
+		r := resultstest.NewRun("er", fmt.Sprintf("er λ=%g buffer=%d", lambda, buffer), 0, 2)
+		r.Cost.TrainSeconds = seconds
+		r.Config = map[string]any{"seed": lambda, "loop": map[string]any{"steps_per_task": 5}, "strategy": map[string]any{"name": "er", "lambda": lambda, "buffer": buffer}}
+		return r
+	}
+	for name, tc := range map[string]struct {
+		runs []*results.Run
+		want string
+	}{
+		"equal work":  {[]*results.Run{with(23.1, 1, 10), with(2.3, 0.3, 10)}, "a run of er λ=1 buffer=10 took 23.1 s and one of er λ=0.3 buffer=10 2.3 s for the same work"},
+		"other work":  {[]*results.Run{with(23.1, 1, 10), with(2.3, 0.3, 20)}, ""},
+		"a bit apart": {[]*results.Run{with(4, 1, 10), with(2.3, 0.3, 10)}, ""},
+	} {
+		text := strings.Join(Verdict(study.Group(tc.runs)), "\n")
+		if strings.Contains(text, "Training times tell little") != (tc.want != "") || !strings.Contains(text, tc.want) {
+			t.Errorf("%s:\n%s", name, text)
+		}
 	}
 }

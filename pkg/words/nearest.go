@@ -2,7 +2,7 @@ package words
 
 import "fmt"
 
-// DidYouMean returns `; did you mean "x"?` for the candidate nearest to word in edit distance, or nothing where none
+// DidYouMean returns ` (did you mean "x"?)` for the candidate nearest to word in edit distance, or nothing where none
 // is near.
 func DidYouMean(word string, candidates []string) string {
 	best, bestDistance := "", len(word)/2+1
@@ -14,7 +14,7 @@ func DidYouMean(word string, candidates []string) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return fmt.Sprintf(" (did you mean %q?)", best)
 }
 
 // editDistance is Levenshtein's distance between a and b in bytes.
