@@ -398,7 +398,7 @@ func TestSlurm(t *testing.T) {
 	}
 	s.until("the third is queued again", func() bool { return s.state(task(2)) == "PENDING" })
 	if said := status(); !regexp.MustCompile(names[0]+` +dead +job `+task(0)+` FAILED on n\d; error: the run was ended by signal 9`).MatchString(said) ||
-		!regexp.MustCompile(names[2]+` +waiting +job `+task(2)+` \(BeginTime\); saved at step \d+ of 800`).MatchString(said) {
+		!regexp.MustCompile(names[2]+` +waiting +job `+task(2)+` \(\w+\); saved at step \d+ of 800`).MatchString(said) {
 		t.Errorf("the status is\n%s", said)
 	}
 	s.now(task(1)) // on the other node
