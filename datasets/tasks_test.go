@@ -66,8 +66,8 @@ func TestTasksByNameRefuses(t *testing.T) {
 	d.Classes = []string{"rose", "tulip", "daisy", "daisy"}
 	for want, tasks := range map[string][][]string{
 		`task 2 lists the class "tulp", which rose does not have (did you mean "tulip"?); it has rose, tulip, daisy, daisy`: {{"rose"}, {"tulp"}},
-		`the class "rose" is listed in task 1 and again in task 3`:                                                         {{"rose"}, {"tulip"}, {"rose"}},
-		`the class "tulip" is listed twice in task 1; list`:                                                                {{"tulip", "tulip"}},
+		`the class "rose" is listed in task 1 and again in task 3`:                                                          {{"rose"}, {"tulip"}, {"rose"}},
+		`the class "tulip" is listed twice in task 1; list`:                                                                 {{"tulip", "tulip"}},
 		`task 2 lists no class`:        {{"rose"}, {}},
 		`several classes of rose have`: {{"daisy"}},
 		`no tasks are listed`:          {},

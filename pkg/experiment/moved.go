@@ -29,14 +29,19 @@ func (c Config) at(here Config) Config {
 	return c
 }
 
-// moved says from where to where the images of the run in dir, which is c's, have come since it was claimed, "" if they have not.
-func moved(c Config, dir string) (string, error) {
+// claimedAs is the configuration that the folder dir was claimed for, as its file has it.
+func claimedAs(dir string) (Config, error) {
 	path := filepath.Join(dir, configFile)
 	text, err := settings.ReadFile(path)
 	if err != nil {
-		return "", err
+		return Config{}, err
 	}
-	have, err := decodeConfig(path, text)
+	return decodeConfig(path, text)
+}
+
+// moved says from where to where the images of the run in dir, which is c's, have come since it was claimed, "" if they have not.
+func moved(c Config, dir string) (string, error) {
+	have, err := claimedAs(dir)
 	if err != nil {
 		return "", err
 	}
@@ -53,12 +58,7 @@ func changed(c Config, dir string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
 		return "", nil
 	}
-	path := filepath.Join(dir, configFile)
-	text, err := settings.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	have, err := decodeConfig(path, text)
+	have, err := claimedAs(dir)
 	if err != nil {
 		return "", err
 	}
@@ -106,12 +106,10 @@ func follow(c Config, dir string, say func(string)) error {
 
 // finishedAs is c with the free settings that the finished run in dir was made with.
 func (c Config) finishedAs(dir string) (Config, error) {
-	path := filepath.Join(dir, configFile)
-	text, err := settings.ReadFile(path)
+	have, err := claimedAs(dir)
 	if err != nil {
 		return c, err
 	}
-	have, err := decodeConfig(path, text)
 	c.Name, c.CheckpointEvery, c.KeepNetworks, c.Cores, c.Backend.Devices = have.Name, have.CheckpointEvery, have.KeepNetworks, have.Cores, have.Backend.Devices
-	return c, err
+	return c, nil
 }
