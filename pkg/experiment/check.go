@@ -41,7 +41,7 @@ func CheckRun(c Config, dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+	if isFinished(dir) {
 		return newImagesOfStudy().checkFinished(c, dir)
 	}
 	if err := c.checkCores(claimed); err != nil {
@@ -208,7 +208,7 @@ func (s *Study) Check() error {
 	}
 	seen := map[string]cl.Setup{}
 	for _, c := range s.Runs {
-		if _, err := os.Stat(filepath.Join(s.Dir, c.RunName(), "result.json")); err == nil {
+		if isFinished(filepath.Join(s.Dir, c.RunName())) {
 			continue
 		}
 		looked := c
@@ -338,7 +338,8 @@ func (s *imagesOfStudy) checkMoved(c Config, dir string) error {
 	if _, claimed, err := claimable(c, dir); err != nil || !claimed {
 		return nil // which claiming the folder tells
 	}
-	if line, err := moved(c, dir); err != nil || line == "" {
+	have, err := claimedAs(dir)
+	if err != nil || moved(have, c, dir) == "" {
 		return err
 	}
 	now, err := s.hash(c)

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -224,20 +225,12 @@ const mostDifferences = 6
 func writeDifferences(all []difference) string {
 	var parts []string
 	for _, d := range all[:min(len(all), mostDifferences)] {
-		parts = append(parts, fmt.Sprintf("%s: there %s, here %s", d.key, wordOf(d.there), wordOf(d.here)))
+		parts = append(parts, fmt.Sprintf("%s: there %s, here %s", d.key, cmp.Or(d.there, "nothing"), cmp.Or(d.here, "nothing")))
 	}
 	if more := len(all) - mostDifferences; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, "; ")
-}
-
-// wordOf is a setting's value for people.
-func wordOf(value string) string {
-	if value == "" {
-		return "nothing"
-	}
-	return value
 }
 
 // setting is one setting and its value, written.

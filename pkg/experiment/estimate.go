@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -247,7 +246,7 @@ func finishedRuns(dir string) ([]finishedRun, error) {
 
 // progressOf is the share of a run's steps that is done, by its folder: 1 only where it is finished.
 func progressOf(c Config, dir string) float64 {
-	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+	if isFinished(dir) {
 		return 1
 	}
 	step, of, ok := stepOf(c, dir)

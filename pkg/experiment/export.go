@@ -3,10 +3,10 @@ package experiment
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -156,35 +156,6 @@ func onlyExported(to string) error {
 		return Refusef("%s holds %s, which no export wrote; it is not overwritten: name another folder, or move them away", to, words.Some(added, 5))
 	}
 	return nil
-}
-
-// filesUnder lists what there is in a folder and those within it, other than folders, by paths with slashes.
-func filesUnder(folder string) ([]string, error) {
-	var files []string
-	err := fs.WalkDir(os.DirFS(folder), ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			files = append(files, name)
-		}
-		return err
-	})
-	return files, errors.Wrap(err, folder)
-}
-
-// writeExportSums adds sumsFile to an export, by which the next one knows that nothing in it is somebody's own.
-func writeExportSums(folder string) error {
-	files, err := filesUnder(folder)
-	if err != nil {
-		return err
-	}
-	var text strings.Builder
-	for _, name := range files {
-		sum, err := atomicfile.SHA256(filepath.Join(folder, filepath.FromSlash(name)))
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&text, "%s  %s\n", sum, name)
-	}
-	return atomicfile.Write(filepath.Join(folder, sumsFile), []byte(text.String()))
 }
 
 // export is a network on its way out.
@@ -387,14 +358,18 @@ func wholeState(folder string) (*state, error) {
 
 // keptNetworks are the tasks after which the run in dir kept its network, whole or not.
 func keptNetworks(dir string) []int {
+	found, err := atomicfile.Glob(dir, "snapshots/after_task_*")
+	if err != nil {
+		return nil // no folder that can be read
+	}
 	var tasks []int
-	for task := 0; ; task++ {
-		if _, err := os.Stat(snapshotFolder(dir, task)); err == nil {
+	for _, folder := range found {
+		if task, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(folder), "after_task_")); err == nil {
 			tasks = append(tasks, task)
-		} else if found, _ := atomicfile.Glob(dir, "snapshots/after_task_*"); len(tasks) == len(found) || task > 1<<16 {
-			return tasks
 		}
 	}
+	slices.Sort(tasks)
+	return tasks
 }
 
 // writeDamage lists damaged checkpoints in brackets.
@@ -533,7 +508,7 @@ func (e *export) writeFolder(dir, to string, o ExportOptions) error {
 		if err := atomicfile.Write(filepath.Join(temporary, "README.md"), []byte(e.card(filepath.Base(filepath.Clean(to)), sheet, o))); err != nil {
 			return err
 		}
-		return writeExportSums(temporary)
+		return writeSums(temporary, nil)
 	})
 	if err != nil || fresh == filepath.Clean(to) {
 		return err

@@ -639,7 +639,7 @@ func TestOnlyExportsAreOverwritten(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "README.md"), []byte("a card"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := writeExportSums(dir); err != nil {
+		if err := writeSums(dir, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := tc.change(dir); err != nil {

@@ -19,7 +19,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 )
 
-// sumsFile lists the SHA-256 of every other file of a folder that writeFolder made, as `sha256sum -c SHA256SUMS` reads it.
+// sumsFile lists the SHA-256 of every other file of a folder that this program wrote whole, as `sha256sum -c SHA256SUMS` reads it.
 const sumsFile = "SHA256SUMS"
 
 // home is a run folder as it was when the run began. Its path may come to lead to another folder, or nowhere.
@@ -135,21 +135,33 @@ func clearUnfinished(dir string) error {
 	return nil
 }
 
-// writeSums adds sumsFile to a folder, of whose files some sums may be known.
+// filesUnder lists what there is in a folder and those within it, other than folders, by paths with slashes.
+func filesUnder(folder string) ([]string, error) {
+	var files []string
+	err := fs.WalkDir(os.DirFS(folder), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, name)
+		}
+		return err
+	})
+	return files, errors.Wrap(err, folder)
+}
+
+// writeSums adds sumsFile to a folder, of whose files some sums may be known. It lists those in folders within it too.
 func writeSums(folder string, known map[string]string) error {
-	entries, err := os.ReadDir(folder)
+	files, err := filesUnder(folder)
 	if err != nil {
-		return errors.WithStack(err)
+		return err
 	}
 	var text bytes.Buffer
-	for _, e := range entries {
-		sum, ok := known[e.Name()]
+	for _, name := range files {
+		sum, ok := known[name]
 		if !ok {
-			if sum, err = atomicfile.SHA256(filepath.Join(folder, e.Name())); err != nil {
+			if sum, err = atomicfile.SHA256(filepath.Join(folder, filepath.FromSlash(name))); err != nil {
 				return err
 			}
 		}
-		fmt.Fprintf(&text, "%s  %s\n", sum, e.Name())
+		fmt.Fprintf(&text, "%s  %s\n", sum, name)
 	}
 	return atomicfile.Write(filepath.Join(folder, sumsFile), text.Bytes())
 }

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,61 +40,45 @@ func claimedAs(dir string) (Config, error) {
 	return decodeConfig(path, text)
 }
 
-// moved says from where to where the images of the run in dir, which is c's, have come since it was claimed, "" if they have not.
-func moved(c Config, dir string) (string, error) {
-	have, err := claimedAs(dir)
-	if err != nil {
-		return "", err
-	}
+// moved says from where to where the images of the run in dir, claimed as have, have come in c, which is the run's, "" if they have not.
+func moved(have, c Config, dir string) string {
 	before, now := strings.Join(have.Benchmark.Datasets, ", "), strings.Join(c.Benchmark.Datasets, ", ")
 	if before == now {
-		return "", nil
+		return ""
 	}
-	return fmt.Sprintf("%s: its images, before in %s, are now read from %s; their content hash is the same", dir, before, now), nil
+	return fmt.Sprintf("%s: its images, before in %s, are now read from %s; their content hash is the same", dir, before, now)
 }
 
-// changed says which of [freeSettings] c has otherwise than the run in dir, which is c's, "" if none. A finished run has them as it was
-// made.
-func changed(c Config, dir string) (string, error) {
-	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
-		return "", nil
-	}
-	have, err := claimedAs(dir)
-	if err != nil {
-		return "", err
+// changed says which of [freeSettings] c has otherwise than the run in dir, which is c's and was claimed as have, "" if none. A
+// finished run has them as it was made.
+func changed(have, c Config, dir string) string {
+	if isFinished(dir) {
+		return ""
 	}
 	free := slices.DeleteFunc(differences(have, c), func(d difference) bool { return !d.free() })
 	if len(free) == 0 {
-		return "", nil
+		return ""
 	}
 	var parts []string
 	for _, d := range free {
-		parts = append(parts, fmt.Sprintf("%s %s, before %s", d.key, wordOf(d.here), wordOf(d.there)))
+		parts = append(parts, fmt.Sprintf("%s %s, before %s", d.key, cmp.Or(d.here, "nothing"), cmp.Or(d.there, "nothing")))
 	}
-	return fmt.Sprintf("%s: goes on with %s; %s has it now", dir, strings.Join(parts, "; "), configFile), nil
+	return fmt.Sprintf("%s: goes on with %s; %s has it now", dir, strings.Join(parts, "; "), configFile)
 }
 
 // follow stores where the images of the run in dir are now, if they were moved, and which free settings it goes on with, and says so.
 // That the images are the same has been seen.
 func follow(c Config, dir string, say func(string)) error {
-	var lines []string
-	for _, look := range []func(Config, string) (string, error){moved, changed} {
-		line, err := look(c, dir)
-		if err != nil {
-			return err
-		}
-		if line != "" {
-			lines = append(lines, line)
-		}
+	have, err := claimedAs(dir)
+	if err != nil {
+		return err
 	}
+	lines := slices.DeleteFunc([]string{moved(have, c, dir), changed(have, c, dir)}, func(line string) bool { return line == "" })
 	if len(lines) == 0 {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
-		var err error
-		if c, err = c.finishedAs(dir); err != nil {
-			return err
-		}
+	if isFinished(dir) {
+		c = c.finishedAs(have)
 	}
 	if err := take(c, dir, false); err != nil {
 		return err
@@ -104,12 +89,14 @@ func follow(c Config, dir string, say func(string)) error {
 	return nil
 }
 
-// finishedAs is c with the free settings that the finished run in dir was made with.
-func (c Config) finishedAs(dir string) (Config, error) {
-	have, err := claimedAs(dir)
-	if err != nil {
-		return c, err
-	}
+// finishedAs is c with the free settings of have, the configuration that a finished run was made with.
+func (c Config) finishedAs(have Config) Config {
 	c.Name, c.CheckpointEvery, c.KeepNetworks, c.Cores, c.Backend.Devices = have.Name, have.CheckpointEvery, have.KeepNetworks, have.Cores, have.Backend.Devices
-	return c, nil
+	return c
+}
+
+// isFinished says whether the run in dir has its result.
+func isFinished(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "result.json"))
+	return err == nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/gomlx/compute"
@@ -83,7 +82,7 @@ func CheckTrained(dir string) error {
 
 // noCheckpoint is the error of a run folder that has no checkpoint.
 func noCheckpoint(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+	if isFinished(dir) {
 		return errors.Errorf("the run in %s is finished, but its checkpoints are gone, and with them the network; make it again with `go run . run %s --dir FOLDER`",
 			dir, words.Shell(filepath.Join(dir, configFile)))
 	}

@@ -630,17 +630,14 @@ func (r *run) trainPhase(ctx context.Context) error {
 			return err
 		}
 		seconds := time.Since(start).Seconds()
-		if !compile { // a later task may have a program of its own
-			built := min(seconds, (backend.Building() - building).Seconds())
-			r.state.Cost.CompileSeconds += built
-			seconds -= built
-		}
 		if compile {
 			r.state.Cost.CompileSeconds += seconds
 			r.clock.stepsLeft--
 		} else {
-			r.state.Cost.TrainSeconds += seconds
-			r.clock.step(seconds)
+			built := min(seconds, (backend.Building() - building).Seconds()) // a later task may have a program of its own
+			r.state.Cost.CompileSeconds += built
+			r.state.Cost.TrainSeconds += seconds - built
+			r.clock.step(seconds - built)
 		}
 		r.loss = average(r.loss, res.Loss, 0.1)
 		r.state.LossSum += res.Loss

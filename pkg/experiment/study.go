@@ -81,12 +81,12 @@ func (s Study) claim(log io.Writer) (made []string, err error) {
 	for _, c := range s.Runs {
 		dir := filepath.Join(s.Dir, c.RunName())
 		if _, claimed, err := claimable(c, dir); err == nil && claimed {
-			line, err := changed(c, dir)
+			have, err := claimedAs(dir)
 			if err != nil {
 				return made, err
 			}
 			unlock := func() {}
-			if line != "" { // not under a run at work
+			if changed(have, c, dir) != "" { // not under a run at work
 				lock, err := lockFolder(dir)
 				if err != nil {
 					return made, err
@@ -236,7 +236,7 @@ func (s Study) read(missing *sync.Map) ([]*results.Run, error) {
 // do makes one run, here or in a process of its own.
 func (s Study) do(ctx context.Context, c Config, w int, opt StudyOptions, watch *watcher) error {
 	dir := filepath.Join(s.Dir, c.RunName())
-	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+	if isFinished(dir) {
 		watch.update(Progress{Run: c.RunName(), Stage: "done", Fraction: 1})
 		return nil
 	}

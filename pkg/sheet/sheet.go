@@ -8,9 +8,8 @@ import (
 
 	"github.com/pkg/errors"
 
-	"palimpsest/pkg/atomicfile"
-
 	"palimpsest/datasets"
+	"palimpsest/pkg/atomicfile"
 )
 
 // New places images, [N, h, w, c] in [-1, 1] with c 1 or 3, row by row into rows × cols cells without gaps, each

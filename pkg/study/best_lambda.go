@@ -190,14 +190,10 @@ func (b *BestLambdas) notes() []string {
 	for _, r := range b.Rows {
 		seeds = append(seeds, len(r.Seeds))
 	}
-	slices.Sort(seeds)
-	seeds = slices.Compact(seeds)
-	most, spread := 0, ""
-	if n := len(seeds); n > 0 {
-		most, spread = seeds[n-1], words.Seeds(seeds[n-1])
-		if n > 1 {
-			spread = fmt.Sprintf("%d to %s, as many as the setting has", seeds[0], spread)
-		}
+	most := slices.Max(append(seeds, 0))
+	spread := words.Seeds(most)
+	if least := slices.Min(append(seeds, most)); least < most {
+		spread = fmt.Sprintf("%d to %s, as many as the setting has", least, spread)
 	}
 	out := []string{"≤ or ≥: the best λ is the least or the greatest tried, so a better one may lie beyond.",
 		"The best reduced λ is chosen by the FID it is compared by, which favours it against λ = 1."}
