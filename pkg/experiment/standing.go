@@ -28,7 +28,7 @@ func StandingOf(dir string) (Standing, error) {
 		return Standing{}, err
 	}
 	s := Standing{Name: filepath.Base(dir)}
-	if isFinished(dir) {
+	if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
 		s.Finished = true
 		return s, nil
 	} else if !os.IsNotExist(err) {
