@@ -1,7 +1,10 @@
 package backend
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,6 +79,48 @@ func prepareCUDA(plugin string) error {
 		set("xla_gpu_enable_triton_gemm", "false")
 	}
 	return errors.WithStack(os.Setenv("XLA_FLAGS", strings.Join(flags, " ")))
+}
+
+// driverDir is where NVIDIA's driver describes itself and its cards.
+const driverDir = "/proc/driver/nvidia"
+
+// cardDigest is the SHA-256 of what a compiled program for NVIDIA's cards depends on besides plugin and processor: the driver, the cards'
+// names, and the environment's words to XLA and NVIDIA's libraries. It fails where the driver says nothing, and where XLA is
+// asked for traces of its compilation.
+func cardDigest() ([]byte, error) {
+	sum := sha256.New()
+	driver, err := os.ReadFile(filepath.Join(driverDir, "version"))
+	cards, _ := filepath.Glob(filepath.Join(driverDir, "gpus", "*", "information")) // the pattern is well formed
+	if err != nil || len(cards) == 0 {                                              // a container may hide the folder
+		if driver, err = exec.Command("nvidia-smi", "--query-gpu=name,driver_version,vbios_version", "--format=csv,noheader").Output(); err != nil {
+			return nil, errors.Wrap(err, "neither "+driverDir+" nor nvidia-smi says which card and driver this is")
+		}
+	}
+	sum.Write(driver)
+	for _, card := range cards {
+		text, err := os.ReadFile(card)
+		if err != nil {
+			return nil, errors.WithStack(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "Model:") || strings.HasPrefix(line, "Video BIOS:") {
+				fmt.Fprint(sum, line)
+			}
+		}
+	}
+	words := os.Environ()
+	slices.Sort(words)
+	for _, word := range words {
+		name, value, _ := strings.Cut(word, "=")
+		if !strings.HasPrefix(name, "XLA_") && !strings.HasPrefix(name, "TF_XLA_") && !strings.HasPrefix(name, "CUDA_") && !strings.HasPrefix(name, "NVIDIA_") {
+			continue
+		}
+		if strings.Contains(value, "xla_dump") {
+			return nil, errors.Errorf("%s asks for more than the result", name)
+		}
+		fmt.Fprintf(sum, "%q\n", word)
+	}
+	return sum.Sum(nil), nil
 }
 
 // tf32Env is where NVIDIA's libraries look whether they may round float32 to TF32; "0" forbids it.

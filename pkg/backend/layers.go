@@ -70,6 +70,44 @@ func layer(plugin, config string, pinned bool) layers {
 	return l
 }
 
+// layerDevice puts package executables into the plugin of an NVIDIA card and says where its programs are kept. device is what they depend on, or why
+// that is not known. What fails is left out.
+func layerDevice(plugin string, device []byte, why error) (said string) {
+	defer func() {
+		if why != nil {
+			said = notKept + "(" + firstLine(why) + ")"
+		}
+	}()
+	layered.Lock()
+	defer layered.Unlock()
+	if l, done := layered.plugins[plugin]; done {
+		return l.executables
+	}
+	var dir string
+	if why == nil {
+		dir, why = ExecutablesDir()
+	}
+	var table unsafe.Pointer
+	if why == nil {
+		table, why = functions(plugin)
+	}
+	if why == nil {
+		table, why = executables.LoadDevice(plugin, dir, device, table)
+	}
+	if why == nil {
+		why = errors.WithMessage(pjrt.RegisterPreloadedPlugin(plugin, uintptr(table)), "go-xla refuses the plugin")
+	}
+	if why != nil {
+		return ""
+	}
+	if layered.plugins == nil {
+		layered.plugins = map[string]layers{}
+	}
+	said = "kept in " + dir
+	layered.plugins[plugin] = layers{executables: said}
+	return said
+}
+
 // functions loads the plugin at path for the rest of the process and returns its table of functions.
 func functions(path string) (unsafe.Pointer, error) {
 	name, symbol := C.CString(path), C.CString("GetPjrtApi")

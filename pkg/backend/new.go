@@ -46,6 +46,10 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 			if err != nil {
 				return nil, layers{}, err
 			}
+			if filepath.IsAbs(plugin) {
+				device, err := cardDigest()
+				over.executables = layerDevice(plugin, device, err)
+			}
 		} else if filepath.IsAbs(plugin) {
 			installed, err := CPU.Path()
 			pinned, asked := err == nil && plugin == installed, config

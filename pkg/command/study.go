@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gomlx/compute"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
@@ -56,8 +57,19 @@ func workersFor(s experiment.Study, workers int) int {
 	if workers > 0 {
 		return workers
 	}
+	return experiment.AutoWorkers(onCard(), len(s.Runs))
+}
+
+// onCard says whether runs compute on an NVIDIA card here.
+func onCard() bool {
+	if len(backend.NVIDIADevices()) == 0 {
+		return false
+	}
+	if asked := os.Getenv(compute.ConfigEnvVar); asked != "" {
+		return strings.Contains(strings.ToLower(asked), "cuda")
+	}
 	_, err := backend.CUDAPluginPath()
-	return experiment.AutoWorkers(err == nil && len(backend.NVIDIADevices()) > 0, len(s.Runs))
+	return err == nil
 }
 
 // listRuns prints what a study would do and about how long it would take.
@@ -81,10 +93,13 @@ func doStudy(cmd *cobra.Command, s experiment.Study, workers int, missing func(e
 	if err := printEstimate(cmd, s, workers); err != nil {
 		return nil, err
 	}
-	typed := commandLine()
+	typed, sharing := commandLine(), workers
+	if onCard() { // its steps need a core now and then, its compilations as many as there are
+		sharing = 1
+	}
 	show := studyDisplay(cmd.ErrOrStderr())
 	runs, err := s.Do(cmd.Context(), experiment.StudyOptions{Workers: workers, Log: cmd.ErrOrStderr(), Progress: show, Command: typed, Missing: missing,
-		Spawn: experiment.Processes(workers, self, "resume", "--progress=json", "--command="+typed)})
+		Spawn: experiment.Processes(sharing, self, "resume", "--progress=json", "--command="+typed)})
 	fmt.Fprintln(cmd.ErrOrStderr())
 	return runs, err
 }

@@ -11,7 +11,8 @@
 // finds there (PJRT_Executable_DeserializeAndLoad), and otherwise has it compile and keeps the result
 // (PJRT_Executable_Serialize). Nobody else knows of it. Package backend layers it below package fastconv, whose kernels a
 // program calls by name and finds again when it is loaded: a program with them is kept like any other, and a change of a
-// kernel needs no new program. Package backend loads it for the one plugin it pins.
+// kernel needs no new program. Package backend loads it for the one plugin it pins, and for CUDA's ([LoadDevice]), whose programs
+// depend on card and driver too.
 //
 // # Who compiles
 //
@@ -38,7 +39,7 @@
 // nothing is loaded. Remove it at any time to have all compiled again.
 //
 // [Env] set to "off" has everything compiled; any other value is the folder. Variables that give XLA flags (XLA_FLAGS and
-// the like) switch it off too, since they may ask for traces of the compilation.
+// the like) switch it off too, since they may ask for traces of the compilation; on a card, which is not used without flags, only those that do ask.
 //
 // References:
 //

@@ -31,6 +31,7 @@ var cache struct {
 	base   []byte // digest of what all of them depend on
 	cores  []byte // as base was made
 	config string // of the backend a child opens; "": this process compiles
+	device bool   // the programs are for a device of its own, whose code no core matters to
 }
 
 // worth is how long a compilation must take for its result to be kept.
@@ -53,7 +54,18 @@ func Load(path, dir, config string, table unsafe.Pointer) (unsafe.Pointer, error
 			return nil, errors.Errorf("%s is set, which may ask for more than the result", name)
 		}
 	}
-	base, err := dependencies(path)
+	return load(path, dir, config, nil, table)
+}
+
+// LoadDevice is [Load] for the plugin of a device that is not the processor: device is the digest of what its programs depend on besides
+// what they do on the processor, such as the card, its driver and XLA's flags; it must not be empty. All programs are compiled in this process: another would
+// open the device a second time, and choose algorithms on it while this one computes.
+func LoadDevice(path, dir string, device []byte, table unsafe.Pointer) (unsafe.Pointer, error) {
+	return load(path, dir, "", device, table)
+}
+
+func load(path, dir, config string, device []byte, table unsafe.Pointer) (unsafe.Pointer, error) {
+	base, err := dependencies(path, device)
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +80,16 @@ func Load(path, dir, config string, table unsafe.Pointer) (unsafe.Pointer, error
 	if ours == nil {
 		return nil, errors.New(C.GoString(why))
 	}
-	cache.store, cache.base, cache.cores, cache.config = store, base, cores(), config
+	cache.store, cache.base, cache.cores, cache.config, cache.device = store, base, cores(), config, len(device) > 0
 	return ours, nil
 }
 
 // dependencies is the digest of what every executable of this process depends on: the plugin, the processor, and how many
 // threads XLA starts. The plugin is known by its file's name, size, number and times, the last of which nobody can set: to
 // read its 200 MB takes half a second, a tenth of what is to be gained.
-func dependencies(path string) ([]byte, error) {
+//
+// The programs of another device depend on that device in place of threads and cores.
+func dependencies(path string, device []byte) ([]byte, error) {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, errors.WithStack(err)
@@ -85,6 +99,10 @@ func dependencies(path string) ([]byte, error) {
 		return nil, errors.Wrap(err, path)
 	}
 	processor := C.processor()
+	if len(device) > 0 {
+		return kept.Digest([]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
+			unsafe.Slice((*byte)(unsafe.Pointer(&processor)), unsafe.Sizeof(processor)), device), nil
+	}
 	threads := fmt.Sprint(os.Getenv("PJRT_NPROC"), " ", os.Getenv("NPROC"))
 	return kept.Digest([]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
 		unsafe.Slice((*byte)(unsafe.Pointer(&processor)), unsafe.Sizeof(processor)), []byte(threads), cores()), nil
@@ -109,14 +127,17 @@ func palimpsestCompile(args *C.struct_compile_args) unsafe.Pointer {
 	begin := time.Now()
 	defer func() { spent.Add(int64(time.Since(begin))) }()
 	cache.RLock()
-	store, base, config := cache.store, cache.base, cache.config
+	store, base, config, share := cache.store, cache.base, cache.config, cores()
+	if cache.device {
+		share = nil
+	}
 	if !bytes.Equal(cache.cores, cores()) {
 		config = "" // a child would open its backend for fewer cores than this one was opened for
 	}
 	cache.RUnlock()
 	format, code, options := view(unsafe.Pointer(args.program.format), args.program.format_size),
 		view(unsafe.Pointer(args.program.code), args.program.code_size), view(unsafe.Pointer(args.options), args.options_size)
-	key := kept.Digest(base, cores(), format, code, options)
+	key := kept.Digest(base, share, format, code, options)
 	load := func(data []byte) bool {
 		loaded := C.deserialise(args.client, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)))
 		if loaded != nil {
