@@ -126,6 +126,7 @@ func TestERRefuses(t *testing.T) {
 		"unknown policy":           func(e *cl.ER, _ *cl.Setup) { e.Policy = "newest" },
 		"unknown draw":             func(e *cl.ER, _ *cl.Setup) { e.Draw = "" },
 		"no replay rows":           func(_ *cl.ER, s *cl.Setup) { s.ReplayRows = 0 },
+		"loss without a network":   func(e *cl.ER, s *cl.Setup) { e.Policy = memory.NameHighLoss },
 		"herding without features": func(e *cl.ER, s *cl.Setup) { e.Policy, s.Features = memory.NameHerding, nil },
 	} {
 		er, setup := cl.NewER(), cl.Setup{ReplayRows: 4, Features: cltest.Features}

@@ -87,3 +87,8 @@ func OpenTimesteps(name string) error {
 	l := &Loop{Config: LoopConfig{TimestepSampler: name}}
 	return l.openTimesteps()
 }
+
+// ImageLosses are the losses that buffers of highest and of lowest loss compare.
+func ImageLosses(s Setup, d diffusion.Denoiser, im *datasets.Images) ([]float64, int, error) {
+	return s.imageLosses(d, im)
+}

@@ -86,6 +86,7 @@ const (
 	drawConsolidation
 	drawTargets
 	drawAdapters
+	drawLosses
 )
 
 // SetupOf is what strategies learn of a loop over a benchmark and a network of process p, except for the seed and

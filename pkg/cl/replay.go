@@ -12,10 +12,14 @@ import (
 
 // Replay is what methods with a buffer of old images share: its settings and its bookkeeping. Embed it with the tag
 // `yaml:",inline"`. A strategy that embeds it lacks Info, Label and BeforeStep, no more.
+//
+// The policies high-loss and low-loss compare the images of a finished task by their denoising loss under the network's averaged weights,
+// as they are when the task ends: the mean over eight timesteps, evenly spread, each with one noise that all images meet. That takes eight
+// rows an image, rounded up to whole calls of 100, which are counted among the extra evaluations.
 type Replay struct {
 	Buffer int    `yaml:"buffer"` // images kept, >= 1; default 200
 	Rows   int    `yaml:"rows"`   // images replayed a step, >= 0; default 0, the loop's replay_rows
-	Policy string `yaml:"policy"` // which are kept: see memory.NewPolicy; default "class-balanced"
+	Policy string `yaml:"policy"` // which are kept: "reservoir", "class-balanced" (default), "herding", "high-loss" or "low-loss" ([memory.NewPolicy])
 
 	Base `yaml:"-"`
 
@@ -55,14 +59,21 @@ func (r *Replay) Begin(s Setup) error { return firstError(r.Check(s), r.begin(s)
 
 // begin makes an empty buffer.
 func (r *Replay) begin(s Setup) error {
-	features := s.Features
-	if features != nil {
-		features = func(im *datasets.Images) (*mat.Dense, error) {
+	var by memory.Measures
+	if s.Features != nil {
+		by.Features = func(im *datasets.Images) (*mat.Dense, error) {
 			r.evaluated += int64(im.N)
 			return s.Features(im)
 		}
 	}
-	policy, err := memory.NewPolicy(r.Policy, features)
+	if s.Network != nil {
+		by.Losses = func(im *datasets.Images) ([]float64, error) {
+			losses, rows, err := s.imageLosses(s.Network.Denoiser(true), im)
+			r.evaluated += int64(rows)
+			return losses, err
+		}
+	}
+	policy, err := memory.NewPolicy(r.Policy, by)
 	if err != nil {
 		return err
 	}

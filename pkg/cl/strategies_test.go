@@ -25,6 +25,7 @@ func TestERConforms(t *testing.T) {
 		{memory.NameReservoir, cl.DrawUniform},
 		{memory.NameClassBalanced, cl.DrawBalanced},
 		{memory.NameHerding, cl.DrawUniform},
+		{memory.NameHighLoss, cl.DrawUniform},
 	} {
 		t.Run(tc.policy, func(t *testing.T) {
 			er := func(lambda float64) func() cl.Strategy {

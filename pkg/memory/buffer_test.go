@@ -43,11 +43,20 @@ func angles(im *datasets.Images) (*mat.Dense, error) {
 	return m, nil
 }
 
+// remainders gives every image a loss by its number alone, out of order, for policies by loss in tests.
+func remainders(im *datasets.Images) ([]float64, error) {
+	losses := make([]float64, im.N)
+	for i := range losses {
+		losses[i] = float64(number(im, i) * 7 % 31)
+	}
+	return losses, nil
+}
+
 func policies(t testing.TB) []Policy {
 	t.Helper()
 	var all []Policy
 	for _, name := range PolicyNames() {
-		p, err := NewPolicy(name, angles)
+		p, err := NewPolicy(name, Measures{angles, remainders})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,11 +252,13 @@ func TestErrors(t *testing.T) {
 	if _, err := New(3, nil, 0); err == nil {
 		t.Error("a buffer without a policy was accepted")
 	}
-	if _, err := NewPolicy("herdin", nil); err == nil {
+	if _, err := NewPolicy("herdin", Measures{angles, remainders}); err == nil {
 		t.Error("an unknown policy was accepted")
 	}
-	if _, err := NewPolicy(NameHerding, nil); err == nil {
-		t.Error("herding without features was accepted")
+	for _, name := range []string{NameHerding, NameHighLoss, NameLowLoss} {
+		if _, err := NewPolicy(name, Measures{}); err == nil {
+			t.Errorf("%s without its measure was accepted", name)
+		}
 	}
 	b := newBuffer(t, 3, Reservoir{}, 0)
 	add(t, b, 0, stream(0, 1, 2))

@@ -14,6 +14,8 @@ const (
 	NameReservoir     = "reservoir"
 	NameClassBalanced = "class-balanced"
 	NameHerding       = "herding"
+	NameHighLoss      = "high-loss"
+	NameLowLoss       = "low-loss"
 )
 
 // Item is what a policy is told of an image besides its pixels.
@@ -46,23 +48,34 @@ type Policy interface {
 }
 
 // PolicyNames lists the policies known to [NewPolicy].
-func PolicyNames() []string { return []string{NameReservoir, NameClassBalanced, NameHerding} }
+func PolicyNames() []string {
+	return []string{NameReservoir, NameClassBalanced, NameHerding, NameHighLoss, NameLowLoss}
+}
 
-// NewPolicy returns the policy of the given name. features is for herding and maps N images to an [N, F] matrix of
-// finite features; the other policies ignore it. It returns an error for an unknown name and for herding without
-// features.
-func NewPolicy(name string, features func(*datasets.Images) (*mat.Dense, error)) (Policy, error) {
+// Measures are what some policies compare images by. Each may be nil where no policy asks for it.
+type Measures struct {
+	Features func(*datasets.Images) (*mat.Dense, error) // of N images an [N, F] matrix of finite features: for herding
+	Losses   func(*datasets.Images) ([]float64, error)  // of N images N finite losses: for high-loss and low-loss
+}
+
+// NewPolicy returns the policy of the given name. It returns an error for an unknown name and for a policy whose measure is nil.
+func NewPolicy(name string, by Measures) (Policy, error) {
 	switch name {
 	case NameReservoir:
 		return Reservoir{}, nil
 	case NameClassBalanced:
 		return ClassBalanced{}, nil
 	case NameHerding:
-		if features == nil {
+		if by.Features == nil {
 			return nil, errors.Errorf("memory: policy %q compares images by the features of a classifier, but this run has none; give it a feature extractor or choose %q",
 				name, NameClassBalanced)
 		}
-		return Herding{Features: features}, nil
+		return Herding{Features: by.Features}, nil
+	case NameHighLoss, NameLowLoss:
+		if by.Losses == nil {
+			return nil, errors.Errorf("memory: policy %q compares images by the network's loss, and there is no network; choose %q", name, NameClassBalanced)
+		}
+		return ByLoss{Highest: name == NameHighLoss, Losses: by.Losses}, nil
 	}
 	return nil, errors.Errorf("memory: no policy is named %q; choose one of %q", name, PolicyNames())
 }
