@@ -46,25 +46,84 @@ func (l *Loop) foresees() bool {
 	return !l.online() && l.Strategy.Foresees() && l.losses == nil && l.Position.Step+1 < l.PhaseSteps()
 }
 
-// do has the network do a step and meanwhile prepares the one after it, where that can be foreseen: the device then waits for
-// the host no longer than it takes to say "go on". What fails in preparing fails again, and is reported, when that step's turn
-// comes.
-func (l *Loop) do(p *prepared) (diffusion.StepResult, error) {
-	if !l.foresees() {
-		return l.Network.Do(p.ready)
-	}
+// after moves a position by one step of its phase.
+func (p Position) after() Position {
+	p.Step++
+	p.Total++
+	p.Optimiser++
+	return p
+}
+
+// done is a step and what became of it.
+type done struct {
+	step   *Step
+	result diffusion.StepResult
+}
+
+// do has the network do the step prepared in first and up to n-1 after it, as long as each can be foreseen, and returns those done.
+// While the device is at a step, the one after it is prepared and the numbers of the one before it are read: the device waits
+// for the host no longer than it takes to say "go on". What fails in preparing ends the row; it fails again, and is reported,
+// when that step's turn comes.
+func (l *Loop) do(first *prepared, n int) (row []done, err error) {
+	coming, stop := make(chan *prepared), make(chan struct{})
 	later := *l
-	later.Position.Step++
-	later.Position.Total++
-	later.Position.Optimiser++
-	var ahead *prepared
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ahead, _ = later.ready()
+	go func() { // prepares what follows first: one is ready while another is done
+		defer close(coming)
+		for range n {
+			if !later.foresees() {
+				return
+			}
+			later.Position = later.Position.after()
+			p, err := later.ready()
+			if err != nil {
+				return
+			}
+			select {
+			case coming <- p:
+			case <-stop:
+				p.drop()
+				return
+			}
+		}
 	}()
-	res, err := l.Network.Do(p.ready)
-	<-done
-	l.ahead, l.order, l.orderEpoch = ahead, later.order, later.orderEpoch
-	return res, err
+	type launched struct {
+		step    *Step
+		outcome *diffusion.Outcome
+	}
+	outcomes, read := make(chan launched, n), make(chan error, 1)
+	go func() { // reads
+		var failed error
+		for o := range outcomes {
+			result, err := o.outcome.Result()
+			if failed == nil && err == nil {
+				row = append(row, done{o.step, result})
+			} else if failed == nil {
+				failed = err
+			}
+		}
+		read <- failed
+	}()
+	p := first
+	for k := 0; p != nil; k++ {
+		var o *diffusion.Outcome
+		if o, err = l.Network.Launch(p.ready); err != nil {
+			p = nil
+			break
+		}
+		outcomes <- launched{p.step, o}
+		p = <-coming // the one after the row too: it begins the next
+		if k == n-1 {
+			break
+		}
+	}
+	close(stop)
+	close(outcomes)
+	if failed := <-read; failed != nil {
+		err = failed // of an earlier step than one that could not be launched
+	}
+	for left := range coming {
+		left.drop()
+	}
+	l.ahead, l.order, l.orderEpoch = p, later.order, later.orderEpoch
+	return row, err
 }

@@ -253,42 +253,77 @@ func (l *Loop) LastTask() int {
 
 // Step does the next optimiser step of the phase at hand.
 func (l *Loop) Step() (diffusion.StepResult, error) {
+	results, err := l.Steps(1)
+	if len(results) == 0 {
+		return diffusion.StepResult{}, err
+	}
+	return results[0], err
+}
+
+// Steps does the next optimiser steps of the phase at hand, the given number of them or fewer, at least one: the device goes
+// from each to the next without waiting for anyone to look at what became of the one before, as far as steps can be foreseen
+// ([Strategy].Foresees) and the phase goes. It returns what each step did. The strategy is told of all of them afterwards, in their
+// order. Where a step fails, those before it are returned with the error, and the loop must be made again from what was saved
+// last: the network may have gone on.
+func (l *Loop) Steps(most int) ([]diffusion.StepResult, error) {
 	if l.Done() || l.PhaseDone() {
-		return diffusion.StepResult{}, errors.Errorf("cl: no step is left in phase %d of %d", l.Position.Phase, l.Phases())
+		return nil, errors.Errorf("cl: no step is left in phase %d of %d", l.Position.Phase, l.Phases())
+	}
+	if most < 1 {
+		return nil, errors.Errorf("cl: %d steps; need at least 1", most)
 	}
 	if l.Position.Step == 0 && l.tellsBorders() {
 		task := l.Position.Phase
 		if err := Guard(func() error { return l.Strategy.BeginTask(task, l.Benchmark.Tasks[task].Train) }); err != nil {
-			return diffusion.StepResult{}, errors.WithMessagef(err, "strategy %s before task %d", l.Strategy.Info().Name, task)
+			return nil, errors.WithMessagef(err, "strategy %s before task %d", l.Strategy.Info().Name, task)
 		}
 	}
 	p, err := l.next()
 	if err != nil {
-		return diffusion.StepResult{}, err
+		return nil, err
 	}
-	s := p.step
 	start := time.Now()
-	res, err := l.do(p)
+	row, failed := l.do(p, most)
 	l.NetworkTime += time.Since(start)
-	if err != nil {
-		return res, err
+	var results []diffusion.StepResult
+	for _, d := range row {
+		if err := l.learn(d.step, d.result); err != nil {
+			return results, err
+		}
+		l.Position = l.Position.after()
+		results = append(results, d.result)
 	}
+	return results, failed
+}
+
+// learn tells the loop and the strategy what became of a step.
+func (l *Loop) learn(s *Step, res diffusion.StepResult) error {
 	if err := l.learnTimesteps(s, res.Rows); err != nil {
-		return res, err
+		return err
 	}
 	if err := Guard(func() error { return l.Strategy.AfterStep(s, res) }); err != nil {
-		return res, errors.WithMessagef(err, "strategy %s after step %d of task %d", l.Strategy.Info().Name, s.Index, s.Task)
+		return errors.WithMessagef(err, "strategy %s after step %d of task %d", l.Strategy.Info().Name, s.Index, s.Task)
 	}
 	if l.online() {
 		if err := Guard(func() error { return l.Strategy.Arrive(l.stream.Select(l.arriving())) }); err != nil {
-			return res, errors.WithMessagef(err, "strategy %s, images of step %d", l.Strategy.Info().Name, s.Index)
+			return errors.WithMessagef(err, "strategy %s, images of step %d", l.Strategy.Info().Name, s.Index)
 		}
 	}
-	l.Position.Step++
-	l.Position.Total++
-	l.Position.Optimiser++
-	return res, nil
+	return nil
 }
+
+// Stride is how many steps, of so many seconds each, a loop is to do at a time ([Loop.Steps]) where nothing else sets an end: as many
+// as fill a fifth of a second where the device has a memory of its own, so that it waits for the host that seldom and people do not
+// notice; else 1, for where the processor itself computes there is nothing to wait for. 0 seconds are not known yet.
+func (l *Loop) Stride(seconds float64) int {
+	if !l.Network.Apart() || !(seconds > 0) {
+		return 1
+	}
+	return int(min(max(1, 0.2/seconds), maxStride))
+}
+
+// maxStride bounds what a step's numbers and their bookkeeping take.
+const maxStride = 100
 
 // EndPhase gives the strategy the finished task's images and moves on to the next phase. Where it fails, or ctx ends, the
 // loop must be made again from what was saved last.

@@ -143,7 +143,8 @@ type Strategy interface {
 	Foresees() bool
 
 	// AfterStep learns from a step's outcome: s is the step as it was trained on, its weights times what makes up for the
-	// timesteps drawn ([SampleImportance]), and r has the loss of each row before the update.
+	// timesteps drawn ([SampleImportance]), and r has the loss of each row before the update. Of a strategy that foresees its steps,
+	// later ones may have been done by then: the network's weights are those after the last of them.
 	AfterStep(s *Step, r diffusion.StepResult) error
 
 	// EndTask is given the finished task's training images, once.

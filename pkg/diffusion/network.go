@@ -1,6 +1,7 @@
 package diffusion
 
 import (
+	"os"
 	"slices"
 	"sync/atomic"
 
@@ -47,6 +48,7 @@ type Network struct {
 	rows int                     // of a step, where there are several devices; 0: there was no step
 
 	far       bool // the device has a memory of its own: to fetch one array is quicker than two
+	apart     bool // far, or told to be treated so: [ApartEnv]
 	built     bool // all variables are in the store
 	stepped   bool // the training step is compiled, or about to be
 	predicted atomic.Int64
@@ -71,6 +73,9 @@ func NewNetwork(backend compute.Backend, p *Process, net network.Network, c Trai
 	n := &Network{Process: p, Net: net, Shape: shape, Train: c, backend: backend, store: model.NewStore(), layout: model.NewStore(),
 		seed: seed, weights: weights}
 	n.far = isCUDA(backend)
+	if n.apart, err = apart(n.far); err != nil {
+		return nil, err
+	}
 	if n.step, err = model.NewExec(backend, n.store, n.stepGraph); err != nil {
 		return nil, err
 	}
@@ -103,6 +108,26 @@ func isCUDA(b compute.Backend) bool {
 	x, ok := b.(interface{ IsCUDA() bool })
 	return ok && x.IsCUDA()
 }
+
+// ApartEnv says, as 1 or 0, whether training treats the device as one with a memory of its own, apart from the processor's
+// ([Network.Apart]); unset, a GPU is one.
+const ApartEnv = "PALIMPSEST_APART"
+
+// apart reads ApartEnv.
+func apart(far bool) (bool, error) {
+	switch v := os.Getenv(ApartEnv); v {
+	case "":
+		return far, nil
+	case "0", "1":
+		return v == "1", nil
+	default:
+		return false, errors.Errorf("diffusion: %s is %q; set it to 1 or 0, or unset it", ApartEnv, v)
+	}
+}
+
+// Apart says that the device has a memory of its own: images are better kept there than sent with every step, and it had better not
+// wait for the host between steps. Digits do not depend on it.
+func (n *Network) Apart() bool { return n.apart }
 
 // Close frees the compiled graphs and the weights. The network must not be used afterwards.
 func (n *Network) Close() {

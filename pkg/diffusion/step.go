@@ -159,12 +159,36 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 
 // Do does a step that was prepared for this network.
 func (n *Network) Do(p *Prepared) (StepResult, error) {
-	defer p.Drop()
+	o, err := n.Launch(p)
+	if err != nil {
+		return StepResult{}, err
+	}
+	return o.Result()
+}
+
+// Outcome is what a step left on the device, to be read once.
+type Outcome struct {
+	network  *Network
+	prepared *Prepared
+	out      []*tensors.Tensor
+}
+
+// Launch does a step that was prepared for this network and leaves its numbers on the device: the next one may be launched at
+// once, before or while [Outcome.Result] reads them.
+func (n *Network) Launch(p *Prepared) (*Outcome, error) {
 	n.stepped = true
 	out, err := n.step.Call(p.inputs...)
 	if err != nil {
-		return StepResult{}, errors.WithMessage(err, "diffusion: training step")
+		p.Drop()
+		return nil, errors.WithMessage(err, "diffusion: training step")
 	}
+	return &Outcome{n, p, out}, nil
+}
+
+// Result reads what a step did and frees what it left on the device. Its error is [Diverged] where the loss is no number.
+func (o *Outcome) Result() (StepResult, error) {
+	n, p, out := o.network, o.prepared, o.out
+	defer p.Drop()
 	scalars := tensors.MustCopyFlatData[float32](out[0])
 	var res StepResult
 	if n.far {

@@ -625,30 +625,36 @@ func (r *run) trainPhase(ctx context.Context) error {
 			r.report("compile", true)
 		}
 		start, building := time.Now(), backend.Building()
-		res, err := l.Step()
-		if err != nil {
-			return err
-		}
+		row, failed := l.Steps(r.stride())
 		seconds := time.Since(start).Seconds()
 		if compile {
 			r.state.Cost.CompileSeconds += seconds
-			r.clock.stepsLeft--
+			r.clock.stepsLeft -= len(row)
 		} else {
 			built := min(seconds, (backend.Building() - building).Seconds()) // a later task may have a program of its own
 			r.state.Cost.CompileSeconds += built
 			r.state.Cost.TrainSeconds += seconds - built
-			r.clock.step(seconds - built)
+			for range row {
+				r.clock.step((seconds - built) / float64(len(row)))
+			}
 		}
-		r.loss = average(r.loss, res.Loss, 0.1)
-		r.state.LossSum += res.Loss
-		r.state.LossCount++
-		if l.Position.Total%lossEvery == 0 || l.PhaseDone() {
-			r.state.Losses = append(r.state.Losses, results.LossPoint{Step: l.Position.Total, Task: l.LastTask(),
+		for i, res := range row {
+			step := l.Position.Total - len(row) + i + 1
+			r.loss = average(r.loss, res.Loss, 0.1)
+			r.state.LossSum += res.Loss
+			r.state.LossCount++
+			if step%lossEvery != 0 && (step < l.Position.Total || !l.PhaseDone()) {
+				continue
+			}
+			r.state.Losses = append(r.state.Losses, results.LossPoint{Step: step, Task: l.LastTask(),
 				Loss: r.state.LossSum / float64(r.state.LossCount)})
 			r.state.LossSum, r.state.LossCount = 0, 0
 			if err := r.logLoss(); err != nil {
 				return err
 			}
+		}
+		if failed != nil {
+			return failed
 		}
 		if err := r.measureDynamics(ctx); err != nil {
 			return err
@@ -661,6 +667,18 @@ func (r *run) trainPhase(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// stride is how many steps are to be done before anything has to be looked at: progress and the wish to stop a few times a second,
+// the probe and checkpoints at their steps.
+func (r *run) stride() int {
+	n, total := r.loop.Stride(r.clock.stepSeconds), r.loop.Position.Total
+	for _, every := range []int{r.config.CheckpointEvery, r.config.Probe.Every} {
+		if every > 0 {
+			n = min(n, every-total%every)
+		}
+	}
+	return n
 }
 
 // evaluate measures the network after the phase that has just ended.

@@ -276,7 +276,7 @@ func ServeDevice(ctx context.Context, in io.Reader, out io.Writer) error {
 	onCard := !strings.Contains(choice.Name, "cpu") && strings.Contains(strings.ToLower(choice.Config), "cuda")
 	over := count(opened)
 	c.Backend, c.Precision, c.Device = choice.Portable(), choice.Convolutions, over.DeviceDescription(0)
-	var call func() error
+	var call func() (done int, err error)
 	switch c.What {
 	case Step:
 		call, err = c.stepOfLoop(over)
@@ -289,25 +289,27 @@ func ServeDevice(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	for range 3 { // the first compiles
-		if err := call(); err != nil {
+		if _, err := call(); err != nil {
 			return err
 		}
 	}
 	c.Prepare = micro(time.Since(start).Seconds())
 	before := over.traffic.soFar()
-	var walls, hosts []float64
+	var walls, hosts []float64 // of one call each, or the mean over those that were done in one go
 	for begin := time.Now(); len(walls) < 5 || time.Since(begin).Seconds() < q.For && len(walls) < 10000; {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		running, start := over.traffic.soFar().running, time.Now()
-		if err := call(); err != nil {
+		done, err := call()
+		if err != nil {
 			return err
 		}
 		wall := time.Since(start)
-		walls, hosts = append(walls, wall.Seconds()), append(hosts, (wall-(over.traffic.soFar().running-running)).Seconds())
+		each := func(d time.Duration) float64 { return d.Seconds() / float64(done) }
+		walls, hosts = append(walls, each(wall)), append(hosts, each(wall-(over.traffic.soFar().running-running)))
+		c.Calls += done
 	}
-	c.Calls = len(walls)
 	after := over.traffic.soFar()
 	c.Up, c.Down = (after.up-before.up)/int64(c.Calls), (after.down-before.down)/int64(c.Calls)
 	if c.Memory, err = cardMemory(ctx, onCard); err != nil {
@@ -318,7 +320,7 @@ func ServeDevice(ctx context.Context, in io.Reader, out io.Writer) error {
 }
 
 // stepOfLoop is a step of experience replay on images of noise: all that a run does between two evaluations.
-func (c *DeviceCase) stepOfLoop(over *counted) (func() error, error) {
+func (c *DeviceCase) stepOfLoop(over *counted) (func() (int, error), error) {
 	u, err := unetOf(c.Network, c.Size)
 	if err != nil {
 		return nil, err
@@ -348,15 +350,20 @@ func (c *DeviceCase) stepOfLoop(over *counted) (func() error, error) {
 	}
 	loop.Position.Phase = 1
 	c.Work = 3 * float64(c.Rows) * u.Work()
-	return func() error {
-		_, err := loop.Step()
-		return err
+	seconds := 0. // a step
+	return func() (int, error) {
+		start := time.Now()
+		row, err := loop.Steps(loop.Stride(seconds))
+		if err == nil && loop.Position.Total > 1 { // the first compiles
+			seconds = time.Since(start).Seconds() / float64(len(row))
+		}
+		return len(row), err
 	}, nil
 }
 
 // products is a chain of products of square matrices of random numbers, as large as a card needs to be busy: zeros would be
 // faster than real data.
-func (c *DeviceCase) products(over *counted, onCard bool) (func() error, error) {
+func (c *DeviceCase) products(over *counted, onCard bool) (func() (int, error), error) {
 	const chain = 8
 	if c.Size == 0 {
 		if c.Size = 512; onCard {
@@ -395,10 +402,10 @@ func (c *DeviceCase) products(over *counted, onCard bool) (func() error, error) 
 	if err != nil {
 		return nil, err
 	}
-	return func() error {
+	return func() (int, error) {
 		out, err := multiply.Call(matrices[0], matrices[1])
 		if err != nil {
-			return err
+			return 0, err
 		}
 		defer func() {
 			for _, t := range out {
@@ -409,7 +416,7 @@ func (c *DeviceCase) products(over *counted, onCard bool) (func() error, error) 
 		if err == nil && !(some[0]*some[0] > 0) {
 			err = errors.Errorf("a product of random matrices is %g", some[0])
 		}
-		return err
+		return 1, err
 	}, nil
 }
 
