@@ -52,6 +52,7 @@
 //	[mir]      Aljundi et al. Online Continual Learning with Maximally Interfered Retrieval. arXiv:1908.04742
 //	[gdumb]    Prabhu, Torr, Dokania. GDumb: A Simple Approach that Questions Our Progress in Continual Learning. ECCV 2020
 //	[lora]     Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. arXiv:2106.09685
+//	[magd]     Replay on intermediate noisy images for continual learning of diffusion models. OpenReview PvvQlhBbgu
 //	[ccd]      Liu et al. CCD: Continual Consistency Diffusion for Lifelong Generative Modeling. arXiv:2505.11936
 //	[scenarios] van de Ven, Tolias. Three scenarios for continual learning. arXiv:1904.07734
 //	[avalanche] Lomonaco et al. Avalanche: an End-to-End Library for Continual Learning. arXiv:2104.00405

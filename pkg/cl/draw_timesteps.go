@@ -81,7 +81,7 @@ func (l *Loop) sampleTimesteps(s *Step) {
 		drawn, s.factor = l.losses.Draw(random, len(t))
 		copy(t, drawn)
 	}
-	s.drawn, s.chosen, s.filled = slices.Clone(t), make([]bool, len(t)), make([]bool, len(t))
+	s.drawn, s.chosen, s.filled, s.noisy = slices.Clone(t), make([]bool, len(t)), make([]bool, len(t)), make([]bool, len(t))
 }
 
 // weighTimesteps multiplies all weights of drawn rows by what makes up for their timesteps' probabilities.

@@ -40,6 +40,17 @@ var draws = []string{DrawUniform, DrawBalanced}
 // spends rows that count for nothing where p is 0; weighing them by an unnormalised w(t) <= 1 also makes the replay loss
 // smaller as a whole, which here is left to Lambda. Nor is this importance sampling, which would divide by T·p(t) and
 // leave the expectation as it was. The loss weight that training gives each timestep multiplies all rows as ever.
+//
+// With Noised, "replay in the middle" after [magd], the buffer keeps noisy images in place of images: of each image that it takes, one
+// x_t with what the network is to predict of it, timestep and noise drawn once, when the task ends, as a replay row's would be. They are
+// replayed as they are,
+//
+//	loss_replay = mean (prediction(x_t, t) - target)²
+//
+// unmirrored. In [magd], by its abstract, the network of the last task draws them; here they are of real images, as in the rest of this
+// method. A pair takes two bytes a value, of which the rounding is far below the noise, and so twice what an image does: at
+// equal storage Buffer is half of what it is without. Timestep and noise are functions of the seed and the image's number in the stream.
+// Pairs are no secret: together with its target, x_t gives the image away, which is what [ER.Stored] shows.
 type ER struct {
 	Replay `yaml:",inline"`
 	Lambda float64 `yaml:"lambda"` // rehearsal coefficient, >= 0; default 1
@@ -54,8 +65,12 @@ type ER struct {
 	// Schedule says how Lambda goes from task to task: see ScheduleConstant and the others; default "", constant.
 	Schedule string `yaml:"schedule"`
 
-	timesteps diffusion.TimestepDraw // nil: replay rows keep the loop's
-	balance   balance                // of the adaptive schedule
+	// Noised keeps noisy images with their targets in place of images; default false.
+	Noised bool `yaml:"noised"`
+
+	timesteps   diffusion.TimestepDraw // nil: replay rows keep the loop's
+	balance     balance                // of the adaptive schedule
+	lossWeights []float64              // of training, by timestep; with Noised
 }
 
 // NewER returns experience replay with its default settings.
@@ -69,10 +84,14 @@ func (e *ER) Info() Info {
 	if e.Schedule == "" || e.Schedule == ScheduleConstant || e.Schedule == ScheduleAdaptive {
 		borders = UsesBorders
 	}
+	stores := "a buffer of old images"
+	if e.Noised {
+		stores = "a buffer of noisy old images and their targets"
+	}
 	return Info{Name: "er", Title: "experience replay",
 		Paper:    "Chaudhry et al. 2019, arXiv:1902.10486; λ < 1 after Zajac et al. 2023, arXiv:2303.15342",
 		Equation: "L = mean(loss_fresh) + λ·mean(loss_replay)",
-		Stores:   "a buffer of old images",
+		Stores:   stores,
 		Stream:   CurrentTask, Borders: borders, Labels: e.grouped() || e.Draw == DrawBalanced}
 }
 
@@ -104,13 +123,16 @@ func (e *ER) Label() string {
 	if e.Schedule != "" && e.Schedule != ScheduleConstant {
 		label += " schedule=" + e.Schedule
 	}
+	if e.Noised {
+		label += " noised"
+	}
 	return label
 }
 
 // Validate implements [Strategy].
 func (e *ER) Validate() error {
 	return firstError(atLeast("er: lambda", e.Lambda, 0), e.validate("er"), oneOf("er: draw", e.Draw, draws),
-		e.validateTimesteps(), e.validateSchedule())
+		e.validateTimesteps(), e.validateSchedule(), e.validateNoised())
 }
 
 // validateSchedule reports a schedule that does not exist or does not go with the other settings.
@@ -181,6 +203,11 @@ func (e *ER) TimestepProbabilities(T int) ([]float64, error) {
 // ReplayRows implements [Strategy].
 func (e *ER) ReplayRows(loop int) int { return rowsFor(e.Lambda, e.Rows, loop) }
 
+// Needs implements [Strategy].
+func (e *ER) Needs(s Setup) diffusion.Extra {
+	return diffusion.Extra{Given: e.Noised && e.Lambda > 0 && s.Tasks > 1}
+}
+
 // Check implements [Strategy].
 func (e *ER) Check(s Setup) error {
 	if err := firstError(e.Validate(), needOldRows(e.Lambda, s)); err != nil || !e.targeted() {
@@ -203,6 +230,12 @@ func (e *ER) Begin(s Setup) error {
 			return err
 		}
 		e.timesteps = diffusion.NewTimestepDraw(p)
+	}
+	if e.Noised {
+		var err error
+		if e.lossWeights, err = s.Network.Process.LossWeights(s.Network.Train.LossWeight); err != nil {
+			return err
+		}
 	}
 	return e.Replay.begin(s)
 }
@@ -230,9 +263,14 @@ func (e *ER) BeforeStep(s *Step) error {
 	s.scaleFresh(fresh)
 	images, weight := e.memory.Images(), replay/float64(s.Replay)
 	for row, i := range draw(s.RNG, s.Replay) {
+		if e.Noised {
+			xt, target, t := e.pair(i)
+			s.SetNoisy(row, xt, target, int32(t), images.Labels[i], weight*e.lossWeights[t])
+			continue
+		}
 		s.SetReplay(row, images.Image(i), images.Labels[i], weight)
 	}
-	if e.timesteps != nil {
+	if e.timesteps != nil && !e.Noised {
 		// After the images, so that they are the ones that replay at all timesteps draws.
 		for row := range s.Replay {
 			s.SetTimestep(row, int32(e.timesteps.Draw(s.RNG)))
@@ -273,7 +311,20 @@ func (e *ER) AfterStep(s *Step, r diffusion.StepResult) error {
 // EndTask implements [Strategy]: it offers the task's images to the buffer.
 func (e *ER) EndTask(task int, train *datasets.Images) error {
 	e.balance = balance{}
-	return e.Replay.EndTask(task, train)
+	return e.offer(task, train)
+}
+
+// Arrive implements [Strategy]: it offers the images to the buffer.
+func (e *ER) Arrive(images *datasets.Images) error { return e.offer(0, images) }
+
+// Stored implements [Strategy]. With Noised its images are what can be told of those that the pairs kept are of: all but rounding where
+// the network predicts image or velocity, less and less of it at noisier timesteps where it predicts the noise.
+func (e *ER) Stored() Stored {
+	s := e.Replay.Stored()
+	if e.Noised && s.Images != nil {
+		s.Images = e.recovered()
+	}
+	return s
 }
 
 // State implements [Strategy].

@@ -87,6 +87,7 @@ const (
 	drawTargets
 	drawAdapters
 	drawLosses
+	drawPairs
 )
 
 // SetupOf is what strategies learn of a loop over a benchmark and a network of process p, except for the seed and
@@ -515,7 +516,7 @@ func (l *Loop) draw(n int) int {
 	return l.order[n%l.stream.N]
 }
 
-// given says that a row's noise and prediction are given, so that its image and label must stay as they are.
+// given says that a row's noise and prediction are given, so that its image must stay as it is, and its label too unless the row is noisy.
 func (s *Step) given(row int) bool { return s.Batch.GivenNoise != nil && s.Batch.GivenNoise[row] }
 
 // dropLabels hides a share of the labels from the network.
@@ -525,7 +526,7 @@ func (l *Loop) dropLabels(s *Step) {
 	}
 	rng := l.rng(drawLabels)
 	for i := range s.Batch.Y {
-		if rng.Float64() < l.Config.LabelDropout && !s.given(i) {
+		if rng.Float64() < l.Config.LabelDropout && (!s.given(i) || s.noisy[i]) {
 			s.Batch.Y[i] = int32(l.Network.Shape.Classes)
 		}
 	}

@@ -303,6 +303,7 @@ type Step struct {
 	drawn  []int32   // timesteps of all rows as the loop or SetTimestep chose them
 	chosen []bool    // rows whose timestep is the strategy's
 	filled []bool    // replay rows that the strategy gave an image, by their place in the batch
+	noisy  []bool    // replay rows that the strategy gave x_t and its target
 	factor []float64 // by which drawn rows make up for their timestep's probability; nil: it is uniform
 
 	parts []freshWeights // of the fresh rows, as each part of a [Composite] would have them
@@ -436,4 +437,17 @@ func (s *Step) SetTarget(i int, noise, target []float32, weight float64) {
 	copy(b.Noise[row*dim:(row+1)*dim], noise)
 	copy(b.Target[row*dim:(row+1)*dim], target)
 	b.GivenNoise[row], b.TargetW[row] = true, float32(weight)
+}
+
+// SetNoisy makes replay row i a noisy image x_t with what the network is to predict of it at timestep t, both of an image's size, and
+// weighs the distance of its prediction from that. The network must be extended by diffusion.Extra.Given. The row is not mirrored, since
+// the target would not follow; its label is left out as often as those of other rows ([LoopConfig].LabelDropout).
+func (s *Step) SetNoisy(i int, xt, target []float32, t, label int32, weight float64) {
+	// x_t is the given noise of a row that is noise alone.
+	s.SetPureNoise(i, label)
+	s.SetTimestep(i, t)
+	s.SetTarget(i, xt, target, weight)
+	if s.noisy != nil { // not a step made by hand
+		s.noisy[s.Row(i)] = true
+	}
 }

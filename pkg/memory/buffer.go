@@ -174,6 +174,9 @@ func validChoice(keep []int, items, capacity int) error {
 // Len is the number of images kept.
 func (b *Buffer) Len() int { return len(b.items) }
 
+// Offered is how many images have been offered so far, which is the number of the next one in the stream.
+func (b *Buffer) Offered() uint64 { return b.offered }
+
 // Images are the images kept, nil before any was offered. They must not be changed, and are those of this moment: Add
 // makes a new set or puts others into their places.
 func (b *Buffer) Images() *datasets.Images { return b.images }
