@@ -42,3 +42,6 @@ func ExecutablesDir() (string, error) {
 
 // Building is how long this process has built XLA's programs so far, or waited for them ([executables.Spent]).
 func Building() time.Duration { return executables.Spent() }
+
+// IsBuilding says whether this process builds a program of XLA's now, or waits for one ([executables.AtWork]).
+func IsBuilding() bool { return executables.AtWork() }

@@ -16,7 +16,7 @@ func exportCommand() *cobra.Command {
 		Long: "Export writes the network of the run in the folder RUN to the new folder DIR: a UNet2DModel and a scheduler that diffusers\n" +
 			"loads in Python, with the averaged weights, and a model card, README.md, that says what they were trained on and how, what\n" +
 			"was measured, and how to sample in ten lines of Python. --format safetensors writes a single file of plain named weights.\n" +
-			"--task N takes the network after task N, counted from 0, where the run kept it (--set keep_networks=true); of a strategy whose\n" +
+			"--task N takes the network after task N, here counted from 0 as the run's files are, where the run kept it (--set keep_networks=true); of a strategy whose\n" +
 			"network depends on the task it takes the one that generates task N. A run at work may be exported.",
 		Example: "  go run . export runs/bench/joint-seed0 models/fashion\n  go run . export runs/bench/er-lambda1-seed0 after2 --task 2 --raw\n" +
 			"  go run . export runs/bench/joint-seed0 fashion.safetensors --format safetensors",

@@ -68,6 +68,11 @@ var spent atomic.Int64
 // knows nothing of what others build.
 func Spent() time.Duration { return time.Duration(spent.Load()) }
 
+var atWork atomic.Int64
+
+// AtWork says whether this process is building a program now, loading one, or waiting for one.
+func AtWork() bool { return atWork.Load() > 0 }
+
 // Dir returns the absolute path of the folder that executables are kept in, which need not exist yet: the one that [Env]
 // names, else "executables" in cache. It fails where they are not to be kept.
 func Dir(cache string) (string, error) {

@@ -125,7 +125,11 @@ func palimpsestCompile(args *C.struct_compile_args) unsafe.Pointer {
 		compileForParent(args)
 	}
 	begin := time.Now()
-	defer func() { spent.Add(int64(time.Since(begin))) }()
+	atWork.Add(1)
+	defer func() {
+		atWork.Add(-1)
+		spent.Add(int64(time.Since(begin)))
+	}()
 	cache.RLock()
 	store, base, config, share := cache.store, cache.base, cache.config, cores()
 	if cache.device {

@@ -83,12 +83,13 @@ func (r *run) autopsyRows() int {
 	if !r.hasAutopsy() {
 		return 0
 	}
-	return r.config.Autopsy.rows(len(r.loop.Benchmark.Tasks), r.config.Evaluate.SamplesPerTask)
+	return r.config.Autopsy.rows(len(r.loop.Benchmark.Tasks), r.config.Evaluate)
 }
 
 // rows is autopsyRows for a number of tasks learned one after another.
-func (c AutopsyConfig) rows(tasks, samples int) int {
-	return (tasks - 1) * (2*c.Thresholds*samples*c.Steps + (2+2*3)*c.Images*c.Timesteps)
+func (c AutopsyConfig) rows(tasks int, e EvaluateConfig) int {
+	thresholds := min(c.Thresholds, c.Steps+1) // no more timesteps are visited
+	return (tasks - 1) * (2*thresholds*e.SamplesPerTask*c.Steps*e.calls() + (2+2*backwardRows)*c.Images*c.Timesteps)
 }
 
 // snapshots is one compiled network that takes the weights of any of a run's tasks.
@@ -167,6 +168,7 @@ func Autopsy(ctx context.Context, dir string, opt Options) error {
 	defer lock.Unlock()
 	r := &run{config: c, dir: dir, opt: opt, log: io.Discard, only: true, lock: lock}
 	defer r.close()
+	defer r.tellBuilding()()
 	if lock.over != "" {
 		r.say("%s", lock.over)
 	}

@@ -28,11 +28,11 @@ func (e *export) card(name, sheet string, o ExportOptions) string {
 	learned := "before the end of its first task"
 	switch {
 	case e.info.TaskAtSampling:
-		learned = fmt.Sprintf("as it generates task %d (%s)", e.task, e.bench.Tasks[e.task].Name)
+		learned = fmt.Sprintf("as it generates %s (%s)", words.Task(e.task), e.bench.Tasks[e.task].Name)
 	case e.info.Stream == cl.AllTasks && e.task >= 0:
 		learned = "after all tasks at once"
 	case e.task >= 0:
-		learned = fmt.Sprintf("after task %d of %d, counted from 0 (%s)", e.task, len(e.bench.Tasks), e.bench.Tasks[e.task].Name)
+		learned = fmt.Sprintf("after %s of %d (%s)", words.Task(e.task), len(e.bench.Tasks), e.bench.Tasks[e.task].Name)
 	}
 	line("A denoising diffusion model (`UNet2DModel`, %d×%d pixels, %s) that Palimpsest trained by continual learning: the network of run `%s` %s, weights %s.\n",
 		e.bench.H, e.bench.W, words.Count(e.bench.C, "channel"), e.config.RunName(), learned, which)

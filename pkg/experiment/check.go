@@ -15,6 +15,7 @@ import (
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
 )
 
 // Check is [Config.Validate] and what can be known beyond it without a backend: it opens every image set, parts them into
@@ -124,15 +125,15 @@ func (e EvaluateConfig) enoughImages(tasks []datasets.Task, features int) error 
 	for j, t := range tasks {
 		n := e.Images(t).N
 		if n <= metrics.DefaultK {
-			return errors.Errorf("task %d (%s) has %d %s images; precision, recall, density and coverage compare each with its %d nearest, so it needs %d or more: "+
-				"list its classes in one task with others (benchmark.tasks), or take a set with more", j, t.Name, n, e.Reference, metrics.DefaultK, metrics.DefaultK+1)
+			return errors.Errorf("%s (%s) has %d %s images; precision, recall, density and coverage compare each with its %d nearest, so it needs %d or more: "+
+				"list its classes in one task with others (benchmark.tasks), or take a set with more", words.Task(j), t.Name, n, e.Reference, metrics.DefaultK, metrics.DefaultK+1)
 		}
 		if n < features && !e.AllowSmallN {
-			return errors.Errorf("task %d (%s) has %d %s images, fewer than the %d features of the extractor, where FID misleads; "+
-				"take a larger set or more classes a task, or set evaluate.allow_small_n", j, t.Name, n, e.Reference, features)
+			return errors.Errorf("%s (%s) has %d %s images, fewer than the %d features of the extractor, where FID misleads; "+
+				"take a larger set or more classes a task, or set evaluate.allow_small_n", words.Task(j), t.Name, n, e.Reference, features)
 		}
 		if n := len(t.Classes); n > e.SamplesPerTask {
-			return errors.Errorf("evaluate.samples_per_task is %d, but task %d has %d classes; take at least one sample of each", e.SamplesPerTask, j, n)
+			return errors.Errorf("evaluate.samples_per_task is %d, but %s has %d classes; take at least one sample of each", e.SamplesPerTask, words.Task(j), n)
 		}
 	}
 	return nil
@@ -157,7 +158,7 @@ func (c Config) checkExamined(bench *datasets.Benchmark) error {
 			{"autopsy.images", own, c.Autopsy.Images, "training", c.Autopsy.Images > 0},
 		} {
 			if need.asked && need.has < need.want {
-				return errors.Errorf("%s is %d, but task %d (%s) has %d %s images of its classes; take at most as many, or none", need.setting, need.want, j, t.Name, need.has, need.what)
+				return errors.Errorf("%s is %d, but %s (%s) has %d %s images of its classes; take at most as many, or none", need.setting, need.want, words.Task(j), t.Name, need.has, need.what)
 			}
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/sheet"
+	"palimpsest/pkg/words"
 )
 
 // sheetColumns is how many samples of each class a stored sheet shows.
@@ -349,12 +350,12 @@ func describe(e results.Evaluation) string {
 	for _, t := range e.Tasks {
 		fid, accuracy = append(fid, number(t.FID, "%.0f")), append(accuracy, number(t.ClassAccuracy, "%.2f"))
 	}
-	return fmt.Sprintf("after task %d: FID by task %s, class accuracy %s", e.AfterTask, strings.Join(fid, " "), strings.Join(accuracy, " "))
+	return fmt.Sprintf("after %s: FID by task %s, class accuracy %s", words.Task(e.AfterTask), strings.Join(fid, " "), strings.Join(accuracy, " "))
 }
 
 // describeGenerated is one line about the images that a method has generated to replay in a task.
 func describeGenerated(g cl.Generated) string {
-	line := fmt.Sprintf("%s replayed %d generated images in task %d", g.Method, g.Images, g.Task)
+	line := fmt.Sprintf("%s replayed %d generated images in %s", g.Method, g.Images, words.Task(g.Task))
 	judged, right := 0, 0
 	for _, n := range g.Judged {
 		judged += n

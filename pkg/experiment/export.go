@@ -249,11 +249,11 @@ func (e *export) read(dir string, o ExportOptions) error {
 		}
 		e.task, e.within = task, false
 		if o.Warn != nil {
-			o.Warn(fmt.Sprintf("warning: no checkpoint of %s has its network whole%s: this is the network kept after task %d, in %s", dir, writeDamage(passed), task, folder))
+			o.Warn(fmt.Sprintf("warning: no checkpoint of %s has its network whole%s: this is the network kept after %s, in %s", dir, writeDamage(passed), words.Task(task), folder))
 		}
 	case e.info.TaskAtSampling:
 		if o.Task > e.task {
-			return Refusef("task %d is not learned yet at the newest checkpoint of %s", o.Task, dir)
+			return Refusef("--task %d: %s is not learned yet at the newest checkpoint of %s", o.Task, words.Task(o.Task), dir)
 		}
 		e.task, e.within = o.Task, false
 		temporary, err := os.MkdirTemp("", "palimpsest-export-")
@@ -268,8 +268,8 @@ func (e *export) read(dir string, o ExportOptions) error {
 	case o.Task >= 0 && (o.Task != e.task || e.state.Position.Step != 0):
 		folder = snapshotFolder(dir, o.Task)
 		if !slices.Contains(keptNetworks(dir), o.Task) {
-			return Refusef("the network after task %d was not kept, only the newest, %s; runs made with --set keep_networks=true keep that of every task",
-				o.Task, e.at())
+			return Refusef("--task %d: the network after %s was not kept, only the newest, %s; runs made with --set keep_networks=true keep that of every task",
+				o.Task, words.Task(o.Task), e.at())
 		}
 		if _, err := checkSums(folder); err != nil {
 			return errors.WithMessage(err, folder)
@@ -304,9 +304,9 @@ func (e *export) read(dir string, o ExportOptions) error {
 // at says of when the newest checkpoint is.
 func (e *export) at() string {
 	if p := e.state.Position; p.Step > 0 {
-		return fmt.Sprintf("of step %d of task %d", p.Step, p.Phase)
+		return fmt.Sprintf("of step %d of %s", p.Step, words.Task(p.Phase))
 	}
-	return fmt.Sprintf("of after task %d", e.task)
+	return "of after " + words.Task(e.task)
 }
 
 // newest is the folder of the newest checkpoint that is whole, whose state it reads. Where none is, the folder is "", and the state
@@ -389,7 +389,7 @@ func lostNetwork(dir string, passed []damage) error {
 	var whole []string
 	for _, task := range keptNetworks(dir) {
 		if _, err := checkSums(snapshotFolder(dir, task)); err == nil {
-			whole = append(whole, fmt.Sprint(task))
+			whole = append(whole, fmt.Sprintf("%s (--task %d)", words.Task(task), task))
 		}
 	}
 	again := fmt.Sprintf("make it again with `go run . run %s --dir FOLDER`", words.Shell(filepath.Join(dir, configFile)))
@@ -399,7 +399,7 @@ func lostNetwork(dir string, passed []damage) error {
 	case len(whole) == 0:
 		return errors.Errorf("no checkpoint of %s has its network whole%s, and no network kept after a task is; %s", dir, writeDamage(passed), again)
 	}
-	return errors.Errorf("no checkpoint of %s has its network whole%s; whole are the networks kept after task %s, see --task, or %s", dir, writeDamage(passed), strings.Join(whole, ", "), again)
+	return errors.Errorf("no checkpoint of %s has its network whole%s; whole are the networks kept after %s, or %s", dir, writeDamage(passed), strings.Join(whole, ", "), again)
 }
 
 // generating saves to a folder the network that generates a task's classes.

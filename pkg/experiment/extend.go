@@ -222,7 +222,7 @@ func (x Extension) addTasks(c *Config, done *results.Run, dir string) error {
 	}
 	for i, list := range lists {
 		if len(list) == 0 {
-			return Refusef("--tasks: task %d to come lists no class", i)
+			return Refusef("--tasks: %s to come lists no class", words.Task(i))
 		}
 		for k, name := range list {
 			if n, err := strconv.Atoi(name); err == nil && !slices.Contains(all, name) {
@@ -236,7 +236,7 @@ func (x Extension) addTasks(c *Config, done *results.Run, dir string) error {
 			if task, ok := learned[list[k]]; ok && task >= len(before) {
 				return Refusef("--tasks: the class %q is listed twice", list[k])
 			} else if ok {
-				return Refusef("--tasks: the class %q is learned already, in task %d", list[k], task)
+				return Refusef("--tasks: the class %q is learned already, in %s", list[k], words.Task(task))
 			}
 			learned[list[k]] = len(before) + i
 		}
@@ -426,8 +426,8 @@ func (r *run) extend() error {
 		}
 	}
 	if other {
-		r.warn("images are judged by another network than those of %s, which knows none of the new classes; of the measurements before task %d only those that need none are kept, and forgetting is counted from there on. Where the first run names its judge (evaluate.extractor=FILE), that judges all",
-			e.done.Name, r.config.Extends.Tasks)
+		r.warn("images are judged by another network than those of %s, which knows none of the new classes; of the measurements before %s only those that need none are kept, and forgetting is counted from there on. Where the first run names its judge (evaluate.extractor=FILE), that judges all",
+			e.done.Name, words.Task(r.config.Extends.Tasks))
 	}
 	s.Images, s.Extractor, s.Dynamics = r.images, r.measure.extractor.Identity(), ""
 	s.Extends = &results.Extends{Name: e.done.Name, SHA256: r.config.Extends.SHA256, Tasks: r.config.Extends.Tasks, Step: s.Position.Total}
@@ -493,7 +493,7 @@ func (r *run) inherit(e *extended) error {
 				return errors.WithMessagef(err, "the network kept in %s is damaged; an extension with --set keep_networks=false --set autopsy.images=0 does not need it", from)
 			}
 			if err := r.loop.Network.LoadGrown(from); err != nil {
-				return errors.WithMessagef(err, "the run in %s has no network of after task %d for an autopsy; extend it with --set autopsy.images=0", e.dir, v.AfterTask)
+				return errors.WithMessagef(err, "the run in %s has no network of after %s for an autopsy; extend it with --set autopsy.images=0", e.dir, words.Task(v.AfterTask))
 			}
 			if err := writeFolder(final, nil, r.loop.Network.Save); err != nil {
 				return err

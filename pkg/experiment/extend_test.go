@@ -243,7 +243,7 @@ func TestExtensionsRefused(t *testing.T) {
 		{plain, tasks, "keeps no checkpoint of the end of its last task"},
 		{plain, Extension{}, "nothing is there to learn"},
 		{plain, Extension{Tasks: "[[Dress]]", Datasets: []string{"mnist"}}, "give one of them"},
-		{plain, Extension{Tasks: "[[Bag]]"}, `the class "Bag" is learned already, in task 1`},
+		{plain, Extension{Tasks: "[[Bag]]"}, `the class "Bag" is learned already, in task 2`},
 		{plain, Extension{Tasks: "[[Dress], [3]]"}, `the class "Dress" is listed twice`},
 		{plain, Extension{Tasks: "[[Dres]]"}, `did you mean "Dress"`},
 		{plain, Extension{Tasks: "[[10]]"}, "there is no class 10"},

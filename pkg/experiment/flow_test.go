@@ -19,7 +19,13 @@ func TestFlowRun(t *testing.T) {
 	c.Evaluate.Sampler.Name = diffusion.Heun
 	c.Probe = ProbeConfig{Every: 2, Images: 2, Timesteps: 4}
 	c.Autopsy = AutopsyConfig{Images: 4, Timesteps: 2, Steps: 2, Thresholds: 2}
-	r, err := Run(t.Context(), c, dir, Options{Backend: back, Choice: choice})
+	last := Progress{}
+	r, err := Run(t.Context(), c, dir, Options{Backend: back, Choice: choice, Progress: func(p Progress) {
+		if p.Fraction < last.Fraction {
+			t.Errorf("after %g of the run it is told that %g is done: %v, %v", last.Fraction, p.Fraction, last, p)
+		}
+		last = p
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func fullRun(t testing.TB) {
 		t.Fatal("the strategy has evaluated nothing, so it has opened nothing")
 	}
 	log, err := os.ReadFile(filepath.Join(dir, "log.txt"))
-	if err != nil || !strings.Contains(string(log), "warning: gr: sampler_steps is 1") || !strings.Contains(string(log), "gr replayed 6 generated images in task 1; of 6 looked at") {
+	if err != nil || !strings.Contains(string(log), "warning: gr: sampler_steps is 1") || !strings.Contains(string(log), "gr replayed 6 generated images in task 2; of 6 looked at") {
 		t.Errorf("the log lacks the warning of one step, or what was generated (%v):\n%s", err, log)
 	}
 	if g := r.Generated; len(g) != 1 || g[0].Method != "gr" || g[0].Task != 1 || g[0].Asked[7] != 3 || g[0].Asked[9] != 3 || len(g[0].Judged) != 10 {

@@ -3,7 +3,10 @@ package experiment
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
+
+	"palimpsest/pkg/backend"
 )
 
 // Progress is how far a run has come.
@@ -37,7 +40,10 @@ func (p Progress) String() string {
 		}
 		return s + "preparing"
 	case "compile":
-		return s + "compiling the training step"
+		if p.Step == 0 {
+			return s + "compiling the training step"
+		}
+		s += "compiling, "
 	case "done":
 		return s + "done"
 	case "measure":
@@ -50,6 +56,74 @@ func (p Progress) String() string {
 		s += ", " + p.ETA.Round(time.Second).String() + " left"
 	}
 	return s
+}
+
+// told is the newest progress that was told, and keeps those who tell one after another.
+type told struct {
+	sync.Mutex
+	newest Progress
+	waits  bool // instead of it, that the run waits for a program
+}
+
+// tell tells how far the run is.
+func (r *run) tell(p Progress) {
+	r.told.Lock()
+	defer r.told.Unlock()
+	r.told.newest, r.told.waits = p, false
+	r.pass(p)
+}
+
+// pass tells it to the user and to who looks at the folder. It is for who holds told's lock.
+func (r *run) pass(p Progress) {
+	if r.opt.Progress != nil {
+		r.opt.Progress(p)
+	}
+	if r.lock != nil {
+		p.Warnings = nil // which the log has
+		r.lock.progress.Store(&p)
+	}
+}
+
+// buildingEvery is how often a run looks whether a program is being built.
+const buildingEvery = 500 * time.Millisecond
+
+// tellBuilding tells, while a program of XLA's is built, that this is what takes long: the run itself waits for it then, whatever it
+// is about to do. It does so until it is stopped.
+func (r *run) tellBuilding() (stop func()) {
+	ends, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(buildingEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ends:
+				return
+			case <-tick.C:
+				r.waits(backend.IsBuilding())
+			}
+		}
+	}()
+	return func() {
+		close(ends)
+		<-ended
+	}
+}
+
+// waits tells that the run waits for a program or, once it does so no more, how far it is.
+func (r *run) waits(now bool) {
+	r.told.Lock()
+	defer r.told.Unlock()
+	p := r.told.newest
+	if !now && !r.told.waits || p.Steps == 0 {
+		return
+	}
+	p.Warnings = nil
+	if now {
+		p.Stage = "compile"
+	}
+	r.told.waits = now
+	r.pass(p)
 }
 
 // clock turns what has been measured so far into a remaining time. Training is counted in steps, measuring in

@@ -75,6 +75,8 @@ type run struct {
 	clock    clock
 	shown    time.Time
 	stage    string
+	fraction float64 // the largest reported
+	told     told
 	loss     float64 // moving average
 	back     compute.Backend
 	choice   backend.Choice
@@ -147,6 +149,7 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	var early bytes.Buffer // lines from before the folder is the run's
 	r := &run{config: c, dir: dir, opt: opt, log: &early, lock: lock}
 	defer r.close()
+	defer r.tellBuilding()()
 	if lock.over != "" {
 		r.say("%s", lock.over)
 	}
@@ -792,13 +795,9 @@ func (r *run) report(stage string, always bool) {
 	if stage == "done" {
 		p.Fraction, p.ETA = 1, 0
 	}
-	if r.opt.Progress != nil {
-		r.opt.Progress(p)
-	}
-	if r.lock != nil {
-		p.Warnings = nil // which the log has
-		r.lock.progress.Store(&p)
-	}
+	r.fraction = max(r.fraction, p.Fraction) // what is left may turn out to take longer than was thought
+	p.Fraction = r.fraction
+	r.tell(p)
 }
 
 // seconds writes a number of seconds as people do.

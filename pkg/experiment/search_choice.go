@@ -12,6 +12,7 @@ import (
 	"palimpsest/pkg/cards"
 	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
 )
 
 // searchMetric names the score of a trial.
@@ -117,7 +118,7 @@ func finalFID(r *results.Run) (float64, error) {
 	var fids []float64
 	for _, t := range last.Tasks {
 		if t.FID == nil {
-			return 0, errors.Errorf("run %s has no FID of task %d; a search needs a class-conditional network", r.Name, t.Task)
+			return 0, errors.Errorf("run %s has no FID of %s; a search needs a class-conditional network", r.Name, words.Task(t.Task))
 		}
 		fids = append(fids, *t.FID)
 	}

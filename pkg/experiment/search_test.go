@@ -222,7 +222,7 @@ func TestSearchRefusesScores(t *testing.T) {
 	missing.Evaluations[1].Tasks[0].FID = nil
 	for want, runs := range map[string][]*results.Run{
 		"measured on test images": {stored("a", "test", 1), good},
-		"no FID of task 0":        {good, missing},
+		"no FID of task 1":        {good, missing},
 		"all candidates diverged": {nil, good},
 		"1 runs for 1 trials":     {good},
 	} {

@@ -156,9 +156,9 @@ func TestProbeCount(t *testing.T) {
 // Tasks of too few images to measure them by are refused in one line, before a backend is opened.
 func TestFewImagesRefused(t *testing.T) {
 	for tasks, want := range map[string]string{
-		"[[Bag]]": "task 0 (Bag) has 3 validation images; precision",
+		"[[Bag]]": "task 1 (Bag) has 3 validation images; precision",
 		// Of 600 images of a class, 0.005 are three.
-		"[[Bag, Shirt, Coat], [Dress]]": "task 0 (Bag + Shirt + Coat) has 9 validation images, fewer than the 64 features",
+		"[[Bag, Shirt, Coat], [Dress]]": "task 1 (Bag + Shirt + Coat) has 9 validation images, fewer than the 64 features",
 	} {
 		c, err := OverrideConfig("test", nil, []string{"benchmark.tasks=" + tasks, "benchmark.val_fraction=0.005", "evaluate.reference=validation"})
 		if err != nil {

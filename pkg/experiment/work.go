@@ -47,7 +47,7 @@ func (c Config) Work() (Work, error) {
 	w.Measure = c.samplingRows(tasks, 0, phases) + phases*c.BPD.rows(tasks) + c.BPD.extraRows(tasks, len(bpdWays(c.Diffusion.Variance))) +
 		c.Probe.count(0, evenly(steps, phases))*c.Probe.rows(tasks)
 	if c.Autopsy.Images > 0 && !all && tasks > 1 {
-		w.Measure += c.Autopsy.rows(tasks, c.Evaluate.SamplesPerTask)
+		w.Measure += c.Autopsy.rows(tasks, c.Evaluate)
 	}
 	return w, nil
 }

@@ -143,7 +143,16 @@ func TestTell(t *testing.T) {
 	if got := said.String(); got != "/tmp/gonb/main.go:0: no\n" {
 		t.Errorf("without a line of the cell it says %q", got)
 	}
-	if got := (&Stopped{Step: 3, Steps: 9, err: errors.New("x")}).Error(); got != "stopped at step 3 of 9; run the cell again to go on" {
-		t.Errorf("stopped: %q", got)
+	for want, stopped := range map[string]*Stopped{
+		"stopped at step 3 of 9; run the cell again to go on":                                             {Step: 3, Steps: 9, From: 3, err: errors.New("x")},
+		"stopped at step 3 of 9; run the cell again to go on from step 2, where the newest checkpoint is": {Step: 3, Steps: 9, From: 2},
+		"stopped before the first step; run the cell again to start it":                                   {},
+	} {
+		if got := stopped.Error(); got != want {
+			t.Errorf("stopped: %q; want %q", got, want)
+		}
+	}
+	if got := namedSamples("runs/er/samples/after_task_0.png"); got != "after task 1" {
+		t.Errorf("the first samples are named %q", got)
 	}
 }

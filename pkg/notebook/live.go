@@ -16,6 +16,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/words"
 )
 
 // Progress returns a progress callback that keeps one bar up to date below the running cell: stage, step,
@@ -170,9 +171,18 @@ func (l *live) showSamples(ended bool) {
 		return // the next call tries again
 	}
 	l.picture = newest
-	name := strings.ReplaceAll(strings.TrimSuffix(filepath.Base(newest), ".png"), "_", " ")
+	name := namedSamples(newest)
 	gonbui.UpdateHtml(l.pictures, fmt.Sprintf(`<div style="font:13px sans-serif">Samples %s<br><img alt="samples %s" style="max-width:100%%" src="data:image/png;base64,%s"></div>`,
 		html.EscapeString(name), html.EscapeString(name), base64.StdEncoding.EncodeToString(data)))
+}
+
+// namedSamples says after which task the samples in a run's file were drawn, which files count from 0.
+func namedSamples(file string) string {
+	j := 0
+	if _, err := fmt.Sscanf(filepath.Base(file), "after_task_%d.png", &j); err != nil {
+		return ""
+	}
+	return "after " + words.Task(j)
 }
 
 // bar is a progress as a bar with a line below.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
@@ -20,6 +21,7 @@ import (
 // Stopped is the error of a run whose cell was interrupted, or whose kernel has ended.
 type Stopped struct {
 	Step, Steps int // optimiser steps done, and in all; Steps is 0 while none is known
+	From        int // the step that the run goes on from, that of its newest checkpoint
 	err         error
 }
 
@@ -28,15 +30,19 @@ func (s *Stopped) Error() string {
 	if s.Steps == 0 {
 		return "stopped before the first step; run the cell again to start it"
 	}
-	return fmt.Sprintf("stopped at step %d of %d; run the cell again to go on", s.Step, s.Steps)
+	said := fmt.Sprintf("stopped at step %d of %d; run the cell again to go on", s.Step, s.Steps)
+	if s.From < s.Step {
+		said += fmt.Sprintf(" from step %d, where the newest checkpoint is", s.From)
+	}
+	return said
 }
 
 // Unwrap gives the context's error.
 func (s *Stopped) Unwrap() error { return s.err }
 
-// How long a run may take to save a checkpoint and return once it is to stop. Compiling, sampling and measuring begin with a
-// checkpoint on disk: if they do not return in time the process ends and nothing is lost. A step of a large network, and its
-// checkpoint, are waited for.
+// How long a run may take to save a checkpoint and return once it is to stop. Sampling and measuring begin with a checkpoint on disk,
+// as most of what is compiled does: if they do not return in time the process ends and little is lost. A step of a large network, and
+// its checkpoint, are waited for, but not what compiles before it, which may take minutes.
 const (
 	patience     = 1500 * time.Millisecond
 	stepPatience = 8 * time.Second
@@ -66,7 +72,7 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 		case <-ctx.Done():
 		}
 		limit := patience
-		if where().Stage == "train" {
+		if where().Stage == "train" && !backend.IsBuilding() {
 			limit = stepPatience
 		}
 		select {
@@ -74,7 +80,8 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 		case <-time.After(limit):
 			p := where()
 			shown.forget()
-			end(&Stopped{p.Step, p.Steps, ctx.Err()}, 0)
+			s, _ := experiment.StandingOf(dir) // of a run without a configuration yet there is no checkpoint
+			end(&Stopped{p.Step, p.Steps, s.Step, ctx.Err()}, 0)
 		}
 	}()
 	r, err := experiment.Run(ctx, c, dir, experiment.Options{Command: "a cell of a notebook", Progress: func(p experiment.Progress) {
@@ -88,10 +95,10 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 	shown.forget()
 	var stopped experiment.Stopped
 	if errors.As(err, &stopped) {
-		return nil, &Stopped{stopped.Step, stopped.Steps, err}
+		return nil, &Stopped{stopped.Step, stopped.Steps, stopped.Step, err}
 	}
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil, &Stopped{0, 0, err}
+		return nil, &Stopped{err: err}
 	}
 	return r, err
 }
