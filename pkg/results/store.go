@@ -33,7 +33,7 @@ func BesideRun(dir, run, file string) string {
 
 // Store keeps runs as a study small enough to be committed: from the run folders below dir it writes NAME.json of
 // each run to the folder to, the sample sheets of the first run of each strategy label to its samples (the last one alone
-// where there are more than manyLabels; sheets that are alike once), what runs measured along training to its dynamics, and their autopsies to its autopsy.
+// where there are more than manyLabels; sheets that are alike once, sheets that were removed not at all), what runs measured along training to its dynamics, and their autopsies to its autopsy.
 func Store(dir, to string, runs []*Run) error {
 	for _, r := range runs {
 		if err := CheckName(r.Name); err != nil {
@@ -60,6 +60,9 @@ func Store(dir, to string, runs []*Run) error {
 				continue
 			}
 			picture, err := atomicfile.Read(source, atomicfile.Large)
+			if os.IsNotExist(err) {
+				continue
+			}
 			if err != nil {
 				return errors.Wrapf(err, "run %s", r.Name)
 			}
