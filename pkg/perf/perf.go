@@ -339,7 +339,7 @@ func (o Options) contestants(base Task, c Case, pythons map[string]string, scrat
 				} else {
 					modes = append(modes, []mode{{torchLast, "channels-last", ""}, {torchCompile, "compiled", ""}}...)
 				}
-				all = append(all, Contestant{Name: name, Task: own, Command: o.Command, Env: []string{compile}})
+				all = append(all, Contestant{Name: name, Task: own, Command: o.Command}) // a card's memory is not the process's
 			}
 		}
 		if isDiT(c.Network) {
