@@ -62,8 +62,10 @@ type ClassIncrementalOptions struct {
 	Given []int
 	// Tasks lists the names of each task's classes, see [GivenTasks]. It takes the place of the three settings above.
 	Tasks [][]string
-	// Then are further sets. Each becomes one more task; its labels follow those of the tasks before it.
-	Then []*Dataset
+	// Then are further sets, whose labels follow those of the tasks before them. Each becomes one more task, or, with PartThen, its
+	// classes become tasks as those of the first set do, by ClassesPerTask and Order, which must not be "given".
+	Then     []*Dataset
+	PartThen bool
 	// Seed of the order "seeded" and of the held-out images.
 	Seed uint64
 	// ValFraction of each class's training images is held out (see HoldOut); 0 for none.
@@ -75,6 +77,9 @@ type ClassIncrementalOptions struct {
 // ClassIncremental splits a set into tasks by class. Labels stay the set's own. The
 // training images of a task are in the set's order: shuffle them when batches are made.
 func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error) {
+	if o.PartThen && (o.Tasks != nil || o.Order == "given") {
+		return nil, errors.New("the classes of tasks are given, by name or label, and those of the sets that follow are parted too; leave one of them out")
+	}
 	groups, split, err := o.groups(d)
 	if err != nil {
 		return nil, err
@@ -92,36 +97,81 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 	if err := d.lacking(slices.Concat(groups...), train.CountPerClass(len(d.Classes)), test.CountPerClass(len(d.Classes)), leaveOut); err != nil {
 		return nil, err
 	}
+	b.part(groups, 0, train, val, test)
+	title := d.Name
+	all := groups
+	for _, next := range o.Then {
+		if o.PartThen {
+			groups, err := b.followInParts(next, d.Name, o)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, groups...)
+		} else if err := b.follow(next, d.Name, DomainIncrementalOptions{Seed: o.Seed, ValFraction: o.ValFraction, Prep: o.Prep}); err != nil {
+			return nil, err
+		}
+		title, b.DataHash = title+" -> "+next.Name, b.DataHash+"+"+next.Hash
+	}
+	b.Name = title + ", " + split
+	if n := len(o.Then); n > 0 && o.PartThen {
+		b.Name = title + ", " + sizesText(all)
+	} else if n > 0 {
+		b.Name += " and " + words.Count(n, "set")
+	}
+	return b, nil
+}
+
+// part appends a task for each group of classes, labels of images whose labels in the benchmark are offset more.
+func (b *Benchmark) part(groups [][]int, offset int, train, val, test *Images) {
 	// Once for all tasks, of which there may be thousands.
-	trainOf, valOf, testOf := byClass(train.Labels, len(d.Classes)), byClass(val.Labels, len(d.Classes)), byClass(test.Labels, len(d.Classes))
-	for _, classes := range groups {
-		t := Task{ID: len(b.Tasks), Classes: classes, Name: taskName(names(d.Classes, classes))}
+	n := len(b.ClassNames) - offset
+	trainOf, valOf, testOf := byClass(train.Labels, n), byClass(val.Labels, n), byClass(test.Labels, n)
+	for _, group := range groups {
+		classes := make([]int, len(group))
+		for k, c := range group {
+			classes[k] = offset + c
+		}
+		t := Task{ID: len(b.Tasks), Classes: classes, Name: taskName(names(b.ClassNames, classes))}
 		for _, part := range []struct {
 			to   **Images
 			from *Images
 			of   [][]int
 		}{{&t.Train, train, trainOf}, {&t.Val, val, valOf}, {&t.Test, test, testOf}} {
 			var chosen []int
-			for _, c := range classes {
+			for _, c := range group {
 				chosen = append(chosen, part.of[c]...)
 			}
 			slices.Sort(chosen)
 			*part.to = part.from.Select(chosen)
+			if offset > 0 {
+				*part.to = relabel(*part.to, offset)
+			}
 		}
 		b.Tasks = append(b.Tasks, t)
 	}
-	title := d.Name
-	for _, next := range o.Then {
-		if err := b.follow(next, d.Name, DomainIncrementalOptions{Seed: o.Seed, ValFraction: o.ValFraction, Prep: o.Prep}); err != nil {
-			return nil, err
-		}
-		title, b.DataHash = title+" -> "+next.Name, b.DataHash+"+"+next.Hash
+}
+
+// followInParts appends the classes of a set as tasks; first is the name of the first set.
+func (b *Benchmark) followInParts(d *Dataset, first string, o ClassIncrementalOptions) ([][]int, error) {
+	groups, _, err := o.groups(d)
+	if err != nil {
+		return nil, err
 	}
-	b.Name = title + ", " + split
-	if n := len(o.Then); n > 0 {
-		b.Name += " and " + words.Count(n, "set")
+	d, train, val, test, err := b.fitting(d, first, o.Prep, o.ValFraction, o.Seed)
+	if err != nil {
+		return nil, err
 	}
-	return b, nil
+	n := len(d.Classes)
+	if err := d.lacking(slices.Concat(groups...), train.CountPerClass(n), test.CountPerClass(n), "take the class out of the set"); err != nil {
+		return nil, err
+	}
+	offset := len(b.ClassNames)
+	b.nameClasses(d)
+	if err := b.mostClasses(d); err != nil {
+		return nil, err
+	}
+	b.part(groups, offset, train, val, test)
+	return groups, nil
 }
 
 // CheckClassIncremental returns an error if [ClassIncremental] cannot make tasks of the set that ref names: because the set lacks a class,

@@ -42,22 +42,9 @@ func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, e
 
 // follow appends a set as the next task; first is the name of the first one.
 func (b *Benchmark) follow(d *Dataset, first string, o DomainIncrementalOptions) error {
-	d, err := d.Prepared(o.Prep)
+	d, train, val, test, err := b.fitting(d, first, o.Prep, o.ValFraction, o.Seed)
 	if err != nil {
 		return err
-	}
-	train, val, test, err := parts(d, o.ValFraction, o.Seed)
-	if err != nil {
-		return err
-	}
-	b.skip(d)
-	if len(b.Tasks) == 0 {
-		b.H, b.W, b.C = train.H, train.W, train.C
-	}
-	if train.H != b.H || train.W != b.W || train.C != b.C {
-		return errors.Errorf("images of %s are %d×%d×%d after preparation, those of %s %d×%d×%d; "+
-			"need one size and number of channels (benchmark.prep sets both)",
-			d.Name, train.H, train.W, train.C, first, b.H, b.W, b.C)
 	}
 	n := len(d.Classes) // of a class of one training image none is held out
 	if err := d.lacking(upTo(n), train.CountPerClass(n), test.CountPerClass(n), "take the class out of the set"); err != nil {
@@ -66,9 +53,7 @@ func (b *Benchmark) follow(d *Dataset, first string, o DomainIncrementalOptions)
 	offset := len(b.ClassNames)
 	switch {
 	case !o.SharedLabels:
-		for _, c := range d.Classes {
-			b.ClassNames = append(b.ClassNames, d.Name+": "+c)
-		}
+		b.nameClasses(d)
 	case len(b.Tasks) == 0:
 		offset, b.ClassNames = 0, slices.Clone(d.Classes)
 	case len(d.Classes) != len(b.ClassNames):
@@ -82,14 +67,50 @@ func (b *Benchmark) follow(d *Dataset, first string, o DomainIncrementalOptions)
 			}
 		}
 	}
-	if len(b.ClassNames) > MaxClasses {
-		return errors.Errorf("%d classes with %s; a benchmark has %d at most", len(b.ClassNames), d.Name, MaxClasses)
+	if err := b.mostClasses(d); err != nil {
+		return err
 	}
 	t := Task{ID: len(b.Tasks), Name: d.Name, Train: relabel(train, offset), Val: relabel(val, offset), Test: relabel(test, offset)}
 	for k := range d.Classes {
 		t.Classes = append(t.Classes, offset+k)
 	}
 	b.Tasks = append(b.Tasks, t)
+	return nil
+}
+
+// fitting prepares a set that is to follow first, of which there may be none yet, and parts it. It returns an error if its images are not
+// like those of the tasks so far.
+func (b *Benchmark) fitting(d *Dataset, first string, prep Prep, valFraction float64, seed uint64) (_ *Dataset, train, val, test *Images, err error) {
+	if d, err = d.Prepared(prep); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if train, val, test, err = parts(d, valFraction, seed); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	b.skip(d)
+	if len(b.Tasks) == 0 {
+		b.H, b.W, b.C = train.H, train.W, train.C
+	}
+	if train.H != b.H || train.W != b.W || train.C != b.C {
+		return nil, nil, nil, nil, errors.Errorf("images of %s are %d×%d×%d after preparation, those of %s %d×%d×%d; "+
+			"need one size and number of channels (benchmark.prep sets both)",
+			d.Name, train.H, train.W, train.C, first, b.H, b.W, b.C)
+	}
+	return d, train, val, test, nil
+}
+
+// nameClasses gives the classes of a set labels after those before it.
+func (b *Benchmark) nameClasses(d *Dataset) {
+	for _, c := range d.Classes {
+		b.ClassNames = append(b.ClassNames, d.Name+": "+c)
+	}
+}
+
+// mostClasses reports that there are too many classes with those of d.
+func (b *Benchmark) mostClasses(d *Dataset) error {
+	if len(b.ClassNames) > MaxClasses {
+		return errors.Errorf("%d classes with %s; a benchmark has %d at most", len(b.ClassNames), d.Name, MaxClasses)
+	}
 	return nil
 }
 

@@ -208,3 +208,68 @@ func TestOneImageClass(t *testing.T) {
 		t.Errorf("a domain with a class of one image: %v", err)
 	}
 }
+
+// TestPartThen: the classes of a set that follows become tasks too, with labels after those of the first set, all their images and no
+// others; their names say of which set they are.
+func TestPartThen(t *testing.T) {
+	a, c := numbered("a", 3, 4), numbered("c", 4, 5)
+	b, err := ClassIncremental(a, ClassIncrementalOptions{ClassesPerTask: 2, Then: []*Dataset{c}, PartThen: true, Prep: Prep{Method: "none"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [][]int{{0, 1}, {2}, {3, 4}, {5, 6}}
+	if len(b.Tasks) != 4 || len(b.ClassNames) != 7 || b.Name != "a -> c, 4 tasks of 2, 1, 2 and 2 classes" || b.Tasks[3].Name != "c: c2 + c: c3" {
+		t.Fatalf("%d tasks, %d classes, named %q and %q", len(b.Tasks), len(b.ClassNames), b.Name, b.Tasks[3].Name)
+	}
+	for i, task := range b.Tasks {
+		if task.ID != i || !slices.Equal(task.Classes, want[i]) {
+			t.Errorf("task %d (ID %d) has classes %v, want %v", i, task.ID, task.Classes, want[i])
+		}
+		from, offset := a, 0
+		if i > 1 {
+			from, offset = c, 3
+		}
+		var own []int
+		for _, class := range want[i] {
+			own = append(own, class-offset)
+		}
+		for _, part := range []struct{ of, from *Images }{{task.Train, from.Train}, {task.Test, from.Test}} {
+			if all := ids(part.from.Select(part.from.IndicesOf(own...))); !slices.Equal(ids(part.of), all) {
+				t.Errorf("task %d has images %v, want %v", i, ids(part.of), all)
+			}
+			if got := part.of.Present(); !slices.Equal(got, want[i]) {
+				t.Errorf("task %d has images labelled %v, want %v", i, got, want[i])
+			}
+		}
+	}
+	// In an order drawn by the seed each set keeps its place, and both are in the order that they have alone.
+	o := ClassIncrementalOptions{ClassesPerTask: 1, Order: "seeded", Seed: 3, Prep: Prep{Method: "none"}}
+	alone, err := ClassIncremental(c, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Then, o.PartThen = []*Dataset{c}, true
+	if b, err = ClassIncremental(a, o); err != nil {
+		t.Fatal(err)
+	}
+	for i, task := range alone.Tasks {
+		if got := b.Tasks[3+i].Classes; !slices.Equal(got, []int{3 + task.Classes[0]}) {
+			t.Errorf("task %d has classes %v, alone they are %v", 3+i, got, task.Classes)
+		}
+	}
+	for want, o := range map[string]ClassIncrementalOptions{
+		"leave one of them out": {Tasks: [][]string{{"a0"}}},
+		"are parted too":        {Order: "given", Given: []int{1}, ClassesPerTask: 1},
+		"one size":              {ClassesPerTask: 1},
+	} {
+		next := c
+		if want == "one size" {
+			next = &Dataset{Name: "wide", Classes: []string{"w"}, Train: &Images{N: 1, H: 1, W: 9, C: 1, Pixels: make([]uint8, 9), Labels: []int32{0}}}
+			next.Test = next.Train
+		}
+		o.Then, o.PartThen, o.Prep = []*Dataset{next}, true, Prep{Method: "none"}
+		if _, err := ClassIncremental(a, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v gives %v, want %q", o, err, want)
+		}
+	}
+}

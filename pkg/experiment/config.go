@@ -72,10 +72,11 @@ type BackendConfig struct {
 
 // BenchmarkConfig says which images arrive in which order.
 type BenchmarkConfig struct {
-	Scenario       string     `yaml:"scenario"`         // "class-incremental" or "domain-incremental"
-	Datasets       []string   `yaml:"datasets"`         // one a task for domain-incremental; for class-incremental one whose classes are parted into tasks, and any that follow as a task each
-	ClassesPerTask int        `yaml:"classes_per_task"` // class-incremental
-	ClassOrder     string     `yaml:"class_order"`      // "natural", "seeded" (by order_seed) or "given"
+	Scenario       string     `yaml:"scenario"`           // "class-incremental" or "domain-incremental"
+	Datasets       []string   `yaml:"datasets"`           // one a task for domain-incremental; for class-incremental one whose classes are parted into tasks, and any that follow as a task each
+	ClassesPerTask int        `yaml:"classes_per_task"`   // class-incremental
+	PartAll        bool       `yaml:"part_all,omitempty"` // class-incremental: part the classes of all sets into tasks, not of the first alone
+	ClassOrder     string     `yaml:"class_order"`        // "natural", "seeded" (by order_seed) or "given"
 	OrderSeed      uint64     `yaml:"order_seed"`
 	Tasks          [][]string `yaml:"tasks,omitempty"` // class-incremental: the names of each task's classes, [[rose, tulip], [daisy]], in place of the three above and of classes
 	Classes        []int      `yaml:"classes"`         // the order where class_order is "given"; may leave classes out
@@ -478,6 +479,10 @@ func (c Config) Validate() error {
 		return errors.New("benchmark.datasets names no set; class-incremental needs one, and those after it follow as a task each")
 	case b.Scenario == ClassIncremental && len(b.Datasets) > 1 && b.SharedLabels:
 		return errors.New("benchmark.shared_labels is for domain-incremental; in a class-incremental benchmark the sets after the first bring labels of their own, leave it out")
+	case b.PartAll && (b.Scenario != ClassIncremental || len(b.Datasets) < 2):
+		return errors.New("benchmark.part_all parts the classes of the sets after the first into tasks too, in a class-incremental benchmark; name two or more in benchmark.datasets, or leave it out")
+	case b.PartAll && (len(b.Tasks) > 0 || b.ClassOrder == "given"):
+		return errors.New("benchmark.part_all parts all sets by classes_per_task, and the classes of the first are given (benchmark.tasks, or class_order \"given\"); leave one of them out")
 	case b.Scenario == DomainIncremental && len(b.Datasets) < 2:
 		return errors.Errorf("benchmark.datasets names %d sets; domain-incremental needs two or more", len(b.Datasets))
 	case b.Scenario != ClassIncremental && len(b.Tasks) > 0:
@@ -521,8 +526,10 @@ func (c Config) Validate() error {
 		return errors.WithMessage(err, "benchmark.datasets")
 	}
 	if b.Scenario == ClassIncremental {
-		if err := datasets.CheckClassIncremental(b.Datasets[0], b.classIncremental()); err != nil {
-			return err
+		for _, name := range b.parted() {
+			if err := datasets.CheckClassIncremental(name, b.classIncremental()); err != nil {
+				return err
+			}
 		}
 	}
 	if err := c.Backend.validate(); err != nil {
@@ -727,7 +734,7 @@ func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 	switch b.Scenario {
 	case ClassIncremental:
 		o := b.classIncremental()
-		o.Then = sets[1:]
+		o.Then, o.PartThen = sets[1:], b.PartAll
 		bench, err = datasets.ClassIncremental(sets[0], o)
 	case DomainIncremental:
 		bench, err = datasets.DomainIncremental(sets, datasets.DomainIncrementalOptions{SharedLabels: b.SharedLabels,
@@ -745,7 +752,15 @@ func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 	return bench, nil
 }
 
-// classIncremental says how the classes of the set become tasks.
+// parted are the sets whose classes are parted into tasks, in a class-incremental benchmark.
+func (b BenchmarkConfig) parted() []string {
+	if b.PartAll {
+		return b.Datasets
+	}
+	return b.Datasets[:min(1, len(b.Datasets))]
+}
+
+// classIncremental says how the classes of a set become tasks.
 func (b BenchmarkConfig) classIncremental() datasets.ClassIncrementalOptions {
 	return datasets.ClassIncrementalOptions{ClassesPerTask: b.ClassesPerTask, Tasks: b.Tasks,
 		Order: b.ClassOrder, Given: b.Classes, Seed: b.OrderSeed, ValFraction: b.ValFraction, Prep: b.Prep}

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -75,6 +76,9 @@ func TestConfigErrors(t *testing.T) {
 		{"a flow with a variance", "diffusion: {prediction: flow, schedule: flow, variance: learned-range}", []string{"set variance"}},
 		{"no set", "benchmark: {datasets: []}", []string{"names no set", "needs one"}},
 		{"a set of another colour that follows", "benchmark: {datasets: [mnist, cifar-10]}", []string{"benchmark.prep.channels"}},
+		{"one set of which all are parted", "benchmark: {part_all: true}", []string{"part_all", "two or more"}},
+		{"sets parted that are a task each", "benchmark: {scenario: domain-incremental, datasets: [mnist, fashion-mnist], part_all: true}", []string{"part_all", "class-incremental"}},
+		{"sets parted in a given order", "benchmark: {datasets: [mnist, fashion-mnist], part_all: true, class_order: given, classes: [1]}", []string{"part_all parts all sets"}},
 		{"a set that follows with shared labels", "benchmark: {datasets: [mnist, fashion-mnist], shared_labels: true}", []string{"shared_labels is for domain-incremental"}},
 		{"room for labels of a network without", "network: {conditional: false, classes: 20}", []string{"network.classes", "network.conditional is false"}},
 	} {
@@ -163,6 +167,20 @@ func TestOverrides(t *testing.T) {
 		"seed=", "seed=1\n---\n2", "seed.x=1", "loop=3", "strategy.buffer=20.9"} {
 		if _, err := OverrideConfig("x", nil, []string{bad}); err == nil {
 			t.Errorf("%q is taken without an error", bad)
+		}
+	}
+}
+
+// TestTasksOfAllSets: with part_all ten classes and ten digits are twenty tasks of one, and a network of twenty labels; without it the
+// digits are a task.
+func TestTasksOfAllSets(t *testing.T) {
+	for all, want := range map[bool]int{true: 20, false: 11} {
+		c, err := OverrideConfig("test", nil, []string{"benchmark.datasets=[fashion-mnist-sample,mnist-10k]", "benchmark.classes_per_task=1", fmt.Sprint("benchmark.part_all=", all)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.tasks(); err != nil || got != want {
+			t.Errorf("part_all %v: %d tasks (%v), want %d", all, got, err, want)
 		}
 	}
 }

@@ -253,6 +253,9 @@ func (x Extension) addSets(c *Config, done *results.Run, dir string) error {
 	if err != nil {
 		return err
 	}
+	if b.PartAll {
+		return Refusef("--dataset brings a set as one task, and the run in %s parts all of its sets (benchmark.part_all); name all sets in a run of their own", dir)
+	}
 	learned := len(b.Datasets)
 	for _, name := range x.Datasets {
 		if err := datasets.Known(name); err != nil {

@@ -126,22 +126,26 @@ func (c Config) tasks() (int, error) {
 	default:
 		return 0, noScenario(b.Scenario)
 	}
-	then := len(b.Datasets) - 1 // sets that follow, a task each
+	then := len(b.Datasets) - len(b.parted()) // sets that follow, a task each
 	if len(b.Tasks) > 0 {
 		return len(b.Tasks) + then, nil
-	}
-	classes := len(b.Classes)
-	if b.ClassOrder != "given" {
-		set, err := datasets.Describe(b.Datasets[0])
-		if err != nil {
-			return 0, err
-		}
-		classes = len(set.Classes)
 	}
 	if b.ClassesPerTask < 1 {
 		return 0, errors.Errorf("benchmark.classes_per_task is %d; need at least 1", b.ClassesPerTask)
 	}
-	return (classes+b.ClassesPerTask-1)/b.ClassesPerTask + then, nil
+	tasks := then
+	for _, name := range b.parted() {
+		classes := len(b.Classes)
+		if b.ClassOrder != "given" {
+			set, err := datasets.Describe(name)
+			if err != nil {
+				return 0, err
+			}
+			classes = len(set.Classes)
+		}
+		tasks += (classes + b.ClassesPerTask - 1) / b.ClassesPerTask
+	}
+	return tasks, nil
 }
 
 // networkKind is what the cost of a network depends on: equal kinds run a row equally fast on one machine.
