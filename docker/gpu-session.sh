@@ -11,11 +11,11 @@
 #   device   images a second, share of a matrix product's speed, the host's share, memory
 #   bench    the quick benchmark, with wall time and table
 #   torch    the same networks in PyTorch, in the same session
-#   study    runs of a longer benchmark, 32x32 with the small network: goes on where the last call stopped
+#   study    the 70 runs of notebooks/results/headline32, 32x32, ten at a time: goes on where the last call stopped
 # A part writes OUT/PART.log while it runs; OUT/session.txt has a line for each. What is unfinished goes on when called again
 # with the same OUT. OUT stays flat and small: results are JSON and logs, runs are kept in one archive.
 #
-# Settings, by environment: GPU_NETWORKS, GPU_ROWS and GPU_COMPUTE (of device and torch), GPU_CHECK (networks), GPU_LIMIT (seconds that a part may take, over its
+# Settings, by environment: GPU_NETWORKS, GPU_ROWS and GPU_COMPUTE (of device and torch), GPU_CHECK (networks), GPU_WORKERS (runs of the study at a time), GPU_LIMIT (seconds that a part may take, over its
 # own), GPU_WORK (where runs and caches lie; a new folder beside OUT), GPU_PYTHON (a Python with the packages).
 set -uo pipefail
 { # read as a whole before it runs
@@ -100,8 +100,14 @@ part_torch() {
 }
 
 part_study() {
-	"$program" bench --dir "$work/study" --seeds 3 --strategies finetune,er,joint --sweep lambda=1,0.3,0.1 --set network.size=small \
-		--set benchmark.prep.size=32 --set benchmark.prep.method=pad --set loop.steps_per_task=2000
+	# Kernels of one small run leave most of a card idle. NVIDIA's MPS, where it is there, lets those of several processes run side by side.
+	if command -v nvidia-cuda-mps-control >/dev/null; then
+		export CUDA_MPS_PIPE_DIRECTORY=$work/mps CUDA_MPS_LOG_DIRECTORY=$work/mps-log
+		mkdir -p "$CUDA_MPS_PIPE_DIRECTORY" "$CUDA_MPS_LOG_DIRECTORY"
+		nvidia-cuda-mps-control -d && trap 'echo quit | nvidia-cuda-mps-control' EXIT
+	fi
+	"$program" bench --dir "$work/study" --workers "${GPU_WORKERS:-10}" --strategies finetune,er,joint --sweep lambda=1,0.3,0.1,0.03,0.01 --sweep buffer=20 \
+		--set benchmark.prep.size=32 --set benchmark.prep.method=pad --set loop.steps_per_task=450 --seeds 10 --store "$out/results"
 }
 
 session() {

@@ -113,10 +113,13 @@ func openExtractor(ctx context.Context, back compute.Backend, c Config, h, w, ch
 			return metrics.LoadClassifierFile(back, name)
 		}
 		inception, err := metrics.LoadInception(back, name)
-		if err == nil && h != w {
+		if err != nil {
+			return nil, errors.WithMessagef(err, "evaluate.extractor is %q, no ONNX network and no classifier (whose description lies beside it, as NAME.json), and taken for Inception it does not load", name)
+		}
+		if h != w {
 			inception.Sides(h, w)
 		}
-		return inception, err
+		return inception, nil
 	}
 	if name, prep := c.classifier(h); h == w && metrics.HasClassifier(name, prep) == nil {
 		return metrics.LoadClassifier(back, name, prep)
