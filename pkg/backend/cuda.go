@@ -90,8 +90,8 @@ const driverDir = "/proc/driver/nvidia"
 func cardDigest() ([]byte, error) {
 	sum := sha256.New()
 	driver, err := os.ReadFile(filepath.Join(driverDir, "version"))
-	cards, _ := filepath.Glob(filepath.Join(driverDir, "gpus", "*", "information")) // the pattern is well formed
-	if err != nil || len(cards) == 0 {                                              // a container may hide the folder
+	cards, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information") // the pattern is well formed
+	if err != nil || len(cards) == 0 {                                  // a container may hide the folder
 		if driver, err = exec.Command("nvidia-smi", "--query-gpu=name,driver_version,vbios_version", "--format=csv,noheader").Output(); err != nil {
 			return nil, errors.Wrap(err, "neither "+driverDir+" nor nvidia-smi says which card and driver this is")
 		}
