@@ -65,9 +65,9 @@ type done struct {
 // for the host no longer than it takes to say "go on". What fails in preparing ends the row; it fails again, and is reported,
 // when that step's turn comes.
 func (l *Loop) do(first *prepared, n int) (row []done, err error) {
-	coming, stop := make(chan *prepared), make(chan struct{})
+	coming, stop := make(chan *prepared, 1), make(chan struct{})
 	later := *l
-	go func() { // prepares what follows first: one is ready while another is done
+	go func() { // prepares what follows first: while one is done, one is ready and another on its way, for which the device may have to be free
 		defer close(coming)
 		for range n {
 			if !later.foresees() {

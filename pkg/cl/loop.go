@@ -71,7 +71,8 @@ type Loop struct {
 	streamPhase int
 	order       []int // permutation of the stream in orderEpoch
 	orderEpoch  int
-	ahead       *prepared // the next step, where it was foreseen
+	ahead       *prepared   // the next step, where it was foreseen
+	held        *heldImages // on the device; nil: none
 }
 
 // Independent random sequences of one run, which differ in the last word of their seed.
@@ -144,7 +145,7 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	if b.Online {
 		l.ends = taskEnds(b, c.FreshRows)
 	}
-	return l, l.openTimesteps()
+	return l, firstError(l.openTimesteps(), l.hold())
 }
 
 // KnowFirst says, once and before anything else, that the network knows the first task, because it was trained on it elsewhere: the
@@ -411,6 +412,9 @@ func (l *Loop) batch() (*Step, error) {
 	if err := s.weighTimesteps(); err != nil {
 		return nil, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)
 	}
+	if l.held != nil {
+		l.held.checkPlaces(s)
+	}
 	l.dropLabels(s)
 	l.flip(s)
 	return s, nil
@@ -438,6 +442,9 @@ func (l *Loop) prepare() (*Step, error) {
 		filled = len(arriving)
 	}
 	s.Batch = diffusion.Batch{X: make([]float32, rows*dim), Y: make([]int32, rows), T: make([]int32, rows), W: make([]float32, rows)}
+	if l.held != nil {
+		s.held, s.Batch.Held = l.held, make([]int32, rows)
+	}
 	l.sampleTimesteps(s)
 	for i := range rows {
 		if i < filled {
@@ -447,7 +454,9 @@ func (l *Loop) prepare() (*Step, error) {
 			} else {
 				j = l.draw(l.Position.Step*fresh + i)
 			}
-			datasets.Scale(s.Batch.X[i*dim:(i+1)*dim], l.stream.Image(j))
+			image := l.stream.Image(j)
+			datasets.Scale(s.Batch.X[i*dim:(i+1)*dim], image)
+			s.place(i, image)
 			s.Batch.Y[i], s.Batch.W[i] = l.stream.Labels[j], float32(1/float64(filled))
 		} else {
 			j := (i - filled) % filled
@@ -455,6 +464,9 @@ func (l *Loop) prepare() (*Step, error) {
 				j = (i - fresh) % filled
 			}
 			copy(s.Batch.X[i*dim:(i+1)*dim], s.Batch.X[j*dim:(j+1)*dim])
+			if s.held != nil {
+				s.Batch.Held[i] = s.Batch.Held[j]
+			}
 			s.Batch.Y[i] = s.Batch.Y[j]
 		}
 	}
@@ -541,6 +553,9 @@ func (l *Loop) flip(s *Step) {
 	for i, yes := range datasets.Flips(l.rng(drawFlips).Uint64(), uint64(l.Position.Total), len(s.Batch.T)) {
 		if yes && !s.given(i) {
 			datasets.FlipRow(s.Batch.X[i*dim:(i+1)*dim], b.H, b.W, b.C)
+			if s.held != nil && s.Batch.Held[i] >= 0 {
+				s.Batch.Held[i] += int32(l.held.all.N)
+			}
 		}
 	}
 }

@@ -23,6 +23,16 @@ func TestStrategiesOnTwoDevices(t *testing.T) {
 	}
 }
 
+// Every strategy learns, bit for bit, the same where the device holds the images and does not wait for the host.
+func TestStrategiesOnADeviceApart(t *testing.T) {
+	for _, name := range append(cl.Names(), "er+ewc_rank1+generative_distillation") {
+		settings := fewOf(name, "ddim")
+		t.Run(name, func(t *testing.T) {
+			cltest.SameApart(t, func() cl.Strategy { return made(t, name, settings) })
+		})
+	}
+}
+
 func conformOn(t *testing.T, form, sampler string) {
 	for _, name := range cl.Names() {
 		settings := fewOf(name, sampler)

@@ -299,12 +299,13 @@ type Step struct {
 	StreamImages int        // how many images the fresh rows are drawn from; 0 in a stream without borders, whose length nobody knows
 	RNG          *rand.Rand // for the strategy alone; a function of seed, task and index
 
-	offset int       // of the strategy's replay rows within all: those of a [Composite]'s parts follow one another
-	drawn  []int32   // timesteps of all rows as the loop or SetTimestep chose them
-	chosen []bool    // rows whose timestep is the strategy's
-	filled []bool    // replay rows that the strategy gave an image, by their place in the batch
-	noisy  []bool    // replay rows that the strategy gave x_t and its target
-	factor []float64 // by which drawn rows make up for their timestep's probability; nil: it is uniform
+	offset int         // of the strategy's replay rows within all: those of a [Composite]'s parts follow one another
+	drawn  []int32     // timesteps of all rows as the loop or SetTimestep chose them
+	chosen []bool      // rows whose timestep is the strategy's
+	filled []bool      // replay rows that the strategy gave an image, by their place in the batch
+	noisy  []bool      // replay rows that the strategy gave x_t and its target
+	held   *heldImages // that the device takes rows from; nil: all are sent
+	factor []float64   // by which drawn rows make up for their timestep's probability; nil: it is uniform
 
 	parts []freshWeights // of the fresh rows, as each part of a [Composite] would have them
 	whole freshWeights   // that the step has
@@ -334,9 +335,17 @@ func (s *Step) put(row int, pixels []uint8, label int32, weight float64) {
 		panic(fmt.Sprintf("an image of %d values; this step's have %d", len(pixels), dim))
 	}
 	datasets.Scale(s.Batch.X[row*dim:(row+1)*dim], pixels)
+	s.place(row, pixels)
 	s.Batch.Y[row], s.Batch.W[row] = label, float32(weight)
 	if s.filled != nil { // not a step made by hand
 		s.filled[row] = true
+	}
+}
+
+// place notes that a row of the batch is an image that the device may hold.
+func (s *Step) place(row int, pixels []uint8) {
+	if s.held != nil {
+		s.Batch.Held[row] = s.held.place(pixels)
 	}
 }
 

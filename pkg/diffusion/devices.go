@@ -72,6 +72,11 @@ func perRow[T float32 | int32](values []T, dims ...int) input {
 	}}
 }
 
+// placed is an input that lies on the one device already.
+func placed(t *tensors.Tensor) input {
+	return input{rank: t.Rank(), parted: true, part: func(int, int) *tensors.Tensor { return t }}
+}
+
 // place takes the inputs of a step to the devices: to the first all of its own, then to the second. It returns what it has
 // placed where it fails, too.
 func (n *Network) place(inputs []input) (placed []any, err error) {

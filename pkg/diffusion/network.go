@@ -44,6 +44,7 @@ type Network struct {
 	terms       []*term        // that extra declares
 	importances [2]*model.Exec // of Fisher and MAS
 
+	held *held                   // images on the device; nil: none
 	mesh *distributed.DeviceMesh // of the devices that a step computes on; nil: on the first
 	rows int                     // of a step, where there are several devices; 0: there was no step
 
@@ -135,6 +136,7 @@ func (n *Network) Close() {
 	for _, exec := range slices.Concat(n.outputs[:], n.loops[:], n.importances[:]) {
 		exec.Finalize()
 	}
+	n.held.drop()
 	n.store.Finalize()
 	n.layout.Finalize()
 }

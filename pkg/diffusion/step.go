@@ -18,6 +18,11 @@ type Batch struct {
 	T []int32   // [R] timesteps
 	W []float32 // [R] weight of each row in the loss, times its timestep's own ([TrainConfig.LossWeight])
 
+	// Held [R] are the places of the rows among the images that the device holds ([Network.Hold]), that plus the number of these for
+	// a mirror image, or -1 for a row that is none of them. Where there is no -1 the device takes the rows from there. X is the same
+	// nonetheless, for the host to look at. nil: X is sent.
+	Held []int32
+
 	// Distil [R] weighs, for each row, the mean of (prediction - teacher's prediction)² at the same x_t and t
 	// ([Extra.Teacher]); the teacher sees the labels TeacherY [R] where they are set, Y elsewhere. Variances are not
 	// distilled. Timesteps have no weights of their own here, nor below.
@@ -133,6 +138,9 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 	if err := n.checkTerms(b); err != nil {
 		return nil, err
 	}
+	if err := n.checkHeld(b); err != nil {
+		return nil, err
+	}
 	b = b.filledUp(n.Devices())
 	coef, err := n.Process.coefficients(b.T, b.W, n.weights)
 	if err != nil {
@@ -144,7 +152,13 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 	}
 	decay := min(n.Train.EMA, float64(1+index)/float64(10+index))
 	u := n.Shape
-	inputs := append([]input{perRow(b.X, u.H, u.W, u.Channels), perRow(b.T), perRow(b.Y), perRow(coef, numCols),
+	images := perRow(b.X, u.H, u.W, u.Channels)
+	if x, err := n.held.rows(b); err != nil {
+		return nil, err
+	} else if x != nil {
+		images = placed(x)
+	}
+	inputs := append([]input{images, perRow(b.T), perRow(b.Y), perRow(coef, numCols),
 		whole([]float32{float32(lr), float32(decay)}), whole(rngState(noiseSeed))}, n.termInputs(b)...)
 	if err := n.shard(inputs, rows); err != nil {
 		return nil, err

@@ -330,6 +330,7 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	r.sayHeld()
 	p := r.loop.Position
 	if f.name != "" || c.Extends.Run != "" {
 		now.FromStep = p.Total
@@ -372,6 +373,16 @@ func (r *run) prepare(ctx context.Context) error {
 		rowsLeft: c.samplingRows(tasks, measured, phases) + (phases-measured)*c.BPD.rows(tasks) + r.probesLeft()*r.probeRows() +
 			c.BPD.extraRows(tasks, len(bpdWays(c.Diffusion.Variance))) + r.autopsyRows(), spent: r.state.Cost.TrainSeconds + r.state.Cost.EvalSeconds}
 	return nil
+}
+
+// sayHeld says where a device with a memory of its own has the training images from.
+func (r *run) sayHeld() {
+	switch held := r.loop.HeldImages(); {
+	case held > 0:
+		r.say("the device holds the %d training images", held)
+	case r.loop.Network.Apart():
+		r.say("training images are sent to the device with each step: they are more than %d MiB, or there are several devices", cl.HeldLimit>>20)
+	}
 }
 
 // useCores keeps this process to the cores that the run asks for or, where it asks for none, had when it began, or the run had that

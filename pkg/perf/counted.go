@@ -12,6 +12,24 @@ import (
 type traffic struct {
 	sync.Mutex
 	counts
+	now   int       // programs that run
+	since time.Time // when the first of them started
+}
+
+// run counts a program while it runs.
+func (t *traffic) run(program func()) {
+	t.Lock()
+	if t.now++; t.now == 1 {
+		t.since = time.Now()
+	}
+	t.Unlock()
+	program()
+	t.Lock()
+	defer t.Unlock()
+	t.programs++
+	if t.now--; t.now == 0 {
+		t.running += time.Since(t.since)
+	}
 }
 
 // add adds to the counts.
@@ -30,7 +48,7 @@ func (t *traffic) soFar() counts {
 
 type counts struct {
 	programs int           // run
-	running  time.Duration // from the start of each program until the device had ended it
+	running  time.Duration // in which there were programs between their start and the moment at which the device had ended them
 	up, down int64         // bytes of arrays taken to the device and back
 }
 
@@ -126,10 +144,9 @@ func (e *countedExecutable) Execute(inputs []compute.Buffer, donate []bool, devi
 		}
 		inner[i] = input // one of another backend is refused below
 	}
-	start := time.Now()
-	outputs, err := e.Executable.Execute(inner, donate, device)
-	took := time.Since(start)
-	e.counted.traffic.add(func(n *counts) { n.programs, n.running = n.programs+1, n.running+took })
+	var outputs []compute.Buffer
+	var err error
+	e.counted.traffic.run(func() { outputs, err = e.Executable.Execute(inner, donate, device) })
 	if err != nil {
 		return nil, err
 	}

@@ -3,12 +3,14 @@ package cltest
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusion"
 )
 
 // SameOnDevices fails the test where a run whose steps compute on several devices differs from one on a single device by more
@@ -41,10 +43,38 @@ func SameOnDevices(t *testing.T, devices int, newStrategy func() cl.Strategy) {
 	}
 }
 
+// SameApart fails the test where a run differs in a bit from one on a device that is treated as one with a memory of its own: one that
+// holds the images and does steps in rows, as far as the strategy foresees them.
+func SameApart(t *testing.T, newStrategy func() cl.Strategy) {
+	t.Helper()
+	r := newRig(t, newStrategy(), "")
+	want, err := r.path(newStrategy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(diffusion.ApartEnv, "1")
+	k := kindOf(r.rows, newStrategy(), "")
+	k.apart = true
+	if r.network, err = networkOf(r.backend, r.dir, k); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.path(newStrategy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.losses, want.losses) || !slices.Equal(got.weights, want.weights) || !slices.Equal(got.averages, want.averages) {
+		t.Errorf("where images lie on the device, losses are %v, weights end as %v …; else %v and %v …", got.losses, got.weights[:4], want.losses, want.weights[:4])
+	}
+	if got.held != tasks*images || want.held != 0 {
+		t.Errorf("a device with a memory of its own holds %d images, another %d; want all %d, and none", got.held, want.held, tasks*images)
+	}
+}
+
 // path is what a whole run goes through.
 type path struct {
 	losses            []float64
 	weights, averages []float32
+	held              int // images on the device
 }
 
 // path runs a strategy on the rig's network.
@@ -60,12 +90,15 @@ func (r *rig) path(s cl.Strategy) (p path, err error) {
 			}
 			continue
 		}
-		result, err := l.Step()
+		row, err := l.Steps(l.Stride(1e-3))
 		if err != nil {
 			return p, err
 		}
-		p.losses = append(p.losses, result.Loss)
+		for _, result := range row {
+			p.losses = append(p.losses, result.Loss)
+		}
 	}
+	p.held = l.HeldImages()
 	if p.weights, err = l.Network.Weights(false); err != nil {
 		return p, err
 	}

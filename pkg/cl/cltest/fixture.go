@@ -81,7 +81,8 @@ type kind struct {
 	extra diffusion.Extra
 	form  string // of [forms]
 
-	devices int // that the step computes on; 0: one
+	devices int  // that the step computes on; 0: one
+	apart   bool // the device is treated as one with a memory of its own
 }
 
 // forms are the networks and processes that the suite has beside its usual ones, which are "".
