@@ -56,6 +56,28 @@ func TestErrorsOfCellsAreOneLine(t *testing.T) {
 	}
 }
 
+// A cell that only declares is checked by the compiler, and no program is made of it unless something would run.
+func TestDeclarationsAreCompiledOnly(t *testing.T) {
+	p := start(t)
+	const program = "a program"
+	for _, tc := range []struct{ source, want string }{
+		{"import \"fmt\"\n\ntype number int\n\nfunc double(n number) { fmt.Println(2 * n) }", ""},
+		{"func half(n number) { nosuch(n) }", "cell [2], line 1: undefined: nosuch"},
+		{"!test -e $GONB_TMP_DIR/$(basename $GONB_TMP_DIR) && echo " + program + " || true", ""},
+		{"%%\ndouble(21)", "42\n"},
+		{"!test -e $GONB_TMP_DIR/$(basename $GONB_TMP_DIR) && echo " + program + " || true", program + "\n"},
+		{"var one = func() int { fmt.Println(\"counted\"); return 1 }()", "counted\n"},
+	} {
+		got := ""
+		for _, out := range run(t.Context(), t, p, tc.source) {
+			got += out.Text
+		}
+		if got != tc.want {
+			t.Errorf("%q shows %q, want %q", tc.source, got, tc.want)
+		}
+	}
+}
+
 // An interrupt ends a cell at once wherever it is, and says so once.
 func TestInterrupt(t *testing.T) {
 	p := start(t)
