@@ -54,6 +54,9 @@ func Lab(ctx context.Context, o LabOptions) error {
 		return err
 	}
 	env := labEnv(os.Environ(), jupyter.dir, k)
+	if err := writeFile(filepath.Join(k.configDir(), filepath.FromSlash(settingsFile)), jupyterSettings); err != nil {
+		return err
+	}
 	if err := trust(ctx, argv[0], env, k); err != nil {
 		return err
 	}
@@ -148,11 +151,14 @@ func labEnv(env []string, jupyter string, k Kernel) []string {
 	}
 	return append(result,
 		"JUPYTER_PATH="+k.JupyterPath,
-		"JUPYTER_CONFIG_DIR="+filepath.Join(k.JupyterPath, "config"),
+		"JUPYTER_CONFIG_DIR="+k.configDir(),
 		"JUPYTER_DATA_DIR="+filepath.Join(k.JupyterPath, "data"),
 		"PYTHONNOUSERSITE=1",
 		"PATH="+filepath.Join(jupyter, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
+
+// configDir is the folder of Jupyter's configuration that is the checkout's own.
+func (k Kernel) configDir() string { return filepath.Join(k.JupyterPath, "config") }
 
 // notebooks returns the checkout's notebooks in alphabetical order.
 func notebooks(repo string) []string {

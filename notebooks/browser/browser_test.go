@@ -228,7 +228,9 @@ func TestRunInBrowser(t *testing.T) {
 	p := page{t, startBrowser(t, browser), l}
 	p.open(endless)
 	p.edit(2)
-	p.ask("Tab completes", ".jp-Completer", "ShowImage", chromedp.KeyEvent(kb.Tab))
+	// Once: JupyterLab is to wait for the kernel, which answers when gopls has loaded the packages.
+	p.do(chromedp.KeyEvent(kb.Tab))
+	p.until("the first Tab completes", beside(".jp-Completer"), "ShowImage")
 	p.shoot("completed")
 	p.do(chromedp.KeyEvent(kb.Escape))
 	p.edit(1)

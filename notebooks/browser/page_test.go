@@ -230,6 +230,11 @@ func (p page) edit(cell int) {
 		chromedp.KeyEvent(kb.End, chromedp.KeyModifiers(input.ModifierCtrl)))
 }
 
+// beside is the text of what JupyterLab shows beside the cursor.
+func beside(selector string) string {
+	return `[...document.querySelectorAll('` + selector + `')].map(e => e.innerText).join('\n')`
+}
+
 // ask presses a key until a match is in what JupyterLab shows beside the cursor, which a machine that has much to do may be late with.
 func (p page) ask(what, selector, pattern string, key chromedp.Action) {
 	p.t.Helper()
@@ -247,7 +252,7 @@ func (p page) ask(what, selector, pattern string, key chromedp.Action) {
 			p.do(key)
 			asked = time.Now()
 		}
-		text = p.text(`[...document.querySelectorAll('` + selector + `')].map(e => e.innerText).join('\n')`)
+		text = p.text(beside(selector))
 		return re.MatchString(text)
 	})
 }
