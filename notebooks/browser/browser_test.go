@@ -58,7 +58,6 @@ func read(t *testing.T, file string) (n notebook) {
 
 // TestNotebooksInBrowser opens every notebook, runs all its cells and moves a control.
 func TestNotebooksInBrowser(t *testing.T) {
-	browser := findBrowser(t)
 	files, err := filepath.Glob("../[0-9][0-9]_*.ipynb")
 	if err != nil || len(files) < 5 {
 		t.Fatalf("%d notebooks, %v", len(files), err)
@@ -90,7 +89,7 @@ func TestNotebooksInBrowser(t *testing.T) {
 		}
 	}
 	l := startLab(t, "--no-completion")
-	ctx := startBrowser(t, browser)
+	ctx := startBrowser(t)
 	for i, name := range names {
 		short := strings.TrimSuffix(filepath.Base(files[i]), ".ipynb")
 		t.Run(short, func(t *testing.T) {
@@ -220,12 +219,11 @@ func lacking(t *testing.T, stored, here notebook) {
 
 // TestRunInBrowser interrupts a run, goes on with it, opens the page again meanwhile, and restarts the kernel.
 func TestRunInBrowser(t *testing.T) {
-	browser := findBrowser(t)
 	dir := filepath.Join(root, "runs", fmt.Sprintf("browser-%d", os.Getpid())) // JupyterLab shows the checkout alone
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	endless := writeNotebook(t, dir)
 	l := startLab(t)
-	p := page{t, startBrowser(t, browser), l}
+	p := page{t, startBrowser(t), l}
 	p.open(endless)
 	p.edit(2)
 	// Once: JupyterLab is to wait for the kernel, which answers when gopls has loaded the packages.

@@ -17,21 +17,32 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-func findBrowser(t *testing.T) string {
+// TestMain says in one line why nothing is tried where no Chromium is installed.
+func TestMain(m *testing.M) {
+	if chromium = findBrowser(); chromium == "" {
+		fmt.Println("no Chromium is installed (apt-get install chromium): the notebooks are not tried in a browser")
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// chromium is the browser's program.
+var chromium string
+
+func findBrowser() string {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
 		// On some systems there is a script of that name that only says how to install it.
 		if path, err := exec.LookPath(name); err == nil && exec.Command(path, "--version").Run() == nil {
 			return path
 		}
 	}
-	t.Skip("no Chromium is installed (apt-get install chromium): the notebooks are not tried in a browser")
 	return ""
 }
 
 // startBrowser starts Chromium with one page.
-func startBrowser(t *testing.T, path string) context.Context {
+func startBrowser(t *testing.T) context.Context {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WindowSize(1400, 1000),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.WindowSize(1400, 1000),
 		chromedp.NoSandbox, // which root and most containers cannot have; the only pages opened are the checkout's own
 		chromedp.WSURLReadTimeout(*patience))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
