@@ -15,6 +15,10 @@
 // the network is extended by it once, before the step compiles. What it keeps there is saved with the network; what it
 // keeps itself is its State. Names joined by "+" are several methods at once ([Composite]).
 //
+// Where the device has a memory of its own ([diffusion.Network.Apart]), it keeps the training images of all tasks and puts together
+// there the rows that are some of them, a buffer's too; and steps that a strategy foresees are done in rows ([Loop.Steps]). Neither
+// changes a bit of what is trained, nor anything that a strategy sees.
+//
 // A stream may be online ([datasets.Benchmark].Online): every image comes once, in batches of FreshRows, and nothing tells where
 // one task ends. A strategy is then given what each step was trained on (Arrive) instead of the begin and end of tasks, and one that
 // needs these is refused before it begins ([BordersMissing]). What a strategy may know of borders, classes and the task at sampling
