@@ -6,6 +6,7 @@
 //	go run ./pkg/nightly sanitize           the kernels written in C under the compiler's sanitisers
 //	go run ./pkg/nightly neon               the same kernels built for arm64, in an emulator
 //	go run ./pkg/nightly torture            200 kills and everything else that can befall a run folder
+//	go run ./pkg/nightly containers         the processor's image built and tried, docker/try.sh
 //
 // Once in a while, and after a change to a reader, every target is run to a million executions, which is written down in
 // .ci/fuzz.json, and the inputs found on the way that reach new code are kept next to the seeds:
@@ -52,7 +53,7 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		// A failure of one is no reason to leave out the others.
 		var failed []string
-		for _, name := range []string{"fuzz", "race", "sanitize", "neon", "torture"} {
+		for _, name := range []string{"fuzz", "race", "sanitize", "neon", "torture", "containers"} {
 			if err := parts[name](ctx, nil); err != nil {
 				fmt.Fprintf(os.Stderr, "nightly: %s: %v\n", name, err)
 				failed = append(failed, name)
@@ -65,13 +66,13 @@ func run(ctx context.Context, args []string) error {
 	}
 	part, ok := parts[args[0]]
 	if !ok {
-		return errors.Errorf("there is no part %q; need fuzz, race, sanitize, neon or torture, or nothing for all", args[0])
+		return errors.Errorf("there is no part %q; need fuzz, race, sanitize, neon, torture or containers, or nothing for all", args[0])
 	}
 	return part(ctx, args[1:])
 }
 
 // parts are what can be asked for by name.
-var parts = map[string]func(ctx context.Context, args []string) error{"fuzz": fuzz, "race": race, "sanitize": sanitize, "neon": neon, "torture": torture}
+var parts = map[string]func(ctx context.Context, args []string) error{"fuzz": fuzz, "race": race, "sanitize": sanitize, "neon": neon, "torture": torture, "containers": containers}
 
 // race runs the race detector over the packages whose tests open no backend, and over those of pkg/experiment that run
 // several smallest networks at a time.
@@ -117,6 +118,11 @@ var raceTest = []string{"go", "test", "-race", "-gcflags=github.com/gomlx/comput
 // torture runs the torture of pkg/experiment; its arguments go to the test, for instance -kills 20 -seed 7.
 func torture(ctx context.Context, args []string) error {
 	return show(ctx, append([]string{"go", "test", "-tags", "torture", "-timeout", "8h", "-v", "-run", "^TestTorture", "./pkg/experiment", "-args"}, args...)...)
+}
+
+// containers builds the images of the folder docker and tries them; its arguments go to the script.
+func containers(ctx context.Context, args []string) error {
+	return show(ctx, append([]string{"docker/try.sh"}, args...)...)
 }
 
 // show runs a command whose output is the user's.
