@@ -406,7 +406,7 @@ func (l *Loop) batch() (*Step, error) {
 		return nil, errors.Errorf("cl: strategy %s left %d pixels, %d labels, %d timesteps and %d weights of a batch of %d rows and %d pixels; it must change contents, never shapes",
 			l.Strategy.Info().Name, len(b.X), len(b.Y), len(b.T), len(b.W), rows, pixels)
 	}
-	if err := s.check(l.Network.Shape.Classes); err != nil {
+	if err := s.check(); err != nil {
 		return nil, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)
 	}
 	if err := s.weighTimesteps(); err != nil {
@@ -431,7 +431,7 @@ func (l *Loop) prepare() (*Step, error) {
 		fresh = rows
 	}
 	s := &Step{Task: l.LastTask(), Index: l.Position.Step, Fresh: fresh, Replay: rows - fresh,
-		StreamImages: l.stream.N, RNG: l.rng(drawStrategy)}
+		StreamImages: l.stream.N, RNG: l.rng(drawStrategy), classes: l.Network.Shape.Classes, timesteps: l.Network.Process.T}
 	if l.Benchmark.Online || l.Strategy.Info().Borders == NoBorders {
 		s.Task, s.Index, s.StreamImages = 0, l.Position.Total, 0
 	}

@@ -2,9 +2,13 @@ package cl
 
 import (
 	"fmt"
+	"os"
 	"path"
+	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 )
 
 // Panicked is the error of a strategy that panicked, as one that is being written does. It is no error of the program around it, so
@@ -14,9 +18,12 @@ type Panicked struct {
 	Stack []uintptr // where, innermost first, as [runtime.Callers] has it
 }
 
-// Error says what went wrong, and where.
+// Error says what went wrong, and where. A place in a notebook's cell it leaves out: it is one in the program that the kernel makes of
+// the cells, and whoever ends the cell has the kernel tell the cell's own line.
 func (p *Panicked) Error() string {
-	if place := p.Place(); place != "" {
+	file, _ := p.Frame()
+	cells := os.Getenv(protocol.GONB_TMP_DIR_ENV)
+	if place := p.Place(); place != "" && (cells == "" || filepath.Dir(file) != filepath.Clean(cells)) {
 		return fmt.Sprintf("%v (%s)", p.What, place)
 	}
 	return fmt.Sprint(p.What)

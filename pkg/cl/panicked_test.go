@@ -21,6 +21,8 @@ func TestGuard(t *testing.T) {
 		`^noise of 1 values and a target of 0; this step's images have 1 \(panicked_test.go:`: func() error { step.SetTarget(0, []float32{0}, nil, 1); return nil },
 		`^assignment to entry in nil map \(panicked_test.go:\d+\)$`:                           func() error { unmade[1] = 2; return nil },
 		`^index out of range \[7\] with length 3 \(panicked_test.go:\d+\)$`:                   func() error { step.Batch.W[len(unmade)+7] = 1; return nil },
+		`^row 0: the weight is \+Inf; need a number \(panicked_test.go:\d+\)$`:                func() error { step.SetReplay(0, []uint8{0}, 0, 1e39); return nil },
+		`^there is no buffer yet: Replay.Begin makes it, `:                                    func() error { new(Replay).Memory().Len(); return nil },
 		`^an error$`: func() error { return errors.New("an error") },
 	} {
 		err := Guard(ask)

@@ -88,7 +88,11 @@ func checkForm(s, again Strategy) error {
 		return errors.Errorf("cl: the function given to Register returns the same %s at each call; runs would share it, so return a new one", t)
 	}
 	for i := range t.Elem().NumField() {
-		if f := t.Elem().Field(i); f.Anonymous && f.Tag.Get("yaml") == "" && f.IsExported() {
+		f := t.Elem().Field(i)
+		if tag := f.Tag.Get("yaml"); tag != "" && tag != "-" && !f.Anonymous && !f.IsExported() {
+			return errors.Errorf("cl: strategy %s has a setting in its field %s, which no configuration can set; begin the field with a capital letter, or leave out its yaml tag", t, f.Name)
+		}
+		if f.Anonymous && f.Tag.Get("yaml") == "" && f.IsExported() {
 			return errors.Errorf("cl: strategy %s embeds %s without a yaml tag; write `yaml:\",inline\"` behind it to make its settings the strategy's own, or `yaml:\"-\"` to leave them out", t, f.Type)
 		}
 	}

@@ -131,6 +131,12 @@ type Untagged struct{ fading }
 
 type embedding struct{ Untagged }
 
+// small has a setting that YAML does not see.
+type small struct {
+	fading `yaml:",inline"`
+	floor  float64 `yaml:"floor"`
+}
+
 func TestRegisterRefuses(t *testing.T) {
 	t.Cleanup(cl.ForgetRegistered)
 	one := newFading()
@@ -151,6 +157,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"a value":             {func() cl.Strategy { return valueStrategy{newFading()} }, "not a pointer"},
 		"one for all":         {func() cl.Strategy { return one }, "the same"},
 		"hidden settings":     {func() cl.Strategy { return &embedding{} }, "without a yaml tag"},
+		"a small setting":     {func() cl.Strategy { return &small{floor: 0.1} }, "in its field floor, which no configuration can set"},
 		"a name in use":       {wrong(func(u *unsound) { u.info.Name, u.label = "er", "er" }), `named "er" already`},
 		"a short name in use": {wrong(func(u *unsound) { u.info.Name, u.label = "gd", "gd" }), `named "gd" already`},
 		"a name of two":       {wrong(func(u *unsound) { u.info.Name = "er+mine" }), "cannot be named"},

@@ -31,8 +31,13 @@ type Replay struct {
 // NewReplay returns a buffer with the default settings, to embed in a strategy.
 func NewReplay() Replay { return Replay{Buffer: 200, Policy: memory.NameClassBalanced} }
 
-// Memory is the buffer of old images, empty during the first task and nil before Begin.
-func (r *Replay) Memory() *memory.Buffer { return r.memory }
+// Memory is the buffer of old images, empty during the first task. It panics before Begin, which makes it.
+func (r *Replay) Memory() *memory.Buffer {
+	if r.memory == nil {
+		panic("there is no buffer yet: Replay.Begin makes it, which a Begin of the strategy's own must call")
+	}
+	return r.memory
+}
 
 // Validate implements [Strategy].
 func (r *Replay) Validate() error { return r.validate("replay") }

@@ -307,6 +307,8 @@ type Step struct {
 	held   *heldImages // that the device takes rows from; nil: all are sent
 	factor []float64   // by which drawn rows make up for their timestep's probability; nil: it is uniform
 
+	classes, timesteps int // that the network knows; 0: it is told no class, or the step was made by hand
+
 	parts []freshWeights // of the fresh rows, as each part of a [Composite] would have them
 	whole freshWeights   // that the step has
 }
@@ -323,7 +325,8 @@ func (s *Step) Row(i int) int {
 }
 
 // SetReplay puts an image into replay row i (0 .. Replay-1) with a weight in the loss. The row keeps its timestep, and
-// the weight is that of a uniform one: see [SampleImportance]. It panics if there is no such row, or if the image is of another size.
+// the weight is that of a uniform one: see [SampleImportance]. It panics if there is no such row, if the image is of another size, if the
+// network does not know the label, or if the weight is no finite number.
 func (s *Step) SetReplay(i int, pixels []uint8, label int32, weight float64) {
 	s.put(s.Row(i), pixels, label, weight)
 }
@@ -334,9 +337,11 @@ func (s *Step) put(row int, pixels []uint8, label int32, weight float64) {
 	if len(pixels) != dim {
 		panic(fmt.Sprintf("an image of %d values; this step's have %d", len(pixels), dim))
 	}
+	s.needLabel(row, label)
+	s.Batch.W[row] = s.weight(row, "weight", weight)
 	datasets.Scale(s.Batch.X[row*dim:(row+1)*dim], pixels)
 	s.place(row, pixels)
-	s.Batch.Y[row], s.Batch.W[row] = label, float32(weight)
+	s.Batch.Y[row] = label
 	if s.filled != nil { // not a step made by hand
 		s.filled[row] = true
 	}
@@ -349,37 +354,74 @@ func (s *Step) place(row int, pixels []uint8) {
 	}
 }
 
+// weight is a weight as the network takes it. It panics with what is no number, where it came from being a line above; what is
+// written into the batch past it [Step.check] finds.
+func (s *Step) weight(row int, of string, weight float64) float32 {
+	w := float32(weight)
+	if err := s.checkWeight(row, of, w); err != nil {
+		panic(err.Error())
+	}
+	return w
+}
+
+func (s *Step) checkWeight(row int, of string, w float32) error {
+	if v := float64(w); math.IsNaN(v) || math.IsInf(v, 0) {
+		return errors.Errorf("%s: the %s is %g; need a number", s.RowName(row), of, v)
+	}
+	return nil
+}
+
+// needLabel panics with a label that the network does not know.
+func (s *Step) needLabel(row int, label int32) {
+	if err := s.checkLabel(row, label); err != nil {
+		panic(err.Error())
+	}
+}
+
+func (s *Step) checkLabel(row int, label int32) error {
+	if s.classes > 0 && (label < 0 || int(label) > s.classes) {
+		return errors.Errorf("%s: the label is %d; need a class (0 … %d), or %d for none", s.RowName(row), label, s.classes-1, s.classes)
+	}
+	return nil
+}
+
+// What the weights of a row are called.
+const (
+	distilWeight = "weight of its distance to the teacher"
+	targetWeight = "weight of its distance to a target"
+)
+
 // imageSize is the number of values of an image.
 func (s *Step) imageSize() int { return len(s.Batch.X) / len(s.Batch.Y) }
 
 // check reports what no network can learn from: rows that hold no image, or count by what is no number, or whose label the network
-// does not know. It has this many classes; 0: it is told none.
-func (s *Step) check(classes int) error {
+// does not know.
+func (s *Step) check() error {
 	b, dim := &s.Batch, s.imageSize()
 	for i := range b.T {
 		for _, w := range []struct {
 			of     string
 			values []float32
-		}{{"weight", b.W}, {"weight of its distance to the teacher", b.Distil}, {"weight of its distance to a target", b.TargetW}} {
+		}{{"weight", b.W}, {distilWeight, b.Distil}, {targetWeight, b.TargetW}} {
 			if w.values == nil {
 				continue
 			}
 			if len(w.values) != len(b.T) {
-				return errors.Errorf("cl: there are %d values for the %s of each of %d rows", len(w.values), w.of, len(b.T))
+				return errors.Errorf("there are %d values for the %s of each of %d rows", len(w.values), w.of, len(b.T))
 			}
-			if v := float64(w.values[i]); math.IsNaN(v) || math.IsInf(v, 0) {
-				return errors.Errorf("cl: %s: the %s is %g; need a number", s.RowName(i), w.of, v)
+			if err := s.checkWeight(i, w.of, w.values[i]); err != nil {
+				return err
 			}
 		}
 		if i >= s.Fresh && b.W[i] != 0 && !s.filled[i] && slices.Equal(b.X[i*dim:(i+1)*dim], b.X[(i-s.Fresh)%s.Fresh*dim:][:dim]) {
-			return errors.Errorf("cl: %s weighs %g and holds no image of the strategy; put one there with SetReplay, or leave its weight 0", s.RowName(i), b.W[i])
+			return errors.Errorf("%s weighs %g and holds no image of the strategy; put one there with SetReplay, or leave its weight 0", s.RowName(i), b.W[i])
 		}
-		if label := b.Y[i]; classes > 0 && (label < 0 || int(label) > classes) {
-			return errors.Errorf("cl: %s: the label is %d; need a class (0 … %d), or %d for none", s.RowName(i), label, classes-1, classes)
+		if err := s.checkLabel(i, b.Y[i]); err != nil {
+			return err
 		}
 		for k, x := range b.X[i*dim : (i+1)*dim] {
 			if !(x >= -math.MaxFloat32 && x <= math.MaxFloat32) {
-				return errors.Errorf("cl: %s: value %d of the image is %g; need one from -1 to 1", s.RowName(i), k, x)
+				return errors.Errorf("%s: value %d of the image is %g; need one from -1 to 1", s.RowName(i), k, x)
 			}
 		}
 	}
@@ -395,9 +437,13 @@ func (s *Step) RowName(row int) string {
 }
 
 // SetTimestep gives replay row i (0 .. Replay-1) a timestep of the strategy's own choice, 0 .. T-1. The row's weight then
-// stands as it is, since only the strategy knows with what probability it chose. Timesteps are changed by this alone.
+// stands as it is, since only the strategy knows with what probability it chose. Timesteps are changed by this alone. It panics if
+// there is no such timestep.
 func (s *Step) SetTimestep(i int, t int32) {
 	row := s.Row(i)
+	if s.timesteps > 0 && (t < 0 || int(t) >= s.timesteps) {
+		panic(fmt.Sprintf("%s: the timestep is %d; need one of 0 … %d", s.RowName(row), t, s.timesteps-1))
+	}
 	s.Batch.T[row] = t
 	if s.drawn != nil { // not a step made by hand
 		s.drawn[row], s.chosen[row] = t, true
@@ -410,7 +456,7 @@ func (s *Step) SetDistil(row int, weight float64) {
 	if s.Batch.Distil == nil {
 		s.Batch.Distil = make([]float32, len(s.Batch.T))
 	}
-	s.Batch.Distil[row] = float32(weight)
+	s.Batch.Distil[row] = s.weight(row, distilWeight, weight)
 }
 
 // SetPureNoise makes replay row i pure Gaussian noise under a label, with no image and no weight in the denoising loss.
@@ -419,6 +465,7 @@ func (s *Step) SetPureNoise(i int, label int32) {
 		s.Batch.PureNoise = make([]bool, len(s.Batch.T))
 	}
 	row := s.Row(i)
+	s.needLabel(row, label)
 	s.Batch.PureNoise[row], s.Batch.W[row], s.Batch.Y[row] = true, 0, label
 }
 
@@ -445,7 +492,7 @@ func (s *Step) SetTarget(i int, noise, target []float32, weight float64) {
 	}
 	copy(b.Noise[row*dim:(row+1)*dim], noise)
 	copy(b.Target[row*dim:(row+1)*dim], target)
-	b.GivenNoise[row], b.TargetW[row] = true, float32(weight)
+	b.GivenNoise[row], b.TargetW[row] = true, s.weight(row, targetWeight, weight)
 }
 
 // SetNoisy makes replay row i a noisy image x_t with what the network is to predict of it at timestep t, both of an image's size, and

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
@@ -47,15 +46,11 @@ func end(err error, skip int) {
 
 // tellError tells an error of the given place or, where a strategy panicked, which may be the cell's, of that.
 func tellError(to io.Writer, err error, places []uintptr, cells string) {
-	said := oneline.Text(err.Error())
 	var panicked *cl.Panicked
 	if errors.As(err, &panicked) {
-		if file, _ := panicked.Frame(); cells != "" && filepath.Dir(file) == filepath.Clean(cells) {
-			said = strings.ReplaceAll(said, " ("+panicked.Place()+")", "")
-		}
 		places = append(slices.Clone(panicked.Stack), places...)
 	}
-	tell(to, said, places, cells)
+	tell(to, oneline.Text(err.Error()), places, cells)
 }
 
 // tell writes an error as a compiler would: the place in the cell's program first, which the kernel knows by it and tells as

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/cl"
@@ -28,6 +29,7 @@ func TestTellPanicked(t *testing.T) {
 		filepath.Dir(file): file + ":",
 		"":                 "error: strategy mine, task 0, step 3: row 16 (notebook_test.go:",
 	} {
+		t.Setenv(protocol.GONB_TMP_DIR_ENV, cells)
 		var said bytes.Buffer
 		tellError(&said, err, nil, cells)
 		if got := said.String(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, want) || strings.Contains(got, "(notebook_test.go") != (cells == "") {

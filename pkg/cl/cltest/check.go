@@ -68,22 +68,37 @@ func ShowCheck(newStrategy func() cl.Strategy, o Options) error {
 	return all.Err()
 }
 
-// Err is nil if no check failed, and otherwise names those that did.
+// Err is nil if no check failed, and otherwise names those that did, and each reason once: a strategy that cannot take a step
+// fails most checks for one.
 func (all Outcomes) Err() error {
-	var failed []string
 	var first error
+	var reasons []string
+	checks, failed := map[string][]string{}, 0
 	for _, o := range all {
-		if o.Err != nil {
-			if first == nil {
-				first = o.Err
-			}
-			failed = append(failed, fmt.Sprintf("%s (%v)", o.Check, o.Err))
+		if o.Err == nil {
+			continue
 		}
+		if first == nil {
+			first = o.Err
+		}
+		failed++
+		reason := o.Err.Error()
+		if checks[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		checks[reason] = append(checks[reason], o.Check)
 	}
-	if len(failed) == 0 {
+	if failed == 0 {
 		return nil
 	}
-	return &failure{fmt.Sprintf("%d of %d checks failed: %s", len(failed), len(all), strings.Join(failed, "; ")), first}
+	for i, reason := range reasons {
+		who := checks[reason][0]
+		if more := len(checks[reason]) - 1; more > 0 {
+			who += fmt.Sprintf(" and %d more", more)
+		}
+		reasons[i] = fmt.Sprintf("%s (%s)", who, reason)
+	}
+	return &failure{fmt.Sprintf("%d of %d checks failed: %s", failed, len(all), strings.Join(reasons, "; ")), first}
 }
 
 // failure is the error of checks that failed.
@@ -99,13 +114,20 @@ func (f *failure) Unwrap() error { return f.first }
 func (all Outcomes) Markdown() string {
 	var b strings.Builder
 	b.WriteString("| the strategy … | |\n|---|---|\n")
+	told := map[string]string{} // the check that failed first, by its reason
 	for _, o := range all {
 		found := "✓"
 		switch {
 		case o.Skipped:
 			found = "– not checked: no weight named"
 		case o.Err != nil:
-			found = "✗ " + strings.NewReplacer("\n", " ", "|", "\\|").Replace(o.Err.Error())
+			reason := o.Err.Error()
+			if before, ok := told[reason]; ok {
+				found = "✗ for the same reason as “" + before + "”"
+				break
+			}
+			told[reason] = o.Check
+			found = "✗ " + strings.NewReplacer("\n", " ", "|", "\\|").Replace(reason)
 		}
 		fmt.Fprintf(&b, "| %s | %s |\n", o.Check, found)
 	}

@@ -52,14 +52,16 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestOutcomesMarkdown: a row a check, whatever its error says.
+// TestOutcomesMarkdown: a row a check, whatever its error says, and each reason once.
 func TestOutcomesMarkdown(t *testing.T) {
-	all := Outcomes{{Check: "a"}, {Check: "b", Err: errors.New("x | y\nz")}, {Check: "c", Skipped: true}}
-	const want = "| the strategy … | |\n|---|---|\n| a | ✓ |\n| b | ✗ x \\| y z |\n| c | – not checked: no weight named |\n"
+	all := Outcomes{{Check: "a"}, {Check: "b", Err: errors.New("x | y\nz")}, {Check: "c", Skipped: true}, {Check: "d", Err: errors.New("d")},
+		{Check: "e", Err: errors.New("x | y\nz")}}
+	const want = "| the strategy … | |\n|---|---|\n| a | ✓ |\n| b | ✗ x \\| y z |\n| c | – not checked: no weight named |\n| d | ✗ d |\n" +
+		"| e | ✗ for the same reason as “b” |\n"
 	if got := all.Markdown(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if err := all.Err(); err == nil || err.Error() != "1 of 3 checks failed: b (x | y\nz)" {
+	if err := all.Err(); err == nil || err.Error() != "3 of 5 checks failed: b and 1 more (x | y\nz); d (d)" {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package cltest
 import (
 	"bytes"
 	"context"
-	"math"
 	"slices"
 	"strings"
 
@@ -37,21 +36,20 @@ func describesItself(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	return nil
 }
 
-// fixedShapes: each step has the configured rows, or those the strategy asked for, all weights are finite, and the run has as many steps as any other
-// strategy's. The network itself accepts one shape only, since its step keeps one compiled graph.
+// fixedShapes: each step has the configured rows, or those the strategy asked for, no weight is negative, and the run has as many
+// steps as any other strategy's. What no network can take, such as another shape or a weight that is no number, the loop refuses
+// itself.
 func fixedShapes(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	c := Config()
-	rows, steps := r.rows, 0
+	steps := 0
 	w := &watch{Strategy: newStrategy(), step: func(s *cl.Step, _ cl.Stored) error {
-		b := s.Batch
 		steps++
-		if len(b.T) != rows || len(b.Y) != rows || len(b.W) != rows || len(b.X) != rows*side*side || s.Fresh+s.Replay != rows {
-			return errors.Errorf("step %d of task %d has %d timesteps, %d labels, %d weights, %d pixels and %d+%d rows; need %d rows",
-				s.Index, s.Task, len(b.T), len(b.Y), len(b.W), len(b.X), s.Fresh, s.Replay, rows)
+		if s.Fresh+s.Replay != r.rows {
+			return errors.Errorf("the step has %d+%d rows; need %d", s.Fresh, s.Replay, r.rows)
 		}
-		for i, weight := range b.W {
-			if !(weight >= 0 && weight <= math.MaxFloat32) {
-				return errors.Errorf("%s of step %d of task %d weighs %g; need 0 or more", s.RowName(i), s.Index, s.Task, weight)
+		for i, weight := range s.Batch.W {
+			if weight < 0 {
+				return errors.Errorf("%s weighs %g; need 0 or more", s.RowName(i), weight)
 			}
 		}
 		return nil
@@ -74,13 +72,19 @@ func seedsRepeat(r *rig, newStrategy func() cl.Strategy, _ Options) error {
 	if err != nil {
 		return err
 	}
-	for name, again := range map[string]cl.Strategy{"a new strategy in a wrapper": &watch{Strategy: newStrategy()}, "the same strategy": s} {
-		second, err := r.run(again, seed)
+	for _, again := range []struct {
+		of, remedy string
+		strategy   cl.Strategy
+	}{
+		{"a new strategy in a wrapper", "draw from Step.RNG, or seed by Setup.Seed, alone", &watch{Strategy: newStrategy()}},
+		{"the same strategy", "Begin must set back what a run changes", s},
+	} {
+		second, err := r.run(again.strategy, seed)
 		if err != nil {
 			return err
 		}
 		if err := same(first[0], second[0]); err != nil {
-			return errors.WithMessagef(err, "a second run with %s", name)
+			return errors.Errorf("a second run with %s: %v; %s", again.of, err, again.remedy)
 		}
 	}
 	return nil
@@ -269,6 +273,9 @@ func seesDeclared(r *rig, newStrategy func() cl.Strategy, o Options) error {
 		done++
 		row := make([]uint8, side*side)
 		b := step.Batch
+		if len(b.W) != r.rows || len(b.Y) != r.rows || len(b.X) != r.rows*len(row) {
+			return nil // which the loop refuses
+		}
 		for i, weight := range b.W {
 			// A row can count by other losses than the denoising one; rows of pure noise show no image.
 			counts := weight != 0 || (b.Distil != nil && b.Distil[i] != 0) || (b.TargetW != nil && b.TargetW[i] != 0)
@@ -284,11 +291,11 @@ func seesDeclared(r *rig, newStrategy func() cl.Strategy, o Options) error {
 			switch {
 			case !ok && o.Synthetic:
 			case !ok:
-				return errors.Errorf("%s of step %d of task %d holds an image of no task", step.RowName(i), step.Index, task)
+				return errors.Errorf("%s holds an image of no task", step.RowName(i))
 			case label != int32(from.label):
-				return errors.Errorf("%s of step %d of task %d has label %d, its image %d", step.RowName(i), step.Index, task, label, from.label)
+				return errors.Errorf("%s has label %d, its image %d", step.RowName(i), label, from.label)
 			case stream == cl.CurrentTask && from.task != task, stream == cl.SeenTasks && from.task > task:
-				return errors.Errorf("%s of step %d of task %d holds an image of task %d that is not reported as stored", step.RowName(i), step.Index, task, from.task)
+				return errors.Errorf("%s holds an image of task %d that is not reported as stored; keep old images in a buffer, or tell of them in Stored", step.RowName(i), from.task)
 			}
 		}
 		return nil

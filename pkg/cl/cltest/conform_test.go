@@ -166,7 +166,7 @@ func TestChecksCatch(t *testing.T) {
 				return i
 			}
 		}},
-		{"fixed shapes, equal rows and steps", "a row more", "need 8 rows", func(a *altered) {
+		{"fixed shapes, equal rows and steps", "a row more", "left 576 pixels, 9 labels, 9 timesteps and 9 weights of a batch of 8 rows", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error {
 				b := &s.Batch
 				b.X, b.Y = append(b.X, b.X[:side*side]...), append(b.Y, b.Y[0])
@@ -174,14 +174,23 @@ func TestChecksCatch(t *testing.T) {
 				return nil
 			}
 		}},
-		{"fixed shapes, equal rows and steps", "infinite weight", "weighs +Inf", func(a *altered) {
+		{"fixed shapes, equal rows and steps", "infinite weight", "fresh row 0: the weight is +Inf; need a number", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { s.Batch.W[0] /= 0 * s.Batch.W[0]; return nil }
 		}},
-		{"fixed shapes, equal rows and steps", "weight that is no number", "fresh row 0 of step 0 of task 0 weighs NaN", func(a *altered) {
+		{"fixed shapes, equal rows and steps", "weight that is no number", "fresh row 0: the weight is NaN; need a number", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { s.Batch.W[0] = float32(math.NaN()); return nil }
 		}},
-		{"fixed shapes, equal rows and steps", "negative weight", "row 2 of step 0 of task 1 weighs -1; need 0 or more", mistaken(func(s *cl.Step, old *datasets.Images) {
+		{"fixed shapes, equal rows and steps", "negative weight", "task 1, step 0: row 2 weighs -1; need 0 or more", mistaken(func(s *cl.Step, old *datasets.Images) {
 			s.SetReplay(2, old.Image(0), old.Labels[0], -1)
+		})},
+		{"fixed shapes, equal rows and steps", "a replay row's weight that is no number", "row 1: the weight is NaN; need a number (conform_test.go:", mistaken(func(s *cl.Step, old *datasets.Images) {
+			s.SetReplay(1, old.Image(0), old.Labels[0], math.NaN())
+		})},
+		{"fixed shapes, equal rows and steps", "a weight too large", "row 1: the weight is +Inf; need a number (conform_test.go:", mistaken(func(s *cl.Step, old *datasets.Images) {
+			s.SetReplay(1, old.Image(0), old.Labels[0], 1e39) // no float32
+		})},
+		{"fixed shapes, equal rows and steps", "no such timestep", "row 1: the timestep is 20; need one of 0 … 19 (conform_test.go:", mistaken(func(s *cl.Step, old *datasets.Images) {
+			s.SetTimestep(1, timesteps)
 		})},
 		{"fixed shapes, equal rows and steps", "replay row out of range", "row 4; this step has 4 replay rows (0 … 3) (conform_test.go:", mistaken(func(s *cl.Step, old *datasets.Images) {
 			s.SetReplay(s.Replay, old.Image(0), old.Labels[0], 1)
@@ -200,10 +209,10 @@ func TestChecksCatch(t *testing.T) {
 		{"fixed shapes, equal rows and steps", "no values in an image", "row 1: value 0 of the image is NaN", mistaken(func(s *cl.Step, old *datasets.Images) {
 			s.Batch.X[s.Row(1)*side*side] = float32(math.NaN())
 		})},
-		{"fixed shapes, equal rows and steps", "a label that is no class", "row 0: the label is 7; need a class (0 … 5), or 6 for none", mistaken(func(s *cl.Step, old *datasets.Images) {
+		{"fixed shapes, equal rows and steps", "a label that is no class", "row 0: the label is 7; need a class (0 … 5), or 6 for none (conform_test.go:", mistaken(func(s *cl.Step, old *datasets.Images) {
 			s.SetReplay(0, old.Image(0), 7, 1)
 		})},
-		{"fixed shapes, equal rows and steps", "a row less", "7 weights", func(a *altered) {
+		{"fixed shapes, equal rows and steps", "a row less", "and 7 weights of a batch of 8 rows", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { s.Batch.W = s.Batch.W[:7]; return nil }
 		}},
 		{"fixed shapes, equal rows and steps", "a map that was never made", "assignment to entry in nil map (conform_test.go:", func(a *altered) {
@@ -220,11 +229,11 @@ func TestChecksCatch(t *testing.T) {
 				return i
 			}
 		}},
-		{"seeds repeat", "Begin does not start over", "the same strategy", func(a *altered) {
+		{"seeds repeat", "Begin does not start over", "the same strategy: the network differs; Begin must set back", func(a *altered) {
 			steps := 0
 			a.beforeStep = func(s *cl.Step) error { steps++; lastWeight(s, float32(steps)/100); return nil }
 		}},
-		{"seeds repeat", "randomness of its own", "a second run", func(a *altered) {
+		{"seeds repeat", "randomness of its own", "a new strategy in a wrapper: the network differs; draw from Step.RNG", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { ownRandomness++; lastWeight(s, ownRandomness/100); return nil }
 		}},
 		{"resumed equals uninterrupted", "forgets what a step changed", "and resumed by a new strategy", func(a *altered) {
@@ -304,6 +313,9 @@ func TestChecksCatch(t *testing.T) {
 		}},
 		{"sees only what it declares", "images of its own making", "image of no task", func(a *altered) {
 			a.beforeStep = func(s *cl.Step) error { s.Batch.X[0] = -s.Batch.X[0] / 2; return nil }
+		}},
+		{"sees only what it declares", "a row more", "left 512 pixels, 8 labels, 8 timesteps and 9 weights", func(a *altered) {
+			a.beforeStep = func(s *cl.Step) error { s.Batch.W = append(s.Batch.W, 1); return nil }
 		}},
 		{"copes with unequal tasks", "chokes on a single image", "no second image", func(a *altered) {
 			a.endTask = func(_ int, im *datasets.Images) error {
