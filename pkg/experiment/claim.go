@@ -102,8 +102,10 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	path := filepath.Join(dir, configFile)
 	text, err := settings.ReadFile(path)
 	if os.IsNotExist(err) {
-		if err := notWithin(dir); err != nil {
+		if run, err := runAbove(filepath.Join(dir, "..")); err != nil {
 			return "", false, err
+		} else if run != "" {
+			return "", false, Refusef("%s is within the run folder %s; name a place outside it for the run", dir, run)
 		}
 		return "", false, onlyLeftovers(dir)
 	}
@@ -135,23 +137,24 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	return "", false, errors.Errorf("%s holds a run with other settings (%s); name another folder", dir, why)
 }
 
-// notWithin refuses a folder for a new run within that of another.
-func notWithin(dir string) error {
-	full, err := filepath.Abs(dir)
+// runAbove is the folder of the run in which a path lies or which it is, "" where there is none.
+func runAbove(path string) (string, error) {
+	at, err := filepath.Abs(path)
 	if err != nil {
-		return errors.WithStack(err)
+		return "", errors.WithStack(err)
 	}
-	for at := filepath.Dir(full); at != filepath.Dir(at); at = filepath.Dir(at) {
-		if _, err := os.Stat(filepath.Join(at, configFile)); err != nil {
-			continue // a configuration alone may be somebody's own
-		}
-		for _, name := range []string{"result.json", "checkpoints"} {
-			if _, err := os.Stat(filepath.Join(at, name)); err == nil {
-				return Refusef("%s is within the run folder %s; name a place outside it for the run", dir, at)
+	for ; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, configFile)); err == nil { // a configuration alone may be somebody's own
+			for _, name := range []string{"result.json", "checkpoints"} {
+				if _, err := os.Stat(filepath.Join(at, name)); err == nil {
+					return at, nil
+				}
 			}
 		}
+		if at == filepath.Dir(at) {
+			return "", nil
+		}
 	}
-	return nil
 }
 
 // onlyLeftovers reports what is in the folder dir, which has no configuration, unless runs that never began left it.

@@ -54,8 +54,10 @@ func Export(dir, to string, o ExportOptions) error {
 	if to == "" {
 		return Refusef("the export has no name; name the folder, or the file, to write")
 	}
-	if err := outside(dir, to); err != nil {
+	if run, err := runAbove(to); err != nil {
 		return err
+	} else if run != "" {
+		return Refusef("%s is within the run folder %s; name a place outside it for the export", to, run)
 	}
 	if err := o.free(to); err != nil {
 		return err
@@ -102,26 +104,6 @@ func (o ExportOptions) free(to string) error {
 	return onlyExported(to)
 }
 
-// outside refuses an export into the folder of the run itself.
-func outside(dir, to string) error {
-	run, err := os.Stat(dir)
-	if err != nil {
-		return nil // it is said later that there is no run
-	}
-	full, err := filepath.Abs(to)
-	if err != nil {
-		return errors.WithStack(err)
-	}
-	for at := full; ; at = filepath.Dir(at) {
-		if info, err := os.Stat(at); err == nil && os.SameFile(info, run) {
-			return Refusef("%s is within the run folder %s; name a place outside it for the export", to, dir)
-		}
-		if at == filepath.Dir(at) {
-			return nil
-		}
-	}
-}
-
 // onlyExported refuses a folder, to be overwritten, with anything in it that is not as an export wrote it: that is somebody's own,
 // such as the card once its author has gone on with it.
 func onlyExported(to string) error {
@@ -129,13 +111,12 @@ func onlyExported(to string) error {
 	if err != nil || len(files) == 0 {
 		return err
 	}
-	text, err := atomicfile.Read(filepath.Join(to, sumsFile), atomicfile.Large)
-	if err != nil || !slices.Contains(files, diffusers.LabelsFile) {
-		return Refusef("%s is no export of this program with a %s, so what is in it may be somebody's own; it is not overwritten: name another folder", to, sumsFile)
-	}
-	sums, err := parseSums(text)
+	sums, err := readSums(to)
 	if err != nil {
 		return errors.WithMessage(err, to)
+	}
+	if sums == nil || !slices.Contains(files, diffusers.LabelsFile) {
+		return Refusef("%s is no export of this program with a %s, so what is in it may be somebody's own; it is not overwritten: name another folder", to, sumsFile)
 	}
 	var added, changed []string
 	for _, name := range files {
@@ -342,11 +323,7 @@ func (e *export) newest(dir string) (folder string, passed []damage, err error) 
 
 // wholeState reads the state of a checkpoint whose other files may be damaged.
 func wholeState(folder string) (*state, error) {
-	text, err := atomicfile.Read(filepath.Join(folder, sumsFile), atomicfile.Large)
-	if err != nil {
-		return nil, err
-	}
-	sums, err := parseSums(text)
+	sums, err := readSums(folder)
 	if err != nil {
 		return nil, err
 	}

@@ -650,8 +650,18 @@ func TestOnlyExportsAreOverwritten(t *testing.T) {
 			t.Errorf("%s: %v, want %q", what, err, tc.want)
 		}
 	}
-	if err := outside(run, filepath.Join(run, "a", "b")); err == nil {
-		t.Error("an export within the run folder is let pass")
+	if at, err := runAbove(filepath.Join(run, "a", "b")); err != nil || at != "" {
+		t.Errorf("a folder without a run is taken for one's: %q, %v", at, err)
+	}
+	for _, name := range []string{"checkpoints", configFile} {
+		if err := os.Mkdir(filepath.Join(run, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, to := range []string{run, filepath.Join(run, "a", "b")} {
+		if err := Export(t.TempDir(), to, ExportOptions{Format: FormatDiffusers}); err == nil || !strings.Contains(err.Error(), "within the run folder "+run) {
+			t.Errorf("an export to %s, of another run, gives %v", to, err)
+		}
 	}
 	// A file of weights of another program stays too.
 	other := filepath.Join(t.TempDir(), "w.safetensors")

@@ -169,16 +169,9 @@ func writeSums(folder string, known map[string]string) error {
 // checkSums reports the first file of a folder that is not as it was written. found says whether the folder has sums: those
 // of earlier versions have none, and nothing is known of them.
 func checkSums(folder string) (found bool, err error) {
-	text, err := atomicfile.Read(filepath.Join(folder, sumsFile), atomicfile.Large)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	want, err := parseSums(text)
-	if err != nil {
-		return true, err
+	want, err := readSums(folder)
+	if want == nil || err != nil {
+		return err != nil, err
 	}
 	names := make([]string, 0, len(want))
 	for name := range want {
@@ -195,6 +188,18 @@ func checkSums(folder string) (found bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// readSums returns the SHA-256 of a folder's files as they were written, by name; nil where the folder has no sums.
+func readSums(folder string) (map[string]string, error) {
+	text, err := atomicfile.Read(filepath.Join(folder, sumsFile), atomicfile.Large)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseSums(text)
 }
 
 // parseSums reads lines of a SHA-256, two blanks and the name of a file next to it, or of one in a folder there, with slashes.

@@ -182,7 +182,7 @@ func (s Search) CheckStore(store string, trials []SearchTrial) error {
 			continue
 		}
 		if n := number[trials[0].Strategy]; have.Budget.Trials != n || have.Budget.Seeds != s.Seeds || !slices.Equal(have.Overrides, s.Overrides()) {
-			return errors.Errorf("%s in %s was chosen from %d candidates × %d seeds under %v, here it would be %d × %d under %v; "+
+			return Refusef("%s in %s was chosen from %d candidates × %d seeds under %v, here it would be %d × %d under %v; "+
 				"search all strategies anew, or name another folder with --store",
 				name, store, have.Budget.Trials, have.Budget.Seeds, have.Overrides, n, s.Seeds, s.Overrides())
 		}
