@@ -90,9 +90,12 @@ func (k Kernel) command(connectionFile string, log ...string) []string {
 	return append([]string{k.Gonb, "--kernel", connectionFile, "-raw_error=true", "-go_work=" + k.Repo}, log...)
 }
 
+// noCompletion is of the environment of a kernel that completes no names.
+const noCompletion = "GONB_COMPLETION=off"
+
 // Options returns how to start the kernel in a folder, for a program that reads its log. This kernel does not complete names.
 func (k Kernel) Options(dir string) kernel.Options {
-	env := []string{"GONB_COMPLETION=off"}
+	env := []string{noCompletion}
 	for name, value := range k.Env {
 		env = append(env, name+"="+value)
 	}

@@ -23,7 +23,7 @@ type LabOptions struct {
 	Notebook     string    // the notebook to open, by its name in the folder notebooks or its path; "" is the first
 	Port         int       // 0 leaves it to JupyterLab: 8888 or the next free
 	NoBrowser    bool      // only print the address, as is also done where there is no display
-	NoCompletion bool      // leave out gopls, which takes longest to build
+	NoCompletion bool      // do without gopls, which takes longest to build and loads all packages when a kernel starts
 	Out          io.Writer // messages
 }
 
@@ -54,6 +54,9 @@ func Lab(ctx context.Context, o LabOptions) error {
 		return err
 	}
 	env := labEnv(os.Environ(), jupyter.dir, k)
+	if o.NoCompletion { // gopls may be there from before
+		env = append(env, noCompletion)
+	}
 	if err := writeFile(filepath.Join(k.configDir(), filepath.FromSlash(settingsFile)), jupyterSettings); err != nil {
 		return err
 	}
