@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/text/unicode/norm"
 
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/experiment"
@@ -114,12 +116,7 @@ func importInit(cmd *cobra.Command, set []string) error {
 		if err != nil {
 			return err
 		}
-		name := strings.TrimLeft(strings.Map(func(r rune) rune {
-			if models.CheckName("x"+string(r)) != nil {
-				return '-'
-			}
-			return r
-		}, filepath.Base(source)), ".-")
+		name := nameOf(source)
 		if err := models.CheckName(name); err != nil {
 			return experiment.Refusef("--set %s: no name can be made of that folder's; import it with `go run . import %s NAME`", s, words.Shell(dir))
 		}
@@ -154,4 +151,18 @@ func importInit(cmd *cobra.Command, set []string) error {
 		set[i] = "network.init=" + name
 	}
 	return nil
+}
+
+// nameOf is a name for the model in a folder, by the folder's: letters lose their accents, and what no name can have becomes a dash. It is
+// no name of a model where nothing is left.
+func nameOf(dir string) string {
+	return strings.TrimLeft(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Mn, r): // an accent
+			return -1
+		case models.CheckName("x"+string(r)) != nil:
+			return '-'
+		}
+		return r
+	}, norm.NFKD.String(filepath.Base(dir))), ".-")
 }

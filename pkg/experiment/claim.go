@@ -102,7 +102,7 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	path := filepath.Join(dir, configFile)
 	text, err := settings.ReadFile(path)
 	if os.IsNotExist(err) {
-		if run, err := runAbove(filepath.Join(dir, "..")); err != nil {
+		if run, err := runAbove(dir); err != nil {
 			return "", false, err
 		} else if run != "" {
 			return "", false, Refusef("%s is within the run folder %s; name a place outside it for the run", dir, run)
@@ -137,22 +137,38 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	return "", false, errors.Errorf("%s holds a run with other settings (%s); name another folder", dir, why)
 }
 
-// runAbove is the folder of the run in which a path lies or which it is, "" where there is none.
+// runAbove is the folder of the run in which a path lies or which it is, by its name or by where symbolic links lead, "" where there
+// is none.
 func runAbove(path string) (string, error) {
-	at, err := filepath.Abs(path)
+	named, err := filepath.Abs(path)
 	if err != nil {
 		return "", errors.WithStack(err)
 	}
-	for ; ; at = filepath.Dir(at) {
-		if _, err := os.Stat(filepath.Join(at, configFile)); err == nil { // a configuration alone may be somebody's own
-			for _, name := range []string{"result.json", "checkpoints"} {
-				if _, err := os.Stat(filepath.Join(at, name)); err == nil {
-					return at, nil
+	for _, at := range []string{named, withoutLinks(named)} {
+		for ; ; at = filepath.Dir(at) {
+			if _, err := os.Stat(filepath.Join(at, configFile)); err == nil { // a configuration alone may be somebody's own
+				for _, name := range []string{"result.json", "checkpoints"} {
+					if _, err := os.Stat(filepath.Join(at, name)); err == nil {
+						return at, nil
+					}
 				}
 			}
+			if at == filepath.Dir(at) {
+				break
+			}
+		}
+	}
+	return "", nil
+}
+
+// withoutLinks is an absolute path with the symbolic links resolved in as much of it as is there.
+func withoutLinks(path string) string {
+	for at, rest := path, ""; ; at, rest = filepath.Dir(at), filepath.Join(filepath.Base(at), rest) {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(real, rest)
 		}
 		if at == filepath.Dir(at) {
-			return "", nil
+			return path
 		}
 	}
 }

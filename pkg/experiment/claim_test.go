@@ -341,6 +341,19 @@ func TestNoRunWithinAnother(t *testing.T) {
 	if _, _, err := claimable(DefaultConfig(), sub); err == nil || !strings.Contains(err.Error(), "is within the run folder "+own) {
 		t.Errorf("within a run folder: %v", err)
 	}
+	// A symbolic link leads there too: to a folder in it that is there, or to one above the path that is asked for.
+	if err := os.Mkdir(filepath.Join(own, "runs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Join(own, "runs"), link); err != nil {
+		t.Skip("this system makes no symbolic links: ", err)
+	}
+	for _, dir := range []string{link, filepath.Join(link, "a", "b")} {
+		if _, _, err := claimable(DefaultConfig(), dir); err == nil || !strings.Contains(err.Error(), dir+" is within the run folder ") {
+			t.Errorf("by the symbolic link %s: %v", dir, err)
+		}
+	}
 }
 
 // A run under way goes on with other settings of those that change no image and no weight; a finished one stays as it was made.

@@ -86,7 +86,7 @@ func CheckName(name string) error {
 		return r >= 0x80 || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-+", r)
 	}
 	if name == "" || len(name) > longestName || name[0] == '.' || name[0] == '-' || strings.ContainsFunc(name, bad) || !filepath.IsLocal(name) {
-		return errors.Errorf("the name of a model is %.80q; need up to %d letters, digits, dots, dashes or underscores, such as \"cifar-ddpm\"", name, longestName)
+		return errors.Errorf("the name of a model is %.80q; need up to %d letters from a to z, digits, dots, dashes or underscores, such as \"cifar-ddpm\"", name, longestName)
 	}
 	return nil
 }
