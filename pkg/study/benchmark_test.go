@@ -137,7 +137,7 @@ func TestSettingsOfRuns(t *testing.T) {
 	if got := otherSettings(r); got != "policy=ring" {
 		t.Errorf("other settings %q, want the policy alone", got)
 	}
-	r.Strategy.Settings = map[string]any{"timestep_weights": []any{1.0}, "empty": []any{}, "draw": "uniform", "floor": 0.5}
+	r.Strategy.Settings = map[string]any{"timestep_weights": []any{1.0}, "empty": []any{}, "draw": "uniform", "floor": 0.5, "noised": false}
 	if got := otherSettings(r); got != "floor=0.5 timestep_weights" {
 		t.Errorf("other settings %q", got)
 	}

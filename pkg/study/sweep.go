@@ -157,7 +157,7 @@ func otherSettings(r *results.Run) string {
 	for key, v := range r.Strategy.Settings {
 		text := fmt.Sprint(v)
 		switch {
-		case key == "lambda" || key == "buffer" || key == "rows" || v == nil || text == "" || text == "uniform" || text == "constant":
+		case key == "lambda" || key == "buffer" || key == "rows" || v == nil || text == "" || text == "uniform" || text == "constant" || text == "false":
 		case reflect.ValueOf(v).Kind() == reflect.Slice:
 			if reflect.ValueOf(v).Len() > 0 {
 				parts = append(parts, key)
