@@ -127,22 +127,48 @@ func (n *Network) untrained(path string, value *tensors.Tensor) error {
 // Save writes weights, averages, optimiser state and what the network was extended by, bit for bit, to StateFile in dir,
 // which must exist. Tensors are named model/..., ema/... and so on; any reader of safetensors can open it.
 func (n *Network) Save(dir string) error {
-	if err := n.build(); err != nil {
+	all, err := n.saved(func(value *tensors.Tensor) (*tensors.Tensor, error) { return value, nil })
+	if err != nil {
 		return err
+	}
+	return Snapshot{all}.Save(dir)
+}
+
+// Snapshot is what [Network.Save] writes, as it was at a moment, in the processor's memory.
+type Snapshot struct{ all []safetensors.Tensor }
+
+// Snapshot copies all that Save writes off the device, so that it can be saved while the network goes on.
+func (n *Network) Snapshot() (Snapshot, error) {
+	all, err := n.saved((*tensors.Tensor).LocalClone)
+	return Snapshot{all}, errors.WithMessage(err, "diffusion: copying the network off the device")
+}
+
+// Save is [Network.Save] of the moment.
+func (s Snapshot) Save(dir string) error {
+	// PyTorch's reader wants to see its own name.
+	err := safetensors.WriteFile(filepath.Join(dir, StateFile), map[string]string{"format": "pt"}, s.all)
+	return errors.WithMessage(err, "diffusion")
+}
+
+// saved lists the tensors of StateFile, with what of makes of the variables' values.
+func (n *Network) saved(of func(*tensors.Tensor) (*tensors.Tensor, error)) ([]safetensors.Tensor, error) {
+	if err := n.build(); err != nil {
+		return nil, err
 	}
 	var all []safetensors.Tensor
 	for v := range n.store.IterVariables() {
 		value, err := v.Value()
+		if err == nil {
+			value, err = of(value)
+		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, s := range n.stored(v) {
 			all = append(all, safetensors.Tensor{Name: s.name, Value: value, Part: s.part})
 		}
 	}
-	// PyTorch's reader wants to see its own name.
-	err := safetensors.WriteFile(filepath.Join(dir, StateFile), map[string]string{"format": "pt"}, all)
-	return errors.WithMessage(err, "diffusion")
+	return all, nil
 }
 
 // Load replaces all that [Network.Save] wrote by what is saved in dir. A file that lacks a tensor of this

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -18,24 +19,101 @@ const kept = 2
 // saveCheckpoint writes a complete checkpoint under a temporary name, renames it and removes old ones. A process
 // killed at any moment leaves either the new checkpoint or the old one, never a part.
 func (r *run) saveCheckpoint() error {
+	if err := r.written(); err != nil {
+		return err
+	}
+	write, err := r.checkpoint(false)
+	if err != nil {
+		return err
+	}
+	return write()
+}
+
+// saveBehind is saveCheckpoint that has the device go on: what the checkpoint holds is copied off it, and written while training
+// continues. One checkpoint is written at a time, so that they follow one another as ever; that it failed is known at the end of the next
+// row of steps, or with [run.written]. Until it is there, a process that is killed goes on from the one before.
+func (r *run) saveBehind() error {
+	if err := r.written(); err != nil {
+		return err
+	}
+	if !r.loop.Network.Apart() || !r.buffersStay() {
+		return r.saveCheckpoint()
+	}
+	write, err := r.checkpoint(true)
+	if err != nil {
+		return err
+	}
+	writing := make(chan error, 1)
+	r.writing = writing
+	go func() { writing <- write() }()
+	return nil
+}
+
+// written waits for the checkpoint that is being written, and returns its error.
+func (r *run) written() error {
+	if r.writing == nil {
+		return nil
+	}
+	err := <-r.writing
+	r.writing = nil
+	return err
+}
+
+// failedBehind is [run.written] without waiting.
+func (r *run) failedBehind() error {
+	select {
+	case err := <-r.writing: // never, where it is nil
+		r.writing = nil
+		return err
+	default:
+		return nil
+	}
+}
+
+// buffersStay says that nothing has to be written of large buffers, and that they do not change while training goes on: an earlier
+// checkpoint has them, and the stream has borders, at which they change.
+func (r *run) buffersStay() bool {
+	large := r.keepApart("")
+	if len(large) == 0 {
+		return true
+	}
+	earlier, err := checkpoints(r.dir)
+	if err != nil || r.loop.Benchmark.Online {
+		return false
+	}
+	for _, b := range large {
+		sum, err := b.Sum()
+		if err != nil || !slices.ContainsFunc(earlier, func(name string) bool {
+			_, err := os.Stat(filepath.Join(r.dir, "checkpoints", name, bufferFile(sum)))
+			return err == nil
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkpoint gathers what a checkpoint of this moment holds, and returns what writes it: now, or, where the network is copied, at any
+// time.
+func (r *run) checkpoint(copied bool) (write func() error, err error) {
 	buffers := r.keepApart("")
 	stored, err := r.loop.Strategy.State()
 	if err != nil {
-		return errors.WithMessagef(err, "state of strategy %s", r.loop.Strategy.Info().Name)
+		return nil, errors.WithMessagef(err, "state of strategy %s", r.loop.Strategy.Info().Name)
 	}
 	sampler, err := r.loop.TimestepState()
 	if err != nil {
-		return errors.WithMessage(err, "state of the sampler of timesteps")
+		return nil, errors.WithMessage(err, "state of the sampler of timesteps")
 	}
 	s := &r.state
 	if r.series != nil {
 		if s.Dynamics, err = sumOfSeries(r.series); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	settings, err := yaml.Marshal(r.config)
 	if err != nil {
-		return errors.Wrap(err, "configuration")
+		return nil, errors.Wrap(err, "configuration")
 	}
 	s.Settings = string(settings)
 	s.Version, s.Position, s.Strategy, s.Sampler = stateVersion, r.loop.Position, stored, sampler
@@ -44,43 +122,53 @@ func (r *run) saveCheckpoint() error {
 	}
 	// What would be refused when it is read is not worth writing.
 	if err := s.check(r.loop.Plan()); err != nil {
-		return errors.WithMessage(err, "checkpoint")
+		return nil, errors.WithMessage(err, "checkpoint")
 	}
 	text, err := json.Marshal(s)
 	if err != nil {
-		return errors.Wrap(err, "checkpoint")
+		return nil, errors.Wrap(err, "checkpoint")
+	}
+	saveNetwork := r.loop.Network.Save
+	if copied {
+		snapshot, err := r.loop.Network.Snapshot()
+		if err != nil {
+			return nil, errors.WithMessage(err, "checkpoint")
+		}
+		saveNetwork = snapshot.Save
 	}
 	// The end of a phase has two: after its last step, and, as step 0 of the next phase, after
 	// the measurements and the strategy's own work.
 	final := filepath.Join(r.dir, "checkpoints", checkpointName(s.Position))
-	return errors.WithMessage(r.home.write(func() error {
-		if _, err := os.Stat(final); err == nil {
-			return nil // this very moment is already kept
-		}
-		if err := r.home.subfolder("checkpoints"); err != nil {
-			return err
-		}
-		before, err := checkpoints(r.dir)
-		if err != nil {
-			return err
-		}
-		known := map[string]string{}
-		err = writeFolder(final, known, func(temporary string) error {
-			if err := r.loop.Network.Save(temporary); err != nil {
+	return func() error {
+		return errors.WithMessage(r.home.write(func() error {
+			if _, err := os.Stat(final); err == nil {
+				return nil // this very moment is already kept
+			}
+			if err := r.home.subfolder("checkpoints"); err != nil {
 				return err
 			}
-			for _, b := range buffers {
-				if err := saveBuffer(b, temporary, r.dir, before, known); err != nil {
+			before, err := checkpoints(r.dir)
+			if err != nil {
+				return err
+			}
+			known := map[string]string{}
+			err = writeFolder(final, known, func(temporary string) error {
+				if err := saveNetwork(temporary); err != nil {
 					return err
 				}
+				for _, b := range buffers {
+					if err := saveBuffer(b, temporary, r.dir, before, known); err != nil {
+						return err
+					}
+				}
+				return atomicfile.Write(filepath.Join(temporary, stateFile), text)
+			})
+			if err != nil {
+				return err
 			}
-			return atomicfile.Write(filepath.Join(temporary, stateFile), text)
-		})
-		if err != nil {
-			return err
-		}
-		return rotate(r.dir)
-	}), "checkpoint")
+			return rotate(r.dir)
+		}), "checkpoint")
+	}, nil
 }
 
 // rotate removes the checkpoints that are no longer kept.

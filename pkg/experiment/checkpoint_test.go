@@ -467,6 +467,68 @@ func TestReadersBesideAWriter(t *testing.T) {
 	}
 }
 
+// A checkpoint that is written while training goes on holds the moment at which it was asked for; the next waits for it, and so does
+// whoever asks whether it was written, who is told why not.
+func TestCheckpointsWrittenBehind(t *testing.T) {
+	t.Setenv(diffusion.ApartEnv, "1")
+	r := bareRun(t, backendtest.Open(t), filepath.Join(t.TempDir(), "run"))
+	if err := r.failedBehind(); err != nil || r.written() != nil {
+		t.Fatalf("no checkpoint was asked for, and it failed: %v", err)
+	}
+	n := r.loop.Network
+	weights := map[int][]float32{}
+	for _, step := range []int{2, 4} {
+		w, err := n.Weights(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		weights[step] = w
+		if err := r.at(0, step).saveBehind(); err != nil {
+			t.Fatal(err)
+		}
+		if r.writing == nil {
+			t.Fatal("the checkpoint was not written behind")
+		}
+		r.at(0, step+1) // training goes on
+		w = slices.Clone(w)
+		w[0]++
+		if err := n.SetWeights(w, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.written(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := checkpoints(r.dir)
+	if err != nil || !slices.Equal(names, []string{"phase00-step000002", "phase00-step000004"}) {
+		t.Fatalf("the checkpoints are %v, %v", names, err)
+	}
+	for i, step := range []int{2, 4} {
+		folder := filepath.Join(r.dir, "checkpoints", names[i])
+		if err := n.Load(folder); err != nil {
+			t.Fatal(err)
+		}
+		got, err := n.Weights(false)
+		if s, failed := readCheckpoint(folder, r.config, r.loop.Plan()); err != nil || failed != nil || s.Position.Step != step || !slices.Equal(got, weights[step]) {
+			t.Errorf("%s is not of its moment (%v, %v)", names[i], err, failed)
+		}
+	}
+	if err := os.Remove(filepath.Join(r.dir, configFile)); err != nil {
+		t.Fatal(err)
+	}
+	for _, ask := range []func() error{r.written, r.at(0, 5).saveCheckpoint, r.saveBehind} {
+		if err := r.at(0, 5).saveBehind(); err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(); err == nil || !strings.Contains(err.Error(), "nothing more is written") {
+			t.Errorf("a checkpoint that could not be written gives %v", err)
+		}
+		if r.writing != nil {
+			t.Error("its error is told twice")
+		}
+	}
+}
+
 // A run folder that is moved, removed or replaced, or whose lock is taken away, ends the run with the reason; nothing comes
 // to be where it was, and what was moved is untouched.
 func TestNothingIsWrittenWhereTheRunFolderWas(t *testing.T) {

@@ -80,10 +80,11 @@ type run struct {
 	loss     float64 // moving average
 	back     compute.Backend
 	choice   backend.Choice
-	warnings []string  // not yet reported
-	extended *extended // the run that this process goes on with; nil: none, or the run has a checkpoint of its own already
-	release  func()    // of the cores that the process is kept to; nil: it is not
-	only     bool      // an autopsy is asked for: nothing is gone on with
+	warnings []string   // not yet reported
+	extended *extended  // the run that this process goes on with; nil: none, or the run has a checkpoint of its own already
+	release  func()     // of the cores that the process is kept to; nil: it is not
+	only     bool       // an autopsy is asked for: nothing is gone on with
+	writing  chan error // of the checkpoint that is being written while training goes on; nil: none is
 }
 
 // Stopped is the error of a run that its context stopped; the folder goes on from there.
@@ -192,6 +193,9 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 		return nil, failed
 	}
 	if err := r.train(ctx); err != nil {
+		if err := r.written(); err != nil {
+			r.say("the newest checkpoint could not be written: %v", err)
+		}
 		if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
 			r.say("stopped after step %d of %d: %v", r.loop.Position.Total, r.loop.TotalSteps(), cause)
 			err = Stopped{r.loop.Position.Total, r.loop.TotalSteps(), err}
@@ -233,6 +237,7 @@ func StoredConfig(dir string) (Config, error) {
 
 // close frees what the run holds on its backend, which the next run of this process may need.
 func (r *run) close() {
+	_ = r.written() // whoever could tell of an error has asked before
 	if r.loop != nil {
 		r.loop.Close()
 		r.loop.Network.Close()
@@ -674,8 +679,11 @@ func (r *run) trainPhase(ctx context.Context) error {
 			return err
 		}
 		r.report("train", false)
+		if err := r.failedBehind(); err != nil {
+			return err
+		}
 		if every := r.config.CheckpointEvery; every > 0 && l.Position.Total%every == 0 && !l.PhaseDone() {
-			if err := r.saveCheckpoint(); err != nil {
+			if err := r.saveBehind(); err != nil {
 				return err
 			}
 		}
