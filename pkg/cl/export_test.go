@@ -7,6 +7,13 @@ import (
 	"palimpsest/pkg/diffusion"
 )
 
+// LowerHeldLimit has devices hold fewer bytes of images until what it returns is called.
+func LowerHeldLimit(bytes int64) (back func()) {
+	before := heldLimit
+	heldLimit = bytes
+	return func() { heldLimit = before }
+}
+
 // StepBatch is the batch of the step at hand, as the network would get it.
 func StepBatch(l *Loop) (*Step, error) { return l.batch() }
 

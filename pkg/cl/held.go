@@ -12,6 +12,9 @@ import (
 // any card that trains such networks. A benchmark that has more sends images with each step.
 const HeldLimit = 2 << 30
 
+// heldLimit is HeldLimit, for tests to lower.
+var heldLimit int64 = HeldLimit
+
 // heldImages finds images among those that the device holds: the training images of all tasks, one task after the other. Images that a
 // buffer has kept are copies of these, so that they are found too, and a buffer's change takes nothing to the device.
 type heldImages struct {
@@ -33,7 +36,7 @@ func (l *Loop) hold() error {
 	if err != nil {
 		return err
 	}
-	if int64(all.N)*int64(all.ImageSize()) > HeldLimit {
+	if int64(all.N)*int64(all.ImageSize()) > heldLimit {
 		return nil
 	}
 	var levels [256]float32

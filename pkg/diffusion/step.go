@@ -202,23 +202,30 @@ func (n *Network) Launch(p *Prepared) (*Outcome, error) {
 // Result reads what a step did and frees what it left on the device. Its error is [Diverged] where the loss is no number.
 func (o *Outcome) Result() (StepResult, error) {
 	n, p, out := o.network, o.prepared, o.out
-	defer p.Drop()
-	scalars := tensors.MustCopyFlatData[float32](out[0])
+	defer func() {
+		p.Drop()
+		for _, t := range out {
+			_ = t.FinalizeAll() // of arrays that nobody looks at any more
+		}
+	}()
 	var res StepResult
-	if n.far {
+	scalars, err := tensors.CopyFlatData[float32](out[0])
+	switch {
+	case err != nil:
+	case n.far:
 		first := 2 + len(n.scalars())
 		scalars, res.Rows = scalars[:first], scalars[first:]
-	} else {
-		res.Rows = tensors.MustCopyFlatData[float32](out[1])
+	default:
+		res.Rows, err = tensors.CopyFlatData[float32](out[1])
+	}
+	if err != nil {
+		return StepResult{}, errors.WithMessage(err, "diffusion: reading what a training step did")
 	}
 	res.Rows = res.Rows[:p.rows] // without those that fill up
 	res.Loss, res.GradNorm = float64(scalars[0]), float64(scalars[1])
 	res.Denoise = res.Loss // unless a term says otherwise
 	for i, s := range n.scalars() {
 		s.set(&res, float64(scalars[2+i]))
-	}
-	for _, t := range out {
-		t.MustFinalizeAll()
 	}
 	if math.IsNaN(res.Loss) || math.IsInf(res.Loss, 0) {
 		return res, Divergedf("diffusion: the loss is %g at step %d; lower learning_rate (now %g) or clip_norm (now %g; 0 clips nothing), and use another --dir, or remove the run folder, for the changed setting",

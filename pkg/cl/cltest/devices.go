@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/backend/backendtest"
@@ -43,6 +44,19 @@ func SameOnDevices(t *testing.T, devices int, newStrategy func() cl.Strategy) {
 	}
 }
 
+// NewApartNetwork is [NewNetworkFor] on a device that is treated as one with a memory of its own.
+func NewApartNetwork(t *testing.T, rows int, s cl.Strategy) *diffusion.Network {
+	t.Helper()
+	t.Setenv(diffusion.ApartEnv, "1")
+	k := kindOf(rows, s, "")
+	k.apart = true
+	n, err := networkOf(func() (compute.Backend, error) { return backendtest.Open(t), nil }, t.TempDir(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // SameApart fails the test where a run differs in a bit from one on a device that is treated as one with a memory of its own: one that
 // holds the images and does steps in rows, as far as the strategy foresees them.
 func SameApart(t *testing.T, newStrategy func() cl.Strategy) {
@@ -52,12 +66,7 @@ func SameApart(t *testing.T, newStrategy func() cl.Strategy) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(diffusion.ApartEnv, "1")
-	k := kindOf(r.rows, newStrategy(), "")
-	k.apart = true
-	if r.network, err = networkOf(r.backend, r.dir, k); err != nil {
-		t.Fatal(err)
-	}
+	r.network = NewApartNetwork(t, r.rows, newStrategy())
 	got, err := r.path(newStrategy())
 	if err != nil {
 		t.Fatal(err)
