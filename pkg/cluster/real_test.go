@@ -387,6 +387,11 @@ func TestSlurm(t *testing.T) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
+	// Slurm would find that out by itself, after twenty seconds of nobody doing anything.
+	s.until("the node is known to be down", func() bool {
+		s.ask("scontrol", "update", "nodename="+node, "state=down", "reason=failed")
+		return strings.HasPrefix(s.ask("sinfo", "-h", "-n", node, "-o", "%t"), "down")
+	})
 	// The time of the third runs out, as far as its script can see.
 	holder = held(2)
 	s.until("the third is asked to end", func() bool {
