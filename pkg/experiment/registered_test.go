@@ -44,9 +44,6 @@ func TestStudyOfARegisteredStrategy(t *testing.T) {
 	s := smallStudy(t.TempDir())
 	s.Runs[0].Strategy = cl.Spec{Name: "halved", Settings: map[string]any{"lambda": 0.5, "buffer": 12}}
 	s.Runs[1].Strategy = cl.Spec{Name: "halved+ewc_rank1", Settings: map[string]any{"buffer": 12, "fisher_rows": 4}}
-	for i := range s.Runs {
-		s.Runs[i].Probe.Every, s.Runs[i].BPD, s.Runs[i].Autopsy.Images = 0, BPDConfig{Terms: 5}, 0
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	opt := StudyOptions{Progress: func(p StudyProgress) {

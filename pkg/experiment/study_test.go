@@ -26,6 +26,7 @@ import (
 func smallStudy(dir string) Study {
 	c := smallConfig()
 	c.Benchmark.Classes, c.Loop.StepsPerTask, c.CheckpointEvery = []int{7, 9, 0, 3}, 6, 3
+	c.Probe, c.BPD, c.Autopsy = ProbeConfig{}, BPDConfig{}, AutopsyConfig{} // programs that each number of cores compiles anew
 	other := c
 	other.Strategy = cl.Spec{Name: "finetune"}
 	return Study{Dir: dir, Runs: []Config{c, other}}
