@@ -24,10 +24,10 @@ var folderReading = reading{
 	open:  openFolder,
 }
 
-// pictureExtensions are those of files in class folders that are read. Others are passed over, except [unreadExtensions].
+// pictureExtensions are the endings of the files that are read. Files with other endings are ignored, except [unreadExtensions].
 var pictureExtensions = []string{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 
-// unreadExtensions are those of pictures in formats that cannot be read. Such a file counts as a broken picture: if it were ignored, nobody would notice.
+// unreadExtensions are the endings of pictures in formats that this program cannot read. Such a file counts as a broken picture: if it were ignored, nobody would notice.
 var unreadExtensions = []string{".heic", ".heif", ".avif", ".svg", ".jxl", ".jp2", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
 
 // isUnread says whether a file is, by its name, a picture in a format that cannot be read.
@@ -35,12 +35,12 @@ func isUnread(name string) bool {
 	return slices.Contains(unreadExtensions, strings.ToLower(filepath.Ext(name)))
 }
 
-// isPicture says whether a file is to be a picture by its name.
+// isPicture says whether a file is a picture, judged by its name.
 func isPicture(name string) bool {
 	return slices.Contains(pictureExtensions, strings.ToLower(filepath.Ext(name)))
 }
 
-// isHidden says whether a file or folder is one that systems leave behind and users do not see.
+// isHidden says whether a file or folder is one that operating systems create and do not show to users.
 func isHidden(name string) bool {
 	switch strings.ToLower(name) {
 	case "thumbs.db", "desktop.ini", "__macosx", "$recycle.bin":
@@ -62,9 +62,9 @@ func folderFiles(path string, folder bool) (files []string, ok bool, err error) 
 	return files, len(files) > 0, err
 }
 
-// walkPictures calls found with every picture below a folder, in the order of names. Links are followed; above are the real
-// paths of the folders that it came through. It returns an error for links that lead in a circle and for two names that
-// differ by case or Unicode's normal form alone, which are one file on other systems.
+// walkPictures calls found with every picture below a folder, in the order of names. It follows links; above
+// holds the real paths of the folders above this one. It returns an error for links that lead in a circle, and for two names that
+// differ in case or in Unicode's normal form alone, because other systems store them as one file.
 func walkPictures(folder string, above []string, found func(file string)) error {
 	actual, err := filepath.EvalSymlinks(folder)
 	if err != nil {
@@ -92,8 +92,8 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 		isFolder := e.IsDir()
 		if e.Type()&fs.ModeSymlink != 0 {
 			info, err := os.Stat(path)
-			if err != nil && !isPicture(name) { // of a picture, reading it will say so
-				return linkError(path, err) // it may have been a class
+			if err != nil && !isPicture(name) { // a picture's link is reported when the picture is read
+				return linkError(path, err) // the link may be to a class folder
 			}
 			isFolder = err == nil && info.IsDir()
 		}
@@ -133,8 +133,8 @@ func linkError(link string, err error) error {
 	return errors.Errorf("%s is a link to %s, which cannot be read (%s); make it readable, or remove the link", link, to, reasonOf(err))
 }
 
-// isPictureInside says whether a file whose name has no ending, or a number for one, is a picture by its first bytes. One that cannot be
-// read is taken for a picture, so that its owner is told.
+// isPictureInside says whether a file is a picture, judged by its first bytes, if its name has no ending or one of digits alone.
+// A file that cannot be read counts as a picture, so that the user hears of it.
 func isPictureInside(path string) bool {
 	if strings.Trim(filepath.Ext(path), ".0123456789") != "" {
 		return false
@@ -192,7 +192,7 @@ func (f *folderReader) each(yield func(picture) error) error {
 	return nil
 }
 
-// readPicture reads the file of a picture. Its errors leave out the name of the file, which the caller puts before them.
+// readPicture reads the file of a picture. Its errors do not name the file: the caller adds the name in front.
 func readPicture(path string) ([]byte, error) {
 	b, err := atomicfile.Read(path, maxPictureBytes)
 	if err == nil {
@@ -226,7 +226,7 @@ func openFolder(root string, files []string, how choices) (reader, error) {
 		return nil, err
 	}
 	classOf := make([]string, 0, len(files))
-	nested := map[string][inTest + 1]bool{} // the splits that folders within a class folder name
+	nested := map[string][inTest + 1]bool{} // by class, the splits that the names of folders in the class folder mean
 	for _, file := range files {
 		name, err := filepath.Rel(root, file)
 		if err != nil {
@@ -351,7 +351,7 @@ func emptyClasses(root string, splits bool, classes []string) error {
 	return nil
 }
 
-// entriesOf are what a folder holds, by name.
+// entriesOf lists what a folder holds, in the order of names.
 func entriesOf(folder string) ([]fs.DirEntry, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

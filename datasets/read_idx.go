@@ -180,7 +180,7 @@ func idxNames(file string, names []string) error {
 	return nil
 }
 
-// openIDXImages gives the images of a file one by one.
+// openIDXImages opens a file of images. It returns the functions next and end of [idxImages].
 func openIDXImages(file string, labels int, transposed bool) (func() ([]uint8, int, int, int, error), func() error, error) {
 	f, err := atomicfile.Open(file)
 	if err != nil {
@@ -204,8 +204,8 @@ func openIDXImages(file string, labels int, transposed bool) (func() ([]uint8, i
 	}, nil
 }
 
-// idxImages reads the head of a file of images, of which there are as many as labels, and returns what gives one by one, and what
-// checks that the file ends after the last, if all were taken.
+// idxImages reads the header of a file of images; it is an error if the file does not have one image for each label. next
+// returns one image after the other. end, called once all were read, checks that the file has nothing after the last one.
 func idxImages(file string, r io.Reader, labels int, transposed bool) (next func() ([]uint8, int, int, int, error), end func() error, err error) {
 	head := make([]byte, 16)
 	if n, err := io.ReadFull(r, head); err != nil {
@@ -236,7 +236,7 @@ func idxImages(file string, r io.Reader, labels int, transposed bool) (next func
 	}
 	end = func() error {
 		if at < n {
-			return nil // the reader was stopped
+			return nil // the caller did not read them all
 		}
 		if got, err := io.ReadFull(r, head[:1]); got > 0 || err != io.EOF {
 			return &FormatError{file, 16 + n*h*w, "more data, or a damaged end", "the end of the file"}

@@ -97,8 +97,8 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	return r, nil
 }
 
-// measured removes the split from parts that are all training images, so that test images are taken out of them. It returns an error
-// if there are no training images.
+// measured sees to it that there will be test images: if all parts are training images, they become images without a split, of
+// which some are later taken for testing. It returns an error if there are no training images.
 func measured(root string, parts []part) error {
 	var has [inTest + 1]bool
 	for _, p := range parts {
@@ -117,7 +117,7 @@ func measured(root string, parts []part) error {
 	return nil
 }
 
-// npzEntry finds an array by its name, nil if there is none.
+// npzEntry finds an array by its name. It returns nil if there is none.
 func npzEntry(z *zip.ReadCloser, name string) *zip.File {
 	for _, f := range z.File {
 		if f.Name == name+".npy" {
@@ -202,7 +202,8 @@ func npzLabels(z *zip.ReadCloser, name string) ([]int64, error) {
 	return labels, errors.WithMessagef(err, "array %s", name)
 }
 
-// readNPYLabels reads an array of whole numbers, [N] or [N,1]. What is allocated follows what is there, not what the head claims.
+// readNPYLabels reads an array of whole numbers, [N] or [N,1]. It allocates as much memory as there are labels,
+// and not as much as the header says.
 func readNPYLabels(r io.Reader) ([]int64, error) {
 	h, err := readNPY(r)
 	if err != nil {
@@ -262,7 +263,7 @@ func readNPYLabels(r io.Reader) ([]int64, error) {
 	return labels, nil
 }
 
-// openNPZImages gives the images of an array one by one.
+// openNPZImages opens an array of images. It returns a function that reads the next image, and one that closes the file.
 func openNPZImages(a npzArrays, labels int) (func() ([]uint8, int, int, int, error), func() error, error) {
 	z, err := zip.OpenReader(a.file)
 	if err != nil {
@@ -292,7 +293,8 @@ func openNPZImages(a npzArrays, labels int) (func() ([]uint8, int, int, int, err
 		}, nil
 }
 
-// npyImages reads the head of an array of images, of which there are as many as labels, and returns what gives one by one.
+// npyImages reads the header of an array of images; it is an error if there is not one image for each label. It returns a
+// function that reads the next image.
 func npyImages(r io.Reader, labels int) (func() ([]uint8, int, int, int, error), error) {
 	head, err := readNPY(r)
 	if err != nil {

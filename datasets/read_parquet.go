@@ -86,7 +86,7 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 	return p, err
 }
 
-// withParquet calls do with an open file. A panic of the library on a damaged file becomes an error that names it.
+// withParquet opens a file and calls do with it. If the library panics on a damaged file, it returns an error that names the file.
 func withParquet(file string, do func(*parquet.File) error) (err error) {
 	f, err := atomicfile.Open(file)
 	if err != nil {
@@ -123,7 +123,7 @@ func parquetFeatures(f *parquet.File) map[string]feature {
 	}
 	for name, raw := range meta.Info.Features {
 		var one feature
-		if json.Unmarshal(raw, &one) == nil { // else a list or struct, which is neither picture nor class
+		if json.Unmarshal(raw, &one) == nil { // a list or a struct gives an error; it is neither a picture nor a class
 			features[name] = one
 		}
 	}
@@ -211,7 +211,7 @@ func parquetLabels(f *parquet.File, column string) (labels []int64, err error) {
 	return labels, nil
 }
 
-// eachValue calls do with every value of a column of a row group. Bytes of a value are good during the call alone.
+// eachValue calls do with every value of a column of a row group. The bytes of a value must not be used after the call.
 func eachValue(group parquet.RowGroup, column int, do func(parquet.Value) error) error {
 	pages := group.ColumnChunks()[column].Pages()
 	defer pages.Close()

@@ -92,17 +92,18 @@ func openTar(root string, files []string, how choices) (reader, error) {
 	return t, nil
 }
 
-// sampleOf parts the name of a member into what its sample shares and its own ending.
+// sampleOf splits the name of a member in two: the key, which all members of a sample have in common, and the member's own ending.
 func sampleOf(name string) (key, ending string) {
 	dir, base := path.Split(name)
 	base, ending, _ = strings.Cut(base, ".")
 	return dir + base, strings.ToLower(ending)
 }
 
-// tarEnd is the size of the end mark of a .tar file, two blocks of zeros. The reader takes a file without one for whole.
+// tarEnd is the size of the end mark of a .tar file, two blocks of zeros. archive/tar takes a file without
+// one for a complete file.
 const tarEnd = 2 * 512
 
-// zeroCounter counts the zeros that were read last.
+// zeroCounter counts the zeros at the end of all that was read so far.
 type zeroCounter struct {
 	r io.Reader
 	n int
@@ -118,13 +119,13 @@ func (z *zeroCounter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek lets the reader of the archive pass over what nobody wants.
+// Seek lets archive/tar skip members that are not read.
 func (z *zeroCounter) Seek(offset int64, whence int) (int64, error) {
 	s, ok := z.r.(io.Seeker)
 	if !ok {
 		return 0, errors.New("cannot seek")
 	}
-	z.n = -1 // it seeks to the last byte of a member, which it reads
+	z.n = -1 // archive/tar seeks to the last byte of a member and reads that byte, which does not count
 	return s.Seek(offset, whence)
 }
 
@@ -140,7 +141,7 @@ func eachSample(r io.Reader, wanted func(ending string) bool, do func(key string
 		return do(key, members)
 	}
 	for {
-		zeros.n = 0 // those of the content of a member do not count
+		zeros.n = 0 // zeros within a member do not count
 		header, err := archive.Next()
 		if err == io.EOF {
 			if err := flush(); err != nil {
@@ -174,7 +175,7 @@ func eachSample(r io.Reader, wanted func(ending string) bool, do func(key string
 		if header.Size > maxPictureBytes {
 			return errors.Errorf("holds %s of %d MB; need %d at most", header.Name, header.Size>>20, maxPictureBytes>>20)
 		}
-		var b bytes.Buffer // which grows with what is there, not with what the head claims
+		var b bytes.Buffer // it grows as bytes are read, whatever size the header states
 		if _, err := io.Copy(&b, archive); err != nil {
 			return errors.Errorf("is cut off within %s (%s); replace it", header.Name, reasonOf(err))
 		}
@@ -199,14 +200,15 @@ func pictureOf(key string, members map[string][]byte) (string, error) {
 	return found, nil
 }
 
-// incomplete is the error of a sample whose picture or class is not among the members that follow one another.
+// incomplete is the error of a sample of which the members that follow one another lack the picture or the class.
 type incomplete struct {
 	error
 	key     string
 	members map[string][]byte
 }
 
-// scattered is the error of an incomplete sample of which the rest is elsewhere in the shard, the error itself where it is not.
+// scattered looks through the whole shard for the rest of an incomplete sample. If it is there, the returned error says that the
+// sample's files are apart; if not, the error stays as it is.
 func (i incomplete) scattered(r io.ReadSeeker) error {
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return i

@@ -11,7 +11,7 @@ import (
 	"github.com/pkg/errors"
 )
 
-// pipEnv keeps a user's pip settings, such as a mirror, but not those that move its target.
+// pipEnv overrides the user's settings of pip that change where packages are installed. The others, such as a mirror, stay.
 var pipEnv = []string{
 	"PIP_USER=0", "PIP_REQUIRE_VIRTUALENV=0", "PIP_DISABLE_PIP_VERSION_CHECK=1",
 	"PIP_NO_INPUT=1", "PYTHONNOUSERSITE=1",
@@ -46,8 +46,8 @@ func pythonVersion(ctx context.Context, python string) (string, error) {
 	return command(ctx, "", nil, python, "-c", "import sys; print(sys.base_prefix, sys.version)")
 }
 
-// makeEnvironment makes a Python environment in dir with the packages of requirements, a text in pip's format. Where they
-// cannot be installed the error names what they are and says fix.
+// makeEnvironment makes a Python environment in dir with the packages of requirements, a text in pip's format. If they cannot
+// be installed, the error says that of what, their name for people, and ends with fix, what to do about it.
 func makeEnvironment(ctx context.Context, python, dir, what, requirements, fix string, options ...string) error {
 	if _, err := command(ctx, "", nil, python, "-m", "venv", dir); err != nil {
 		if ctx.Err() != nil {
@@ -69,8 +69,8 @@ func makeEnvironment(ctx context.Context, python, dir, what, requirements, fix s
 	return nil
 }
 
-// findPip returns how to call pip: the Python's own, else one made in a throw-away
-// environment in dir.
+// findPip returns how to call pip: the pip of the Python in PATH, or, if that has none, the pip of an environment in dir that is
+// made for this call and removed after it.
 func findPip(ctx context.Context, dir string) ([]string, error) {
 	python, err := findPython(ctx)
 	if err != nil {
@@ -90,7 +90,7 @@ func findPip(ctx context.Context, dir string) ([]string, error) {
 }
 
 // pipInstall unpacks the packages of requirements, a text in pip's format with a hash for
-// each, into dir, an empty folder. The Python that a package asks for does not matter, since only the library in it is used.
+// each, into dir, an empty folder. Packages for other versions of Python are taken too: only the library in them is used.
 func pipInstall(ctx context.Context, dir, requirements string) error {
 	pip, err := findPip(ctx, dir)
 	if err != nil {

@@ -55,7 +55,7 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 		}
 		p.line("the XLA CPU plugin is copied to %s; it is %s", path, backend.NotTried)
 	}
-	// What depends on the machine is found out before anything large is fetched.
+	// A machine that a plugin does not suit is refused before anything large is downloaded.
 	var cuda, gpu backend.Plugin
 	if o.GPU != "" {
 		var err error
@@ -69,7 +69,7 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 			return err
 		}
 	}
-	// If one step fails, the others still run to their end: the next setup would have to do them anyway.
+	// If one step fails, the others go on to their end: the next setup would have to repeat them.
 	var group together
 	group.Go(func() error { return repairPlugin(ctx, p, backend.CPU) })
 	if o.Lab {
@@ -92,7 +92,7 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 		if _, err = gopls.ensure(ctx, p, goBin, goVersion); err != nil {
 			return err
 		}
-		_, err = ensureKernel(ctx, p) // names gopls in the spec
+		_, err = ensureKernel(ctx, p) // again, since the kernel's file names gopls only if it is there
 		return err
 	})
 	if o.CUDA {
@@ -128,7 +128,8 @@ func (t *together) Go(f func() error) {
 	})
 }
 
-// Wait waits for all and returns their errors as one, a line or more each. Where all were interrupted it says so once.
+// Wait waits for all functions and returns their errors as one error of several lines. If all of them were interrupted, it
+// returns that once.
 func (t *together) Wait() error {
 	t.wait.Wait()
 	var failed []error

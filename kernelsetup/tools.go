@@ -14,13 +14,13 @@ import (
 	"github.com/pkg/errors"
 )
 
-// tool is a Go program that is built from a module of its own. In one module, the requirements of
-// one tool would raise those of another to versions that do not compile.
+// tool is a Go program that is built from a module of its own. If all tools were in one module, one of them would need newer
+// versions of libraries than those with which another compiles.
 type tool struct {
 	name    string
 	version string
 	title   string
-	changed string // path of its module, where it is built with changes of ours; else ""
+	changed string // path of the module that we change before the tool is built; "" if we change none
 }
 
 var (
@@ -29,10 +29,9 @@ var (
 	gopls     = tool{"gopls", "v0.23.0", "gopls, for completion", ""}
 )
 
-// toolModules holds NAME/mod.txt and NAME/sum.txt, the go.mod and go.sum of each tool;
-// under their usual names they would cut the folder out of this module. Made by
-// "go get -tool" and "go mod tidy". NAME/changes.diff, where there is one, is what we
-// change in the tool's own module before it is built; tools/README.md says why and how.
+// toolModules holds NAME/mod.txt and NAME/sum.txt, the go.mod and go.sum of each tool, made by "go get -tool" and "go mod tidy".
+// A folder with a file named go.mod would not belong to this module, and could not be embedded. NAME/changes.diff, if there is
+// one, holds our changes to the tool's source; tools/README.md says why and how.
 //
 //go:embed tools
 var toolModules embed.FS
@@ -87,8 +86,8 @@ func (t tool) tree(goBin, goVersion string) (tree, error) {
 				return errors.WithStack(err)
 			}
 		}
-		// "go install tool" and not "pkg@version": the latter asks the proxy for version
-		// lists, which fails offline even when everything is cached.
+		// "go install tool" and not "go install pkg@version", which asks the proxy for a list of versions and so fails without a
+		// network, even if all that it needs is there.
 		env := []string{"GOWORK=off", "GOFLAGS=-buildvcs=false", "GOBIN=" + dir}
 		goCommand := filepath.Join(goBin, "go")
 		var err error
@@ -115,7 +114,7 @@ func (t tool) tree(goBin, goVersion string) (tree, error) {
 	return tree{dir: filepath.Join(cache, "tools", name), title: t.title + " " + t.version, fill: fill}, nil
 }
 
-// change puts a changed copy of the tool's own module in the place of the one that was published.
+// change has the tool built from a changed copy of its module in place of the published one.
 func (t tool) change(ctx context.Context, module string, env []string, goCommand, changes string) error {
 	text, err := command(ctx, module, env, goCommand, "mod", "download", "-json", t.changed)
 	if err != nil {
