@@ -167,21 +167,26 @@ func TestFindingsAreThoseOfTheStoredStudies(t *testing.T) {
 
 // The finding on README's first screen is that of the stored runs.
 func TestREADMEHasTheHeadline(t *testing.T) {
-	set, err := study.Open("notebooks/results/headline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fid := map[string]study.Stat{}
-	for _, m := range set.Group() {
-		fid[m.Label] = m.Summary().FID
-	}
-	d := study.Compare(fid["er λ=1 buffer=20"], fid["er λ=0.1 buffer=20"])
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "λ = 0.1 ends at a FID " + d.Format(1) + " below that of λ = 1 (ten seeds"; d.Rule() != "paired t over 10 seeds, p < 0.001" || !strings.Contains(string(text), want) {
-		t.Errorf("README.md does not say %q, by %s", want, d.Rule())
+	for _, c := range []struct{ study, lambda, before, after string }{
+		{"headline", "0.1", "(ten seeds) λ = 0.1 ends at a FID ", " below that of λ = 1 at 16×16 pixels"},
+		{"headline32", "0.3", "λ = 0.3\nat one ", " below at [32×32]"},
+	} {
+		set, err := study.Open("notebooks/results/" + c.study)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fid := map[string]study.Stat{}
+		for _, m := range set.Group() {
+			fid[m.Label] = m.Summary().FID
+		}
+		d := study.Compare(fid["er λ=1 buffer=20"], fid["er λ="+c.lambda+" buffer=20"])
+		if want := c.before + d.Format(1) + c.after; d.Rule() != "paired t over 10 seeds, p < 0.001" || !strings.Contains(string(text), want) {
+			t.Errorf("README.md does not say %q, by %s", want, d.Rule())
+		}
 	}
 }
 
@@ -194,7 +199,7 @@ func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
 	setting := regexp.MustCompile(`λ [=<] \d+(\.\d+)?|\d{4}\.\d{5}`) // or a paper's number at arXiv
 	found := 0
 	for page, studies := range map[string][]string{
-		"README.md": nil, "methods.md": nil, "lambda.md": {"lambda", "headline", "quick"}, "timesteps.md": {"timesteps", "targeted"}, "size.md": {"headline32"},
+		"README.md": nil, "methods.md": nil, "lambda.md": {"lambda", "headline", "quick"}, "timesteps.md": {"timesteps", "targeted"}, "size.md": {"headline32", "small32"},
 	} {
 		text, err := os.ReadFile("notebooks/results/" + page)
 		if err != nil {
