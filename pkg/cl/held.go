@@ -40,11 +40,11 @@ func (l *Loop) hold() error {
 		return nil
 	}
 	var levels [256]float32
-	var bytes [256]uint8
-	for v := range bytes {
-		bytes[v] = uint8(v)
+	var values [256]uint8
+	for v := range values {
+		values[v] = uint8(v)
 	}
-	datasets.Scale(levels[:], bytes[:])
+	datasets.Scale(levels[:], values[:])
 	if err := l.Network.Hold(all.Flat(), levels); err != nil {
 		return err
 	}
