@@ -88,10 +88,10 @@ func (r *Replay) begin(s Setup) error {
 }
 
 // EndTask implements [Strategy]: it offers the task's images to the buffer.
-func (r *Replay) EndTask(task int, train *datasets.Images) error { return r.memory.Add(task, train) }
+func (r *Replay) EndTask(task int, train *datasets.Images) error { return r.Memory().Add(task, train) }
 
 // Arrive implements [Strategy]: it offers the images to the buffer.
-func (r *Replay) Arrive(images *datasets.Images) error { return r.memory.Add(0, images) }
+func (r *Replay) Arrive(images *datasets.Images) error { return r.Memory().Add(0, images) }
 
 // grouped says that the buffer keeps images by their classes.
 func (r *Replay) grouped() bool { return r.Policy != memory.NameReservoir }
@@ -105,7 +105,12 @@ func (r *Replay) Stored() Stored {
 }
 
 // Buffers implements [Strategy].
-func (r *Replay) Buffers() []*memory.Buffer { return []*memory.Buffer{r.memory} }
+func (r *Replay) Buffers() []*memory.Buffer {
+	if r.memory == nil {
+		return nil
+	}
+	return []*memory.Buffer{r.memory}
+}
 
 // State implements [Strategy].
 func (r *Replay) State() ([]byte, error) {

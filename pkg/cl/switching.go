@@ -15,7 +15,7 @@ func (l *Loop) UseTask(task int) error {
 	if task < -1 || task >= len(l.Benchmark.Tasks) {
 		return errors.Errorf("cl: task %d of %d; need 0 to %d, or -1 for none", task, len(l.Benchmark.Tasks), len(l.Benchmark.Tasks)-1)
 	}
-	return errors.WithMessagef(l.Strategy.UseTask(task), "strategy %s for task %d", l.Strategy.Info().Name, task)
+	return errors.WithMessagef(Guard(func() error { return l.Strategy.UseTask(task) }), "strategy %s for task %d", l.Strategy.Info().Name, task)
 }
 
 // AtTask calls f while the network is the one that generates a task's classes: for most strategies as it is, for one that

@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/cl"
 )
 
 // kept is how many checkpoints a run folder holds: the newest and one to fall back to.
@@ -97,7 +98,8 @@ func (r *run) buffersStay() bool {
 // time.
 func (r *run) checkpoint(copied bool) (write func() error, err error) {
 	buffers := r.keepApart("")
-	stored, err := r.loop.Strategy.State()
+	var stored []byte
+	err = cl.Guard(func() (err error) { stored, err = r.loop.Strategy.State(); return err })
 	if err != nil {
 		return nil, errors.WithMessagef(err, "state of strategy %s", r.loop.Strategy.Info().Name)
 	}
@@ -209,7 +211,7 @@ func (r *run) restore() (found, error) {
 			return err
 		}
 		r.keepApart(folder)
-		if err := r.loop.Strategy.Restore(s.Strategy); err != nil {
+		if err := cl.Guard(func() error { return r.loop.Strategy.Restore(s.Strategy) }); err != nil {
 			return err
 		}
 		if err := r.loop.RestoreTimesteps(s.Sampler); err != nil {

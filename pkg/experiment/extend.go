@@ -445,7 +445,7 @@ func (r *run) takeOver(e *extended, s *state) error {
 	}
 	defer r.keepApart("")
 	r.keepApart(e.checkpoint)
-	if err := r.loop.Strategy.Restore(s.Strategy); err != nil {
+	if err := cl.Guard(func() error { return r.loop.Strategy.Restore(s.Strategy) }); err != nil {
 		if had, has := len(e.done.Benchmark.ClassNames), len(r.loop.Benchmark.ClassNames); has > had {
 			return errors.WithMessagef(err, "strategy %s keeps a value for each of the network's weights, of which %d labels more make more; plan for them with network.classes=%d in the first run",
 				r.loop.Strategy.Info().Name, has-had, has)

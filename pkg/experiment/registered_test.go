@@ -68,3 +68,42 @@ func TestStudyOfARegisteredStrategy(t *testing.T) {
 		}
 	}
 }
+
+// unbegun forgets that the buffer must begin, and its state is one that panics once there is a buffer.
+type unbegun struct {
+	halved `yaml:",inline"`
+	begins bool
+}
+
+func (*unbegun) Info() cl.Info {
+	info := newHalved().Info()
+	info.Name = "unbegun"
+	return info
+}
+func (*unbegun) Label() string { return "unbegun" }
+
+func (u *unbegun) Begin(s cl.Setup) error {
+	if u.begins {
+		return u.halved.Begin(s)
+	}
+	return nil
+}
+
+func (u *unbegun) State() ([]byte, error) { panic("no state yet") }
+
+// A slip of a strategy's author ends a run with one error that says what is to be done, wherever the program asks the strategy.
+func TestSlipsOfAStrategy(t *testing.T) {
+	begins := false
+	if err := cl.Register(func() cl.Strategy { return &unbegun{*newHalved(), begins} }); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"task 0, step 0: there is no buffer yet: Replay.Begin makes it", "state of strategy unbegun: no state yet (registered_test.go:"} {
+		c := smallStudy("").Runs[1]
+		c.Strategy, c.CheckpointEvery = cl.Spec{Name: "unbegun"}, 1
+		_, err := Run(t.Context(), c, t.TempDir(), Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the run ends with %v, want %q", err, want)
+		}
+		begins = true
+	}
+}
