@@ -22,6 +22,8 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		{"notebooks/results/lambda.md", "headline"},
 		{"notebooks/results/timesteps.md", "timesteps"},
 		{"notebooks/results/gpu.md", "gpu"},
+		{"notebooks/results/size.md", "headline32"},
+		{"notebooks/results/size.md", "small32"},
 	} {
 		set, err := study.Open("notebooks/results/" + s.name)
 		if err != nil {
@@ -38,6 +40,7 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		{"README.md", "summary", []string{"quick"}},
 		{"notebooks/results/methods.md", "intervals", []string{"methods"}},
 		{"notebooks/results/lambda.md", "intervals", []string{"headline"}},
+		{"notebooks/results/size.md", "intervals", []string{"headline32"}},
 		{"notebooks/results/methods.md", "pareto", []string{"methods"}},
 		{"notebooks/results/methods.md", "ledger", []string{"methods"}},
 		{"notebooks/results/lambda.md", "lambda", []string{"lambda", "headline", "quick"}},
