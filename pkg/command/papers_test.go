@@ -152,7 +152,7 @@ func TestREADME(t *testing.T) {
 		command, _, _ := strings.Cut(line, "#")
 		commands = append(commands, strings.TrimSpace(command))
 	}
-	if want := []string{"go run . bench", "go test -timeout 40m ./..."}; !slices.Equal(commands, want) {
+	if want := []string{"go run -v . bench", "go test -timeout 40m ./..."}; !slices.Equal(commands, want) {
 		t.Errorf("README.md begins with the commands %q, want %q", commands, want)
 	} else if ci := mustRead(t, ".ci/run"); !strings.HasSuffix(ci, "\n"+want[1]+"\n") {
 		t.Errorf(".ci/run does not end with %q", want[1])
