@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -35,7 +36,9 @@ type live struct {
 	begun        time.Time
 	shown        time.Time
 	picture      string // the newest that is shown
-	kept         bool   // the page was told to save the notebook
+	last         experiment.Progress
+	mu           sync.Mutex // a run that does not stop in time may still be told of while it is given up
+	kept         bool       // the page was told to save the notebook
 }
 
 func newLive(dir string) *live {
@@ -47,6 +50,9 @@ func (l *live) show(p experiment.Progress) {
 	if !gonbui.IsNotebook {
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = p
 	for _, line := range p.Warnings {
 		gonbui.DisplayHtml("<div>" + html.EscapeString(p.Run+": "+line) + "</div>")
 	}
@@ -61,8 +67,8 @@ func (l *live) show(p experiment.Progress) {
 		return
 	}
 	l.shown = time.Now()
-	if ended { // what is stored with the notebook has neither script nor button
-		gonbui.UpdateHtml(l.id, bar(p)+`<script>document.title = document.title.replace(/^\d+ % · /, "")</script>`)
+	if ended {
+		l.untitle()
 	}
 	text := bar(p) + curve(l.steps, l.losses, p.Steps)
 	if !ended {
@@ -74,6 +80,24 @@ func (l *live) show(p experiment.Progress) {
 		l.forget()
 		flush()
 	}
+}
+
+// untitle takes the percentage out of the title. What is shown then, and stored with the notebook, has neither script nor button.
+func (l *live) untitle() {
+	gonbui.UpdateHtml(l.id, bar(l.last)+`<script>document.title = document.title.replace(/^\d+ % · /, "")</script>`)
+}
+
+// stop shows how far a run came that has stopped, without what is of use only while it goes on.
+func (l *live) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forget()
+	if !gonbui.IsNotebook || l.shown.IsZero() {
+		return
+	}
+	l.last.ETA = 0
+	l.untitle()
+	gonbui.UpdateHtml(l.id, bar(l.last)+curve(l.steps, l.losses, l.last.Steps))
 }
 
 // liveFile is the file in a run folder that holds what a page shows of a run that is opened again while it goes on.

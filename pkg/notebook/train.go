@@ -79,7 +79,7 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 		case <-done:
 		case <-time.After(limit):
 			p := where()
-			shown.forget()
+			shown.stop()
 			s, _ := experiment.StandingOf(dir) // of a run without a configuration yet there is no checkpoint
 			end(&Stopped{p.Step, p.Steps, s.Step, ctx.Err()}, 0)
 		}
@@ -92,7 +92,9 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 			shown.show(p)
 		}
 	}})
-	shown.forget()
+	if err != nil {
+		shown.stop()
+	}
 	var stopped experiment.Stopped
 	if errors.As(err, &stopped) {
 		return nil, &Stopped{stopped.Step, stopped.Steps, stopped.Step, err}
