@@ -215,9 +215,11 @@ func TestRunInBrowser(t *testing.T) {
 	p := page{t, startBrowser(t), l}
 	p.open(endless)
 	p.edit(2)
-	// Once: JupyterLab is to wait for the kernel, which answers when gopls has loaded the packages.
-	p.do(chromedp.KeyEvent(kb.Tab))
-	p.until("the first Tab completes", beside(".jp-Completer"), "ShowImage")
+	// JupyterLab is to wait for the kernel, which answers when gopls has loaded the packages: else the first Tab after a start is lost.
+	if waits := l.waitsForNames(t); waits < 10*time.Second {
+		t.Errorf("JupyterLab waits %s for names", waits)
+	}
+	p.ask("the first Tab completes", ".jp-Completer", "ShowImage", chromedp.KeyEvent(kb.Tab))
 	p.shoot("completed")
 	p.do(chromedp.KeyEvent(kb.Escape))
 	p.edit(1)

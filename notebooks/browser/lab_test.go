@@ -162,6 +162,29 @@ func (l *lab) kernels(t *testing.T) (all []runningKernel) {
 	return nil
 }
 
+// waitsForNames is how long JupyterLab waits for the kernel to complete a name, by its settings.
+func (l *lab) waitsForNames(t *testing.T) time.Duration {
+	t.Helper()
+	answer, err := client.Get(l.address("lab/api/settings/@jupyterlab/completer-extension:manager"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var s struct {
+		Schema struct {
+			Properties struct {
+				ProviderTimeout struct {
+					Default int `json:"default"` // ms
+				} `json:"providerTimeout"`
+			} `json:"properties"`
+		} `json:"schema"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(s.Schema.Properties.ProviderTimeout.Default) * time.Millisecond
+}
+
 // connected says that there are kernels, and that a page listens to each.
 func (l *lab) connected(t *testing.T) bool {
 	t.Helper()

@@ -256,7 +256,7 @@ func (p page) ask(what, selector, pattern string, key chromedp.Action) {
 		}
 	}()
 	p.wait(what, *patience, func() bool {
-		if time.Since(asked) > 15*time.Second {
+		if time.Since(asked) > 35*time.Second { // JupyterLab waits for half a minute
 			if !asked.IsZero() {
 				p.t.Logf("asked again: %s", what)
 			}
