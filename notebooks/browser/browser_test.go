@@ -238,10 +238,6 @@ func TestRunInBrowser(t *testing.T) {
 		return err == nil && bytes.Contains(text, []byte("data-palimpsest-live"))
 	})
 
-	p.edit(2)
-	p.do(chromedp.KeyEvent(kb.Enter+"note"), chromedp.KeyEvent(kb.Tab))
-	p.until("meanwhile Tab completes by the words of the cell", visible+`.querySelectorAll('.jp-Cell .cm-content')[2].innerText`, `notebook\s*$`)
-
 	p.press("notebook:interrupt-kernel")
 	stopped := p.until("interrupted, it stops", outputs, `stopped at step (\d+) of \d+; run the cell again to go on`)
 	if all := p.text(outputs); strings.Count(all, "stopped at step") != 1 || strings.Contains(all, "signal: ") || strings.Contains(all, "exit status") {
