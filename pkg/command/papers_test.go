@@ -154,8 +154,8 @@ func TestREADME(t *testing.T) {
 	}
 	if want := []string{"go run -v . bench", "go test -timeout 40m ./..."}; !slices.Equal(commands, want) {
 		t.Errorf("README.md begins with the commands %q, want %q", commands, want)
-	} else if ci := mustRead(t, ".ci/run"); !strings.HasSuffix(ci, "\n"+want[1]+"\n") {
-		t.Errorf(".ci/run does not end with %q", want[1])
+	} else if ci := strings.ReplaceAll(mustRead(t, ".ci/run"), `"${again[@]}" `, ""); !strings.HasSuffix(ci, "\n"+want[1]+"\n") {
+		t.Errorf(".ci/run does not end with %q, what it has tried already left out", want[1])
 	}
 	packages, err := os.ReadDir("pkg")
 	if err != nil {
