@@ -72,17 +72,20 @@ func makeRun(cmd *cobra.Command, config experiment.Config, dir string) error {
 	return nil
 }
 
-// runDisplay shows the progress of one run: a line that is written over in a terminal, else one every 15 seconds.
+// runDisplay shows the progress of one run: a line that is written over in a terminal, else one every 15 seconds, where it says
+// something new.
 func runDisplay(out io.Writer) func(experiment.Progress) {
 	terminal := isTerminal(out)
 	var last time.Time
+	var said string
 	return func(p experiment.Progress) {
+		line := fmt.Sprintf("%3.0f%% %s", 100*p.Fraction, p)
 		switch {
 		case terminal:
-			fmt.Fprintf(out, "\r\033[K%3.0f%% %s", 100*p.Fraction, p)
-		case time.Since(last) > 15*time.Second:
-			last = time.Now()
-			fmt.Fprintf(out, "%3.0f%% %s\n", 100*p.Fraction, p)
+			fmt.Fprintf(out, "\r\033[K%s", line)
+		case line != said && time.Since(last) > 15*time.Second:
+			last, said = time.Now(), line
+			fmt.Fprintln(out, line)
 		}
 	}
 }

@@ -109,11 +109,7 @@ func studyDisplay(out io.Writer) func(experiment.StudyProgress) {
 	describe := func(p experiment.StudyProgress) string {
 		var parts []string
 		for _, a := range p.Active {
-			if a.Note != "" {
-				parts = append(parts, a.String())
-				continue
-			}
-			parts = append(parts, fmt.Sprintf("%s %d/%d loss %.3f %.0f img/s", strings.TrimSuffix(a.Run, "-seed0"), a.Step, a.Steps, a.Loss, a.ImagesPerSecond))
+			parts = append(parts, strings.TrimSuffix(a.Run, "-seed0")+" "+a.Doing())
 		}
 		eta := "?"
 		if p.ETA > 0 {

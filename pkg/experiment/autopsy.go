@@ -12,6 +12,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
@@ -246,6 +247,7 @@ func (r *run) autopsy(ctx context.Context) error {
 // makeAutopsy makes the run's autopsy and stores it. The network ends with the weights it has after the last task.
 func (r *run) makeAutopsy(ctx context.Context) error {
 	start := time.Now()
+	r.report("autopsy", true)
 	c, b, process := r.config, r.loop.Benchmark, r.loop.Network.Process
 	timesteps, err := dynamics.Strata(process.T, c.Autopsy.Timesteps)
 	if err != nil {
@@ -342,7 +344,7 @@ func (r *run) stitch(ctx context.Context, nets *snapshots, task, last int) (*dyn
 
 // rowsDone reports to the clock and the user rows that went through the network.
 func (r *run) rowsDone(rows int, seconds float64) {
-	r.clock.rows(rows, seconds)
+	r.clock.rows(rows, seconds, backend.Building())
 	r.report("autopsy", false)
 }
 

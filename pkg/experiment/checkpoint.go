@@ -20,6 +20,7 @@ const kept = 2
 // saveCheckpoint writes a complete checkpoint under a temporary name, renames it and removes old ones. A process
 // killed at any moment leaves either the new checkpoint or the old one, never a part.
 func (r *run) saveCheckpoint() error {
+	r.report("save", false)
 	if err := r.written(); err != nil {
 		return err
 	}

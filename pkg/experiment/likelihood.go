@@ -9,6 +9,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/likelihood"
 	"palimpsest/pkg/results"
@@ -58,13 +59,14 @@ func (r *run) estimate(ctx context.Context, p *diffusion.Process, data *likeliho
 	if change != nil {
 		change(&o)
 	}
+	r.report("measure", false)
 	start := time.Now()
 	e, err := likelihood.EstimateBPD(ctx, p, r.loop.Network.Denoiser(c.Evaluate.EMA), data, o,
 		likelihood.EstimateOptions{Terms: c.BPD.Terms, Seed: c.Seed})
 	if err != nil {
 		return nil, err
 	}
-	r.clock.rows(e.Rows, time.Since(start).Seconds())
+	r.clock.rows(e.Rows, time.Since(start).Seconds(), backend.Building())
 	r.report("measure", false)
 	return e, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/results"
 )
@@ -125,6 +126,7 @@ func (r *run) measureDynamics(ctx context.Context) error {
 	if r.probe == nil || (l.Position.Total%r.config.Probe.Every != 0 && !l.PhaseDone()) {
 		return nil
 	}
+	r.report("measure", false)
 	start := time.Now()
 	at := l.AtTask
 	if !l.Switches() {
@@ -139,7 +141,7 @@ func (r *run) measureDynamics(ctx context.Context) error {
 	}
 	seconds := time.Since(start).Seconds()
 	r.state.Cost.EvalSeconds += seconds
-	r.clock.rows(r.probeRows(), seconds)
+	r.clock.rows(r.probeRows(), seconds, backend.Building())
 	// Saved before the checkpoint that counts on it; what a killed run measured beyond its checkpoint is dropped.
 	return r.home.write(func() error { return r.series.Save(filepath.Join(r.dir, results.DynamicsFile)) })
 }

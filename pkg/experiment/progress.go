@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -12,15 +11,16 @@ import (
 // Progress is how far a run has come.
 type Progress struct {
 	Run             string        `json:"run"`
-	Stage           string        `json:"stage"` // "prepare", "compile", "train", "measure", "autopsy", "done"
-	Task            int           `json:"task"`  // the newest task being learned
+	Stage           string        `json:"stage"`            // "prepare", "train", "measure", "end" (of a task), "save", "autopsy", "done", or "compile"
+	During          string        `json:"during,omitempty"` // the stage that the program is for, in the stage "compile"
+	Task            int           `json:"task"`             // the newest task being learned
 	Tasks           int           `json:"tasks"`
 	Step            int           `json:"step"` // optimiser steps done in all
 	Steps           int           `json:"steps"`
-	Loss            float64       `json:"loss"` // mean of the last steps
-	ImagesPerSecond float64       `json:"images_per_second"`
-	Fraction        float64       `json:"fraction"` // of the run's time, 0 .. 1
-	ETA             time.Duration `json:"eta"`      // 0 while unknown
+	Loss            float64       `json:"loss"`              // mean of the task's last steps, in the stage "train"; 0 while unknown
+	ImagesPerSecond float64       `json:"images_per_second"` // in the stage "train"; 0 while unknown
+	Fraction        float64       `json:"fraction"`          // of the run's time, 0 .. 1
+	ETA             time.Duration `json:"eta"`               // besides compiling; 0 while unknown
 
 	// Warnings are lines for people since the progress before: what the log says of a run that goes on otherwise than it
 	// began, or not from its newest checkpoint.
@@ -30,30 +30,59 @@ type Progress struct {
 	Note string `json:"note,omitempty"`
 }
 
+// at is the progress in a stage, or while a program is compiled for it. Nothing else than training has a loss and a speed.
+func (p Progress) at(stage string, compiling bool) Progress {
+	p.Stage, p.During = stage, ""
+	if compiling {
+		p.Stage, p.During = "compile", stage
+	}
+	if p.Stage != "train" {
+		p.Loss, p.ImagesPerSecond = 0, 0
+	}
+	return p
+}
+
 // String is the progress on one line.
 func (p Progress) String() string {
-	s := p.Run + ": "
-	switch p.Stage {
-	case "prepare":
-		if p.Note != "" {
-			return s + p.Note
-		}
-		return s + "preparing"
-	case "compile":
-		if p.Step == 0 {
-			return s + "compiling the training step"
-		}
-		s += "compiling, "
-	case "done":
-		return s + "done"
-	case "measure":
-		s += "measuring, "
-	case "autopsy":
-		return strings.TrimSuffix(fmt.Sprintf("%sautopsy, %s left", s, p.ETA.Round(time.Second)), ", 0s left")
+	s := p.Run + ": " + p.Doing()
+	// How long a program is compiled is not known.
+	if left := p.ETA.Round(time.Second); left > 0 && p.Stage != "compile" {
+		s += ", " + left.String() + " left"
 	}
-	s += fmt.Sprintf("task %d/%d, step %d/%d, loss %.3f, %.0f images/s", p.Task+1, p.Tasks, p.Step, p.Steps, p.Loss, p.ImagesPerSecond)
-	if p.ETA > 0 {
-		s += ", " + p.ETA.Round(time.Second).String() + " left"
+	return s
+}
+
+// Doing says what the run does, and no number that is not known.
+func (p Progress) Doing() string {
+	stage := p.Stage
+	if stage == "compile" {
+		stage = p.During
+	}
+	var s string
+	switch stage {
+	case "prepare":
+		if s = p.Note; s == "" {
+			s = "preparing"
+		}
+	case "measure":
+		s = fmt.Sprintf("measuring task %d/%d, step %d/%d", p.Task+1, p.Tasks, p.Step, p.Steps)
+	case "end":
+		s = fmt.Sprintf("consolidating task %d/%d, step %d/%d", p.Task+1, p.Tasks, p.Step, p.Steps)
+	case "save":
+		s = fmt.Sprintf("saving, step %d/%d", p.Step, p.Steps)
+	case "autopsy", "done":
+		s = stage
+	default:
+		s = fmt.Sprintf("training task %d/%d, step %d/%d", p.Task+1, p.Tasks, p.Step, p.Steps)
+	}
+	if p.Stage == "compile" {
+		s += ", compiling"
+	}
+	if p.Loss > 0 {
+		s += fmt.Sprintf(", loss %.3f", p.Loss)
+	}
+	if p.ImagesPerSecond > 0 {
+		s += fmt.Sprintf(", %.0f images/s", p.ImagesPerSecond)
 	}
 	return s
 }
@@ -119,8 +148,8 @@ func (r *run) waits(now bool) {
 		return
 	}
 	p.Warnings = nil
-	if now {
-		p.Stage = "compile"
+	if now && p.Stage != "compile" {
+		p = p.at(p.Stage, true)
 	}
 	r.told.waits = now
 	r.pass(p)
@@ -133,7 +162,7 @@ type clock struct {
 	stepsLeft               int
 	rowsLeft                int
 	spent                   float64
-	sampled                 bool // the first call, which compiles, is over
+	built                   time.Duration // that programs had been built for at the newest measurement
 }
 
 func (c *clock) step(seconds float64) {
@@ -142,11 +171,13 @@ func (c *clock) step(seconds float64) {
 	c.spent += seconds
 }
 
-func (c *clock) rows(n int, seconds float64) {
-	if c.sampled {
+// rows takes in a measurement of n rows, when programs had been built for so long in all. One that had a program built says
+// nothing of the next.
+func (c *clock) rows(n int, seconds float64, built time.Duration) {
+	if built == c.built {
 		c.rowSeconds = average(c.rowSeconds, seconds/float64(n), 0.2)
 	}
-	c.sampled = true
+	c.built = built
 	c.rowsLeft -= n
 	c.spent += seconds
 }

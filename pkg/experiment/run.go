@@ -77,7 +77,7 @@ type run struct {
 	stage    string
 	fraction float64 // the largest reported
 	told     told
-	loss     float64 // moving average
+	loss     float64 // moving average of the task at hand; 0 while unknown
 	back     compute.Backend
 	choice   backend.Choice
 	warnings []string   // not yet reported
@@ -607,6 +607,7 @@ func (r *run) train(ctx context.Context) error {
 		if err := r.evaluate(ctx); err != nil {
 			return err
 		}
+		r.report("end", true)
 		if err := l.EndPhase(ctx); err != nil {
 			return err
 		}
@@ -632,6 +633,7 @@ func (r *run) examine(ctx context.Context) error {
 // trainPhase does the steps left in the phase at hand.
 func (r *run) trainPhase(ctx context.Context) error {
 	l := r.loop
+	r.loss = 0 // that of another task says nothing of this one
 	for first := true; !l.PhaseDone(); first = false {
 		if ctx.Err() != nil {
 			if err := r.saveCheckpoint(); err != nil {
@@ -642,6 +644,8 @@ func (r *run) trainPhase(ctx context.Context) error {
 		compile := first && r.clock.stepSeconds == 0
 		if compile {
 			r.report("compile", true)
+		} else if first {
+			r.report("train", true)
 		}
 		start, building := time.Now(), backend.Building()
 		row, failed := l.Steps(r.stride())
@@ -712,7 +716,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	done := 0
 	e, picture, err := r.measure.evaluate(ctx, l, func(rows int, seconds float64) {
 		done += rows
-		r.clock.rows(rows, seconds)
+		r.clock.rows(rows, seconds, backend.Building())
 		r.report("measure", false)
 	})
 	if err != nil {
@@ -797,13 +801,13 @@ func (r *run) report(stage string, always bool) {
 		return
 	}
 	r.shown, r.stage = time.Now(), stage
-	p := Progress{Run: r.config.RunName(), Stage: stage, Loss: r.loss, Warnings: r.warnings, Note: r.note}
+	p := Progress{Run: r.config.RunName(), Loss: r.loss, Warnings: r.warnings, Note: r.note}
 	r.warnings = nil
 	if l := r.loop; l != nil {
 		rows := l.Config.FreshRows + l.ReplayRows()
 		p.Tasks, p.Step, p.Steps = len(l.Benchmark.Tasks), l.Position.Total, l.TotalSteps()
 		p.Task = min(l.LastTask(), p.Tasks-1)
-		if r.clock.stepSeconds > 0 {
+		if r.clock.stepSeconds > 0 && r.loss > 0 {
 			p.ImagesPerSecond = float64(rows) / r.clock.stepSeconds
 		}
 		if left := r.clock.remaining(rows); left > 0 && (r.clock.stepSeconds > 0 || r.clock.stepsLeft == 0) {
@@ -816,6 +820,11 @@ func (r *run) report(stage string, always bool) {
 	}
 	r.fraction = max(r.fraction, p.Fraction) // what is left may turn out to take longer than was thought
 	p.Fraction = r.fraction
+	if stage == "compile" {
+		p = p.at("train", true)
+	} else {
+		p = p.at(stage, false)
+	}
 	r.tell(p)
 }
 

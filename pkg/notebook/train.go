@@ -72,7 +72,7 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 		case <-ctx.Done():
 		}
 		limit := patience
-		if where().Stage == "train" && !backend.IsBuilding() {
+		if stage := where().Stage; (stage == "train" || stage == "save") && !backend.IsBuilding() {
 			limit = stepPatience
 		}
 		select {
