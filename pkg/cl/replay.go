@@ -15,7 +15,8 @@ import (
 //
 // The policies high-loss and low-loss compare the images of a finished task by their denoising loss under the network's averaged weights,
 // as they are when the task ends: the mean over eight timesteps, evenly spread, each with one noise that all images meet. That takes eight
-// rows an image, rounded up to whole calls of 100, which are counted among the extra evaluations.
+// rows an image, rounded up to whole calls of 100, which are counted among the extra evaluations. An online stream is refused: without
+// borders there would be no such moment but every step, at many times a step's cost.
 type Replay struct {
 	Buffer int    `yaml:"buffer"` // images kept, >= 1; default 200
 	Rows   int    `yaml:"rows"`   // images replayed a step, >= 0; default 0, the loop's replay_rows
@@ -64,6 +65,10 @@ func (r *Replay) Begin(s Setup) error { return firstError(r.Check(s), r.begin(s)
 
 // begin makes an empty buffer.
 func (r *Replay) begin(s Setup) error {
+	if s.Online && r.byLoss() {
+		return errors.Errorf("cl: policy %q compares the images of a task when it ends, and an online stream has no borders between tasks; choose %q or %q, or leave out benchmark.stream",
+			r.Policy, memory.NameReservoir, memory.NameClassBalanced)
+	}
 	var by memory.Measures
 	if s.Features != nil {
 		by.Features = func(im *datasets.Images) (*mat.Dense, error) {
@@ -95,6 +100,19 @@ func (r *Replay) Arrive(images *datasets.Images) error { return r.Memory().Add(0
 
 // grouped says that the buffer keeps images by their classes.
 func (r *Replay) grouped() bool { return r.Policy != memory.NameReservoir }
+
+// byLoss says that the buffer keeps images by the network's loss.
+func (r *Replay) byLoss() bool {
+	return r.Policy == memory.NameHighLoss || r.Policy == memory.NameLowLoss
+}
+
+// borders is what the buffer makes of the borders between tasks, where the method around it does without.
+func (r *Replay) borders() Borders {
+	if r.byLoss() {
+		return NeedsBorders
+	}
+	return UsesBorders
+}
 
 // Stored implements [Strategy].
 func (r *Replay) Stored() Stored {

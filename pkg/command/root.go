@@ -21,7 +21,7 @@ func Main() int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	called, err := root.ExecuteContextC(ctx)
-	code := end(ctx, err, stdout, stderr, slices.Contains(goOn, called.Name()))
+	code := end(ctx, err, stdout, stderr, goesOn(called))
 	if code == experiment.ExitFailed && usage {
 		fmt.Fprintln(stderr, "`go run . --help` lists the commands, `go run . COMMAND --help` explains one")
 		code = experiment.ExitUsage
@@ -31,6 +31,16 @@ func Main() int {
 
 // goOn are the commands that, stopped and given again, go on where they stopped.
 var goOn = []string{"bench", "search", "run", "resume", "extend", "setup", "lab", "notebook", "perf"}
+
+// goesOn says whether the command as it was given goes on where it was stopped: what only looks has nothing to go on with.
+func goesOn(c *cobra.Command) bool {
+	for _, looks := range []string{"dry-run", "status", "defaults"} {
+		if f := c.Flags().Lookup(looks); f != nil && f.Changed && f.Value.String() == "true" {
+			return false
+		}
+	}
+	return slices.Contains(goOn, c.Name())
+}
 
 // newRoot is the tree of all commands; begins is called when the work of one begins.
 func newRoot(begins func()) *cobra.Command {

@@ -308,7 +308,7 @@ func overrideConfig(name string, text []byte, set []string, option func(setting 
 		}
 		if alone == nil && i == len(set)-1 { // several are wrong, or only together
 			var all []string
-			for _, s := range set {
+			for _, s := range concerned(name, text, set, err) {
 				if o := option(s); o != "" {
 					all = append(all, o)
 				}
@@ -321,6 +321,18 @@ func overrideConfig(name string, text []byte, set []string, option func(setting 
 		err = refuse(err)
 	}
 	return c, err
+}
+
+// concerned are those of the settings that an error of override needs to come about as it is.
+func concerned(name string, text []byte, set []string, err error) []string {
+	need := slices.Clone(set)
+	for i := len(need) - 1; i >= 0; i-- {
+		without := slices.Delete(slices.Clone(need), i, i+1)
+		if _, same := override(name, text, without); same != nil && same.Error() == err.Error() {
+			need = without
+		}
+	}
+	return need
 }
 
 func override(name string, text []byte, set []string) (Config, error) {
@@ -479,8 +491,10 @@ func (c Config) Validate() error {
 		return errors.New("benchmark.datasets names no set; class-incremental needs one, and those after it follow as a task each")
 	case b.Scenario == ClassIncremental && len(b.Datasets) > 1 && b.SharedLabels:
 		return errors.New("benchmark.shared_labels is for domain-incremental; in a class-incremental benchmark the sets after the first bring labels of their own, leave it out")
-	case b.PartAll && (b.Scenario != ClassIncremental || len(b.Datasets) < 2):
-		return errors.New("benchmark.part_all parts the classes of the sets after the first into tasks too, in a class-incremental benchmark; name two or more in benchmark.datasets, or leave it out")
+	case b.PartAll && b.Scenario != ClassIncremental:
+		return errors.Errorf("benchmark.part_all parts the classes of all sets into tasks, which is for class-incremental; in a %s benchmark each set is a task, leave it out", b.Scenario)
+	case b.PartAll && len(b.Datasets) < 2:
+		return errors.New("benchmark.part_all parts the classes of the sets after the first into tasks too; name two or more in benchmark.datasets, or leave it out")
 	case b.PartAll && (len(b.Tasks) > 0 || b.ClassOrder == "given"):
 		return errors.New("benchmark.part_all parts all sets by classes_per_task, and the classes of the first are given (benchmark.tasks, or class_order \"given\"); leave one of them out")
 	case b.Scenario == DomainIncremental && len(b.Datasets) < 2:
@@ -520,6 +534,9 @@ func (c Config) Validate() error {
 	}
 	if err := b.Prep.Validate(); err != nil {
 		return errors.WithMessage(err, "benchmark.prep")
+	}
+	if err := datasets.CheckDistinct(b.Datasets...); err != nil {
+		return errors.WithMessage(err, "benchmark.datasets")
 	}
 	h, w, channels, err := datasets.PreparedShape(b.Prep, b.Datasets...)
 	if err != nil {

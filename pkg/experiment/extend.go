@@ -270,6 +270,9 @@ func (x Extension) addSets(c *Config, done *results.Run, dir string) error {
 		} else if at >= 0 {
 			return Refusef("--dataset: %s is learned already in the run in %s", full, dir)
 		}
+		if err := datasets.CheckDistinct(append(slices.Clone(b.Datasets), full)...); err != nil {
+			return Refused{errors.WithMessage(err, "--dataset")}
+		}
 		nh, nw, nc, err := datasets.PreparedShape(b.Prep, full)
 		if err != nil {
 			return Refused{errors.WithMessage(err, "--dataset")}

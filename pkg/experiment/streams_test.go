@@ -100,6 +100,9 @@ func TestStreamsRefused(t *testing.T) {
 		`benchmark.tasks[0] is "Bag"`:       {"benchmark.tasks=[Bag]"},
 		`did you mean "Bag"`:                {"benchmark.tasks=[[Shirt],[Bags]]"},
 		`"Bag" is listed in task 1 and`:     {"benchmark.tasks=[[Bag],[Bag]]"},
+		"is for class-incremental":          {"benchmark.scenario=domain-incremental", "benchmark.datasets=[mnist-10k,fashion-mnist]", "benchmark.part_all=true"},
+		`"mnist" is named twice`:            {"benchmark.datasets=[mnist,mnist]", "benchmark.part_all=true"},
+		`of "mnist-10k" are among those of`: {"benchmark.datasets=[mnist-10k,mnist]", "benchmark.scenario=domain-incremental"},
 	} {
 		if _, err := OverrideConfig("test", nil, set); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", set, err, want)
@@ -108,6 +111,8 @@ func TestStreamsRefused(t *testing.T) {
 	for want, set := range map[string][]string{
 		"the borders of 1 task cannot":       {"benchmark.tasks=[[Bag]]", "benchmark.blur=0.1"},
 		"gdumb works at the borders between": {"benchmark.stream=online", "strategy.name=gdumb"},
+		"er works at the borders between":    {"benchmark.stream=online", "strategy.name=er", "strategy.policy=low-loss"},
+		"agem works at the borders between":  {"benchmark.stream=online", "strategy.name=agem", "strategy.policy=high-loss"},
 	} {
 		c, err := OverrideConfig("test", nil, set)
 		if err != nil {
@@ -118,7 +123,7 @@ func TestStreamsRefused(t *testing.T) {
 			t.Errorf("%v: %v, want %q", set, err, want)
 		}
 		var missing *cl.BordersMissing
-		if errors.As(err, &missing) != strings.Contains(want, "gdumb") {
+		if errors.As(err, &missing) != strings.Contains(want, "works at the borders") {
 			t.Errorf("%v: the error is a %T", set, errors.Cause(err))
 		}
 	}

@@ -71,6 +71,11 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 	}
 	for _, v := range variants {
 		base, err := overrideConfig(label, text, append(slices.Clone(g.Set), v.set...), g.option)
+		if err != nil {
+			if foreign := g.checkForeign(label, text, append(slices.Clone(g.Set), v.set...)); foreign != nil {
+				err = Refused{foreign}
+			}
+		}
 		if err != nil && v.name != "" {
 			err = errors.WithMessagef(err, "variant %q", v.name)
 		}
@@ -138,24 +143,32 @@ func (g Grid) option(setting string) string {
 // mostRuns is far more than any study has; a slip of the keyboard is not to fill the memory.
 const mostRuns = 100_000
 
-// checkSettings refuses what would be swept or set without any run seeing it.
-func (g Grid) checkSettings() error {
-	var names []string         // of the strategies
-	known := map[string]bool{} // the settings of any of them
-	for _, name := range g.Strategies {
+// settingsOf are the full names of strategies and the settings that any of them has.
+func settingsOf(strategies []string) (names []string, known map[string]bool, err error) {
+	known = map[string]bool{}
+	for _, name := range strategies {
 		name = cl.FullName(name)
 		names = append(names, name)
 		strategy, err := cl.New(cl.Spec{Name: name})
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		own, err := cl.Settings(strategy)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		for key := range own {
 			known[key] = true
 		}
+	}
+	return names, known, nil
+}
+
+// checkSettings refuses what would be swept or set without any run seeing it.
+func (g Grid) checkSettings() error {
+	names, known, err := settingsOf(g.Strategies)
+	if err != nil {
+		return err
 	}
 	if err := checkRepeated(g.Sweeps); err != nil {
 		return err
@@ -183,6 +196,45 @@ func (g Grid) checkSettings() error {
 		}
 		have := slices.Sorted(maps.Keys(known))
 		return errors.Errorf("--sweep %s: none of %v has a setting %q%s; they have %v", sweep, names, key, words.DidYouMean(key, have), have)
+	}
+	return nil
+}
+
+// checkForeign reports the first "strategy.KEY=VALUE" whose key the configuration's strategy lacks. Whoever names the strategies by
+// --strategies need not know that there is one.
+func (g Grid) checkForeign(label string, text []byte, set []string) error {
+	var own, others []string
+	for _, s := range set {
+		key, _, _ := strings.Cut(s, "=")
+		if below, ok := strings.CutPrefix(key, "strategy."); ok && below != "name" {
+			own = append(own, s)
+		} else {
+			others = append(others, s)
+		}
+	}
+	base, err := override(label, text, others)
+	if err != nil {
+		return nil // the text or another setting is at fault
+	}
+	_, has, err := settingsOf([]string{base.Strategy.Name})
+	if err != nil {
+		return err
+	}
+	_, known, err := settingsOf(g.Strategies)
+	if err != nil {
+		return err
+	}
+	for _, s := range own {
+		setting := strings.TrimPrefix(s, "strategy.")
+		switch key, _, _ := strings.Cut(setting, "="); {
+		case has[key]:
+		case known[key]:
+			return errors.Errorf("%s: strategy.%s is a setting of the configuration's own strategy, which is %s; for those of --strategies write --sweep %s",
+				g.option(s), key, base.Strategy.Name, setting)
+		default:
+			have := slices.Sorted(maps.Keys(known))
+			return errors.Errorf("%s: none of %v has a setting %q%s; they have %v", g.option(s), g.Strategies, key, words.DidYouMean(key, have), have)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pkg/errors"
+
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/results"
@@ -89,6 +91,32 @@ func TestUsualSweepIsLeftOut(t *testing.T) {
 	configs, err := Grid{Strategies: []string{"finetune"}, Sweeps: []string{"lambda=1,0.1"}, Seeds: 1, UsualSweeps: true}.Configs("test", nil)
 	if err != nil || len(configs) != 1 {
 		t.Errorf("got %d runs, %v; want one", len(configs), err)
+	}
+}
+
+// Who names strategies by --strategies is told how to give their settings, not of a strategy nobody named.
+func TestGridSaysHowAStrategysSettingIsGiven(t *testing.T) {
+	for set, want := range map[string]string{
+		"strategy.policy=high-loss": "for those of --strategies write --sweep policy=high-loss",
+		"strategy.noised=true":      "--set strategy.noised=true: strategy.noised is a setting of the configuration's own strategy, which is finetune",
+		"strategy.polic=herding":    `none of [er] has a setting "polic", did you mean "policy"?`,
+	} {
+		_, err := Grid{Set: []string{"seed=1", set}, Strategies: []string{"er"}, Seeds: 1}.Configs("test", nil)
+		if !errors.As(err, new(Refused)) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "seed=1") {
+			t.Errorf("%s: %v, want %q", set, err, want)
+		}
+	}
+	if _, err := (Grid{Set: []string{"strategy.policy=herding"}, Strategies: []string{"er"}, Seeds: 1}).Configs("test", []byte("strategy: {name: er}")); err != nil {
+		t.Errorf("a setting of the configuration's strategy is refused: %v", err)
+	}
+}
+
+// An error names the settings that make it, and no others.
+func TestErrorsNameTheSettingsAtFault(t *testing.T) {
+	set := []string{"seed=3", "benchmark.part_all=true", "loop.fresh_rows=4", "benchmark.tasks=[[Bag]]", "benchmark.datasets=[fashion-mnist,mnist]", "benchmark.class_order=seeded"}
+	_, err := OverrideConfig("test", nil, set)
+	if err == nil || !strings.HasPrefix(err.Error(), "--set benchmark.part_all=true --set benchmark.tasks=[[Bag]] --set benchmark.datasets=[fashion-mnist,mnist]: ") {
+		t.Error(err)
 	}
 }
 
