@@ -99,7 +99,7 @@ func TestGridSaysHowAStrategysSettingIsGiven(t *testing.T) {
 	for set, want := range map[string]string{
 		"strategy.policy=high-loss": "for those of --strategies write --sweep policy=high-loss",
 		"strategy.noised=true":      "--set strategy.noised=true: strategy.noised is a setting of the configuration's own strategy, which is finetune",
-		"strategy.polic=herding":    `none of [er] has a setting "polic", did you mean "policy"?`,
+		"strategy.polic=herding":    `none of [er] has a setting "polic" (did you mean "policy"?)`,
 	} {
 		_, err := Grid{Set: []string{"seed=1", set}, Strategies: []string{"er"}, Seeds: 1}.Configs("test", nil)
 		if !errors.As(err, new(Refused)) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "seed=1") {
@@ -113,9 +113,9 @@ func TestGridSaysHowAStrategysSettingIsGiven(t *testing.T) {
 
 // An error names the settings that make it, and no others.
 func TestErrorsNameTheSettingsAtFault(t *testing.T) {
-	set := []string{"seed=3", "benchmark.part_all=true", "loop.fresh_rows=4", "benchmark.tasks=[[Bag]]", "benchmark.datasets=[fashion-mnist,mnist]", "benchmark.class_order=seeded"}
+	set := []string{"seed=3", "benchmark.stream=offline", "loop.fresh_rows=4", "benchmark.part_all=true", "benchmark.scenario=domain-incremental", "benchmark.datasets=[fashion-mnist,mnist]"}
 	_, err := OverrideConfig("test", nil, set)
-	if err == nil || !strings.HasPrefix(err.Error(), "--set benchmark.part_all=true --set benchmark.tasks=[[Bag]] --set benchmark.datasets=[fashion-mnist,mnist]: ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "--set benchmark.part_all=true --set benchmark.scenario=domain-incremental: benchmark.part_all ") {
 		t.Error(err)
 	}
 }
