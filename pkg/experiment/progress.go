@@ -159,6 +159,7 @@ func (r *run) waits(now bool) {
 // network rows; until the first measurement a row is taken to cost a third of a training row.
 type clock struct {
 	stepSeconds, rowSeconds float64 // moving averages
+	before                  float64 // seconds a step took before this process went on; 0: none did
 	stepsLeft               int
 	rowsLeft                int
 	spent                   float64
@@ -182,12 +183,16 @@ func (c *clock) rows(n int, seconds float64, built time.Duration) {
 	c.spent += seconds
 }
 
+// remaining is how many seconds are left, 0 while nothing tells.
 func (c *clock) remaining(rowsPerStep int) float64 {
-	row := c.rowSeconds
-	if row == 0 {
-		row = c.stepSeconds / float64(rowsPerStep) / 3
+	step, row := c.stepSeconds, c.rowSeconds
+	if step == 0 {
+		step = c.before
 	}
-	return float64(c.stepsLeft)*c.stepSeconds + float64(c.rowsLeft)*row
+	if row == 0 {
+		row = step / float64(rowsPerStep) / 3
+	}
+	return float64(c.stepsLeft)*step + float64(c.rowsLeft)*row
 }
 
 // average moves old towards value by share; the first value counts whole.

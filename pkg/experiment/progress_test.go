@@ -91,4 +91,8 @@ func TestTimeLeft(t *testing.T) {
 	if left := c.remaining(4); left != 1 {
 		t.Errorf("%g s are left for 10 rows; want 1, as they took without a program built", left)
 	}
+	c = clock{stepsLeft: 2, rowsLeft: 12, before: 3}
+	if left := c.remaining(4); left != 9 {
+		t.Errorf("of a run gone on with %g s are left; want 2 steps of 3 s and 12 rows of a quarter of a second", left)
+	}
 }

@@ -375,6 +375,7 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	measured, phases, tasks := len(r.state.Evaluations), r.loop.Phases(), len(r.loop.Benchmark.Tasks)
 	r.clock = clock{stepsLeft: r.loop.TotalSteps() - p.Total,
+		before: r.state.Cost.TrainSeconds / float64(max(1, p.Total)),
 		rowsLeft: c.samplingRows(tasks, measured, phases) + (phases-measured)*c.BPD.rows(tasks) + r.probesLeft()*r.probeRows() +
 			c.BPD.extraRows(tasks, len(bpdWays(c.Diffusion.Variance))) + r.autopsyRows(), spent: r.state.Cost.TrainSeconds + r.state.Cost.EvalSeconds}
 	return nil
@@ -810,7 +811,7 @@ func (r *run) report(stage string, always bool) {
 		if r.clock.stepSeconds > 0 && r.loss > 0 {
 			p.ImagesPerSecond = float64(rows) / r.clock.stepSeconds
 		}
-		if left := r.clock.remaining(rows); left > 0 && (r.clock.stepSeconds > 0 || r.clock.stepsLeft == 0) {
+		if left := r.clock.remaining(rows); left > 0 && (r.clock.stepSeconds+r.clock.before > 0 || r.clock.stepsLeft == 0) {
 			p.ETA = time.Duration(left * float64(time.Second))
 			p.Fraction = r.clock.spent / (r.clock.spent + left)
 		}
