@@ -149,22 +149,25 @@ func TestFindingsAreThoseOfTheStoredStudies(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkFindings(t, "README.md", "quick", report.Verdict(set.Group()))
-	const page, forgetting = "notebooks/results/timesteps.md", "notebooks/results/forgetting"
-	sentences, err := report.Findings(forgetting)
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkFindings(t, page, "forgetting", sentences)
-	table, err := experiment.ForgettingByTimestep(forgetting, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
+	const page = "notebooks/results/timesteps.md"
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), table.Markdown()) {
-		t.Errorf("%s lacks the table that `go run . dynamics %s` prints:\n%s", page, forgetting, table.Markdown())
+	for _, name := range []string{"forgetting", "forgetting32"} {
+		stored := "notebooks/results/" + name
+		sentences, err := report.Findings(stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkFindings(t, page, name, sentences)
+		table, err := experiment.ForgettingByTimestep(stored, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), table.Markdown()) {
+			t.Errorf("%s lacks the table that `go run . dynamics %s` prints:\n%s", page, stored, table.Markdown())
+		}
 	}
 }
 
