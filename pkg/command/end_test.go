@@ -46,3 +46,20 @@ func TestEnd(t *testing.T) {
 		}
 	}
 }
+
+// A command that only looks, and what is done at once, has nothing to go on with.
+func TestGoesOn(t *testing.T) {
+	for line, want := range map[string]bool{"bench": true, "bench --dry-run": false, "bench --dry-run=false": true, "search --dry-run": false, "bench --status": false,
+		"run --defaults": false, "report runs": false} {
+		called, args, err := newRoot(func() {}).Find(strings.Fields(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := called.ParseFlags(args); err != nil {
+			t.Fatal(err)
+		}
+		if goesOn(called) != want {
+			t.Errorf("%s goes on: %v, want %v", line, !want, want)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -147,22 +149,35 @@ func importInit(cmd *cobra.Command, set []string) error {
 				fmt.Fprintln(cmd.ErrOrStderr(), "note:", n)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), describeModel(info))
+			fmt.Fprintf(cmd.ErrOrStderr(), "note: the model is kept in the cache folder as %s, also after a dry run; `go run . import remove %s` removes it\n", name, name)
 		}
 		set[i] = "network.init=" + name
 	}
 	return nil
 }
 
-// nameOf is a name for the model in a folder, by the folder's: letters lose their accents, and what no name can have becomes a dash. It is
-// no name of a model where nothing is left.
+// nameOf is a name for the model in a folder, by the folder's: letters lose their accents, and what no name can have becomes a dash. Where
+// letters of another script are lost so, six digits of the hash of the folder's name tell it from others. It is no name of a model where
+// there was nothing to begin with.
 func nameOf(dir string) string {
-	return strings.TrimLeft(strings.Map(func(r rune) rune {
+	base, lost := norm.NFC.String(filepath.Base(dir)), false
+	var name []byte
+	for _, r := range norm.NFKD.String(base) {
 		switch {
 		case unicode.Is(unicode.Mn, r): // an accent
-			return -1
-		case models.CheckName("x"+string(r)) != nil:
-			return '-'
+		case models.CheckName("x"+string(r)) == nil:
+			name = append(name, string(r)...)
+		default:
+			lost = lost || unicode.IsLetter(r) || unicode.IsDigit(r)
+			if !lost || len(name) == 0 || name[len(name)-1] != '-' { // a lost word is one dash
+				name = append(name, '-')
+			}
 		}
-		return r
-	}, norm.NFKD.String(filepath.Base(dir))), ".-")
+	}
+	trimmed := strings.TrimLeft(string(name), ".-")
+	if !lost {
+		return trimmed
+	}
+	sum := sha256.Sum256([]byte(base))
+	return fmt.Sprintf("%s-%x", cmp.Or(strings.TrimRight(trimmed, "-"), "model"), sum[:3])
 }

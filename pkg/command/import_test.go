@@ -40,23 +40,16 @@ func TestFoldersAreImportedByName(t *testing.T) {
 	}
 	// Its name may be in any script, and so may be that of the folder around it.
 	around := filepath.Join(t.TempDir(), "модели und mehr")
-	for folder, name := range map[string]string{"Übung für é": "Ubung-fur-e", "模型-ddpm": "ddpm", "модель": ""} {
+	for folder, name := range map[string]string{"Übung für é": "Ubung-fur-e", "模型-ddpm": "ddpm-dd02a3", "модель": "model-b68fad", "été-模型": "ete-e1166b", "été-数据": "ete-3f6fcd"} {
 		dir := filepath.Join(around, folder)
 		if err := os.CopyFS(dir, os.DirFS(filepath.Join(forms, "defaults"))); err != nil {
 			t.Fatal(err)
 		}
 		set := []string{"network.init=" + dir}
-		switch err := importInit(quiet, set); {
-		case name == "":
-			if err == nil || !strings.Contains(err.Error(), "no name can be made of that folder's; import it with `go run . import '"+dir+"' NAME`") {
-				t.Errorf("%s: %v", dir, err)
-			}
-		case err != nil || set[0] != "network.init="+name:
+		if err := importInit(quiet, set); err != nil || set[0] != "network.init="+name {
 			t.Errorf("%s: %q, %v; want the name %s", dir, set, err, name)
-		default:
-			if m, err := models.Get(name); err != nil || m.Source != dir {
-				t.Errorf("%s comes from %q, %v", name, m.Source, err)
-			}
+		} else if m, err := models.Get(name); err != nil || m.Source != dir {
+			t.Errorf("%s comes from %q, %v", name, m.Source, err)
 		}
 	}
 	// A folder that has changed since is not taken for what it was.
