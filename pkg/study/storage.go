@@ -63,13 +63,26 @@ func EqualStorage(runs []*results.Run, strategy string) (*Storages, error) {
 		s.Left = append(s.Left, g.Label)
 	}
 	if len(s.Groups) == 0 {
-		return nil, errors.Errorf("study: no two forms of %q store as many bytes at one λ, one of them with plain settings; run `go run . bench --strategies %s --sweep policy=class-balanced,herding`", strategy, strategy)
+		return nil, errors.Errorf("study: no two forms of %q store as many bytes at one λ, one of them with plain settings; %s", strategy, missingForm(strategy, plain, others))
 	}
 	slices.SortStableFunc(s.Groups, func(a, b StorageGroup) int {
 		return cmp.Or(trainingOf(a.Plain.Runs[0]).compare(trainingOf(b.Plain.Runs[0])), cmp.Compare(storedBytes(a.Plain), storedBytes(b.Plain)),
 			-cmp.Compare(lambdaOf(a.Plain), lambdaOf(b.Plain)))
 	})
 	return s, nil
+}
+
+// missingForm says what to run so that there is something to compare.
+func missingForm(strategy string, plain, others []Method) string {
+	switch {
+	case len(plain) == 0 && len(others) > 0:
+		return fmt.Sprintf("there is %s, which stores %.0f bytes: run a plain one that stores as much, with the same λ, rows and length (`--sweep buffer=N`)",
+			others[0].Label, storedBytes(others[0]))
+	case len(others) > 0:
+		return fmt.Sprintf("%s stores %.0f bytes and %s %.0f: run one of them with a buffer that makes these equal (`--sweep buffer=N`), at the same λ, rows and length",
+			plain[0].Label, storedBytes(plain[0]), others[0].Label, storedBytes(others[0]))
+	}
+	return fmt.Sprintf("run `go run . bench --strategies %s --sweep policy=class-balanced,herding`", strategy)
 }
 
 func storedBytes(g Method) float64 { return g.Summary().StoredBytes.Mean }

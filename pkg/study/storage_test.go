@@ -52,4 +52,13 @@ func TestEqualStorage(t *testing.T) {
 	if _, err := EqualStorage(runs[:1], "er"); err == nil || !strings.Contains(err.Error(), "no two forms") {
 		t.Errorf("one form gives %v", err)
 	}
+	var apart []*results.Run // the plain one and a noised one that stores twice as much
+	for _, r := range runs {
+		if lambdaOf(Method{Runs: []*results.Run{r}}) == 1 && (otherSettings(r) == "" || otherSettings(r) == "policy=class-balanced" || strings.Contains(otherSettings(r), "noised") && r.Cost.StoredBytes == 10500) {
+			apart = append(apart, r)
+		}
+	}
+	if _, err := EqualStorage(apart, "er"); err == nil || !strings.Contains(err.Error(), "noised 10500: run one of them with a buffer") || strings.Contains(err.Error(), "herding") {
+		t.Errorf("a plain and a noised one give %v", err)
+	}
 }
