@@ -229,8 +229,8 @@ func (g Grid) checkForeign(label string, text []byte, set []string) error {
 		switch key, _, _ := strings.Cut(setting, "="); {
 		case has[key]:
 		case known[key]:
-			return errors.Errorf("%s: strategy.%s is a setting of the configuration's own strategy, which is %s; for those of --strategies write --sweep %s",
-				g.option(s), key, base.Strategy.Name, setting)
+			return errors.Errorf("%s: strategy.… is the configuration's own strategy, %s, which has no %s; for those of --strategies write --sweep %s",
+				g.option(s), base.Strategy.Name, key, setting)
 		default:
 			have := slices.Sorted(maps.Keys(known))
 			return errors.Errorf("%s: none of %v has a setting %q%s; they have %v", g.option(s), g.Strategies, key, words.DidYouMean(key, have), have)

@@ -98,7 +98,7 @@ func TestUsualSweepIsLeftOut(t *testing.T) {
 func TestGridSaysHowAStrategysSettingIsGiven(t *testing.T) {
 	for set, want := range map[string]string{
 		"strategy.policy=high-loss": "for those of --strategies write --sweep policy=high-loss",
-		"strategy.noised=true":      "--set strategy.noised=true: strategy.noised is a setting of the configuration's own strategy, which is finetune",
+		"strategy.noised=true":      "--set strategy.noised=true: strategy.… is the configuration's own strategy, finetune, which has no noised",
 		"strategy.polic=herding":    `none of [er] has a setting "polic" (did you mean "policy"?)`,
 	} {
 		_, err := Grid{Set: []string{"seed=1", set}, Strategies: []string{"er"}, Seeds: 1}.Configs("test", nil)
