@@ -126,7 +126,7 @@ func (b Batch) filledUp(devices int) Batch {
 	if more == 0 {
 		return b
 	}
-	b.X, b.Y, b.T = again(b.X, rows, more), again(b.Y, rows, more), again(b.T, rows, more)
+	b.X, b.Y, b.T, b.Held = again(b.X, rows, more), again(b.Y, rows, more), again(b.T, rows, more), again(b.Held, rows, more)
 	b.Noise, b.Target, b.TeacherY = again(b.Noise, rows, more), again(b.Target, rows, more), again(b.TeacherY, rows, more)
 	b.GivenNoise, b.PureNoise = unmarked(b.GivenNoise, more), unmarked(b.PureNoise, more)
 	b.Reference = unmarked(b.Reference, more)

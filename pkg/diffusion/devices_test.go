@@ -100,7 +100,7 @@ func TestSpread(t *testing.T) {
 // TestFilledUp looks at every field with rows that a batch has: those added repeat the first row, and weigh nothing.
 func TestFilledUp(t *testing.T) {
 	const rows, pixels = 5, 3
-	copied := map[string]int{"X": pixels, "Noise": pixels, "Target": pixels, "Y": 1, "T": 1, "TeacherY": 1}
+	copied := map[string]int{"X": pixels, "Noise": pixels, "Target": pixels, "Y": 1, "T": 1, "TeacherY": 1, "Held": 1}
 	var b Batch
 	fields := reflect.ValueOf(&b).Elem()
 	for i := range fields.NumField() {

@@ -284,7 +284,7 @@ func TestREADMESaysHowFast(t *testing.T) {
 	if len(fast) < 5 {
 		t.Fatalf("%d steps were measured", len(fast))
 	}
-	want := fmt.Sprintf("a step is %.1f to %.1f times as fast as PyTorch's", slices.Min(fast), slices.Max(fast))
+	want := fmt.Sprintf("speed: %.1f to %.1f times PyTorch's", slices.Min(fast), slices.Max(fast))
 	if text, err := os.ReadFile("../../README.md"); err != nil || !strings.Contains(string(text), want) {
 		t.Errorf("README.md does not say %q (%v)", want, err)
 	}

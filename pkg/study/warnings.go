@@ -183,7 +183,7 @@ func part(g Method, alike func(a, b *results.Run) bool) (parts []Method) {
 }
 
 // unwritten are the settings that a configuration leaves out at their usual value, and that value.
-var unwritten = map[string]string{"backend.compute": "float32", "benchmark.blur": "0", "benchmark.stream": "none", "benchmark.tasks": "none",
+var unwritten = map[string]string{"backend.compute": "float32", "benchmark.blur": "0", "benchmark.part_all": "false", "benchmark.stream": "none", "benchmark.tasks": "none",
 	"evaluate.sampler.spacing": "even", "extends.tasks": "none", "network.architecture": "unet", "network.classes": "0", "network.depth": "the size's", "network.heads": "the size's",
 	"network.hidden": "the size's", "network.init": "none", "network.knows": "none", "network.patch": "the size's", "train.objective": "simple"}
 
