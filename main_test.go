@@ -41,6 +41,7 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		{"notebooks/results/methods.md", "intervals", []string{"methods"}},
 		{"notebooks/results/lambda.md", "intervals", []string{"headline"}},
 		{"notebooks/results/size.md", "intervals", []string{"headline32"}},
+		{"notebooks/results/keep.md", "storage", []string{"policies"}},
 		{"notebooks/results/methods.md", "pareto", []string{"methods"}},
 		{"notebooks/results/methods.md", "ledger", []string{"methods"}},
 		{"notebooks/results/lambda.md", "lambda", []string{"lambda", "headline", "quick"}},
@@ -205,7 +206,7 @@ func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
 	setting := regexp.MustCompile(`λ [=<] \d+(\.\d+)?|\d{4}\.\d{5}`) // or a paper's number at arXiv
 	found := 0
 	for page, studies := range map[string][]string{
-		"README.md": nil, "methods.md": nil, "lambda.md": {"lambda", "headline", "quick"}, "timesteps.md": {"timesteps", "targeted"}, "size.md": {"headline32", "small32", "headline"},
+		"README.md": nil, "methods.md": nil, "lambda.md": {"lambda", "headline", "quick"}, "timesteps.md": {"timesteps", "targeted"}, "size.md": {"headline32", "small32", "headline"}, "keep.md": {"policies"},
 	} {
 		text, err := os.ReadFile("notebooks/results/" + page)
 		if err != nil {
