@@ -323,7 +323,11 @@ func checkReport(c *cobra.Command) error {
 	if err != nil || only == "" {
 		return err
 	}
-	set, err := study.Open("notebooks/results/quick")
+	dirs := slices.DeleteFunc(slices.Clone(c.Flags().Args()), func(dir string) bool { return !strings.HasPrefix(dir, "notebooks/results/") })
+	if len(dirs) == 0 { // a run's folder that the reader would have
+		dirs = []string{"notebooks/results/quick"}
+	}
+	set, err := study.Open(dirs...)
 	if err != nil {
 		return err
 	}
