@@ -99,13 +99,13 @@ func dependencies(path string, device []byte) ([]byte, error) {
 		return nil, errors.Wrap(err, path)
 	}
 	processor := C.processor()
+	parts := [][]byte{[]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
+		unsafe.Slice((*byte)(unsafe.Pointer(&processor)), unsafe.Sizeof(processor))}
 	if len(device) > 0 {
-		return kept.Digest([]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
-			unsafe.Slice((*byte)(unsafe.Pointer(&processor)), unsafe.Sizeof(processor)), device), nil
+		return kept.Digest(append(parts, device)...), nil
 	}
 	threads := fmt.Sprint(os.Getenv("PJRT_NPROC"), " ", os.Getenv("NPROC"))
-	return kept.Digest([]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
-		unsafe.Slice((*byte)(unsafe.Pointer(&processor)), unsafe.Sizeof(processor)), []byte(threads), cores()), nil
+	return kept.Digest(append(parts, []byte(threads), cores())...), nil
 }
 
 // cores is how many cores the calling thread may run on.
@@ -132,11 +132,11 @@ func palimpsestCompile(args *C.struct_compile_args) unsafe.Pointer {
 	}()
 	cache.RLock()
 	store, base, config, share := cache.store, cache.base, cache.config, cores()
+	if !bytes.Equal(cache.cores, share) {
+		config = "" // a child would open its backend for fewer cores than this one was opened for
+	}
 	if cache.device {
 		share = nil
-	}
-	if !bytes.Equal(cache.cores, cores()) {
-		config = "" // a child would open its backend for fewer cores than this one was opened for
 	}
 	cache.RUnlock()
 	format, code, options := view(unsafe.Pointer(args.program.format), args.program.format_size),
