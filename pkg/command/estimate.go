@@ -42,7 +42,7 @@ func estimateStudy(cmd *cobra.Command, s experiment.Study, workers int) (*experi
 			return experiment.Rates{}, err
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), "timing some steps; most of it is compilation")
-		return experiment.CalibrateApart(ctx, c, experiment.Processes(workers, self, "calibrate"))
+		return experiment.CalibrateApart(ctx, c, processes(workers, self, "calibrate"))
 	})
 }
 

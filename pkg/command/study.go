@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -60,6 +61,15 @@ func workersFor(s experiment.Study, workers int) int {
 	return experiment.AutoWorkers(onCard(), len(s.Runs))
 }
 
+// processes is [experiment.Processes], but that on a card the workers share all cores: steps there need one now and then, compilations
+// as many as there are.
+func processes(workers int, program string, args ...string) func(context.Context, string, int, io.Writer) error {
+	if onCard() {
+		workers = 1
+	}
+	return experiment.Processes(workers, program, args...)
+}
+
 // onCard says whether runs compute on an NVIDIA card here.
 func onCard() bool {
 	if len(backend.NVIDIADevices()) == 0 {
@@ -93,13 +103,10 @@ func doStudy(cmd *cobra.Command, s experiment.Study, workers int, missing func(e
 	if err := printEstimate(cmd, s, workers); err != nil {
 		return nil, err
 	}
-	typed, sharing := commandLine(), workers
-	if onCard() { // its steps need a core now and then, its compilations as many as there are
-		sharing = 1
-	}
+	typed := commandLine()
 	show := studyDisplay(cmd.ErrOrStderr())
 	runs, err := s.Do(cmd.Context(), experiment.StudyOptions{Workers: workers, Log: cmd.ErrOrStderr(), Progress: show, Command: typed, Missing: missing,
-		Spawn: experiment.Processes(sharing, self, "resume", "--progress=json", "--command="+typed)})
+		Spawn: processes(workers, self, "resume", "--progress=json", "--command="+typed)})
 	fmt.Fprintln(cmd.ErrOrStderr())
 	return runs, err
 }
