@@ -47,6 +47,7 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		{"notebooks/results/lambda.md", "lambda", []string{"lambda", "headline", "quick"}},
 		{"notebooks/results/README.md", "benchmarks", []string{"quick", "datasets"}},
 		{"notebooks/results/dit.md", "summary", []string{"quick", "dit"}},
+		{"notebooks/results/perf.md", "summary", []string{"purego"}},
 	} {
 		for i, dir := range s.dirs {
 			s.dirs[i] = "notebooks/results/" + dir
