@@ -39,6 +39,7 @@ type Network struct {
 	step    *model.Exec
 	outputs [3]*model.Exec // raw, EMA, teacher
 	loops   [3]*model.Exec // samplers of these
+	copies  *Exec          // of all variables: [Network.Snapshot]
 
 	extra       Extra
 	terms       []*term        // that extra declares
@@ -81,6 +82,14 @@ func NewNetwork(backend compute.Backend, p *Process, net network.Network, c Trai
 		return nil, err
 	}
 	n.step.SetMaxCache(1)
+	if n.copies, err = NewExec(backend, func(all []*Node) []*Node {
+		for i, x := range all {
+			all[i] = Identity(x)
+		}
+		return all
+	}); err != nil {
+		return nil, err
+	}
 	for i, name := range []string{scopeModel, scopeEMA, scopeTeacher} {
 		n.outputs[i], err = model.NewExec(backend, n.store, func(_ *model.Scope, x, t, y *Node) *Node {
 			return n.forward(n.parts(x, name), network.Inputs{X: x, T: t, Y: y})
@@ -133,6 +142,7 @@ func (n *Network) Apart() bool { return n.apart }
 // Close frees the compiled graphs and the weights. The network must not be used afterwards.
 func (n *Network) Close() {
 	n.step.Finalize()
+	n.copies.Finalize()
 	for _, exec := range slices.Concat(n.outputs[:], n.loops[:], n.importances[:]) {
 		exec.Finalize()
 	}

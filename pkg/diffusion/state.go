@@ -131,23 +131,70 @@ func (n *Network) Save(dir string) error {
 	if err != nil {
 		return err
 	}
-	return Snapshot{all}.Save(dir)
+	return save(dir, all)
 }
 
-// Snapshot is what [Network.Save] writes, as it was at a moment, in the processor's memory.
+// save writes StateFile.
+func save(dir string, all []safetensors.Tensor) error {
+	// PyTorch's reader wants to see its own name.
+	err := safetensors.WriteFile(filepath.Join(dir, StateFile), map[string]string{"format": "pt"}, all)
+	return errors.WithMessage(err, "diffusion")
+}
+
+// Snapshot is what [Network.Save] writes, as it was at a moment.
 type Snapshot struct{ all []safetensors.Tensor }
 
-// Snapshot copies all that Save writes off the device, so that it can be saved while the network goes on.
-func (n *Network) Snapshot() (Snapshot, error) {
+// Snapshot copies all that Save writes, so that it can be saved while the network goes on. The copy is made on the device, behind the steps
+// launched before it, and waited for by nobody but [Snapshot.Save], which carries it off. Where the device has no room for it, or there are several
+// devices, it is made in the processor's memory at once. Its user is done with it before the network is closed.
+func (n *Network) Snapshot() (*Snapshot, error) {
+	if n.mesh == nil {
+		if all, err := n.copied(); err == nil {
+			return &Snapshot{all}, nil
+		}
+	}
 	all, err := n.saved((*tensors.Tensor).LocalClone)
-	return Snapshot{all}, errors.WithMessage(err, "diffusion: copying the network off the device")
+	return &Snapshot{all}, errors.WithMessage(err, "diffusion: copying the network off the device")
 }
 
-// Save is [Network.Save] of the moment.
-func (s Snapshot) Save(dir string) error {
-	// PyTorch's reader wants to see its own name.
-	err := safetensors.WriteFile(filepath.Join(dir, StateFile), map[string]string{"format": "pt"}, s.all)
-	return errors.WithMessage(err, "diffusion")
+// copied is what [Network.saved] lists, with copies on the device in the variables' places.
+func (n *Network) copied() ([]safetensors.Tensor, error) {
+	var values []any
+	at := map[*tensors.Tensor]int{}
+	all, err := n.saved(func(value *tensors.Tensor) (*tensors.Tensor, error) {
+		at[value] = len(values)
+		values = append(values, value)
+		return value, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	copies, err := n.copies.Call(values...)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range all {
+		all[i].Value = copies[at[t.Value]]
+	}
+	return all, nil
+}
+
+// Save is [Network.Save] of the moment. It may run beside the network's steps. What the device held of the copy is freed first.
+func (s *Snapshot) Save(dir string) error {
+	for _, t := range s.all {
+		if err := t.Value.ToLocal(); err != nil { // which does nothing the second time
+			return errors.WithMessage(err, "diffusion: copying the network off the device")
+		}
+	}
+	return save(dir, s.all)
+}
+
+// Drop frees the copy, saved or not.
+func (s *Snapshot) Drop() {
+	for _, t := range s.all {
+		_ = t.Value.FinalizeAll() // of an array that nobody looks at any more
+	}
+	s.all = nil
 }
 
 // saved lists the tensors of StateFile, with what of makes of the variables' values.

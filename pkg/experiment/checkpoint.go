@@ -31,8 +31,8 @@ func (r *run) saveCheckpoint() error {
 	return write()
 }
 
-// saveBehind is saveCheckpoint that has the device go on: what the checkpoint holds is copied off it, and written while training
-// continues. One checkpoint is written at a time, so that they follow one another as ever; that it failed is known at the end of the next
+// saveBehind is saveCheckpoint that has the device go on: what the checkpoint holds is copied on it, and carried off it and written while
+// training continues. One checkpoint is written at a time, so that they follow one another as ever; that it failed is known at the end of the next
 // row of steps, or with [run.written]. Until it is there, a process that is killed goes on from the one before.
 func (r *run) saveBehind() error {
 	if err := r.written(); err != nil {
@@ -131,18 +131,19 @@ func (r *run) checkpoint(copied bool) (write func() error, err error) {
 	if err != nil {
 		return nil, errors.Wrap(err, "checkpoint")
 	}
-	saveNetwork := r.loop.Network.Save
+	saveNetwork, drop := r.loop.Network.Save, func() {}
 	if copied {
 		snapshot, err := r.loop.Network.Snapshot()
 		if err != nil {
 			return nil, errors.WithMessage(err, "checkpoint")
 		}
-		saveNetwork = snapshot.Save
+		saveNetwork, drop = snapshot.Save, snapshot.Drop
 	}
 	// The end of a phase has two: after its last step, and, as step 0 of the next phase, after
 	// the measurements and the strategy's own work.
 	final := filepath.Join(r.dir, "checkpoints", checkpointName(s.Position))
 	return func() error {
+		defer drop()
 		return errors.WithMessage(r.home.write(func() error {
 			if _, err := os.Stat(final); err == nil {
 				return nil // this very moment is already kept

@@ -626,18 +626,30 @@ func (i *interruption) Err() error {
 	return i.Context.Err()
 }
 
-// interrupted makes the run c in the folder dir up to the step after its checkpoint of the first task's given step.
-func interrupted(t *testing.T, c Config, dir string, opt Options, step int) {
+// interrupted makes the run c in the folder dir up to a step after its checkpoint of the first task's given step, which may be written
+// while training goes on, and returns the name and the step of its newest checkpoint.
+func interrupted(t *testing.T, c Config, dir string, opt Options, step int) (newest string, total int) {
 	t.Helper()
 	ctx := &interruption{t.Context(), filepath.Join(dir, "checkpoints", checkpointName(cl.Position{Step: step})), 1}
 	if _, err := Run(ctx, c, dir, opt); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the run ended with %v; want it interrupted", err)
 	}
+	names, err := checkpoints(dir)
+	if err != nil || len(names) != kept {
+		t.Fatal(names, err)
+	}
+	newest = names[len(names)-1]
+	s, err := readState(filepath.Join(dir, "checkpoints", newest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newest, s.Position.Total
 }
 
 // One interrupted run is taken up in every way that must not change its numbers, and in those that must be refused. It is
 // begun by a process that is kept to one core from outside and goes on in one that may use all, so that what it is compared
-// with is a run that asks for one core.
+// with is a run that asks for one core. It begins as on a device apart from the processor, and so goes on where an earlier version
+// began it.
 func TestRunGoesOnAsItBegan(t *testing.T) {
 	back := backendtest.Open(t)
 	root, c := t.TempDir(), shortConfig()
@@ -647,7 +659,9 @@ func TestRunGoesOnAsItBegan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	interrupted(t, c, begun, opt, 4)
+	t.Setenv(diffusion.ApartEnv, "1")
+	newest, total := interrupted(t, c, begun, opt, 4)
+	t.Setenv(diffusion.ApartEnv, "0")
 	release()
 	one := c
 	one.Cores = 1
@@ -713,11 +727,11 @@ func TestRunGoesOnAsItBegan(t *testing.T) {
 		choice  string
 		says    []string // in the log
 		refused []string // in the error
-		first   int      // the step of the first recorded stretch
+		first   int      // the step of the first recorded stretch; more than 0: an earlier version began the run
 	}{
-		{name: "its newest checkpoint damaged, on another backend", choice: "two", says: []string{"is damaged", damaged + "phase00-step000005", "backend two, before one", "1 core"},
+		{name: "its newest checkpoint damaged, on another backend", choice: "two", says: []string{"is damaged", damaged + newest, "backend two, before one", "1 core"},
 			prepare: func(t *testing.T, dir string) {
-				path := filepath.Join(dir, "checkpoints", "phase00-step000005", diffusion.StateFile)
+				path := filepath.Join(dir, "checkpoints", newest, diffusion.StateFile)
 				data, err := os.ReadFile(path)
 				if err == nil {
 					data[len(data)/2] ^= 1
@@ -727,7 +741,7 @@ func TestRunGoesOnAsItBegan(t *testing.T) {
 					t.Fatal(err)
 				}
 			}},
-		{name: "from an earlier version", choice: "one", says: []string{"an earlier version"}, first: 5,
+		{name: "from an earlier version", choice: "one", says: []string{"an earlier version"}, first: total,
 			prepare: func(t *testing.T, dir string) {
 				edit(t, dir, func(s map[string]any) {
 					for _, key := range []string{"version", "images_sha256", "extractor_sha256", "stretches"} {
@@ -754,6 +768,7 @@ func TestRunGoesOnAsItBegan(t *testing.T) {
 			o := opt
 			o.Log, o.Choice.Config = &log, tc.choice
 			if tc.first > 0 {
+				t.Setenv(diffusion.ApartEnv, "1")
 				_, release, err := backend.UseCores(1) // nothing tells how many an earlier version had
 				if err != nil {
 					t.Fatal(err)

@@ -19,8 +19,8 @@
 // number may read ([OpenTrained]): they change nothing, take the newest checkpoint that is whole, and look again where it
 // was removed while they read it. A run whose folder is moved or removed ends with an error and writes nothing more.
 //
-// Where the device has a memory of its own, checkpoints within a task are copied off it and written while training goes on, one at a
-// time. All others are there before anything follows them.
+// Where the device has a memory of its own, checkpoints within a task are copied on it, and carried off it and written while training goes
+// on, one at a time. All others are there before anything follows them.
 //
 // Equal configurations, images, programs and machines of one kind give equal results to the last bit, interrupted or not.
 // The number of cores that a run is kept to (cores) and the backend are part of that: a run goes on with as many cores as

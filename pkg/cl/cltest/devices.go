@@ -61,6 +61,7 @@ func NewApartNetwork(t *testing.T, rows int, s cl.Strategy) *diffusion.Network {
 // holds the images and does steps in rows, as far as the strategy foresees them.
 func SameApart(t *testing.T, newStrategy func() cl.Strategy) {
 	t.Helper()
+	t.Setenv(diffusion.ApartEnv, "0") // whatever the whole test run is made with
 	r := newRig(t, newStrategy(), "")
 	want, err := r.path(newStrategy())
 	if err != nil {
