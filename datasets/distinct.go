@@ -1,27 +1,26 @@
 package datasets
 
-import "github.com/pkg/errors"
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/words"
+)
 
 // CheckDistinct returns an error where two of the sets hold the same pictures: each would have labels of its own for them, which no
 // network and no classifier can tell apart. One set is found under two names, beside a part of it, and in two folders with the same
-// content; pictures that two other sets share are not looked for.
+// content; also where all pictures of one, pixel by pixel, are among those of the other in files of another kind. [Shared] tells of sets
+// that have some pictures in common.
 func CheckDistinct(refs ...string) error {
-	type set struct{ ref, of, whole string } // of tells the content
-	var before []set
+	var before []*distinct
 	for _, ref := range refs {
-		s, p, err := resolve(ref)
+		now, err := newDistinct(ref)
 		if err != nil {
 			return err
-		}
-		now := set{ref: ref}
-		if s != nil {
-			now.of, now.whole = s.name, s.whole
-		} else {
-			own, err := openOwn(p)
-			if err != nil {
-				return err
-			}
-			now.of = "content " + own.scan.Hash
 		}
 		for _, b := range before {
 			switch {
@@ -30,12 +29,186 @@ func CheckDistinct(refs ...string) error {
 			case now.of == b.of:
 				return errors.Errorf("%.100q and %.100q are the same pictures, which would have two labels; leave one of them out", b.ref, ref)
 			case now.whole == b.of:
-				return errors.Errorf("the pictures of %q are among those of %q, and would have two labels; leave one of the sets out", ref, b.ref)
+				return among(ref, b.ref)
 			case b.whole == now.of:
-				return errors.Errorf("the pictures of %q are among those of %q, and would have two labels; leave one of the sets out", b.ref, ref)
+				return among(b.ref, ref)
+			}
+			switch common, err := commonOf(b, now); {
+			case err != nil:
+				return err
+			case common.n == 0:
+			case common.n == len(now.seen):
+				return among(ref, b.ref)
+			case common.others == len(b.seen):
+				return among(b.ref, ref)
 			}
 		}
 		before = append(before, now)
 	}
 	return nil
+}
+
+// among is the error of a set whose pictures are all in another one.
+func among(part, whole string) error {
+	return errors.Errorf("the pictures of %.100q are among those of %.100q, and would have two labels; leave one of the sets out", part, whole)
+}
+
+// Shared warns of the pictures that two of the sets have in common, in a line for each two sets. Pictures are compared pixel by pixel, as
+// they are before any preparation. Sets of the catalogue that are not on this machine are passed over, and so are two of the catalogue,
+// which have none.
+func Shared(refs ...string) (warnings []string, err error) {
+	var before []*distinct
+	for _, ref := range refs {
+		now, err := newDistinct(ref)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range before {
+			common, err := commonOf(b, now)
+			if err != nil {
+				return nil, err
+			}
+			if common.n > 0 {
+				warnings = append(warnings, common.warning(b.ref, ref))
+			}
+		}
+		before = append(before, now)
+	}
+	return warnings, nil
+}
+
+// distinct is a set that is compared with others.
+type distinct struct {
+	ref, of, whole string // of tells the content
+	spec           *spec
+	own            *ownSet
+	seen           []glimpse // once commonOf has looked at them
+}
+
+// newDistinct opens a set.
+func newDistinct(ref string) (*distinct, error) {
+	s, p, err := resolve(ref)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		return &distinct{ref: ref, of: s.name, whole: s.whole, spec: s}, nil
+	}
+	own, err := openOwn(p)
+	if err != nil {
+		return nil, err
+	}
+	return &distinct{ref: ref, of: "content " + own.scan.Hash, own: own}, nil
+}
+
+// look reads the set's glimpses, of which there are none where the set is not on this machine.
+func (d *distinct) look() (err error) {
+	if d.own != nil {
+		d.seen, err = d.own.seen()
+	} else {
+		d.seen, err = d.spec.seen()
+	}
+	return oneline.Error(err)
+}
+
+// name is what the picture at a place among the set's glimpses is called.
+func (d *distinct) name(at int) (string, error) {
+	if d.own == nil {
+		return d.spec.nameAt(at), nil
+	}
+	names, err := namesAt(d.own.reader, d.own.scan.Broken, at)
+	return filepath.Join(d.own.Path, names[at]), err
+}
+
+// common is what two sets have in common.
+type common struct {
+	n, others int    // pictures of the second set that the first has, and of the first that the second has
+	measured  int    // test images of the second that are training images of the first, or the other way around
+	one, same string // a picture of the first set, and the same in the second; one that is measured where there is any
+}
+
+// commons are those that were looked for, by the two sets: settings are checked several times.
+var commons sync.Map
+
+// commonOf compares two sets.
+func commonOf(a, b *distinct) (c common, err error) {
+	if a.own == nil && b.own == nil {
+		return c, nil
+	}
+	key := [2]string{}
+	for i, d := range []*distinct{a, b} {
+		if err := d.look(); err != nil {
+			return c, err
+		}
+		key[i] = d.of
+		if d.own != nil {
+			key[i] = d.of + d.own.How.String() + d.own.Path
+		}
+	}
+	if known, ok := commons.Load(key); ok {
+		return known.(common), nil
+	}
+	type places struct{ first, learned, tested int } // among the glimpses of a, from 1; 0: nowhere
+	where := map[uint64]places{}
+	for i, g := range a.seen {
+		p := where[g.pixels]
+		if p.first == 0 {
+			p.first = i + 1
+		}
+		switch {
+		case g.split == inTrain && p.learned == 0:
+			p.learned = i + 1
+		case g.split != inTrain && p.tested == 0:
+			p.tested = i + 1
+		}
+		where[g.pixels] = p
+	}
+	var one, same int
+	have := map[uint64]bool{}
+	for i, g := range b.seen {
+		p := where[g.pixels]
+		if p.first == 0 {
+			continue
+		}
+		c.n++
+		have[g.pixels] = true
+		at, crosses := p.first, false
+		switch {
+		case g.split == inTrain && p.tested > 0:
+			at, crosses = p.tested, true
+		case g.split != inTrain && p.learned > 0:
+			at, crosses = p.learned, true
+		}
+		if c.n == 1 || crosses && c.measured == 0 {
+			one, same = at-1, i
+		}
+		if crosses {
+			c.measured++
+		}
+	}
+	for _, g := range a.seen {
+		if have[g.pixels] {
+			c.others++
+		}
+	}
+	if c.n > 0 {
+		if c.one, err = a.name(one); err != nil {
+			return c, err
+		}
+		if c.same, err = b.name(same); err != nil {
+			return c, err
+		}
+	}
+	commons.Store(key, c)
+	return c, nil
+}
+
+// warning says in one line what the sets of these names have in common.
+func (c common) warning(a, b string) string {
+	what := "each has two labels"
+	if c.measured > 0 {
+		what = fmt.Sprintf("%d of them learned in one set and measured on in the other, which rewards learning by heart", c.measured)
+	}
+	return oneline.Text(fmt.Sprintf("%.100s and %.100s have %s in common, pixel by pixel, such as %s and %s; %s; remove them from one of the two sets",
+		a, b, words.Count(c.n, "picture"), c.one, c.same, what))
 }

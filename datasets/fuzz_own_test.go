@@ -3,6 +3,7 @@ package datasets
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -207,6 +208,25 @@ func FuzzPrepared(f *testing.F) {
 		}
 		if _, err := parsePrepared(head); err == nil && !bytes.HasSuffix(head, []byte(preparedEnd)) {
 			t.Error("a file without an end was opened")
+		}
+	})
+}
+
+// FuzzGlimpses reads arbitrary bytes as the glimpses of a set, and reads again what it writes.
+func FuzzGlimpses(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 0, 0, 1})
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, content []byte) {
+		_, err := parseGlimpses(content)
+		oneLine(t, err)
+		sum := sha256.Sum256(content)
+		seen, err := parseGlimpses(append(content[:len(content):len(content)], sum[:]...))
+		oneLine(t, err)
+		if (err == nil) != (len(content)%glimpseBytes == 0) || err == nil && len(seen) != len(content)/glimpseBytes {
+			t.Fatalf("%d bytes: %d glimpses, %v", len(content), len(seen), err)
+		}
+		if err == nil && !bytes.Equal(formGlimpses(seen), append(content[:len(content):len(content)], sum[:]...)) {
+			t.Error("written otherwise than it was read")
 		}
 	})
 }

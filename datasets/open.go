@@ -215,8 +215,8 @@ func (s *ownSet) notes(test int) (notes []string) {
 
 // shared warns of test images that are learned.
 func (s *scan) shared(test int) string {
-	return fmt.Sprintf("warning: %d of %s are, pixel by pixel, training images as well, so that what is measured on them rewards learning by heart; remove them from one of the two",
-		s.Shared, words.Count(test, "test image"))
+	return oneline.Text(fmt.Sprintf("warning: %d of %s are, pixel by pixel, training images as well, as %s is %s, so that what is measured on them rewards learning by heart; remove them from one of the two",
+		s.Shared, words.Count(test, "test image"), s.SharedOne, s.SharedWith))
 }
 
 // Describe describes one set as [List] does those of the catalogue, by any reference that [Open] takes. A set of the user's own is

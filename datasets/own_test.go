@@ -507,7 +507,7 @@ func TestSharedPictures(t *testing.T) {
 		put(t, filepath.Join(root, "b", fmt.Sprint(i, ".png")), pngOf(t, 8, 8, 4, 2, uint8(i)))
 	}
 	info, err := Describe(root)
-	if err != nil || len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "2 of 4 test images") {
+	if err != nil || len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "2 of 4 test images") || !strings.Contains(info.Notes[0], ", as a"+string(filepath.Separator)) {
 		t.Errorf("notes %q, %v", info.Notes, err)
 	}
 }

@@ -341,14 +341,13 @@ func forgetPrepared(p place) error {
 		return nil // never read as it is now
 	}
 	var known scan
-	if json.Unmarshal(b, &known) != nil || len(known.Hash) != 64 {
-		return os.Remove(file)
+	var made []string
+	if json.Unmarshal(b, &known) == nil && len(known.Hash) == 64 {
+		if made, err = atomicfile.Glob(dir, known.Hash[:16]+"-*"); err != nil {
+			return err
+		}
 	}
-	made, err := atomicfile.Glob(dir, known.Hash[:16]+"-*")
-	if err != nil {
-		return err
-	}
-	for _, f := range append(made, file) {
+	for _, f := range append(made, glimpsesFile(file), file) {
 		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/oneline"
 )
 
 // npzReading reads archives of NumPy arrays: x_train, y_train, x_test, y_test (Keras), train_images, train_labels, val_images and so on
@@ -251,7 +253,7 @@ func readNPYLabels(r io.Reader) ([]int64, error) {
 	case 8:
 		value = func(b []byte) int64 { return int64(order.Uint64(b)) }
 	default:
-		return nil, errors.Errorf("is of type %s; need whole numbers", h.dtype)
+		return nil, errors.Errorf("is of type %s; need whole numbers", oneline.Text(h.dtype))
 	}
 	var labels []int64
 	for b := make([]byte, size); len(labels) < n; {
@@ -305,7 +307,7 @@ func npyImages(r io.Reader, labels int) (func() ([]uint8, int, int, int, error),
 		if strings.Contains(head.dtype, "f") {
 			how = "(255*x).round().astype('uint8') of values in [0, 1], x.round().astype('uint8') of 0 to 255"
 		}
-		return nil, errors.Errorf("is of type %s; need unsigned bytes 0 to 255: store %s", head.dtype, how)
+		return nil, errors.Errorf("is of type %s; need unsigned bytes 0 to 255: store %s", oneline.Text(head.dtype), how)
 	}
 	if head.elements() < 1 || head.shape[0] != labels {
 		return nil, errors.Errorf("has the shape %v for %d labels; need an image for each", head.shape, labels)

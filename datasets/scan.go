@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash/maphash"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,7 +20,7 @@ import (
 )
 
 // scanVersion changes whenever the content of scans changes, or the way they are made.
-const scanVersion = 4
+const scanVersion = 5
 
 // scan is what is known about a set after all of it was read once. It is kept in the cache, so the next start need not read the set.
 type scan struct {
@@ -41,8 +40,10 @@ type scan struct {
 	Grey, Colour   *scanned
 	Greys, Colours int
 	Broken         []Broken
-	// Shared is how many of the images that are measured on have the pixels of a training image.
-	Shared int
+	// Shared is how many of the images that are measured on have the pixels of a training image; SharedOne is the first of them and
+	// SharedWith the first such training image.
+	Shared                int
+	SharedOne, SharedWith string
 	// Deeper is how many pictures lie in folders within their class's folder, FirstDeeper the first of them.
 	Deeper      int
 	FirstDeeper string
@@ -91,7 +92,9 @@ type ownSet struct {
 	place
 	reader reader
 	scan   *scan
-	opened time.Time
+	// glimpses is the file in the cache that keeps those of its pictures, see [keepGlimpses].
+	glimpses string
+	opened   time.Time
 }
 
 // lately are the sets that were opened, and when. Listing the files of a set of millions of pictures takes seconds, and one start of
@@ -157,6 +160,7 @@ func openAnew(p place) (*ownSet, error) {
 		return nil, err
 	}
 	file := filepath.Join(cache, "scan-"+print+".json")
+	s.glimpses = glimpsesFile(file)
 	if b, err := atomicfile.Read(file, 1<<30); err == nil {
 		known := new(scan)
 		if json.Unmarshal(b, known) == nil && known.Version == scanVersion && slices.Equal(known.Classes, s.reader.classes()) {
@@ -164,7 +168,8 @@ func openAnew(p place) (*ownSet, error) {
 			return s, nil
 		}
 	}
-	if s.scan, err = scanAll(s.reader, p); err != nil {
+	var seen []glimpse
+	if s.scan, seen, err = scanAll(s.reader, p); err != nil {
 		return nil, err
 	}
 	s.scan.Format = format.name
@@ -174,6 +179,9 @@ func openAnew(p place) (*ownSet, error) {
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return nil, cacheError(err)
+	}
+	if err := keepGlimpses(s.glimpses, seen); err != nil {
+		return nil, err
 	}
 	return s, cacheError(atomicfile.Write(file, b))
 }
@@ -197,21 +205,21 @@ func fingerprint(p place, files []string) (string, error) {
 // of the line "palimpsest set 1", of the classes' names, a line each, and of a line for each picture in the reader's order: its split, its
 // label, and a SHA-256 of its bytes. These are the bytes of its file; where the set holds pixels instead of files, they are its height,
 // width and channels, followed by its pixels.
-func scanAll(r reader, of place) (*scan, error) {
+func scanAll(r reader, of place) (*scan, []glimpse, error) {
 	type look struct {
 		info   pictureInfo
 		sum    [sha256.Size]byte
-		pixels uint64 // a hash; among 10 million images the chance that two have the same one is a few in a million
+		pixels uint64
 		err    error
 	}
-	seed, name := maphash.MakeSeed(), of.Name
+	name := of.Name
 	s := &scan{Version: scanVersion, Classes: r.classes()}
 	if len(s.Classes) > MaxClasses {
-		return nil, errors.Errorf("%s has %d classes; need %d at most", name, len(s.Classes), MaxClasses)
+		return nil, nil, errors.Errorf("%s has %d classes; need %d at most", name, len(s.Classes), MaxClasses)
 	}
 	for _, class := range s.Classes {
 		if class == "" || !oneline.Is(class) || strings.ContainsAny(class, "\u2028\u2029") {
-			return nil, errors.Errorf("%s has a class of the name %.100q, which no table can show; give it a name of one line in UTF-8, without control characters", of.Path, class)
+			return nil, nil, errors.Errorf("%s has a class of the name %.100q, which no table can show; give it a name of one line in UTF-8, without control characters", of.Path, class)
 		}
 	}
 	for i := range s.Counts {
@@ -231,7 +239,7 @@ func scanAll(r reader, of place) (*scan, error) {
 				fmt.Fprintf(d, "%d %d %d\n", p.h, p.w, p.c)
 				d.Write(p.pixels)
 				d.Sum(l.sum[:0])
-				l.pixels = maphash.Bytes(seed, p.pixels)
+				l.pixels = hashOf(p.pixels, p.h, p.w, p.c)
 				return l
 			}
 			b, err := p.data()
@@ -241,7 +249,9 @@ func scanAll(r reader, of place) (*scan, error) {
 			}
 			l.sum = sha256.Sum256(b)
 			pixels, info, err := decodeBytes(b)
-			l.info, l.err, l.pixels = info, err, maphash.Bytes(seed, pixels)
+			if l.info, l.err = info, err; err == nil {
+				l.pixels = hashOf(pixels, info.h, info.w, info.c)
+			}
 			return l
 		}
 	}, func(p picture, l look) error {
@@ -252,56 +262,52 @@ func scanAll(r reader, of place) (*scan, error) {
 		}
 		s.add(scanned{p.name, l.info.h, l.info.w, l.info.c})
 		s.Counts[p.split][p.label]++
-		seen = append(seen, glimpse{l.pixels ^ uint64(l.info.w)<<32, p.label, p.split})
+		seen = append(seen, glimpse{l.pixels, p.label, p.split})
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if deep, ok := r.(*folderReader); ok {
 		s.Deeper, s.FirstDeeper = deep.deeper, deep.firstDeeper
 	}
-	if err := s.share(seen, of.How); err != nil {
-		return nil, err
+	if err := s.share(r, seen, of.How); err != nil {
+		return nil, nil, err
 	}
 	s.Hash = hex.EncodeToString(h.Sum(nil))
-	return s, nil
-}
-
-// glimpse is what is kept of every picture that can be read while a set is scanned.
-type glimpse struct {
-	pixels uint64
-	label  int32
-	split  split
+	return s, seen, nil
 }
 
 // share counts the images that are measured on and that are training images as well, pixel by pixel.
-func (s *scan) share(seen []glimpse, how choices) error {
-	splits, measured := make([]split, len(seen)), s.measuredOn()
-	labels := make([]int32, len(seen))
-	for i, g := range seen {
-		splits[i], labels[i] = g.split, g.label
+func (s *scan) share(r reader, seen []glimpse, how choices) error {
+	splits, err := splitsOf(seen, how)
+	if err != nil {
+		return err
 	}
-	if s.count(noSplit) > 0 {
-		var err error
-		if splits, err = stratified(labels, how); err != nil {
-			return err
-		}
-		measured = inTest
-	}
-	var learned []uint64
+	learned := map[uint64]int{} // by their first
 	for i, g := range seen {
-		if splits[i] == inTrain {
-			learned = append(learned, g.pixels)
+		if _, before := learned[g.pixels]; splits[i] == inTrain && !before {
+			learned[g.pixels] = i
 		}
 	}
-	slices.Sort(learned)
+	measured := inTest
+	if s.count(noSplit) == 0 {
+		measured = s.measuredOn()
+	}
+	var pair [2]int
 	for i, g := range seen {
-		if _, found := slices.BinarySearch(learned, g.pixels); found && splits[i] == measured {
-			s.Shared++
+		if at, found := learned[g.pixels]; found && splits[i] == measured {
+			if s.Shared++; s.Shared == 1 {
+				pair = [2]int{i, at}
+			}
 		}
 	}
-	return nil
+	if s.Shared == 0 {
+		return nil
+	}
+	named, err := namesAt(r, s.Broken, pair[0], pair[1])
+	s.SharedOne, s.SharedWith = named[pair[0]], named[pair[1]]
+	return err
 }
 
 // add takes a picture into account.

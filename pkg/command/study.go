@@ -44,6 +44,9 @@ func (f *studyFlags) do(cmd *cobra.Command, s experiment.Study, missing func(exp
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
+	if err := warnOfShared(cmd, s); err != nil {
+		return nil, err
+	}
 	if f.dryRun {
 		return nil, listRuns(cmd, s, f.workers)
 	}
@@ -51,6 +54,15 @@ func (f *studyFlags) do(cmd *cobra.Command, s experiment.Study, missing func(exp
 		return nil, err
 	}
 	return doStudy(cmd, s, f.workers, missing)
+}
+
+// warnOfShared warns of pictures that sets of a study have in common.
+func warnOfShared(cmd *cobra.Command, s experiment.Study) error {
+	shared, err := s.Shared()
+	for _, line := range shared {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", line)
+	}
+	return err
 }
 
 // workersFor is how many runs of a study are made at a time; 0 asks for what makes it fastest.

@@ -241,6 +241,22 @@ func (s *Study) Check() error {
 	return nil
 }
 
+// Shared warns of pictures that image sets of the study's runs have in common, see [datasets.Shared], each line once.
+func (s Study) Shared() (all []string, err error) {
+	for _, c := range s.Runs {
+		lines, err := datasets.Shared(c.Benchmark.Datasets...)
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range lines {
+			if !slices.Contains(all, line) {
+				all = append(all, line)
+			}
+		}
+	}
+	return all, nil
+}
+
 // unsound is the error of a study of which a run's settings cannot be made a run of.
 type unsound struct{ error }
 

@@ -500,6 +500,13 @@ func (r *run) build(ctx context.Context, back compute.Backend) error {
 	if err != nil {
 		return err
 	}
+	shared, err := datasets.Shared(r.config.Benchmark.Datasets...)
+	if err != nil {
+		return err
+	}
+	for _, line := range shared { // a study says it once for all of its runs, see [Study.Shared]
+		r.say("warning: %s", line)
+	}
 	if r.config.Network.Knows == KnowsSamples {
 		if bench.Tasks[0].Train, err = r.config.remember(ctx, back, bench); err != nil {
 			return err
