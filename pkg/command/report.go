@@ -73,7 +73,7 @@ func reportCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&scorecard, "scorecard", false, "short for --only scorecard")
 	c.Flags().StringVar(&only, "only", "", "print one part: \"table\"; \"summary\", the same in short; \"scorecard\", the numbers to report of a continual study, bits per dimension in two parts; "+
-		"\"intervals\", mean ranks and differences with intervals; \"pareto\", who is best at its price; \"lambda\", what a sweep of λ finds; \"storage\", what a strategy had better keep in as many bytes; \"benchmarks\", methods that ran on several; \"ledger\", what methods are verified against and whether their papers agree")
+		"\"intervals\", mean ranks and differences with intervals; \"pareto\", who is best at its price; \"lambda\", what a sweep of λ finds; \"storage\", what a strategy had better keep in as many bytes; \"copying\", from which λ on it copies its buffer; \"benchmarks\", methods that ran on several; \"ledger\", what methods are verified against and whether their papers agree")
 	c.Flags().StringVar(&strategy, "strategy", "er", "with --only lambda or storage: the strategy that was swept")
 	c.Flags().StringVar(&reference, "reference", "", "with --only intervals: label of the method that differences are to; default: er with λ = 1")
 	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")

@@ -13,8 +13,8 @@ import (
 // Excerpt is one part of a report in two forms: for a terminal, and in Markdown.
 type Excerpt struct{ Text, Markdown string }
 
-// ExcerptOf makes the part of a study's report that `go run . report --only NAME` prints. strategy is the one that "lambda"
-// and "storage" are about; reference is the label of the method that "intervals" gives differences to, "" for er with λ = 1. It is an error
+// ExcerptOf makes the part of a study's report that `go run . report --only NAME` prints. strategy is the one that "lambda",
+// "storage" and "copying" are about; reference is the label of the method that "intervals" gives differences to, "" for er with λ = 1. It is an error
 // if there is no such part, or if the runs do not have what it is made of.
 func ExcerptOf(s *study.Set, name, strategy, reference string) (Excerpt, error) {
 	methods := s.Group()
@@ -71,6 +71,14 @@ func ExcerptOf(s *study.Set, name, strategy, reference string) (Excerpt, error) 
 			return Excerpt{}, err
 		}
 		return both(b.Table(), nil), nil
+	case "copying":
+		b, err := study.Copying(s.Runs, strategy)
+		if err != nil {
+			return Excerpt{}, err
+		}
+		tables := b.Tables()
+		first, second := both(tables[0], b.Sentences()), both(tables[1], nil)
+		return Excerpt{first.Text + "\n" + second.Text, first.Markdown + "\n" + second.Markdown}, nil
 	case "benchmarks":
 		return both(study.AcrossBenchmarks(methods, study.FinalOf(study.FID), study.ForgettingOf(study.FID)), nil), nil
 	case "ledger":
@@ -88,7 +96,7 @@ func ExcerptOf(s *study.Set, name, strategy, reference string) (Excerpt, error) 
 }
 
 // parts are the names of [ExcerptOf].
-var parts = []string{"table", "summary", "scorecard", "intervals", "pareto", "lambda", "storage", "benchmarks", "ledger"}
+var parts = []string{"table", "summary", "scorecard", "intervals", "pareto", "lambda", "storage", "copying", "benchmarks", "ledger"}
 
 // CheckPart reports a name that [ExcerptOf] does not know.
 func CheckPart(name string) error {

@@ -112,14 +112,16 @@ func CopyNotes(methods []Method) []string {
 	p := methods[0].Runs[0].Protocol
 	out := []string{fmt.Sprintf("Copies qualify FID: by ratio, a sample copies an image if its distance to it is less than %s its distance to the second nearest; "+
 		"a small buffer can buy a good FID by copying. The fewer images there are, the more passes for a copy by ratio: shares of buffers of different sizes do not compare.", words.Fraction(p.MemorisedRatio))}
+	return append(out, yardstickNotes(methods)...)
+}
+
+// yardstickNotes say how copies were found by the fixed yardstick; none where they were not.
+func yardstickNotes(methods []Method) []string {
 	told := slices.DeleteFunc(Distinct(methods, yardstickText), func(text string) bool { return text == "" })
-	switch {
-	case len(told) == 1:
-		out = append(out, told[0])
-	case len(told) > 1: // thresholds are of the images of a run
-		out = append(out, told[0]+fmt.Sprintf(" Of %d different ones; results hold those of each run.", len(told)))
+	if len(told) > 1 { // thresholds are of the images of a run
+		return []string{told[0] + fmt.Sprintf(" Of %d different ones; results hold those of each run.", len(told))}
 	}
-	return out
+	return told
 }
 
 // yardstickText says how a run finds copies by the fixed yardstick; "" where it does not.
