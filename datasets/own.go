@@ -99,8 +99,17 @@ func registered() (map[string]place, error) {
 	if err != nil {
 		return nil, cacheError(err)
 	}
-	all := map[string]place{}
-	if err := json.Unmarshal(b, &all); err != nil {
+	return parseRegistry(file, b)
+}
+
+// parseRegistry reads the content of the file that lists the registered sets.
+func parseRegistry(file string, b []byte) (map[string]place, error) {
+	var all map[string]place
+	err := json.Unmarshal(b, &all)
+	if err == nil && all == nil {
+		err = errors.New("it is null")
+	}
+	if err != nil {
 		return nil, errors.Errorf("%s, the list of registered sets, is damaged (%v); remove it and register them again with: go run . data add NAME PATH", file, err)
 	}
 	for name, p := range all {

@@ -293,7 +293,7 @@ func checkBench(c *cobra.Command) error {
 	if g.Seeds, err = c.Flags().GetInt("seeds"); err != nil {
 		return err
 	}
-	if err := importInit(c, g.Set); err != nil {
+	if _, err := importInit(c, g.Set, false); err != nil {
 		return err
 	}
 	usualSweeps(c, &g)

@@ -52,7 +52,9 @@ func benchCommand() *cobra.Command {
 				}
 				label = configPath
 			}
-			if err := importInit(cmd, g.Set); err != nil {
+			removeImports, err := importInit(cmd, g.Set, flags.dryRun)
+			defer removeImports()
+			if err != nil {
 				return err
 			}
 			usualSweeps(cmd, &g)

@@ -107,8 +107,10 @@ func describeModel(i models.Info) string {
 }
 
 // importInit imports the models whose folders settings name, "network.init=DIR" with a slash in it, under the folders' names, and
-// has the settings say these. A model that was imported from there before is taken as it is, unless the folder has changed since.
-func importInit(cmd *cobra.Command, set []string) error {
+// has the settings say these. A model that was imported from there before is taken as it is, unless the folder has changed since, and
+// so is one of the same files from another folder of that name. What a dry run imports is gone once end is called.
+func importInit(cmd *cobra.Command, set []string, dryRun bool) (end func(), err error) {
+	end = func() {}
 	for i, s := range set {
 		dir, ok := strings.CutPrefix(s, "network.init=")
 		if !ok || !strings.ContainsAny(dir, `/\`) {
@@ -116,44 +118,69 @@ func importInit(cmd *cobra.Command, set []string) error {
 		}
 		source, err := filepath.Abs(dir)
 		if err != nil {
-			return err
+			return end, err
 		}
 		name := nameOf(source)
 		if err := models.CheckName(name); err != nil {
-			return experiment.Refusef("--set %s: no name can be made of that folder's; import it with `go run . import %s NAME`", s, words.Shell(dir))
+			return end, experiment.Refusef("--set %s: no name can be made of that folder's; import it with `go run . import %s NAME`", s, words.Shell(dir))
 		}
-		switch have, err := models.Get(name); {
-		case err == nil && have.Source != source:
-			return experiment.Refusef("--set %s: there is a model %s already, from %s; import this one with `go run . import %s NAME`, under another name", s, name, have.Source, words.Shell(dir))
-		case err == nil && have.SourceSHA256 == "":
-			fmt.Fprintf(cmd.ErrOrStderr(), "note: the model %s is taken as it was imported, whether its folder has changed since is not known; `go run . import %s %s --overwrite` reads it anew\n", name, words.Shell(dir), name)
-		case err == nil:
-			now, err := diffusers.FilesSHA256(source)
-			if err != nil {
-				return named(err, dir)
+		if have, err := models.Get(name); err == nil {
+			if err := sameModel(cmd, have, dir, source); err != nil {
+				return end, err
 			}
-			if now != have.SourceSHA256 {
-				return experiment.Refusef("--set %s: the folder has changed since the model %s was imported from it: the SHA-256 of its files was %s, now it is %s; read it anew with `go run . import %s %s --overwrite`, or import it under another name",
-					s, name, have.SourceSHA256, now, words.Shell(dir), name)
-			}
-		default:
-			m, notes, err := diffusers.Read(dir, diffusers.Options{})
-			if err != nil {
-				return named(err, dir)
-			}
-			info, err := models.Put(name, source, m, false)
-			if err != nil {
-				return err
-			}
-			for _, n := range notes {
-				fmt.Fprintln(cmd.ErrOrStderr(), "note:", n)
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), describeModel(info))
-			fmt.Fprintf(cmd.ErrOrStderr(), "note: the model is kept in the cache folder as %s, also after a dry run; `go run . import remove %s` removes it\n", name, name)
+		} else if end, err = importFor(cmd, dir, source, name, dryRun); err != nil {
+			return end, err
 		}
 		set[i] = "network.init=" + name
 	}
+	return end, nil
+}
+
+// sameModel refuses a model that is not what is in the folder from which a study is to begin.
+func sameModel(cmd *cobra.Command, have models.Info, dir, source string) error {
+	now, err := diffusers.FilesSHA256(source)
+	switch {
+	case err != nil:
+		return named(err, dir)
+	case now == have.SourceSHA256:
+	case have.Source != source:
+		other := fmt.Sprintf("%.*s-%.6s", models.LongestName-7, have.Name, now)
+		return experiment.Refusef("--set network.init=%s: there is a model %s already, from %s; import this one under another name, `go run . import %s %s`, and start from that: --set network.init=%s",
+			dir, have.Name, have.Source, words.Shell(dir), other, other)
+	case have.SourceSHA256 == "":
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: the model %s is taken as it was imported, whether its folder has changed since is not known; `go run . import %s %s --overwrite` reads it anew\n",
+			have.Name, words.Shell(dir), have.Name)
+	default:
+		return experiment.Refusef("--set network.init=%s: the folder has changed since the model %s was imported from it: the SHA-256 of its files was %s, now it is %s; read it anew with `go run . import %s %s --overwrite`, or import it under another name",
+			dir, have.Name, have.SourceSHA256, now, words.Shell(dir), have.Name)
+	}
 	return nil
+}
+
+// importFor imports the model in a folder for the study at hand; a dry run keeps it until end is called.
+func importFor(cmd *cobra.Command, dir, source, name string, dryRun bool) (end func(), err error) {
+	end = func() {}
+	m, notes, err := diffusers.Read(dir, diffusers.Options{})
+	if err != nil {
+		return end, named(err, dir)
+	}
+	if dryRun {
+		if end, err = models.Aside(); err != nil {
+			return end, err
+		}
+	}
+	info, err := models.Put(name, source, m, false)
+	if err != nil {
+		return end, err
+	}
+	for _, n := range notes {
+		fmt.Fprintln(cmd.ErrOrStderr(), "note:", n)
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), describeModel(info))
+	if !dryRun {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: the model is kept in the cache folder as %s; `go run . import remove %s` removes it\n", name, name)
+	}
+	return end, nil
 }
 
 // nameOf is a name for the model in a folder, by the folder's: letters lose their accents, and what no name can have becomes a dash. Where

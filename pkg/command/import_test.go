@@ -22,19 +22,31 @@ func TestFoldersAreImportedByName(t *testing.T) {
 	forms := filepath.Join("..", "counterpart", "testdata", "forms")
 	for range 2 {
 		set := []string{"seed=1", "network.init=" + filepath.Join(forms, "defaults")}
-		if err := importInit(quiet, set); err != nil || set[0] != "seed=1" || set[1] != "network.init=defaults" {
+		if _, err := importInit(quiet, set, false); err != nil || set[0] != "seed=1" || set[1] != "network.init=defaults" {
 			t.Fatalf("%q, %v", set, err)
 		}
 	}
 	if m, err := models.Get("defaults"); err != nil || !strings.HasSuffix(m.Source, "defaults") || m.Net.Classes != 4 {
 		t.Errorf("%+v, %v", m, err)
 	}
+	// The same files elsewhere are the same model, others of that folder's name are not.
+	moved, other := filepath.Join(t.TempDir(), "defaults"), filepath.Join(t.TempDir(), "défaults")
+	for to, from := range map[string]string{moved: "defaults", other: "no_attention"} {
+		if err := os.CopyFS(to, os.DirFS(filepath.Join(forms, from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := []string{"network.init=" + moved}
+	if _, err := importInit(quiet, again, false); err != nil || again[0] != "network.init=defaults" {
+		t.Errorf("moved: %q, %v", again, err)
+	}
 	for setting, want := range map[string]string{
-		"network.init=" + filepath.Join(t.TempDir(), "defaults"): "there is a model defaults already",
+		"network.init=" + other:                                  "there is a model defaults already, from",
+		"network.init=" + filepath.Join(t.TempDir(), "defaults"): "there is no folder",
 		"network.init=./nosuch":                                  "there is no folder ./nosuch",
 		"network.init=/":                                         "no name can be made",
 	} {
-		if err := importInit(quiet, []string{setting}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		if _, err := importInit(quiet, []string{setting}, false); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v; need one line with %q", setting, err, want)
 		}
 	}
@@ -46,7 +58,7 @@ func TestFoldersAreImportedByName(t *testing.T) {
 			t.Fatal(err)
 		}
 		set := []string{"network.init=" + dir}
-		if err := importInit(quiet, set); err != nil || set[0] != "network.init="+name {
+		if _, err := importInit(quiet, set, false); err != nil || set[0] != "network.init="+name {
 			t.Errorf("%s: %q, %v; want the name %s", dir, set, err, name)
 		} else if m, err := models.Get(name); err != nil || m.Source != dir {
 			t.Errorf("%s comes from %q, %v", name, m.Source, err)
@@ -58,7 +70,7 @@ func TestFoldersAreImportedByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"", "has changed since the model copied was imported"} {
-		err := importInit(quiet, []string{"network.init=" + copied})
+		_, err := importInit(quiet, []string{"network.init=" + copied}, false)
 		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--overwrite")) {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -66,7 +78,51 @@ func TestFoldersAreImportedByName(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if set := []string{"network.init=mine"}; importInit(quiet, set) != nil || set[0] != "network.init=mine" {
-		t.Errorf("a name becomes %q", set)
+	set := []string{"network.init=mine"}
+	if _, err := importInit(quiet, set, false); err != nil || set[0] != "network.init=mine" {
+		t.Errorf("a name becomes %q (%v)", set, err)
+	}
+}
+
+// A dry run leaves no import behind, and does with one that is there.
+func TestDryRunImportsNothing(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv(backend.CacheEnv, cache)
+	quiet := &cobra.Command{}
+	quiet.SetOut(io.Discard)
+	quiet.SetErr(io.Discard)
+	folder := filepath.Join("..", "counterpart", "testdata", "forms", "defaults")
+	set := []string{"network.init=" + folder}
+	end, err := importInit(quiet, set, true)
+	if err != nil || set[0] != "network.init=defaults" {
+		t.Fatal(set, err)
+	}
+	m, err := models.Get("defaults")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if weights, err := m.Load(); err != nil || len(weights) == 0 {
+		t.Errorf("%d weights, %v", len(weights), err)
+	}
+	if all, err := models.List(); err != nil || len(all) > 0 {
+		t.Errorf("others see %v, %v", all, err)
+	}
+	end()
+	if left, err := os.ReadDir(filepath.Join(cache, "models")); err != nil || len(left) > 0 {
+		t.Errorf("%v are left, %v", left, err)
+	}
+	if m, err := models.Get("defaults"); err == nil {
+		t.Errorf("%v is left", m)
+	}
+	for _, dry := range []bool{false, true} { // the second finds the first one's
+		set := []string{"network.init=" + folder}
+		end, err := importInit(quiet, set, dry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end()
+	}
+	if _, err := models.Get("defaults"); err != nil {
+		t.Error(err)
 	}
 }

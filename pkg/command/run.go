@@ -33,7 +33,7 @@ func runCommand() *cobra.Command {
 				}
 				return err
 			}
-			if err := importInit(cmd, set); err != nil {
+			if _, err := importInit(cmd, set, false); err != nil {
 				return err
 			}
 			config, err := experiment.LoadConfig(args[0], set...)

@@ -27,7 +27,9 @@ func searchCommand() *cobra.Command {
 			if err := checkWorkers(flags.workers); err != nil {
 				return err
 			}
-			if err := importInit(cmd, s.Set); err != nil {
+			removeImports, err := importInit(cmd, s.Set, flags.dryRun)
+			defer removeImports()
+			if err != nil {
 				return err
 			}
 			trials, err := s.Trials()

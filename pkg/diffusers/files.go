@@ -115,8 +115,8 @@ const mostConfig = 4 << 20
 // Read reads the model in a folder, that of a pipeline or of a UNet2DModel alone. Notes are lines about what the folder does
 // not say, or says without effect. Where we have no form for something the error lists all of it.
 func Read(dir string, o Options) (m *Model, notes []string, err error) {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, nil, errors.Errorf("there is no folder %s; name the one of a model of diffusers", dir)
+	if err := checkFolder(dir); err != nil {
+		return nil, nil, err
 	}
 	folder := filepath.Join(dir, unetFolder)
 	if _, err := os.Stat(filepath.Join(folder, configFile)); err != nil {
@@ -177,8 +177,24 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 	return m, append(notes, more...), err
 }
 
+// checkFolder refuses what is no folder.
+func checkFolder(dir string) error {
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.Errorf("there is no folder %s; name the one of a model of diffusers", dir)
+	case err != nil:
+		return errors.Wrap(err, "looking for a model of diffusers")
+	case !info.IsDir():
+		return errors.Errorf("%s is a file; name the folder of a model of diffusers, such as %s", dir, filepath.Dir(dir))
+	}
+	return nil
+}
+
 // FilesSHA256 is the SHA-256 of the names and sums of all files in a model's folder that [Read] may read, whichever of them it takes.
 func FilesSHA256(dir string) (string, error) {
+	if err := checkFolder(dir); err != nil {
+		return "", err
+	}
 	sum := sha256.New()
 	for _, sub := range []string{".", unetFolder, schedFolder} {
 		entries, err := os.ReadDir(filepath.Join(dir, sub))

@@ -77,16 +77,16 @@ func Dir() (string, error) {
 	return filepath.Join(cache, "models"), err
 }
 
-// longestName is how many bytes a name may have.
-const longestName = 60
+// LongestName is how many bytes a name may have.
+const LongestName = 60
 
 // CheckName reports a name that no model can have: it becomes a folder's on any system, and a setting's value.
 func CheckName(name string) error {
 	bad := func(r rune) bool {
 		return r >= 0x80 || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-+", r)
 	}
-	if name == "" || len(name) > longestName || name[0] == '.' || name[0] == '-' || strings.ContainsFunc(name, bad) || !filepath.IsLocal(name) {
-		return errors.Errorf("the name of a model is %.80q; need up to %d letters from a to z, digits, dots, dashes or underscores, such as \"cifar-ddpm\"", name, longestName)
+	if name == "" || len(name) > LongestName || name[0] == '.' || name[0] == '-' || strings.ContainsFunc(name, bad) || !filepath.IsLocal(name) {
+		return errors.Errorf("the name of a model is %.80q; need up to %d letters from a to z, digits, dots, dashes or underscores, such as \"cifar-ddpm\"", name, LongestName)
 	}
 	return nil
 }
@@ -97,7 +97,34 @@ func folder(name string) (string, error) {
 		return "", err
 	}
 	dir, err := Dir()
-	return filepath.Join(dir, name), err
+	final := filepath.Join(dir, name)
+	if _, missing := os.Stat(final); missing != nil && os.Getenv(asideEnv) != "" {
+		final = filepath.Join(os.Getenv(asideEnv), name)
+	}
+	return final, err
+}
+
+// asideEnv names the folder of [Aside], for this process and those that it starts.
+const asideEnv = "PALIMPSEST_MODELS_ASIDE"
+
+// Aside has models that are put from now on kept until the function that it returns is called, and seen only by this process and those
+// that it starts.
+func Aside() (remove func(), err error) {
+	dir, err := Dir() // where there is as much room as for those that are kept
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err == nil {
+		dir, err = os.MkdirTemp(dir, atomicfile.Unfinished)
+	}
+	if err != nil {
+		return func() {}, errors.WithStack(err)
+	}
+	before := os.Getenv(asideEnv)
+	return func() {
+		_ = os.Setenv(asideEnv, before)
+		_ = os.RemoveAll(dir)
+	}, errors.WithStack(os.Setenv(asideEnv, dir))
 }
 
 // Free reports a name that no model can have, or that one has, unless it is to be replaced.
