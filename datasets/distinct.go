@@ -13,7 +13,7 @@ import (
 
 // CheckDistinct returns an error where two of the sets hold the same pictures: each would have labels of its own for them, which no
 // network and no classifier can tell apart. One set is found under two names, beside a part of it, and in two folders with the same
-// content; also where all pictures of one, pixel by pixel, are among those of the other in files of another kind. [Shared] tells of sets
+// content; also where all pictures of one, pixel by pixel, are among those of the other in files of another kind. [Warnings] tells of sets
 // that have some pictures in common.
 func CheckDistinct(refs ...string) error {
 	var before []*distinct
@@ -53,10 +53,10 @@ func among(part, whole string) error {
 	return errors.Errorf("the pictures of %.100q are among those of %.100q, and would have two labels; leave one of the sets out", part, whole)
 }
 
-// Shared warns of the pictures that two of the sets have in common, in a line for each two sets. Pictures are compared pixel by pixel, as
-// they are before any preparation. Sets of the catalogue that are not on this machine are passed over, and so are two of the catalogue,
-// which have none.
-func Shared(refs ...string) (warnings []string, err error) {
+// Warnings are lines, one for each two of the sets, about pictures that they have in common and about names that are the same, so that no
+// table tells them apart. Pictures are compared pixel by pixel, as they are before any preparation. Sets of the catalogue that are not on
+// this machine are passed over, and so are two of the catalogue, which have no picture in common.
+func Warnings(refs ...string) (all []string, err error) {
 	var before []*distinct
 	for _, ref := range refs {
 		now, err := newDistinct(ref)
@@ -69,12 +69,16 @@ func Shared(refs ...string) (warnings []string, err error) {
 				return nil, err
 			}
 			if common.n > 0 {
-				warnings = append(warnings, common.warning(b.ref, ref))
+				all = append(all, common.warning(b.ref, ref))
+			}
+			if name := now.called(); name == b.called() {
+				all = append(all, oneline.Text(fmt.Sprintf("%.200s and %.200s are both called %s, so that tasks, classes and tables do not tell them apart; give one of them a name of its own with `go run . data add NAME PATH`",
+					b.ref, ref, name)))
 			}
 		}
 		before = append(before, now)
 	}
-	return warnings, nil
+	return all, nil
 }
 
 // distinct is a set that is compared with others.
@@ -99,6 +103,14 @@ func newDistinct(ref string) (*distinct, error) {
 		return nil, err
 	}
 	return &distinct{ref: ref, of: "content " + own.scan.Hash, own: own}, nil
+}
+
+// called is the set's name in a benchmark.
+func (d *distinct) called() string {
+	if d.own != nil {
+		return d.own.Name
+	}
+	return d.spec.name
 }
 
 // look reads the set's glimpses, of which there are none where the set is not on this machine.

@@ -100,7 +100,7 @@ func TestCheckDistinct(t *testing.T) {
 }
 
 // Pictures that two sets have in common are counted, and those that one learns and the other is measured on; one of each is named.
-func TestShared(t *testing.T) {
+func TestWarnings(t *testing.T) {
 	ownCache(t)
 	at := t.TempDir()
 	one, other, third := filepath.Join(at, "one"), filepath.Join(at, "other"), filepath.Join(at, "third")
@@ -115,7 +115,7 @@ func TestShared(t *testing.T) {
 	want := func(lines []string, parts ...string) {
 		t.Helper()
 		for range 2 { // computed, and remembered
-			got, err := Shared(one, other, third, "mnist")
+			got, err := Warnings(one, other, third, "mnist")
 			if err != nil || len(got) != len(lines) {
 				t.Fatalf("%q, %v; want %d lines", got, err, len(lines))
 			}
@@ -147,4 +147,24 @@ func TestShared(t *testing.T) {
 	}
 	commons.Clear()
 	want([]string{"one and other"}, "have 3 pictures in common")
+}
+
+// Two folders of one name are told of: tables know them by it.
+func TestWarningOfNames(t *testing.T) {
+	ownCache(t)
+	at := t.TempDir()
+	first, second := filepath.Join(at, "1", "été"), filepath.Join(at, "2", "été")
+	flowers(t, first, 3, "a", "b")
+	for i := range uint8(3) {
+		put(t, filepath.Join(second, "c", string(rune('0'+i))+".png"), pngOf(t, 4, 4, i, 9, 10))
+	}
+	if got, err := Warnings(first, second, "mnist"); err != nil || len(got) != 1 || !strings.Contains(got[0], "are both called ") || !strings.Contains(got[0], "data add NAME PATH") {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := Add("summer", second); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Warnings(first, "summer"); err != nil || len(got) > 0 {
+		t.Errorf("%q, %v", got, err)
+	}
 }

@@ -43,7 +43,7 @@
 //
 // A study of a set stops at the first problem. Describe and Add list all of them at once, in the words that the study would use
 // (Info.Refusals). They also say what was done with pictures that the owner may not expect (Info.Notes): those of val, those in deeper
-// folders, and test images that are training images as well. [Shared] says the same of two sets, and [CheckDistinct] refuses sets of
+// folders, and test images that are training images as well. [Warnings] says the same of two sets, and [CheckDistinct] refuses sets of
 // which one holds all pictures of the other. A class of one picture can be left out by naming the others as tasks.
 //
 // An error is one line that names the file. Refused are files that are empty, cut off, no picture, or too large; links that lead in a

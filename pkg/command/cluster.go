@@ -73,7 +73,7 @@ func (f *clusterFlags) hand(cmd *cobra.Command, s experiment.Study) ([]*results.
 	if err := study.Check(); err != nil {
 		return nil, err
 	}
-	if err := warnOfShared(cmd, s); err != nil {
+	if err := warnOfSets(cmd, s); err != nil {
 		return nil, err
 	}
 	runs, err := study.Finished()

@@ -44,7 +44,7 @@ func (f *studyFlags) do(cmd *cobra.Command, s experiment.Study, missing func(exp
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	if err := warnOfShared(cmd, s); err != nil {
+	if err := warnOfSets(cmd, s); err != nil {
 		return nil, err
 	}
 	if f.dryRun {
@@ -56,10 +56,10 @@ func (f *studyFlags) do(cmd *cobra.Command, s experiment.Study, missing func(exp
 	return doStudy(cmd, s, f.workers, missing)
 }
 
-// warnOfShared warns of pictures that sets of a study have in common.
-func warnOfShared(cmd *cobra.Command, s experiment.Study) error {
-	shared, err := s.Shared()
-	for _, line := range shared {
+// warnOfSets warns of image sets of a study that go together badly.
+func warnOfSets(cmd *cobra.Command, s experiment.Study) error {
+	lines, err := s.Warnings()
+	for _, line := range lines {
 		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", line)
 	}
 	return err

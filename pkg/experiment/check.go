@@ -241,10 +241,10 @@ func (s *Study) Check() error {
 	return nil
 }
 
-// Shared warns of pictures that image sets of the study's runs have in common, see [datasets.Shared], each line once.
-func (s Study) Shared() (all []string, err error) {
+// Warnings are lines about image sets of the study's runs that go together badly, see [datasets.Warnings], each line once.
+func (s Study) Warnings() (all []string, err error) {
 	for _, c := range s.Runs {
-		lines, err := datasets.Shared(c.Benchmark.Datasets...)
+		lines, err := datasets.Warnings(c.Benchmark.Datasets...)
 		if err != nil {
 			return nil, err
 		}

@@ -90,7 +90,7 @@ func TestOwnImagesToTheFirstStep(t *testing.T) {
 	}
 }
 
-// A study says once what its sets have in common, though several runs name them.
+// A study warns once of what its sets have in common, though several runs name them.
 func TestStudyWarnsOfSharedPictures(t *testing.T) {
 	t.Setenv(backend.CacheEnv, t.TempDir())
 	one, other := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "other")
@@ -100,7 +100,7 @@ func TestStudyWarnsOfSharedPictures(t *testing.T) {
 	c.Benchmark.Datasets = []string{one, other}
 	again := c
 	again.Seed = 1
-	lines, err := Study{Runs: []Config{c, again}}.Shared()
+	lines, err := Study{Runs: []Config{c, again}}.Warnings()
 	if err != nil || len(lines) != 1 || !strings.Contains(lines[0], "have 5 pictures in common") {
 		t.Errorf("%q, %v; want one line", lines, err)
 	}

@@ -500,11 +500,11 @@ func (r *run) build(ctx context.Context, back compute.Backend) error {
 	if err != nil {
 		return err
 	}
-	shared, err := datasets.Shared(r.config.Benchmark.Datasets...)
+	warnings, err := datasets.Warnings(r.config.Benchmark.Datasets...)
 	if err != nil {
 		return err
 	}
-	for _, line := range shared { // a study says it once for all of its runs, see [Study.Shared]
+	for _, line := range warnings { // a study says it once for all of its runs, see [Study.Warnings]
 		r.say("warning: %s", line)
 	}
 	if r.config.Network.Knows == KnowsSamples {
