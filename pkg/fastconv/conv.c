@@ -228,3 +228,23 @@ int random_bits(const uint64_t state[3], uint64_t next[3], size_t words, uint32_
 	next[2] = state[2] + (next[1] < groups);
 	return 0;
 }
+
+struct joined { int P, C, K; const float *a, *b; float *out; };
+
+static void join_item(void *context, int i, int slot) {
+	const struct joined *v = context;
+	(void)slot;
+	size_t first = (size_t)i * v->P;
+	const float *a = v->a + first * v->C, *b = v->b + first * v->K;
+	float *out = v->out + first * (v->C + v->K);
+	for (int p = 0; p < v->P; p++, a += v->C, b += v->K) {
+		memcpy(out, a, sizeof(float) * v->C);
+		memcpy(out += v->C, b, sizeof(float) * v->K);
+		out += v->K;
+	}
+}
+
+void join(int B, int P, int C, int K, const float *a, const float *b, float *out, const struct helpers *helpers) {
+	struct joined v = {P, C, K, a, b, out};
+	parallel(helpers, B, join_item, &v);
+}

@@ -138,3 +138,6 @@ int normalise(int B, int P, int C, int G, const float *x, const float *gamma, co
 // random_bits writes random words, [words], and the state that follows. A state is the key and the counter. It returns as convolve
 // does.
 int random_bits(const uint64_t state[3], uint64_t next[3], size_t words, uint32_t *out, const struct helpers *helpers, int at_most);
+
+// join writes the channels of a [B][P][C] and then those of b [B][P][K], pixel by pixel, into out [B][P][C+K].
+void join(int B, int P, int C, int K, const float *a, const float *b, float *out, const struct helpers *helpers);

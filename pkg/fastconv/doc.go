@@ -22,9 +22,12 @@
 // channels, forward and both gradients, by Winograd's F(4×4, 3×3) ([winograd], winograd.h). Relative errors are below 2e-5
 // (1e-6 is usual); float32's own rounding in a plain sum gives 1e-7. A NaN or an infinity spreads over its tile of
 // 4×4 outputs and the neighbouring tiles. Results are the same, bit by bit, whatever the number of threads and the
-// instruction set. The threads are XLA's own, asked for through its interface, so no other thread waits in a loop.
+// instruction set. The threads are XLA's own, asked for through its interface, so no other thread waits in a loop; they are no more than
+// there are cores to run on.
 //
 // GroupNorm and SiLU, and their gradients, are computed an image at a time, the gradients with the statistics of the forward pass.
+//
+// Channels of skip connections are joined once (XLA would join them for every operation that reads them in another shape).
 //
 // Random words ([philox], as XLA's generator makes them) are the same, bit by bit.
 //

@@ -7,8 +7,10 @@
 #define _GNU_SOURCE
 #include "plugin.h"
 #include "conv.h"
+#include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -125,12 +127,21 @@ static int execution(const struct frame *f) {
 	return f->stage == STAGE_EXECUTE;
 }
 
-// XLA's threads.
+// How many cores this process may run on now; more than XLA has threads where the system does not say.
+static int cores(void) {
+	cpu_set_t set;
+	return sched_getaffinity(0, sizeof set, &set) ? INT_MAX : CPU_COUNT(&set);
+}
+
+// XLA's threads, but no more than there are cores. XLA starts four at least, and on one core those that help would only take
+// turns, each in memory of its own, and wait in loops for the next call.
 static void *ask_threads(struct frame *f, struct helpers *h) {
 	int64_t threads = 1;
 	struct threads_args t = {sizeof t, NULL, f->context, &threads};
 	void *error = f->api->threads(&t);
-	*h = (struct helpers){threads < 1 ? 1 : threads > 256 ? 256 : (int)threads, run, f};
+	int most = cores();
+	if (most > 256) most = 256;
+	*h = (struct helpers){threads < 1 ? 1 : threads > most ? most : (int)threads, run, f};
 	return error;
 }
 
@@ -203,6 +214,19 @@ static void *handle_bits(struct frame *f) {
 	struct helpers helpers;
 	void *error = ask_threads(f, &helpers);
 	return error ? error : result(f, random_bits(state->data, next->data, words, out->data, &helpers, 0));
+}
+
+// Images [B, H, W, channels], twice; gives one with the channels of both.
+static void *handle_join(struct frame *f) {
+	if (!execution(f)) return NULL;
+	const int64_t *x, *y, *z;
+	float *a = array(&f->arguments, 0, 4, &x), *b = array(&f->arguments, 1, 4, &y), *out = array(&f->results, 0, 4, &z);
+	if (!a || !b || !out || x[3] + y[3] != z[3] || memcmp(x, y, sizeof *x * 3) || memcmp(x, z, sizeof *x * 3)) return result(f, 2);
+	struct helpers helpers;
+	void *error = ask_threads(f, &helpers);
+	if (error) return error;
+	join(x[0], x[1] * x[2], x[3], y[3], a, b, out, &helpers);
+	return NULL;
 }
 
 // In Go: the program with its convolutions replaced, for the caller to free, or NULL where none is.
@@ -309,6 +333,7 @@ void *wrap_plugin(void *table, char **error) {
 	    !reg(api, ffi, "palimpsest.conv.input_gradient", handle_input_gradient, error) ||
 	    !reg(api, ffi, "palimpsest.conv.filter_gradient", handle_filter_gradient, error) ||
 	    !reg(api, ffi, "palimpsest.random_bits", handle_bits, error) ||
+	    !reg(api, ffi, "palimpsest.join", handle_join, error) ||
 	    !reg(api, ffi, "palimpsest.norm_silu", handle_norm, error) ||
 	    !reg(api, ffi, "palimpsest.norm_silu.gradient", handle_norm_gradient, error))
 		return NULL;

@@ -17,6 +17,7 @@ const (
 	forwardSum     = "palimpsest.conv.sum"
 	inputGradient  = "palimpsest.conv.input_gradient"
 	filterGradient = "palimpsest.conv.filter_gradient"
+	join           = "palimpsest.join"
 )
 
 // The shapes the kernels take and win at. Fewer channels leave vectors half empty; a side below 4 leaves most of a tile
@@ -35,6 +36,7 @@ const (
 	convolution = `"stablehlo.convolution"(`
 	barrier     = `"stablehlo.optimization_barrier"(`
 	generator   = `"stablehlo.rng_bit_generator"(`
+	concatenate = `"stablehlo.concatenate"(`
 )
 
 // convolutionText is a convolution of one group, with stride 1, a border of one and no dilation, as go-xla writes it: the
@@ -68,6 +70,10 @@ var barrierText = regexp.MustCompile(`^"stablehlo\.optimization_barrier"\(([^()]
 var generatorText = regexp.MustCompile(`^"stablehlo\.rng_bit_generator"\((%[\w#]+)\) \{\s*rng_algorithm = #stablehlo<rng_algorithm PHILOX>\s*\} : ` +
 	`\(tensor<3xui64>\) -> \(tensor<3xui64>, tensor<([\dx]+)xui32>\)`)
 
+// joinText puts the channels of two arrays of images behind one another: the groups are the operands, and the three shapes.
+var joinText = regexp.MustCompile(`^"stablehlo\.concatenate"\((%[\w#]+, %[\w#]+)\) \{\s*dimension = 3 : i64\s*\} : ` +
+	`\(tensor<([\dx]+)xf32>, tensor<([\dx]+)xf32>\) -> tensor<([\dx]+)xf32>`)
+
 // replace returns a StableHLO program with the operations that this package computes turned into calls of its kernels,
 // and how many they are. All else stays as it is, byte by byte.
 func replace(program string) (string, int) {
@@ -78,7 +84,7 @@ func replace(program string) (string, int) {
 	n, whole := 0, program
 	known := map[string]statistics{}
 	for {
-		at := min(index(program, convolution), index(program, barrier), index(program, generator))
+		at := min(index(program, convolution), index(program, barrier), index(program, generator), index(program, concatenate))
 		if at == len(program) {
 			out.WriteString(program)
 			return out.String(), n
@@ -93,6 +99,13 @@ func replace(program string) (string, int) {
 			}
 		} else if m := generatorText.FindStringSubmatch(program[at:]); m != nil {
 			if kernel := generatorKernel(m); kernel != "" {
+				out.WriteString(program[:at] + kernel)
+				program = program[at+len(m[0]):]
+				n++
+				continue
+			}
+		} else if m := joinText.FindStringSubmatch(program[at:]); m != nil {
+			if kernel := joinKernel(m); kernel != "" {
 				out.WriteString(program[:at] + kernel)
 				program = program[at+len(m[0]):]
 				n++
@@ -271,6 +284,23 @@ func generatorKernel(m []string) string {
 	}
 	state, out := []string{"tensor<3xui64>"}, []string{"tensor<3xui64>", "tensor<" + m[2] + "xui32>"}
 	return kernelCall(m[1], randomBits, layouts(state), layouts(out), fmt.Sprintf("(%s) -> (%s)", state[0], strings.Join(out, ", ")))
+}
+
+// joinKernel returns the call of a kernel for a match of joinText, "" where none computes it. XLA would join the channels again for
+// each operation that reads them in another shape, as the normalisation and the 1×1 product after a skip connection do.
+func joinKernel(m []string) string {
+	a, b, out := sides(m[2]), sides(m[3]), sides(m[4])
+	if len(a) != 4 || len(b) != 4 || len(out) != 4 || !slices.Equal(a[:3], b[:3]) || !slices.Equal(a[:3], out[:3]) || a[3]+b[3] != out[3] {
+		return ""
+	}
+	between := func(n, low, high int) bool { return low <= n && n <= high }
+	if !between(a[3], minChannels, maxChannels) || !between(b[3], minChannels, maxChannels) || !between(a[0], 1, maxTiles) ||
+		!between(a[1], 1, maxTiles) || !between(a[2], 1, maxTiles) || float64(a[0])*float64(a[1])*float64(a[2]) > maxTiles {
+		return ""
+	}
+	const layout = "dense<[3, 2, 1, 0]> : tensor<4xindex>"
+	return kernelCall(m[1], join, layout+", "+layout, layout,
+		fmt.Sprintf("(tensor<%sxf32>, tensor<%sxf32>) -> tensor<%sxf32>", m[2], m[3], m[4]))
 }
 
 // kernelCall returns the call of a kernel: its operands, name, the layouts of what it takes and gives (row by row; XLA would

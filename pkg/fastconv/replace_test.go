@@ -176,12 +176,37 @@ func TestReplaceGenerator(t *testing.T) {
 	}
 }
 
+// TestReplaceJoin makes sure that channels are joined by the kernel where it takes both arrays.
+func TestReplaceJoin(t *testing.T) {
+	const text = `    %5 = "stablehlo.concatenate"(%4, %arg1) {
+      dimension = 3 : i64
+    } : (tensor<2x8x8x16xf32>, tensor<2x8x8x32xf32>) -> tensor<2x8x8x48xf32>
+`
+	const want = `    %5 = "stablehlo.custom_call"(%4, %arg1) {api_version = 4 : i32, call_target_name = "palimpsest.join", ` +
+		`operand_layouts = [dense<[3, 2, 1, 0]> : tensor<4xindex>, dense<[3, 2, 1, 0]> : tensor<4xindex>], result_layouts = [dense<[3, 2, 1, 0]> : tensor<4xindex>]} : ` +
+		`(tensor<2x8x8x16xf32>, tensor<2x8x8x32xf32>) -> tensor<2x8x8x48xf32>
+`
+	if got, n := replace("{\n" + text + "}\n"); n != 1 || got != "{\n"+want+"}\n" {
+		t.Errorf("%d of 1 concatenation was replaced:\n%s", n, got)
+	}
+	for _, other := range []string{
+		strings.Replace(text, "dimension = 3", "dimension = 2", 1), strings.ReplaceAll(text, "xf32", "xbf16"), strings.Replace(text, "%arg1", "%arg1, %6", 1),
+		strings.Replace(text, "2x8x8x16", "1x8x8x16", 1), strings.Replace(text, "2x8x8x48", "2x8x8x49", 1), strings.ReplaceAll(text, "2x8x8", "2x8"),
+		strings.ReplaceAll(text, "2x8x8", "99999x99x99"), strings.ReplaceAll(text, "8x48", "8x513"), text[:90],
+	} {
+		if got, n := replace("{\n" + other); n != 0 || got != "{\n"+other {
+			t.Errorf("%d concatenations were replaced:\n%s", n, got)
+		}
+	}
+}
+
 // FuzzReplace makes sure that whatever the text, nothing but whole convolutions changes.
 func FuzzReplace(f *testing.F) {
 	f.Add(text(plainAxes, "2x8x8x16", "3x3x16x32", "2x8x8x32"))
 	f.Add(text(filterAxes, "2x8x8x16", "2x8x8x32", "3x3x16x32") + text(inputAxes, "0x8x8x32", "3x3x16x32", "-1xx8x16"))
 	f.Add("{\n" + forwardBarrier + gradientBarrier)
 	f.Add("{\n" + sumBarrier("32xf32", "2x32xf32"))
+	f.Add("{\n    %5 = \"stablehlo.concatenate\"(%4, %3) {\n      dimension = 3 : i64\n    } : (tensor<2x8x8x16xf32>, tensor<2x8x8x32xf32>) -> tensor<2x8x8x48xf32>\n")
 	f.Fuzz(func(t *testing.T, program string) {
 		got, n := replace(program)
 		if n == 0 && got != program {
