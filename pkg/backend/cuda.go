@@ -44,8 +44,7 @@ var cudaLibraries = []string{
 // where libdevice and ptxas lie. A plugin elsewhere, with no folder nvidia at its side, is
 // left to the user's own settings.
 func prepareCUDA(plugin string) error {
-	// <site>/jax_plugins/xla_cuda13/xla_cuda_plugin.so, <site>/nvidia
-	nvidia := filepath.Join(filepath.Dir(filepath.Dir(filepath.Dir(plugin))), "nvidia")
+	nvidia := filepath.Join(packagesOf(plugin), "nvidia")
 	if info, err := os.Stat(nvidia); err != nil || !info.IsDir() {
 		return nil
 	}
@@ -84,11 +83,20 @@ func prepareCUDA(plugin string) error {
 // driverDir is where NVIDIA's driver describes itself and its cards.
 const driverDir = "/proc/driver/nvidia"
 
-// cardDigest is the SHA-256 of what a compiled program for NVIDIA's cards depends on besides plugin and processor: the driver, the cards'
-// names, and the environment's words to XLA and NVIDIA's libraries. It fails where the driver says nothing, and where XLA is
-// asked for traces of its compilation.
-func cardDigest() ([]byte, error) {
+// cardDigest is the SHA-256 of what a compiled program for NVIDIA's cards depends on besides the processor: the plugin's bytes, the versions of
+// NVIDIA's packages beside it, the driver, the cards' names, and the environment's words to XLA and NVIDIA's libraries. It fails where the
+// driver says nothing, and where XLA is asked for traces of its compilation.
+func cardDigest(plugin string) ([]byte, error) {
 	sum := sha256.New()
+	bytes, err := hashOf(plugin)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintln(sum, bytes)
+	packages, _ := filepath.Glob(filepath.Join(packagesOf(plugin), "nvidia*.dist-info")) // the pattern is well formed
+	for _, p := range packages {
+		fmt.Fprintln(sum, filepath.Base(p))
+	}
 	driver, err := os.ReadFile(filepath.Join(driverDir, "version"))
 	cards, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information") // the pattern is well formed
 	if err != nil || len(cards) == 0 {                                  // a container may hide the folder
@@ -108,19 +116,35 @@ func cardDigest() ([]byte, error) {
 			}
 		}
 	}
-	words := os.Environ()
-	slices.Sort(words)
-	for _, word := range words {
+	words, err := wordsToXLA(os.Environ())
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(sum, "%q\n", words)
+	return sum.Sum(nil), nil
+}
+
+// wordsToXLA are the environment's words to XLA and NVIDIA's libraries that bear on compiled programs, sorted: where XLA notes what it
+// found out about kernels, and where MPS has its pipe and logs, says nothing of them. It fails where XLA is asked for traces.
+func wordsToXLA(environ []string) (words []string, err error) {
+	for _, word := range environ {
 		name, value, _ := strings.Cut(word, "=")
-		if !strings.HasPrefix(name, "XLA_") && !strings.HasPrefix(name, "TF_XLA_") && !strings.HasPrefix(name, "CUDA_") && !strings.HasPrefix(name, "NVIDIA_") {
+		if strings.HasPrefix(name, "CUDA_MPS_") || !slices.ContainsFunc([]string{"XLA_", "TF_XLA_", "CUDA_", "NVIDIA_"},
+			func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			continue
 		}
 		if strings.Contains(value, "xla_dump") {
 			return nil, errors.Errorf("%s asks for more than the result", name)
 		}
-		fmt.Fprintf(sum, "%q\n", word)
+		if name == "XLA_FLAGS" {
+			value = strings.Join(slices.DeleteFunc(strings.Fields(value), func(flag string) bool {
+				return strings.HasPrefix(flag, "--xla_gpu_per_fusion_autotune_cache_dir=")
+			}), " ")
+		}
+		words = append(words, name+"="+value)
 	}
-	return sum.Sum(nil), nil
+	slices.Sort(words)
+	return words, nil
 }
 
 // tf32Env is where NVIDIA's libraries look whether they may round float32 to TF32; "0" forbids it.
@@ -154,6 +178,9 @@ func trueFloat32(config string) (string, string, error) {
 	}
 	return config, "cuDNN (float32 without TF32)", errors.WithStack(os.Setenv(tf32Env, "0"))
 }
+
+// packagesOf is the folder of Python packages that a plugin of JAX's lies in: plugin is <it>/jax_plugins/xla_cuda13/xla_cuda_plugin.so.
+func packagesOf(plugin string) string { return filepath.Dir(filepath.Dir(filepath.Dir(plugin))) }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

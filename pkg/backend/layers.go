@@ -28,39 +28,61 @@ var layered struct {
 // one plugin's interfaces, and so go into the pinned one alone. What fails is left out.
 func layer(plugin, config string, pinned bool) layers {
 	if !pinned {
-		const why = "this is not the plugin setup installs"
-		return layers{"XLA's own (" + why + ")", notKept + "(" + why + ")"}
+		return nothingOver(errors.New("this is not the plugin setup installs"))
 	}
+	return put(plugin, func(dir string, table unsafe.Pointer) (unsafe.Pointer, error) {
+		return executables.Load(plugin, dir, config, table)
+	}, fastconv.Load)
+}
+
+// layerDevice puts package executables into the plugin of an NVIDIA card and says where its programs are kept. device is what they depend on, or why
+// that is not known. What fails is left out.
+func layerDevice(plugin string, device []byte, why error) (said string) {
+	if why != nil {
+		return nothingOver(why).executables
+	}
+	return put(plugin, func(dir string, table unsafe.Pointer) (unsafe.Pointer, error) {
+		return executables.LoadDevice(plugin, dir, device, table)
+	}, nil).executables
+}
+
+// nothingOver says why nothing lies over a plugin.
+func nothingOver(why error) layers {
+	return layers{"XLA's own (" + firstLine(why) + ")", notKept + "(" + firstLine(why) + ")"}
+}
+
+// put lays over a plugin's table what keep makes of it for a folder, and over that what fast does, which may be nil.
+func put(plugin string, keep func(dir string, table unsafe.Pointer) (unsafe.Pointer, error),
+	fast func(plugin string, table unsafe.Pointer) (unsafe.Pointer, error)) layers {
 	layered.Lock()
 	defer layered.Unlock()
 	if l, done := layered.plugins[plugin]; done {
 		return l
 	}
-	failed := func(err error) layers {
-		return layers{"XLA's own (" + firstLine(err) + ")", notKept + "(" + firstLine(err) + ")"}
-	}
 	first, err := functions(plugin)
 	if err != nil {
-		return failed(err)
+		return nothingOver(err)
 	}
 	var l layers
 	table := first
 	if dir, err := ExecutablesDir(); err != nil {
 		l.executables = notKept + "(" + firstLine(err) + ")"
-	} else if upper, err := executables.Load(plugin, dir, config, table); err != nil {
+	} else if upper, err := keep(dir, table); err != nil {
 		l.executables = notKept + "(" + firstLine(err) + ")"
 	} else {
 		table, l.executables = upper, "kept in "+dir
 	}
-	if upper, err := fastconv.Load(plugin, table); err != nil {
-		l.convolutions = "XLA's own (" + firstLine(err) + ")"
-	} else {
-		table, l.convolutions = upper, "fastconv ("+fastconv.Vectors()+")"
+	if fast != nil {
+		if upper, err := fast(plugin, table); err != nil {
+			l.convolutions = "XLA's own (" + firstLine(err) + ")"
+		} else {
+			table, l.convolutions = upper, "fastconv ("+fastconv.Vectors()+")"
+		}
 	}
 	if table != first {
 		// go-xla asks its list of loaded plugins first, by the name a backend is opened with: the path.
 		if err := pjrt.RegisterPreloadedPlugin(plugin, uintptr(table)); err != nil {
-			return failed(errors.WithMessage(err, "go-xla refuses the plugin"))
+			return nothingOver(errors.WithMessage(err, "go-xla refuses the plugin"))
 		}
 	}
 	if layered.plugins == nil {
@@ -68,44 +90,6 @@ func layer(plugin, config string, pinned bool) layers {
 	}
 	layered.plugins[plugin] = l
 	return l
-}
-
-// layerDevice puts package executables into the plugin of an NVIDIA card and says where its programs are kept. device is what they depend on, or why
-// that is not known. What fails is left out.
-func layerDevice(plugin string, device []byte, why error) (said string) {
-	defer func() {
-		if why != nil {
-			said = notKept + "(" + firstLine(why) + ")"
-		}
-	}()
-	layered.Lock()
-	defer layered.Unlock()
-	if l, done := layered.plugins[plugin]; done {
-		return l.executables
-	}
-	var dir string
-	if why == nil {
-		dir, why = ExecutablesDir()
-	}
-	var table unsafe.Pointer
-	if why == nil {
-		table, why = functions(plugin)
-	}
-	if why == nil {
-		table, why = executables.LoadDevice(plugin, dir, device, table)
-	}
-	if why == nil {
-		why = errors.WithMessage(pjrt.RegisterPreloadedPlugin(plugin, uintptr(table)), "go-xla refuses the plugin")
-	}
-	if why != nil {
-		return ""
-	}
-	if layered.plugins == nil {
-		layered.plugins = map[string]layers{}
-	}
-	said = "kept in " + dir
-	layered.plugins[plugin] = layers{executables: said}
-	return said
 }
 
 // functions loads the plugin at path for the rest of the process and returns its table of functions.

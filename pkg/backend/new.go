@@ -47,7 +47,7 @@ func newBackend(config string) (backend compute.Backend, over layers, err error)
 				return nil, layers{}, err
 			}
 			if filepath.IsAbs(plugin) {
-				device, err := cardDigest()
+				device, err := cardDigest(plugin)
 				over.executables = layerDevice(plugin, device, err)
 			}
 		} else if filepath.IsAbs(plugin) {

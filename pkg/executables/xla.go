@@ -57,8 +57,9 @@ func Load(path, dir, config string, table unsafe.Pointer) (unsafe.Pointer, error
 	return load(path, dir, config, nil, table)
 }
 
-// LoadDevice is [Load] for the plugin of a device that is not the processor: device is the digest of what its programs depend on besides
-// what they do on the processor, such as the card, its driver and XLA's flags; it must not be empty. All programs are compiled in this process: another would
+// LoadDevice is [Load] for the plugin of a device that is not the processor: device is the digest of all that its programs depend on besides
+// the processor, such as the plugin, the card, its driver and XLA's flags; it must not be empty. Nothing else bears on their keys, so that
+// what is kept serves other machines of the kind, should the folder be carried there. All programs are compiled in this process: another would
 // open the device a second time, and choose algorithms on it while this one computes.
 func LoadDevice(path, dir string, device []byte, table unsafe.Pointer) (unsafe.Pointer, error) {
 	return load(path, dir, "", device, table)
@@ -88,8 +89,13 @@ func load(path, dir, config string, device []byte, table unsafe.Pointer) (unsafe
 // threads XLA starts. The plugin is known by its file's name, size, number and times, the last of which nobody can set: to
 // read its 200 MB takes half a second, a tenth of what is to be gained.
 //
-// The programs of another device depend on that device in place of threads and cores.
+// The programs of another device depend on the processor and what device says.
 func dependencies(path string, device []byte) ([]byte, error) {
+	about := C.processor()
+	processor := unsafe.Slice((*byte)(unsafe.Pointer(&about)), unsafe.Sizeof(about))
+	if len(device) > 0 {
+		return kept.Digest([]byte(format), processor, device), nil
+	}
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, errors.WithStack(err)
@@ -98,14 +104,9 @@ func dependencies(path string, device []byte) ([]byte, error) {
 	if err := syscall.Stat(path, &info); err != nil {
 		return nil, errors.Wrap(err, path)
 	}
-	processor := C.processor()
-	parts := [][]byte{[]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
-		unsafe.Slice((*byte)(unsafe.Pointer(&processor)), unsafe.Sizeof(processor))}
-	if len(device) > 0 {
-		return kept.Digest(append(parts, device)...), nil
-	}
 	threads := fmt.Sprint(os.Getenv("PJRT_NPROC"), " ", os.Getenv("NPROC"))
-	return kept.Digest(append(parts, []byte(threads), cores())...), nil
+	return kept.Digest([]byte(format), []byte(path), binary.LittleEndian.AppendUint64(nil, info.Ino), fmt.Append(nil, info.Size, info.Mtim, info.Ctim),
+		processor, []byte(threads), cores()), nil
 }
 
 // cores is how many cores the calling thread may run on.
