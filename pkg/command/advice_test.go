@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -407,6 +408,29 @@ func keepExample(t *testing.T) {
 	}
 	if _, err := models.Put("clothes", clothes, m, false); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The studies that a card's machine is given are ones that bench makes there.
+func TestStudiesForACard(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("no bash here")
+	}
+	out, err := exec.Command(bash, "../../docker/gpu-session.sh", "--studies").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) < 10 {
+		t.Fatalf("studies are:\n%s", out)
+	}
+	for _, line := range lines {
+		// A few of CIFAR-10's images, which the script registers there.
+		words := strings.Fields(strings.ReplaceAll(line, "[cifar-10-first]", "[cifar-10]"))
+		if err := checkCommand(append([]string{"bench"}, words[1:]...)); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }
 
