@@ -105,7 +105,7 @@ PYTHON
 
 # within SECONDS NAME: a part, what it says in log.txt, and the line that tells of it. Some seconds are left for packing.
 within() {
-	local seconds=${GPU_LIMIT:-$1} name=$2 start=$SECONDS left=$((budget - SECONDS - 30)) said=$work/said code
+	local seconds=${GPU_LIMIT:-$1} name=$2 start=$SECONDS left=$((budget - SECONDS - 30)) said=$work/said code state
 	[ "$seconds" -le "$left" ] || seconds=$left
 	if [ "$seconds" -lt 10 ]; then
 		printf '%s\t%s\n' "$name" "not begun: no time left" | tee -a "$out/session.txt"
@@ -115,8 +115,12 @@ within() {
 	echo "== $name (at most $seconds s)" | tee -a "$out/log.txt"
 	timeout --kill-after=10 "$seconds" "$here/gpu-session.sh" --part "$name" 2>&1 | tee "$said" >>"$out/log.txt"
 	code=${PIPESTATUS[0]}
-	[ $code = 124 ] || [ $code = 137 ] && echo "stopped after $seconds s" | tee -a "$said" >>"$out/log.txt"
-	printf '%s\t%s\t%s s\n' "$name" "$([ $code = 0 ] && echo ok || echo "FAILED with $code")" $((SECONDS - start)) | tee -a "$out/session.txt"
+	case $code in
+	0) state=ok ;;
+	124 | 137) state="stopped at its limit" ;;
+	*) state="FAILED with $code" ;;
+	esac
+	printf '%s\t%s\t%s s\n' "$name" "$state" $((SECONDS - start)) | tee -a "$out/session.txt" "$out/log.txt"
 	tail -n "${GPU_TAIL:-25}" "$said"
 	[ $code = 0 ] || failed="$failed $name"
 }
@@ -238,7 +242,7 @@ session() {
 		esac
 	done
 	pack
-	[ -z "$failed" ] || { echo "failed:$failed"; exit 1; }
+	[ -z "$failed" ] || { echo "not whole:$failed"; exit 1; }
 }
 
 case ${1:-} in
