@@ -133,8 +133,14 @@ func ShowNumbers(t *table.Table) {
 }
 
 // ShowSentences displays sentences as a list. Outside a notebook it does nothing.
-func ShowSentences(sentences ...string) {
+func ShowSentences(sentences ...string) { ShowSentencesOf("", sentences...) }
+
+// ShowSentencesOf displays sentences as a list below what they are about, such as "32×32 pixels". Outside a notebook it does nothing.
+func ShowSentencesOf(what string, sentences ...string) {
 	text := ""
+	if what != "" {
+		text = "**" + what + "**\n\n"
+	}
 	for _, s := range sentences {
 		text += "- " + s + "\n"
 	}

@@ -33,7 +33,8 @@ type Dynamics struct {
 
 	series    map[*results.Run]*dynamics.Series
 	autopsies map[*results.Run]*dynamics.Autopsy
-	from      string // the folders
+	from      string      // the folders
+	alike     []*Dynamics // the studies of [OpenAlike], d among them; nil: d alone
 }
 
 // What makes the files, for errors.
@@ -76,6 +77,31 @@ func Open(dirs ...string) (*Dynamics, error) {
 		return nil, errors.Errorf("no run in %s was probed along training; %s makes such runs, and `--store DIR` keeps them as a study", d.from, autopsyCommand)
 	}
 	return d, d.validate()
+}
+
+// OpenAlike reads studies whose numbers do not compare, such as those of images of two sizes, each by [Open], and has their figures
+// compare by eye: a strategy has one look in all of them, and one scale serves the maps, another [Dynamics.ForgettingByTimestep].
+func OpenAlike(dirs ...string) ([]*Dynamics, error) {
+	all := make([]*Dynamics, len(dirs))
+	for i, dir := range dirs {
+		d, err := Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = d
+	}
+	for _, d := range all {
+		d.alike = all
+	}
+	return all, nil
+}
+
+// together are the studies that are drawn alike.
+func (d *Dynamics) together() []*Dynamics {
+	if d.alike == nil {
+		return []*Dynamics{d}
+	}
+	return d.alike
 }
 
 // validate reports runs whose measurements cannot be averaged or compared place by place.
@@ -188,10 +214,18 @@ func (d *Dynamics) OldTasks() []string {
 	return names[:len(names)-1]
 }
 
-// look is the look of a strategy: the same in all figures of a study.
+// look is the look of a strategy: the same in all figures of a study, and of those that are drawn alike.
 func (d *Dynamics) look(label string) figure.Look {
-	i := slices.IndexFunc(d.Methods, func(g study.Method) bool { return g.Label == label })
-	return figure.Looks(d.Methods)[i]
+	var methods []study.Method
+	for _, o := range d.together() {
+		for _, g := range o.Methods {
+			if _, seen := study.Labelled(methods, g.Label); !seen {
+				methods = append(methods, g)
+			}
+		}
+	}
+	i := slices.IndexFunc(methods, func(g study.Method) bool { return g.Label == label })
+	return figure.Looks(methods)[i]
 }
 
 // runsWith are the runs of a strategy that have a series or an autopsy, by seed.

@@ -11,6 +11,7 @@ import (
 
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/figure"
+	"palimpsest/pkg/figure/figuretest"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/results/resultstest"
 	"palimpsest/pkg/study"
@@ -275,6 +276,48 @@ func TestOpenDynamics(t *testing.T) {
 		if b, err := d.Recovery(AllOld, dynamics.AxisT); err != nil || a.SVG() != b.SVG() {
 			t.Errorf("folders %t: a stored study draws another figure than the one kept in memory (%v)", folders, err)
 		}
+	}
+}
+
+// Studies that are drawn alike share looks and scales, which each alone would choose otherwise; their curves stay their own.
+func TestStudiesAreDrawnAlike(t *testing.T) {
+	first := madeUpDynamics(2)
+	second := madeUpDynamics(1)
+	second.Methods = slices.DeleteFunc(second.Methods, func(g study.Method) bool { return g.Label != "er λ=1" })
+	alone := []string{store(t, first, false), store(t, second, false)}
+	all, err := OpenAlike(alone...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := Open(alone[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const label = "er λ=1"
+	if a, b := all[0].look(label), all[1].look(label); a.Colour != b.Colour || a.Colour != first.look(label).Colour || a.Colour == small.look(label).Colour {
+		t.Errorf("%s is drawn in %v and %v; alone in %v and %v", label, a.Colour, b.Colour, first.look(label).Colour, small.look(label).Colour)
+	}
+	limit := func(d *Dynamics) float64 {
+		v, err := d.mapLimit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if a, b := limit(all[0]), limit(all[1]); a != b || a != limit(first) || a <= limit(small) {
+		t.Errorf("scales of maps end at %g and %g; alone at %g and %g", a, b, limit(first), limit(small))
+	}
+	figures := []*figuretest.Drawing{read(t)(all[0].ForgettingByTimestep(AllOld, dynamics.AxisT)), read(t)(all[1].ForgettingByTimestep(AllOld, dynamics.AxisT))}
+	ticks := func(d *figuretest.Drawing) []string { return d.Panels[0].Text(figure.TickSize) }
+	if !slices.Equal(ticks(figures[0]), ticks(figures[1])) {
+		t.Errorf("axes run along %q and %q", ticks(figures[0]), ticks(figures[1]))
+	}
+	if l := figures[1].Legend(); len(l) != 1 || len(figures[0].Legend()) != 3 {
+		t.Errorf("legends of %d and %d", len(figures[0].Legend()), len(l))
+	}
+	follows(t, label, figures[1].Panels[0], figures[1].Legend()[label], 1.8, timesteps(), func(x float64) float64 { return 100 * (1 - kept[label]) * riseOf(int(x), 1) })
+	if _, err := OpenAlike(alone[0], t.TempDir()); err == nil {
+		t.Error("a folder without runs is no error")
 	}
 }
 

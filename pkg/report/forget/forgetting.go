@@ -102,20 +102,25 @@ func (d *Dynamics) ForgettingByTimestep(task int, axis string) (figure.Figure, e
 	if err != nil {
 		return figure.Figure{}, err
 	}
-	var curves []figure.Curve
+	var curves, all []figure.Curve // all are those of the studies drawn alike too
 	var items []figure.Entry
 	most := 0
-	for _, label := range d.Strategies() {
-		y, n, err := d.relative(label, task)
-		if err != nil {
-			return figure.Figure{}, err
+	for _, o := range d.together() {
+		for _, label := range o.Strategies() {
+			y, n, err := o.relative(label, task)
+			if err != nil {
+				return figure.Figure{}, err
+			}
+			c := figure.Curve{Look: d.look(label), X: x.x, Y: percentOf(y)}
+			all = append(all, c)
+			if o == d {
+				most = max(most, n)
+				curves, items = append(curves, c), append(items, figure.Entry{Label: label, Look: c.Look})
+			}
 		}
-		most = max(most, n)
-		curves = append(curves, figure.Curve{Look: d.look(label), X: x.x, Y: percentOf(y)})
-		items = append(items, figure.Entry{Label: label, Look: d.look(label)})
 	}
 	p := figure.NewPanel("", x.label, "loss above its level just learned, %")
-	low, high, _ := figure.Extent(curves)
+	low, high, _ := figure.Extent(all)
 	figure.SetRange(p, math.Min(low, 0), high)
 	x.apply(p)
 	addZero(p)

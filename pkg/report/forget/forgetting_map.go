@@ -61,19 +61,21 @@ func relativeMap(runs []*dynamics.Series, after int) ([]study.Stat, error) {
 // mapLimit is the largest |ln(1 + relative)| of all strategies' maps after all tasks, mean over seeds, rounded up.
 func (d *Dynamics) mapLimit() (float64, error) {
 	limit := math.Log(1.1) // less than 10 % is shown as little
-	for _, label := range d.Strategies() {
-		runs, err := d.seriesOf(label)
-		if err != nil {
-			return 0, err
-		}
-		for after := 1; after < len(runs[0].Tasks); after++ {
-			cells, err := relativeMap(runs, after)
+	for _, o := range d.together() {
+		for _, label := range o.Strategies() {
+			runs, err := o.seriesOf(label)
 			if err != nil {
 				return 0, err
 			}
-			for _, c := range cells {
-				if c.Known() && c.Mean > -1 {
-					limit = math.Max(limit, math.Abs(math.Log1p(c.Mean)))
+			for after := 1; after < len(runs[0].Tasks); after++ {
+				cells, err := relativeMap(runs, after)
+				if err != nil {
+					return 0, err
+				}
+				for _, c := range cells {
+					if c.Known() && c.Mean > -1 {
+						limit = math.Max(limit, math.Abs(math.Log1p(c.Mean)))
+					}
 				}
 			}
 		}

@@ -318,6 +318,11 @@ func TestFindingsGiveTheNumbers(t *testing.T) {
 			!strings.Contains(s, "need the old network below t = 250 too") {
 			t.Errorf("stitching, a gap of %g: %s", gap, s)
 		}
+		// A seed's accuracy falls by a 200th of its gap; the mean of the gaps is that above.
+		lost := fmt.Sprintf("Of the %.1f ± ", gap/2)
+		if !strings.Contains(s, lost) || !strings.Contains(s, "brings back 25 ± 0 %, the cleaner 75 ± 0 %: the cleaner half carries more of it") {
+			t.Errorf("stitching, want %s: %s", lost, s)
+		}
 	}
 	for label, want := range map[string]string{"er λ=0.3": "70 ± 0 %", "er λ=1": "90 ± 0 %"} {
 		s := about(t, label)(d.RecoveryFindings())

@@ -150,74 +150,96 @@ func stitchPanel(m study.Metric, ends []float64, curves []figure.Curve) *plot.Pl
 
 // StitchingFindings says, for each strategy, which share of what FID rises from just learned to the end goes away when
 // the network before forgetting makes only the noisier, or only the cleaner, half of the steps, and how few of the
-// noisiest timesteps undo most of it.
+// noisiest timesteps undo most of it; and the shares of what class accuracy falls.
 func (d *Dynamics) StitchingFindings() ([]string, error) {
 	return d.findings(func(label string, runs []*dynamics.Autopsy) (string, error) {
-		var thresholds []int
-		gaps, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
-			s, err := stitchingOf(a, AllOld, study.FID)
-			if err != nil {
-				return nil, err
-			}
-			thresholds = s.thresholds
-			return []float64{s.final() - s.before()}, nil
-		})
+		fid, err := carriedOf(runs, study.FID)
 		if err != nil {
 			return "", err
 		}
-		gap := gaps[0]
-		if test := gap.FromZero(); gap.Mean <= 0 || test.Tested() && test.Sign() == 0 {
+		if test := fid.change.FromZero(); fid.change.Mean <= 0 || test.Tested() && test.Sign() == 0 {
 			where := "above that just after each was learned, not told apart from none"
-			if gap.Mean < 0 {
+			if fid.change.Mean < 0 {
 				where = "below that just after each was learned"
 			}
-			return fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s (%s); there is no forgetting to locate.", label, gap.Abs().Format(1), where, test.Rule()), nil
+			return fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s (%s); there is no forgetting to locate.", label, fid.change.Abs().Format(1), where, test.Rule()), nil
 		}
-		// Shares of each seed's own gap: closed by the old network at t >= τ, and by it below τ.
-		n := len(thresholds)
-		shares, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
-			s, err := stitchingOf(a, AllOld, study.FID)
-			if err != nil {
-				return nil, err
-			}
-			closed := make([]float64, 2*n)
-			for i := range n {
-				closed[i] = (s.final() - s.high[i]) / (s.final() - s.before())
-				closed[n+i] = (s.final() - s.low[i]) / (s.final() - s.before())
-			}
-			return closed, nil
-		})
-		if err != nil {
-			return "", err
-		}
-		half := 0
-		for i, t := range thresholds {
-			if math.Abs(float64(2*t-thresholds[n-1])) < math.Abs(float64(2*thresholds[half]-thresholds[n-1])) {
-				half = i
-			}
-		}
-		high, low := shares[half], shares[n+half]
-		difference := study.Compare(high.Times(100), low.Times(100))
-		word := "the noisier half carries more of it"
-		switch {
-		case difference.Tested() && difference.Sign() == 0:
-			word = "the two halves are not told apart"
-		case difference.Value < 0:
-			word = "the cleaner half carries more of it"
-		}
-		text := fmt.Sprintf("%s: at the end the FID of the old tasks is %s higher than just after each was learned. With the network before forgetting back at t ≥ %d, %s of that rise goes away; with it back at t < %d, %s: %s (%s).",
-			label, gap.Format(1), thresholds[half], high.Percent(0), thresholds[half], low.Percent(0), word, difference.Rule())
-		few := n - 1
-		for few > 0 && !(shares[few].Mean >= 0.8) {
+		half := fid.half()
+		text := fmt.Sprintf("%s: at the end the FID of the old tasks is %s higher than just after each was learned. With the network before forgetting back at t ≥ %d, %s of that rise goes away; with it back at t < %d, %s: %s.",
+			label, fid.change.Format(1), fid.thresholds[half], fid.high[half].Percent(0), fid.thresholds[half], fid.low[half].Percent(0), fid.words())
+		few := len(fid.high) - 1
+		for few > 0 && !(fid.high[few].Mean >= 0.8) {
 			few--
 		}
 		if few > 0 {
-			text += fmt.Sprintf(" Four fifths of it go away with the old network at t ≥ %d alone.", thresholds[few])
+			text += fmt.Sprintf(" Four fifths of it go away with the old network at t ≥ %d alone.", fid.thresholds[few])
 		} else {
-			text += fmt.Sprintf(" Four fifths of it need the old network below t = %d too.", thresholds[1])
+			text += fmt.Sprintf(" Four fifths of it need the old network below t = %d too.", fid.thresholds[1])
+		}
+		accuracy, err := carriedOf(runs, study.ClassAccuracy)
+		if err != nil {
+			return "", err
+		}
+		if test := accuracy.change.FromZero(); accuracy.change.Mean < 0 && (!test.Tested() || test.Sign() != 0) {
+			text += fmt.Sprintf(" Of the %s points of class accuracy that are lost the noisier half brings back %s, the cleaner %s: %s.",
+				accuracy.change.Times(100).Abs().Format(1), accuracy.high[half].Percent(0), accuracy.low[half].Percent(0), accuracy.words())
 		}
 		return text, nil
 	})
+}
+
+// carried is how much of what a metric of the old tasks changed goes away with the network before forgetting.
+type carried struct {
+	thresholds []int
+	change     study.Stat   // from just learned to the end
+	high, low  []study.Stat // by threshold, the shares of each seed's own change that go away with that network at t >= τ, and below τ
+}
+
+// carriedOf averages over the seeds.
+func carriedOf(runs []*dynamics.Autopsy, m study.Metric) (c carried, err error) {
+	all, err := overSeeds(runs, func(a *dynamics.Autopsy) ([]float64, error) {
+		s, err := stitchingOf(a, AllOld, m)
+		if err != nil {
+			return nil, err
+		}
+		c.thresholds = s.thresholds
+		change := s.final() - s.before()
+		values := []float64{change}
+		for _, v := range slices.Concat(s.high, s.low) {
+			values = append(values, (s.final()-v)/change)
+		}
+		return values, nil
+	})
+	if err != nil {
+		return c, err
+	}
+	n := len(c.thresholds)
+	c.change, c.high, c.low = all[0], all[1:1+n], all[1+n:]
+	return c, nil
+}
+
+// half is the threshold nearest to the middle.
+func (c carried) half() int {
+	half, T := 0, c.thresholds[len(c.thresholds)-1]
+	for i, t := range c.thresholds {
+		if math.Abs(float64(2*t-T)) < math.Abs(float64(2*c.thresholds[half]-T)) {
+			half = i
+		}
+	}
+	return half
+}
+
+// words say which half carries more, and how sure that is.
+func (c carried) words() string {
+	difference := study.Compare(c.high[c.half()].Times(100), c.low[c.half()].Times(100))
+	which := "the noisier half carries more of it"
+	switch {
+	case difference.Tested() && difference.Sign() == 0:
+		which = "the two halves are not told apart"
+	case difference.Value < 0:
+		which = "the cleaner half carries more of it"
+	}
+	return fmt.Sprintf("%s (%s)", which, difference.Rule())
 }
 
 func floatsOf(values []int) []float64 {
