@@ -21,7 +21,7 @@ func Write(path string, data []byte) error {
 
 // WriteFrom writes what write produces to path: under a temporary name in the same folder, which must exist, synced to
 // the disk, then renamed. Whenever the process ends, path holds the old content or the new. On an error the temporary
-// file is removed and path is as it was. Where path is a symbolic link, what it points to is written and the link stays.
+// file is removed and path is as it was; that of a killed process is removed by who next writes to path. Where path is a symbolic link, what it points to is written and the link stays.
 // Of several hard links to one file path alone has the new content: the others keep the old, as they would of any file that
 // is replaced.
 // A file that is there keeps its mode and, where the system lets it, its owner; what [Check] refuses stays as it is.
@@ -30,10 +30,20 @@ func WriteFrom(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*.tmp")
+	dir, name := filepath.Split(target)
+	dir = filepath.Clean(dir)
+	var f *os.File
+	_, release, err := begin(dir, "."+name+".", ".tmp", func() (string, error) {
+		var err error
+		if f, err = os.CreateTemp(dir, "."+name+".*.tmp"); err != nil {
+			return "", err
+		}
+		return f.Name(), nil
+	})
 	if err != nil {
 		return errors.Wrapf(reason(err, ""), "writing %s", path)
 	}
+	defer release()
 	defer os.Remove(f.Name()) // fails after the rename, as it should
 	mode := fs.FileMode(0o644)
 	if old != nil {

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -103,5 +105,55 @@ func TestFolders(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(parent); err != nil || len(entries) > 0 {
 		t.Errorf("%v (%v) are left", entries, err)
+	}
+}
+
+// What a killed process left is removed by who next writes the same file or folder, what one is at is not, nor what is like it only.
+func TestLeftIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	for _, left := range []string{".a.txt.12.tmp", Unfinished + "folder-34/half.bin"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, left)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, left), []byte("half"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stay := []string{".b.a.txt.12.tmp", ".a.txt.x.tmp", ".a.txt..tmp", "a.txt.12.tmp", ".a.txt.12.tmp2"}
+	for _, name := range stay {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("no locks tell what is left")
+	}
+	// One writes while another one does: both have their temporary files to the end.
+	err := WriteFrom(filepath.Join(dir, "a.txt"), func(w io.Writer) error {
+		if err := Write(filepath.Join(dir, "a.txt"), []byte("second")); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "first")
+		return err
+	})
+	if text, readErr := os.ReadFile(filepath.Join(dir, "a.txt")); err != nil || readErr != nil || string(text) != "first" {
+		t.Errorf("%q, %v, %v", text, err, readErr)
+	}
+	err = WriteFolder(filepath.Join(dir, "folder"), func(temporary string) error {
+		_ = WriteFolder(filepath.Join(dir, "folder"), func(string) error { return errors.New("no") })
+		return Write(filepath.Join(temporary, "x"), nil)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	want := append(slices.Clone(stay), "a.txt", "folder")
+	slices.Sort(want)
+	if err != nil || !slices.Equal(names, want) {
+		t.Errorf("%q are there, %v; want %q", names, err, want)
 	}
 }

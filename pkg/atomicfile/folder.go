@@ -13,14 +13,14 @@ import (
 const Unfinished = ".writing-"
 
 // WriteFolder makes the folder final, whose parent must exist, by write, which gets a temporary one next to it. A process
-// killed at any moment leaves all of it or nothing.
+// killed at any moment leaves all of it or nothing under that name; its temporary folder is removed by who next writes final.
 func WriteFolder(final string, write func(temporary string) error) error {
 	parent := filepath.Dir(final)
-	temporary, err := os.MkdirTemp(parent, Unfinished)
+	temporary, remove, err := Temporary(parent, filepath.Base(final))
 	if err != nil {
 		return errors.Wrapf(reason(err, ""), "writing %s", final)
 	}
-	defer os.RemoveAll(temporary)
+	defer remove()
 	if err := write(temporary); err != nil {
 		var number syscall.Errno
 		if DiskFull(err) && errors.As(err, &number) { // in whichever file of a folder whose name nobody knows
@@ -37,6 +37,22 @@ func WriteFolder(final string, write func(temporary string) error) error {
 	}
 	syncFolder(parent)
 	return nil
+}
+
+// Temporary makes a folder in parent until remove is called. That of a killed process is removed by who next makes one of this name.
+func Temporary(parent, name string) (folder string, remove func(), err error) {
+	before := Unfinished + strings.ReplaceAll(name, "*", "_") + "-"
+	if len(before) > 200 { // names of 255 bytes are the longest, and digits follow
+		before = before[:200]
+	}
+	folder, release, err := begin(parent, before, "", func() (string, error) { return os.MkdirTemp(parent, before) })
+	if err != nil {
+		return "", func() {}, err
+	}
+	return folder, func() {
+		_ = os.RemoveAll(folder)
+		release()
+	}, nil
 }
 
 // RemoveFolder removes a folder in one step as others see it: it has gone before the first of its files goes.

@@ -109,21 +109,22 @@ const asideEnv = "PALIMPSEST_MODELS_ASIDE"
 
 // Aside has models that are put from now on kept until the function that it returns is called, and seen only by this process and those
 // that it starts.
-func Aside() (remove func(), err error) {
+func Aside() (end func(), err error) {
 	dir, err := Dir() // where there is as much room as for those that are kept
 	if err == nil {
 		err = os.MkdirAll(dir, 0o755)
 	}
+	remove := func() {}
 	if err == nil {
-		dir, err = os.MkdirTemp(dir, atomicfile.Unfinished)
+		dir, remove, err = atomicfile.Temporary(dir, "dry-run")
 	}
 	if err != nil {
-		return func() {}, errors.WithStack(err)
+		return remove, errors.WithStack(err)
 	}
 	before := os.Getenv(asideEnv)
 	return func() {
 		_ = os.Setenv(asideEnv, before)
-		_ = os.RemoveAll(dir)
+		remove()
 	}, errors.WithStack(os.Setenv(asideEnv, dir))
 }
 
