@@ -47,9 +47,15 @@ func SameOnDevices(t *testing.T, devices int, newStrategy func() cl.Strategy) {
 // NewApartNetwork is [NewNetworkFor] on a device that is treated as one with a memory of its own.
 func NewApartNetwork(t *testing.T, rows int, s cl.Strategy) *diffusion.Network {
 	t.Helper()
-	t.Setenv(diffusion.ApartEnv, "1")
+	return treated(t, "1", rows, s)
+}
+
+// treated is NewNetworkFor on a device that is treated as diffusion.ApartEnv has it.
+func treated(t *testing.T, apart string, rows int, s cl.Strategy) *diffusion.Network {
+	t.Helper()
+	t.Setenv(diffusion.ApartEnv, apart)
 	k := kindOf(rows, s, "")
-	k.apart = true
+	k.apart = apart
 	n, err := networkOf(func() (compute.Backend, error) { return backendtest.Open(t), nil }, t.TempDir(), k)
 	if err != nil {
 		t.Fatal(err)
@@ -61,8 +67,10 @@ func NewApartNetwork(t *testing.T, rows int, s cl.Strategy) *diffusion.Network {
 // holds the images and does steps in rows, as far as the strategy foresees them.
 func SameApart(t *testing.T, newStrategy func() cl.Strategy) {
 	t.Helper()
-	t.Setenv(diffusion.ApartEnv, "0") // whatever the whole test run is made with
 	r := newRig(t, newStrategy(), "")
+	if r.network.Apart() { // so are all of this test run
+		r.network = treated(t, "0", r.rows, newStrategy())
+	}
 	want, err := r.path(newStrategy())
 	if err != nil {
 		t.Fatal(err)

@@ -81,8 +81,8 @@ type kind struct {
 	extra diffusion.Extra
 	form  string // of [forms]
 
-	devices int  // that the step computes on; 0: one
-	apart   bool // the device is treated as one with a memory of its own
+	devices int    // that the step computes on; 0: one
+	apart   string // what diffusion.ApartEnv was set to for it; "": as it is
 }
 
 // forms are the networks and processes that the suite has beside its usual ones, which are "".
