@@ -228,9 +228,12 @@ const negligible = -37
 // logSumOfTerms returns ln of the sum of exp(offset_j - half_j·distance_j) and writes the share of each in it, 0 where it is negligible.
 func logSumOfTerms(share, distance, half, offset []float64) float64 {
 	most := math.Inf(-1)
+	share, half, offset = share[:len(distance)], half[:len(distance)], offset[:len(distance)]
 	for j, v := range distance {
-		share[j] = offset[j] - half[j]*v
-		most = max(most, share[j])
+		term := offset[j] - half[j]*v
+		if share[j] = term; term > most { // max would look for NaN each time, which takes longer than all else here
+			most = term
+		}
 	}
 	sum := 0.0
 	for j, v := range share {
@@ -258,7 +261,21 @@ func squaredDistances(to, a, b *mat.Dense) {
 	m, _ := b.Dims()
 	parallel.For(n, func(i int) {
 		row, out := a.RawRowView(i), to.RawRowView(i)
-		for j := range m {
+		j := 0
+		for ; j+4 <= m; j += 4 { // four sums that need not wait for one another
+			r0, r1, r2, r3 := b.RawRowView(j), b.RawRowView(j+1), b.RawRowView(j+2), b.RawRowView(j+3)
+			r0, r1, r2, r3 = r0[:len(row)], r1[:len(row)], r2[:len(row)], r3[:len(row)]
+			var s0, s1, s2, s3 float64
+			for k, v := range row {
+				d0, d1, d2, d3 := v-r0[k], v-r1[k], v-r2[k], v-r3[k]
+				s0 += d0 * d0
+				s1 += d1 * d1
+				s2 += d2 * d2
+				s3 += d3 * d3
+			}
+			out[j], out[j+1], out[j+2], out[j+3] = s0, s1, s2, s3
+		}
+		for ; j < m; j++ {
 			sum := 0.0
 			for k, v := range b.RawRowView(j) {
 				diff := row[k] - v
