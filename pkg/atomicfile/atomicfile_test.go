@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -155,5 +156,53 @@ func TestLeftIsRemoved(t *testing.T) {
 	slices.Sort(want)
 	if err != nil || !slices.Equal(names, want) {
 		t.Errorf("%q are there, %v; want %q", names, err, want)
+	}
+}
+
+// A folder that is replaced is there at every moment, and only the new one at the end; one that was not there is made.
+func TestReplaceFolder(t *testing.T) {
+	dir := t.TempDir()
+	final := filepath.Join(dir, "final")
+	if err := RewriteFolder(final, func(temporary string) error { return Write(filepath.Join(temporary, "old"), nil) }); err != nil {
+		t.Fatal(err)
+	}
+	probe := filepath.Join(dir, "probe")
+	if err := os.Mkdir(probe, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	canExchange := exchange(probe, final) == nil && exchange(probe, final) == nil
+	if err := os.Remove(probe); err != nil {
+		t.Fatal(err)
+	}
+	stop, done := make(chan bool), make(chan int)
+	go func() {
+		gone := 0
+		for {
+			select {
+			case <-stop:
+				done <- gone
+				return
+			default:
+				if _, err := os.Stat(final); err != nil {
+					gone++
+				}
+			}
+		}
+	}()
+	for i := range 50 {
+		name := fmt.Sprint("new", i)
+		if err := RewriteFolder(final, func(temporary string) error { return Write(filepath.Join(temporary, name), nil) }); err != nil {
+			t.Fatal(err)
+		}
+		if entries, err := os.ReadDir(final); err != nil || len(entries) != 1 || entries[0].Name() != name {
+			t.Fatalf("%v, %v; want %s alone", entries, err, name)
+		}
+	}
+	close(stop)
+	if gone := <-done; gone > 0 && canExchange {
+		t.Errorf("the folder was not there %d times", gone)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("%v are left, %v", entries, err)
 	}
 }

@@ -1,6 +1,7 @@
 package atomicfile
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,15 @@ const Unfinished = ".writing-"
 // WriteFolder makes the folder final, whose parent must exist, by write, which gets a temporary one next to it. A process
 // killed at any moment leaves all of it or nothing under that name; its temporary folder is removed by who next writes final.
 func WriteFolder(final string, write func(temporary string) error) error {
+	return writeFolder(final, write, os.Rename)
+}
+
+// RewriteFolder is [WriteFolder] for a folder that may be there: the new one takes its place as in [ReplaceFolder].
+func RewriteFolder(final string, write func(temporary string) error) error {
+	return writeFolder(final, write, ReplaceFolder)
+}
+
+func writeFolder(final string, write func(temporary string) error, put func(temporary, final string) error) error {
 	parent := filepath.Dir(final)
 	temporary, remove, err := Temporary(parent, filepath.Base(final))
 	if err != nil {
@@ -32,7 +42,7 @@ func WriteFolder(final string, write func(temporary string) error) error {
 		return errors.WithStack(err)
 	}
 	syncFolder(temporary)
-	if err := os.Rename(temporary, final); err != nil {
+	if err := put(temporary, final); err != nil {
 		return errors.Wrapf(reason(err, temporary), "writing %s", final)
 	}
 	syncFolder(parent)
@@ -53,6 +63,27 @@ func Temporary(parent, name string) (folder string, remove func(), err error) {
 		_ = os.RemoveAll(folder)
 		release()
 	}, nil
+}
+
+// ReplaceFolder puts a folder in the place of another in the same parent, which need not be there, and removes that one. Where the system
+// can exchange two folders, as Linux on most file systems, a process killed at any moment leaves the old one or the new under the name;
+// elsewhere there is a moment between two renames in which there is neither, and the old one's name begins with [Unfinished].
+func ReplaceFolder(fresh, final string) error {
+	if exchange(fresh, final) == nil {
+		return RemoveFolder(fresh)
+	}
+	going := filepath.Join(filepath.Dir(final), Unfinished+"removed-"+filepath.Base(final))
+	if err := os.RemoveAll(going); err != nil { // what a killed process left
+		return errors.WithStack(err)
+	}
+	if err := os.Rename(final, going); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.WithStack(err)
+	}
+	if err := os.Rename(fresh, final); err != nil {
+		_ = os.Rename(going, final)
+		return err
+	}
+	return errors.WithStack(os.RemoveAll(going))
 }
 
 // RemoveFolder removes a folder in one step as others see it: it has gone before the first of its files goes.

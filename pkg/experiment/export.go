@@ -493,10 +493,7 @@ func (e *export) writeFolder(dir, to string, o ExportOptions) error {
 	if err := onlyExported(to); err != nil { // it took a while
 		return errors.WithMessagef(err, "the export is in %s", fresh)
 	}
-	if err := atomicfile.RemoveFolder(filepath.Clean(to)); err != nil {
-		return err
-	}
-	return errors.WithStack(os.Rename(fresh, filepath.Clean(to)))
+	return atomicfile.ReplaceFolder(fresh, filepath.Clean(to))
 }
 
 // evaluation is the index of the measurements after the network's last task; -1 where there are none.

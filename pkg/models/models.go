@@ -164,7 +164,11 @@ func Put(name, source string, m *diffusers.Model, replace bool) (Info, error) {
 			return Info{}, err
 		}
 	}
-	err = atomicfile.WriteFolder(final, func(temporary string) (err error) {
+	put := atomicfile.WriteFolder
+	if replace {
+		put = atomicfile.RewriteFolder
+	}
+	err = put(final, func(temporary string) (err error) {
 		path := filepath.Join(temporary, weightsFile)
 		if err := safetensors.WriteFile(path, nil, all); err != nil {
 			return err
@@ -183,15 +187,7 @@ func Put(name, source string, m *diffusers.Model, replace bool) (Info, error) {
 		if err != nil {
 			return errors.WithStack(err)
 		}
-		if err := atomicfile.Write(filepath.Join(temporary, infoFile), append(text, '\n')); err != nil {
-			return err
-		}
-		if replace {
-			if err := atomicfile.RemoveFolder(final); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-		return nil
+		return atomicfile.Write(filepath.Join(temporary, infoFile), append(text, '\n'))
 	})
 	return i, errors.WithMessagef(err, "keeping the model %s", name)
 }
