@@ -21,7 +21,7 @@
 # found out and made (XLA's programs and choice of algorithms, PyTorch's kernels); --build lays it beside the program with GPU_KEPT=OUT.
 #
 # OUT stays flat and small, at most seven files of at most 15 MiB: session.txt (a line a part), log.txt (all they said), results.tgz (stored
-# results and measurements), runs.tgz.00 to .02 (run folders without networks; cat them together), kept.tgz.
+# results and measurements; NAME.begun has the runs that finished of a study that did not), runs.tgz.00 to .02 (run folders without networks; cat them together), kept.tgz.
 #
 # Settings, by environment:
 #   GPU_SECONDS, GPU_LIMIT                    seconds for all parts, and for each in place of its own limit
@@ -127,7 +127,13 @@ within() {
 
 # pack makes of what the parts left what comes home.
 pack() {
-	local most=$((15 << 20)) without bytes
+	local most=$((15 << 20)) result run begun without bytes
+	# Bench stores a study that is whole; what has finished of others comes home beside it, without sheets.
+	rm -rf "$work"/results/*.begun
+	for result in "$work"/runs/*/*/result.json; do
+		run=$(dirname "$result") && begun=$work/results/$(basename "$(dirname "$run")")
+		[ ! -e "$result" ] || [ -e "$begun/$(basename "$run").json" ] || { mkdir -p "$begun.begun" && cp "$result" "$begun.begun/$(basename "$run").json"; }
+	done
 	tar -C "$work" -czf "$out/results.tgz" results
 	if [ -d "$work/runs" ]; then
 		# Where it is too much, the pictures of samples stay behind, of which the stored results have some.
