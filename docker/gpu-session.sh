@@ -224,7 +224,8 @@ session() {
 	fi
 	export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-2} # errors of XLA belong into the logs
 	# What a compiler found out or made in one process serves the next, and, by kept.tgz, the next session.
-	export XLA_FLAGS="${XLA_FLAGS:-} --xla_gpu_per_fusion_autotune_cache_dir=$work/autotune"
+	# Not for the processor, whose programs are kept only where no flag is set.
+	[[ $GOMLX_BACKEND != *cuda* ]] || export XLA_FLAGS="${XLA_FLAGS:-} --xla_gpu_per_fusion_autotune_cache_dir=$work/autotune"
 	export PALIMPSEST_EXECUTABLES=${PALIMPSEST_EXECUTABLES:-$work/executables} TORCHINDUCTOR_CACHE_DIR=$work/inductor TRITON_CACHE_DIR=$work/triton
 	export PALIMPSEST_CACHE=${GPU_CACHE:-$work/cache}
 	networks=${GPU_NETWORKS:-tiny,small,ddpm} rows=${GPU_ROWS:-128} compute=${GPU_COMPUTE:-float32,bfloat16}
