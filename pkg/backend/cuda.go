@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // NVIDIADevices returns the device files of the NVIDIA GPUs the driver shows, such as
@@ -93,7 +95,7 @@ func cardDigest(plugin string) ([]byte, error) {
 		return nil, err
 	}
 	fmt.Fprintln(sum, bytes)
-	packages, _ := filepath.Glob(filepath.Join(packagesOf(plugin), "nvidia*.dist-info")) // the pattern is well formed
+	packages, _ := atomicfile.Glob(packagesOf(plugin), "nvidia*.dist-info") // the pattern is well formed
 	for _, p := range packages {
 		fmt.Fprintln(sum, filepath.Base(p))
 	}
