@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"regexp"
@@ -93,6 +94,37 @@ func TestCardAgreesWithTheProcessor(t *testing.T) {
 	}
 	if compared < 60 {
 		t.Errorf("only %d numbers compared", compared)
+	}
+}
+
+// The quick benchmark in bfloat16 is what perf.md says of it, and not told apart from that in float32.
+func TestBfloat16AgreesWithFloat32(t *testing.T) {
+	stats := func(dir string) map[string]study.Summary {
+		set, err := study.Open("notebooks/results/" + dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]study.Summary{}
+		for _, m := range set.Group() {
+			out[m.Label] = m.Summary()
+		}
+		return out
+	}
+	page, err := os.ReadFile("notebooks/results/perf.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, full := stats("bfloat16"), stats("quick")
+	for _, label := range []string{"finetune", "er λ=0.1", "er λ=0.3", "er λ=1", "joint"} {
+		a, b := half[label], full[label]
+		fid, accuracy := study.Compare(a.FID, b.FID), study.Compare(a.ClassAccuracy.Times(100), b.ClassAccuracy.Times(100))
+		if !fid.Tested() || fid.Sign() != 0 || accuracy.Sign() != 0 && (label != "joint" || fmt.Sprintf("%.2f", accuracy.P) != "0.02") {
+			t.Errorf("%s: in bfloat16 the FID is higher by %s, the class accuracy by %s (p = %.2f): told apart, or not tested", label, fid.Format(1), accuracy.Format(1), accuracy.P)
+		}
+		row := fmt.Sprintf("| %s | %s | %s | %s | %.2f | %s |\n", label, a.FID.Format(1), b.FID.Format(1), fid.Format(1), fid.P, accuracy.Format(1))
+		if !strings.Contains(string(page), row) {
+			t.Errorf("perf.md lacks the row\n%s", row)
+		}
 	}
 }
 
