@@ -158,7 +158,7 @@ func heatmap(g study.Method, m study.Metric, scale shade) Figure {
 	width = math.Max(width, math.Min(float64(label.Width(g.Label))+4, 240))
 	f := Figure{
 		Title:   g.Label + ": " + m.Label(),
-		Caption: "After task (rows) on task (columns), mean over " + words.Seeds(len(g.Runs)) + ".",
+		Caption: "After task (rows) on task (columns), mean over " + words.Seeds(g.Seeds()) + ".",
 		Width:   width, Height: top + cellH*float64(rows) + below,
 	}
 	f.Paint = func(c draw.Canvas) {

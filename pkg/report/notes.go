@@ -32,7 +32,7 @@ func Notes(methods []study.Method) []string {
 	if judge := p.Classifier.Sentence(); judge != "" {
 		notes[1] += " " + judge
 	}
-	notes = append(notes, study.TunedNotes(methods)...)
+	notes = slices.Concat(notes, study.RepeatNotes(methods), study.MachineNotes(methods), study.TunedNotes(methods))
 	if _, ok := study.Find(methods, study.Joint); ok {
 		notes = append(notes, "joint learns all tasks at once, from scratch: it is the reference. It has no order of tasks, so it has no forgetting.")
 	}

@@ -28,7 +28,7 @@ func NewTable(methods []study.Method) *table.Table {
 		decimals := study.DecimalsFor(values, least, most)
 		for i, s := range values {
 			text := s.Format(decimals)
-			if s.Known() && s.N < len(methods[i].Runs) {
+			if s.Known() && s.N < methods[i].Seeds() {
 				text += " (" + words.Seeds(s.N) + ")" // not all seeds measured it
 			}
 			c.Cells = append(c.Cells, table.Cell{Text: text, Sort: s.Mean})

@@ -53,6 +53,9 @@ type Run struct {
 	// null where it drew none or it was not recorded.
 	Generated []Generated `json:"generated,omitempty"`
 
+	// Folder is that of the file from which the run was read, as study.Open fills it in.
+	Folder string `json:"-"`
+
 	// Missing names what was left out when the run was written, as a number in it was none, and why.
 	Missing map[string]string `json:"missing,omitempty"`
 }
@@ -315,7 +318,7 @@ type Evaluation struct {
 type TaskMetrics struct {
 	Task            int      `json:"task"`
 	N               int      `json:"n"` // generated images
-	FID             *float64 `json:"fid"`
+	FID             *float64 `json:"fid" in:"positive"`
 	KID             *float64 `json:"kid"`
 	Precision       *float64 `json:"precision" in:"share"`
 	Recall          *float64 `json:"recall" in:"share"`
@@ -359,7 +362,7 @@ type CopyRates struct {
 // UnionMetrics are the numbers over the samples of all tasks seen so far together.
 type UnionMetrics struct {
 	N             int      `json:"n"`
-	FID           *float64 `json:"fid"`
+	FID           *float64 `json:"fid" in:"positive"`
 	ClassAccuracy *float64 `json:"class_accuracy" in:"share"`
 	LabelKL       *float64 `json:"label_kl" in:"positive"` // KL(classifier's label histogram of the test images ‖ that of the samples), nats
 	LabelARD      *float64 `json:"label_ard" in:"positive"`

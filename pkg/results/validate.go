@@ -73,12 +73,14 @@ func (r *Run) Validate() error {
 	}
 	for i, s := range r.Sensitivity {
 		v.numbers(fmt.Sprintf("sensitivity[%d].tasks", i), s.Tasks)
-		v.numbers(fmt.Sprintf("sensitivity[%d].se", i), s.SE)
+		for k := range s.SE {
+			v.number(fmt.Sprintf("sensitivity[%d].se[%d]", i, k), &s.SE[k], 0, largest)
+		}
 	}
 	for i, o := range r.Outside {
 		at := fmt.Sprintf("outside[%d]", i)
 		v.number(at+".mean", &o.Mean, -largest, largest)
-		v.number(at+".se", &o.SE, -largest, largest)
+		v.number(at+".se", &o.SE, 0, largest)
 		v.numbers(at+".by_image", o.ByImage)
 	}
 	return v.err
@@ -228,9 +230,10 @@ func (v *validator) metrics(at string, m *TaskMetrics) {
 		}
 	}
 	if b := m.BPD; b != nil {
-		for key, n := range inOrder(map[string]float64{"mean": b.Mean, "se": b.SE, "prior": b.Prior, "decoder": b.Decoder}) {
+		for key, n := range inOrder(map[string]float64{"mean": b.Mean, "prior": b.Prior, "decoder": b.Decoder}) {
 			v.number(at+".bpd."+key, &n, -largest, largest)
 		}
+		v.number(at+".bpd.se", &b.SE, 0, largest)
 		v.numbers(at+".bpd.bins", b.Bins)
 	}
 }

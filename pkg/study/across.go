@@ -29,7 +29,7 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *table.Table {
 		if name := withoutVariant(g.Runs[0]); !slices.Contains(t.Rows, name) {
 			t.Rows = append(t.Rows, name)
 		}
-		most = max(most, len(g.Runs))
+		most = max(most, g.Seeds())
 	}
 	for _, n := range numbers {
 		s := table.Section{Title: fmt.Sprintf("%s, by benchmark", n.Name())}
@@ -52,6 +52,7 @@ func AcrossBenchmarks(methods []Method, numbers ...Number) *table.Table {
 		t.Sections = append(t.Sections, s)
 	}
 	t.Notes = []string{"Numbers compare down a column only: each benchmark has images, reference images and features of its own."}
+	t.Notes = withRepeatNotes(t.Notes, methods)
 	if most > 1 {
 		t.Notes = append(t.Notes, fmt.Sprintf("± is the sample standard deviation over %s.", words.Seeds(most)))
 	}

@@ -171,7 +171,7 @@ func (b *BestLambdas) Table() *table.Table {
 		}
 	}
 	t.Sections = []table.Section{{Title: "The best λ of " + b.Sweep.Strategy, Columns: columns}}
-	t.Notes = append(b.notes(), append([]string{"Copies here are told by " + criterion + "."}, CopyNotes(b.methods())...)...)
+	t.Notes = append(withRepeatNotes(b.notes(), b.methods()), append([]string{"Copies here are told by " + criterion + "."}, CopyNotes(b.methods())...)...)
 	return t
 }
 

@@ -205,5 +205,5 @@ func (b *BestLambdas) move(low, high BestLambdaRow) string {
 	if high.Best < low.Best {
 		word = "falls"
 	}
-	return fmt.Sprintf("%s: it %s, the FID of the second less that of the first going from %s to %s (%s).", text, word, atLow.Format(1), atHigh.Format(1), d.Rule())
+	return fmt.Sprintf("%s: it %s, the FID of the second less that of the first going from %s to %s (%s).", text, word, atLow.on(atHigh).Format(1), atHigh.on(atLow).Format(1), d.Rule())
 }

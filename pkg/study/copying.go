@@ -239,7 +239,7 @@ func (c *Copyings) Tables() []*table.Table {
 		}
 	}
 	all.Sections = []table.Section{{Title: "Copies by how often an image was drawn", Columns: columns}}
-	all.Notes = yardstickNotes(methods)
+	all.Notes = withRepeatNotes(yardstickNotes(methods), methods)
 	return []*table.Table{rule, all}
 }
 

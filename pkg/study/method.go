@@ -55,6 +55,15 @@ func (g Method) Name() string { return g.Runs[0].Strategy.Name }
 // Tasks returns the number of tasks.
 func (g Method) Tasks() int { return len(g.Runs[0].Benchmark.Tasks) }
 
+// Seeds is the number of seeds that the method ran with, each counted once.
+func (g Method) Seeds() int {
+	seeds := map[uint64]bool{}
+	for _, r := range g.Runs {
+		seeds[r.Seed] = true
+	}
+	return len(seeds)
+}
+
 // rank orders the kinds of strategies in tables.
 func (g Method) rank() int {
 	switch g.Name() {
@@ -126,13 +135,14 @@ func (g Method) Matrix(m Metric) [][]Stat {
 	for i := range out {
 		out[i] = make([]Stat, tasks)
 		for j := range out[i] {
-			values := make([]float64, 0, len(g.Runs))
-			for _, r := range matrices {
+			var seeds []uint64
+			var values []float64
+			for k, r := range matrices {
 				if i < len(r) && j < len(r) {
-					values = append(values, r[i][j])
+					seeds, values = append(seeds, g.Runs[k].Seed), append(values, r[i][j])
 				}
 			}
-			out[i][j] = NewStat(values)
+			out[i][j] = SeedStat(seeds, values)
 		}
 	}
 	return out

@@ -183,7 +183,7 @@ func (r *Ranking) Table() *table.Table {
 		level.Cells = append(level.Cells, l)
 	}
 	t.Sections = []table.Section{{Title: "How sure the order is, by " + r.Title(), Columns: []table.Column{rank, value, difference, p, corrected, level}}}
-	t.Notes, t.Warnings, t.Alarms = r.notes(), Warnings(methods), Alarms(methods)
+	t.Notes, t.Warnings, t.Alarms = withRepeatNotes(r.notes(), methods), Warnings(methods), Alarms(methods)
 	return t
 }
 

@@ -124,6 +124,21 @@ func DecimalsFor(values []Stat, least, most int) int {
 	return min(max(1-int(math.Floor(math.Log10(smallest))), least), most)
 }
 
+// on is s over those seeds alone that b has too, by which [Compare] judges; s itself where these are fewer than two.
+func (s Stat) on(b Stat) Stat {
+	var seeds []uint64
+	var values []float64
+	for i, seed := range s.seeds {
+		if slices.Contains(b.seeds, seed) {
+			seeds, values = append(seeds, seed), append(values, s.values[i])
+		}
+	}
+	if len(seeds) < 2 {
+		return s
+	}
+	return SeedStat(seeds, values)
+}
+
 // minus is a less b seed by seed, over the seeds both have.
 func (s Stat) minus(b Stat) Stat {
 	var seeds []uint64

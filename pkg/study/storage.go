@@ -153,7 +153,7 @@ func (s *Storages) Table() *table.Table {
 		}
 	}
 	t.Sections = []table.Section{{Title: "What " + s.Strategy + " keeps, at equal storage", Columns: columns}}
-	t.Notes = append(s.notes(), append([]string{"Copies here are told by " + criterion + "."}, CopyNotes(all)...)...)
+	t.Notes = append(withRepeatNotes(s.notes(), all), append([]string{"Copies here are told by " + criterion + "."}, CopyNotes(all)...)...)
 	return t
 }
 

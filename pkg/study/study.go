@@ -27,7 +27,7 @@ type Set struct {
 }
 
 // Open reads the runs of folders: a run folder (with a result.json), a folder of run folders, or a folder of stored
-// runs (NAME.json). A run that is met twice is read once. Of a folder in which no run is finished the error is an [Unfinished].
+// runs (NAME.json). A run that is met twice, or whose copy is, is read once. Of a folder in which no run is finished the error is an [Unfinished].
 func Open(dirs ...string) (*Set, error) {
 	s := &Set{}
 	seen := map[string]bool{}
@@ -58,7 +58,13 @@ func Open(dirs ...string) (*Set, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.Runs, s.Dirs = append(s.Runs, r), append(s.Dirs, filepath.Dir(file))
+			content := digest(r)
+			if seen[content] { // a copy, as a run folder beside the study that it was stored in
+				continue
+			}
+			seen[content] = true
+			r.Folder = filepath.Dir(file)
+			s.Runs, s.Dirs = append(s.Runs, r), append(s.Dirs, r.Folder)
 		}
 	}
 	return s, nil
