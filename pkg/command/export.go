@@ -33,7 +33,7 @@ func exportCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.Format, "format", experiment.FormatDiffusers, fmt.Sprintf("%q: a folder that diffusers loads; %q: a file", experiment.FormatDiffusers, experiment.FormatSafetensors))
 	c.Flags().BoolVar(&o.Raw, "raw", false, "the trained weights, not their average")
-	c.Flags().IntVar(&o.Task, "task", -1, "the network after this task, counted from 0; default: the newest")
+	c.Flags().IntVar(&o.Task, "task", -1, "the network after this task, counted from 0 as in the names of files, so 0 is what words call task 1; default: the newest")
 	c.Flags().BoolVar(&o.Overwrite, "overwrite", false, "replace an export that is there")
 	return c
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"palimpsest/pkg/cl"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/words"
 )
@@ -62,6 +63,13 @@ func nameArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			err := check(cmd, args)
+			if err != nil && len(operands(cmd)) == 0 {
+				hint := ""
+				if cmd.Flags().Lookup("strategies") != nil && slices.Contains(cl.Names(), cl.FullName(args[0])) {
+					hint = "; strategies are given as --strategies " + strings.Join(args, ",")
+				}
+				return errors.Errorf("%s takes no arguments; given were %d: %s%s", cmd.Name(), len(args), words.Some(args, 4), hint)
+			}
 			if err == nil || !strings.Contains(err.Error(), "arg(s)") {
 				return err
 			}

@@ -54,6 +54,23 @@ func TestFlagError(t *testing.T) {
 	}
 }
 
+// A word where a command takes none is told as one, and that of a strategy where it goes.
+func TestArgumentsWhereThereAreNone(t *testing.T) {
+	for typed, want := range map[string]string{
+		"bench er":         "bench takes no arguments; given were 1: er; strategies are given as --strategies er",
+		"bench er ewc":     "--strategies er,ewc",
+		"bench runs/here":  "bench takes no arguments; given were 1: runs/here",
+		"doctor finetune":  "doctor takes no arguments; given were 1: finetune",
+		"lab here and now": "lab takes no arguments; given were 3: here, and, now",
+	} {
+		root := newRoot(func() {})
+		root.SetArgs(strings.Fields(typed))
+		if err := root.Execute(); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", typed, err, want)
+		}
+	}
+}
+
 // The flag is a setting like the others of the command line, wherever it stands among them.
 func TestSkipBrokenAmongSettings(t *testing.T) {
 	for _, args := range [][]string{

@@ -119,7 +119,9 @@ func doStudy(cmd *cobra.Command, s experiment.Study, workers int, missing func(e
 	show := studyDisplay(cmd.ErrOrStderr())
 	runs, err := s.Do(cmd.Context(), experiment.StudyOptions{Workers: workers, Log: cmd.ErrOrStderr(), Progress: show, Command: typed, Missing: missing,
 		Spawn: processes(workers, self, "resume", "--progress=json", "--command="+typed)})
-	fmt.Fprintln(cmd.ErrOrStderr())
+	if isTerminal(cmd.ErrOrStderr()) { // the bar's line has no end
+		fmt.Fprintln(cmd.ErrOrStderr())
+	}
 	return runs, err
 }
 
@@ -134,7 +136,7 @@ func studyDisplay(out io.Writer) func(experiment.StudyProgress) {
 		if p.ETA > 0 {
 			eta = p.ETA.Round(time.Second).String()
 		}
-		return fmt.Sprintf("%d/%d runs, %s left | %s", p.Done, p.Runs, eta, strings.Join(parts, " | "))
+		return strings.Join(append([]string{fmt.Sprintf("%d/%d runs, %s left", p.Done, p.Runs, eta)}, parts...), " | ")
 	}
 	if !isTerminal(out) {
 		var last time.Time

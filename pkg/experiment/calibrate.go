@@ -32,6 +32,11 @@ func Calibrate(ctx context.Context, c Config, opt Options) (Rates, error) {
 			return Rates{}, err
 		}
 	}
+	if _, err := c.Backend.devices(back); err != nil { // which every run of the study would end with
+		return Rates{}, err
+	}
+	// One batch tells what a row takes, however many are asked for, and a signal is heeded after each step of it.
+	c.Evaluate.SamplesPerTask = c.Evaluate.rows()
 	bench, err := c.LoadBenchmark()
 	if err != nil {
 		return Rates{}, err

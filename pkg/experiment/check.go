@@ -74,6 +74,10 @@ func (c Config) checkRest(bench *datasets.Benchmark) (cl.Setup, error) {
 	if _, err := c.network(bench, process); err != nil {
 		return cl.Setup{}, err
 	}
+	if b := c.Benchmark; b.Scenario == ClassIncremental && len(b.Tasks) == 0 && len(bench.Tasks[0].Classes) < b.ClassesPerTask {
+		has := len(bench.Tasks[0].Classes)
+		return cl.Setup{}, errors.Errorf("benchmark.classes_per_task is %d, more than the classes to part into tasks, of which there are %d; take %d for one task of them all", b.ClassesPerTask, has, has)
+	}
 	if err := c.checkOutside(bench); err != nil {
 		return cl.Setup{}, err
 	}

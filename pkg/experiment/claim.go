@@ -115,7 +115,13 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	have, err := decodeConfig(path, text)
+	have, err := decodeStored(path, text)
+	if damaged := new(damagedConfig); errors.As(err, &damaged) {
+		if began, beganErr := hasBegun(dir); beganErr != nil || began {
+			return "", false, cmp.Or(beganErr, err)
+		}
+		return fmt.Sprintf("taking over %s: its %s %s, and the run it was made for never began; it is kept as %s", dir, configFile, damaged.what, replaced), false, nil
+	}
 	if err != nil {
 		return "", false, errors.Errorf("%s holds a %s that this version cannot read (%v); if another version wrote it use that one, else name another folder", dir, configFile, err)
 	}

@@ -290,14 +290,16 @@ func OverrideConfig(name string, text []byte, set []string) (Config, error) {
 	return overrideConfig(name, text, set, func(s string) string { return "--set " + s })
 }
 
-// overrideConfig is OverrideConfig with the options that gave the settings, "" for one that the user did not give. An error that goes away without a setting is the
-// setting's and no error of the text.
+// overrideConfig is OverrideConfig with the options that gave the settings, "" for one that the user did not give. An error that goes away, or gives way to
+// another, without a setting is the setting's and no error of the text.
 func overrideConfig(name string, text []byte, set []string, option func(setting string) string) (Config, error) {
 	c, err := override(name, text, set)
 	if err == nil || len(set) == 0 {
 		return c, err
 	}
+	same := func(other error) bool { return other != nil && other.Error() == err.Error() }
 	_, alone := override(name, text, nil)
+	ofText := same(alone)
 	for i, s := range set {
 		if option(s) == "" {
 			continue
@@ -306,7 +308,7 @@ func overrideConfig(name string, text []byte, set []string, option func(setting 
 			name = oneline.Text(option(s))
 			break
 		}
-		if alone == nil && i == len(set)-1 { // several are wrong, or only together
+		if !ofText && i == len(set)-1 { // several are wrong, or only together
 			var all []string
 			for _, s := range concerned(name, text, set, err) {
 				if o := option(s); o != "" {
@@ -317,7 +319,7 @@ func overrideConfig(name string, text []byte, set []string, option func(setting 
 		}
 	}
 	c, err = override(name, text, set)
-	if alone == nil {
+	if !ofText {
 		err = refuse(err)
 	}
 	return c, err
@@ -346,6 +348,10 @@ func override(name string, text []byte, set []string) (Config, error) {
 	if doc.Kind != yaml.MappingNode {
 		return Config{}, errors.Errorf("%s is not a YAML mapping of settings", name)
 	}
+	// Before a setting takes the place of what the text has there.
+	if err := checkKeys(name, doc, settingNames(reflect.TypeFor[Config]()), nil); err != nil {
+		return Config{}, err
+	}
 	for _, s := range set {
 		path, value, found := strings.Cut(s, "=")
 		if !found || path == "" {
@@ -365,9 +371,17 @@ func override(name string, text []byte, set []string) (Config, error) {
 		put(doc, strings.Split(path, "."), parsed)
 	}
 	c, err := decodeNode(name, doc)
+	if err == nil {
+		err = errors.WithMessage(c.checkInitSize(), name)
+	}
 	if err != nil {
 		return c, err
 	}
+	return c.placed(name)
+}
+
+// placed is c with the full paths of its sets, once it is sound; name is for errors.
+func (c Config) placed(name string) (Config, error) {
 	for _, sets := range [][]string{c.Benchmark.Datasets, c.BPD.Outside} {
 		for i, set := range sets { // a path is good from every folder; what is no set, Validate says
 			if full, err := datasets.Canonical(set); err == nil {
@@ -498,7 +512,7 @@ func (c Config) Validate() error {
 	case b.PartAll && (len(b.Tasks) > 0 || b.ClassOrder == "given"):
 		return errors.New("benchmark.part_all parts all sets by classes_per_task, and the classes of the first are given (benchmark.tasks, or class_order \"given\"); leave one of them out")
 	case b.Scenario == DomainIncremental && len(b.Datasets) < 2:
-		return errors.Errorf("benchmark.datasets names %d sets; domain-incremental needs two or more", len(b.Datasets))
+		return errors.Errorf("benchmark.datasets names %s; domain-incremental needs two or more", words.Count(len(b.Datasets), "set"))
 	case b.Scenario != ClassIncremental && len(b.Tasks) > 0:
 		return errors.Errorf("benchmark.tasks lists the classes of each task, but in a %s benchmark each set is a task; leave it out", b.Scenario)
 	case len(b.Tasks) > 0 && (b.ClassOrder != "natural" || len(b.Classes) > 0):
@@ -517,6 +531,8 @@ func (c Config) Validate() error {
 		return noReference(e.Reference)
 	case e.Reference == ReferenceValidation && b.ValFraction == 0:
 		return errors.New("evaluate.reference is \"validation\" but benchmark.val_fraction is 0; hold out a share, for instance 0.1")
+	case c.Loop.LabelDropout > 0 && !c.Network.Conditional:
+		return errors.Errorf("loop.label_dropout is %g, but network.conditional is false, so that there are no labels; leave one of them out", c.Loop.LabelDropout)
 	case e.Guidance > 0 && (!c.Network.Conditional || c.Loop.LabelDropout == 0):
 		return errors.New("evaluate.guidance needs network.conditional and a loop.label_dropout above 0, for instance 0.1")
 	case c.Loop.ReplayRows > mostRows:

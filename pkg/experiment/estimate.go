@@ -18,6 +18,7 @@ import (
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/study"
+	"palimpsest/pkg/words"
 )
 
 // Rates say how fast a machine is.
@@ -114,7 +115,7 @@ func (s Study) Estimate(ctx context.Context, workers int, calibrate func(context
 	e.Wall = wall(left, e.Workers)
 	var basis []string
 	if used > 0 {
-		basis = append(basis, fmt.Sprintf("%d finished runs in %s", len(finished), s.Dir))
+		basis = append(basis, fmt.Sprintf("%s in %s", words.Count(len(finished), "finished run"), s.Dir))
 	}
 	if len(calibrated) > 0 && calibrate != nil {
 		basis = append(basis, "some steps of training and sampling timed now; measuring beyond sampling is not included")
@@ -300,14 +301,17 @@ func SayUnfinished(err error) error {
 // String is the estimate on one line: "about 52 min for 78 runs, 2 at a time".
 func (e *Estimate) String() string {
 	left := len(e.Runs) - e.Finished
-	what := fmt.Sprintf("%d runs", left)
-	if left == 1 {
-		what = "1 run"
-	}
-	if e.Finished > 0 {
+	what := words.Count(left, "run")
+	switch {
+	case e.Finished == 1:
+		what += " (1 more is finished)"
+	case e.Finished > 1:
 		what += fmt.Sprintf(" (%d more are finished)", e.Finished)
 	}
 	if left == 0 {
+		if e.Finished == 1 {
+			return "the one run is finished"
+		}
 		return fmt.Sprintf("all %d runs are finished", e.Finished)
 	}
 	if math.IsNaN(e.Wall) {

@@ -300,7 +300,7 @@ func (x Extension) set(c Config) (Config, error) {
 	}
 	for _, d := range differences(c, changed) {
 		if !slices.ContainsFunc(mayChange, func(begin string) bool { return strings.HasPrefix(d.key, begin) }) {
-			return c, Refusef("--set %s: an extended run goes on with the settings of the run before it; it may change %s", d.key, strings.ReplaceAll(strings.Join(mayChange, ", "), ".", ".…"))
+			return c, Refusef("--set %s: an extended run goes on with the settings of the run before it; it may change %s", d.key, strings.ReplaceAll(strings.Join(mayChange, ", ")+",", ".,", ".…,"))
 		}
 	}
 	return changed, nil

@@ -53,6 +53,15 @@ func (c *Config) takeProcess(doc *yaml.Node) {
 	}
 }
 
+// checkInitSize refuses a size beside a model to start from, which has its own. Configurations stored before it was refused have it and
+// go on, so it is for what a user gives.
+func (c Config) checkInitSize() error {
+	if usual := DefaultConfig().Network.Size; c.Network.Init != "" && c.Network.Size != usual {
+		return errors.Errorf("network.size is %.100q, but the model %s (network.init) has its own; leave it out", c.Network.Size, c.Network.Init)
+	}
+	return nil
+}
+
 // validateInit reports a model that a run on images of h×w pixels cannot start from.
 func (c Config) validateInit(h, w, channels int) error {
 	n := c.Network

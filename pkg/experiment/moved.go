@@ -37,7 +37,7 @@ func claimedAs(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	return decodeConfig(path, text)
+	return decodeStored(path, text)
 }
 
 // moved says from where to where the images of the run in dir, claimed as have, have come in c, which is the run's, "" if they have not.

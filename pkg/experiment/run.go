@@ -28,6 +28,7 @@ import (
 	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/models"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/settings"
 	"palimpsest/pkg/words"
 )
 
@@ -228,7 +229,17 @@ func StoredConfig(dir string) (Config, error) {
 		}
 		return Config{}, errors.Errorf("%s is no run folder: it has no config.yaml; name a folder that `run` or `bench` made", dir)
 	}
-	c, err := LoadConfig(path)
+	text, err := ReadConfig(path)
+	if err != nil {
+		return Config{}, err
+	}
+	if _, err := settings.Document(path, text); err != nil {
+		return Config{}, errors.Errorf("%v; mend it, or: %s", err, mendConfig(dir))
+	}
+	c, err := decodeStored(path, text)
+	if err == nil {
+		c, err = c.placed(path)
+	}
 	if err != nil && errors.Is(err, fs.ErrNotExist) && strings.Contains(err.Error(), "benchmark.datasets") {
 		err = errors.Errorf("%v; if it was moved, write its new place there: the same pictures go on", err)
 	}

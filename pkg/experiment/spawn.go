@@ -69,8 +69,13 @@ func Processes(workers int, program string, args ...string) func(ctx context.Con
 		if text == "" {
 			return errors.Wrap(err, "its process ended")
 		}
-		err = errors.Errorf("its process ended (%v): %s", err, text)
-		switch cmd.ProcessState.ExitCode() {
+		code := cmd.ProcessState.ExitCode()
+		if said, found := strings.CutPrefix(text, "error: "); found && (code == ExitFailed || code == ExitUsage || code == ExitDiverged) {
+			err = errors.New(said) // it ended in good order, and this is why
+		} else {
+			err = errors.Errorf("its process ended (%v): %s", err, text)
+		}
+		switch code {
 		case ExitFailed:
 			return permanent{err}
 		case ExitUsage: // which is Go's own, too, where a program falls

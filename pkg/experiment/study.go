@@ -59,7 +59,7 @@ func (s Study) Validate() error {
 			return errors.WithMessagef(err, "run %s", c.RunName())
 		}
 		if seen[c.RunName()] {
-			return Refusef("two runs are named %s; give one of them a name of its own", c.RunName())
+			return Refusef("two runs would be one, %s: a strategy, a value of a sweep or a variant is given twice; leave one of them out", c.RunName())
 		}
 		seen[c.RunName()] = true
 	}

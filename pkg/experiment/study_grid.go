@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/cards"
 	"palimpsest/pkg/cl"
@@ -69,6 +70,7 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 	if err != nil {
 		return nil, err
 	}
+	seen := map[string]bool{} // settings of variants, as YAML
 	for _, v := range variants {
 		base, err := overrideConfig(label, text, append(slices.Clone(g.Set), v.set...), g.option)
 		if err != nil {
@@ -83,6 +85,14 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 			ofText = !errors.As(err, new(Refused))
 			return nil, err
 		}
+		settings, err := yaml.Marshal(base)
+		if err != nil {
+			return nil, errors.Wrap(err, "configuration")
+		}
+		if seen[string(settings)] {
+			return nil, errors.Errorf("the runs of %q would be made twice: other runs of the study have the same settings; leave it out", v.name)
+		}
+		seen[string(settings)] = true
 		if err := g.checkOrder(base); err != nil {
 			return nil, err
 		}

@@ -181,7 +181,7 @@ func TestStudyTellsWhyARunFailed(t *testing.T) {
 func TestStudyRefusesTwoRunsOfOneName(t *testing.T) {
 	s := smallStudy(t.TempDir())
 	s.Runs[1] = s.Runs[0]
-	if _, err := s.Do(t.Context(), StudyOptions{}); err == nil || !strings.Contains(err.Error(), "two runs are named") {
+	if _, err := s.Do(t.Context(), StudyOptions{}); err == nil || !strings.Contains(err.Error(), "given twice") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -32,6 +32,9 @@ func Open(dirs ...string) (*Set, error) {
 	s := &Set{}
 	seen := map[string]bool{}
 	for _, dir := range dirs {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.Errorf("there is no folder %s; name one of runs, as `go run . bench` or `go run . run CONFIG` leave them", dir)
+		}
 		paths, err := resultFiles(dir)
 		if err != nil {
 			return nil, err

@@ -31,6 +31,9 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%v: %v, %d runs, want %d", tc.dirs, err, len(s.Runs), tc.want)
 		}
 	}
+	if _, err := Open(filepath.Join(t.TempDir(), "nope")); err == nil || !strings.Contains(err.Error(), "there is no folder") {
+		t.Error(err)
+	}
 	if _, err := Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no stored run") {
 		t.Errorf("an empty folder gives %v", err)
 	}

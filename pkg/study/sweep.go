@@ -10,6 +10,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
 )
 
 // SweepLine is one setting of a strategy, except for λ, run with several λ.
@@ -66,8 +67,8 @@ func NewSweep(runs []*results.Run, strategy string) (*Sweep, error) {
 	}
 	s.Lines = slices.DeleteFunc(s.Lines, func(l SweepLine) bool { return len(l.Lambdas) < 2 })
 	if len(s.Lines) == 0 {
-		return nil, errors.Errorf("study: the runs have %d values of λ above 0 for %q, and no two under the same other settings; run `go run . bench --strategies finetune,%s --sweep lambda=0.1,0.3,1,3`",
-			len(found), strategy, strategy)
+		return nil, errors.Errorf("study: the runs have %s of λ above 0 for %q, and no two under the same other settings; run `go run . bench --strategies finetune,%s --sweep lambda=0.1,0.3,1,3`",
+			words.Count(len(found), "value"), strategy, strategy)
 	}
 	slices.SortStableFunc(s.Lines, func(a, b SweepLine) int {
 		return cmp.Or(a.Training().compare(b.Training()), cmp.Compare(a.Buffer, b.Buffer), cmp.Compare(a.Rows, b.Rows),

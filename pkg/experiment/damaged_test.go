@@ -1,0 +1,101 @@
+package experiment
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+
+	"palimpsest/pkg/results/resultstest"
+)
+
+// storeText makes a run folder whose configuration is the text.
+func storeText(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, configFile), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A stored configuration that was emptied or cut short is told as damaged by all who read it: wherever it is cut, what is read of
+// it is the run's own settings, but for those that may change, or nothing.
+func TestDamagedConfigurationIsTold(t *testing.T) {
+	c := DefaultConfig()
+	c.Seed, c.Benchmark.ClassesPerTask, c.Train.EMA = 3, 5, 0.9
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := string(text)
+	for n := range whole {
+		have, err := decodeStored("config.yaml", text[:n])
+		if err == nil && len(bound(differences(have, c))) > 0 {
+			t.Errorf("cut after %q the configuration is read as another", whole[max(0, n-30):n])
+		}
+	}
+	for _, text := range []string{"", " \n\n", "# a comment\n", "null\n", "---\n", "seed: 3\n", strings.Split(whole, "evaluate:")[0]} {
+		dir := storeText(t, text)
+		_, err := StoredConfig(dir)
+		if !errors.As(err, new(*damagedConfig)) || !strings.HasPrefix(err.Error(), filepath.Join(dir, configFile)) || !strings.Contains(err.Error(), "delete the folder") {
+			t.Errorf("%q: %v", text, err)
+		}
+		// A run that never began is made anew; one that did is refused, the defaults' own run too.
+		if over, claimed, err := claimable(DefaultConfig(), dir); err != nil || claimed || !strings.Contains(over, "never began") {
+			t.Errorf("%q: claimed %v, taken over %q, %v", text, claimed, over, err)
+		}
+		begun(t, dir)
+		for _, c := range []Config{c, DefaultConfig()} {
+			if _, claimed, err := claimable(c, dir); claimed || !errors.As(err, new(*damagedConfig)) {
+				t.Errorf("%q, begun: claimed %v, %v", text, claimed, err)
+			}
+		}
+	}
+}
+
+// Where a result or a checkpoint holds the settings, the error says how they are put back; put back so, they are the run's.
+func TestDamagedConfigurationIsMended(t *testing.T) {
+	c := DefaultConfig()
+	c.Seed, c.Strategy.Name = 3, "joint"
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := storeText(t, "")
+	begun(t, dir)
+	state, err := json.Marshal(map[string]any{"started": "2026-01-02T03:04:05Z", "settings": string(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "checkpoints", "phase00-step000003", stateFile)
+	if err := os.WriteFile(path, state, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := StoredConfig(dir); err == nil || !strings.Contains(err.Error(), "jq -r .settings "+path) {
+		t.Errorf("with a checkpoint: %v", err)
+	}
+
+	r := resultstest.NewRun("joint", "joint", 3, 2)
+	r.Config = nil
+	if err := yaml.Unmarshal(text, &r.Config); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Save(filepath.Join(dir, "result.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := StoredConfig(dir); err == nil || !strings.Contains(err.Error(), "jq .config "+filepath.Join(dir, "result.json")) {
+		t.Errorf("with a result: %v", err)
+	}
+	put, err := json.Marshal(r.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have, err := StoredConfig(storeText(t, string(put))); err != nil || len(differences(have, c)) > 0 {
+		t.Errorf("put back from a result: %v, %v", differences(have, c), err)
+	}
+}

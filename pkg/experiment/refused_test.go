@@ -1,0 +1,111 @@
+package experiment
+
+import (
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// An error says where the value stands that it is about: in the file, or with the option that gave it, whatever else is wrong.
+func TestErrorsBlameWhereTheValueStands(t *testing.T) {
+	for _, tc := range []struct {
+		text, set, begins string
+		refused           bool
+	}{
+		{"loop: {steps_per_task: \"150\"}", "loop.steps_per_task=0", "--set loop.steps_per_task=0: ", true},
+		{"loop: {steps_per_task: \"150\"}", "loop.fresh_rows=0", "my.yaml: ", false},
+		{"loop: {fresh_rows: 0}", "loop.steps_per_task=much", "--set loop.steps_per_task=much: ", true},
+		{"loop: {fresh_rows: 0}", "loop.steps_per_task=5", "my.yaml: ", false},
+		{"loop: 5", "loop.steps_per_task=1", "my.yaml:1: ", false},
+		{"benchmark: {prep: 5}", "benchmark.prep.size=8", "my.yaml:1: ", false},
+	} {
+		_, err := OverrideConfig("my.yaml", []byte(tc.text), []string{tc.set})
+		if err == nil || !strings.HasPrefix(err.Error(), tc.begins) || errors.As(err, new(Refused)) != tc.refused {
+			t.Errorf("%s with %s: %v; want one that begins with %q", tc.text, tc.set, err, tc.begins)
+		}
+	}
+}
+
+// What a network would refuse once it is built is refused by the settings alone.
+func TestSettingsThatContradictEachOther(t *testing.T) {
+	g := Grid{Strategies: []string{"finetune"}, Seeds: 1, Set: []string{"loop.label_dropout=0.1", "network.conditional=false"}}
+	_, err := g.Configs("the quick benchmark", nil)
+	if err == nil || !errors.As(err, new(Refused)) || !strings.Contains(err.Error(), "loop.label_dropout") || !strings.Contains(err.Error(), "network.conditional") {
+		t.Error(err)
+	}
+	c := DefaultConfig()
+	c.Benchmark.ClassesPerTask = 10
+	if err := c.Check(); err != nil {
+		t.Error(err)
+	}
+	c.Benchmark.ClassesPerTask = 11
+	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "take 10 for one task of them all") {
+		t.Error(err)
+	}
+}
+
+// A model to start from has a size of its own. A run that was stored with another is read all the same.
+func TestSizeBesideInit(t *testing.T) {
+	c := DefaultConfig()
+	c.Network.Init = "model"
+	if err := c.checkInitSize(); err != nil {
+		t.Error(err)
+	}
+	c.Network.Size = "small"
+	if err := c.checkInitSize(); err == nil || !strings.Contains(err.Error(), "network.size") {
+		t.Error(err)
+	}
+	if _, err := OverrideConfig("my.yaml", []byte("network: {init: none-such, size: small}"), nil); err == nil || !strings.Contains(err.Error(), "network.size") {
+		t.Error(err)
+	}
+}
+
+// A study in which runs would be made twice is refused: they would be one, or equal to the last digit.
+func TestRunsTwice(t *testing.T) {
+	grid := func(g Grid) Grid {
+		g.Seeds = 1
+		if g.Strategies == nil {
+			g.Strategies = []string{"er"}
+		}
+		return g
+	}
+	for name, g := range map[string]Grid{
+		"a variant of the usual settings": grid(Grid{Variants: []string{"a: loop.steps_per_task=150"}}),
+		"two variants alike":              grid(Grid{Variants: []string{"a: loop.steps_per_task=15", "b: loop.steps_per_task=15.0"}}),
+	} {
+		if _, err := g.Configs("", nil); err == nil || !errors.As(err, new(Refused)) || !strings.Contains(err.Error(), "made twice") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, g := range map[string]Grid{
+		"a value twice":    grid(Grid{Sweeps: []string{"lambda=1,1"}}),
+		"a strategy twice": grid(Grid{Strategies: []string{"er", "er"}}),
+	} {
+		configs, err := g.Configs("", nil)
+		if err == nil {
+			err = Study{Dir: t.TempDir(), Runs: configs}.Validate()
+		}
+		if err == nil || !strings.Contains(err.Error(), "given twice") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What a process says before it ends is the error, without how it ended; where it fell, that is told.
+func TestErrorsOfProcesses(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip(err)
+	}
+	for script, want := range map[string]string{
+		"echo error: another process is at work >&2; exit 1": "another process is at work",
+		"echo error: no such thing >&2; exit 2":              "no such thing",
+		"echo error: memory >&2; exit 4":                     "its process ended (exit status 4): error: memory",
+		"echo odd >&2; exit 1":                               "its process ended (exit status 1): odd",
+	} {
+		err := Processes(1, "sh", "-c", script)(t.Context(), t.TempDir(), 0, nil)
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %q", script, err, want)
+		}
+	}
+}
