@@ -32,12 +32,15 @@ func handed(t *testing.T, runs ...string) *Study {
 		if err := os.Mkdir(filepath.Join(s.Dir, run), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(s.Dir, run, "config.yaml"), []byte("seed: 0\n"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(s.Dir, run, "config.yaml"), []byte(config), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return s
 }
+
+// config is a stored configuration with nothing but what every one has.
+const config = "{name: '', seed: 0, benchmark: {}, network: {}, diffusion: {}, train: {}, loop: {}, strategy: {name: finetune}, evaluate: {}, checkpoint_every: 100}\n"
 
 // oddRuns have what a shell takes for something else in their names.
 var oddRuns = []string{"er-lambda0.3-seed0", "it's $(touch x) `touch x` 100%-seed0", "T=100 \"x\"-seed0"}
