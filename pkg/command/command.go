@@ -139,7 +139,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 // ofPackage are the names of packages that errors for programmers begin with; they tell who types commands nothing.
-var ofPackage = regexp.MustCompile(`(^|: )(?:cl|datasets|diffusion|dynamics|likelihood|memory|metrics|unet): `)
+var ofPackage = regexp.MustCompile(`(^|: )(?:cards|cl|datasets|diffusers|diffusion|dynamics|figure|likelihood|memory|metrics|npz|report|results|safetensors|study|unet): `)
 
 // end says on stderr how a command ended that returned err, and returns the exit code. goesOn says whether the same
 // command goes on where this one stopped.

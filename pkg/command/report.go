@@ -3,9 +3,11 @@ package command
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
@@ -23,7 +25,13 @@ func reportCommand() *cobra.Command {
 			"  go run . report runs/sweep --only lambda\n  go run . report runs/bench --only ledger --table notebooks/results/methods.md:ledger",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if scorecard {
+				if only != "" && only != "scorecard" {
+					return experiment.Refusef("--scorecard is short for --only scorecard, and there is --only %s; leave one of them out", only)
+				}
 				only = "scorecard"
+			}
+			if output != "" && (only != "" || target != "") {
+				return experiment.Refusef("-o names the page that is written of all parts, and --only or --table asks for one part; leave one of them out")
 			}
 			if only != "" {
 				if err := report.CheckPart(only); err != nil {
@@ -34,8 +42,18 @@ func reportCommand() *cobra.Command {
 			if target != "" && !found {
 				return experiment.Refusef("--table is %q; need FILE:NAME, for instance README.md:summary", target)
 			}
+			if target != "" {
+				if err := table.HasSection(file, name); err != nil {
+					return experiment.Refused{Err: errors.WithMessage(err, "--table")}
+				}
+			}
 			if err := checkEnding("-o", output, ".html", ".htm"); err != nil {
 				return err
+			}
+			if parent := filepath.Dir(output); output != "" {
+				if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+					return experiment.Refusef("-o is %s, and there is no folder %s; make it or name another", output, parent)
+				}
 			}
 			set, err := study.Open(args...)
 			if err != nil {
@@ -74,7 +92,7 @@ func reportCommand() *cobra.Command {
 	c.Flags().BoolVar(&scorecard, "scorecard", false, "short for --only scorecard")
 	c.Flags().StringVar(&only, "only", "", "print one part: \"table\"; \"summary\", the same in short; \"scorecard\", the numbers to report of a continual study, bits per dimension in two parts; "+
 		"\"intervals\", mean ranks and differences with intervals; \"pareto\", who is best at its price; \"lambda\", what a sweep of λ finds; \"storage\", what a strategy had better keep in as many bytes; \"copying\", from which λ on it copies its buffer; \"benchmarks\", methods that ran on several; \"ledger\", what methods are verified against and whether their papers agree")
-	c.Flags().StringVar(&strategy, "strategy", "er", "with --only lambda or storage: the strategy that was swept")
+	c.Flags().StringVar(&strategy, "strategy", "er", "with --only lambda, storage or copying: the strategy that was swept")
 	c.Flags().StringVar(&reference, "reference", "", "with --only intervals: label of the method that differences are to; default: er with λ = 1")
 	c.Flags().StringVarP(&output, "output", "o", "", "HTML file to write; default: report.html in the first folder")
 	c.Flags().StringVar(&target, "table", "", "FILE:NAME: instead of a page, renew what stands between <!-- table:NAME --> and <!-- /table:NAME --> of a Markdown file by the table, or the part --only names")

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"io/fs"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -17,6 +18,12 @@ func WriteSection(path, name, markdown string) error {
 		return err
 	}
 	return atomicfile.Write(path, []byte(updated))
+}
+
+// HasSection returns an error if a Markdown file has no place for [WriteSection].
+func HasSection(path, name string) error {
+	_, _, err := withSection(path, name, "")
+	return err
 }
 
 // CheckSection returns an error if what is under NAME in a Markdown file is not what [WriteSection] would write.
@@ -45,6 +52,9 @@ func CheckSection(path, name, markdown string) error {
 // withSection returns a Markdown file as it is and with one section renewed.
 func withSection(path, name, markdown string) (old, updated string, err error) {
 	data, err := atomicfile.Read(path, 64<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", "", errors.Errorf("there is no file %s; name one with the lines <!-- table:%s --> and <!-- /table:%s -->", path, name, name)
+	}
 	if err != nil {
 		return "", "", err
 	}
