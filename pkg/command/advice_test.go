@@ -294,6 +294,9 @@ func checkBench(c *cobra.Command) error {
 	if g.Seeds, err = c.Flags().GetInt("seeds"); err != nil {
 		return err
 	}
+	for i, s := range g.Set { // a folder that the reader has; keepExample has its model
+		g.Set[i] = strings.Replace(s, "network.init=./", "network.init=", 1)
+	}
 	if _, err := importInit(c, g.Set, false); err != nil {
 		return err
 	}
