@@ -34,8 +34,9 @@ func removeLeft(dir, before, after string) {
 		return // which writing there will say
 	}
 	for _, e := range entries {
-		number, ok := strings.CutPrefix(e.Name(), before)
-		if number, ok = strings.CutSuffix(number, after); !ok || !strings.HasPrefix(e.Name(), before) || number == "" || strings.Trim(number, "0123456789") != "" {
+		rest, begins := strings.CutPrefix(e.Name(), before)
+		number, ends := strings.CutSuffix(rest, after)
+		if !begins || !ends || number == "" || strings.Trim(number, "0123456789") != "" {
 			continue
 		}
 		if e.IsDir() || e.Type().IsRegular() {
