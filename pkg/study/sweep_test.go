@@ -48,7 +48,7 @@ func TestSweepLines(t *testing.T) {
 	if want := []string{"4 rows/60", "16 rows/60", "16 rows, policy=ring/60"}; !slices.Equal(got, want) {
 		t.Errorf("lines %v, want %v", got, want)
 	}
-	if _, err = NewSweep(old[:3], "er"); err == nil || !strings.Contains(err.Error(), "1 values of λ above 0") {
+	if _, err = NewSweep(old[:3], "er"); err == nil || !strings.Contains(err.Error(), "1 value of λ above 0") {
 		t.Errorf("one λ gives %v", err)
 	}
 }
@@ -154,7 +154,7 @@ func TestSweepLeavesOutZero(t *testing.T) {
 	if err != nil || len(s.Lines) != 1 || !slices.Equal(s.Lines[0].Lambdas, []float64{0.3, 1}) {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := NewSweep(runs[:2], "er"); err == nil || !strings.Contains(err.Error(), "1 values of λ above 0") {
+	if _, err := NewSweep(runs[:2], "er"); err == nil || !strings.Contains(err.Error(), "1 value of λ above 0") {
 		t.Errorf("λ = 0 counts as one: %v", err)
 	}
 }
