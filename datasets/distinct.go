@@ -37,9 +37,9 @@ func CheckDistinct(refs ...string) error {
 			case err != nil:
 				return err
 			case common.n == 0:
-			case common.n == len(now.seen):
+			case common.n == common.of:
 				return among(ref, b.ref)
-			case common.others == len(b.seen):
+			case common.others == common.othersOf:
 				return among(b.ref, ref)
 			}
 		}
@@ -134,9 +134,10 @@ func (d *distinct) name(at int) (string, error) {
 
 // common is what two sets have in common.
 type common struct {
-	n, others int    // pictures of the second set that the first has, and of the first that the second has
-	measured  int    // test images of the second that are training images of the first, or the other way around
-	one, same string // a picture of the first set, and the same in the second; one that is measured where there is any
+	n, others    int    // pictures of the second set that the first has, and of the first that the second has
+	of, othersOf int    // how many there are in the second set, and in the first
+	measured     int    // test images of the second that are training images of the first, or the other way around
+	one, same    string // a picture of the first set, and the same in the second; one that is measured where there is any
 }
 
 // commons are those that were looked for, by the two sets: settings are checked several times.
@@ -149,9 +150,6 @@ func commonOf(a, b *distinct) (c common, err error) {
 	}
 	key := [2]string{}
 	for i, d := range []*distinct{a, b} {
-		if err := d.look(); err != nil {
-			return c, err
-		}
 		key[i] = d.of
 		if d.own != nil {
 			key[i] = d.of + d.own.How.String() + d.own.Path
@@ -160,6 +158,12 @@ func commonOf(a, b *distinct) (c common, err error) {
 	if known, ok := commons.Load(key); ok {
 		return known.(common), nil
 	}
+	for _, d := range []*distinct{a, b} {
+		if err := d.look(); err != nil {
+			return c, err
+		}
+	}
+	c.of, c.othersOf = len(b.seen), len(a.seen)
 	type places struct{ first, learned, tested int } // among the glimpses of a, from 1; 0: nowhere
 	where := map[uint64]places{}
 	for i, g := range a.seen {

@@ -72,12 +72,9 @@ func ReplaceFolder(fresh, final string) error {
 	if exchange(fresh, final) == nil {
 		return RemoveFolder(fresh)
 	}
-	going := filepath.Join(filepath.Dir(final), Unfinished+"removed-"+filepath.Base(final))
-	if err := os.RemoveAll(going); err != nil { // what a killed process left
-		return errors.WithStack(err)
-	}
-	if err := os.Rename(final, going); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return errors.WithStack(err)
+	going, err := moveAside(final)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	if err := os.Rename(fresh, final); err != nil {
 		_ = os.Rename(going, final)
@@ -88,14 +85,20 @@ func ReplaceFolder(fresh, final string) error {
 
 // RemoveFolder removes a folder in one step as others see it: it has gone before the first of its files goes.
 func RemoveFolder(folder string) error {
-	going := filepath.Join(filepath.Dir(folder), Unfinished+"removed-"+filepath.Base(folder))
-	if err := os.RemoveAll(going); err != nil { // what a killed process left
-		return errors.WithStack(err)
-	}
-	if err := os.Rename(folder, going); err != nil {
-		return errors.WithStack(err)
+	going, err := moveAside(folder)
+	if err != nil {
+		return err
 	}
 	return errors.WithStack(os.RemoveAll(going))
+}
+
+// moveAside gives a folder that is to be removed the name that it goes by until then.
+func moveAside(folder string) (going string, err error) {
+	going = filepath.Join(filepath.Dir(folder), Unfinished+"removed-"+filepath.Base(folder))
+	if err := os.RemoveAll(going); err != nil { // what a killed process left
+		return going, errors.WithStack(err)
+	}
+	return going, errors.WithStack(os.Rename(folder, going))
 }
 
 // syncFolder makes a rename in folder durable where the system supports it.

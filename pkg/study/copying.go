@@ -53,7 +53,7 @@ type RuleRow struct {
 func Copying(runs []*results.Run, strategy string) (*Copyings, error) {
 	var plain []*results.Run
 	for _, r := range runs {
-		if other := otherSettings(r); r.Strategy.Name == strategy && (other == "" || other == "policy=class-balanced") {
+		if r.Strategy.Name == strategy && plainSettings(r) {
 			plain = append(plain, r)
 		}
 	}
@@ -64,14 +64,14 @@ func Copying(runs []*results.Run, strategy string) (*Copyings, error) {
 	c := &Copyings{sweep: best.Sweep}
 	metric := CopiesBufferPixels // that by ratio depends on the size of the buffer
 	for _, row := range best.Rows {
-		rule := RuleRow{Line: row.Line, Lambda: math.NaN(), Best: row.Best, BestFID: row.FID}
+		rule := RuleRow{Line: row.Line, Draws: oldestDraws(row.Line.Methods[0].Runs[0]), Lambda: math.NaN(), Best: row.Best, BestFID: row.FID}
 		plainFID, reduced := Stat{}, 0
 		for k, g := range row.Line.Methods {
-			r := CopyingRow{Line: row.Line, Lambda: row.Line.Lambdas[k], Draws: oldestDraws(g.Runs[0]), FID: row.fids[k],
+			r := CopyingRow{Line: row.Line, Lambda: row.Line.Lambdas[k], Draws: rule.Draws, FID: row.fids[k],
 				Oldest: g.Over(func(r *results.Run) float64 { return copiesOfEarlier(r, metric, true) }).Times(100),
 				Copies: g.Over(func(r *results.Run) float64 { return copiesOfEarlier(r, metric, false) }).Times(100)}
 			if r.Lambda <= 1 && (r.Weighted() < bearable || math.IsNaN(rule.Lambda)) { // increasing
-				rule.Lambda, rule.FID, rule.Draws = r.Lambda, r.FID, r.Draws
+				rule.Lambda, rule.FID = r.Lambda, r.FID
 			}
 			if r.Lambda == 1 {
 				plainFID = r.FID
@@ -210,7 +210,7 @@ func (c *Copyings) Tables() []*table.Table {
 		{Head: "less λ = 1's", Long: "FID at the rule's λ less that at λ = 1."},
 	}
 	for _, r := range c.Rules {
-		rule.Rows = append(rule.Rows, c.title(r.Line))
+		rule.Rows = append(rule.Rows, c.sweep.Title(r.Line))
 		behind, p := table.Cell{Text: "(best)", Sort: 0}, table.Cell{Text: words.Missing, Sort: math.NaN()}
 		if r.Lambda != r.Best {
 			behind, p = of(r.Behind), table.Cell{Text: bareProbability(r.Behind.P), Sort: r.Behind.P}
@@ -233,7 +233,7 @@ func (c *Copyings) Tables() []*table.Table {
 		{Head: "copies", Unit: "%", Long: "The same, of all tasks but the last."}, {Head: "FID", Arrow: "↓", Long: "After the last task, averaged over all tasks."},
 	}
 	for _, r := range c.Rows {
-		all.Rows = append(all.Rows, c.title(r.Line))
+		all.Rows = append(all.Rows, c.sweep.Title(r.Line))
 		for k, cell := range []table.Cell{{Text: words.Short(r.Lambda), Sort: r.Lambda}, number(r.Draws, 0), number(r.Weighted(), 0), stat(r.Oldest), stat(r.Copies), stat(r.FID)} {
 			columns[k].Cells = append(columns[k].Cells, cell)
 		}
@@ -242,5 +242,3 @@ func (c *Copyings) Tables() []*table.Table {
 	all.Notes = withRepeatNotes(yardstickNotes(methods), methods)
 	return []*table.Table{rule, all}
 }
-
-func (c *Copyings) title(l SweepLine) string { return c.sweep.Title(l) }

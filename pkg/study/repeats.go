@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"palimpsest/pkg/results"
@@ -81,7 +80,7 @@ func RepeatNotes(methods []Method) []string {
 		if r.alike {
 			how = "digit for digit alike; it counts once"
 		}
-		out = append(out, fmt.Sprintf("Seed %s of %s ran more than once (%s), %s.", strconv.FormatUint(r.seed, 10), words.List(labels[r]), r.where, how))
+		out = append(out, fmt.Sprintf("Seed %d of %s ran more than once (%s), %s.", r.seed, words.List(labels[r]), r.where, how))
 	}
 	return out
 }

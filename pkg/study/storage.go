@@ -39,7 +39,7 @@ func EqualStorage(runs []*results.Run, strategy string) (*Storages, error) {
 		if g.Name() != strategy || storedBytes(g) == 0 {
 			continue
 		}
-		if other := otherSettings(g.Runs[0]); (other == "" || other == "policy=class-balanced") && variantOf(g.Runs[0]) == "" {
+		if plainSettings(g.Runs[0]) && variantOf(g.Runs[0]) == "" {
 			plain = append(plain, g)
 		} else {
 			others = append(others, g)

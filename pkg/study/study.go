@@ -61,11 +61,9 @@ func Open(dirs ...string) (*Set, error) {
 			if err != nil {
 				return nil, err
 			}
-			content := digest(r)
-			if seen[content] { // a copy, as a run folder beside the study that it was stored in
-				continue
+			if slices.ContainsFunc(s.Runs, func(o *results.Run) bool { return o.Name == r.Name && digest(o) == digest(r) }) {
+				continue // a copy, as a run folder beside the study that it was stored in
 			}
-			seen[content] = true
 			r.Folder = filepath.Dir(file)
 			s.Runs, s.Dirs = append(s.Runs, r), append(s.Dirs, r.Folder)
 		}

@@ -171,6 +171,12 @@ func otherSettings(r *results.Run) string {
 	return strings.Join(parts, " ")
 }
 
+// plainSettings says whether all settings of a run's strategy, except λ, buffer and rows, are plain ones.
+func plainSettings(r *results.Run) bool {
+	other := otherSettings(r)
+	return other == "" || other == "policy=class-balanced"
+}
+
 // Copies is the measure of copies of buffer images that all lines have, and its criterion.
 func (s *Sweep) Copies() (m Metric, criterion string) {
 	var methods []Method
