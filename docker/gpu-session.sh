@@ -72,7 +72,7 @@ build() {
 		set -e
 		cd "$here/.."
 		commit=$(git rev-parse HEAD 2>/dev/null || true)
-		[ -z "$commit" ] || [ -z "$(git status --porcelain --untracked-files=no)" ] || commit=$commit+
+		[ -z "$commit" ] || [ -z "$(git status --porcelain --untracked-files=no -- ':!*.md' ':!notebooks/*.ipynb' ':!notebooks/results')" ] || commit=$commit+
 		CGO_ENABLED=1 go build -trimpath -ldflags "-s -w -X palimpsest/pkg/host.commit=$commit" -o "$dir/palimpsest" .
 		cp docker/gpu-session.sh "$dir/"
 		[ -s "$dir/processor.json" ] || "$dir/palimpsest" perf check --networks "$networks" --write "$dir/processor.json"

@@ -729,7 +729,7 @@ func TestRunGoesOnAsItBegan(t *testing.T) {
 		refused []string // in the error
 		first   int      // the step of the first recorded stretch; more than 0: an earlier version began the run
 	}{
-		{name: "its newest checkpoint damaged, on another backend", choice: "two", says: []string{"is damaged", damaged + newest, "backend two, before one", "1 core"},
+		{name: "its newest checkpoint damaged, on another backend", choice: "two", says: []string{"is damaged", damaged + newest, "backend two, before: one", "1 core"},
 			prepare: func(t *testing.T, dir string) {
 				path := filepath.Join(dir, "checkpoints", newest, diffusion.StateFile)
 				data, err := os.ReadFile(path)
@@ -815,13 +815,13 @@ func TestDifferencesOfStretches(t *testing.T) {
 		t.Errorf("equal stretches differ in %q", d)
 	}
 	b.Backend, b.PluginSHA256, b.Cores, b.Devices, b.CPU, b.Environment = "go", "", 2, 4, "Z8000", map[string]string{"XLA_FLAGS": "--b"}
-	want := []string{"backend go, before xla:x.so", "cores 2, before 1", "devices 4, before 1", "processor Z8000, before Z80", "XLA_FLAGS --b, before --a", "XLA_X none, before 1"}
+	want := []string{"backend go, before: xla:x.so", "cores 2, before: 1", "devices 4, before: 1", "processor Z8000, before: Z80", "XLA_FLAGS --b, before: --a", "XLA_X none, before: 1"}
 	if d := differencesOf(a, b); fmt.Sprint(d) != fmt.Sprint(want) {
 		t.Errorf("%q, want %q", d, want)
 	}
 	b = a
 	b.Dirty, b.PluginSHA256 = true, "2"
-	want = []string{"plugin 2, before 1", "program changed from abc built by go1.26, before abc built by go1.26"}
+	want = []string{"plugin 2, before: 1", "program a changed copy of abc built by go1.26, before: abc built by go1.26"}
 	if d := differencesOf(a, b); fmt.Sprint(d) != fmt.Sprint(want) {
 		t.Errorf("%q, want %q", d, want)
 	}

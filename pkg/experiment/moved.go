@@ -61,7 +61,7 @@ func changed(have, c Config, dir string) string {
 	}
 	var parts []string
 	for _, d := range free {
-		parts = append(parts, fmt.Sprintf("%s %s, before %s", d.key, cmp.Or(d.here, "nothing"), cmp.Or(d.there, "nothing")))
+		parts = append(parts, fmt.Sprintf("%s %s, before: %s", d.key, cmp.Or(d.here, "nothing"), cmp.Or(d.there, "nothing")))
 	}
 	return fmt.Sprintf("%s: goes on with %s; %s has it now", dir, strings.Join(parts, "; "), configFile)
 }

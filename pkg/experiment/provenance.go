@@ -71,7 +71,7 @@ func differencesOf(before, now results.Stretch) []string {
 	var out []string
 	add := func(what, before, now string) {
 		if before != now {
-			out = append(out, fmt.Sprintf("%s %s, before %s", what, cmp.Or(now, "none"), cmp.Or(before, "none")))
+			out = append(out, fmt.Sprintf("%s %s, before: %s", what, cmp.Or(now, "none"), cmp.Or(before, "none")))
 		}
 	}
 	add("backend", before.Backend, now.Backend)
@@ -102,9 +102,9 @@ func known(commit string) bool { return commit != "" && commit != "unknown" }
 
 // version says what program made a stretch.
 func version(s results.Stretch) string {
-	text := fmt.Sprintf("%.12s built by %s", s.Commit, s.Go)
+	copied := ""
 	if s.Dirty {
-		text = "changed from " + text
+		copied = "a changed copy of "
 	}
-	return text
+	return fmt.Sprintf("%s%.12s built by %s", copied, s.Commit, s.Go)
 }

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,7 +58,8 @@ func Boot() string {
 const CommitEnv = "PALIMPSEST_COMMIT"
 
 // Commit returns the commit that the program was built from and whether there were uncommitted changes, where the build says so
-// or [CommitEnv]; else, as under `go run`, those of the checkout of this program that it runs in, "unknown" outside one.
+// or [CommitEnv]; else, as under `go run`, those of the checkout of this program that it runs in, "unknown" outside one. There only
+// changes of what it is built from count: a notebook that was opened, a picture or a stored result makes it no other program.
 func Commit() (hash string, dirty bool) {
 	if hash, dirty = builtFrom(); hash != "unknown" {
 		return hash, dirty
@@ -72,8 +75,42 @@ func Commit() (hash string, dirty bool) {
 	if err != nil {
 		return hash, false
 	}
-	changes, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output()
-	return strings.TrimSpace(string(out)), err != nil || len(changes) > 0
+	changes, err := exec.Command("git", "status", "--porcelain", "-z", "--untracked-files=all").Output()
+	return strings.TrimSpace(string(out)), err != nil || changed(string(changes))
+}
+
+// changed says whether the output of `git status --porcelain -z` names a file that the program is built from.
+func changed(status string) bool {
+	renamed := false
+	for entry := range strings.SplitSeq(status, "\x00") {
+		file := entry // "XY path"; behind one that was renamed stands the path that it had, alone
+		if !renamed {
+			file = entry[min(3, len(entry)):]
+		}
+		if ofProgram(file) {
+			return true
+		}
+		renamed = !renamed && strings.ContainsAny(entry[:min(2, len(entry))], "RC")
+	}
+	return false
+}
+
+// embedded are the files and folders that the program holds a copy of, all but what is for readers; the packages' go:embed name them.
+var embedded = []string{"datasets/embedded/", "kernelsetup/jupyter/", "kernelsetup/peers/", "kernelsetup/tools/", "pkg/backend/requirements/",
+	"pkg/cards/tuned/", "pkg/cards/written/", "pkg/counterpart/counterpart.py", "pkg/figure/controls.js", "pkg/metrics/weights/",
+	"pkg/perf/peers/", "pkg/report/page."}
+
+// ofProgram says whether the program, or a test of it, is built from the file of that path in its repository, with slashes.
+func ofProgram(file string) bool {
+	switch ext := path.Ext(file); {
+	case file == "go.mod" || file == "go.sum" || file == "go.work" || file == "go.work.sum":
+		return true
+	case ext == ".md" || strings.Contains(file, "/testdata/") || strings.HasPrefix(file, "notebooks/browser/"): // the latter is another module
+		return false
+	case slices.Contains([]string{".go", ".c", ".h", ".s", ".S"}, ext):
+		return true
+	}
+	return slices.ContainsFunc(embedded, func(start string) bool { return strings.HasPrefix(file, start) })
 }
 
 // ownSource says whether a folder holds the source of this program: the checkout of something else tells nothing of it.

@@ -33,7 +33,7 @@ type record struct {
 	Interesting int     `json:"interesting"` // inputs found that reached new code
 	Crashed     bool    `json:"crashed"`
 	Commit      string  `json:"commit"`
-	Dirty       bool    `json:"dirty"` // the checkout had changes, except for the files that fuzzing writes
+	Dirty       bool    `json:"dirty"` // what it is built from had changes
 	Machine     string  `json:"machine"`
 	Date        string  `json:"date"`
 }
@@ -176,15 +176,7 @@ func (t target) before(ctx context.Context) (record, error) {
 // run runs one target, whose program it makes in the folder temp.
 func (t target) run(ctx context.Context, o options, temp string) (record, error) {
 	r := record{Package: t.dir, Target: t.name, Machine: host.Line(), Date: time.Now().UTC().Format(time.DateOnly)}
-	var err error
-	if r.Commit, err = output(ctx, "git", "rev-parse", "HEAD"); err != nil {
-		return r, err
-	}
-	changes, err := output(ctx, "git", "status", "--porcelain", "--untracked-files=all")
-	if err != nil {
-		return r, err
-	}
-	r.Dirty = changed(changes)
+	r.Commit, r.Dirty = host.Commit()
 	program, err := t.build(ctx, temp)
 	if err != nil {
 		return r, err
@@ -214,21 +206,6 @@ func (t target) run(ctx context.Context, o options, temp string) (record, error)
 		err = errors.Errorf("%v: %s", err, tail(string(out)))
 	}
 	return r, err
-}
-
-// changed says whether the output of `git status --porcelain` names a file that is none of those written here: the record
-// and the inputs that are kept.
-func changed(status string) bool {
-	for line := range strings.Lines(status) {
-		path := strings.TrimSpace(line)
-		if _, name, ok := strings.Cut(path, " "); ok {
-			path = strings.TrimSpace(name)
-		}
-		if path != recordFile && !strings.Contains(path, "/testdata/fuzz/") {
-			return true
-		}
-	}
-	return false
 }
 
 // cache is where the inputs are that Go's fuzzer found for the package's targets.

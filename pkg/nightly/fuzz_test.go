@@ -54,15 +54,3 @@ func TestRecord(t *testing.T) {
 		t.Errorf("the file holds %s", s)
 	}
 }
-
-// What a run itself writes makes no checkout changed for the next one.
-func TestChanged(t *testing.T) {
-	for status, want := range map[string]bool{
-		"": false, " M .ci/fuzz.json": false, " M .ci/fuzz.json\n?? pkg/cl/testdata/fuzz/FuzzSpec/0a1b": false,
-		" M .ci/fuzz.json\n M pkg/cl/er.go": true, "?? new.go": true, " M .ci/nightly": true, "R  .ci/fuzz.json -> .ci/other.json": true,
-	} {
-		if changed(status) != want {
-			t.Errorf("%q: %v", status, !want)
-		}
-	}
-}
