@@ -203,14 +203,12 @@ func mixtureLoss(gradient []float64, distance *mat.Dense, logShare, logVariance 
 	parts := (n + part - 1) / part
 	totals, gradients := make([]float64, parts), mat.NewDense(parts, m, nil)
 	parallel.For(parts, func(p int) {
-		share, sum := make([]float64, m), gradients.RawRowView(p)
+		t, sum := newTerms(m), gradients.RawRowView(p)
 		for i := p * part; i < min(n, (p+1)*part); i++ {
 			row := distance.RawRowView(i)
-			totals[p] += logSumOfTerms(share, row, half, offset)
-			for j, r := range share {
-				if r > 0 {
-					sum[j] += r * (0.5*float64(d) - half[j]*row[j])
-				}
+			totals[p] += t.logSum(row, half, offset)
+			for k, j := range t.at {
+				sum[j] += t.share[k] * (0.5*float64(d) - half[j]*row[j])
 			}
 		}
 	})
@@ -225,24 +223,37 @@ func mixtureLoss(gradient []float64, distance *mat.Dense, logShare, logVariance 
 // negligible is ln of a share that float64 hardly sees beside 1.
 const negligible = -37
 
-// logSumOfTerms returns ln of the sum of exp(offset_j - half_j·distance_j) and writes the share of each in it, 0 where it is negligible.
-func logSumOfTerms(share, distance, half, offset []float64) float64 {
+// terms are those of a sum that count beside the largest: which they are, in order, and the share of each in the sum.
+type terms struct {
+	at    []int
+	share []float64
+	logs  []float64 // of all terms, [M]
+}
+
+func newTerms(m int) *terms {
+	return &terms{make([]int, 0, m), make([]float64, 0, m), make([]float64, m)}
+}
+
+// logSum returns ln of the sum of exp(offset_j - half_j·distance_j) and sets the terms that are not negligible.
+func (t *terms) logSum(distance, half, offset []float64) float64 {
 	most := math.Inf(-1)
-	share, half, offset = share[:len(distance)], half[:len(distance)], offset[:len(distance)]
+	logs, half, offset := t.logs[:len(distance)], half[:len(distance)], offset[:len(distance)]
 	for j, v := range distance {
 		term := offset[j] - half[j]*v
-		if share[j] = term; term > most { // max would look for NaN each time, which takes longer than all else here
+		if logs[j] = term; term > most { // max would look for NaN each time, which takes longer than all else here
 			most = term
 		}
 	}
+	t.at, t.share = t.at[:0], t.share[:0]
 	sum := 0.0
-	for j, v := range share {
-		if share[j] = 0; v-most > negligible {
-			share[j] = math.Exp(v - most)
-			sum += share[j]
+	for j, v := range logs {
+		if v-most > negligible {
+			e := math.Exp(v - most)
+			t.at, t.share = append(t.at, j), append(t.share, e)
+			sum += e
 		}
 	}
-	floats.Scale(1/sum, share)
+	floats.Scale(1/sum, t.share)
 	return most + math.Log(sum)
 }
 
