@@ -1,13 +1,14 @@
 package diffusion
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"palimpsest/pkg/unet"
 )
 
-// The benchmarks of one training step and one call of the averaged network. On a quiet machine, with the convolutions of
+// The benchmarks of one training step, one call of the averaged network and ten, in a sampler. On a quiet machine, with the convolutions of
 // package fastconv, then with XLA's, for a network a time (compiling takes most of it):
 //
 //	go test ./pkg/diffusion -run ^$ -bench '(Step|Forward)/tiny16$' -benchtime 30x
@@ -80,6 +81,27 @@ func BenchmarkForward(b *testing.B) {
 				d := n.Denoiser(true)
 				return func(int) {
 					if _, err := d.Output(batch.X, batch.T, batch.Y); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkSample times a sampler of ten steps on the averaged network.
+func BenchmarkSample(b *testing.B) {
+	for _, c := range benchmarks {
+		b.Run(c.name, func(b *testing.B) {
+			benchmark(b, 1000, func(b *testing.B) func(int) {
+				n := benchmarkNetwork(b, c.preset, c.size)
+				d := n.Denoiser(true)
+				labels := make([]int32, 100)
+				for i := range labels {
+					labels[i] = int32(i % 2)
+				}
+				return func(i int) {
+					if _, err := Sample(context.Background(), n.Process, d, 1, c.size*c.size, labels, SamplerConfig{Name: DPMPP2M, Steps: 10, Clip: true, Seed: uint64(i)}, 100, nil); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -87,6 +87,11 @@ static void filter_item(void *context, int i, int slot) {
 	v->kernels->filters(v, v->turned ? v->turned : v->w, c0, c1);
 }
 
+static void few_item(void *context, int i, int slot) {
+	const struct conv *v = context;
+	v->kernels->few(v, i, v->scratch + slot * v->scratch_size);
+}
+
 static void apply_item(void *context, int i, int slot) {
 	const struct conv *v = context;
 	v->kernels->apply(v, i * v->block, least(v->block, v->tiles - i * v->block), v->scratch + slot * v->scratch_size);
@@ -114,10 +119,20 @@ static size_t lines(size_t n) { return (n + 15) & ~(size_t)15; }
 
 int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, const struct terms *terms,
 	     float *out, const struct helpers *helpers, int at_most) {
-	const struct kernels *kernels = kernels_for(least(C, K), at_most);
+	int few = kind == FORWARD && C < FEW;
+	const struct kernels *kernels = kernels_for(few ? K : least(C, K), at_most);
 	if (!kernels || C > MAX_CHANNELS || K > MAX_CHANNELS) return 2;
 	struct conv v = {.B = B, .H = H, .W = W, .C = C, .K = K, .x = a, .out = out, .kernels = kernels};
 	if (terms && kind == FORWARD) v.terms = *terms;
+	if (few) {
+		v.w = b;
+		v.scratch_size = lines((size_t)3 * (W + 2) * C);
+		v.scratch = aligned_alloc(64, sizeof(float) * v.scratch_size * least(helpers->threads, B));
+		if (!v.scratch) return 1;
+		parallel(helpers, B, few_item, &v);
+		free(v.scratch);
+		return 0;
+	}
 	v.Kp = ceil_div(K, kernels->lanes) * kernels->lanes;
 	v.rows = ceil_div(H, 4);
 	v.columns = ceil_div(W, 4);

@@ -8,6 +8,7 @@
 enum {
 	TILES = 32,         // tiles a block: what they are transformed into stays in the second-level cache
 	MAX_CHANNELS = 512, // input or output channels of a convolution
+	FEW = 8,            // fewer input channels than this are summed plainly
 };
 
 enum kind { FORWARD, INPUT_GRADIENT, FILTER_GRADIENT };
@@ -61,11 +62,12 @@ struct bits {
 	const struct kernels *kernels;
 };
 
-// The kernels of one instruction set; winograd.h, norm.h and bits.h say what they do.
+// The kernels of one instruction set; winograd.h, few.h, norm.h and bits.h say what they do.
 struct kernels {
 	int lanes;
 	void (*filters)(const struct conv *, const float *w, int c0, int c1);
 	void (*apply)(const struct conv *, int first, int n, float *scratch);
+	void (*few)(const struct conv *, int image, float *scratch);
 	void (*accumulate)(const struct conv *, int c0, int c1, int first, int end, float *scratch, float *U);
 	void (*unfilters)(const struct conv *, int c0, int c1);
 	void (*norm_forward)(const struct norm *, int image);

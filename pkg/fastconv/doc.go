@@ -19,7 +19,8 @@
 // # What it computes
 //
 // Float32 images [batch, height, width, channels], stride 1, a border of one zero, sides from 4 pixels and 8 to 512
-// channels, forward and both gradients, by Winograd's F(4×4, 3×3) ([winograd], winograd.h). Relative errors are below 2e-5
+// channels, forward and both gradients, by Winograd's F(4×4, 3×3) ([winograd], winograd.h); fewer input channels forward
+// alone, by the plain sum (few.h). Relative errors are below 2e-5
 // (1e-6 is usual); float32's own rounding in a plain sum gives 1e-7. A NaN or an infinity spreads over its tile of
 // 4×4 outputs and the neighbouring tiles. Results are the same, bit by bit, whatever the number of threads and the
 // instruction set. The threads are XLA's own, asked for through its interface, so no other thread waits in a loop; they are no more than

@@ -16,6 +16,7 @@
 #pragma GCC target("avx2,fma")
 #endif
 #include "winograd.h"
+#include "few.h"
 #include "norm.h"
 #include "bits.h"
 #ifdef __clang__
@@ -39,6 +40,7 @@
 #pragma GCC target("avx512f,avx512vl,avx512dq,avx2,fma,prefer-vector-width=512")
 #endif
 #include "winograd.h"
+#include "few.h"
 #include "norm.h"
 #include "bits.h"
 #ifdef __clang__

@@ -8,6 +8,7 @@
 #define MR 8
 #define WIDE_PRODUCT(x, m) (((x) & 0xffffffff) * (m))
 #include "winograd.h"
+#include "few.h"
 #include "norm.h"
 #include "bits.h"
 

@@ -20,8 +20,8 @@ const (
 	join           = "palimpsest.join"
 )
 
-// The shapes the kernels take and win at. Fewer channels leave vectors half empty; a side below 4 leaves most of a tile
-// empty; more channels were never tried.
+// The shapes the kernels take and win at. Fewer channels leave vectors half empty, but for those that a forward pass sums over;
+// a side below 4 leaves most of a tile empty; more channels were never tried.
 const (
 	minChannels, maxChannels = 8, 512
 	minSide                  = 4
@@ -336,7 +336,11 @@ func fits(kind string, x, w, y []int) bool {
 		agree = slices.Equal(w, []int{b, height, width, k}) && slices.Equal(y, []int{3, 3, c, k})
 	}
 	between := func(n, low, high int) bool { return low <= n && n <= high }
-	return agree && between(c, minChannels, maxChannels) && between(k, minChannels, maxChannels) &&
+	least := minChannels
+	if kind == forward {
+		least = 1
+	}
+	return agree && between(c, least, maxChannels) && between(k, minChannels, maxChannels) &&
 		between(height, minSide, maxTiles) && between(width, minSide, maxTiles) && between(b, 1, maxTiles) &&
 		float64(b)*float64(height)*float64(width) <= maxTiles
 }
