@@ -21,7 +21,7 @@ func autopsyCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, dir := range args {
 				if err := experiment.CheckAutopsy(dir); err != nil {
-					return named(err, dir)
+					return namedFolder(err, dir)
 				}
 			}
 			back, err := openBackend(cmd.Context(), cmd.OutOrStdout())

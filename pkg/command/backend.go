@@ -51,7 +51,7 @@ func openBackend(ctx context.Context, out io.Writer) (compute.Backend, error) {
 // openTrained opens the network of the run in the folder dir.
 func openTrained(cmd *cobra.Command, dir string) (*experiment.Trained, error) {
 	if err := experiment.CheckTrained(dir); err != nil {
-		return nil, named(err, dir)
+		return nil, namedFolder(err, dir)
 	}
 	back, err := openBackend(cmd.Context(), cmd.OutOrStdout())
 	if err != nil {

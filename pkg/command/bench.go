@@ -41,14 +41,14 @@ func benchCommand() *cobra.Command {
 				return err
 			}
 			if elsewhere.status {
-				return cluster.Status(flags.dir, cluster.AskSlurm(cmd.Context()), cmd.OutOrStdout(), cmd.ErrOrStderr())
+				return namedFolder(cluster.Status(flags.dir, cluster.AskSlurm(cmd.Context()), cmd.OutOrStdout(), cmd.ErrOrStderr()), flags.dir)
 			}
 			var text []byte
 			label := "the quick benchmark"
 			if configPath != "" {
 				var err error
 				if text, err = experiment.ReadConfig(configPath); err != nil {
-					return named(err, configPath)
+					return namedFile(err, configPath)
 				}
 				label = configPath
 			}
@@ -59,6 +59,9 @@ func benchCommand() *cobra.Command {
 			}
 			usualSweeps(cmd, &g)
 			if err := checkWorkers(flags.workers); err != nil {
+				return err
+			}
+			if err := checkOutputFolder("--store", store); err != nil {
 				return err
 			}
 			configs, err := g.Configs(label, text)

@@ -15,7 +15,7 @@ func calibrateCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := experiment.StoredConfig(args[0])
 			if err != nil {
-				return named(err, args...)
+				return namedFolder(err, args...)
 			}
 			rates, err := experiment.Calibrate(cmd.Context(), config, experiment.Options{})
 			if err != nil {

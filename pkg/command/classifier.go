@@ -22,6 +22,12 @@ func trainClassifierCommand() *cobra.Command {
 		Use: "train-classifier NAME", Short: "Train the classifier whose features the metrics compare; NAME+NAME is that of a domain-incremental benchmark", Args: cobra.ExactArgs(1),
 		Example: "  go run . data train-classifier fashion-mnist --size 16 --method area\n  go run . data train-classifier mnist+cifar-10 --channels 1",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if prep.Size < 1 {
+				return experiment.Refusef("--size is %d; need 1 or more pixels", prep.Size)
+			}
+			if err := checkOutputFolder("--output", output); err != nil {
+				return err
+			}
 			return trainClassifier(cmd.Context(), args[0], prep, seed, output, cmd.OutOrStdout())
 		},
 	}

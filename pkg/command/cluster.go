@@ -47,6 +47,9 @@ func (f *clusterFlags) check(cmd *cobra.Command) error {
 			return experiment.Refusef("--%s is for --on %s; add that, or leave it out", flag, flag)
 		}
 	}
+	if _, err := cluster.ParseDirectives(f.slurm); err != nil {
+		return err
+	}
 	if f.on != "" && cmd.Flags().Changed("workers") {
 		return experiment.Refusef("--workers is for runs on this machine; with --on slurm say --slurm array-limit=N, with --on kubernetes --kubernetes limit=N")
 	}

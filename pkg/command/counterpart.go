@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/pkg/errors"
@@ -9,6 +10,7 @@ import (
 
 	"palimpsest/kernelsetup"
 	"palimpsest/pkg/counterpart"
+	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/sheet"
 )
 
@@ -24,6 +26,9 @@ func counterpartCommand() *cobra.Command {
 			"tests compare the same with files that this command wrote once, and need no Python.",
 		Example: "  go run . counterpart\n  go run . counterpart --python ~/venv/bin/python",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkPython(python); err != nil {
+				return err
+			}
 			var err error
 			if python == "" {
 				if python, err = kernelsetup.PeerPython(cmd.Context(), "diffusers", cmd.ErrOrStderr()); err != nil {
@@ -47,6 +52,17 @@ func counterpartCommand() *cobra.Command {
 	return c
 }
 
+// checkPython refuses a program that is not there; "" passes.
+func checkPython(python string) error {
+	if python == "" {
+		return nil
+	}
+	if _, err := exec.LookPath(python); err != nil {
+		return experiment.Refusef("--python is %s, and there is no such program; name a Python, or leave it out to have one made", python)
+	}
+	return nil
+}
+
 // counterpartDrawCommand has both programs draw with one model.
 func counterpartDrawCommand(python *string) *cobra.Command {
 	var each, steps int
@@ -59,6 +75,20 @@ func counterpartDrawCommand(python *string) *cobra.Command {
 			"of steps is to divide that of the model's timesteps: with others diffusers' DDIM steps to timesteps that it does not visit.",
 		Example: "  go run . counterpart draw notebooks/from_diffusers/model --sheet both.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkPython(*python); err != nil {
+				return err
+			}
+			if to != "" {
+				if err := checkEnding("--sheet", to, ".png"); err != nil {
+					return err
+				}
+				if err := checkOutputFile("--sheet", to); err != nil {
+					return err
+				}
+			}
+			if err := counterpart.CheckRedraw(args[0], each, steps); err != nil {
+				return namedFolder(err, args[0])
+			}
 			interpreter := *python
 			var err error
 			if interpreter == "" {

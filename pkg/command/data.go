@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/pkg/errors"
@@ -21,6 +22,9 @@ func dataCommand() *cobra.Command {
 		Example: "  go run . data\n  go run . data /data/flowers --sheet flowers.png\n  go run . data add flowers /data/flowers\n  go run . data get fashion-mnist\n" +
 			"  go run . data get cifar-10 --from ~/cifar-10-batches-bin\n  go run . data train-classifier fashion-mnist --size 16",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && cmd.Flags().Changed("size") && sheetFile == "" {
+				return experiment.Refusef("--size is of a sheet; add --sheet FILE.png, or leave it out")
+			}
 			if len(args) == 1 {
 				return showSet(args[0], sheetFile, size, cmd.OutOrStdout())
 			}
@@ -37,6 +41,11 @@ func dataCommand() *cobra.Command {
 		Use: "get NAME", Short: "Bring a full image set into the cache folder", Args: cobra.ExactArgs(1),
 		Example: "  go run . data get fashion-mnist\n  go run . data get mnist --from ~/Downloads/mnist",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if get.From != "" {
+				if info, err := os.Stat(get.From); err != nil || !info.IsDir() {
+					return experiment.Refusef("--from is %s, which is no folder; name the one that holds the set's files", get.From)
+				}
+			}
 			get.Out = cmd.OutOrStdout()
 			err := datasets.Get(cmd.Context(), args[0], get)
 			if err != nil && !slices.Contains(datasets.Names(), args[0]) { // what there is none of

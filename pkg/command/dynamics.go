@@ -23,7 +23,7 @@ func dynamicsCommand() *cobra.Command {
 			}
 			table, err := experiment.ForgettingByTimestep(args[0], bins)
 			if err != nil {
-				return named(experiment.SayUnfinished(err), args...)
+				return namedFolder(experiment.SayUnfinished(err), args...)
 			}
 			var sentences []string
 			if findings { // what cannot be said is no half of an answer

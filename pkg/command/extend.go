@@ -31,9 +31,9 @@ func extendCommand() *cobra.Command {
 					fmt.Fprintf(cmd.ErrOrStderr(), "note: %v; the run in %s, which extends it, needs it no more and goes on\n", err, begun)
 					config, dir = began, begun
 				case begun != "":
-					return named(errors.Errorf("%v; the run in %s, which extends it by other tasks or settings, needs it no more and goes on by `go run . resume %s`", err, begun, words.Shell(begun)), args...)
+					return namedFolder(errors.Errorf("%v; the run in %s, which extends it by other tasks or settings, needs it no more and goes on by `go run . resume %s`", err, begun, words.Shell(begun)), args...)
 				default:
-					return named(err, args...)
+					return namedFolder(err, args...)
 				}
 			}
 			if dir == "" {

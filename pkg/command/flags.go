@@ -7,13 +7,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/study"
 	"palimpsest/pkg/words"
 )
 
@@ -26,10 +30,24 @@ var needs = map[string]string{
 	"uint64":   "a whole number from 0 on",
 }
 
-// named makes an error one of the command line where one of the paths that it names is not there.
-func named(err error, paths ...string) error {
+// namedFolder makes an error one of the command line where one of the paths that it names is no folder, or holds nothing of what is asked for.
+func namedFolder(err error, paths ...string) error {
+	if errors.As(err, new(study.NoRun)) || errors.As(err, new(diffusers.NoModel)) {
+		return experiment.Refused{Err: err}
+	}
+	return named(err, paths, func(info fs.FileInfo) bool { return info.IsDir() })
+}
+
+// namedFile makes an error one of the command line where one of the paths that it names is no file.
+func namedFile(err error, paths ...string) error {
+	return named(err, paths, func(info fs.FileInfo) bool { return info.Mode().IsRegular() })
+}
+
+// named makes an error one of the command line where there is nothing at one of the paths that it names, or nothing fit.
+func named(err error, paths []string, fit func(fs.FileInfo) bool) error {
 	for _, path := range paths {
-		if _, missing := os.Stat(path); err != nil && errors.Is(missing, fs.ErrNotExist) {
+		info, missing := os.Stat(path)
+		if err != nil && (errors.Is(missing, fs.ErrNotExist) || errors.Is(missing, syscall.ENOTDIR) || missing == nil && !fit(info)) {
 			return experiment.Refused{Err: err}
 		}
 	}
@@ -83,6 +101,30 @@ func nameArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		nameArgs(sub)
 	}
+}
+
+// checkOutputFolder refuses a folder to write to that cannot be one, because a file is in its place or in that of one above it; "" passes.
+func checkOutputFolder(flag, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if err == nil && !info.IsDir() {
+			return experiment.Refusef("%s is %s, and %s is a file; name a folder", flag, dir, at)
+		}
+		if err == nil || at == filepath.Dir(at) {
+			return nil
+		}
+	}
+}
+
+// checkOutputFile refuses a file to write that cannot be one, because something else is in its place or there is no folder for it.
+func checkOutputFile(flag, file string) error {
+	if err := atomicfile.Check(file); err != nil {
+		return experiment.Refused{Err: errors.WithMessage(err, flag)}
+	}
+	return nil
 }
 
 // checkEnding refuses a file to be written that another program would take for something else by its ending; "" passes.

@@ -47,7 +47,7 @@ func importCommand() *cobra.Command {
 			}
 			m, notes, err := diffusers.Read(dir, o)
 			if err != nil {
-				return named(err, dir)
+				return namedFolder(err, dir)
 			}
 			source, err := filepath.Abs(dir)
 			if err != nil {
@@ -141,7 +141,7 @@ func sameModel(cmd *cobra.Command, have models.Info, dir, source string) error {
 	now, err := diffusers.FilesSHA256(source)
 	switch {
 	case err != nil:
-		return named(err, dir)
+		return namedFolder(err, dir)
 	case now == have.SourceSHA256:
 	case have.Source != source:
 		other := fmt.Sprintf("%.*s-%.6s", models.LongestName-7, have.Name, now)
@@ -162,7 +162,7 @@ func importFor(cmd *cobra.Command, dir, source, name string, dryRun bool) (end f
 	end = func() {}
 	m, notes, err := diffusers.Read(dir, diffusers.Options{})
 	if err != nil {
-		return end, named(err, dir)
+		return end, namedFolder(err, dir)
 	}
 	if dryRun {
 		if end, err = models.Aside(); err != nil {

@@ -16,6 +16,9 @@ func labCommand() *cobra.Command {
 			if o.Port < 0 || o.Port > 65535 {
 				return experiment.Refusef("--port is %d; need 0 (JupyterLab's own choice) to 65535", o.Port)
 			}
+			if _, err := kernelsetup.FindNotebook(o.Notebook); err != nil {
+				return experiment.Refused{Err: err}
+			}
 			o.Out = cmd.OutOrStdout()
 			return kernelsetup.Lab(cmd.Context(), o)
 		},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -43,6 +44,23 @@ func perfCommand() *cobra.Command {
 			}
 			if err := o.Validate(); err != nil {
 				return experiment.Refused{Err: err}
+			}
+			if err := checkPython(python); err != nil {
+				return err
+			}
+			if err := checkOutputFolder("--store", o.Store); err != nil {
+				return err
+			}
+			if onDevice && o.Growth {
+				return experiment.Refusef("--device and --growth are given together; leave one of them out")
+			}
+			for _, flag := range []string{"rows-of-steps", "compute", "devices", "seconds", "limit"} {
+				if !onDevice && cmd.Flags().Changed(flag) {
+					return experiment.Refusef("--%s is for --device; add that, or leave it out", flag)
+				}
+			}
+			if device.Limit <= 0 {
+				return experiment.Refusef("--limit is %s; need more than 0, for instance 5m", device.Limit)
 			}
 			self, err := os.Executable()
 			if err != nil {
@@ -107,12 +125,21 @@ func perfShowCommand(store *string) *cobra.Command {
 		Use: "show", Short: "Print the stored measurements", Args: cobra.NoArgs,
 		Example: "  go run . perf show\n  go run . perf show --store notebooks/results/perf --table notebooks/results/perf.md:perf",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutputFolder("--store", *store); err != nil {
+				return err
+			}
 			if target == "" {
 				return printPerf(cmd, *store, "perf", "growth")
 			}
 			file, name, found := strings.Cut(target, ":")
 			if !found {
 				return experiment.Refusef("--table is %q; need FILE:NAME, for instance notebooks/results/perf.md:perf", target)
+			}
+			if err := table.HasSection(file, name); err != nil {
+				return experiment.Refused{Err: errors.WithMessage(err, "--table")}
+			}
+			if !slices.Contains([]string{"perf", "growth", "device"}, name) {
+				return experiment.Refusef("--table is %q, and no table of measurements is named %q; choose perf, growth or device", target, name)
 			}
 			markdown, err := perfMarkdown(*store, name)
 			if err != nil {
@@ -193,13 +220,21 @@ func perfCheckCommand() *cobra.Command {
 		Example: "  go run . perf check --write cpu.json\n  GOMLX_BACKEND=xla:cuda go run . perf check --against cpu.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (write == "") == (against == "") {
-				return errors.New("perf check needs one of --write FILE and --against FILE")
+				return experiment.Refusef("perf check needs one of --write FILE and --against FILE")
+			}
+			if err := perf.CheckNetworks(networks); err != nil {
+				return experiment.Refused{Err: err}
+			}
+			if write != "" {
+				if err := checkOutputFile("--write", write); err != nil {
+					return err
+				}
 			}
 			var expected *perf.Numbers
 			if against != "" {
 				var err error
 				if expected, err = perf.LoadNumbers(against); err != nil {
-					return err
+					return namedFile(err, against)
 				}
 			}
 			if err := kernelsetup.EnsurePlugin(cmd.Context(), cmd.ErrOrStderr()); err != nil {

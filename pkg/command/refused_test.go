@@ -9,6 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"palimpsest/pkg/backend"
+	"palimpsest/pkg/experiment"
 )
 
 // What a command line cannot mean is refused in one line that names it, before anything is made or installed.
@@ -67,6 +70,53 @@ func TestSettingsOfCommandsAreRefused(t *testing.T) {
 		}
 		if _, err := os.Stat(runs); !os.IsNotExist(err) {
 			t.Fatalf("%s leaves a folder", tc.line)
+		}
+	}
+}
+
+// A mistake in the words of a command, or a path at which there is nothing of the kind, ends with the code of usage, and leaves nothing.
+func TestMistakesOfUse(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv(backend.CacheEnv, t.TempDir())
+	for name, text := range map[string]string{"text.txt": "hello\n", "page.md": "hello\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir("empty", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"bench --config empty", "bench --store text.txt", "bench --store text.txt/x", "bench --status --dir text.txt", "bench --on slurm --slurm foo --dry-run",
+		"bench --set network.init=./empty", "bench --set network.init=./text.txt",
+		"search --store text.txt --dry-run",
+		"run empty", "run --defaults --dir x", "run --defaults --set seed=1",
+		"resume empty", "resume text.txt", "resume empty --progress foo",
+		"extend empty --tasks [[8]]", "extend text.txt --tasks [[8]]",
+		"sample empty", "sample text.txt", "sample empty -o text.txt/x.png",
+		"export empty x", "export text.txt x", "export empty text.txt/x",
+		"import empty x", "import text.txt x",
+		"counterpart --python nosuch", "counterpart draw empty --python nosuch", "counterpart draw empty", "counterpart draw text.txt", "counterpart draw empty --sheet x.jpg",
+		"bpd empty", "calibrate empty", "dynamics empty", "dynamics text.txt", "autopsy empty", "autopsy text.txt", "report empty", "report text.txt",
+		"data fashion-mnist-sample --size 3", "data get mnist --from nosuch", "data get mnist --from text.txt",
+		"data train-classifier fashion-mnist-sample --size 0", "data train-classifier fashion-mnist-sample -o text.txt",
+		"setup --plugin nosuch", "setup --plugin empty", "lab --notebook nosuch.ipynb",
+		"perf --device --growth", "perf --device --limit -1s", "perf --compute float32", "perf --rows-of-steps 4", "perf --python nosuch", "perf --store text.txt",
+		"perf check", "perf check --write a --against b", "perf check --against nosuch", "perf check --against empty", "perf check --write empty", "perf check --write x --networks foo",
+		"perf show --store text.txt", "perf show --table nosuch.md:perf", "perf show --table page.md:perf",
+	} {
+		root := newRoot(func() {})
+		root.SetArgs(strings.Fields(line))
+		root.SetOut(io.Discard)
+		root.SetErr(io.Discard)
+		err := root.ExecuteContext(t.Context())
+		if code := experiment.ExitCode(err); code != experiment.ExitUsage || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: exit code %d, %.300v; want %d and one line", line, code, err, experiment.ExitUsage)
+		}
+	}
+	for _, name := range []string{"x", "a", "runs"} {
+		if _, err := os.Stat(name); err == nil {
+			t.Errorf("%s is left", name)
 		}
 	}
 }

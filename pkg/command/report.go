@@ -57,7 +57,7 @@ func reportCommand() *cobra.Command {
 			}
 			set, err := study.Open(args...)
 			if err != nil {
-				return named(experiment.SayUnfinished(err), args...)
+				return namedFolder(experiment.SayUnfinished(err), args...)
 			}
 			if target != "" {
 				part, err := report.ExcerptOf(set, cmp.Or(only, "table"), strategy, reference)

@@ -15,6 +15,9 @@ func resumeCommand() *cobra.Command {
 		Use: "resume DIR", Short: "Go on with the run in a folder from its newest checkpoint", Args: cobra.ExactArgs(1),
 		Example: "  go run . resume runs/er-lambda0.3-seed0",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if progress != "text" && progress != "json" {
+				return experiment.Refusef("--progress is %q; need text or json", progress)
+			}
 			o := experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: typed, Wait: wait}
 			if typed == "" {
 				o.Command = commandLine()
@@ -27,7 +30,7 @@ func resumeCommand() *cobra.Command {
 				return err
 			}
 			_, err := experiment.Resume(cmd.Context(), args[0], o)
-			return named(err, args...)
+			return namedFolder(err, args...)
 		},
 	}
 	c.Flags().StringVar(&progress, "progress", "text", "\"text\", or \"json\": a JSON line at a time on standard output")

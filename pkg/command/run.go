@@ -27,6 +27,11 @@ func runCommand() *cobra.Command {
 		Example: "  go run . run --defaults > my.yaml\n  go run . run my.yaml\n  go run . run my.yaml --set seed=1 --set strategy.name=er --set strategy.lambda=0.3 --dir runs/second",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if defaults {
+				for _, other := range []string{"dir", "set", "skip-broken"} {
+					if cmd.Flags().Changed(other) {
+						return experiment.Refusef("--defaults prints settings as they are, and there is --%s; leave one of them out", other)
+					}
+				}
 				text, err := experiment.DefaultText()
 				if err == nil {
 					_, err = cmd.OutOrStdout().Write(text)
@@ -38,7 +43,7 @@ func runCommand() *cobra.Command {
 			}
 			config, err := experiment.LoadConfig(args[0], set...)
 			if err != nil {
-				return named(err, args...)
+				return namedFile(err, args...)
 			}
 			if dir == "" {
 				dir = filepath.Join("runs", config.RunName())

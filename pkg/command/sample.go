@@ -59,7 +59,7 @@ func sampleCommand() *cobra.Command {
 					continue
 				}
 				if err := atomicfile.Check(file); err != nil {
-					return named(err, filepath.Dir(file))
+					return namedFolder(err, filepath.Dir(file))
 				}
 			}
 			if err := experiment.CheckNewFolder(folder); err != nil {

@@ -27,6 +27,9 @@ func searchCommand() *cobra.Command {
 			if err := checkWorkers(flags.workers); err != nil {
 				return err
 			}
+			if err := checkOutputFolder("--store", store); err != nil {
+				return err
+			}
 			removeImports, err := importInit(cmd, s.Set, flags.dryRun)
 			defer removeImports()
 			if err != nil {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -22,6 +23,11 @@ func setupCommand() *cobra.Command {
 			if _, known := backend.GPUPlugins[o.GPU]; o.GPU != "" && !known {
 				_, err := backend.GPUPlugin(o.GPU)
 				return experiment.Refused{Err: err}
+			}
+			if o.Plugin != "" {
+				if info, err := os.Stat(o.Plugin); err != nil || !info.Mode().IsRegular() {
+					return experiment.Refusef("--plugin is %s, which is no file; name that of an XLA plugin for the processor", o.Plugin)
+				}
 			}
 			o.Lab, o.Completion, o.Out = !noLab, !noCompletion, cmd.OutOrStdout()
 			return kernelsetup.Setup(cmd.Context(), o)

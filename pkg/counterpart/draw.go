@@ -16,6 +16,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/sheet"
 )
@@ -30,20 +31,35 @@ type Drawn struct {
 	H, W, C      int
 }
 
+// forRedraw reads the model of which [Redraw] is to draw, and refuses numbers of images and of steps that it cannot draw.
+func forRedraw(dir string, each, steps int) (*diffusers.Model, error) {
+	m, _, err := diffusers.Read(dir, diffusers.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if most := m.Process.T; each < 1 || each > 1000 || steps < 1 || steps > most {
+		return nil, experiment.Refusef("%d images of each label in %d steps; need 1 to 1000 in 1 to %d", each, steps, most)
+	}
+	if T := m.Process.T; m.Process.Prediction != diffusion.PredictFlow && T%steps != 0 {
+		return nil, experiment.Refusef("%d steps do not divide the model's %d timesteps: diffusers' DDIM then steps to t − %d, which is not always the timestep that it visits next, and draws slightly other images; give a number of steps that does, such as %d",
+			steps, T, T/steps, diffusion.DividingSteps(steps, T))
+	}
+	return m, nil
+}
+
+// CheckRedraw says whether [Redraw] could begin, for those who want to know before Python is installed.
+func CheckRedraw(dir string, each, steps int) error {
+	_, err := forRedraw(dir, each, steps)
+	return err
+}
+
 // Redraw has diffusers draw images with the model in the folder dir, each of every label, or of none where it has none, by so many steps of DDIM, and keeps
 // them in [DrawnFile] there, in place of those that it holds. The noise depends on the seed alone. The interpreter is a Python
 // with diffusers and torch.
 func Redraw(ctx context.Context, interpreter, dir string, each, steps int, seed uint64) error {
-	m, _, err := diffusers.Read(dir, diffusers.Options{})
+	m, err := forRedraw(dir, each, steps)
 	if err != nil {
 		return err
-	}
-	if most := m.Process.T; each < 1 || each > 1000 || steps < 1 || steps > most {
-		return errors.Errorf("%d images of each label in %d steps; need 1 to 1000 in 1 to %d", each, steps, most)
-	}
-	if T := m.Process.T; m.Process.Prediction != diffusion.PredictFlow && T%steps != 0 {
-		return errors.Errorf("%d steps do not divide the model's %d timesteps: diffusers' DDIM then steps to t − %d, which is not always the timestep that it visits next, and draws slightly other images; give a number of steps that does, such as %d",
-			steps, T, T/steps, diffusion.DividingSteps(steps, T))
 	}
 	var y, t []int64
 	for label := range max(1, m.Net.Classes) {

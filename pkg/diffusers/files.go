@@ -128,7 +128,7 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 	path := filepath.Join(folder, configFile)
 	text, err := atomicfile.Read(path, mostConfig)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, errors.Errorf("%s is no model of diffusers: it has neither %s nor %s", dir, filepath.Join(unetFolder, configFile), configFile)
+		return nil, nil, NoModel{errors.Errorf("%s is no model of diffusers: it has neither %s nor %s", dir, filepath.Join(unetFolder, configFile), configFile)}
 	}
 	if err != nil {
 		return nil, nil, err
@@ -176,6 +176,9 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 	more, err := m.readWeights(folder, o)
 	return m, append(notes, more...), err
 }
+
+// NoModel is the error of a folder that holds none.
+type NoModel struct{ error }
 
 // checkFolder refuses what is no folder.
 func checkFolder(dir string) error {

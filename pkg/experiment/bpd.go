@@ -60,6 +60,8 @@ func (o BPDOptions) validateFor(p *diffusion.Process) error {
 		return err
 	case !p.HasBound() && o.ODE == 0:
 		return Refusef("prediction %q has no variational bound by parts; its likelihood is that of the ODE: ask for so many images of each task with --ode 4", p.Prediction)
+	case p.HasBound() && o.Terms > (p.T-1)/2*2+1:
+		return Refusef("--terms is %d of the model's %d timesteps; need an odd number from 3 to %d, or 0 for all", o.Terms, p.T, (p.T-1)/2*2+1)
 	case p.HasBound() && o.ODE > 0 && o.Terms > 0:
 		return Refusef("the likelihood by the ODE is set beside the whole bound; ask for that with --terms 0")
 	}
@@ -70,7 +72,7 @@ func (o BPDOptions) validateFor(p *diffusion.Process) error {
 // also stored, as DIR/likelihood/task_K.safetensors where dir is not empty.
 func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD, error) {
 	if err := o.validateFor(t.Network.Process); err != nil {
-		return nil, err
+		return nil, refuse(err)
 	}
 	var ode likelihood.Differentiable
 	if o.ODE > 0 {

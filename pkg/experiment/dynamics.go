@@ -114,7 +114,7 @@ func binnedForgetting(s *dynamics.Series, bins int) (relative, edges, logSNR []f
 	}
 	for bin, n := range count {
 		if n == 0 {
-			return nil, nil, nil, errors.Errorf("bin %d of %d holds none of the %d probed timesteps; ask for fewer bins", bin, bins, len(s.Timesteps))
+			return nil, nil, nil, Refusef("bin %d of %d holds none of the %d probed timesteps; ask for fewer bins", bin, bins, len(s.Timesteps))
 		}
 	}
 	relative = make([]float64, bins)

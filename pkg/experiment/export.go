@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -86,6 +87,8 @@ func (o ExportOptions) free(to string) error {
 	switch {
 	case o.Format == FormatSafetensors && !strings.HasSuffix(to, ".safetensors"):
 		return Refusef("%s is to be a file of --format safetensors; need a name that ends in .safetensors", to)
+	case errors.Is(err, syscall.ENOTDIR):
+		return Refusef("%s cannot be there: a part of its path is a file; name another place for the export", to)
 	case err != nil:
 		return nil
 	case !o.Overwrite:

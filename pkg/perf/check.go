@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,19 @@ var tolerances = struct{ images, first, loss, norm, moved1, moved float64 }{
 
 // checkSteps is how many training steps are compared.
 const checkSteps = 10
+
+// CheckNetworks refuses networks of which [ComputeNumbers] knows nothing.
+func CheckNetworks(networks []string) error {
+	if len(networks) == 0 {
+		return errors.Errorf("--networks names nothing; choose of %q", Networks())
+	}
+	for _, name := range networks {
+		if !slices.Contains(Networks(), name) {
+			return errors.Errorf("--networks has %q; choose of %q", name, Networks())
+		}
+	}
+	return nil
+}
 
 // ComputeNumbers computes the numbers of some networks on the backend that opens.
 func ComputeNumbers(ctx context.Context, networks []string, origin Origin, log io.Writer) (*Numbers, error) {

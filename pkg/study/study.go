@@ -27,7 +27,7 @@ type Set struct {
 }
 
 // Open reads the runs of folders: a run folder (with a result.json), a folder of run folders, or a folder of stored
-// runs (NAME.json). A run that is met twice, or whose copy is, is read once. Of a folder in which no run is finished the error is an [Unfinished].
+// runs (NAME.json). A run that is met twice, or whose copy is, is read once. Of a folder in which no run is finished the error is an [Unfinished], of one without any a [NoRun].
 func Open(dirs ...string) (*Set, error) {
 	s := &Set{}
 	seen := map[string]bool{}
@@ -46,7 +46,7 @@ func Open(dirs ...string) (*Set, error) {
 			if begun := begunIn(dir); begun != "" {
 				return nil, &Unfinished{Dir: begun}
 			}
-			return nil, errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run CONFIG` leave them", dir)
+			return nil, NoRun{errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run CONFIG` leave them", dir)}
 		}
 		for _, file := range paths {
 			absolute, err := filepath.Abs(file)
@@ -70,6 +70,9 @@ func Open(dirs ...string) (*Set, error) {
 	}
 	return s, nil
 }
+
+// NoRun is the error of a folder in which there is no run.
+type NoRun struct{ error }
 
 // configFile is the file that every run folder has from the beginning.
 const configFile = "config.yaml"
