@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -72,7 +73,7 @@ func List() ([]Info, error) {
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		set, err := openOwn(own[name])
 		if err != nil {
-			infos = append(infos, Info{Name: name, Title: name, Source: own[name].Path + own[name].How.String(), Own: true, Err: err})
+			infos = append(infos, Info{Name: name, Title: name, Source: own[name].Path + own[name].How.String(), Own: true, Err: cmp.Or(own[name].missing(name), err)})
 			continue
 		}
 		infos = append(infos, set.info())

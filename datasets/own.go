@@ -280,10 +280,7 @@ func resolve(ref string) (*spec, place, error) {
 		return nil, place{}, err
 	}
 	if p, ok := all[ref]; ok {
-		if _, err := os.Stat(p.Path); err != nil {
-			return nil, p, errors.Errorf("%s is registered for %s, which cannot be read (%s); bring it back, or forget it: go run . data remove %s", ref, p.Path, reasonOf(err), ref)
-		}
-		return nil, p, nil
+		return nil, p, p.missing(ref)
 	}
 	p, err := locate(ref)
 	if err != nil && strings.TrimSpace(ref) != "" && !strings.ContainsAny(ref, `/\#`) && !strings.HasPrefix(ref, ".") {
@@ -291,6 +288,14 @@ func resolve(ref string) (*spec, place, error) {
 		return nil, p, errors.Errorf("no set is named %.100q%s; known are %s, and any folder or file of pictures by its path", ref, words.DidYouMean(ref, known), someOf(known))
 	}
 	return nil, p, err
+}
+
+// missing says that the folder or file of the registered set name is not there, and what to do.
+func (p place) missing(name string) error {
+	if _, err := os.Stat(p.Path); err != nil {
+		return errors.Errorf("%s is registered for %s, which cannot be read (%s); bring it back, or forget it: go run . data remove %s", name, p.Path, reasonOf(err), name)
+	}
+	return nil
 }
 
 // Known returns an error unless ref is a set of the catalogue, a registered name, or the path of a folder or file that is

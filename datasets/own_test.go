@@ -220,6 +220,24 @@ func TestRegistered(t *testing.T) {
 	if d = mustPrepared(t, d, Prep{Size: 4, Method: "crop"}); d.Name != "mine" || d.Test.N != 4 {
 		t.Errorf("%s with %d test images", d.Name, d.Test.N)
 	}
+	// Moved away, it is told with its remedy, and stands in no other set's way.
+	if err := os.Rename(root, root+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	gone := "mine is registered for " + root + ", which cannot be read (no such file or directory); bring it back, or forget it: go run . data remove mine"
+	all, err = List()
+	if err != nil || len(all) < 2 || all[len(all)-1].Err == nil || all[len(all)-1].Err.Error() != gone {
+		t.Errorf("listed without its folder: %+v, %v", all[len(all)-1], err)
+	}
+	if err := Known("mine"); err == nil || err.Error() != gone {
+		t.Errorf("%v, want %s", err, gone)
+	}
+	if _, err := Open("fashion-mnist-sample"); err != nil {
+		t.Errorf("beside it: %v", err)
+	}
+	if err := os.Rename(root+"-moved", root); err != nil {
+		t.Fatal(err)
+	}
 	if err := Remove("mine"); err != nil {
 		t.Fatal(err)
 	}

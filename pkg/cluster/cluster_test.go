@@ -319,6 +319,19 @@ func TestStandings(t *testing.T) {
 	if err := Status(s.Dir, func(string, []string) ([]Job, error) { return nil, errors.New("no squeue") }, &out, &notes); err != nil || !strings.Contains(notes.String(), "no squeue") {
 		t.Errorf("without Slurm: %v, %q", err, notes.String())
 	}
+	for link, at := range map[string]string{"gone-seed0": "gone-seed0", "x/config.yaml": "x/config.yaml"} {
+		if err := os.MkdirAll(filepath.Join(s.Dir, "x"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/no/where", filepath.Join(s.Dir, filepath.FromSlash(link))); err != nil {
+			t.Fatal(err)
+		}
+		notes.Reset()
+		want := "note: " + filepath.Join(s.Dir, filepath.FromSlash(at)) + " is a link to /no/where, where nothing is; bring that back, or remove the link\n"
+		if err := Status(s.Dir, queue, &out, &notes); err != nil || !strings.Contains(notes.String(), want) {
+			t.Errorf("a link that leads nowhere: %v, notes %q, want %q", err, notes.String(), want)
+		}
+	}
 	if err := Status(t.TempDir(), queue, &out, &notes); err == nil || !strings.Contains(err.Error(), "there are no runs in") {
 		t.Errorf("an empty folder gives %v", err)
 	}

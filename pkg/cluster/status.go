@@ -207,6 +207,12 @@ func Status(dir string, queue Queue, out, notes io.Writer) error {
 	runs := 0
 	for _, e := range entries {
 		if _, err := os.Stat(filepath.Join(dir, e.Name(), "config.yaml")); err != nil {
+			for _, path := range []string{filepath.Join(dir, e.Name()), filepath.Join(dir, e.Name(), "config.yaml")} {
+				target, notLink := os.Readlink(path)
+				if _, err := os.Stat(path); notLink == nil && os.IsNotExist(err) {
+					fmt.Fprintf(notes, "note: %s is a link to %s, where nothing is; bring that back, or remove the link\n", path, target)
+				}
+			}
 			continue
 		}
 		r, err := lookAt(dir, e.Name(), jobs)

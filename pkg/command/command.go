@@ -161,7 +161,7 @@ func end(ctx context.Context, err error, stdout, stderr *output, goesOn bool) in
 				advice = "; free some space: the same command goes on where this one stopped"
 			}
 		}
-		fmt.Fprintf(stderr, "error: %s%s\n", ofPackage.ReplaceAllString(err.Error(), "$1"), advice)
+		fmt.Fprintf(stderr, "error: %s%s\n", ofPackage.ReplaceAllString(experiment.Told(err), "$1"), advice)
 		return experiment.ExitCode(err)
 	}
 	for _, o := range []*output{stdout, stderr} {

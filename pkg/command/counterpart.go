@@ -86,7 +86,10 @@ func counterpartDrawCommand(python *string) *cobra.Command {
 					return err
 				}
 			}
-			if err := counterpart.CheckRedraw(args[0], each, steps); err != nil {
+			switch err := counterpart.CheckRedraw(args[0], each, steps); {
+			case errors.As(err, new(counterpart.BadNumber)):
+				return experiment.Refused{Err: err}
+			case err != nil:
 				return namedFolder(err, args[0])
 			}
 			interpreter := *python

@@ -94,8 +94,9 @@ func listSets(out io.Writer) error {
 	for _, s := range sets {
 		where := s.Where
 		switch {
-		case s.Err != nil:
-			where = s.Err.Error()
+		case s.Err != nil: // nothing is known of its images
+			fmt.Fprintf(out, "%-22s %v\n", s.Name, s.Err)
+			continue
 		case s.Own:
 		case where == "":
 			where = "not here; `go run . data get " + s.Name + "`"

@@ -16,7 +16,6 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/diffusion"
-	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/sheet"
 )
@@ -31,6 +30,9 @@ type Drawn struct {
 	H, W, C      int
 }
 
+// BadNumber is the error of a number of images or of steps that [Redraw] cannot draw.
+type BadNumber struct{ error }
+
 // forRedraw reads the model of which [Redraw] is to draw, and refuses numbers of images and of steps that it cannot draw.
 func forRedraw(dir string, each, steps int) (*diffusers.Model, error) {
 	m, _, err := diffusers.Read(dir, diffusers.Options{})
@@ -38,11 +40,11 @@ func forRedraw(dir string, each, steps int) (*diffusers.Model, error) {
 		return nil, err
 	}
 	if most := m.Process.T; each < 1 || each > 1000 || steps < 1 || steps > most {
-		return nil, experiment.Refusef("%d images of each label in %d steps; need 1 to 1000 in 1 to %d", each, steps, most)
+		return nil, BadNumber{errors.Errorf("%d images of each label in %d steps; need 1 to 1000 in 1 to %d", each, steps, most)}
 	}
 	if T := m.Process.T; m.Process.Prediction != diffusion.PredictFlow && T%steps != 0 {
-		return nil, experiment.Refusef("%d steps do not divide the model's %d timesteps: diffusers' DDIM then steps to t − %d, which is not always the timestep that it visits next, and draws slightly other images; give a number of steps that does, such as %d",
-			steps, T, T/steps, diffusion.DividingSteps(steps, T))
+		return nil, BadNumber{errors.Errorf("%d steps do not divide the model's %d timesteps: diffusers' DDIM then steps to t − %d, which is not always the timestep that it visits next, and draws slightly other images; give a number of steps that does, such as %d",
+			steps, T, T/steps, diffusion.DividingSteps(steps, T))}
 	}
 	return m, nil
 }

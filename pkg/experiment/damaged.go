@@ -1,11 +1,13 @@
 package experiment
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
 
+	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/pkg/results"
@@ -56,20 +58,57 @@ func decodeStored(path string, text []byte) (Config, error) {
 
 // mendConfig says what to do about the damaged configuration of the run folder dir.
 func mendConfig(dir string) string {
-	path := words.Shell(filepath.Join(dir, configFile))
-	result := filepath.Join(dir, "result.json")
-	if r, err := results.Load(result); err == nil && len(r.Config) > 0 {
-		return fmt.Sprintf("the run is finished, and its result holds the settings: `jq .config %s > %s` puts them back", words.Shell(result), path)
+	if _, from, err := keptSettings(dir); err == nil {
+		return fmt.Sprintf("%s holds the settings: `go run . resume %s` puts them back", from, words.Shell(dir))
+	}
+	return "delete the folder and give the command again that made it"
+}
+
+// keptSettings are those of the run in dir which its result or its newest checkpoint holds; from names the file.
+func keptSettings(dir string) (c Config, from string, err error) {
+	from = filepath.Join(dir, "result.json")
+	if r, err := results.Load(from); err == nil && len(r.Config) > 0 {
+		text, err := json.Marshal(r.Config) // which is YAML too
+		if err != nil {
+			return c, from, errors.WithStack(err)
+		}
+		c, err := decodeStored(from, text)
+		return c, from, err
 	}
 	names, err := checkpoints(dir)
 	if err != nil {
-		names = nil
+		return c, "", err
 	}
 	for _, name := range slices.Backward(names) {
-		folder := filepath.Join(dir, "checkpoints", name)
-		if s, err := readState(folder); err == nil && s.Settings != "" {
-			return fmt.Sprintf("its checkpoint holds the settings: `jq -r .settings %s > %s` puts them back", words.Shell(filepath.Join(folder, stateFile)), path)
+		from = filepath.Join(dir, "checkpoints", name, stateFile)
+		if s, err := readState(filepath.Dir(from)); err == nil && s.Settings != "" {
+			c, err := decodeStored(from, []byte(s.Settings))
+			return c, from, err
 		}
 	}
-	return "delete the folder and give the command again that made it"
+	return c, "", errors.Errorf("nothing in %s holds the settings of its run", dir)
+}
+
+// putBack replaces the configuration of the run in dir, where it is damaged, by the settings that its result or a checkpoint holds, and
+// says so. The damaged one is kept beside it.
+func putBack(dir string) (said string, err error) {
+	path := filepath.Join(dir, configFile)
+	text, err := settings.ReadFile(path)
+	if err != nil || AtWork(dir) {
+		return "", nil // it is for others to tell
+	}
+	_, err = settings.Document(path, text)
+	if err == nil {
+		if _, err = decodeStored(path, text); err == nil || !errors.As(err, new(*damagedConfig)) {
+			return "", nil
+		}
+	}
+	c, from, err := keptSettings(dir)
+	if err != nil {
+		return "", nil
+	}
+	if err := take(c, dir, true); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s was damaged: it has the settings of %s again; what it was is kept as %s", path, from, replaced), nil
 }

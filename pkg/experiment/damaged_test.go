@@ -76,8 +76,17 @@ func TestDamagedConfigurationIsMended(t *testing.T) {
 	if err := os.WriteFile(path, state, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := StoredConfig(dir); err == nil || !strings.Contains(err.Error(), "jq -r .settings "+path) {
+	if _, err := StoredConfig(dir); err == nil || !strings.Contains(err.Error(), path+" holds the settings: `go run . resume "+dir) {
 		t.Errorf("with a checkpoint: %v", err)
+	}
+	mended(t, dir, c, "")
+	broken := "seed: [3\n"
+	if err := os.WriteFile(filepath.Join(dir, configFile), []byte(broken), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mended(t, dir, c, broken)
+	if err := os.WriteFile(filepath.Join(dir, configFile), nil, 0o644); err != nil {
+		t.Fatal(err)
 	}
 
 	r := resultstest.NewRun("joint", "joint", 3, 2)
@@ -88,14 +97,29 @@ func TestDamagedConfigurationIsMended(t *testing.T) {
 	if err := r.Save(filepath.Join(dir, "result.json")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := StoredConfig(dir); err == nil || !strings.Contains(err.Error(), "jq .config "+filepath.Join(dir, "result.json")) {
+	if _, err := StoredConfig(dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "result.json")+" holds the settings: `go run . resume "+dir) {
 		t.Errorf("with a result: %v", err)
 	}
-	put, err := json.Marshal(r.Config)
-	if err != nil {
+	mended(t, dir, c, "")
+}
+
+// mended puts the configuration of a run folder back, which held what was, and compares it.
+func mended(t *testing.T, dir string, want Config, was string) {
+	t.Helper()
+	if said, err := putBack(dir); err != nil || !strings.Contains(said, replaced) {
+		t.Fatalf("put back: %q, %v", said, err)
+	}
+	if have, err := StoredConfig(dir); err != nil || len(differences(have, want)) > 0 {
+		t.Errorf("put back: %v, %v", differences(have, want), err)
+	}
+	old, err := os.ReadFile(filepath.Join(dir, replaced))
+	if err != nil || string(old) != was {
+		t.Errorf("kept of the damaged one: %q, %v", old, err)
+	}
+	if err := os.Remove(filepath.Join(dir, replaced)); err != nil {
 		t.Fatal(err)
 	}
-	if have, err := StoredConfig(storeText(t, string(put))); err != nil || len(differences(have, c)) > 0 {
-		t.Errorf("put back from a result: %v, %v", differences(have, c), err)
+	if said, err := putBack(dir); said != "" || err != nil {
+		t.Errorf("once more: %q, %v", said, err)
 	}
 }

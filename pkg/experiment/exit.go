@@ -1,14 +1,20 @@
 package experiment
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/words"
 )
 
 // Exit codes of a process that makes a run and fails. A parent knows by them what became of it: see [Processes].
@@ -69,4 +75,34 @@ func outOfMemory(err error) bool {
 	return slices.ContainsFunc([]string{"out of memory", "resource_exhausted", "cannot allocate memory"}, func(sign string) bool {
 		return strings.Contains(text, sign)
 	})
+}
+
+// asked finds how much memory was asked for in what XLA, its plugins and the system say of it.
+var asked = regexp.MustCompile(`(?i)alloc\w*(?: of)? ([0-9][0-9.,]*) ?(bytes|[kmgt]i?b)`)
+
+// ranOut begins what [Told] says of memory.
+const ranOut = "memory ran out"
+
+// Told is what to tell of an error: its own words or, where memory ran out, how much was asked for and how much is free, what to
+// lower, and then its own words on one line.
+func Told(err error) string {
+	said := err.Error()
+	if !outOfMemory(err) || strings.Contains(said, ranOut) {
+		return said
+	}
+	text := ranOut
+	if m := asked.FindStringSubmatch(said); m != nil {
+		amount := m[1] + " " + m[2]
+		if bytes, err := strconv.ParseFloat(m[1], 64); err == nil && strings.EqualFold(m[2], "bytes") {
+			unit, size := words.ByteUnit(bytes)
+			amount = fmt.Sprintf("%.3g %s", bytes/size, unit)
+		}
+		text += " when " + amount + " more were asked for"
+	}
+	if free := host.FreeMemory(); free > 0 {
+		unit, size := words.ByteUnit(float64(free))
+		text += fmt.Sprintf(" (this machine, apart from its GPUs, has %.3g %s free now)", float64(free)/size, unit)
+	}
+	return text + "; end what else uses it, give --workers 1 where several runs are made at once, or lower what is computed at once: evaluate.batch, where images are drawn and measured; " +
+		"loop.fresh_rows and loop.replay_rows, the batch of training; then network.size or benchmark.prep.size. In the words of what ran out: " + oneline.Text(said)
 }

@@ -201,15 +201,23 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 			r.say("stopped after step %d of %d: %v", r.loop.Position.Total, r.loop.TotalSteps(), cause)
 			err = Stopped{r.loop.Position.Total, r.loop.TotalSteps(), err}
 		} else {
-			r.say("stopped: %v", err)
+			r.say("stopped: %s", Told(err))
 		}
 		return nil, err
 	}
 	return r.finish()
 }
 
-// Resume goes on with the run in the folder dir from its stored configuration.
+// Resume goes on with the run in the folder dir from its stored configuration, which it puts back first where it is damaged and a
+// result or a checkpoint holds it.
 func Resume(ctx context.Context, dir string, opt Options) (*results.Run, error) {
+	said, err := putBack(dir)
+	if err != nil {
+		return nil, err
+	}
+	if said != "" && opt.Log != nil {
+		fmt.Fprintln(opt.Log, said)
+	}
 	c, err := StoredConfig(dir)
 	if err != nil {
 		return nil, err

@@ -50,7 +50,11 @@ func tellError(to io.Writer, err error, places []uintptr, cells string) {
 	if errors.As(err, &panicked) {
 		places = append(slices.Clone(panicked.Stack), places...)
 	}
-	tell(to, oneline.Text(err.Error()), places, cells)
+	said := oneline.Text(err.Error())
+	if experiment.ExitCode(err) == experiment.ExitMemory {
+		said = experiment.Told(err)
+	}
+	tell(to, said, places, cells)
 }
 
 // tell writes an error as a compiler would: the place in the cell's program first, which the kernel knows by it and tells as

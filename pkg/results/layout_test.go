@@ -60,7 +60,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// The stored results are written as [Store] writes them: an array of numbers in a line, with a sum, no sheet of samples twice in a study, none that no run
+// The stored results are written as [Store] writes them: an array of numbers in a line, with a sum, as its losses and its autopsy have, no sheet of samples twice in a study, none that no run
 // refers to and none referred to that is not there. To have them so, without a change of any number:
 //
 //	go test ./pkg/results -run TestStoredResults -update
@@ -139,6 +139,34 @@ func storedStudy(t *testing.T, dir string) {
 			t.Errorf("%s is not written as Store writes it, or refers to a sheet of samples that is there twice or not at all", file)
 		default:
 			if err := atomicfile.Write(file, want); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, kind := range []string{DynamicsFile, AutopsyFile} {
+		files, err := filepath.Glob(filepath.Join(dir, strings.TrimSuffix(kind, ".json"), "*.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Unseal(text); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+			if sealed.Match(text) {
+				continue
+			}
+			if !*update {
+				t.Errorf("%s has no sum", file)
+				continue
+			}
+			if text, err = Seal(text); err != nil {
+				t.Fatal(err)
+			}
+			if err := atomicfile.Write(file, text); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pkg/errors"
 
@@ -127,6 +128,14 @@ func resultFiles(dir string) ([]string, error) {
 		for _, name := range names {
 			if slices.Contains(measured, name) {
 				continue
+			}
+			if strings.HasPrefix(path.Base(name), ".") {
+				continue // no name of a run: an editor's own
+			}
+			if target, err := files.(fs.ReadLinkFS).ReadLink(name); err == nil {
+				if _, err := fs.Stat(files, name); errors.Is(err, fs.ErrNotExist) {
+					return nil, errors.Errorf("%s is a link to %s, where nothing is; bring that back, or remove the link", filepath.Join(dir, filepath.FromSlash(name)), target)
+				}
 			}
 			paths = append(paths, filepath.Join(dir, filepath.FromSlash(name)))
 		}

@@ -74,3 +74,31 @@ func TestOpenUnfinished(t *testing.T) {
 		t.Errorf("measurements alone give %v", err)
 	}
 }
+
+// A link that leads nowhere is told as one, with what to do about it; an editor's own, which no run is called like, is passed over.
+func TestOpenDanglingLinks(t *testing.T) {
+	for _, link := range []string{"old.json", "old-seed0/result.json", ".#old.json"} {
+		dir := t.TempDir()
+		r := resultstest.NewRun("joint", "joint", 0, 2)
+		if err := r.Save(filepath.Join(dir, r.Name+".json")); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, filepath.FromSlash(link))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/no/where.json", path); err != nil {
+			t.Skip(err)
+		}
+		set, err := Open(dir)
+		if strings.HasPrefix(link, ".") {
+			if err != nil || len(set.Runs) != 1 {
+				t.Errorf("%s: %v", link, err)
+			}
+			continue
+		}
+		if want := path + " is a link to /no/where.json, where nothing is; bring that back, or remove the link"; err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", link, err, want)
+		}
+	}
+}
