@@ -14,6 +14,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/pkg/errors"
+	"golang.org/x/text/unicode/norm"
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
@@ -247,9 +248,10 @@ type notThere struct{ error }
 
 func (notThere) Is(target error) bool { return target == fs.ErrNotExist }
 
-// nameOf is what a set that is not registered is called: as its folder or file, in letters that names may have.
+// nameOf is what a set that is not registered is called: as its folder or file, in letters of any language, digits, dots, dashes and
+// underscores; of the two ways in which Unicode writes é it has the shorter.
 func nameOf(path string) string {
-	name := regexp.MustCompile(`[^A-Za-z0-9._-]+`).ReplaceAllString(filepath.Base(path), "-")
+	name := regexp.MustCompile(`[^\p{L}\p{M}\p{N}._-]+`).ReplaceAllString(norm.NFC.String(filepath.Base(path)), "-")
 	for _, ext := range []string{".gz", ".npz", ".parquet", ".tar", ".bin", ".tar"} {
 		name = strings.TrimSuffix(name, ext)
 	}
@@ -257,7 +259,7 @@ func nameOf(path string) string {
 	if name == "" {
 		return "own"
 	}
-	return name[:min(len(name), 64)]
+	return strings.ToValidUTF8(name[:min(len(name), 64)], "") // not within a letter
 }
 
 // expand replaces a ~ at the beginning by the user's home folder, as a shell does outside of quotes.

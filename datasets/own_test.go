@@ -677,3 +677,16 @@ func TestEmptyPath(t *testing.T) {
 		}
 	}
 }
+
+// A set is called by its folder's name, whatever language it is in; what no file's name may hold becomes a dash.
+func TestNameOf(t *testing.T) {
+	for path, want := range map[string]string{
+		"/data/flowers": "flowers", "/data/été": "été", "/data/e\u0301te\u0301": "été", "/data/花": "花", "/data/цветы 2": "цветы-2", `/data/a:b*c`: "a-b-c",
+		"/data/été.tar.gz": "été", "/data/t.npz": "t", "/data/...": "own", "/data/" + strings.Repeat("é", 40): strings.Repeat("é", 32),
+		"/data/a" + strings.Repeat("é", 40): "a" + strings.Repeat("é", 31),
+	} {
+		if got := nameOf(path); got != want {
+			t.Errorf("%s is called %q, want %q", path, got, want)
+		}
+	}
+}
