@@ -92,6 +92,10 @@ func (c Config) Validate() error {
 	case c.Height <= 0 || c.Width <= 0 || c.Channels <= 0 || c.Patch <= 0 || c.Depth <= 0 || c.Hidden <= 0 || c.Heads <= 0:
 		return errors.Errorf("dit: images of %d×%d pixels and %d channels, patch %d, depth %d, hidden %d, heads %d: all must be positive",
 			c.Height, c.Width, c.Channels, c.Patch, c.Depth, c.Hidden, c.Heads)
+	case c.Depth > network.MostBlocks:
+		return errors.Errorf("dit: depth is %d; need at most %d blocks", c.Depth, network.MostBlocks)
+	case c.weights() > network.MostWeights:
+		return errors.Errorf("dit: depth %d and hidden %d make a network of more than %.2g weights; need at most %.2g", c.Depth, c.Hidden, c.weights(), network.MostWeights)
 	case c.OutChannels != c.Channels && c.OutChannels != 2*c.Channels:
 		return errors.Errorf("dit: out_channels is %d; it must be %d, or %d where the variance is learned", c.OutChannels, c.Channels, 2*c.Channels)
 	case c.Height%c.Patch != 0 || c.Width%c.Patch != 0:
@@ -104,6 +108,16 @@ func (c Config) Validate() error {
 		return errors.Errorf("dit: classes is %d; need 0 (unconditional) or more", c.Classes)
 	}
 	return c.LoRA.Validate()
+}
+
+// weights is how many the linear maps of the blocks have.
+func (c Config) weights() float64 {
+	return float64(c.Depth) * (4 + 2*widening + 6) * float64(c.Hidden) * float64(c.Hidden)
+}
+
+// RowValues is how many numbers one image has between two blocks.
+func (c Config) RowValues() float64 {
+	return float64(c.Height/c.Patch) * float64(c.Width/c.Patch) * float64(c.Hidden)
 }
 
 // Work is what one image costs in a forward pass, in floating-point operations: two for every multiplication with addition of

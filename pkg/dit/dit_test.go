@@ -123,6 +123,7 @@ func TestPresets(t *testing.T) {
 	}
 	for what, change := range map[string]func(*Config){
 		"hidden": func(c *Config) { c.Hidden = 30 }, "positive": func(c *Config) { c.Depth = 0 }, "out_channels": func(c *Config) { c.OutChannels = 3 },
+		"depth is": func(c *Config) { c.Depth = 1 << 20 }, "weights": func(c *Config) { c.Hidden = 1 << 20 },
 		"classes": func(c *Config) { c.Classes = -1 }, "adapters": func(c *Config) { c.LoRA.Rank = 1 }, "of heads": func(c *Config) { c.Heads = 5 },
 	} {
 		c := tiny

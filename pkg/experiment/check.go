@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/network"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/words"
 )
@@ -71,7 +73,11 @@ func (c Config) checkRest(bench *datasets.Benchmark) (cl.Setup, error) {
 	if err != nil {
 		return cl.Setup{}, err
 	}
-	if _, err := c.network(bench, process); err != nil {
+	net, err := c.network(bench, process)
+	if err != nil {
+		return cl.Setup{}, err
+	}
+	if err := c.checkRows(net); err != nil {
 		return cl.Setup{}, err
 	}
 	if b := c.Benchmark; b.Scenario == ClassIncremental && len(b.Tasks) == 0 && len(bench.Tasks[0].Classes) < b.ClassesPerTask {
@@ -87,6 +93,24 @@ func (c Config) checkRest(bench *datasets.Benchmark) (cl.Setup, error) {
 	setup := cl.SetupOf(bench, c.Loop, process)
 	setup.Learned = c.Extends.Tasks
 	return setup, c.checkExtractor(bench)
+}
+
+// mostValues is the number of values above which a single layer of a training step takes 8 GiB as float32. The gradient needs dozens
+// of layers at a time.
+const mostValues = 1 << 31
+
+// checkRows refuses a training step of more rows than any machine trains at once.
+func (c Config) checkRows(net network.Network) error {
+	sized, ok := net.(interface{ RowValues() float64 })
+	if !ok {
+		return nil
+	}
+	rows, row := float64(c.Loop.FreshRows+c.Loop.ReplayRows), sized.RowValues()
+	if rows*row > mostValues {
+		return errors.Errorf("loop.fresh_rows is %d and loop.replay_rows %d; one layer of this network would hold %.2g values in a step of so many, and no machine holds all layers; "+
+			"take %.0f rows or fewer in all", c.Loop.FreshRows, c.Loop.ReplayRows, rows*row, math.Floor(mostValues/row))
+	}
+	return nil
 }
 
 // checkStrategy sees whether the strategy could begin.

@@ -45,6 +45,31 @@ func TestSettingsThatContradictEachOther(t *testing.T) {
 	}
 }
 
+// What no machine trains is refused before anything of it is built.
+func TestTooLarge(t *testing.T) {
+	for _, tc := range []struct {
+		set  []string
+		want string
+	}{
+		{[]string{"network.res_blocks=1000000"}, "need at most 1000"},
+		{[]string{"network.base=1048576"}, "weights"},
+		{[]string{"network.mults=[1000000,1,1]"}, "weights"},
+		{[]string{"loop.fresh_rows=1048576"}, "rows or fewer"},
+		{[]string{"loop.replay_rows=1048576"}, "rows or fewer"},
+		{[]string{"network.architecture=dit", "network.depth=1000000"}, "at most 1000"},
+		{[]string{"network.architecture=dit", "network.hidden=1048576"}, "weights"},
+		{[]string{"network.architecture=dit", "loop.fresh_rows=1048576"}, "rows or fewer"},
+	} {
+		c, err := OverrideConfig("", nil, tc.set)
+		if err == nil {
+			err = c.Check()
+		}
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v gives %v, not %q", tc.set, err, tc.want)
+		}
+	}
+}
+
 // A model to start from has a size of its own. A run that was stored with another is read all the same.
 func TestSizeBesideInit(t *testing.T) {
 	c := DefaultConfig()

@@ -38,6 +38,13 @@ type Network interface {
 	WithLoRA(LoRA) Network
 }
 
+// What no network is meant to exceed: its Validate refuses more in no time, where building it would end in none. The largest of
+// the sizes by name, dit's XL, has 28 blocks and 675 million weights.
+const (
+	MostBlocks  = 1000
+	MostWeights = 1e10
+)
+
 // Shape is what a network takes and returns.
 type Shape struct {
 	H, W        int // height and width in pixels

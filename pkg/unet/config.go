@@ -145,6 +145,9 @@ func (c Config) Validate() error {
 		return errors.Errorf("unet: image_size %d, width %d (0: as the height), channels %d, base %d, %d mults, res_blocks %d, heads %d, groups %d: all must be positive",
 			c.ImageSize, c.Width, c.Channels, c.Base, len(c.Mults), c.ResBlocks, c.Heads, c.Groups)
 	}
+	if err := c.checkSize(); err != nil {
+		return err
+	}
 	if c.OutChannels != c.Channels && c.OutChannels != 2*c.Channels {
 		return errors.Errorf("unet: out_channels is %d; it must be %d, or %d where the variance is learned", c.OutChannels, c.Channels, 2*c.Channels)
 	}
@@ -185,6 +188,36 @@ func (c Config) Validate() error {
 		return errors.Errorf("unet: classes is %d; need 0 (unconditional) or more", c.Classes)
 	}
 	return nil
+}
+
+// mostLevels halve images of the largest side that there can be.
+const mostLevels = 24
+
+// checkSize refuses, before anything is built, a network of more blocks or weights than can be meant. Counted are the weights of
+// every block's second convolution, from as many channels to as many, which are fewer than half of them all.
+func (c Config) checkSize() error {
+	if len(c.Mults) > mostLevels {
+		return errors.Errorf("unet: %d mults; need at most %d, since each but the first halves the image", len(c.Mults), mostLevels)
+	}
+	perLevel := 2*float64(c.ResBlocks) + 1
+	if blocks := float64(len(c.Mults))*perLevel + 2; blocks > network.MostBlocks {
+		return errors.Errorf("unet: res_blocks %d on %d levels makes %.0f residual blocks; need at most %d", c.ResBlocks, len(c.Mults), blocks, network.MostBlocks)
+	}
+	weights := 0.0
+	for _, m := range c.Mults {
+		width := float64(m) * float64(c.Base)
+		weights += perLevel * 9 * width * width
+	}
+	if weights > network.MostWeights {
+		return errors.Errorf("unet: base %d, mults %v and res_blocks %d make a network of more than %.2g weights; need at most %.2g", c.Base, c.Mults, c.ResBlocks, weights, network.MostWeights)
+	}
+	return nil
+}
+
+// RowValues is how many numbers one image has at full resolution inside the network.
+func (c Config) RowValues() float64 {
+	h, w := c.sides()
+	return float64(h) * float64(w) * float64(c.Base)
 }
 
 // cannotHalve is the error of sides that the levels do not divide: it names the nearest sizes that they do.

@@ -442,17 +442,21 @@ func TestConfigValidate(t *testing.T) {
 		t.Error("an unknown preset is accepted")
 	}
 	for want, spoil := range map[string]func(*Config){
-		"out_channels is 3": func(c *Config) { c.OutChannels = 3 },
-		"images of 5×5":     func(c *Config) { c.ImageSize = 5 },
-		"base is 2":         func(c *Config) { c.Base = 2 },
-		"base is 9":         func(c *Config) { c.Base = 9 },
-		"mult 3":            func(c *Config) { c.Mults, c.Groups, c.Heads = []int{2, 3}, 8, 1 },
-		"groups (3)":        func(c *Config) { c.Groups = 3 },
-		"heads (3)":         func(c *Config) { c.Heads, c.Groups = 3, 1 },
-		"attention at 3":    func(c *Config) { c.Attention = []int{3} },
-		"dropout is 1":      func(c *Config) { c.Dropout = 1 },
-		"classes is -1":     func(c *Config) { c.Classes = -1 },
-		"must be positive":  func(c *Config) { c.Mults = nil },
+		"out_channels is 3":  func(c *Config) { c.OutChannels = 3 },
+		"images of 5×5":      func(c *Config) { c.ImageSize = 5 },
+		"base is 2":          func(c *Config) { c.Base = 2 },
+		"base is 9":          func(c *Config) { c.Base = 9 },
+		"mult 3":             func(c *Config) { c.Mults, c.Groups, c.Heads = []int{2, 3}, 8, 1 },
+		"groups (3)":         func(c *Config) { c.Groups = 3 },
+		"heads (3)":          func(c *Config) { c.Heads, c.Groups = 3, 1 },
+		"attention at 3":     func(c *Config) { c.Attention = []int{3} },
+		"dropout is 1":       func(c *Config) { c.Dropout = 1 },
+		"classes is -1":      func(c *Config) { c.Classes = -1 },
+		"must be positive":   func(c *Config) { c.Mults = nil },
+		"need at most 1000":  func(c *Config) { c.ResBlocks = 1000000 },
+		"need at most 1e+10": func(c *Config) { c.Base = 1 << 20 },
+		"1000000 2]":         func(c *Config) { c.Mults = []int{1000000, 2} },
+		"70 mults":           func(c *Config) { c.Mults = slices.Repeat([]int{1}, 70) },
 	} {
 		c := referenceConfig()
 		spoil(&c)
