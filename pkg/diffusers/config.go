@@ -194,14 +194,15 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 	h, w, sized := sampleSize(u.SampleSize, o.ImageSize)
 	if !sized {
 		if len(u.SampleSize) > 0 && string(u.SampleSize) != "null" {
-			return unet.Config{}, errors.Errorf("sample_size is %.40s; need a whole number of pixels up to %d, or a list of height and width", u.SampleSize, mostPixels)
+			return unet.Config{}, errors.Errorf("sample_size is %.40s; need a whole number of pixels up to %d, or a list of height and width", strings.ReplaceAll(string(u.SampleSize), notFinite, "Infinity or NaN"), mostPixels)
 		}
 		return unet.Config{}, errors.Errorf("sample_size is null; say the side of its images in pixels with --size, up to %d", mostPixels)
 	}
 	if o.ImageSize > 0 && (h != o.ImageSize || w != o.ImageSize) {
 		return unet.Config{}, errors.Errorf("--size is %d, but the model says itself that its images are %d×%d (sample_size); leave --size out", o.ImageSize, h, w)
 	}
-	refuse(u.In < 1 || u.Out != u.In && u.Out != 2*u.In, "in_channels %d with out_channels %d (need as many, or twice as many where the variance is learned)", u.In, u.Out)
+	refuse(u.In != 1 && u.In != 3, "in_channels %d (need 1 or 3, as images are grey or in colour: no study can start from another)", u.In)
+	refuse(u.Out != u.In && u.Out != 2*u.In, "in_channels %d with out_channels %d (need as many, or twice as many where the variance is learned)", u.In, u.Out)
 	refuse(u.Center, "center_input_sample")
 	refuse(u.TimeType != "positional", "time_embedding_type %q (need \"positional\")", u.TimeType)
 	refuse(u.FreqShift != 0 && u.FreqShift != 1, "freq_shift %g (need 0 or 1)", u.FreqShift)
@@ -289,6 +290,9 @@ func plainJSON(err error) error {
 			need = "true or false"
 		case reflect.Slice:
 			need = "a list"
+		}
+		if strings.HasSuffix(other.Value, notFinite) {
+			return errors.Errorf("%s is Infinity, -Infinity or NaN; need %s", key, need)
 		}
 		return errors.Errorf("%s is of kind %s; need %s", key, other.Value, need)
 	}

@@ -318,8 +318,8 @@ func TestWeightsAreRefused(t *testing.T) {
 		"huge":            {func(dir string) { config(dir, `"sample_size": 16`, `"sample_size": [1073741824, 1073741824]`) }, []string{"need a whole number"}},
 		"other shape": {func(dir string) {
 			config(dir, `"norm_num_groups"`, `"dropout": 0, "norm_num_groups"`)
-			config(dir, `"in_channels": 1`, `"in_channels": 2`)
-			config(dir, `"out_channels": 1`, `"out_channels": 2`)
+			config(dir, `"in_channels": 1`, `"in_channels": 3`)
+			config(dir, `"out_channels": 1`, `"out_channels": 3`)
 		}, []string{"(need ["}},
 		"no heads": {func(dir string) { config(dir, `"attention_head_dim": null`, `"attention_head_dim": 0`) }, []string{"attention_head_dim 0 (need 1 or more"}},
 		"a string": {func(dir string) { config(dir, `"in_channels": 1`, `"in_channels": "1"`) }, []string{"in_channels is of kind string; need a whole number"}},
@@ -512,6 +512,72 @@ func TestSizeIsHeldAgainstTheModels(t *testing.T) {
 		_, err := toOurs(model(tc.size), Options{ImageSize: tc.given})
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("sample_size %s, --size %d: %v, want %q", tc.size, tc.given, err, tc.want)
+		}
+	}
+}
+
+// Files that Python wrote have Infinity and NaN bare, as every scheduler_config.json of a DPMSolverMultistepScheduler: they are passed over
+// where nothing reads them, refused by name where something does, and left alone within strings.
+func TestNumbersOfPython(t *testing.T) {
+	net := preset(t, "tiny", 16, 1, 0, narrow)
+	process := diffusion.Config{T: 1000, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge}
+	const scheduler, config, index = schedFolder + "/" + schedulerFile, unetFolder + "/" + configFile, indexFile
+	for _, tc := range []struct{ file, old, new, want string }{
+		{scheduler, `"DDPMScheduler",`, `"DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity, "a": [Infinity,NaN],`, ""},
+		{scheduler, `"DDPMScheduler",`, `"DPMSolverSinglestepScheduler", "lambda_min_clipped": -Infinity,`, ""},
+		{scheduler, `"DDPMScheduler",`, `"DDPMScheduler", "a": "NaN, \" -Infinity", "b\\": NaN, "c": "\\",`, ""},
+		{scheduler, `"beta_end": 0.02`, `"beta_end": Infinity`, "beta_end is Infinity, -Infinity or NaN; need a number"},
+		{scheduler, `"trained_betas": null`, `"trained_betas": [0.1, NaN]`, "trained_betas is Infinity, -Infinity or NaN"},
+		{scheduler, `"num_train_timesteps": 1000`, `"num_train_timesteps": -Infinity`, "num_train_timesteps is Infinity, -Infinity or NaN; need a whole number"},
+		{scheduler, `"epsilon"`, `"NaN"`, `prediction_type "NaN"`},
+		{scheduler, `"linear",`, `"linear" Infinity,`, "not as diffusers writes it: invalid character '1'"},
+		{config, `"_class_name"`, `"_gain": Infinity, "_class_name"`, ""},
+		{config, `"norm_eps": 0.000001`, `"norm_eps": NaN`, "norm_eps is Infinity, -Infinity or NaN"},
+		{config, `"sample_size": 16`, `"sample_size": Infinity`, "sample_size is Infinity or NaN"},
+		{config, `"_class_name"`, `"gain": Infinity, "_class_name"`, "gain, a setting that we do not know"},
+		{index, `"_class_name"`, `"a": -Infinity, "_class_name"`, ""},
+	} {
+		dir := t.TempDir()
+		if err := random(net, process).Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, tc.file)
+		text, err := os.ReadFile(path)
+		if err != nil || strings.Count(string(text), tc.old) != 1 {
+			t.Fatalf("%s has not one %s (%v): %s", tc.file, tc.old, err, text)
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(text), tc.old, tc.new, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = Read(dir, Options{})
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s with %s: %v, want %q", tc.file, tc.new, err, tc.want)
+		}
+	}
+}
+
+// A file of settings without a byte is no absent one.
+func TestEmptySchedulerIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	m := random(preset(t, "tiny", 16, 1, 0, narrow), diffusion.Config{T: 10, Schedule: "linear", Prediction: diffusion.PredictNoise, Variance: diffusion.FixedLarge})
+	if err := m.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, schedFolder, schedulerFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Read(dir, Options{}); err == nil || !strings.Contains(err.Error(), schedulerFile) {
+		t.Errorf("it says %v; need an error of %s", err, schedulerFile)
+	}
+}
+
+// A network of images that no set has is refused when it is imported, since nothing could start from it.
+func TestChannelsOfNoImagesAreRefused(t *testing.T) {
+	for channels, want := range map[string]string{"1": "", "3": "", "2": "in_channels 2 (need 1 or 3", "4": "in_channels 4 (need 1 or 3", "0": "in_channels 0 (need 1 or 3"} {
+		_, err := toOurs([]byte(`{"_class_name": "UNet2DModel", "sample_size": 32, "in_channels": `+channels+`, "out_channels": `+channels+`,
+			"block_out_channels": [32], "down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"]}`), Options{})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s channels: %v, want %q", channels, err, want)
 		}
 	}
 }

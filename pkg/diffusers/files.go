@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -112,6 +113,27 @@ func (m *Model) Dims() map[string][]int {
 // mostConfig is how many bytes a file of settings may have; one with trained_betas is a hundredth of it.
 const mostConfig = 4 << 20
 
+// bare finds the numbers that Python's json writes and JSON lacks, and the strings in which these are words.
+var bare = regexp.MustCompile(`"(?:[^"\\]|\\(?s:.))*"|Infinity|NaN`)
+
+// readPython reads a file of settings that Python wrote. Where it says Infinity, -Infinity or NaN the text has a number that is too large
+// for a float64: a setting that is read is refused for it, one that is not is passed over.
+func readPython(path string) ([]byte, error) {
+	text, err := atomicfile.Read(path, mostConfig)
+	if err != nil || len(text) == 0 {
+		return text, err
+	}
+	return bare.ReplaceAllFunc(text, func(token []byte) []byte {
+		if token[0] == '"' {
+			return token
+		}
+		return fmt.Appendf(nil, "%-*s", len(token), notFinite)
+	}), nil
+}
+
+// notFinite stands for Infinity and NaN.
+const notFinite = "1e999"
+
 // Read reads the model in a folder, that of a pipeline or of a UNet2DModel alone. Notes are lines about what the folder does
 // not say, or says without effect. Where we have no form for something the error lists all of it.
 func Read(dir string, o Options) (m *Model, notes []string, err error) {
@@ -126,7 +148,7 @@ func Read(dir string, o Options) (m *Model, notes []string, err error) {
 		return nil, nil, err
 	}
 	path := filepath.Join(folder, configFile)
-	text, err := atomicfile.Read(path, mostConfig)
+	text, err := readPython(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, NoModel{errors.Errorf("%s is no model of diffusers: it has neither %s nor %s", dir, filepath.Join(unetFolder, configFile), configFile)}
 	}
@@ -221,7 +243,7 @@ func FilesSHA256(dir string) (string, error) {
 // pixels refuses a pipeline whose network draws latents, which another network turns into images.
 func pixels(dir string) error {
 	path := filepath.Join(dir, indexFile)
-	text, err := atomicfile.Read(path, mostConfig)
+	text, err := readPython(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -243,7 +265,7 @@ func pixels(dir string) error {
 // readScheduler finds scheduler_config.json; text is nil where there is none.
 func readScheduler(dir string) (path string, text []byte, err error) {
 	for _, path := range []string{filepath.Join(dir, schedFolder, schedulerFile), filepath.Join(dir, schedulerFile)} {
-		text, err := atomicfile.Read(path, mostConfig)
+		text, err := readPython(path)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return path, text, err
 		}

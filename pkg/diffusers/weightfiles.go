@@ -117,7 +117,7 @@ func (f weightFiles) read(folder string) (all map[string]*tensors.Tensor, types 
 	if f.index == "" {
 		return readFloats(f.single, folder)
 	}
-	text, err := atomicfile.Read(f.index, mostConfig)
+	text, err := readPython(f.index)
 	if err != nil {
 		return nil, nil, err
 	}

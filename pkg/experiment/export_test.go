@@ -296,6 +296,17 @@ func TestInitIsChecked(t *testing.T) {
 	if _, err := models.Put("four", "", m, false); err != nil {
 		t.Fatal(err)
 	}
+	m.Net.Channels, m.Net.OutChannels = 4, 4 // as earlier versions imported
+	for name, dims := range m.Dims() {
+		size := 1
+		for _, d := range dims {
+			size *= d
+		}
+		m.Weights[name] = make([]float32, size)
+	}
+	if _, err := models.Put("channels", "", m, false); err != nil {
+		t.Fatal(err)
+	}
 	fits := []string{"network.init=four", "benchmark.prep.size=8"}
 	if _, err := OverrideConfig("the test", nil, fits); err != nil {
 		t.Errorf("the model's own size: %v", err)
@@ -312,7 +323,8 @@ func TestInitIsChecked(t *testing.T) {
 		set  []string
 		want string
 	}{
-		{[]string{"network.init=five"}, "there are four"},
+		{[]string{"network.init=five"}, "there are channels, four"},
+		{[]string{"network.init=channels", "benchmark.prep.size=8"}, "of images with 4 channels; need 1 or 3"},
 		{[]string{"network.init=four"}, "8×8×1"},
 		{append(fits, "network.base=8"), "leave them out"},
 		{append(fits, "network.conditional=false"), "set it to true"},

@@ -84,6 +84,8 @@ func (c Config) validateInit(h, w, channels int) error {
 		return errors.Errorf("network.architecture is %.100q, but the model %s (network.init) is a U-Net; leave one of them out", n.Architecture, n.Init)
 	case n.Base != 0 || len(n.Mults) > 0 || n.ResBlocks != 0 || len(n.Attention) > 0:
 		return errors.Errorf("network.base, mults, res_blocks and attention are those of the model %s (network.init); leave them out", n.Init)
+	case shape.Channels != 1 && shape.Channels != 3:
+		return errors.Errorf("the model %s (network.init) is of images with %d channels; need 1 or 3, as images are grey or in colour: start from another model", n.Init, shape.Channels)
 	case h != shape.H || w != shape.W || channels != shape.Channels:
 		return errors.Errorf("images are %d×%d×%d, those of the model %s (network.init) %d×%d×%d; prepare them so with benchmark.prep (method \"pad\" or \"area\", size, channels)",
 			h, w, channels, n.Init, shape.H, shape.W, shape.Channels)
