@@ -6,10 +6,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"palimpsest/notebooks/kernel"
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
 
 	"github.com/pkg/errors"
@@ -33,9 +36,25 @@ func command(ctx context.Context, dir string, env []string, argv ...string) (str
 		return "", ctx.Err()
 	}
 	if err != nil {
+		if fullDisk.MatchString(all.String()) {
+			return "", errors.WithMessagef(syscall.ENOSPC, "%s: %v\n%s", strings.Join(argv, " "), err, lastLines(all.String(), 12))
+		}
 		return "", errors.Errorf("%s: %v\n%s", strings.Join(argv, " "), err, lastLines(all.String(), 12))
 	}
 	return stdout.String(), nil
+}
+
+// fullDisk is how programs say that a disk is full, or that this user may have no more of it.
+var fullDisk = regexp.MustCompile(`(?i)no space left on device|not enough space on the disk|disk quota exceeded|ENOSPC`)
+
+// advised is the error of what could not be done, with advice, which is left out where a full disk is the reason: then the program
+// says to free some.
+func advised(err error, advice, format string, args ...any) error {
+	err = errors.WithMessagef(err, format, args...)
+	if atomicfile.DiskFull(err) {
+		return err
+	}
+	return errors.Errorf("%v\n%s", err, advice)
 }
 
 // lastLines returns the last n non-empty lines of text, indented.

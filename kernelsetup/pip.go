@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"palimpsest/pkg/atomicfile"
+
 	"github.com/pkg/errors"
 )
 
@@ -53,7 +55,7 @@ func makeEnvironment(ctx context.Context, python, dir, what, requirements, fix s
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return errors.Errorf("could not make a Python environment: %v\n%s", err, pythonFix)
+		return advised(err, pythonFix, "could not make a Python environment")
 	}
 	list := filepath.Join(dir, "requirements.txt")
 	if err := os.WriteFile(list, []byte(requirements), 0o644); err != nil {
@@ -64,7 +66,7 @@ func makeEnvironment(ctx context.Context, python, dir, what, requirements, fix s
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return errors.Errorf("could not install %s: %v\n%s", what, err, fix)
+		return advised(err, fix, "could not install %s", what)
 	}
 	return nil
 }
@@ -83,6 +85,9 @@ func findPip(ctx context.Context, dir string) ([]string, error) {
 	if _, err := command(ctx, "", nil, python, "-m", "venv", env); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if atomicfile.DiskFull(err) {
+			return nil, err
 		}
 		return nil, errors.Errorf("%s has neither pip nor venv; %s", python, pythonFix)
 	}

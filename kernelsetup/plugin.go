@@ -50,7 +50,7 @@ func pluginTree(plugin backend.Plugin) (tree, error) {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return errors.Errorf("could not install the %s: %v\n%s", plugin.Title, err, pipFix)
+			return advised(err, pipFix, "could not install the %s", plugin.Title)
 		}
 		if _, err := os.Stat(filepath.Join(dir, plugin.File)); err != nil {
 			return errors.Errorf("the packages of %s hold no %s", plugin.Name, plugin.File)

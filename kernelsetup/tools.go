@@ -101,8 +101,7 @@ func (t tool) tree(goBin, goVersion string) (tree, error) {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return errors.Errorf("could not build %s %s: %v\ncheck the network, or set GOPROXY to a mirror, and run: go run . setup",
-				t.name, t.version, err)
+			return advised(err, "check the network, or set GOPROXY to a mirror, and run: go run . setup", "could not build %s %s", t.name, t.version)
 		}
 		return errors.WithStack(os.RemoveAll(module))
 	}

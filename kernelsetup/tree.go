@@ -64,8 +64,8 @@ func (t tree) make(ctx context.Context) error {
 		return errors.WithStack(err)
 	}
 	for _, dir := range append(left, t.dir) {
-		if err := os.RemoveAll(dir); err != nil {
-			return errors.Wrapf(err, "cannot remove the unfinished %s; remove it by hand", dir)
+		if err := removeLeft(ctx, dir); err != nil {
+			return err
 		}
 	}
 	// A new name each time: a child of a killed run may still be writing to its folder.
@@ -89,6 +89,31 @@ func (t tree) make(ctx context.Context) error {
 	}
 	return errors.WithStack(os.Rename(work, t.dir))
 }
+
+// removeLeft removes what an interrupted run left. Children of a run that was killed may write to it for some seconds more, so that
+// removal is tried again, and the folder looked for once more after it is gone.
+func removeLeft(ctx context.Context, dir string) error {
+	for end := time.Now().Add(patience); ; {
+		_, missing := os.Lstat(dir)
+		if os.IsNotExist(missing) {
+			return nil
+		}
+		if err := os.RemoveAll(dir); err != nil && time.Now().After(end) {
+			return errors.Wrapf(err, "cannot remove the unfinished %s; see that no program writes there, then give the same command again", dir)
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// How long removeLeft tries, and how long it waits between.
+const (
+	patience = 15 * time.Second
+	again    = 300 * time.Millisecond
+)
 
 // hashOf is a name, of eight hex digits, for content that depends on these texts.
 func hashOf(parts ...string) string {

@@ -99,7 +99,7 @@ func benchCommand() *cobra.Command {
 	c.Flags().StringArrayVar(&g.Sweeps, "sweep", []string{"lambda=1,0.3,0.1"}, "SETTING=VALUE,VALUE,…: one run a value for strategies that have the setting; a setting with a dot is the configuration's, for all")
 	c.Flags().StringArrayVar(&g.Variants, "variant", nil, "\"NAME: KEY=VALUE KEY=VALUE …\": every run once more under these settings, called so; may be repeated")
 	c.Flags().BoolVar(&g.Tuned, "tuned", false, "run strategies at the settings chosen by \"go run . search\"; a setting that is swept is not taken from there")
-	c.Flags().IntVar(&g.Seeds, "seeds", 1, "runs of each, with seeds 0, 1, …")
+	c.Flags().IntVar(&g.Seeds, "seeds", 1, "runs of each, with seeds 0, 1, …; with --set seed=N from N on")
 	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
 	return c
 }

@@ -52,12 +52,13 @@ func TestSettingsOfCommandsAreRefused(t *testing.T) {
 		{"run " + pipe, "is a pipe"},
 		{"run " + two, "second YAML document"},
 		{"run " + os.DevNull, "is a device"},
+		{"resume " + dir + " --progress xml", "--progress is \"xml\""},
 		{"lab --port -1", "--port is -1"},
 		{"import one", "import needs DIR and NAME; given were 1: one"},
 		{`lab --notebook=`, "--notebook is empty"},
 	} {
 		words := strings.Fields(tc.line)
-		if words[0] != "lab" && words[0] != "import" {
+		if words[0] != "lab" && words[0] != "import" && words[0] != "resume" {
 			words = append(words, "--dir", runs)
 		}
 		root := newRoot(func() {})

@@ -448,6 +448,9 @@ func LoadDevice(store string) (*DeviceResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseNewer(DeviceFile(store), data); err != nil {
+		return nil, err
+	}
 	r := new(DeviceResult)
 	if err := json.Unmarshal(data, r); err != nil || r.Schema != Schema {
 		return nil, errors.Errorf("%s holds no measurements of a device that this version reads (%v); measure again with perf --device --anew", DeviceFile(store), err)

@@ -420,6 +420,9 @@ func decode(path string, data []byte) (*Run, error) {
 	if err == nil {
 		return r, nil
 	}
+	if errors.Is(err, errNewer) {
+		return nil, errors.WithMessage(err, path)
+	}
 	todo := "take it from where it came, or move it elsewhere"
 	if r != nil && r.Provenance.Command != "" {
 		todo = fmt.Sprintf("make it again with `%s`, or move it elsewhere", r.Provenance.Command)
@@ -430,9 +433,18 @@ func decode(path string, data []byte) (*Run, error) {
 	return nil, errors.Errorf("%s: %v; it is damaged, or no stored run of this version: %s", path, oneline.Error(err), todo)
 }
 
+// errNewer refuses a file of a newer program, which is not damaged.
+var errNewer = errors.New("a newer version of this program wrote it; read it with that one")
+
 // parse reads the content of a file; with an error it also returns what could be read.
 func parse(data []byte) (*Run, error) {
 	r := new(Run)
+	var of struct {
+		Schema int `json:"schema"`
+	}
+	if json.Unmarshal(data, &of) == nil && of.Schema > Schema { // whose other values may be of other types
+		return nil, errors.WithMessagef(errNewer, "schema is %d, this version reads %d", of.Schema, Schema)
+	}
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, errors.Wrap(err, "not a stored run")
 	}

@@ -32,7 +32,8 @@ func TestSaveLoad(t *testing.T) {
 // Files of another schema and files that are no runs are told apart.
 func TestLoadErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"schema": 99, "provenance": {"command": "go run . bench"}}`: "go run . bench",
+		`{"schema": 99, "name": 7}`:                                  "a newer version",
+		`{"schema": 0, "provenance": {"command": "go run . bench"}}`: "go run . bench",
 		`not json`: "not a stored run",
 	} {
 		path := filepath.Join(t.TempDir(), "x.json")

@@ -48,7 +48,7 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 		{`[]`, "not a stored run"},
 		{`{"schema": 1, "name": 7}`, "not a stored run"},
 		{string(good) + "{}", "not a stored run"},
-		{replaced(`"schema": 1`, `"schema": 2`), "schema is 2; this version reads 1"},
+		{replaced(`"schema": 1`, `"schema": 2`), "schema is 2, this version reads 1"},
 		{replaced(`"fid": 12.5`, `"fid": 1e300`), "evaluations[0].tasks[0].fid is 1e+300; need a number from 0 to 1e+45"},
 		{replaced(`"fid": 12.5`, `"fid": 1e999`), "1e999"},
 		{replaced(`"after_task": 0`, `"after_task": -1`), "evaluations[0].after_task is -1; need 0 .. 1, as benchmark.tasks has 2"},

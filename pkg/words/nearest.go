@@ -1,13 +1,21 @@
 package words
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
-// DidYouMean returns ` (did you mean "x"?)` for the candidate nearest to word in edit distance, or nothing where none
-// is near.
+// DidYouMean returns ` (did you mean "x"?)` for the shortest candidate that begins with word, or else the nearest in edit distance,
+// or nothing where none is near. Upper and lower case are the same.
 func DidYouMean(word string, candidates []string) string {
+	word = strings.ToLower(word)
 	best, bestDistance := "", len(word)/2+1
 	for _, c := range candidates {
-		if d := editDistance(word, c); d < bestDistance {
+		if len(word) >= 3 && strings.HasPrefix(strings.ToLower(c), word) && (bestDistance > 0 || len(c) < len(best)) {
+			best, bestDistance = c, 0
+			continue
+		}
+		if d := editDistance(word, strings.ToLower(c)); d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}

@@ -1,6 +1,7 @@
 package words
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -70,6 +71,21 @@ func TestByteUnit(t *testing.T) {
 		name, size := ByteUnit(v)
 		if name != want || v > 0 && v/size < 1 {
 			t.Errorf("%g bytes are in %s of %g", v, name, size)
+		}
+	}
+}
+
+// Names are near whatever their case, and where they begin as typed.
+func TestDidYouMean(t *testing.T) {
+	for word, want := range map[string]string{
+		"ER": "er", "ERR": "er", "cifar": "cifar-10", "Cifar-1O": "cifar-10", "fashoin-mnist": "fashion-mnist", "quite-another": "",
+	} {
+		have := DidYouMean(word, []string{"joint", "er", "ewc", "cifar-100", "cifar-10", "fashion-mnist"})
+		if want != "" {
+			want = fmt.Sprintf(" (did you mean %q?)", want)
+		}
+		if have != want {
+			t.Errorf("%s: %q, want %q", word, have, want)
 		}
 	}
 }
