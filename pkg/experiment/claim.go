@@ -107,6 +107,9 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 		} else if run != "" {
 			return "", false, Refusef("%s is within the run folder %s; name a place outside it for the run", dir, run)
 		}
+		if _, _, err := keptSettings(dir); err == nil {
+			return "", false, &damagedConfig{path, "is gone"}
+		}
 		return "", false, onlyLeftovers(dir)
 	}
 	if errors.Is(err, syscall.ENOTDIR) {

@@ -3,6 +3,7 @@ package experiment
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -89,13 +90,21 @@ func keptSettings(dir string) (c Config, from string, err error) {
 	return c, "", errors.Errorf("nothing in %s holds the settings of its run", dir)
 }
 
-// putBack replaces the configuration of the run in dir, where it is damaged, by the settings that its result or a checkpoint holds, and
+// putBack replaces the configuration of the run in dir, where it is damaged or gone, by the settings that its result or a checkpoint holds, and
 // says so. The damaged one is kept beside it.
 func putBack(dir string) (said string, err error) {
 	path := filepath.Join(dir, configFile)
 	text, err := settings.ReadFile(path)
-	if err != nil || AtWork(dir) {
+	removed := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !removed || AtWork(dir) {
 		return "", nil // it is for others to tell
+	}
+	if removed {
+		c, from, err := keptSettings(dir)
+		if err != nil {
+			return "", nil
+		}
+		return fmt.Sprintf("%s was gone: it has the settings of %s again", path, from), take(c, dir, false)
 	}
 	_, err = settings.Document(path, text)
 	if err == nil {

@@ -80,6 +80,22 @@ func TestDamagedConfigurationIsMended(t *testing.T) {
 		t.Errorf("with a checkpoint: %v", err)
 	}
 	mended(t, dir, c, "")
+	if err := os.Remove(filepath.Join(dir, configFile)); err != nil {
+		t.Fatal(err)
+	}
+	_, read := StoredConfig(dir)
+	_, _, claimed := claimable(c, dir)
+	for _, err := range []error{read, claimed} {
+		if err == nil || !strings.Contains(err.Error(), "is gone") || !strings.Contains(err.Error(), "go run . resume "+dir) {
+			t.Errorf("without a configuration: %v", err)
+		}
+	}
+	if said, err := putBack(dir); err != nil || !strings.Contains(said, "was gone") {
+		t.Errorf("put back: %q, %v", said, err)
+	}
+	if have, err := StoredConfig(dir); err != nil || len(differences(have, c)) > 0 {
+		t.Errorf("put back: %v, %v", differences(have, c), err)
+	}
 	broken := "seed: [3\n"
 	if err := os.WriteFile(filepath.Join(dir, configFile), []byte(broken), 0o644); err != nil {
 		t.Fatal(err)

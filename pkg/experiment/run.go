@@ -235,6 +235,9 @@ func StoredConfig(dir string) (Config, error) {
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 			return Config{}, Refusef("there is no folder %s; name a folder that `run` or `bench` made", dir)
 		}
+		if _, _, err := keptSettings(dir); err == nil {
+			return Config{}, &damagedConfig{path, "is gone"}
+		}
 		return Config{}, Refusef("%s is no run folder: it has no config.yaml; name a folder that `run` or `bench` made", dir)
 	}
 	text, err := ReadConfig(path)
