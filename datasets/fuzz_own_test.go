@@ -91,7 +91,7 @@ func FuzzNPY(f *testing.F) {
 		if len(labels) > len(b) {
 			t.Errorf("%d labels of %d bytes", len(labels), len(b))
 		}
-		next, err := npyImages(bytes.NewReader(b), n)
+		next, err := npyImages(bytes.NewReader(b), n, n%2 == 0)
 		oneLine(t, err)
 		for err == nil {
 			px, h, w, c, nextErr := next()

@@ -18,7 +18,7 @@ import (
 
 // npzReading reads archives of NumPy arrays: x_train, y_train, x_test, y_test (Keras), train_images, train_labels, val_images and so on
 // (MedMNIST), both in one file; data and labels in batches, a file each (ImageNet-32 and -64); arr_0 and arr_1. Images are unsigned
-// bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,C·S·S] with square planes; labels whole numbers, [N] or [N,1].
+// bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,S·S], of the name data also [N,3·S·S] in planes; labels whole numbers, [N] or [N,1].
 var npzReading = reading{
 	name: ".npz files (x_train, y_train, x_test, y_test)",
 	files: func(path string, folder bool) ([]string, bool, error) {
@@ -281,7 +281,7 @@ func openNPZImages(a npzArrays, labels int) (func() ([]uint8, int, int, int, err
 		_ = z.Close()
 		return nil, nil, errors.WithStack(err)
 	}
-	next, err := npyImages(bufio.NewReaderSize(f, 1<<20), labels)
+	next, err := npyImages(bufio.NewReaderSize(f, 1<<20), labels, a.images == "data")
 	if err != nil {
 		_, _ = f.Close(), z.Close()
 		return nil, nil, errors.WithMessagef(err, "%s: array %s", a.file, a.images)
@@ -296,8 +296,9 @@ func openNPZImages(a npzArrays, labels int) (func() ([]uint8, int, int, int, err
 }
 
 // npyImages reads the header of an array of images; it is an error if there is not one image for each label. It returns a
-// function that reads the next image.
-func npyImages(r io.Reader, labels int) (func() ([]uint8, int, int, int, error), error) {
+// function that reads the next image. Rows of 3·S·S bytes are three planes where planar3 is set, and else refused: nothing tells them from
+// pixels one after another.
+func npyImages(r io.Reader, labels int, planar3 bool) (func() ([]uint8, int, int, int, error), error) {
 	head, err := readNPY(r)
 	if err != nil {
 		return nil, err
@@ -327,11 +328,15 @@ func npyImages(r io.Reader, labels int) (func() ([]uint8, int, int, int, error),
 				break
 			}
 		}
-		if w, planes = h, true; c*h*h != s[1] {
+		w, planes = h, true
+		switch {
+		case c*h*h != s[1] && planar3:
 			return nil, errors.Errorf("has the shape %v; need rows of 3·S·S or S·S bytes, S the side", s)
+		case c*h*h != s[1] || c > 1 && !planar3:
+			return nil, errors.Errorf("has the shape %v, flat rows, which do not say how their bytes lie; need [N,H,W,C], such as x.reshape(N, H, W, 3), or grey rows of S·S bytes, S the side", s)
 		}
 	default:
-		return nil, errors.Errorf("has the shape %v; need [N,H,W], [N,H,W,C] or [N,C,H,W] with 1 or 3 channels", s)
+		return nil, errors.Errorf("has the shape %v; need [N,H,W], [N,H,W,C] or [N,C,H,W] with 1 or 3 channels, or flat rows of grey squares, [N,S·S]", s)
 	}
 	if h > maxPicturePixels/w {
 		return nil, errors.Errorf("has images of %d×%d pixels; at most %d million are read", h, w, maxPicturePixels/1_000_000)
