@@ -99,9 +99,14 @@ func FindNotebook(name string) (string, error) {
 		return "", err
 	}
 	for _, path := range []string{name, filepath.Join(repo, "notebooks", name), filepath.Join(repo, "notebooks", name+".ipynb")} {
-		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			return path, nil
+		if info, err := os.Stat(path); err != nil || info.IsDir() {
+			continue
 		}
+		if filepath.Ext(path) != ".ipynb" {
+			return "", errors.Errorf("%s is no notebook: its name does not end in .ipynb; the folder %s holds %s", path, filepath.Join(repo, "notebooks"),
+				strings.Join(baseNames(notebooks(repo)), ", "))
+		}
+		return path, nil
 	}
 	return "", errors.Errorf("there is no notebook %s; the folder %s holds %s", name, filepath.Join(repo, "notebooks"),
 		strings.Join(baseNames(notebooks(repo)), ", "))
@@ -116,7 +121,7 @@ func findNotebook(repo, name string) (string, error) {
 			name = filepath.Base(all[0])
 		}
 	}
-	candidates := []string{filepath.Join(repo, "notebooks", name), filepath.Join(repo, name)}
+	candidates := []string{filepath.Join(repo, "notebooks", name), filepath.Join(repo, name), filepath.Join(repo, "notebooks", name+".ipynb")}
 	if filepath.IsAbs(name) {
 		candidates = []string{name}
 	}

@@ -82,7 +82,10 @@ func Read(path string) (*Notebook, error) {
 func parse(text []byte) (*Notebook, error) {
 	var f file
 	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, errors.Wrap(err, "no notebook")
+		return nil, errors.Errorf("no notebook, or a damaged one, for a notebook is JSON: %v", err)
+	}
+	if f.Format == 0 {
+		return nil, errors.New("no notebook, for it names no nbformat; need a file that Jupyter wrote")
 	}
 	if f.Format != 4 {
 		return nil, errors.Errorf("nbformat %d, need 4; save it with a newer JupyterLab", f.Format)

@@ -25,18 +25,19 @@ type Options struct {
 
 // Process is a running kernel. It is not safe for concurrent use.
 type Process struct {
-	cmd     *exec.Cmd
-	dir     string // with the connection file and TMPDIR
-	session string
-	key     []byte
-	shell   zmq4.Socket
-	control zmq4.Socket
-	replies chan message // from shell
-	events  chan message // from iopub
-	errs    chan error   // from the readers of both
-	ended   chan struct{}
-	log     oneline.Tail
-	stop    context.CancelFunc
+	cmd      *exec.Cmd
+	dir      string // with the connection file and TMPDIR
+	session  string
+	key      []byte
+	shell    zmq4.Socket
+	control  zmq4.Socket
+	replies  chan message // from shell
+	events   chan message // from iopub
+	errs     chan error   // from the readers of both
+	ended    chan struct{}
+	log      oneline.Tail
+	language map[string]any // what a notebook notes of the kernel
+	stop     context.CancelFunc
 }
 
 // Start starts a kernel with a temporary folder of its own, so that nothing an earlier
@@ -141,7 +142,9 @@ func (p *Process) connect(ctx context.Context) error {
 		for !answered || !echoed {
 			select {
 			case m := <-p.replies:
-				answered = answered || m.Header.Type == "kernel_info_reply"
+				if m.Header.Type == "kernel_info_reply" {
+					answered, p.language = true, language(m)
+				}
 			case <-p.events:
 				echoed = true
 			case err := <-p.errs:
@@ -156,6 +159,19 @@ func (p *Process) connect(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// language is what the kernel says of its language, and JupyterLab writes into every notebook that it opens, without the version,
+// which is that of a machine.
+func language(m message) map[string]any {
+	var c struct {
+		Language map[string]any `json:"language_info"`
+	}
+	if json.Unmarshal(m.Content, &c) != nil {
+		return nil
+	}
+	delete(c.Language, "version")
+	return c.Language
 }
 
 // read passes on what socket receives until life ends.

@@ -81,6 +81,9 @@ func (nb *Notebook) Run(ctx context.Context, p *Process, o RunOptions) (*Noteboo
 	collect()
 	if err == nil {
 		done.sign()
+		if p.language != nil {
+			done.Metadata["language_info"] = p.language
+		}
 	}
 	return done, err
 }

@@ -93,6 +93,10 @@ func TestRunGood(t *testing.T) {
 	if got := strings.TrimSpace(text(cell(10), "stdout")); filepath.Base(got) != "testdata" {
 		t.Errorf("a shell line runs in %s, want testdata", got)
 	}
+	language, _ := done.Metadata["language_info"].(map[string]any)
+	if _, versioned := language["version"]; language["name"] != "go" || language["codemirror_mode"] == nil || versioned {
+		t.Errorf("it notes of the kernel's language %v, want all that the kernel says but the version", language)
+	}
 	if lacking := kernel.Missing(done, done); len(lacking) != 0 {
 		t.Errorf("a notebook lacks of itself: %q", lacking)
 	}
@@ -195,6 +199,7 @@ func TestStartFails(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"not JSON":     {"<html>", "no notebook"},
+		"other JSON":   {`{"cells": []}`, "no notebook, for it names no nbformat"},
 		"old format":   {`{"nbformat": 3, "cells": []}`, "nbformat 3"},
 		"strange cell": {`{"nbformat": 4, "cells": [{"cell_type": "heading"}]}`, "cell 1"},
 	} {

@@ -85,11 +85,40 @@ func DiskFull(err error) bool {
 }
 
 // Check says whether [WriteFrom] could write to path, for those who want to know before they work for long: the folder
-// must be there, and at path, links followed, a regular file or nothing. A folder, a pipe or a device is refused, because
-// a file would take its place.
+// must be there and take files, and at path, links followed, a regular file or nothing. A folder, a pipe or a device is refused,
+// because a file would take its place.
 func Check(path string) error {
-	_, _, err := resolve(path)
-	return err
+	target, _, err := resolve(path)
+	if err != nil {
+		return err
+	}
+	return errors.Wrapf(try(filepath.Dir(target), filepath.Base(target)), "writing %s", path)
+}
+
+// CheckFolder is [Check] of a folder that is to take files, which need not be there yet: so many of those that it is in must be
+// folders as there are, and the last of them must take files.
+func CheckFolder(dir string) error {
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		switch _, link := os.Lstat(at); {
+		case err == nil && !info.IsDir():
+			return errors.Errorf("%s is no folder; name another", at)
+		case err == nil:
+			return errors.Wrapf(try(at, "check"), "writing to %s", at)
+		case link == nil || at == filepath.Dir(at): // a link to nothing, or one that nobody may follow
+			return errors.WithStack(err)
+		}
+	}
+}
+
+// try makes a temporary file, as for one of that name, and removes it.
+func try(dir, name string) error {
+	f, err := os.CreateTemp(dir, "."+name+".*.tmp")
+	if err != nil {
+		return reason(err, "")
+	}
+	defer os.Remove(f.Name())
+	return f.Close()
 }
 
 // mostLinks is the number of links that lead to a file; with more they lead in a circle.

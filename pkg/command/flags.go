@@ -114,9 +114,13 @@ func checkOutputFolder(flag, dir string) error {
 			return experiment.Refusef("%s is %s, and %s is a file; name a folder", flag, dir, at)
 		}
 		if err == nil || at == filepath.Dir(at) {
-			return nil
+			break
 		}
 	}
+	if err := atomicfile.CheckFolder(dir); err != nil {
+		return experiment.Refused{Err: errors.WithMessage(err, flag)}
+	}
+	return nil
 }
 
 // checkOutputFile refuses a file to write that cannot be one, because something else is in its place or there is no folder for it.

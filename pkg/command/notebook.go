@@ -32,6 +32,12 @@ func notebookCommand() *cobra.Command {
 				if o.file != "" && filepath.Ext(o.file) != o.end {
 					return experiment.Refusef("%s is %q; need a name that ends in %s", o.flag, o.file, o.end)
 				}
+				if o.file == "" {
+					continue
+				}
+				if err := checkOutputFile(o.flag, o.file); err != nil {
+					return err
+				}
 			}
 			in, err := kernelsetup.FindNotebook(args[0])
 			if err != nil {

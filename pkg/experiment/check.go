@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
@@ -46,6 +47,9 @@ func CheckRun(c Config, dir string) error {
 	}
 	if isFinished(dir) {
 		return newImagesOfStudy().checkFinished(c, dir)
+	}
+	if err := atomicfile.CheckFolder(dir); err != nil {
+		return Refused{errors.WithMessagef(err, "folder %s", dir)}
 	}
 	if err := c.checkCores(claimed); err != nil {
 		return err
@@ -223,6 +227,11 @@ func (s *Study) Check() error {
 	for _, name := range []string{configFile, "result.json", "checkpoints"} {
 		if _, err := os.Stat(filepath.Join(s.Dir, name)); err == nil {
 			return Refusef("%s is the folder of a single run (it holds %s); name another for a study, which makes run folders in it", s.Dir, name)
+		}
+	}
+	if slices.ContainsFunc(s.Runs, func(c Config) bool { return !isFinished(filepath.Join(s.Dir, c.RunName())) }) {
+		if err := atomicfile.CheckFolder(s.Dir); err != nil {
+			return Refused{errors.WithMessagef(err, "folder %s", s.Dir)}
 		}
 	}
 	images := newImagesOfStudy()
