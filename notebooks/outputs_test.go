@@ -3,7 +3,10 @@ package notebooks
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"palimpsest/notebooks/kernel"
 )
@@ -31,4 +34,82 @@ func TestOutputsAreOfTheirCells(t *testing.T) {
 			t.Errorf("%s has %d bytes, need at most 1,000,000", file, info.Size())
 		}
 	}
+}
+
+// Opening a notebook is to change it little: it has already what JupyterLab notes of the kernel, but for the version of Go.
+func TestKernelIsNoted(t *testing.T) {
+	for _, file := range all(t) {
+		nb := read(t, file)
+		language, _ := nb.Metadata["language_info"].(map[string]any)
+		for _, key := range []string{"codemirror_mode", "file_extension", "mimetype", "name", "nbconvert_exporter", "pygments_lexer"} {
+			if _, ok := language[key]; !ok {
+				t.Errorf("%s notes no %s of its language: go run . notebook %s -o notebooks/%s", file, key, file, file)
+			}
+		}
+		if _, ok := language["version"]; ok {
+			t.Errorf("%s notes the version of one machine's Go; leave it out", file)
+		}
+	}
+}
+
+// A cell that makes a run shows how it went, for which the run must not have been there when the notebook was stored.
+func TestTrainingIsShown(t *testing.T) {
+	for _, file := range all(t) {
+		if file == "01_benchmark.ipynb" { // its five runs are those of the table above them, and a bar each
+			continue
+		}
+		for _, cell := range read(t, file).Cells {
+			_, main, ok := strings.Cut("\n"+cell.Source, "\n%%\n")
+			if cell.Type == "code" && ok && strings.Contains(main, "notebook.Run(") && len(cell.Outputs) == 0 {
+				t.Errorf("%s, cell %s shows nothing: remove its run, then go run . notebook %s -o notebooks/%s", file, cell.ID, file, file)
+			}
+		}
+	}
+}
+
+// The list of notebooks says of each how long it takes; the first of them, which beginners read, needs no wide window, and tells the
+// size of the network as the README does.
+func TestWordsOfNotebooks(t *testing.T) {
+	list, front := text(t, "README.md"), text(t, "../README.md")
+	for _, file := range all(t) {
+		name := strings.TrimSuffix(file, ".ipynb")
+		if row := regexp.MustCompile(`(?m)^\|[^|]*\| \[` + name + `\]\(.*$`).FindString(list); !regexp.MustCompile(`minutes?[^|]*\|$`).MatchString(row) {
+			t.Errorf("README.md has of %s the row %q; want the minutes it takes in the last column", name, row)
+		}
+	}
+	const size = "0.6 million weights"
+	if !strings.Contains(front, size) || !strings.Contains(text(t, "00_tour.ipynb"), size) {
+		t.Errorf("../README.md and 00_tour.ipynb do not both say %q", size)
+	}
+	for _, cell := range read(t, "00_tour.ipynb").Cells {
+		for line := range strings.Lines(cell.Source) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); cell.Type == "code" && n > 100 {
+				t.Errorf("00_tour.ipynb has a line of %d characters, need at most 100: %s", n, line)
+			}
+		}
+	}
+}
+
+func all(t *testing.T) []string {
+	files, err := filepath.Glob("*.ipynb")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no notebooks in this folder", err)
+	}
+	return files
+}
+
+func read(t *testing.T, file string) *kernel.Notebook {
+	nb, err := kernel.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nb
+}
+
+func text(t *testing.T, file string) string {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

@@ -152,7 +152,10 @@ func TestTell(t *testing.T) {
 			t.Errorf("stopped: %q; want %q", got, want)
 		}
 	}
-	if got := namedSamples("runs/er/samples/after_task_0.png"); got != "after task 1" {
+	if got := namedSamples("runs/er/samples/after_task_0.png", 1); got != "after task 1" {
 		t.Errorf("the first samples are named %q", got)
+	}
+	if got := namedSamples("runs/er/samples/after_task_0.png", 2); !strings.Contains(got, "black are classes still to come") {
+		t.Errorf("the first samples of two tasks are named %q, which leaves black rows unexplained", got)
 	}
 }

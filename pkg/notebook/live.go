@@ -195,16 +195,20 @@ func (l *live) showSamples(ended bool) {
 		return // the next call tries again
 	}
 	l.picture = newest
-	name := namedSamples(newest)
+	name := namedSamples(newest, l.last.Tasks)
 	gonbui.UpdateHtml(l.pictures, fmt.Sprintf(`<div style="font:13px sans-serif">Samples %s<br><img alt="samples %s" style="max-width:100%%" src="data:image/png;base64,%s"></div>`,
 		html.EscapeString(name), html.EscapeString(name), base64.StdEncoding.EncodeToString(data)))
 }
 
-// namedSamples says after which task the samples in a run's file were drawn, which files count from 0.
-func namedSamples(file string) string {
+// namedSamples says after which task the samples in a run's file were drawn, which files count from 0, and of one that is not the last
+// of the run what its black rows are.
+func namedSamples(file string, tasks int) string {
 	j := 0
 	if _, err := fmt.Sscanf(filepath.Base(file), "after_task_%d.png", &j); err != nil {
 		return ""
+	}
+	if j+1 < tasks {
+		return "after " + words.Task(j) + ", a row a class; black are classes still to come, of which nothing was drawn"
 	}
 	return "after " + words.Task(j)
 }

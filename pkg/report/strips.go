@@ -38,7 +38,7 @@ func sampleSides(run *results.Run) (h, w int) {
 // Strips shows what a run could draw after each task: a row for every evaluation whose sheet is on disk, of very many
 // for some, evenly from all, and in it
 // the first few samples of every class, or of many classes of some, evenly from all, in task order. The blocks of the task just learned are framed; classes of
-// tasks to come are faded. dir is the folder of the run's JSON file, which sheet paths are relative to. A stored sheet
+// tasks to come are faded, which of those that were not drawn, black in the sheet, leaves a plain grey. dir is the folder of the run's JSON file, which sheet paths are relative to. A stored sheet
 // has a row a class in task order, as [sheet.New] makes it or with a few pixels between the images.
 //
 // Without any sheet it returns [ErrNoSheets].
