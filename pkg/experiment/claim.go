@@ -99,6 +99,9 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return "", false, Refusef("%s is no folder; name one for the run, new or empty", dir)
 	}
+	if err := checkKinds(dir); err != nil {
+		return "", false, err
+	}
 	path := filepath.Join(dir, configFile)
 	text, err := settings.ReadFile(path)
 	if os.IsNotExist(err) {
@@ -144,6 +147,23 @@ func claimable(c Config, dir string) (over string, claimed bool, err error) {
 		return fmt.Sprintf("taking over %s: the run it was made for never began (%s); its configuration is kept as %s", dir, why, replaced), false, nil
 	}
 	return "", false, errors.Errorf("%s holds a run with other settings (%s); name another folder", dir, why)
+}
+
+// checkKinds refuses a run folder that has a file where a run keeps a folder, or a folder where it keeps a file.
+func checkKinds(dir string) error {
+	for name, folder := range map[string]bool{"checkpoints": true, "samples": true, "snapshots": true, "likelihood": true, logName: false, "result.json": false} {
+		path := filepath.Join(dir, name)
+		info, err := os.Stat(path)
+		if err != nil || info.IsDir() == folder {
+			continue
+		}
+		have, need := "a folder", "a file"
+		if folder {
+			have, need = "no folder", "a folder"
+		}
+		return errors.Errorf("%s is %s, and a run keeps %s there; move it elsewhere, then give the same command again", path, have, need)
+	}
+	return nil
 }
 
 // runAbove is the folder of the run in which a path lies or which it is, by its name or by where symbolic links lead, "" where there

@@ -139,3 +139,27 @@ func mended(t *testing.T, dir string, want Config, was string) {
 		t.Errorf("once more: %q, %v", said, err)
 	}
 }
+
+// A file where a run keeps a folder, and a folder where it keeps a file, are told in a line that says what to do.
+func TestFilesInThePlaceOfFolders(t *testing.T) {
+	c := DefaultConfig()
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, folder := range map[string]bool{"checkpoints": true, "samples": true, logName: false} {
+		dir := storeText(t, string(text))
+		path := filepath.Join(dir, name)
+		if folder {
+			err = os.WriteFile(path, nil, 0o644)
+		} else {
+			err = os.Mkdir(path, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := claimable(c, dir); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "move it elsewhere") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
