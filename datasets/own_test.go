@@ -374,7 +374,11 @@ func TestBadFolders(t *testing.T) {
 		"a dead link":            {func(root string) { link(t, "nowhere.png", filepath.Join(root, "a", "0.png")) }, resize, []string{"a/0.png is a link to nowhere.png, which is not there", "--skip-broken"}},
 		"a dead link to a class": {func(root string) { link(t, "/mnt/unmounted/violet", filepath.Join(root, "violet")) }, resize, []string{"/violet is a link to /mnt/unmounted/violet, which is not there; bring"}},
 		"a circle":               {func(root string) { link(t, "..", filepath.Join(root, "a", "back")) }, resize, []string{"a/back", "circle", "remove"}},
-		"own circle":             {func(root string) { link(t, "loop", filepath.Join(root, "a", "loop")) }, resize, []string{"a/loop", "circle", "remove"}},
+		"two things at once": {func(root string) {
+			link(t, "..", filepath.Join(root, "a", "back"))
+			link(t, "nowhere", filepath.Join(root, "b", "lost"))
+		}, resize, []string{"a/back", "circle", "b/lost", "nowhere"}},
+		"own circle": {func(root string) { link(t, "loop", filepath.Join(root, "a", "loop")) }, resize, []string{"a/loop", "circle", "remove"}},
 		"case": {func(root string) {
 			put(t, filepath.Join(root, "a", "X.png"), good)
 			put(t, filepath.Join(root, "a", "x.png"), good)
@@ -400,7 +404,11 @@ func TestBadFolders(t *testing.T) {
 			}
 		}, resize, []string{"has test but no train; add", "/train/CLASS", "a fifth"}},
 		"no ending, damaged": {func(root string) { put(t, filepath.Join(root, "a", "0001"), good[:len(good)-20]) }, resize, []string{"a/0001", "damaged", "--skip-broken"}},
-		"no image":           {func(root string) { put(t, filepath.Join(root, "c", "note.txt"), nil) }, resize, []string{"c holds no picture", "remove"}},
+		"two without images": {func(root string) {
+			put(t, filepath.Join(root, "c", "note.txt"), nil)
+			put(t, filepath.Join(root, "d", "note.txt"), nil)
+		}, resize, []string{"/c", "/d", "hold no picture", "remove"}},
+		"no image": {func(root string) { put(t, filepath.Join(root, "c", "note.txt"), nil) }, resize, []string{"c holds no picture", "remove"}},
 		"no test": {func(root string) {
 			for _, file := range []string{"train/a/1.png", "train/b/1.png", "test/a/1.png"} {
 				put(t, filepath.Join(root, file), good)
@@ -600,7 +608,8 @@ func TestSkipBroken(t *testing.T) {
 		t.Errorf("tasks without %v, %v", with, err)
 	}
 	p.SkipBroken = false
-	if err := errorOf(root, p); err == nil || !strings.Contains(err.Error(), "cut.png") || !strings.Contains(err.Error(), "3 pictures cannot be read") {
+	if err := errorOf(root, p); err == nil || !strings.Contains(err.Error(), "cut.png") || !strings.Contains(err.Error(), "3 pictures cannot be read") ||
+		!strings.Contains(err.Error(), "none.png") || !strings.Contains(err.Error(), "phone.heic") {
 		t.Errorf("not skipped: %v", err)
 	}
 	if err := os.Remove(filepath.Join(root, "b", "phone.heic")); err != nil {

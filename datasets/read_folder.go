@@ -13,6 +13,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/words"
 )
 
 // folderReading reads pictures in folders of their classes: PATH/train/CLASS/*, PATH/test/CLASS/* and perhaps PATH/val/CLASS/*,
@@ -54,29 +55,39 @@ func folderFiles(path string, folder bool) (files []string, ok bool, err error) 
 	if !folder {
 		return nil, false, nil
 	}
-	err = walkPictures(path, nil, func(file string) {
+	var wrong []string
+	walkPictures(path, nil, func(file string) {
 		if !isUnread(file) || filepath.Dir(file) != path { // a drawing next to the class folders belongs to no class
 			files = append(files, file)
 		}
-	})
+	}, func(err error) { wrong = append(wrong, err.Error()) })
+	if len(wrong) > 0 {
+		err = errors.New(strings.Join(wrong[:min(len(wrong), mostTold)], "; also, "))
+	}
 	return files, len(files) > 0, err
 }
 
+// mostTold is how many of many things an error tells one by one.
+const mostTold = 20
+
 // walkPictures calls found with every picture below a folder, in the order of names. It follows links; above
-// holds the real paths of the folders above this one. It returns an error for links that lead in a circle, and for two names that
-// differ in case or in Unicode's normal form alone, because other systems store them as one file.
-func walkPictures(folder string, above []string, found func(file string)) error {
+// holds the real paths of the folders above this one. It calls wrong for links that lead in a circle, and for two names that
+// differ in case or in Unicode's normal form alone, because other systems store them as one file, and goes on without them.
+func walkPictures(folder string, above []string, found func(file string), wrong func(error)) {
 	actual, err := filepath.EvalSymlinks(folder)
 	if err != nil {
-		return errors.Errorf("%s leads nowhere or in a circle (%s); remove the link", folder, reasonOf(err))
+		wrong(errors.Errorf("%s leads nowhere or in a circle (%s); remove the link", folder, reasonOf(err)))
+		return
 	}
 	if slices.Contains(above, actual) {
-		return errors.Errorf("%s is a link that leads back to %s, in a circle; remove it", folder, actual)
+		wrong(errors.Errorf("%s is a link that leads back to %s, in a circle; remove it", folder, actual))
+		return
 	}
 	above = append(slices.Clone(above), actual)
 	entries, err := entriesOf(folder)
 	if err != nil {
-		return err
+		wrong(err)
+		return
 	}
 	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !norm.NFC.IsNormalString(e.Name()) }) {
 		slices.SortStableFunc(entries, func(a, b fs.DirEntry) int {
@@ -93,7 +104,8 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 		if e.Type()&fs.ModeSymlink != 0 {
 			info, err := os.Stat(path)
 			if err != nil && !isPicture(name) { // a picture's link is reported when the picture is read
-				return linkError(path, err) // the link may be to a class folder
+				wrong(linkError(path, err)) // the link may be to a class folder
+				continue
 			}
 			isFolder = err == nil && info.IsDir()
 		}
@@ -106,16 +118,16 @@ func walkPictures(folder string, above []string, found func(file string)) error 
 			if !strings.EqualFold(other, name) {
 				how = "the way their accents are stored (Unicode's normal forms)"
 			}
-			return errors.Errorf("%s and %s differ in %s alone, so other systems take them for one; rename one of them", filepath.Join(folder, other), path, how)
+			wrong(errors.Errorf("%s and %s differ in %s alone, so other systems take them for one; rename one of them", filepath.Join(folder, other), path, how))
+			continue
 		}
 		byCase[key] = name
 		if !isFolder {
 			found(path)
-		} else if err := walkPictures(path, above, found); err != nil {
-			return err
+		} else {
+			walkPictures(path, above, found, wrong)
 		}
 	}
-	return nil
 }
 
 // linkError says why a link cannot be followed.
@@ -318,7 +330,7 @@ func splitFolders(root string) (bool, error) {
 	return true, nil
 }
 
-// emptyClasses returns an error for the first class folder without a picture.
+// emptyClasses returns an error that names the class folders without a picture.
 func emptyClasses(root string, splits bool, classes []string) error {
 	folders := []string{root}
 	if splits {
@@ -333,6 +345,7 @@ func emptyClasses(root string, splits bool, classes []string) error {
 			}
 		}
 	}
+	var empty []string
 	for _, folder := range folders {
 		entries, err := entriesOf(folder)
 		if err != nil {
@@ -344,11 +357,17 @@ func emptyClasses(root string, splits bool, classes []string) error {
 				continue
 			}
 			if _, found := slices.BinarySearch(classes, norm.NFC.String(e.Name())); !found {
-				return errors.Errorf("the class folder %s holds no picture; add some, or remove the folder", path)
+				empty = append(empty, path)
 			}
 		}
 	}
-	return nil
+	switch len(empty) {
+	case 0:
+		return nil
+	case 1:
+		return errors.Errorf("the class folder %s holds no picture; add some, or remove the folder", empty[0])
+	}
+	return errors.Errorf("%d class folders hold no picture: %s; add some, or remove the folders", len(empty), words.Some(empty, mostTold))
 }
 
 // entriesOf lists what a folder holds, in the order of names.

@@ -17,6 +17,7 @@ import (
 
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/words"
 )
 
 // scanVersion changes whenever the content of scans changes, or the way they are made.
@@ -339,7 +340,11 @@ func brokenError(path string, broken []Broken) error {
 	if len(broken) == 1 {
 		return Unfit{errors.Errorf("%s; or go on without it: --skip-broken (benchmark.prep.skip_broken=true)", first)}
 	}
-	return Unfit{errors.Errorf("%s; with it %d pictures cannot be read; go on without them: --skip-broken (benchmark.prep.skip_broken=true)", first, len(broken))}
+	var others []string
+	for _, b := range broken[1:] {
+		others = append(others, oneline.Text(b.File))
+	}
+	return Unfit{errors.Errorf("%s; with it %d pictures cannot be read, %s too; go on without them: --skip-broken (benchmark.prep.skip_broken=true)", first, len(broken), words.Some(others, mostTold))}
 }
 
 // refusals are all reasons why the set's images cannot be prepared by p.
