@@ -121,6 +121,15 @@ func try(dir, name string) error {
 	return f.Close()
 }
 
+// Dangling says of a path that is a link to nothing where it leads and what to do; of any other it returns nil.
+func Dangling(path string) error {
+	target, notLink := os.Readlink(path)
+	if _, err := os.Stat(path); notLink == nil && errors.Is(err, fs.ErrNotExist) {
+		return errors.Errorf("%s is a link to %s, where nothing is; bring that back, or remove the link", path, target)
+	}
+	return nil
+}
+
 // mostLinks is the number of links that lead to a file; with more they lead in a circle.
 const mostLinks = 40
 

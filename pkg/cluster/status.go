@@ -13,6 +13,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/words"
@@ -208,9 +209,8 @@ func Status(dir string, queue Queue, out, notes io.Writer) error {
 	for _, e := range entries {
 		if _, err := os.Stat(filepath.Join(dir, e.Name(), "config.yaml")); err != nil {
 			for _, path := range []string{filepath.Join(dir, e.Name()), filepath.Join(dir, e.Name(), "config.yaml")} {
-				target, notLink := os.Readlink(path)
-				if _, err := os.Stat(path); notLink == nil && os.IsNotExist(err) {
-					fmt.Fprintf(notes, "note: %s is a link to %s, where nothing is; bring that back, or remove the link\n", path, target)
+				if err := atomicfile.Dangling(path); err != nil {
+					fmt.Fprintf(notes, "note: %v\n", err)
 				}
 			}
 			continue

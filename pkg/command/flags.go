@@ -103,19 +103,10 @@ func nameArgs(c *cobra.Command) {
 	}
 }
 
-// checkOutputFolder refuses a folder to write to that cannot be one, because a file is in its place or in that of one above it; "" passes.
+// checkOutputFolder refuses a folder to write to that cannot be one or takes no files; "" passes.
 func checkOutputFolder(flag, dir string) error {
 	if dir == "" {
 		return nil
-	}
-	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
-		info, err := os.Stat(at)
-		if err == nil && !info.IsDir() {
-			return experiment.Refusef("%s is %s, and %s is a file; name a folder", flag, dir, at)
-		}
-		if err == nil || at == filepath.Dir(at) {
-			break
-		}
 	}
 	if err := atomicfile.CheckFolder(dir); err != nil {
 		return experiment.Refused{Err: errors.WithMessage(err, flag)}

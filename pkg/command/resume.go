@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
-	"palimpsest/pkg/words"
 )
 
 func resumeCommand() *cobra.Command {
@@ -18,9 +17,6 @@ func resumeCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if progress != "text" && progress != "json" {
 				return experiment.Refusef("--progress is %q; need text or json", progress)
-			}
-			if progress != "text" && progress != "json" {
-				return experiment.Refusef("--progress is %q%s; choose \"text\" or \"json\"", progress, words.DidYouMean(progress, []string{"text", "json"}))
 			}
 			o := experiment.Options{Log: cmd.OutOrStdout(), Progress: runDisplay(cmd.ErrOrStderr()), Command: typed, Wait: wait}
 			if typed == "" {

@@ -99,15 +99,7 @@ func putBack(dir string) (said string, err error) {
 	if err != nil && !removed || AtWork(dir) {
 		return "", nil // it is for others to tell
 	}
-	if removed {
-		c, from, err := keptSettings(dir)
-		if err != nil {
-			return "", nil
-		}
-		return fmt.Sprintf("%s was gone: it has the settings of %s again", path, from), take(c, dir, false)
-	}
-	_, err = settings.Document(path, text)
-	if err == nil {
+	if _, err = settings.Document(path, text); err == nil && !removed {
 		if _, err = decodeStored(path, text); err == nil || !errors.As(err, new(*damagedConfig)) {
 			return "", nil
 		}
@@ -116,8 +108,11 @@ func putBack(dir string) (said string, err error) {
 	if err != nil {
 		return "", nil
 	}
-	if err := take(c, dir, true); err != nil {
+	if err := take(c, dir, !removed); err != nil {
 		return "", err
+	}
+	if removed {
+		return fmt.Sprintf("%s was gone: it has the settings of %s again", path, from), nil
 	}
 	return fmt.Sprintf("%s was damaged: it has the settings of %s again; what it was is kept as %s", path, from, replaced), nil
 }

@@ -37,4 +37,3 @@ static void FN(few)(const struct conv *v, int b, float *scratch) {
 		}
 	}
 }
-

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/words"
 )
@@ -132,12 +133,11 @@ func resultFiles(dir string) ([]string, error) {
 			if strings.HasPrefix(path.Base(name), ".") {
 				continue // no name of a run: an editor's own
 			}
-			if target, err := files.(fs.ReadLinkFS).ReadLink(name); err == nil {
-				if _, err := fs.Stat(files, name); errors.Is(err, fs.ErrNotExist) {
-					return nil, errors.Errorf("%s is a link to %s, where nothing is; bring that back, or remove the link", filepath.Join(dir, filepath.FromSlash(name)), target)
-				}
+			file := filepath.Join(dir, filepath.FromSlash(name))
+			if err := atomicfile.Dangling(file); err != nil {
+				return nil, err
 			}
-			paths = append(paths, filepath.Join(dir, filepath.FromSlash(name)))
+			paths = append(paths, file)
 		}
 	}
 	return paths, nil
