@@ -117,6 +117,37 @@ static void unfilter_item(void *context, int i, int slot) {
 // Memory for n floats in whole cache lines.
 static size_t lines(size_t n) { return (n + 15) & ~(size_t)15; }
 
+// The memory that convolutions work in is kept from one to the next, a block for each of those that run at the same time: what was
+// used last is still in the caches, where what the allocator finds is not.
+static struct kept { struct kept *below; size_t size; } *kept; // a header of one cache line
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static float *take(size_t floats) {
+	size_t size = sizeof(float) * lines(floats) + 64;
+	pthread_mutex_lock(&kept_lock);
+	struct kept *k = kept;
+	if (k) kept = k->below;
+	pthread_mutex_unlock(&kept_lock);
+	if (k && k->size < size) {
+		free(k);
+		k = NULL;
+	}
+	if (!k) {
+		k = aligned_alloc(64, size);
+		if (!k) return NULL;
+		k->size = size;
+	}
+	return (float *)((char *)k + 64);
+}
+
+static void put_back(float *memory) {
+	struct kept *k = (struct kept *)((char *)memory - 64);
+	pthread_mutex_lock(&kept_lock);
+	k->below = kept;
+	kept = k;
+	pthread_mutex_unlock(&kept_lock);
+}
+
 int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, const struct terms *terms,
 	     float *out, const struct helpers *helpers, int at_most) {
 	int few = kind == FORWARD && C < FEW;
@@ -127,10 +158,10 @@ int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, 
 	if (few) {
 		v.w = b;
 		v.scratch_size = lines((size_t)3 * (W + 2) * C);
-		v.scratch = aligned_alloc(64, sizeof(float) * v.scratch_size * least(helpers->threads, B));
+		v.scratch = take(v.scratch_size * least(helpers->threads, B));
 		if (!v.scratch) return 1;
 		parallel(helpers, B, few_item, &v);
-		free(v.scratch);
+		put_back(v.scratch);
 		return 0;
 	}
 	v.Kp = ceil_div(K, kernels->lanes) * kernels->lanes;
@@ -162,7 +193,7 @@ int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, 
 		if (kind == INPUT_GRADIENT) turned = (size_t)9 * C * K;
 	}
 	int threads = least(helpers->threads, items);
-	float *memory = aligned_alloc(64, sizeof(float) * (lines(filters) + lines(turned) + threads * v.scratch_size));
+	float *memory = take(lines(filters) + lines(turned) + threads * v.scratch_size);
 	if (!memory) return 1;
 	v.U = memory;
 	v.scratch = memory + lines(filters) + lines(turned);
@@ -175,7 +206,7 @@ int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, 
 		parallel(helpers, ceil_div(C, ROWS), filter_item, &v);
 		parallel(helpers, items, apply_item, &v);
 	}
-	free(memory);
+	put_back(memory);
 	return 0;
 }
 

@@ -279,8 +279,54 @@ static void trim(void) {
 #endif
 }
 
+// Compilation leaves thousands of holes of as many sizes. The allocator keeps those of a range of sizes in one sorted list, and goes
+// through it for every block of some tens of KB that XLA's matrix products take by the thousand: a tenth of a small network's step,
+// and what it finds lies scattered over small pages. So the holes are taken up, each linked to the one before, until the next
+// compilation; trim has given back what they held but the page that the link is in. What a step takes then comes from the large pages.
+static struct hole { struct hole *before; } *holes;
+static pthread_mutex_t holes_lock = PTHREAD_MUTEX_INITIALIZER;
+
+enum { SMALLEST_HOLE = 4 << 10, LARGEST_HOLE = 1 << 30 };
+
+static void open_holes(void) {
+	pthread_mutex_lock(&holes_lock);
+	struct hole *all = holes;
+	holes = NULL;
+	pthread_mutex_unlock(&holes_lock);
+	while (all) {
+		struct hole *h = all;
+		all = h->before;
+		free(h);
+	}
+}
+
+static void close_holes(void) {
+#ifdef __GLIBC__
+	if (users_own_settings()) return;
+	struct mallinfo2 m = mallinfo2();
+	char *end = (char *)sbrk(0) - m.keepcost; // of the holes: there the heap's unused end begins
+	size_t left = m.fordblks - m.keepcost;
+	pthread_mutex_lock(&holes_lock);
+	for (size_t size = LARGEST_HOLE; size >= SMALLEST_HOLE; size -= size / 8) {
+		while (size <= left) {
+			struct hole *h = malloc(size);
+			if (!h) break;
+			if ((char *)h >= end) { // no hole of this size is left
+				free(h);
+				break;
+			}
+			left -= size;
+			h->before = holes;
+			holes = h;
+		}
+	}
+	pthread_mutex_unlock(&holes_lock);
+#endif
+}
+
 static void *compile(struct compile_args *args) {
 	const struct program *before = args->program;
+	open_holes();
 	trim();
 	size_t size = 0;
 	char *code = before->format_size == 4 && !memcmp(before->format, "mlir", 4) ? palimpsestReplace(before->code, before->code_size, &size) : NULL;
@@ -295,6 +341,7 @@ static void *compile(struct compile_args *args) {
 	free(code);
 	trim();
 	ask_for_large_pages();
+	close_holes();
 	return error;
 }
 
