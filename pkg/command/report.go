@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -37,6 +38,12 @@ func reportCommand() *cobra.Command {
 				if err := report.CheckPart(only); err != nil {
 					return experiment.Refused{Err: err}
 				}
+			}
+			if cmd.Flags().Changed("strategy") && !slices.Contains([]string{"lambda", "storage", "copying"}, only) {
+				return experiment.Refusef("--strategy names what was swept for --only lambda, storage or copying; give one of these with it, or leave it out")
+			}
+			if cmd.Flags().Changed("reference") && only != "intervals" {
+				return experiment.Refusef("--reference is of --only intervals; give that with it, or leave it out")
 			}
 			file, name, found := strings.Cut(target, ":")
 			if target != "" && !found {
