@@ -70,9 +70,12 @@ func FuzzOrientation(f *testing.F) {
 	})
 }
 
-// npyOf is a NumPy array.
-func npyOf(dtype, shape string, data []byte) []byte {
-	head := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", dtype, shape)
+// npyOf is a NumPy array in C order.
+func npyOf(dtype, shape string, data []byte) []byte { return npyOrdered(dtype, "False", shape, data) }
+
+// npyOrdered is a NumPy array, in Fortran order if fortran is "True".
+func npyOrdered(dtype, fortran, shape string, data []byte) []byte {
+	head := fmt.Sprintf("{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n", dtype, fortran, shape)
 	b := binary.LittleEndian.AppendUint16([]byte("\x93NUMPY\x01\x00"), uint16(len(head)))
 	return append(append(b, head...), data...)
 }
@@ -84,6 +87,9 @@ func FuzzNPY(f *testing.F) {
 	f.Add(npyOf("|u1", "(2, 12)", make([]byte, 24)), 2)
 	f.Add(npyOf("|u1", "(9223372036854775807, 3, 4, 4)", nil), 2)
 	f.Add(npyOf(">u4", "(1000000000, 1)", make([]byte, 8)), 2)
+	f.Add(npyOrdered("|u1", "True", "(2, 2, 3)", make([]byte, 12)), 2)
+	f.Add(npyOrdered("|u1", "True", "(2, 7000, 7000, 3)", make([]byte, 12)), 2)
+	f.Add(npyOrdered("|u1", "True", "(1000000000, 1, 1)", make([]byte, 12)), 1000000000)
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
 		var labels []int64
 		err := fuzztest.Read(t, len(b), func() (err error) { labels, err = readNPYLabels(bytes.NewReader(b)); return err })
@@ -91,7 +97,7 @@ func FuzzNPY(f *testing.F) {
 		if len(labels) > len(b) {
 			t.Errorf("%d labels of %d bytes", len(labels), len(b))
 		}
-		next, err := npyImages(bytes.NewReader(b), n, n%2 == 0)
+		next, err := npyImages(func() (io.Reader, error) { return bytes.NewReader(b), nil }, n, n%2 == 0)
 		oneLine(t, err)
 		for err == nil {
 			px, h, w, c, nextErr := next()

@@ -3,6 +3,7 @@ package datasets
 import (
 	"archive/zip"
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"io"
 	"math"
@@ -18,7 +19,8 @@ import (
 
 // npzReading reads archives of NumPy arrays: x_train, y_train, x_test, y_test (Keras), train_images, train_labels, val_images and so on
 // (MedMNIST), both in one file; data and labels in batches, a file each (ImageNet-32 and -64); arr_0 and arr_1. Images are unsigned
-// bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,S·S], of the name data also [N,3·S·S] in planes; labels whole numbers, [N] or [N,1].
+// bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,S·S], of the name data also [N,3·S·S] in planes; labels whole numbers, [N] or [N,1]. Arrays
+// are in C order or in Fortran order.
 var npzReading = reading{
 	name: ".npz files (x_train, y_train, x_test, y_test)",
 	files: func(path string, folder bool) ([]string, bool, error) {
@@ -131,8 +133,9 @@ func npzEntry(z *zip.ReadCloser, name string) *zip.File {
 
 // npyHeader is the head of a NumPy array.
 type npyHeader struct {
-	dtype string // as "|u1" or "<i8"
-	shape []int
+	dtype   string // as "|u1" or "<i8"
+	fortran bool   // the first index runs fastest
+	shape   []int
 }
 
 // elements is the number of elements, -1 if it is impossibly large.
@@ -177,7 +180,7 @@ func readNPY(r io.Reader) (h npyHeader, err error) {
 	if m == nil {
 		return h, errors.Errorf("has the head %.120q; need an array of numbers", strings.TrimSpace(string(text)))
 	}
-	h.dtype = m[1]
+	h.dtype, h.fortran = m[1], m[2] == "True"
 	for field := range strings.SplitSeq(m[3], ",") {
 		if field = strings.TrimSpace(field); field != "" {
 			d, err := strconv.Atoi(field)
@@ -186,9 +189,6 @@ func readNPY(r io.Reader) (h npyHeader, err error) {
 			}
 			h.shape = append(h.shape, d)
 		}
-	}
-	if m[2] == "True" && len(h.shape) > 1 {
-		return h, errors.New("is in Fortran order; store numpy.ascontiguousarray of it")
 	}
 	return h, nil
 }
@@ -276,29 +276,28 @@ func openNPZImages(a npzArrays, labels int) (func() ([]uint8, int, int, int, err
 		_ = z.Close()
 		return nil, nil, errors.Errorf("%s has changed while it was read", a.file)
 	}
-	f, err := entry.Open()
+	next, err := npyImages(func() (io.Reader, error) {
+		f, err := entry.Open()
+		return bufio.NewReaderSize(f, 1<<20), err
+	}, labels, a.images == "data")
 	if err != nil {
 		_ = z.Close()
-		return nil, nil, errors.WithStack(err)
-	}
-	next, err := npyImages(bufio.NewReaderSize(f, 1<<20), labels, a.images == "data")
-	if err != nil {
-		_, _ = f.Close(), z.Close()
 		return nil, nil, errors.WithMessagef(err, "%s: array %s", a.file, a.images)
 	}
 	return func() ([]uint8, int, int, int, error) {
-			px, h, w, c, err := next()
-			return px, h, w, c, errors.WithMessagef(err, "%s: array %s", a.file, a.images)
-		}, func() error {
-			_ = f.Close()
-			return z.Close()
-		}, nil
+		px, h, w, c, err := next()
+		return px, h, w, c, errors.WithMessagef(err, "%s: array %s", a.file, a.images)
+	}, z.Close, nil
 }
 
-// npyImages reads the header of an array of images; it is an error if there is not one image for each label. It returns a
-// function that reads the next image. Rows of 3·S·S bytes are three planes where planar3 is set, and else refused: nothing tells them from
+// npyImages reads the header of an array of images, which open opens; it is an error if there is not one image for each label. It returns
+// a function that reads the next image. Rows of 3·S·S bytes are three planes where planar3 is set, and else refused: nothing tells them from
 // pixels one after another.
-func npyImages(r io.Reader, labels int, planar3 bool) (func() ([]uint8, int, int, int, error), error) {
+func npyImages(open func() (io.Reader, error), labels int, planar3 bool) (func() ([]uint8, int, int, int, error), error) {
+	r, err := open()
+	if err != nil {
+		return nil, errors.Errorf("cannot be read (%s); write the file anew", reasonOf(err))
+	}
 	head, err := readNPY(r)
 	if err != nil {
 		return nil, err
@@ -341,11 +340,14 @@ func npyImages(r io.Reader, labels int, planar3 bool) (func() ([]uint8, int, int
 	if h > maxPicturePixels/w {
 		return nil, errors.Errorf("has images of %d×%d pixels; at most %d million are read", h, w, maxPicturePixels/1_000_000)
 	}
+	if head.fortran {
+		r = &cOrder{open: open, rows: labels, dims: head.shape[1:], size: h * w * c}
+	}
 	at := 0
 	return func() ([]uint8, int, int, int, error) {
 		px := make([]uint8, h*w*c)
 		if _, err := io.ReadFull(r, px); err != nil {
-			return nil, 0, 0, 0, errors.Errorf("ends within image %d of %d (%s)", at, labels, reasonOf(err))
+			return nil, 0, 0, 0, errors.Errorf("ends before image %d of %d is whole (%s)", at, labels, reasonOf(err))
 		}
 		at++
 		if planes && c > 1 {
@@ -353,4 +355,67 @@ func npyImages(r io.Reader, labels int, planar3 bool) (func() ([]uint8, int, int
 		}
 		return px, h, w, c, nil
 	}, nil
+}
+
+// fortranBytes is how much of an array in Fortran order is held in memory, at least one image.
+var fortranBytes = 256 << 20
+
+// cOrder reads the bytes of an array [rows, dims...] in Fortran order as if it were in C order. The bytes of an image lie apart, all over
+// the array, so as many images as fit into fortranBytes are gathered at once, and the array is read anew for the next.
+type cOrder struct {
+	open        func() (io.Reader, error) // the array with its head
+	rows        int
+	dims        []int
+	size        int // of a row: the product of dims
+	first, held int // the rows that are gathered
+	gathered    bytes.Buffer
+	next        int    // the row after those in ordered
+	ordered     []byte // rows in C order, without what was read of them
+}
+
+func (c *cOrder) Read(p []byte) (int, error) {
+	if len(c.ordered) == 0 {
+		if c.next == c.rows {
+			return 0, io.EOF
+		}
+		if c.next == c.first+c.held {
+			if err := c.gather(); err != nil {
+				return 0, err
+			}
+		}
+		n := min(64, c.first+c.held-c.next) // a cache line of each column
+		c.ordered = make([]byte, n*c.size)
+		for i := range c.size {
+			to, rest := 0, i
+			for _, d := range c.dims {
+				to, rest = to*d+rest%d, rest/d
+			}
+			for row, b := range c.gathered.Bytes()[i*c.held+c.next-c.first:][:n] {
+				c.ordered[row*c.size+to] = b
+			}
+		}
+		c.next += n
+	}
+	n := copy(p, c.ordered)
+	c.ordered = c.ordered[n:]
+	return n, nil
+}
+
+// gather reads the next rows, column by column: [size, held]. Memory grows as bytes come, whatever the head says.
+func (c *cOrder) gather() error {
+	c.first, c.held = c.next, min(c.rows-c.next, max(1, fortranBytes/c.size))
+	c.gathered.Reset()
+	r, err := c.open()
+	if err != nil {
+		return err
+	}
+	if _, err := readNPY(r); err != nil {
+		return err
+	}
+	for i, skipped := 0, c.first; err == nil && i < c.size; i, skipped = i+1, c.rows-c.held {
+		if _, err = io.CopyN(io.Discard, r, int64(skipped)); err == nil {
+			_, err = io.CopyN(&c.gathered, r, int64(c.held))
+		}
+	}
+	return err
 }

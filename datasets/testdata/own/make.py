@@ -138,6 +138,21 @@ np.savez(f"{path}/train_data_batch_1.npz", data=planes(tr[:4]), labels=list(trl[
 np.savez(f"{path}/train_data_batch_2.npz", data=planes(tr[4:]), labels=list(trl[4:] + 1), mean=np.zeros(48))
 np.savez(f"{path}/val_data.npz", data=planes(te), labels=list(tel + 1))
 
+# The same arrays in Fortran order and in C order. arrays.json holds their bytes as NumPy writes them in C order, [N,H,W,C].
+path = folder("fortran")
+noise = np.random.default_rng(1).integers(0, 256, (15, 5, 6, 3), dtype=np.uint8)
+arrays = {}
+for name, px, turned in [("images", noise, lambda a: a), ("planes", noise, lambda a: a.transpose(0, 3, 1, 2)),
+                         ("grey", noise[..., :1], lambda a: a[..., 0])]:
+    for order, ordered in [("C", np.ascontiguousarray), ("F", np.asfortranarray)]:
+        np.savez_compressed(f"{path}/{name}_{order}.npz", x_train=ordered(turned(px[:9])), y_train=trl, x_test=ordered(turned(px[9:])), y_test=tel)
+    arrays[name] = [base64.b64encode(np.ascontiguousarray(part).tobytes()).decode() for part in (px[:9], px[9:])]
+square = noise[:, :, :5]
+np.savez_compressed(f"{path}/rows_C.npz", data=planes(square), labels=np.arange(15) % 3)
+np.savez_compressed(f"{path}/rows_F.npz", data=np.asfortranarray(planes(square)), labels=np.arange(15) % 3)
+arrays["rows"] = [base64.b64encode(np.ascontiguousarray(square).tobytes()).decode()]
+json.dump(arrays, open(f"{path}/arrays.json", "w"), indent=1)
+
 import datasets
 
 path = folder("parquet")
