@@ -124,6 +124,13 @@ func TestFormats(t *testing.T) {
 		{own("cifar100_parquet") + "#label=coarse", []string{"a", "b"}, 7, 0, 2, false},
 		{own("webdataset"), digits, 9, 0, 6, false},
 		{own("webdataset_json") + "#label=label", []string{"ash", "elm", "oak"}, 6, 0, 3, false},
+		{own("webdataset_float"), digits, 6, 0, 3, false},
+		{own("float_labels", "f2.npz"), digits, 9, 0, 6, false},
+		{own("float_labels", "f4.npz"), digits, 9, 0, 6, false},
+		{own("float_labels", "f8.npz"), digits, 9, 0, 6, false},
+		{own("float_labels", "big_f4.npz"), digits, 9, 0, 6, false},
+		{own("float_labels", "float.parquet"), digits, 6, 0, 3, false},
+		{own("float_labels", "double.parquet"), digits, 6, 0, 3, false},
 		{own("emnist"), []string{"A/a", "B/b", "C/c"}, 9, 0, 6, true},
 		{own("emnist", "emnist-letters-test-labels-idx1-ubyte.gz"), []string{"A/a", "B/b", "C/c"}, 9, 0, 6, true},
 	} {
@@ -170,12 +177,24 @@ func TestFormats(t *testing.T) {
 		}
 	}
 	for ref, want := range map[string]string{
-		own("cifar100_parquet") + "#label=colour":      "it has [fine_label coarse_label]",
-		own("parquet", "train-00000-of-00002.parquet"): "one picture",
-		own("pictures.json"):                           "is no image set",
-		own("webdataset") + "#label=size":              "size",
-		own("imagenet32") + "#label=fine":              "leave the choice out",
-		own("parquet") + "#labels=1":                   "need label=NAME",
+		own("cifar100_parquet") + "#label=colour":              "it has [fine_label coarse_label]",
+		own("float_labels", "half.npz"):                        "half.npz: array labels: row 7: has the label 0.5; need whole numbers from 0",
+		own("float_labels", "nan.npz"):                         "nan.npz: array labels: row 7: has the label NaN; need whole",
+		own("float_labels", "infinite.npz"):                    "row 7: has the label +Inf; need whole",
+		own("float_labels", "large.npz"):                       "row 7: has the label 1e+300; need whole",
+		own("float_labels", "negative.npz"):                    "image 7 has the label -1; need 0 or more",
+		own("float_labels", "half.parquet"):                    "half.parquet: row 7: has the label 0.5; need whole",
+		own("float_labels", "nan.parquet"):                     "row 7: has the label NaN; need whole",
+		own("float_labels", "infinite.parquet"):                "row 7: has the label +Inf; need whole",
+		own("float_labels", "large.parquet"):                   "row 7: has the label 1e+300; need whole",
+		own("float_labels", "negative.parquet"):                "image 7 has the label -1; need 0 or more",
+		own("float_labels", "null.parquet"):                    "row 7 has no label; leave images without a label out",
+		own("float_labels", "double.parquet") + "#label=score": "row 0: has the label 0.5",
+		own("parquet", "train-00000-of-00002.parquet"):         "one picture",
+		own("pictures.json"):                                   "is no image set",
+		own("webdataset") + "#label=size":                      "size",
+		own("imagenet32") + "#label=fine":                      "leave the choice out",
+		own("parquet") + "#labels=1":                           "need label=NAME",
 	} {
 		if err := errorOf(ref, Prep{Method: "none"}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v; want %q", ref, err, want)

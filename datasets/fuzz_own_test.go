@@ -87,6 +87,8 @@ func FuzzNPY(f *testing.F) {
 	f.Add(npyOf("|u1", "(2, 12)", make([]byte, 24)), 2)
 	f.Add(npyOf("|u1", "(9223372036854775807, 3, 4, 4)", nil), 2)
 	f.Add(npyOf(">u4", "(1000000000, 1)", make([]byte, 8)), 2)
+	f.Add(npyOf("<f8", "(1000000000, 1)", make([]byte, 15)), 2)
+	f.Add(npyOf("B", "(2,)", make([]byte, 2)), 2)
 	f.Add(npyOrdered("|u1", "True", "(2, 2, 3)", make([]byte, 12)), 2)
 	f.Add(npyOrdered("|u1", "True", "(2, 7000, 7000, 3)", make([]byte, 12)), 2)
 	f.Add(npyOrdered("|u1", "True", "(1000000000, 1, 1)", make([]byte, 12)), 1000000000)

@@ -1,6 +1,19 @@
 package datasets
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/pkg/errors"
+)
+
+// wholeLabel is a label that is stored as a floating-point number, which has to be a whole one, 2^53 at most.
+func wholeLabel(v float64) (int64, error) {
+	if v != math.Trunc(v) || math.Abs(v) > 1<<53 { // NaN equals nothing
+		return 0, errors.Errorf("has the label %g; need whole numbers from 0: leave images without a label out, and number classes", v)
+	}
+	return int64(v), nil
+}
 
 // LabelBytes is how many bytes each label takes when labels are stored: four if any of them is above 255, otherwise one, as in
 // files that were written when labels always took one.

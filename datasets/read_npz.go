@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/oneline"
@@ -19,8 +20,8 @@ import (
 
 // npzReading reads archives of NumPy arrays: x_train, y_train, x_test, y_test (Keras), train_images, train_labels, val_images and so on
 // (MedMNIST), both in one file; data and labels in batches, a file each (ImageNet-32 and -64); arr_0 and arr_1. Images are unsigned
-// bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,S·S], of the name data also [N,3·S·S] in planes; labels whole numbers, [N] or [N,1]. Arrays
-// are in C order or in Fortran order.
+// bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,S·S], of the name data also [N,3·S·S] in planes; labels whole numbers, as 1 or 1.0, [N] or
+// [N,1]. Arrays are in C order or in Fortran order.
 var npzReading = reading{
 	name: ".npz files (x_train, y_train, x_test, y_test)",
 	files: func(path string, folder bool) ([]string, bool, error) {
@@ -204,7 +205,7 @@ func npzLabels(z *zip.ReadCloser, name string) ([]int64, error) {
 	return labels, errors.WithMessagef(err, "array %s", name)
 }
 
-// readNPYLabels reads an array of whole numbers, [N] or [N,1]. It allocates as much memory as there are labels,
+// readNPYLabels reads an array of whole numbers, [N] or [N,1], integers or floating-point numbers. It allocates as much memory as there are labels,
 // and not as much as the header says.
 func readNPYLabels(r io.Reader) ([]int64, error) {
 	h, err := readNPY(r)
@@ -218,49 +219,50 @@ func readNPYLabels(r io.Reader) ([]int64, error) {
 	if len(h.shape) != 1 || n < 0 {
 		return nil, errors.Errorf("has the shape %v; need one label an image", h.shape)
 	}
-	var size int
-	if len(h.dtype) == 3 && strings.Contains("iu", h.dtype[1:2]) {
-		size, _ = strconv.Atoi(h.dtype[2:])
-	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if h.dtype[0] == '>' {
 		order = binary.BigEndian
 	}
-	signed := h.dtype[1:2] == "i"
-	var value func(b []byte) int64
-	switch size {
-	case 1:
-		value = func(b []byte) int64 {
-			if signed {
-				return int64(int8(b[0]))
-			}
-			return int64(b[0])
-		}
-	case 2:
-		value = func(b []byte) int64 {
-			if signed {
-				return int64(int16(order.Uint16(b)))
-			}
-			return int64(order.Uint16(b))
-		}
-	case 4:
-		value = func(b []byte) int64 {
-			if signed {
-				return int64(int32(order.Uint32(b)))
-			}
-			return int64(order.Uint32(b))
-		}
-	case 8:
-		value = func(b []byte) int64 { return int64(order.Uint64(b)) }
+	var whole func(b []byte) int64
+	var float func(b []byte) float64
+	switch h.dtype[1:] {
+	case "i1":
+		whole = func(b []byte) int64 { return int64(int8(b[0])) }
+	case "u1":
+		whole = func(b []byte) int64 { return int64(b[0]) }
+	case "i2":
+		whole = func(b []byte) int64 { return int64(int16(order.Uint16(b))) }
+	case "u2":
+		whole = func(b []byte) int64 { return int64(order.Uint16(b)) }
+	case "i4":
+		whole = func(b []byte) int64 { return int64(int32(order.Uint32(b))) }
+	case "u4":
+		whole = func(b []byte) int64 { return int64(order.Uint32(b)) }
+	case "i8", "u8":
+		whole = func(b []byte) int64 { return int64(order.Uint64(b)) }
+	case "f2":
+		float = func(b []byte) float64 { return float64(float16.FromBits(order.Uint16(b)).Float32()) }
+	case "f4":
+		float = func(b []byte) float64 { return float64(math.Float32frombits(order.Uint32(b))) }
+	case "f8":
+		float = func(b []byte) float64 { return math.Float64frombits(order.Uint64(b)) }
 	default:
 		return nil, errors.Errorf("is of type %s; need whole numbers", oneline.Text(h.dtype))
 	}
 	var labels []int64
-	for b := make([]byte, size); len(labels) < n; {
+	for b := make([]byte, h.dtype[2]-'0'); len(labels) < n; {
 		if _, err := io.ReadFull(r, b); err != nil {
 			return nil, errors.Errorf("ends after %d of %d labels", len(labels), n)
 		}
-		labels = append(labels, value(b))
+		if whole != nil {
+			labels = append(labels, whole(b))
+			continue
+		}
+		label, err := wholeLabel(float(b))
+		if err != nil {
+			return nil, errors.WithMessagef(err, "row %d", len(labels))
+		}
+		labels = append(labels, label)
 	}
 	return labels, nil
 }

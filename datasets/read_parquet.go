@@ -154,22 +154,33 @@ func imageColumn(f *parquet.File, features map[string]feature) ([]string, error)
 	return found[0], nil
 }
 
-// labelColumn finds the column of labels: the chosen one, else the only one that the metadata say has classes, else the only one of
-// whole numbers. CIFAR-100 has fine_label and coarse_label, of which the first is the default.
+// labelColumn finds the column of labels: the chosen one, else the only one that the metadata say has classes, else the one called label,
+// else the only one of integers, else the only one of floating-point numbers. CIFAR-100 has fine_label and coarse_label, of which the first is the default.
 func labelColumn(f *parquet.File, features map[string]feature, chosen string) (string, error) {
-	var classes, numbers []string
+	var classes, numbers, floats []string
 	for _, c := range f.Root().Columns() {
-		if !c.Leaf() || c.MaxRepetitionLevel() > 0 || c.Type().Kind() != parquet.Int32 && c.Type().Kind() != parquet.Int64 {
+		if !c.Leaf() || c.MaxRepetitionLevel() > 0 {
 			continue
 		}
-		numbers = append(numbers, c.Name())
-		if features[c.Name()].Type == "ClassLabel" {
-			classes = append(classes, c.Name())
+		switch c.Type().Kind() {
+		case parquet.Int32, parquet.Int64:
+			numbers = append(numbers, c.Name())
+			if features[c.Name()].Type == "ClassLabel" {
+				classes = append(classes, c.Name())
+			}
+		case parquet.Float, parquet.Double:
+			floats = append(floats, c.Name())
 		}
 	}
+	any := slices.Concat(numbers, floats)
 	all := classes
-	if len(all) == 0 || chosen != "" {
-		all = numbers
+	for _, kind := range [][]string{numbers, floats} {
+		if len(all) == 0 {
+			all = kind
+		}
+	}
+	if chosen != "" || len(classes) == 0 && slices.Contains(any, "label") && !slices.Contains(all, "fine_label") {
+		all = any
 	}
 	switch {
 	case chosen != "":
@@ -199,8 +210,18 @@ func parquetLabels(f *parquet.File, column string) (labels []int64, err error) {
 				return errors.Errorf("row %d has no %s; leave images without a label out", len(labels), column)
 			case v.Kind() == parquet.Int32:
 				labels = append(labels, int64(v.Int32()))
-			default:
+			case v.Kind() == parquet.Int64:
 				labels = append(labels, v.Int64())
+			default:
+				number := v.Double
+				if v.Kind() == parquet.Float {
+					number = func() float64 { return float64(v.Float()) }
+				}
+				label, err := wholeLabel(number())
+				if err != nil {
+					return errors.WithMessagef(err, "row %d", len(labels))
+				}
+				labels = append(labels, label)
 			}
 			return nil
 		})

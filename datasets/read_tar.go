@@ -276,6 +276,11 @@ func labelOf(key string, members map[string][]byte, chosen string) (string, erro
 			if _, err := strconv.ParseUint(v.String(), 10, 63); err == nil {
 				return v.String(), nil
 			}
+			if f, err := v.Float64(); err == nil { // as 1.0
+				if label, err := wholeLabel(f); err == nil && label >= 0 {
+					return strconv.FormatInt(label, 10), nil
+				}
+			}
 			return "", errors.Errorf("holds %s.json, whose %s is %s; need a whole number from 0, or a name", key, k, v)
 		case string:
 			if v != "" && len(v) <= 200 {

@@ -167,6 +167,34 @@ features = datasets.Features({"img": datasets.Image(), "fine_label": datasets.Cl
 datasets.Dataset.from_dict({"img": [Image.fromarray(p) for p in tr], "fine_label": [int(l) for l in trl], "coarse_label": [int(l) // 2 for l in trl]},
                            features=features).to_parquet(f"{path}/all.parquet")
 
+# Labels as floating-point numbers, as pandas leaves whole numbers where some were missing once, and as text.
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def png(p):
+    to = io.BytesIO()
+    Image.fromarray(p).save(to, "PNG")
+    return to.getvalue()
+
+
+def table(name, labels, **columns):
+    pictures = pa.array([{"bytes": png(p), "path": None} for p in tr], pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    pq.write_table(pa.table({"image": pictures, "label": labels, **columns}), f"{path}/{name}.parquet")
+
+
+path = folder("float_labels")
+for kind in ("f2", "f4", "f8", ">f4"):
+    np.savez_compressed(f"{path}/{kind.replace('>', 'big_')}.npz", x_train=tr, y_train=trl.astype(kind), x_test=te, y_test=tel.astype(kind)[:, None])
+table("float", pa.array([float(l) for l in trl], pa.float32()))
+table("double", pa.array([float(l) for l in trl], pa.float64()), score=pa.array(np.arange(9) + .5), row=pa.array(range(9)))
+for name, bad in [("half", .5), ("nan", np.nan), ("infinite", np.inf), ("null", None), ("large", 1e300), ("negative", -1.)]:
+    labels = [float(l) for l in trl]
+    labels[7] = bad
+    table(name, pa.array(labels, pa.float64()))
+    if bad is not None:
+        np.savez_compressed(f"{path}/{name}.npz", images=tr, labels=np.array(labels, "f4" if bad != 1e300 else "f8"))
+
 import webdataset as wds
 
 path = folder("webdataset")
@@ -178,6 +206,10 @@ path = folder("webdataset_json")
 with wds.TarWriter(f"{path}/trees.tar") as to:
     for i, (p, l) in enumerate(zip(tr, trl)):
         to.write({"__key__": f"s/{i:04d}", "png": p, "json": {"label": names[l], "other": 1}})
+path = folder("webdataset_float")
+with wds.TarWriter(f"{path}/trees.tar") as to:
+    for i, (p, l) in enumerate(zip(tr, trl)):
+        to.write({"__key__": f"s/{i:04d}", "png": p, "json": {"label": float(l)}})
 
 path = folder("emnist")
 def idx(name, data):
