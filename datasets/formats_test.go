@@ -131,6 +131,7 @@ func TestFormats(t *testing.T) {
 		{own("float_labels", "big_f4.npz"), digits, 9, 0, 6, false},
 		{own("float_labels", "float.parquet"), digits, 6, 0, 3, false},
 		{own("float_labels", "double.parquet"), digits, 6, 0, 3, false},
+		{own("text_labels", "named.parquet"), []string{"ash", "elm", "oak"}, 6, 0, 3, false},
 		{own("emnist"), []string{"A/a", "B/b", "C/c"}, 9, 0, 6, true},
 		{own("emnist", "emnist-letters-test-labels-idx1-ubyte.gz"), []string{"A/a", "B/b", "C/c"}, 9, 0, 6, true},
 	} {
@@ -198,6 +199,64 @@ func TestFormats(t *testing.T) {
 	} {
 		if err := errorOf(ref, Prep{Method: "none"}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v; want %q", ref, err, want)
+		}
+	}
+}
+
+// TestParquetText: labels of text are classes by name, in Python's order, and every row has its own; what is no name is told with its row,
+// and leaves nothing in the cache.
+func TestParquetText(t *testing.T) {
+	cache := ownCache(t)
+	for name, want := range map[string]string{
+		"empty": `row 7 has the label ""; need the name of a class`, "blank": `row 7 has the label ""; need`, "null": "row 7 has no label; leave",
+		"lines": `row 7 has the label "two\nlines"; need`, "control": `row 7 has the label "a\x1b[2J"; need`, "long": "1 to 200 bytes",
+		"bytes": `row 7 has the label "\xff\xfe"; need`, "named": "",
+	} {
+		file := own("text_labels", name+".parquet")
+		_, err := Add("text", file)
+		if oneLine(t, err); (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+		left, globErr := filepath.Glob(filepath.Join(cache, "*", "*"))
+		all, regErr := registered()
+		if err != nil && (globErr != nil || regErr != nil || len(left)+len(all) > 0) {
+			t.Errorf("%s: left %v, %v", name, left, all)
+		}
+		if err == nil {
+			if err := Remove("text"); err != nil {
+				t.Fatal(err)
+			}
+			cache = ownCache(t)
+		}
+	}
+	if _, err := Open(own("text_labels", "mixed")); err == nil || !strings.Contains(err.Error(), "train-0.parquet: has labels that are text, but those of ") ||
+		!strings.Contains(err.Error(), "test-0.parquet are numbers; need one kind of shard") {
+		t.Errorf("text and numbers: %v", err)
+	}
+	if _, err := Open(own("text_labels", "named.parquet") + "#label=colour"); err == nil || !strings.Contains(err.Error(), "it has [row label source]") {
+		t.Errorf("another column: %v", err)
+	}
+	b, err := os.ReadFile(own("text_labels", "classes.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sets map[string]struct {
+		Classes []string
+		Labels  []int32
+	}
+	if err := json.Unmarshal(b, &sets); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range sets {
+		d, err := Open(own("text_labels", name+".parquet"))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var labels []int32
+		err = d.own.reader.each(func(p picture) error { labels = append(labels, p.label); return nil })
+		if err != nil || !slices.Equal(d.Classes, want.Classes) || !slices.Equal(labels, want.Labels) {
+			t.Errorf("%s: classes %q, labels %v, %v; want %+v", name, d.Classes, labels, err, want)
 		}
 	}
 }

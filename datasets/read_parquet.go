@@ -4,18 +4,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	parquetformat "github.com/parquet-go/parquet-go/format"
 	"github.com/pkg/errors"
+	"golang.org/x/text/unicode/norm"
 
 	"palimpsest/pkg/atomicfile"
 )
 
 // parquetReading reads Parquet files as the Hugging Face Hub stores image sets: a column of structs of bytes, the file of a picture,
-// and a column of labels, whose classes have names in the schema's metadata "huggingface". Shards say their split by their name, as
-// train-00000-of-00002.parquet, or by their folder.
+// and a column of labels: numbers, whose classes have names in the schema's metadata "huggingface", or text, the names themselves. Shards
+// say their split by their name, as train-00000-of-00002.parquet, or by their folder.
 var parquetReading = reading{
 	name: ".parquet files as the Hugging Face Hub has them",
 	files: func(path string, folder bool) ([]string, bool, error) {
@@ -47,7 +51,7 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 		return nil, err
 	}
 	p := &parquetReader{}
-	label, classes := "", []string(nil)
+	label, classes, texts := "", []string(nil), map[string]int64(nil)
 	for i, file := range files {
 		err := withParquet(file, func(f *parquet.File) error {
 			features := parquetFeatures(f)
@@ -59,15 +63,21 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 			if err != nil {
 				return err
 			}
-			names := features[column].Names
+			names, text := features[column].Names, isText(f.Root().Column(column))
 			if i == 0 {
-				p.image, label, classes = image, column, names
+				if p.image, label, classes = image, column, names; text {
+					texts = map[string]int64{}
+				}
+			}
+			if text != (texts != nil) {
+				kinds := map[bool]string{true: "text", false: "numbers"}
+				return errors.Errorf("has labels that are %s, but those of %s are %s; need one kind of shard", kinds[text], files[0], kinds[!text])
 			}
 			if !slices.Equal(image, p.image) || column != label || !slices.Equal(names, classes) {
 				return errors.Errorf("has the columns %v and %s with %d names of classes, but %s has %v and %s with %d; need one kind of shard",
 					image, column, len(names), files[0], p.image, label, len(classes))
 			}
-			labels, err := parquetLabels(f, column)
+			labels, err := parquetLabels(f, column, texts)
 			p.parts = append(p.parts, part{file, splits[i], labels})
 			return err
 		})
@@ -78,9 +88,15 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 	if err := measured(root, p.parts); err != nil {
 		return nil, err
 	}
-	if p.names = classes; len(classes) > 0 {
+	switch p.names = classes; {
+	case texts != nil:
+		p.names, p.class = classesByName(slices.Collect(maps.Keys(texts))), map[int64]int32{}
+		for i, name := range p.names {
+			p.class[texts[name]] = int32(i)
+		}
+	case len(classes) > 0:
 		p.class, err = namedClasses(p.parts, classes)
-	} else {
+	default:
 		p.names, p.class, err = numberedClasses(p.parts)
 	}
 	return p, err
@@ -155,9 +171,10 @@ func imageColumn(f *parquet.File, features map[string]feature) ([]string, error)
 }
 
 // labelColumn finds the column of labels: the chosen one, else the only one that the metadata say has classes, else the one called label,
-// else the only one of integers, else the only one of floating-point numbers. CIFAR-100 has fine_label and coarse_label, of which the first is the default.
+// else the only one of integers, else the only one of floating-point numbers, else the only one of text. CIFAR-100 has fine_label and
+// coarse_label, of which the first is the default.
 func labelColumn(f *parquet.File, features map[string]feature, chosen string) (string, error) {
-	var classes, numbers, floats []string
+	var classes, numbers, floats, texts []string
 	for _, c := range f.Root().Columns() {
 		if !c.Leaf() || c.MaxRepetitionLevel() > 0 {
 			continue
@@ -170,11 +187,15 @@ func labelColumn(f *parquet.File, features map[string]feature, chosen string) (s
 			}
 		case parquet.Float, parquet.Double:
 			floats = append(floats, c.Name())
+		default:
+			if isText(c) {
+				texts = append(texts, c.Name())
+			}
 		}
 	}
-	any := slices.Concat(numbers, floats)
+	any := slices.Concat(numbers, floats, texts)
 	all := classes
-	for _, kind := range [][]string{numbers, floats} {
+	for _, kind := range [][]string{numbers, floats, texts} {
 		if len(all) == 0 {
 			all = kind
 		}
@@ -195,13 +216,26 @@ func labelColumn(f *parquet.File, features map[string]feature, chosen string) (s
 	case len(all) > 1 && slices.Contains(all, "label"):
 		return "label", nil
 	case len(all) != 1:
-		return "", errors.Errorf("has %d columns that may be labels, %v; need one of whole numbers, chosen by #label=NAME after the path where there are several", len(all), all)
+		return "", errors.Errorf("has %d columns that may be labels, %v; need one, whole numbers or the names of classes, chosen by #label=NAME after the path where there are several", len(all), all)
 	}
 	return all[0], nil
 }
 
-// parquetLabels reads a column of labels.
-func parquetLabels(f *parquet.File, column string) (labels []int64, err error) {
+// isText says whether a column holds text, and not bytes.
+func isText(c *parquet.Column) bool {
+	if c.Type().Kind() != parquet.ByteArray || c.Type().LogicalType() == nil {
+		return false
+	}
+	switch c.Type().LogicalType().Value.(type) {
+	case *parquetformat.StringType, *parquetformat.EnumType:
+		return true
+	}
+	return false
+}
+
+// parquetLabels reads a column of labels. One of text gets the number that texts has of it; texts learns those it does not have. Text is
+// taken without white space around it, in Unicode's normal form NFC.
+func parquetLabels(f *parquet.File, column string, texts map[string]int64) (labels []int64, err error) {
 	c := f.Root().Column(column)
 	for _, group := range f.RowGroups() {
 		err := eachValue(group, c.Index(), func(v parquet.Value) error {
@@ -212,6 +246,20 @@ func parquetLabels(f *parquet.File, column string) (labels []int64, err error) {
 				labels = append(labels, int64(v.Int32()))
 			case v.Kind() == parquet.Int64:
 				labels = append(labels, v.Int64())
+			case v.Kind() == parquet.ByteArray:
+				text := norm.NFC.String(strings.TrimSpace(string(v.ByteArray())))
+				if !isClassName(text) || len(text) > 200 {
+					return errors.Errorf("row %d has the label %.100q; need the name of a class, one line of 1 to 200 bytes in UTF-8", len(labels), text)
+				}
+				number, known := texts[text]
+				if !known {
+					if len(texts) == MaxClasses {
+						return errors.Errorf("row %d has the label %.100q, and %d others came before; need %d classes at most: choose a column of classes by #label=NAME after the path", len(labels), text, MaxClasses, MaxClasses)
+					}
+					number = int64(len(texts))
+					texts[text] = number
+				}
+				labels = append(labels, number)
 			default:
 				number := v.Double
 				if v.Kind() == parquet.Float {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -66,18 +67,9 @@ func openTar(root string, files []string, how choices) (reader, error) {
 			class[text] = 0
 		}
 	}
-	t := &tarReader{}
-	numbers := true
-	for text := range class {
-		_, err := strconv.ParseUint(text, 10, 63)
-		numbers = numbers && err == nil
-		t.names = append(t.names, text)
-	}
+	t := &tarReader{names: classesByName(slices.Collect(maps.Keys(class)))}
 	if len(t.names) > MaxClasses {
 		return nil, errors.Errorf("%s has %d classes; need %d at most", root, len(t.names), MaxClasses)
-	}
-	if slices.Sort(t.names); numbers {
-		slices.SortFunc(t.names, byNumbers)
 	}
 	for i, name := range t.names {
 		class[name] = int32(i)

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/oneline"
 )
 
 // part is a run of pictures of one file and split with their labels as they are stored.
@@ -59,6 +61,20 @@ func namedClasses(parts []part, names []string) (map[int64]int32, error) {
 		}
 	}
 	return class, nil
+}
+
+// classesByName orders the names of classes by their bytes, or, if all are whole numbers, by number.
+func classesByName(names []string) []string {
+	slices.Sort(names)
+	if !slices.ContainsFunc(names, func(name string) bool { _, err := strconv.ParseUint(name, 10, 63); return err != nil }) {
+		slices.SortFunc(names, byNumbers)
+	}
+	return names
+}
+
+// isClassName says whether tables can show a class of this name.
+func isClassName(name string) bool {
+	return name != "" && oneline.Is(name) && !strings.ContainsAny(name, "\u2028\u2029")
 }
 
 // words of a file's name, by which it says its split.

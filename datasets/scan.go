@@ -219,7 +219,7 @@ func scanAll(r reader, of place) (*scan, []glimpse, error) {
 		return nil, nil, errors.Errorf("%s has %d classes; need %d at most", name, len(s.Classes), MaxClasses)
 	}
 	for _, class := range s.Classes {
-		if class == "" || !oneline.Is(class) || strings.ContainsAny(class, "\u2028\u2029") {
+		if !isClassName(class) {
 			return nil, nil, errors.Errorf("%s has a class of the name %.100q, which no table can show; give it a name of one line in UTF-8, without control characters", of.Path, class)
 		}
 	}

@@ -4,7 +4,7 @@
     v/bin/python make.py
 
 pictures.json holds, for every picture, what Pillow reads of it: upright, over white, height, width, channels and pixels."""
-import base64, gzip, io, json, os, shutil, struct
+import base64, gzip, io, json, os, shutil, struct, unicodedata
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -194,6 +194,25 @@ for name, bad in [("half", .5), ("nan", np.nan), ("infinite", np.inf), ("null", 
     table(name, pa.array(labels, pa.float64()))
     if bad is not None:
         np.savez_compressed(f"{path}/{name}.npz", images=tr, labels=np.array(labels, "f4" if bad != 1e300 else "f8"))
+
+# classes.json holds, for each sound file, the names in Python's order, of code points, which is that of the bytes, and the label of each row.
+path = folder("text_labels")
+wanted = {}
+for name, kind, words in [("named", pa.string(), names), ("large", pa.large_string(), names), ("category", pa.dictionary(pa.int32(), pa.string()), names),
+                          ("odd", pa.string(), ["日本", "a, b/c \"d\" #1", "naïve café"]), ("numbers", pa.string(), ["10", "9", "2"]),
+                          ("mixed_case", pa.string(), ["ash", "Ash", "10"]), ("forms", pa.string(), ["cafe\u0301", " caf\u00e9\t", "ash"])]:
+    texts = [words[l] for l in trl]
+    table(name, pa.array(texts, pa.string()).cast(kind), row=pa.array(range(9)), source=pa.array(["x"] * 9))
+    texts = [unicodedata.normalize("NFC", t.strip()) for t in texts]
+    order = sorted(set(texts), key=int) if name == "numbers" else sorted(set(texts))
+    wanted[name] = dict(classes=order, labels=[order.index(t) for t in texts])
+json.dump(wanted, open(f"{path}/classes.json", "w"), indent=1)
+for name, bad in [("empty", ""), ("blank", " \t"), ("null", None), ("lines", "two\nlines"), ("control", "a\x1b[2J"), ("long", "é" * 101)]:
+    table(name, pa.array([bad if i == 7 else names[l] for i, l in enumerate(trl)], pa.string()))
+table("bytes", pa.array([b"\xff\xfe" if i == 7 else b"oak" for i in range(9)], pa.binary()).view(pa.string()))  # no UTF-8
+os.makedirs(f"{path}/mixed")
+table("mixed/train-0", pa.array([names[l] for l in trl]))
+table("mixed/test-0", pa.array(trl))
 
 import webdataset as wds
 
