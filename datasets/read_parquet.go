@@ -193,15 +193,15 @@ func labelColumn(f *parquet.File, features map[string]feature, chosen string) (s
 			}
 		}
 	}
-	any := slices.Concat(numbers, floats, texts)
+	candidates := slices.Concat(numbers, floats, texts)
 	all := classes
 	for _, kind := range [][]string{numbers, floats, texts} {
 		if len(all) == 0 {
 			all = kind
 		}
 	}
-	if chosen != "" || len(classes) == 0 && slices.Contains(any, "label") && !slices.Contains(all, "fine_label") {
-		all = any
+	if chosen != "" || len(classes) == 0 && slices.Contains(candidates, "label") && !slices.Contains(all, "fine_label") {
+		all = candidates
 	}
 	switch {
 	case chosen != "":
@@ -261,11 +261,13 @@ func parquetLabels(f *parquet.File, column string, texts map[string]int64) (labe
 				}
 				labels = append(labels, number)
 			default:
-				number := v.Double
+				var number float64
 				if v.Kind() == parquet.Float {
-					number = func() float64 { return float64(v.Float()) }
+					number = float64(v.Float())
+				} else {
+					number = v.Double()
 				}
-				label, err := wholeLabel(number())
+				label, err := wholeLabel(number)
 				if err != nil {
 					return errors.WithMessagef(err, "row %d", len(labels))
 				}

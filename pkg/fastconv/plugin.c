@@ -300,8 +300,14 @@ static void open_holes(void) {
 	}
 }
 
+#ifdef __GLIBC__ // apart, for other libraries lack the macro
+#if __GLIBC_PREREQ(2, 33)
+#define HAVE_MALLINFO2
+#endif
+#endif
+
 static void close_holes(void) {
-#ifdef __GLIBC__
+#ifdef HAVE_MALLINFO2
 	if (users_own_settings()) return;
 	struct mallinfo2 m = mallinfo2();
 	char *end = (char *)sbrk(0) - m.keepcost; // of the holes: there the heap's unused end begins
