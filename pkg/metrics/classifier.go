@@ -58,6 +58,9 @@ const inferenceBatch = 250
 
 // newClassifier makes a classifier of the given tensors.
 func newClassifier(backend compute.Backend, info ClassifierInfo, values map[string]*tensors.Tensor) (*Classifier, error) {
+	if err := checkBackend("metrics.Classifier", backend); err != nil {
+		return nil, err
+	}
 	store, err := newStore(values)
 	if err != nil {
 		return nil, err
@@ -131,6 +134,9 @@ func (c *Classifier) Judge(images []float32, n int) (*mat.Dense, []int, error) {
 // Accuracy returns the share of images whose class it names rightly. The images must be of the
 // size the classifier was made for.
 func (c *Classifier) Accuracy(images *datasets.Images) (float64, error) {
+	if err := images.Validate(); err != nil {
+		return 0, errors.WithMessage(err, "metrics.Classifier.Accuracy")
+	}
 	_, labels, err := c.Judge(images.Scaled(), images.N)
 	if err != nil {
 		return 0, err
@@ -146,6 +152,9 @@ func (c *Classifier) Accuracy(images *datasets.Images) (float64, error) {
 func (c *Classifier) forward(images []float32, n int) (features, logits *mat.Dense, err error) {
 	if n < 1 {
 		return nil, nil, errors.Errorf("metrics.Classifier: %d images; need at least 1", n)
+	}
+	if c == nil || c.exec == nil {
+		return nil, nil, errors.New("metrics.Classifier: it has no weights; take one by metrics.LoadClassifier or TrainClassifier")
 	}
 	if err := checkImages("metrics.Classifier", images, len(images)/n); err != nil {
 		return nil, nil, err

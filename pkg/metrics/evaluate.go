@@ -89,9 +89,16 @@ func shapeAdvice(h, c, has int) string {
 }
 
 // NewEvaluator prepares the evaluation of tasks with the given extractor. It returns an error if
-// the test images are not of the size the extractor takes, if there are none, or if a task has a
-// class that the labeller does not know or of which there are none.
+// an option is out of range, the test images are not of the size the extractor takes, if there are
+// none, or if a task has a class that the labeller does not know or of which there are none.
 func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptions) (*Evaluator, error) {
+	switch {
+	case extractor == nil:
+		return nil, errors.New("metrics.NewEvaluator: no extractor; take one by metrics.LoadClassifier, OwnClassifier, LoadInception or LoadONNX")
+	case opt.K < 0 || !(opt.CopyRatio >= 0 && opt.CopyRatio <= 1) || opt.SharedClasses < 0:
+		return nil, errors.Errorf("metrics.NewEvaluator: K is %d, CopyRatio %g and SharedClasses %d; need 0 or more, 0 to 1 and 0 or more",
+			opt.K, opt.CopyRatio, opt.SharedClasses)
+	}
 	if opt.K == 0 {
 		opt.K = DefaultK
 	}
@@ -243,6 +250,9 @@ func (e *Evaluator) Labels(images []float32, n int) ([]int, error) {
 // number of reference images of the task with the fewest, extractor, K and ratio, the weights of tasks and, where the
 // tasks have training images, the yardstick for copies.
 func (e *Evaluator) Describe(p *results.Protocol) error {
+	if p == nil {
+		return errors.New("metrics.Evaluator.Describe: no protocol to write into (nil); need a *results.Protocol")
+	}
 	p.ReferenceSplit = "test"
 	p.ReferenceImages = e.tasks[0].stats.N
 	var images []int
@@ -292,8 +302,18 @@ type Judged struct {
 	nearest  map[*copySet]found
 }
 
-// N returns the number of samples.
-func (j *Judged) N() int { return j.stats.N }
+// N returns the number of samples, 0 of the zero value, which no Evaluator has judged.
+func (j *Judged) N() int {
+	if j == nil || j.stats == nil {
+		return 0
+	}
+	return j.stats.N
+}
+
+// notJudged is the error of samples that no Evaluator has judged.
+func notJudged(who string) error {
+	return errors.Errorf("%s: samples that were not judged (nil or the zero value); take them from Evaluator.Judge", who)
+}
 
 // Judge quantises samples to the 256 levels of real images, clamping what lies outside [-1, 1],
 // and computes their features and labels. It returns an error if a value is not finite.
@@ -376,6 +396,12 @@ func (e *Evaluator) Task(j int, s *Judged, copies *CopySets) (results.TaskMetric
 	if j < 0 || j >= len(e.tasks) {
 		return m, errors.Errorf("metrics.Evaluator.Task: task %d; need 0 to %d", j, len(e.tasks)-1)
 	}
+	if s.N() == 0 {
+		return m, notJudged("metrics.Evaluator.Task")
+	}
+	if copies != nil && copies.train == nil {
+		return m, errors.New("metrics.Evaluator.Task: sets for copies that are empty; take them from Evaluator.CopySets, or nil to look for none")
+	}
 	ref := e.tasks[j]
 	m.N = s.N()
 	var weights []float64
@@ -445,6 +471,9 @@ func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, e
 	var asked [][]int
 	conditional := true
 	for _, s := range samples {
+		if s.N() == 0 {
+			return m, notJudged("metrics.Evaluator.Union")
+		}
 		features = append(features, s.features)
 		labels, wanted, asked = append(labels, s.labels...), append(wanted, s.wanted...), append(asked, s.wanted)
 		conditional = conditional && s.wanted != nil

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
@@ -31,6 +32,14 @@ type Labeller interface {
 	Classes() int
 	// Judge returns the features [n, D] of n images and the class it sees in each.
 	Judge(images []float32, n int) (features *mat.Dense, labels []int, err error)
+}
+
+// checkBackend returns an error where there is nothing to compute on.
+func checkBackend(who string, backend compute.Backend) error {
+	if backend == nil {
+		return errors.Errorf("%s: no backend (nil); open one by backend.Open", who)
+	}
+	return nil
 }
 
 // forBatches calls run for the images in batches of the fixed size batch, which XLA compiles

@@ -28,7 +28,7 @@ type Stats struct {
 }
 
 // NewStats computes the mean and the unbiased covariance of features, [N, D] with N >= 2.
-// It returns an error if there are fewer than two rows or if a value is not finite.
+// It returns an error if there are fewer than two rows or if a value is not finite or so large that its square overflows.
 func NewStats(features *mat.Dense) (*Stats, error) { return newWeightedStats(features, nil) }
 
 // newWeightedStats is NewStats of rows that count by weights, which sum to N; nil weighs all alike. With shares s = w/N,
@@ -65,8 +65,14 @@ func newWeightedStats(features *mat.Dense, weights []float64) (*Stats, error) {
 	} else {
 		stat.CovarianceMatrix(s.Cov, features, weights)
 	}
+	if err := checkResult("metrics.NewStats", s.sum(), features); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
+
+// sum is that of all numbers in s, finite where all are, short of an overflow.
+func (s *Stats) sum() float64 { return floats.Sum(s.Mean) + mat.Sum(s.Cov) }
 
 // covarianceByTiles is what stat.CovarianceMatrix computes on one core, Σ w·(x-μ)(x-μ)ᵀ / (Σ w - 1), on all of them.
 func covarianceByTiles(features *mat.Dense, mean, weights []float64) *mat.SymDense {
@@ -160,9 +166,18 @@ func FID(a, b *mat.Dense, opt FIDOptions) (float64, error) {
 // eigenvalues; S is the symmetric square root of C_a. With more than 256 features, where eigenvectors take
 // minutes, it is the sum of the singular values of F_a·F_bᵀ, whose squares these eigenvalues are; FᵀF = C.
 //
-// It returns an error if the dimensions differ or, without AllowSmallN, if one of the sets has
-// fewer images than features.
+// It returns an error if one of the two is nil or not as [NewStats] makes it, if the dimensions differ, if covariances are so large
+// that their product overflows or, without AllowSmallN, if one of the sets has fewer images than features.
 func Frechet(a, b *Stats, opt FIDOptions) (float64, error) {
+	for i, s := range []*Stats{a, b} {
+		name := []string{"first", "second"}[i]
+		if s == nil || len(s.Mean) == 0 || s.Cov == nil || s.Cov.SymmetricDim() != len(s.Mean) {
+			return math.NaN(), errors.Errorf("metrics.Frechet: the %s set has no mean of D features with a covariance of D×D; make it by metrics.NewStats", name)
+		}
+		if sum := s.sum(); math.IsNaN(sum) || math.IsInf(sum, 0) {
+			return math.NaN(), notFinitef("metrics.Frechet: the mean and covariance of the %s set sum to %g; need finite numbers", name, sum)
+		}
+	}
 	d := a.Dim()
 	if b.Dim() != d {
 		return math.NaN(), errors.Errorf("metrics.Frechet: %d features in the first set, %d in the second; "+
@@ -186,6 +201,9 @@ func Frechet(a, b *Stats, opt FIDOptions) (float64, error) {
 		diff := a.Mean[j] - b.Mean[j]
 		dist += diff * diff
 	}
+	if err := checkResult("metrics.Frechet", dist, a.Cov, b.Cov, mat.NewVecDense(d, a.Mean), mat.NewVecDense(d, b.Mean)); err != nil {
+		return math.NaN(), err
+	}
 	return math.Max(dist, 0), nil // equal sets: rounding may leave a tiny negative number
 }
 
@@ -202,6 +220,9 @@ func traceByEigenvalues(a, b *Stats) (float64, error) {
 	var half, product mat.Dense
 	half.Mul(root, b.Cov)
 	product.Mul(&half, root)
+	if err := checkResult("metrics.Frechet", mat.Sum(&product), a.Cov, b.Cov); err != nil {
+		return math.NaN(), err
+	}
 	var eig mat.EigenSym
 	if ok := eig.Factorize(symmetrise(&product), false); !ok {
 		return math.NaN(), errors.Errorf("metrics.Frechet: the eigenvalues of the %[1]d×%[1]d covariance product did not converge", a.Dim())
@@ -213,6 +234,9 @@ func traceByEigenvalues(a, b *Stats) (float64, error) {
 func traceBySingularValues(a, b *Stats) (float64, error) {
 	var product mat.Dense
 	product.Mul(a.covFactor(), b.covFactor().T())
+	if err := checkResult("metrics.Frechet", mat.Sum(&product), a.Cov, b.Cov); err != nil {
+		return math.NaN(), err
+	}
 	var svd mat.SVD
 	if ok := svd.Factorize(&product, mat.SVDNone); !ok {
 		return math.NaN(), errors.Errorf("metrics.Frechet: the singular values of the %[1]d×%[1]d product of covariance factors did not converge", a.Dim())

@@ -35,8 +35,10 @@ const FLDImages = 500
 // distance to the nearest training image. During the fit alone a further Gaussian around the mean of the training images
 // gives each of them some likelihood, so that no sample has to widen for the sake of an image that it does not resemble.
 //
-// Which halves are taken is drawn from the seed. It returns an error if the dimensions differ, a value is not finite, or
-// there are fewer than two test or generated images or four training images.
+// Which halves are taken is drawn from the seed. It returns an error if the dimensions differ, a value is not finite or so large
+// that a sum overflows, there are fewer than two test or generated images or four training images, or real images differ so
+// little that C means nothing: all test images have the same features, or all training images of the one half are repeated in
+// the other.
 func FLD(train, test, generated *mat.Dense, seed uint64) (float64, error) {
 	l, err := newLikeness(train, test, rand.New(rand.NewPCG(seed, 0)).Perm)
 	if err != nil {
@@ -66,6 +68,9 @@ func newLikeness(train, test *mat.Dense, shuffle func(n int) []int) (*likeness, 
 		return nil, errors.Wrapf(errTooFew, "metrics.FLD: %d training and %d test images; need at least 4 and 2", n, m)
 	}
 	s := newStandardiser(test)
+	if err := checkResult("metrics.FLD, test images", floats.Sum(s.mean)+floats.Sum(s.unit), test); err != nil {
+		return nil, err
+	}
 	if len(s.columns) == 0 {
 		return nil, errors.Wrap(errTooFew, "metrics.FLD: all test images have the same features")
 	}
@@ -82,19 +87,47 @@ func (l *likeness) fld(generated *mat.Dense, weights []float64) (float64, error)
 		return math.NaN(), errors.Errorf("metrics.FLD: %d generated images with %d features, test images with %d; need at least 2, and all features from one extractor",
 			m, d, len(l.standard.mean))
 	}
-	nll := fitMixture(l.standard.of(generated), shareOf(weights, m), l.train).nll(l.test)
-	return 100 * (nll - l.baseline(m)), nil
+	c, err := l.baseline(m)
+	if err != nil {
+		return math.NaN(), err
+	}
+	of := l.standard.of(generated)
+	fld := 100 * (fitMixture(of, shareOf(weights, m), l.train).nll(l.test) - c)
+	if err := checkResult("metrics.FLD, standardised features", fld, of, l.train, l.test); err != nil {
+		return math.NaN(), err
+	}
+	return fld, nil
 }
 
 // baseline is C for m samples.
-func (l *likeness) baseline(m int) float64 {
+func (l *likeness) baseline(m int) (float64, error) {
 	n := len(l.order)
 	m = min(m, n/2)
 	if _, known := l.baselines[m]; !known {
-		half := fitMixture(takeRows(l.train, l.order[:m]), shareOf(nil, m), takeRows(l.train, l.order[m:]))
-		l.baselines[m] = half.nll(l.test)
+		half, rest := takeRows(l.train, l.order[:m]), takeRows(l.train, l.order[m:])
+		if allRepeated(half, rest) {
+			return math.NaN(), errors.Wrapf(errTooFew, "metrics.FLD: each of %d training images is repeated among the other %d, which says nothing of how alike real images are", m, n-m)
+		}
+		l.baselines[m] = fitMixture(half, shareOf(nil, m), rest).nll(l.test)
 	}
-	return l.baselines[m]
+	return l.baselines[m], nil
+}
+
+// allRepeated says whether every row of a is in b too, but for the rounding of float32.
+func allRepeated(a, b *mat.Dense) bool {
+	n, d := a.Dims()
+	m, _ := b.Dims()
+	for i := range n {
+		found := false
+		for j := 0; j < m && !found; j++ {
+			away := floats.Distance(a.RawRowView(i), b.RawRowView(j), 2)
+			found = away*away <= 1e-12*float64(d)
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
 }
 
 // standardiser brings features to mean 0 and deviation 1.

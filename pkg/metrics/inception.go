@@ -47,6 +47,9 @@ type Inception struct {
 // another form than its place in the network asks, and for torchvision's ImageNet weights, which
 // have the same names but give numbers that do not compare with any published FID.
 func LoadInception(backend compute.Backend, path string) (*Inception, error) {
+	if err := checkBackend("metrics.LoadInception", backend); err != nil {
+		return nil, err
+	}
 	sum, err := atomicfile.SHA256(path)
 	if err != nil {
 		return nil, errors.Wrap(err, "metrics.LoadInception")

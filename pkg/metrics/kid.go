@@ -12,11 +12,12 @@ import (
 
 // KIDOptions says over which subsets [KID] averages. The zero value takes the full sets once.
 type KIDOptions struct {
-	Subsets    int    // number of random subsets; 0 is the full sets, without drawing
+	Subsets    int    // number of random subsets, up to 2²⁰; 0 is the full sets, without drawing
 	SubsetSize int    // images in a subset of each set; 0 or more than there are means min(1000, N, M)
 	Seed       uint64 // seed of the drawing
 
-	// Weights say what each image of the second set counts, [M], summing to M; nil: all alike. Full sets only.
+	// Weights say what each image of the second set counts, [M], 0 or more and summing to M, at least two of them above 0; nil: all
+	// alike. Full sets only.
 	Weights []float64
 }
 
@@ -40,8 +41,8 @@ type KIDResult struct {
 // With weights w, the sums over b become Σ_{i≠j} w_i·w_j·k(b_i,b_j) / (m² - Σ w²) and
 // Σ_{i,j} w_j·k(a_i,b_j) / (n·m), which the equation above is for weights of 1.
 //
-// It returns an error if the dimensions differ, a value is not finite, a set has fewer than
-// two images, or weights come with subsets.
+// It returns an error if the dimensions differ, a value is not finite or so large that a sum overflows, a set has fewer than
+// two images, or weights come with subsets or are none ([KIDOptions]).
 func KID(a, b *mat.Dense, opt KIDOptions) (KIDResult, error) {
 	nan := KIDResult{Mean: math.NaN(), Std: math.NaN()}
 	n, m, err := checkPair("metrics.KID", a, b)
@@ -51,26 +52,63 @@ func KID(a, b *mat.Dense, opt KIDOptions) (KIDResult, error) {
 	if n < 2 || m < 2 {
 		return nan, errors.Errorf("metrics.KID: %d and %d images; the unbiased estimate needs at least 2 of each", n, m)
 	}
-	if opt.Subsets < 0 || opt.SubsetSize < 0 || opt.SubsetSize == 1 {
-		return nan, errors.Errorf("metrics.KID: %d subsets of %d images; need 0 or more subsets of 2 or more images (0: as many as usual)",
-			opt.Subsets, opt.SubsetSize)
+	if opt.Subsets < 0 || opt.Subsets > maxSubsets || opt.SubsetSize < 0 || opt.SubsetSize == 1 {
+		return nan, errors.Errorf("metrics.KID: %d subsets of %d images; need 0 to %d subsets of 2 or more images (0: as many as usual)",
+			opt.Subsets, opt.SubsetSize, maxSubsets)
 	}
 	if opt.Weights != nil && (opt.Subsets != 0 || len(opt.Weights) != m) {
 		return nan, errors.Errorf("metrics.KID: %d weights for %d images and %d subsets; need one each, and no subsets", len(opt.Weights), m, opt.Subsets)
+	}
+	if err := checkWeights("metrics.KID", opt.Weights); err != nil {
+		return nan, err
 	}
 	size := min(1000, n, m)
 	if opt.SubsetSize > 0 {
 		size = min(opt.SubsetSize, n, m)
 	}
 	if opt.Subsets == 0 || (size == n && size == m) {
-		return KIDResult{Mean: (&kernelSet{features: a}).mmd2(b, opt.Weights), Subsets: 1, Size: min(n, m)}, nil
+		r := KIDResult{Mean: (&kernelSet{features: a}).mmd2(b, opt.Weights), Subsets: 1, Size: min(n, m)}
+		if err := checkResult("metrics.KID", r.Mean, a, b); err != nil {
+			return nan, err
+		}
+		return r, nil
 	}
 	rng := rand.New(rand.NewPCG(opt.Seed, 0))
 	rowsA, rowsB := make([][]int, opt.Subsets), make([][]int, opt.Subsets)
 	for i := range rowsA {
 		rowsA[i], rowsB[i] = rng.Perm(n)[:size], rng.Perm(m)[:size]
 	}
-	return kidOfSubsets(a, b, rowsA, rowsB), nil
+	r := kidOfSubsets(a, b, rowsA, rowsB)
+	if err := checkResult("metrics.KID", r.Mean+r.Std, a, b); err != nil {
+		return nan, err
+	}
+	return r, nil
+}
+
+// maxSubsets is far more subsets than anyone averages over; a slip of the keyboard is not to fill the memory.
+const maxSubsets = 1 << 20
+
+// checkWeights checks what rows count; nil is all alike.
+func checkWeights(who string, weights []float64) error {
+	if weights == nil {
+		return nil
+	}
+	sum, positive := 0.0, 0
+	for i, w := range weights {
+		if !(w >= 0) || math.IsInf(w, 1) {
+			return errors.Errorf("%s: the weight of image %d is %g; need finite numbers of 0 or more", who, i, w)
+		}
+		sum += w
+		if w > 0 {
+			positive++
+		}
+	}
+	n := float64(len(weights))
+	if positive < 2 || math.Abs(sum-n) > 1e-6*n {
+		return errors.Errorf("%s: %d of %d weights are above 0 and all sum to %g; need 2 or more, and their number for a sum: multiply each by %d and divide it by the sum",
+			who, positive, len(weights), sum, len(weights))
+	}
+	return nil
 }
 
 // kidOfSubsets averages the estimate over the given rows of a and b.

@@ -3,19 +3,21 @@ package metrics
 import (
 	"math"
 
+	"palimpsest/datasets"
+
 	"github.com/pkg/errors"
 )
 
 // LabelHistogram counts how often each of the classes 0 .. classes-1 occurs in labels. It
-// returns an error that names the first label out of range.
+// returns an error that names the first label out of range, or if classes is not 1 to [datasets.MaxClasses].
 func LabelHistogram(labels []int, classes int) ([]float64, error) {
 	return weightedHistogram(labels, classes, nil)
 }
 
 // weightedHistogram is [LabelHistogram] where labels count by weights; nil: all 1.
 func weightedHistogram(labels []int, classes int, weights []float64) ([]float64, error) {
-	if classes < 1 {
-		return nil, errors.Errorf("metrics.LabelHistogram: %d classes; need at least 1", classes)
+	if classes < 1 || classes > datasets.MaxClasses {
+		return nil, errors.Errorf("metrics.LabelHistogram: %d classes; need 1 to %d", classes, datasets.MaxClasses)
 	}
 	counts := make([]float64, classes)
 	for i, l := range labels {
@@ -79,8 +81,8 @@ func shares(who string, a, b []float64) (p, q []float64, err error) {
 			}
 			total += v
 		}
-		if total == 0 {
-			return nil, errors.Errorf("%s: the %s histogram is empty; need at least one label", who, name)
+		if total == 0 || math.IsInf(total, 1) {
+			return nil, errors.Errorf("%s: the %s histogram sums to %g; need at least one label and a finite sum", who, name, total)
 		}
 		out := make([]float64, len(h))
 		for c, v := range h {

@@ -53,7 +53,7 @@ func (d Direction) worse(now, before float64) float64 {
 }
 
 // Matrix holds R[i][j], a metric measured after learning task i on task j, for T tasks, [gem].
-// NaN is not measured. Row i may be measured for tasks to come, j > i. A model trained on all
+// NaN is not measured, and so is a cell that a shorter row lacks. Row i may be measured for tasks to come, j > i. A model trained on all
 // tasks at once has its last row only.
 //
 // All summaries below are NaN as soon as one of the cells they need was not measured: an average
@@ -69,8 +69,11 @@ type Matrix struct {
 // Cells is a table of numbers that writes NaN, not measured, as JSON null, and reads it so.
 type Cells [][]float64
 
-// NewMatrix returns a matrix for the given number of tasks, nothing measured.
+// NewMatrix returns a matrix for the given number of tasks, nothing measured. It panics if that is negative.
 func NewMatrix(name string, direction Direction, tasks int) *Matrix {
+	if tasks < 0 {
+		panic(errors.Errorf("metrics.NewMatrix: %d tasks; need 0 or more", tasks))
+	}
 	m := &Matrix{Name: name, Direction: direction, R: make(Cells, tasks)}
 	for i := range m.R {
 		m.R[i] = make([]float64, tasks)
@@ -83,6 +86,14 @@ func NewMatrix(name string, direction Direction, tasks int) *Matrix {
 
 // Tasks returns T.
 func (m *Matrix) Tasks() int { return len(m.R) }
+
+// at returns R[i][j], NaN where row i is too short to have it.
+func (m *Matrix) at(i, j int) float64 {
+	if j >= len(m.R[i]) {
+		return math.NaN()
+	}
+	return m.R[i][j]
+}
 
 // Final returns R[T-1][j] averaged over all tasks by their weights: how good the model is on everything at the
 // end, [gem] eq. 2.
@@ -102,7 +113,7 @@ func (m *Matrix) AverageIncremental() float64 {
 
 // rowAverage averages R[i][j] over j <= i.
 func (m *Matrix) rowAverage(i int) float64 {
-	if i < 0 {
+	if i < 0 || i >= len(m.R[i]) {
 		return math.NaN()
 	}
 	return WeightedMean(m.R[i][:i+1], m.Weights)
@@ -136,10 +147,10 @@ func (m *Matrix) TaskForgetting(j int) Forgetting {
 	if j < 0 || j >= last {
 		return Forgetting{math.NaN(), math.NaN()}
 	}
-	final := m.R[last][j]
-	f := Forgetting{SinceLearned: m.Direction.worse(final, m.R[j][j]), SinceBest: math.Inf(-1)}
+	final := m.at(last, j)
+	f := Forgetting{SinceLearned: m.Direction.worse(final, m.at(j, j)), SinceBest: math.Inf(-1)}
 	for i := j; i < last; i++ {
-		f.SinceBest = math.Max(f.SinceBest, m.Direction.worse(final, m.R[i][j])) // NaN stays
+		f.SinceBest = math.Max(f.SinceBest, m.Direction.worse(final, m.at(i, j))) // NaN stays
 	}
 	return f
 }

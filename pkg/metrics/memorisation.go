@@ -49,11 +49,20 @@ type ImageSet struct {
 	h, w, c int
 }
 
+// What an image of a set has at most, which is more than any that is trained on: a side, and values.
+const maxSide, maxValues = 1 << 14, 1 << 28
+
 // newImageSet is [NewMirroredSet] of images that are not mirrored. It copies what it keeps. The shape
 // of an image changes no result, but a search is quicker where neighbouring values are known.
 func newImageSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 	size := h * w * c
+	if h < 1 || w < 1 || c < 1 || max(h, w, c) > maxSide || size > maxValues {
+		return nil, errors.Errorf("metrics.ImageSet: images of %d×%d with %d channels; need numbers from 1 to %d, and at most %d values an image", h, w, c, maxSide, maxValues)
+	}
 	if err := checkImages("metrics.ImageSet", pixels, size); err != nil {
+		return nil, err
+	}
+	if err := checkLevels("metrics.ImageSet", pixels); err != nil {
 		return nil, err
 	}
 	s := &ImageSet{size: size, thumbnails: newThumbnailer(h, w, c)}
@@ -80,8 +89,8 @@ func newImageSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 func (s *ImageSet) Len() int { return len(s.first) }
 
 // NewMirroredSet makes a set of images [H, W, C], flat [N, H, W, C] in [-1, 1], that training mirrors left to right. N may be 0 or 1:
-// then [ImageSet.Nearest] returns [ErrFewImages]. It returns an error if pixels is not a whole number of images or holds a value that
-// is not finite.
+// then [ImageSet.Nearest] returns [ErrFewImages]. It returns an error if the shape is none, or pixels is not a whole number of images or holds
+// a value that is not finite.
 func NewMirroredSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 	s, err := newImageSet(pixels, h, w, c)
 	if err != nil {
@@ -139,6 +148,9 @@ func (n Neighbour) Copy(ratio float64) bool { return n.D1 < ratio*n.D2 }
 // images, and others if samples is not a whole number of images or not finite.
 func (s *ImageSet) Nearest(samples []float32) ([]Neighbour, error) {
 	if err := checkImages("metrics.ImageSet.Nearest", samples, s.size); err != nil {
+		return nil, err
+	}
+	if err := checkLevels("metrics.ImageSet.Nearest", samples); err != nil {
 		return nil, err
 	}
 	if s.Len() < 2 {
@@ -288,6 +300,15 @@ func squaredNorm(x []float32) float64 {
 		sum += float64(v) * float64(v)
 	}
 	return sum
+}
+
+// checkLevels checks that values are no farther from [-1, 1] than scalar products in float32 bear.
+func checkLevels(who string, pixels []float32) error {
+	const most = 1e6
+	if i := slices.IndexFunc(pixels, func(v float32) bool { return v > most || v < -most }); i >= 0 {
+		return notFinitef("%s: value %d is %g; need values in [-1, 1], or at most %g in size: did the sampler diverge?", who, i, pixels[i], float64(most))
+	}
+	return nil
 }
 
 // checkImages checks that pixels holds a whole number of images of finite values.

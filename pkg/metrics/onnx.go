@@ -114,6 +114,12 @@ type ONNX struct {
 // The network is compiled and run once here. What it cannot do is an error of one line: no such operation, several inputs, an
 // input or output of another form, a size or a layout that neither file states.
 func LoadONNX(backend compute.Backend, path string, h, w, c int) (_ *ONNX, err error) {
+	if err := checkBackend("metrics.LoadONNX", backend); err != nil {
+		return nil, err
+	}
+	if min(h, w, c) < 1 || max(h, w, c) > maxSide {
+		return nil, errors.Errorf("metrics.LoadONNX: for images of %d×%d with %d channels; need numbers from 1 to %d", h, w, c, maxSide)
+	}
 	content, err := atomicfile.Read(path, onnxBytes)
 	if err != nil {
 		return nil, errors.WithMessage(err, "metrics.LoadONNX")

@@ -65,11 +65,20 @@ func (c TrainConfig) Validate() error {
 // of S×S with S a multiple of 16, and writes its progress to out. Part of the split is held out
 // to watch the training, where a class has images to spare; the test split is used once, after the last step, to state the accuracy.
 // One seed gives the same weights again on the same backend and machine. It ends with ctx.Err()
-// at the next step after ctx is done.
+// at the next step after ctx is done. Where out is nil nothing is written.
 func TrainClassifier(ctx context.Context, backend compute.Backend, data *datasets.Dataset, prep datasets.Prep,
 	cfg TrainConfig, out io.Writer) (*Classifier, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if err := checkBackend("metrics.TrainClassifier", backend); err != nil {
+		return nil, err
+	}
+	if data == nil || data.Train == nil || data.Test == nil {
+		return nil, errors.New("metrics.TrainClassifier: a set without training or test images of one size; open it by datasets.Open, and bring files to one size by its Prepared")
+	}
+	if out == nil {
+		out = io.Discard
 	}
 	prep = canonicalPrep(data.Name, prep)
 	if prep.Method != "none" { // else the images say

@@ -14,7 +14,7 @@ type likenesses map[[2]int]*likeness
 const fldSeed = 2302_04440
 
 // variety measures the Vendi score and FLD of samples of the tasks from (included) to (excluded), which count by weights. FLD is
-// null where not all tasks have training images, and where there are too few.
+// null where not all tasks have training images, and where too few of them differ.
 func (e *Evaluator) variety(from, to int, features *mat.Dense, weights []float64) (vendi, fld *float64, err error) {
 	score, err := weightedVendi(features, weights)
 	if err != nil {
@@ -34,6 +34,9 @@ func (e *Evaluator) variety(from, to int, features *mat.Dense, weights []float64
 		weights = picked
 	}
 	divergence, err := l.fld(takeRows(features, rows), weights)
+	if errors.Is(err, errTooFew) {
+		return Measured(score), nil, nil
+	}
 	return Measured(score), Measured(divergence), err
 }
 

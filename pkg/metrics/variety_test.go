@@ -14,6 +14,16 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// baseline is C for m samples.
+func baseline(t *testing.T, l *likeness, m int) float64 {
+	t.Helper()
+	c, err := l.baseline(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // normals is a matrix of standard normal numbers.
 func normals(rng *rand.Rand, n, d int) *mat.Dense {
 	m := mat.NewDense(n, d, nil)
@@ -124,7 +134,7 @@ func TestVarietyAgainstTheAuthors(t *testing.T) {
 				tolerance = 1e-2
 			}
 			near(t, "FLD", fld, w.FLD, tolerance)
-			near(t, "its baseline", l.baseline(len(w.Features)), w.Baseline, 1e-8)
+			near(t, "its baseline", baseline(t, l, len(w.Features)), w.Baseline, 1e-8)
 		})
 	}
 }
@@ -210,7 +220,7 @@ func TestFLDProperties(t *testing.T) {
 			weights[i], twice = 2, append(twice, i)
 		}
 	}
-	l.baselines[len(weights)] = l.baseline(len(twice)) // of unequal numbers of Gaussians
+	l.baselines[len(weights)] = baseline(t, l, len(twice)) // of unequal numbers of Gaussians
 	near(t, "weights", fld(few, weights), fld(takeRows(few, twice), nil), 1e-4)
 
 	for name, bad := range map[string][3]*mat.Dense{
@@ -331,7 +341,7 @@ func TestEvaluatorMeasuresVariety(t *testing.T) {
 				}
 				// Without the baseline, whose halves are drawn. The order of images moves rounding errors, which 50 steps magnify.
 				n, _ := generated.Dims()
-				near(t, what+"FLD", *fld+100*e.likely[of].baseline(n), want+100*l.baseline(n), 1e-6)
+				near(t, what+"FLD", *fld+100*baseline(t, e.likely[of], n), want+100*baseline(t, l, n), 1e-6)
 			}
 			for j, m := range got {
 				check([2]int{j, j + 1}, m.Vendi, m.RealVendi, m.FLD, features(tasks[j].Train.Scaled()), features(tasks[j].Test.Scaled()), features(samples[j].Images))

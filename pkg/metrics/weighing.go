@@ -11,8 +11,8 @@ import (
 func TaskWeights(images []int) ([]float64, error) {
 	total := 0
 	for j, n := range images {
-		if n < 1 {
-			return nil, errors.Errorf("metrics.TaskWeights: task %d has %d reference images; need at least 1", j, n)
+		if n < 1 || n > math.MaxInt-total {
+			return nil, errors.Errorf("metrics.TaskWeights: task %d has %d reference images; need at least 1, and an int for the sum", j, n)
 		}
 		total += n
 	}
