@@ -10,6 +10,42 @@ import (
 	"palimpsest/pkg/words"
 )
 
+// Validate returns an error unless the benchmark can be trained on: it has a task or more; the training images of every task, and its
+// validation and test images where they are not nil, are valid, H×W×C, and labelled by numbers of ClassNames; and so are the classes of
+// the task.
+func (b *Benchmark) Validate() error {
+	if b == nil || len(b.Tasks) == 0 {
+		return errors.New("a benchmark without tasks; make one with datasets.ClassIncremental or datasets.DomainIncremental")
+	}
+	for i, t := range b.Tasks {
+		for _, part := range []struct {
+			name string
+			*Images
+		}{{"training", t.Train}, {"validation", t.Val}, {"test", t.Test}} {
+			im := part.Images
+			if im == nil && part.name != "training" {
+				continue
+			}
+			if err := im.Validate(); err != nil {
+				return errors.WithMessagef(err, "%s images of %s (%s)", part.name, words.Task(i), t.Name)
+			}
+			if im.H != b.H || im.W != b.W || im.C != b.C {
+				return errors.Errorf("%s images of %s (%s) are %d×%d×%d, those of the benchmark %d×%d×%d; need one size and number of channels",
+					part.name, words.Task(i), t.Name, im.H, im.W, im.C, b.H, b.W, b.C)
+			}
+			if k := slices.IndexFunc(im.Labels, func(label int32) bool { return int(label) >= len(b.ClassNames) }); k >= 0 {
+				return errors.Errorf("%s image %d of %s (%s) has the label %d, and the benchmark %d classes; need a name for each (ClassNames)",
+					part.name, k, words.Task(i), t.Name, im.Labels[k], len(b.ClassNames))
+			}
+		}
+		if k := slices.IndexFunc(t.Classes, func(class int) bool { return class < 0 || class >= len(b.ClassNames) }); k >= 0 {
+			return errors.Errorf("%s (%s) has the class %d, and the benchmark %d classes; need a name for each (ClassNames)",
+				words.Task(i), t.Name, t.Classes[k], len(b.ClassNames))
+		}
+	}
+	return nil
+}
+
 // Task is one step of a benchmark: the classes that arrive and their images. Tasks may be of unequal size, in classes as in images.
 type Task struct {
 	// ID counts from 0; Name is for readers.
@@ -76,6 +112,7 @@ type ClassIncrementalOptions struct {
 
 // ClassIncremental splits a set into tasks by class. Labels stay the set's own. The
 // training images of a task are in the set's order: shuffle them when batches are made.
+// It returns an error if the set, once prepared, is not valid ([Dataset.Validate]).
 func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error) {
 	if o.PartThen && (o.Tasks != nil || o.Order == "given") {
 		return nil, errors.New("the classes of tasks are given, by name or label, and those of the sets that follow are parted too; leave one of them out")
@@ -100,7 +137,10 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 	b.part(groups, 0, train, val, test)
 	title := d.Name
 	all := groups
-	for _, next := range o.Then {
+	for i, next := range o.Then {
+		if err := next.named(); err != nil {
+			return nil, errors.WithMessagef(err, "set %d of those that follow", i)
+		}
 		if o.PartThen {
 			groups, err := b.followInParts(next, d.Name, o)
 			if err != nil {
@@ -197,6 +237,9 @@ func CheckClassIncremental(ref string, o ClassIncrementalOptions) error {
 
 // groups are the classes of each task, and split says how many of each there are.
 func (o ClassIncrementalOptions) groups(d *Dataset) (groups [][]int, split string, err error) {
+	if err := d.named(); err != nil {
+		return nil, "", err
+	}
 	if o.Tasks != nil {
 		if o.Order != "" && o.Order != "natural" || len(o.Given) > 0 {
 			return nil, "", errors.Errorf("benchmark.tasks lists the classes of each task, and there is an order of classes too (%q, %v); leave one of them out", o.Order, o.Given)
@@ -267,9 +310,12 @@ func classOrder(n int, o ClassIncrementalOptions) ([]int, error) {
 	return nil, errors.Errorf("benchmark.class_order is %.100q; need \"natural\", \"seeded\" or \"given\"", o.Order)
 }
 
-// parts holds out validation images from the training split of a prepared set, unless the set has
+// parts holds out validation images from the training split of a prepared set, which has to be valid, unless the set has
 // a validation split. It never takes them from the test split.
 func parts(d *Dataset, fraction float64, seed uint64) (train, val, test *Images, err error) {
+	if err := d.Validate(); err != nil {
+		return nil, nil, nil, err
+	}
 	if d.Val != nil {
 		return d.Train, d.Val, d.Test, nil
 	}

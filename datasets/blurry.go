@@ -21,13 +21,17 @@ const MostBlurred = 0.5
 // The share is what [rainbow] calls M. There, the foreign images of a task are drawn from all other tasks. Here they come from its
 // neighbours only. That is our choice: classes then come and go with time.
 //
-// It returns an error unless 0 <= share <= [MostBlurred] and, for a share above 0, there are two tasks or more.
+// It returns an error unless 0 <= share <= [MostBlurred] and, for a share above 0, the benchmark is valid ([Benchmark.Validate]) and has two
+// tasks or more.
 func (b *Benchmark) Blurred(share float64, seed uint64) (*Benchmark, error) {
 	if !(share >= 0 && share <= MostBlurred) {
 		return nil, errors.Errorf("a share of %g of each task's images arrives with its neighbours; need 0 to %g", share, MostBlurred)
 	}
 	if share == 0 {
 		return b, nil
+	}
+	if err := b.Validate(); err != nil {
+		return nil, err
 	}
 	last := len(b.Tasks) - 1
 	if last < 1 {
@@ -59,7 +63,7 @@ func (b *Benchmark) Blurred(share float64, seed uint64) (*Benchmark, error) {
 // after, each list ascending. first says whether there is a task before, second whether there is one after.
 func parted(labels []int32, task int, share float64, seed uint64, first, second bool) (own, before, after []int) {
 	to := make([]int8, len(labels))
-	for c, of := range byClass(labels, int(highest(labels))+1) {
+	for c, of := range byLabel(labels) {
 		moved := min(int(math.Round(share*float64(len(of)))), len(of)-1)
 		early := moved / 2
 		switch {

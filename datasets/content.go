@@ -13,6 +13,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/words"
 )
 
 // ContentHash is the SHA-256, in hexadecimal digits, of everything that a run sees of a benchmark. Equal hashes mean the same
@@ -25,8 +26,17 @@ import (
 // first. A text or a list is its length as a number, then its bytes or numbers.
 //
 // The images of a user's own sets are in prepared files. Their hash is stored next to these files, and is read from there, without
-// reading a pixel, as long as the files and the tasks are unchanged: see [mapped].id.
+// reading a pixel, as long as the files and the tasks are unchanged: see [mapped].id. It returns an error unless the benchmark is valid
+// ([Benchmark.Validate]) and no Val and no Test is nil.
 func (b *Benchmark) ContentHash() (string, error) {
+	if err := b.Validate(); err != nil {
+		return "", err
+	}
+	for i, t := range b.Tasks {
+		if t.Val == nil || t.Test == nil {
+			return "", errors.Errorf("%s (%s) has no validation or no test images (nil); need both, which may be none", words.Task(i), t.Name)
+		}
+	}
 	key, err := b.viewKey()
 	if err != nil || key == "" {
 		return b.hash("palimpsest benchmark 1\n", content.pixels)

@@ -26,7 +26,8 @@ func (im *Images) Crop(border int) (*Images, error) {
 // border of 0 the result is images itself, so do not write to it. It returns an error for a
 // negative border, for one that leaves no pixel, and if the length of images is no multiple of H·W·C.
 func CropRows[T uint8 | float32](images []T, h, w, c, border int) ([]T, error) {
-	if h < 1 || w < 1 || c < 1 || len(images)%(h*w*c) != 0 {
+	n, ok := imagesIn(len(images), h, w, c)
+	if !ok {
 		return nil, errors.Errorf("datasets.CropRows: %d values of images of shape [%d,%d,%d]; need a whole number of images",
 			len(images), h, w, c)
 	}
@@ -36,9 +37,10 @@ func CropRows[T uint8 | float32](images []T, h, w, c, border int) ([]T, error) {
 	if border == 0 {
 		return images, nil
 	}
-	size, line := h*w*c, (w-2*border)*c
-	out := make([]T, 0, len(images)/size*(h-2*border)*line)
-	for i := 0; i < len(images); i += size {
+	line := (w - 2*border) * c
+	out := make([]T, 0, n*(h-2*border)*line)
+	for k := range n {
+		i := k * h * w * c
 		for y := border; y < h-border; y++ {
 			from := i + (y*w+border)*c
 			out = append(out, images[from:from+line]...)

@@ -22,11 +22,16 @@ type DomainIncrementalOptions struct {
 }
 
 // DomainIncremental makes one task of each set, in the order given, for instance
-// Fashion-MNIST and then MNIST. It returns an error if the prepared images differ in size or
-// channels, or if there are more than [MaxClasses] classes.
+// Fashion-MNIST and then MNIST. It returns an error if a set, once prepared, is not valid ([Dataset.Validate]), if
+// images differ in size or channels, or if there are more than [MaxClasses] classes.
 func DomainIncremental(ds []*Dataset, o DomainIncrementalOptions) (*Benchmark, error) {
 	if len(ds) == 0 {
 		return nil, errors.New("no sets; need at least one, two to have something to forget")
+	}
+	for i, d := range ds {
+		if err := d.named(); err != nil {
+			return nil, errors.WithMessagef(err, "set %d of %d", i, len(ds))
+		}
 	}
 	b := &Benchmark{Prep: o.Prep.normal()}
 	var setNames, hashes []string

@@ -40,6 +40,9 @@ func Get(ctx context.Context, name string, opt GetOptions) error {
 	if err != nil {
 		return err
 	}
+	if ctx == nil {
+		return errors.New("datasets.Get: no context (nil); pass context.Background()")
+	}
 	if s.embedded {
 		if opt.Out != nil {
 			fmt.Fprintf(opt.Out, "%s is embedded in the program: nothing to get\n", name)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -75,17 +76,20 @@ func ParseIDX(file string, b []byte) (*IDX, error) {
 	return &IDX{Dims: dims, Data: b[start:]}, nil
 }
 
-// WriteIDX writes data, of the shape dims, as an IDX file of unsigned bytes.
+// WriteIDX writes data, of the shape dims, as an IDX file of unsigned bytes. It returns an error, and writes nothing, if w is nil and
+// unless data is the product of 1 to 4 dimensions, each from 1 to 2^32-1.
 func WriteIDX(w io.Writer, data []uint8, dims ...int) error {
 	header := []byte{0, 0, 8, byte(len(dims))}
-	size := 1
+	left, fits := len(data), w != nil && len(dims) >= 1 && len(dims) <= 4
 	for _, d := range dims {
 		header = binary.BigEndian.AppendUint32(header, uint32(d))
-		size *= d
+		if fits = fits && d >= 1 && int64(d) <= math.MaxUint32 && left%d == 0; fits {
+			left /= d
+		}
 	}
-	if size != len(data) || len(dims) < 1 || len(dims) > 4 {
-		return errors.Errorf("datasets.WriteIDX: %d elements for dimensions %v; need %d elements in 1 to 4 dimensions",
-			len(data), dims, size)
+	if !fits || left != 1 {
+		return errors.Errorf("datasets.WriteIDX: %d elements for dimensions %v, to a %T; need as many as the product of 1 to 4 dimensions, each 1 or more, and a writer",
+			len(data), dims, w)
 	}
 	if _, err := w.Write(header); err != nil {
 		return err

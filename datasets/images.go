@@ -1,14 +1,16 @@
 package datasets
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/pkg/errors"
 )
 
 // Images is a set of labelled images of one size, [H,W,C] each, row by row with the channels
-// of a pixel side by side, 0 (black) to 255. Labels[i] is the class of image i. A set of no
-// images (N == 0) is valid.
+// of a pixel side by side, 0 (black) to 255. Labels[i], 0 or more, is the class of image i. A set of no
+// images (N == 0) is valid, but it has a size too: the zero value is no set. [Images.Validate] says whether
+// all of this holds, which the other methods take for granted unless they return an error.
 //
 // Pixels stores images one after the other. If Rows is nil, image i of the set is image i in
 // Pixels, which holds N images. Otherwise the set is a view: image i of the set is image Rows[i] in
@@ -50,12 +52,59 @@ type Dataset struct {
 	prep *Prep   // by which the images are prepared; nil: they are as they came
 }
 
+// Validate returns an error unless tasks can be made of the set: it has 1 to [MaxClasses] classes; Train and Test, and Val where it is not
+// nil, are valid; their images are of one size and number of channels; and every label is the number of a class. Images of several sizes
+// are brought to one by [Dataset.Prepared], before which a set of the user's own has none.
+func (d *Dataset) Validate() error {
+	if err := d.named(); err != nil {
+		return err
+	}
+	if d.own != nil && d.prep == nil {
+		return errors.Errorf("the images of %s are not prepared; call Dataset.Prepared first", d.where())
+	}
+	for _, part := range []struct {
+		name string
+		*Images
+	}{{"Train", d.Train}, {"Val", d.Val}, {"Test", d.Test}} {
+		im := part.Images
+		if im == nil && part.name == "Val" {
+			continue
+		}
+		if err := im.Validate(); err != nil {
+			return errors.WithMessagef(err, "%s of %s", part.name, d.where())
+		}
+		if t := d.Train; im.H != t.H || im.W != t.W || im.C != t.C {
+			return errors.Errorf("images of %s of %s are %d×%d×%d, those of Train %d×%d×%d; need one size and number of channels: prepare them by Dataset.Prepared",
+				part.name, d.where(), im.H, im.W, im.C, t.H, t.W, t.C)
+		}
+		if i := slices.IndexFunc(im.Labels, func(label int32) bool { return int(label) >= len(d.Classes) }); i >= 0 {
+			return errors.Errorf("image %d of %s of %s has the label %d; need 0 to %d, the numbers of its classes (Dataset.Classes)",
+				i, part.name, d.where(), im.Labels[i], len(d.Classes)-1)
+		}
+	}
+	return nil
+}
+
+// named returns an error unless d has 1 to MaxClasses classes.
+func (d *Dataset) named() error {
+	switch {
+	case d == nil:
+		return errors.New("no set (nil); load one with datasets.Load")
+	case len(d.Classes) < 1 || len(d.Classes) > MaxClasses:
+		return errors.Errorf("%s has the names of %d classes (Dataset.Classes); need 1 to %d", d.where(), len(d.Classes), MaxClasses)
+	}
+	return nil
+}
+
 // ImageSize is the number of bytes of one image, H·W·C.
 func (im *Images) ImageSize() int { return im.H * im.W * im.C }
 
 // Image returns the pixels of image i, [H,W,C], without copying. It panics if i is not
 // in [0, N), as indexing does.
 func (im *Images) Image(i int) []uint8 {
+	if i < 0 || i >= im.N {
+		panic(errors.Errorf("datasets.Images.Image: image %d of %d; need 0 to %d", i, im.N, im.N-1))
+	}
 	if im.Rows != nil {
 		i = int(im.Rows[i])
 	}
@@ -77,7 +126,7 @@ func (im *Images) Flat() []uint8 {
 }
 
 // Bytes is how many bytes the images take when they are stored: their pixels, and one byte for each
-// label, or four if any label is above 255.
+// label, or four if any label is above 255 (see [LabelBytes]).
 func (im *Images) Bytes() int64 {
 	return int64(im.N) * int64(im.ImageSize()+LabelBytes(im.Labels))
 }
@@ -113,27 +162,28 @@ func (im *Images) row(i int) int32 {
 
 // IndicesOf returns the indices of the images whose label is one of classes, ascending.
 func (im *Images) IndicesOf(classes ...int) []int {
-	wanted := make([]bool, highest(im.Labels)+1)
+	wanted := map[int]bool{}
 	for _, c := range classes {
-		if c >= 0 && c < len(wanted) {
-			wanted[c] = true
-		}
+		wanted[c] = true
 	}
 	var idx []int
 	for i, label := range im.Labels {
-		if wanted[label] {
+		if wanted[int(label)] {
 			idx = append(idx, i)
 		}
 	}
 	return idx
 }
 
-// CountPerClass returns the number of images of each class 0 .. classes-1. Labels beyond
-// are not counted.
+// CountPerClass returns the number of images of each class 0 .. classes-1. Labels that are none of
+// these are not counted. It panics unless classes is from 0 to [MaxClasses].
 func (im *Images) CountPerClass(classes int) []int {
+	if classes < 0 || classes > MaxClasses {
+		panic(errors.Errorf("datasets.Images.CountPerClass: %d classes; need 0 to %d", classes, MaxClasses))
+	}
 	n := make([]int, classes)
 	for _, label := range im.Labels {
-		if int(label) < classes {
+		if label >= 0 && int(label) < classes {
 			n[label]++
 		}
 	}
@@ -142,26 +192,17 @@ func (im *Images) CountPerClass(classes int) []int {
 
 // Present lists the classes of which there are images, ascending.
 func (im *Images) Present() (classes []int) {
-	for c, n := range im.CountPerClass(int(highest(im.Labels)) + 1) {
-		if n > 0 {
-			classes = append(classes, c)
-		}
+	present := map[int]bool{}
+	for _, label := range im.Labels {
+		present[int(label)] = true
 	}
-	return classes
-}
-
-// highest is the highest label, -1 of none.
-func highest(labels []int32) int32 {
-	top := int32(-1)
-	for _, label := range labels {
-		top = max(top, label)
-	}
-	return top
+	return slices.Sorted(maps.Keys(present))
 }
 
 // Concat joins the images of all sets, one set after the other: a view where all share one store
-// of pixels, a copy otherwise. Sets without images are skipped. It returns an error if two sets
-// differ in H, W or C.
+// of pixels, a copy otherwise. Sets without images are skipped, nil among them; where there is no other, the
+// result has the size of the first that has one, and is the zero value where none has. It returns an error if two
+// sets differ in H, W or C, and if one is not valid.
 func Concat(sets ...*Images) (*Images, error) {
 	out := &Images{}
 	var joined []*Images
@@ -171,6 +212,9 @@ func Concat(sets ...*Images) (*Images, error) {
 				out.H, out.W, out.C = s.H, s.W, s.C
 			}
 			continue
+		}
+		if err := s.Validate(); err != nil {
+			return nil, errors.WithMessagef(err, "datasets.Concat: set %d", k)
 		}
 		if out.N > 0 && (s.H != out.H || s.W != out.W || s.C != out.C) {
 			return nil, errors.Errorf("datasets.Concat: set %d is %dx%dx%d but the sets before it are %dx%dx%d; "+
@@ -210,7 +254,17 @@ func Concat(sets ...*Images) (*Images, error) {
 // sameStore says whether two stores, not empty, are one memory.
 func sameStore(a, b []uint8) bool { return len(a) > 0 && len(a) == len(b) && &a[0] == &b[0] }
 
-// Validate returns an error if the slices do not hold N images of H, W, C.
+// imagesIn is how many images of shape [h,w,c] so many values are; ok is false where they are no whole number of images, or where a
+// side is below 1. It multiplies nothing that could overflow.
+func imagesIn(values, h, w, c int) (n int, ok bool) {
+	if min(h, w, c) < 1 {
+		return 0, false
+	}
+	n = values / h / w / c
+	return n, n*h*w*c == values
+}
+
+// Validate returns an error if the slices do not hold N images of H, W, C with a label of 0 or more each.
 func (im *Images) Validate() error {
 	if im == nil {
 		return errors.New("datasets: no images (nil); load a set with datasets.Load")
@@ -219,18 +273,21 @@ func (im *Images) Validate() error {
 		return errors.Errorf("datasets: images of shape [%d,%d,%d,%d]; N must be 0 or more, H, W and C at least 1",
 			im.N, im.H, im.W, im.C)
 	}
+	held, whole := imagesIn(len(im.Pixels), im.H, im.W, im.C)
 	if im.Rows != nil {
-		held := int32(len(im.Pixels) / im.ImageSize())
-		if i := slices.IndexFunc(im.Rows, func(row int32) bool { return row < 0 || row >= held }); i >= 0 || len(im.Rows) != im.N {
+		if i := slices.IndexFunc(im.Rows, func(row int32) bool { return row < 0 || int(row) >= held }); i >= 0 || len(im.Rows) != im.N {
 			return errors.Errorf("datasets: a view of %d images has %d rows, of a store of %d images; need a row for each, from 0 to %d",
 				im.N, len(im.Rows), held, held-1)
 		}
-	} else if want := im.N * im.ImageSize(); len(im.Pixels) != want {
-		return errors.Errorf("datasets: %d pixel bytes for images of shape [%d,%d,%d,%d]; need %d",
-			len(im.Pixels), im.N, im.H, im.W, im.C, want)
+	} else if !whole || held != im.N {
+		return errors.Errorf("datasets: %d pixel bytes for images of shape [%d,%d,%d,%d]; need %d×%d×%d×%d",
+			len(im.Pixels), im.N, im.H, im.W, im.C, im.N, im.H, im.W, im.C)
 	}
 	if len(im.Labels) != im.N {
 		return errors.Errorf("datasets: %d labels for %d images; need one for each", len(im.Labels), im.N)
+	}
+	if i := slices.IndexFunc(im.Labels, func(label int32) bool { return label < 0 }); i >= 0 {
+		return errors.Errorf("datasets: image %d has the label %d; need 0 or more: leave images without a label out", i, im.Labels[i])
 	}
 	return nil
 }

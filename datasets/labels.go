@@ -3,6 +3,7 @@ package datasets
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/pkg/errors"
 )
@@ -15,10 +16,10 @@ func wholeLabel(v float64) (int64, error) {
 	return int64(v), nil
 }
 
-// LabelBytes is how many bytes each label takes when labels are stored: four if any of them is above 255, otherwise one, as in
+// LabelBytes is how many bytes each label takes when labels are stored: four if any of them is no byte, 0 to 255, otherwise one, as in
 // files that were written when labels always took one.
 func LabelBytes(labels []int32) int {
-	if highest(labels) > 255 {
+	if slices.ContainsFunc(labels, func(label int32) bool { return label < 0 || label > 255 }) {
 		return 4
 	}
 	return 1

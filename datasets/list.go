@@ -83,8 +83,11 @@ func List() ([]Info, error) {
 
 // PreparedShape is the height, width and number of channels that the images of the named sets have after p has prepared them. For sets
 // of the catalogue it loads nothing; a set of the user's own is read first if it was never read before. It returns an error if there is
-// no such set, if p cannot prepare its images, or if the sets differ in the result.
+// no such set, if none is named, if p cannot prepare its images, or if the sets differ in the result.
 func PreparedShape(p Prep, names ...string) (h, w, c int, err error) {
+	if len(names) == 0 {
+		return 0, 0, 0, errors.New("no sets are named; need at least one")
+	}
 	for i, name := range names {
 		s, own, err := resolve(name)
 		if err != nil {

@@ -43,6 +43,9 @@ func (s *ownSet) dataset() *Dataset {
 // next start only opens it. Prepared returns the errors of [Prep.Apply], and for a user's own set one line that says what is wrong with
 // which file.
 func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
+	if d == nil {
+		return nil, d.named()
+	}
 	p = p.normal()
 	how := p
 	how.Flip, how.SkipBroken = false, false // which change no image
@@ -55,13 +58,16 @@ func (d *Dataset) Prepared(p Prep) (*Dataset, error) {
 		if d.prep != nil {
 			return nil, errors.Errorf("%s is prepared by %+v already; open it again to prepare it by %+v", d.Name, *d.prep, how)
 		}
-		for _, part := range []**Images{&out.Train, &out.Val, &out.Test} {
-			if *part == nil && part == &out.Val {
+		for _, part := range []struct {
+			name string
+			im   **Images
+		}{{"Train", &out.Train}, {"Val", &out.Val}, {"Test", &out.Test}} {
+			if *part.im == nil && part.name == "Val" {
 				continue
 			}
 			var err error
-			if *part, err = p.Apply(*part); err != nil {
-				return nil, err
+			if *part.im, err = p.Apply(*part.im); err != nil {
+				return nil, errors.WithMessagef(err, "%s of %s", part.name, d.where())
 			}
 		}
 		return &out, nil
@@ -166,7 +172,7 @@ func (d *Dataset) where() string {
 	if d.own != nil {
 		return d.own.Path
 	}
-	return d.Name
+	return cmp.Or(d.Name, "a set without a name")
 }
 
 // info describes the set.

@@ -97,10 +97,13 @@ func (p Prep) Validate() error {
 }
 
 // Shape is the height, width and number of channels that images of h×w pixels with c channels have after they were
-// prepared. It returns the errors that [Prep.Apply] would return for such images.
+// prepared. It returns the errors that [Prep.Apply] would return for such images: h, w and c have to be 1 or more.
 func (p Prep) Shape(h, w, c int) (height, width, channels int, err error) {
 	if err := p.Validate(); err != nil {
 		return 0, 0, 0, err
+	}
+	if min(h, w, c) < 1 {
+		return 0, 0, 0, errors.Errorf("images of %d×%d pixels with %d channels; need at least 1 of each", h, w, c)
 	}
 	p = p.normal()
 	switch {
@@ -113,12 +116,11 @@ func (p Prep) Shape(h, w, c int) (height, width, channels int, err error) {
 	if p.Method != "none" {
 		h, w = p.sides()
 	}
-	h, w = h+2*p.Border, w+2*p.Border
-	if max(h, w) > maxSide { // images left at their own size
+	if max(h, w) > maxSide-2*p.Border { // images left at their own size
 		return 0, 0, 0, errors.Errorf("a border of %d around %d×%d pixels; images have at most %d pixels a side",
-			p.Border, h-2*p.Border, w-2*p.Border, maxSide)
+			p.Border, h, w, maxSide)
 	}
-	return h, w, c, nil
+	return h + 2*p.Border, w + 2*p.Border, c, nil
 }
 
 // Apply returns the images at the prepared size: new pixels and the same labels, or im

@@ -14,6 +14,9 @@ const (
 // training and the first 100 test images of a seeded shuffle (see Balanced), each split
 // in its official order. Load("fashion-mnist-sample") holds the result.
 func Sample(full *Dataset) (train, test *Images, err error) {
+	if err := full.Validate(); err != nil {
+		return nil, nil, err
+	}
 	inTrain, err := Balanced(full.Train.Labels, len(full.Classes), sampleTrainPerClass, sampleSeed)
 	if err != nil {
 		return nil, nil, err

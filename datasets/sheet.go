@@ -2,12 +2,22 @@ package datasets
 
 import "github.com/pkg/errors"
 
-// Glance is a small benchmark to look at: one task with at most n images of each of the first few classes, prepared by p. It reads no
-// more of the set than it needs, and leaves out pictures that cannot be read.
+// Glance is a small benchmark to look at: one task with at most n training images of each of the first few classes, prepared by p. It
+// reads no more of the set than it needs, and leaves out pictures that cannot be read. It returns an error if n or classes is negative,
+// and where a set has no classes or training images.
 func (d *Dataset) Glance(n, classes int, p Prep) (*Benchmark, error) {
+	if err := d.named(); err != nil {
+		return nil, err
+	}
+	if n < 0 || classes < 0 {
+		return nil, errors.Errorf("%d images of each of %d classes of %s; need 0 or more of each", n, classes, d.where())
+	}
 	classes = min(classes, len(d.Classes))
 	b := &Benchmark{ClassNames: d.Classes, Prep: p.normal(), Tasks: []Task{{Classes: upTo(classes)}}}
 	if d.own == nil {
+		if err := d.Train.Validate(); err != nil {
+			return nil, errors.WithMessagef(err, "Train of %s", d.where())
+		}
 		var shown []int
 		for class := range classes {
 			of := d.Train.IndicesOf(class)
@@ -63,8 +73,15 @@ func (d *Dataset) Glance(n, classes int, p Prep) (*Benchmark, error) {
 }
 
 // Sheet returns the first training images of every class, columns of each, in the order of the tasks, as [rows·columns, H, W, C]
-// scaled to [-1, 1]; rows is the number of classes. If a class has fewer images, the rest of its row is black.
+// scaled to [-1, 1]; rows is the number of classes. If a class has fewer images, the rest of its row is black. It panics if columns is
+// negative, and if b is not valid.
 func (b *Benchmark) Sheet(columns int) (images []float32, rows int) {
+	if err := b.Validate(); err != nil {
+		panic(errors.WithMessage(err, "datasets.Benchmark.Sheet"))
+	}
+	if columns < 0 {
+		panic(errors.Errorf("datasets.Benchmark.Sheet: %d columns; need 0 or more", columns))
+	}
 	for _, task := range b.Tasks {
 		for _, class := range task.Classes {
 			of := task.Train.IndicesOf(class)

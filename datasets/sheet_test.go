@@ -8,7 +8,7 @@ import (
 
 // A row a class in task order; what a class of fewer images leaves free is black.
 func TestSheet(t *testing.T) {
-	b := &Benchmark{H: 1, W: 1, C: 1, Tasks: []Task{
+	b := &Benchmark{ClassNames: []string{"a", "b", "c"}, H: 1, W: 1, C: 1, Tasks: []Task{
 		{Classes: []int{2, 0}, Train: &Images{N: 3, H: 1, W: 1, C: 1, Pixels: []uint8{255, 0, 51}, Labels: []int32{2, 0, 2}}},
 		{Classes: []int{1}, Train: &Images{H: 1, W: 1, C: 1}},
 	}}

@@ -25,9 +25,13 @@ func permutation(n int, seed, stream, sub uint64) []int {
 }
 
 // Balanced returns the indices, ascending, of perClass images of each class 0 .. classes-1:
-// of class c, the first perClass of a seeded shuffle of all its images. It returns an
-// error if a class has fewer.
+// of class c, the first perClass of a seeded shuffle of all its images. Labels that are none of these
+// are left out. It returns an error if a class has fewer, and unless classes is from 0 to [MaxClasses]
+// and perClass 0 or more.
 func Balanced(labels []int32, classes, perClass int, seed uint64) ([]int, error) {
+	if classes < 0 || classes > MaxClasses || perClass < 0 {
+		return nil, errors.Errorf("%d images of each of %d classes; need 0 or more of 0 to %d", perClass, classes, MaxClasses)
+	}
 	var chosen []int
 	for c, of := range byClass(labels, classes) {
 		if len(of) < perClass {
@@ -45,14 +49,17 @@ func Balanced(labels []int32, classes, perClass int, seed uint64) ([]int, error)
 // round(fraction·n) are held out: at least one if there are two or more, and never all. Which
 // ones depends only on seed, the class and n, so the order of the tasks does not change them.
 // Both lists are ascending. With fraction 0 nothing is held out. It returns an error unless
-// 0 <= fraction < 1.
+// 0 <= fraction < 1, and for a label below 0.
 func HoldOut(labels []int32, fraction float64, seed uint64) (rest, held []int, err error) {
 	if !(fraction >= 0 && fraction < 1) {
 		return nil, nil, errors.Errorf("validation fraction %g; need 0 <= fraction < 1", fraction)
 	}
+	if i := slices.IndexFunc(labels, func(label int32) bool { return label < 0 }); i >= 0 {
+		return nil, nil, errors.Errorf("image %d has the label %d; need 0 or more: leave images without a label out", i, labels[i])
+	}
 	isHeld := make([]bool, len(labels))
 	if fraction > 0 {
-		for c, of := range byClass(labels, int(highest(labels))+1) {
+		for c, of := range byLabel(labels) {
 			for _, k := range permutation(len(of), seed, streamHeldOut, uint64(c))[:heldOf(len(of), fraction)] {
 				isHeld[of[k]] = true
 			}
@@ -73,11 +80,20 @@ func heldOf(n int, fraction float64) int {
 	return max(0, min(max(1, int(math.Round(fraction*float64(n)))), n-1))
 }
 
-// byClass lists, for each class, the indices of its images, ascending.
+// byLabel lists, for each label that occurs, the indices of its images, ascending.
+func byLabel(labels []int32) map[int32][]int {
+	of := map[int32][]int{}
+	for i, label := range labels {
+		of[label] = append(of[label], i)
+	}
+	return of
+}
+
+// byClass lists, for each class 0 .. classes-1, the indices of its images, ascending.
 func byClass(labels []int32, classes int) [][]int {
 	of := make([][]int, classes)
 	for i, label := range labels {
-		if int(label) < classes {
+		if label >= 0 && int(label) < classes {
 			of[label] = append(of[label], i)
 		}
 	}

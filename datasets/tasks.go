@@ -15,8 +15,11 @@ import (
 // GivenTasks returns the labels of classes that are listed task by task: by name, [[rose, tulip], [daisy]], or by label, [[0, 1], [2]],
 // if no class of the set has a number as its name. A list must not be empty. Classes that are in no list are not used. It returns an
 // error for a name that the set does not have (and suggests the nearest one that it has), for a name that several classes have, and for
-// a class that is listed twice.
+// a class that is listed twice, and for a set without classes.
 func GivenTasks(d *Dataset, tasks [][]string) ([][]int, error) {
+	if err := d.named(); err != nil {
+		return nil, err
+	}
 	if len(tasks) == 0 {
 		return nil, errors.New("no tasks are listed; give the names of their classes, such as [[rose, tulip], [daisy]]")
 	}
