@@ -106,6 +106,9 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	if c.LabelDropout > 0 && n.Shape.Classes == 0 {
 		return nil, errors.New("cl: label_dropout needs a class-conditional network; this one has no labels")
 	}
+	if err := b.Validate(); err != nil {
+		return nil, errors.WithMessage(err, "cl")
+	}
 	if b.H != n.Shape.H || b.W != n.Shape.W || b.C != n.Shape.Channels {
 		return nil, errors.Errorf("cl: the benchmark's images are %dx%dx%d but the network's %dx%dx%d; prepare the images or size the network to match",
 			b.H, b.W, b.C, n.Shape.H, n.Shape.W, n.Shape.Channels)
@@ -113,14 +116,11 @@ func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConf
 	if n.Shape.Classes > 0 && len(b.ClassNames) > n.Shape.Classes {
 		return nil, errors.Errorf("cl: the benchmark has %d classes but the network knows %d; give it %d", len(b.ClassNames), n.Shape.Classes, len(b.ClassNames))
 	}
-	if len(b.Tasks) == 0 {
-		return nil, errors.New("cl: the benchmark has no tasks")
-	}
 	if b.Online && c.ResetOptimizer {
 		return nil, errors.New("cl: reset_optimizer starts the optimiser anew at each task, and an online stream has no borders between tasks; leave it out")
 	}
 	for i, t := range b.Tasks {
-		if t.Train == nil || t.Train.N == 0 {
+		if t.Train.N == 0 {
 			return nil, errors.Errorf("cl: task %d (%s) has no training images", i, t.Name)
 		}
 	}

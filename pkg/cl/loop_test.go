@@ -379,7 +379,11 @@ func TestNewLoopRefuses(t *testing.T) {
 		"dropout of 1":         func(_ *datasets.Benchmark, c *cl.LoopConfig, _ *cl.ER) { c.LabelDropout = 1 },
 		"no tasks":             func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) { b.Tasks = nil },
 		"an empty task":        func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) { b.Tasks[1].Train = &datasets.Images{} },
-		"another image size":   func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) { b.H, b.W = 16, 16 },
+		"a later task of another size": func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) {
+			b.Tasks[1].Train = &datasets.Images{N: 1, H: 16, W: 16, C: 1, Pixels: make([]uint8, 256), Labels: []int32{2}}
+		},
+		"a label of no class": func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) { b.ClassNames = b.ClassNames[:5] },
+		"another image size":  func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) { b.H, b.W = 16, 16 },
 		"too many classes": func(b *datasets.Benchmark, _ *cl.LoopConfig, _ *cl.ER) {
 			b.ClassNames = append(b.ClassNames, "seventh")
 		},

@@ -10,8 +10,8 @@ import (
 
 // JoinDatasets makes one dataset of several, to train the classifier of a domain-incremental
 // benchmark on: names and hashes are joined by +, and the labels of each set follow those of the
-// one before. It returns an error if there are no sets, one has no training or test images,
-// the images differ in size, or there are too many classes.
+// one before. It returns an error if there are no sets, one is not valid ([datasets.Dataset.Validate]; one of the user's own has to be
+// prepared), the images differ in size, or there are too many classes.
 func JoinDatasets(sets ...*datasets.Dataset) (*datasets.Dataset, error) {
 	var names, hashes []string
 	var train, test []*datasets.Images
@@ -20,8 +20,8 @@ func JoinDatasets(sets ...*datasets.Dataset) (*datasets.Dataset, error) {
 		return nil, errors.New("metrics.JoinDatasets: no sets; need at least one")
 	}
 	for i, d := range sets {
-		if d == nil || d.Train == nil || d.Test == nil {
-			return nil, errors.Errorf("metrics.JoinDatasets: set %d has no training or no test images; need both: open it by datasets.Open, and bring files to one size by its Prepared", i)
+		if err := d.Validate(); err != nil {
+			return nil, errors.WithMessagef(err, "metrics.JoinDatasets: set %d", i)
 		}
 		offset := len(out.Classes)
 		if offset+len(d.Classes) > datasets.MaxClasses {

@@ -28,8 +28,21 @@ func TestJoinDatasets(t *testing.T) {
 	if name := weightsName(got.Name, canonicalPrep(got.Name, datasets.Prep{})); name != "clothes+digits-pad32" {
 		t.Errorf("weights of parts of sets are called %s", name)
 	}
-	if _, err := JoinDatasets(a, set("tall", 2, "x")); err == nil {
+	if _, err := JoinDatasets(a, set("tall", 2, "x", "y")); err == nil {
 		t.Error("images of two sizes gave no error")
+	}
+	few := set("few", 1, "x", "y")
+	few.Train = &datasets.Images{N: 1, H: 1, W: 1, C: 1, Pixels: []uint8{0}, Labels: []int32{2}}
+	if _, err := JoinDatasets(few, b); err == nil || !strings.Contains(err.Error(), "set 0: image 0 of Train of few has the label 2") {
+		t.Errorf("a label that would be a class of the set that follows: %v", err)
+	}
+	t.Setenv("PALIMPSEST_CACHE", t.TempDir()) // keeps what is known of files
+	own, err := datasets.Open("../../datasets/testdata/own/npz/keras.npz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := JoinDatasets(b, own); err == nil || !strings.Contains(err.Error(), "not prepared") {
+		t.Errorf("a set of the user's own that is not prepared: %v", err)
 	}
 	if many, err := JoinDatasets(set("many", 1, make([]string, 255)...), a); err != nil || !slices.Equal(many.Train.Labels, []int32{0, 1, 255, 256}) {
 		t.Errorf("257 classes: %v", err)

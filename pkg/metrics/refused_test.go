@@ -100,7 +100,7 @@ func TestRefused(t *testing.T) {
 		"sides whose product is 0":     {set(make([]float32, 12), 1<<32, 1<<32, 1), "4294967296×4294967296"},
 		"pixels far off":               {set([]float32{0, 1, 2, -1e30}, 1, 2, 2), "value 3 is -1e+30"},
 		"no sets":                      {func() (any, error) { return JoinDatasets() }, "no sets"},
-		"a set that is nil":            {func() (any, error) { return JoinDatasets(nil) }, "set 0 has no training"},
+		"a set that is nil":            {func() (any, error) { return JoinDatasets(nil) }, "set 0: no set (nil)"},
 		"no extractor":                 {evaluator(nil, EvaluatorOptions{}), "no extractor"},
 		"negative k":                   {evaluator(new(thirds), EvaluatorOptions{K: -1}), "K is -1"},
 		"a ratio that is NaN":          {evaluator(new(thirds), EvaluatorOptions{CopyRatio: math.NaN()}), "CopyRatio NaN"},
