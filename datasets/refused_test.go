@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -94,7 +95,7 @@ func refused(t *testing.T, name, want string, call func() error) {
 // TestRefusedArguments: what no function can use is named: nothing (nil), negative sizes, sizes that overflow, slices that do not match.
 // Functions that return errors return it; the others panic with words of their own, as their comments say.
 func TestRefusedArguments(t *testing.T) {
-	d, none := Prep{Method: "none"}, (*Dataset)(nil)
+	d, none, noContext := Prep{Method: "none"}, (*Dataset)(nil), context.Context(nil)
 	bench := func(spoil func(b *Benchmark)) *Benchmark {
 		b, err := ClassIncremental(twoClasses(), ClassIncrementalOptions{ClassesPerTask: 1, Prep: d})
 		if err != nil {
@@ -140,7 +141,7 @@ func TestRefusedArguments(t *testing.T) {
 		{"Apply", "no images (nil)", func() error { return second(d.Apply(nil)) }},
 		{"Apply to the zero value", "shape [0,0,0,0]", func() error { return second(d.Apply(&Images{})) }},
 		{"PreparedShape", "no sets are named", func() error { _, _, _, err := PreparedShape(d); return err }},
-		{"Get", "no context (nil)", func() error { return Get(nil, "mnist", GetOptions{}) }}, //nolint:staticcheck // the mistake itself
+		{"Get", "no context (nil)", func() error { return Get(noContext, "mnist", GetOptions{}) }},
 
 		{"Blurred", "without tasks", func() error { return second((*Benchmark)(nil).Blurred(0.1, 0)) }},
 		{"Blurred, other size", "training images of task 2 (b) are 3×2×1, those of the benchmark 2×2×1", func() error { return second(larger.Blurred(0.1, 0)) }},
