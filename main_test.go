@@ -274,7 +274,7 @@ func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
 			}
 			for _, n := range number.FindAllString(setting.ReplaceAllString(line, ""), -1) {
 				found++
-				if n = strings.Trim(n, "("); !strings.Contains(generated, n) {
+				if n = strings.TrimRight(strings.Trim(n, "("), "."); !strings.Contains(generated, n) {
 					t.Errorf("notebooks/results/%s says %q in %q, which nothing made from the stored runs says", page, n, strings.TrimSpace(line))
 				}
 			}
