@@ -19,6 +19,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/metrics"
 	"palimpsest/pkg/models"
 	"palimpsest/pkg/npz"
 	"palimpsest/pkg/sheet"
@@ -30,6 +31,26 @@ type Drawn struct {
 	Images []float32 // [images, H, W, C] in [-1, 1], class by class
 	Labels []int     // the class asked for of each
 	Note   string    // what to know of them, such as that a class has not been learned yet; "": nothing
+}
+
+// drawnOf returns an error, before anything is written, unless drawn are images of this run: whole ones, finite, with one label each that
+// is the number of a class. It may be what somebody else made.
+func (t *Trained) drawnOf(drawn *Drawn) error {
+	if drawn == nil {
+		return errors.New("no images were drawn (nil); draw some by Draw")
+	}
+	b, classes := t.Benchmark, len(t.Benchmark.ClassNames)
+	if len(drawn.Images) != len(drawn.Labels)*b.H*b.W*b.C {
+		return errors.Errorf("%d values and %d labels; need a label for each image of %d×%d×%d", len(drawn.Images), len(drawn.Labels), b.H, b.W, b.C)
+	}
+	if i := slices.IndexFunc(drawn.Labels, func(y int) bool { return y < 0 || y >= classes }); i >= 0 {
+		return errors.Errorf("image %d has the label %d; need 0 to %d: [%s]", i, drawn.Labels[i], classes-1, words.Some(b.ClassNames, 20))
+	}
+	if i := slices.IndexFunc(drawn.Images, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }); i >= 0 {
+		return metrics.NotFinite{Err: errors.Errorf("value %d of image %d is %g; need finite values in [-1, 1]: did training or the sampler diverge?",
+			i%(b.H*b.W*b.C), i/(b.H*b.W*b.C), drawn.Images[i])}
+	}
+	return nil
 }
 
 // Draw samples count images of each class, class by class. Without classes it draws all of the benchmark's, task by task. An
@@ -211,8 +232,15 @@ func (t *Trained) taskOf(class int) (int, error) {
 	return task, nil
 }
 
-// WriteSheet writes drawn images, count a row, to path as one PNG.
+// WriteSheet writes drawn images, count a row, to path as one PNG. Like the other writers it returns an error, and writes nothing, unless
+// the images are of this run: a label each, the number of a class, and finite values; and unless they fill whole rows.
 func (t *Trained) WriteSheet(path string, drawn *Drawn, count int) error {
+	if err := t.drawnOf(drawn); err != nil {
+		return err
+	}
+	if count < 1 || len(drawn.Labels) == 0 || len(drawn.Labels)%count != 0 {
+		return errors.Errorf("%s with %d a row; need whole rows, one at least", words.Count(len(drawn.Labels), "image"), count)
+	}
 	b := t.Benchmark
 	grid, err := sheet.New(drawn.Images, len(drawn.Labels)/count, count, b.H, b.W, b.C, 2)
 	if err != nil {
@@ -224,6 +252,9 @@ func (t *Trained) WriteSheet(path string, drawn *Drawn, count int) error {
 // WriteNPZ writes drawn images to path as ADM's evaluator reads them: arr_0 [N, H, W, 3] bytes, grey images in three equal
 // channels, and arr_1 [N] labels.
 func (t *Trained) WriteNPZ(path string, drawn *Drawn) error {
+	if err := t.drawnOf(drawn); err != nil {
+		return err
+	}
 	b := t.Benchmark
 	pixels := make([]uint8, len(drawn.Images))
 	datasets.Unscale(pixels, drawn.Images)
@@ -246,6 +277,9 @@ func (t *Trained) WriteNPZ(path string, drawn *Drawn) error {
 // .npz: samples [N, D] and reference [M, D], float32, with samples_labels [N] and reference_labels [M]. FID, PRDC and their like
 // compare the two, in any program. Of an unconditional network the reference images are those of all tasks.
 func (t *Trained) WriteFeatures(path string, drawn *Drawn) error {
+	if err := t.drawnOf(drawn); err != nil {
+		return err
+	}
 	b, of := t.Benchmark, map[int]bool{}
 	samples := &datasets.Images{N: len(drawn.Labels), H: b.H, W: b.W, C: b.C, Pixels: make([]uint8, len(drawn.Images))}
 	datasets.Unscale(samples.Pixels, drawn.Images)
@@ -310,6 +344,9 @@ func CheckNewFolder(path string) error {
 // WriteFolder writes drawn images to the new folder path, whole or not at all: PNGs 000000.png, 000001.png, ... and labels.csv,
 // a line a file with its label and the name of its class.
 func (t *Trained) WriteFolder(path string, drawn *Drawn) error {
+	if err := t.drawnOf(drawn); err != nil {
+		return err
+	}
 	if err := CheckNewFolder(path); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
@@ -46,6 +47,9 @@ func (a Array) header() ([]byte, error) {
 	}
 	want, dims := 1, ""
 	for _, d := range a.Shape {
+		if d < 0 {
+			return nil, errors.Errorf("npz: array %s has the shape %v; need 0 or more in each dimension", a.Name, a.Shape)
+		}
 		want *= d
 		dims += fmt.Sprintf("%d, ", d)
 	}
@@ -66,6 +70,11 @@ func (a Array) header() ([]byte, error) {
 
 // WriteFile writes arrays of different names to path, whole or not at all.
 func WriteFile(path string, arrays ...Array) error {
+	for i, a := range arrays {
+		if a.Name == "" || slices.ContainsFunc(arrays[:i], func(b Array) bool { return b.Name == a.Name }) {
+			return errors.Errorf("npz: array %d has the name %q; need a name for each, and no name twice", i, a.Name)
+		}
+	}
 	return atomicfile.WriteFrom(path, func(out io.Writer) error {
 		buffered := bufio.NewWriterSize(out, 1<<20)
 		archive := zip.NewWriter(buffered)

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -44,6 +45,25 @@ func TestAsNumPyWritesIt(t *testing.T) {
 	for _, bad := range []Array{{"a", []int{3}, []uint8{1}}, {"a", []int{1}, []float64{1}}} {
 		if err := WriteFile(path, bad); err == nil {
 			t.Errorf("%+v is written", bad)
+		}
+	}
+}
+
+// What NumPy could not read is refused, and nothing is written.
+func TestRefused(t *testing.T) {
+	for name, arrays := range map[string][]Array{
+		"too few values":     {{"x", []int{2}, []uint8{1}}},
+		"dimensions below 0": {{"x", []int{-1, -2}, []uint8{1, 2}}},
+		"another kind":       {{"x", []int{1}, []string{"a"}}},
+		"no name":            {{"", []int{1}, []uint8{1}}},
+		"one name for both":  {{"x", []int{1}, []uint8{1}}, {"x", []int{1}, []uint8{2}}},
+	} {
+		dir := t.TempDir()
+		if err := WriteFile(filepath.Join(dir, "a.npz"), arrays...); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: %v is written, %v", name, left, err)
 		}
 	}
 }

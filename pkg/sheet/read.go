@@ -19,6 +19,9 @@ type Lattice struct{ H, W, Gap, Columns int }
 // false if it cannot be one. The images have h×w pixels or a whole multiple of that.
 func Find(size image.Point, rows, h, w int) (Lattice, bool) {
 	h, w = max(h, 1), max(w, 1)
+	if rows < 1 || h > size.Y || w > size.X || max(size.X, size.Y) > maxSide {
+		return Lattice{}, false
+	}
 	for gap := range 5 {
 		l := Lattice{H: (size.Y+gap)/rows - gap, Gap: gap}
 		if (size.Y+gap)%rows != 0 || l.H <= 0 || l.H%h != 0 {

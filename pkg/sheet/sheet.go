@@ -13,12 +13,16 @@ import (
 )
 
 // New places images, [N, h, w, c] in [-1, 1] with c 1 or 3, row by row into rows × cols cells without gaps, each
-// pixel scale × scale dots. Cells beyond N stay black. Values outside [-1, 1] are clamped.
+// pixel scale × scale dots. Cells beyond N stay black. Values outside [-1, 1] are clamped. It returns an error if the images are
+// no whole ones or more than there are cells, and if the sheet would have more than 2^30 dots.
 //
 // With scale 1, or any other, and a row a class in task order this is the sheet that [report.Strips] reads back.
 func New(images []float32, rows, cols, h, w, c, scale int) (*image.RGBA, error) {
 	if rows <= 0 || cols <= 0 || h <= 0 || w <= 0 || scale <= 0 || (c != 1 && c != 3) {
 		return nil, errors.Errorf("sheet.New: %d × %d cells of %d×%d pixels with %d channels at scale %d; need positive sizes and 1 or 3 channels", rows, cols, h, w, c, scale)
+	}
+	if dots := float64(rows) * float64(cols) * float64(h) * float64(w) * float64(scale) * float64(scale); dots > mostDots {
+		return nil, errors.Errorf("sheet.New: %d × %d cells of %d×%d pixels at scale %d are %.3g dots; need %d at most", rows, cols, h, w, scale, dots, mostDots)
 	}
 	per := h * w * c
 	n := len(images) / per
@@ -43,12 +47,18 @@ func New(images []float32, rows, cols, h, w, c, scale int) (*image.RGBA, error) 
 	return out, nil
 }
 
+// mostDots is how many dots a sheet has at most, of four bytes each while it is made.
+const mostDots = 1 << 30
+
 // maxRows is how many classes a stored sheet shows.
 const maxRows = 100
 
 // Rows are the classes that a stored sheet of images h pixels high shows, by their places 0 .. classes-1 in task order: all,
-// or of very many some, evenly from all.
+// or of very many some, evenly from all. It panics if classes is negative.
 func Rows(classes, h int) []int {
+	if classes < 0 {
+		panic(errors.Errorf("sheet.Rows: %d classes; need 0 or more", classes))
+	}
 	rows := make([]int, min(classes, maxRows, max(1, maxSide/max(h, 1))))
 	for k := range rows {
 		rows[k] = k * classes / len(rows)
@@ -58,6 +68,9 @@ func Rows(classes, h int) []int {
 
 // PNG encodes an image, as small as it gets.
 func PNG(img image.Image) ([]byte, error) {
+	if img == nil {
+		return nil, errors.New("sheet: no image (nil); make one with sheet.New")
+	}
 	var b bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestCompression}
 	if err := encoder.Encode(&b, img); err != nil {

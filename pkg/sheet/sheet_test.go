@@ -3,6 +3,7 @@ package sheet
 import (
 	"image"
 	"image/color"
+	"strings"
 	"testing"
 )
 
@@ -38,6 +39,14 @@ func TestNew(t *testing.T) {
 			t.Errorf("%d values for one image of 2 pixels should be refused", bad[0])
 		}
 	}
+	for _, huge := range [][5]int{{1 << 40, 1, 1, 1, 1}, {1, 1, 1 << 32, 1 << 32, 1}, {1, 1, 1, 1, 1 << 20}} {
+		if _, err := New(nil, huge[0], huge[1], huge[2], huge[3], 3, huge[4]); err == nil {
+			t.Errorf("a sheet of %v should be refused", huge)
+		}
+	}
+	if _, err := PNG(nil); err == nil {
+		t.Error("no image should be refused")
+	}
 	if _, err := New(nil, 1, 1, 1, 1, 2, 1); err == nil {
 		t.Error("two channels should be refused")
 	}
@@ -61,4 +70,15 @@ func TestFind(t *testing.T) {
 	if _, ok := Find(image.Pt(50, 16), 2, 8, 16); ok {
 		t.Error("a width that no whole number of images has is found to be a sheet")
 	}
+	for _, none := range [][3]int{{0, 8, 16}, {-1, 8, 16}, {2, 4, 1 << 62}} {
+		if l, ok := Find(image.Pt(64, 16), none[0], none[1], none[2]); ok {
+			t.Errorf("%d rows of %d×%d pixels are found to be a sheet of %+v", none[0], none[1], none[2], l)
+		}
+	}
+	defer func() {
+		if p := recover(); p == nil || !strings.Contains(p.(error).Error(), "sheet.Rows: -1 classes") {
+			t.Errorf("Rows of -1 classes: %v", p)
+		}
+	}()
+	Rows(-1, 8)
 }
