@@ -33,7 +33,7 @@
 //     .tar shards of WebDataset
 //
 // Where labels are numbers without names, each number that occurs is a class, and is its name. Whole numbers may be stored as
-// floating-point ones (1.0) in .npz, Parquet and the .json of WebDataset. Where labels are text, in Parquet and WebDataset, each text is
+// floating-point ones (1.0) in .npz, Parquet and WebDataset. Where labels are text, in Parquet and WebDataset, each text is
 // a class, in the order of their bytes or, if all are whole numbers, by number. If a set has a val split, that is used for validation, and no
 // training images are held out. If it has a val split and no test split, val is used as the test split, and
 // validation images are held out of the training images. Pictures in folders below a class folder belong to that class. Choices follow

@@ -170,9 +170,9 @@ func imageColumn(f *parquet.File, features map[string]feature) ([]string, error)
 	return found[0], nil
 }
 
-// labelColumn finds the column of labels: the chosen one, else the only one that the metadata say has classes, else the one called label,
-// else the only one of integers, else the only one of floating-point numbers, else the only one of text. CIFAR-100 has fine_label and
-// coarse_label, of which the first is the default.
+// labelColumn finds the column of labels: the chosen one, else the first there is of: the column that the metadata say has classes called
+// fine_label, as CIFAR-100 has beside coarse_label, the one called label, the only one; of all columns the one called fine_label, the one
+// called label, the only one of integers, of floating-point numbers, of text.
 func labelColumn(f *parquet.File, features map[string]feature, chosen string) (string, error) {
 	var classes, numbers, floats, texts []string
 	for _, c := range f.Root().Columns() {
@@ -193,32 +193,30 @@ func labelColumn(f *parquet.File, features map[string]feature, chosen string) (s
 			}
 		}
 	}
-	candidates := slices.Concat(numbers, floats, texts)
-	all := classes
-	for _, kind := range [][]string{numbers, floats, texts} {
-		if len(all) == 0 {
-			all = kind
+	all := slices.Concat(numbers, floats, texts)
+	called := func(name string, among []string) []string {
+		if slices.Contains(among, name) {
+			return []string{name}
+		}
+		return nil
+	}
+	order := [][]string{called("fine_label", classes), called("label", classes), classes,
+		called("fine_label", all), called("label", all), numbers, floats, texts}
+	if chosen != "" {
+		order = [][]string{called(chosen, all), called(chosen+"_label", all)}
+	}
+	for _, found := range order {
+		if len(found) == 1 {
+			return found[0], nil
+		}
+		if len(found) > 1 {
+			return "", errors.Errorf("has %d columns that may be labels, %v; need one: choose it by #label=NAME after the path", len(found), found)
 		}
 	}
-	if chosen != "" || len(classes) == 0 && slices.Contains(candidates, "label") && !slices.Contains(all, "fine_label") {
-		all = candidates
-	}
-	switch {
-	case chosen != "":
-		for _, name := range []string{chosen, chosen + "_label"} {
-			if slices.Contains(all, name) {
-				return name, nil
-			}
-		}
+	if chosen != "" {
 		return "", errors.Errorf("has no labels %.100q; it has %v", chosen, all)
-	case slices.Contains(all, "fine_label"):
-		return "fine_label", nil
-	case len(all) > 1 && slices.Contains(all, "label"):
-		return "label", nil
-	case len(all) != 1:
-		return "", errors.Errorf("has %d columns that may be labels, %v; need one, whole numbers or the names of classes, chosen by #label=NAME after the path where there are several", len(all), all)
 	}
-	return all[0], nil
+	return "", errors.New("has no column that may be labels; need one of whole numbers or of the names of classes")
 }
 
 // isText says whether a column holds text, and not bytes.

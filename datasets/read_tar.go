@@ -9,6 +9,7 @@ import (
 	"maps"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,8 +21,8 @@ import (
 )
 
 // tarReading reads shards of WebDataset: .tar files in which the members of one sample follow one another and share their name up to
-// the first dot, one of them a picture, another its class: .cls, a number or a name, or .json with the key label (or cls, or the one
-// chosen by #label=NAME). Shards say their split by their name.
+// the first dot, one of them a picture, another its class: .cls, a number (as 2 or 2.0) or a name, or .json with the key label (or cls, or
+// the one chosen by #label=NAME). Shards say their split by their name.
 var tarReading = reading{
 	name: ".tar shards of WebDataset (1.jpg and 1.cls or 1.json)",
 	files: func(path string, folder bool) ([]string, bool, error) {
@@ -236,12 +237,21 @@ func tarLabels(r io.ReadSeeker, chosen string) (labels []string, err error) {
 	return labels, oneline.Error(err) // names of members may hold anything
 }
 
+// pointed is text that is a number with a decimal point, as programs write whole numbers that they keep as floating-point ones. 1e3 may be
+// a name.
+var pointed = regexp.MustCompile(`^\d+\.\d*([eE][+-]?\d+)?$`)
+
 // labelOf is the class of a sample.
 func labelOf(key string, members map[string][]byte, chosen string) (string, error) {
 	if cls, ok := members["cls"]; ok && chosen == "" {
 		text := strings.TrimSpace(string(cls))
 		if text == "" || len(text) > 200 || strings.ContainsAny(text, "\n\r") {
 			return "", errors.Errorf("holds %s.cls, which says %.40q; need a number or the name of a class", key, text)
+		}
+		if number, err := strconv.ParseFloat(text, 64); err == nil && pointed.MatchString(text) {
+			if label, err := wholeLabel(number); err == nil {
+				return strconv.FormatInt(label, 10), nil
+			}
 		}
 		return text, nil
 	}

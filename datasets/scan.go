@@ -21,7 +21,7 @@ import (
 )
 
 // scanVersion changes whenever the content of scans changes, or the way they are made.
-const scanVersion = 5
+const scanVersion = 6
 
 // scan is what is known about a set after all of it was read once. It is kept in the cache, so the next start need not read the set.
 type scan struct {
