@@ -36,7 +36,7 @@ func TestOutputsAreOfTheirCells(t *testing.T) {
 	}
 }
 
-// Opening a notebook is to change it little: it has already what JupyterLab notes of the kernel, but for the version of Go.
+// Opening a notebook is not to change it: it has already what JupyterLab notes of the kernel, which names no version of Go.
 func TestKernelIsNoted(t *testing.T) {
 	for _, file := range all(t) {
 		nb := read(t, file)

@@ -5,10 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"palimpsest/kernelsetup"
 	"palimpsest/notebooks/kernel"
 )
 
@@ -33,7 +35,7 @@ func TestErrorsOfCellsAreOneLine(t *testing.T) {
 	for _, tc := range []struct{ source, want string }{
 		{"%%\nvar a []int\nfmt.Println(a[3])", `cell \[2\], line 3: panic: runtime error: index out of range \[3\] with length 0`},
 		{"%%\nos.Exit(3)", "exit status 3"},
-		{"%%\nx := 1\nnosuch()", "cell \\[4\\], line 2: declared and not used: x\ncell \\[4\\], line 3: undefined: nosuch"},
+		{"%%\nx := 1\nnosuch()", "cell \\[4\\], line 2: declared and not used: x\ncell \\[4\\], line 3: undefined: nosuch \\(if a cell above declares it, .*\\)"},
 		{"import \"example.com/no/such\"\n%%\nsuch.X()", ".*example.com/no/such is in none of the modules .* `go get example.com/no/such`"},
 		// Last, for every cell from here on links all that this package imports.
 		{"import (\n\t\"errors\"\n\t\"palimpsest/pkg/notebook\"\n)\n\nfunc load(name string) int {\n\treturn notebook.Get(1, errors.New(\"no run \" + name))\n}", ""},
@@ -62,7 +64,7 @@ func TestDeclarationsAreCompiledOnly(t *testing.T) {
 	const program = "a program"
 	for _, tc := range []struct{ source, want string }{
 		{"import \"fmt\"\n\ntype number int\n\nfunc double(n number) { fmt.Println(2 * n) }", ""},
-		{"func half(n number) { nosuch(n) }", "cell [2], line 1: undefined: nosuch"},
+		{"func half(n number) { nosuch(n) }", "cell [2], line 1: undefined: nosuch (if a cell above declares it, run that first; after a restart of the kernel, all cells above)"},
 		{"!test -e $GONB_TMP_DIR/$(basename $GONB_TMP_DIR) && echo " + program + " || true", ""},
 		{"%%\ndouble(21)", "42\n"},
 		{"!test -e $GONB_TMP_DIR/$(basename $GONB_TMP_DIR) && echo " + program + " || true", program + "\n"},
@@ -152,4 +154,49 @@ func TestKilledKernelLeavesNothing(t *testing.T) {
 		}
 	}
 	<-ended
+}
+
+// The folder of a kernel that was killed is removed when the next one starts; that of a kernel that lives stays.
+func TestFoldersOfKilledKernels(t *testing.T) {
+	temp := t.TempDir()
+	in := func() *kernel.Process {
+		t.Helper()
+		installed, err := kernelsetup.EnsureKernel(t.Context(), os.Stderr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := installed.Options("testdata")
+		command := o.Command
+		o.Command = func(file string) []string { return append([]string{"env", "TMPDIR=" + temp}, command(file)...) }
+		p, err := kernel.Start(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close() }) // the killed one cannot be asked
+		return p
+	}
+	folders := func() []string {
+		all, _ := filepath.Glob(filepath.Join(temp, "*")) // fails on a malformed pattern only
+		return all
+	}
+	in()
+	lives := folders()
+	killed := in()
+	if err := killed.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	left := folders()
+	in()
+	now := folders()
+	if len(lives) != 1 || len(left) != 2 || len(now) != 2 {
+		t.Fatalf("there are %q, %q and %q; want one folder, two, and two", lives, left, now)
+	}
+	for _, folder := range now {
+		if folder != lives[0] && slices.Contains(left, folder) {
+			t.Errorf("%s of a kernel that was killed is there still", folder)
+		}
+	}
+	if !slices.Contains(now, lives[0]) {
+		t.Errorf("%s of a kernel that lives has been removed", lives[0])
+	}
 }

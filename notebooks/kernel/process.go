@@ -12,6 +12,7 @@ import (
 	"github.com/go-zeromq/zmq4"
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
 )
 
@@ -27,6 +28,7 @@ type Options struct {
 type Process struct {
 	cmd      *exec.Cmd
 	dir      string // with the connection file and TMPDIR
+	remove   func() // removes it
 	session  string
 	key      []byte
 	shell    zmq4.Socket
@@ -48,12 +50,12 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	if len(parent) > 60 { // the path of a socket has 103 bytes at most
 		parent = "/tmp"
 	}
-	dir, err := os.MkdirTemp(parent, "kernel-")
+	dir, remove, err := atomicfile.Temporary(parent, "kernel")
 	if err != nil {
 		return nil, errors.WithStack(err)
 	}
 	p := &Process{
-		dir: dir, session: randomHex(16), key: []byte(randomHex(16)),
+		dir: dir, remove: remove, session: randomHex(16), key: []byte(randomHex(16)),
 		replies: make(chan message, 16), events: make(chan message, 1024),
 		errs: make(chan error, 2), ended: make(chan struct{}),
 	}
@@ -161,8 +163,7 @@ func (p *Process) connect(ctx context.Context) error {
 	return nil
 }
 
-// language is what the kernel says of its language, and JupyterLab writes into every notebook that it opens, without the version,
-// which is that of a machine.
+// language is what the kernel says of its language, and JupyterLab writes into every notebook that it opens.
 func language(m message) map[string]any {
 	var c struct {
 		Language map[string]any `json:"language_info"`
@@ -170,7 +171,6 @@ func language(m message) map[string]any {
 	if json.Unmarshal(m.Content, &c) != nil {
 		return nil
 	}
-	delete(c.Language, "version")
 	return c.Language
 }
 
@@ -237,6 +237,7 @@ func (p *Process) kill() error {
 	if p.stop != nil {
 		p.stop()
 	}
+	defer p.remove()
 	// A cell's program is in a group of its own. It ends when the system sees that the kernel has, and may write until then.
 	var err error
 	for range 50 {

@@ -23,7 +23,7 @@ const (
 // RunOptions says how [Notebook.Run] runs a notebook.
 type RunOptions struct {
 	CellTimeout time.Duration // for each cell; 0 is none
-	// OnCell is called before each code cell is run: its number and its first line.
+	// OnCell is called before each code cell is run: its number and its first line that is neither %% nor of an import.
 	OnCell func(number int, first string)
 }
 
@@ -58,8 +58,7 @@ func (nb *Notebook) Run(ctx context.Context, p *Process, o RunOptions) (*Noteboo
 			continue
 		}
 		if o.OnCell != nil {
-			first, _, _ := strings.Cut(strings.TrimSpace(cell.Source), "\n")
-			o.OnCell(i+1, first)
+			o.OnCell(i+1, opening(cell.Source))
 		}
 		cell.Count = len(requests) + 1
 		id, err := runCell(ctx, p, cell, o.CellTimeout, out)
@@ -86,6 +85,20 @@ func (nb *Notebook) Run(ctx context.Context, p *Process, o RunOptions) (*Noteboo
 		}
 	}
 	return done, err
+}
+
+// reImports matches what a cell imports.
+var reImports = regexp.MustCompile(`(?m)^import (\([^)]*\)|.*)$`)
+
+// opening is the line that says best what a cell is.
+func opening(source string) string {
+	for line := range strings.Lines(reImports.ReplaceAllString(source, "")) {
+		if line = strings.TrimSpace(line); line != "" && line != "%%" {
+			return line
+		}
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(source), "\n")
+	return first
 }
 
 func runCell(ctx context.Context, p *Process, cell *Cell, timeout time.Duration, out *outputs) (string, error) {

@@ -60,9 +60,15 @@ func text(c *kernel.Cell, stream string) string {
 
 func TestRunGood(t *testing.T) {
 	nb := read(t, "testdata/good.ipynb")
-	done, err := nb.Run(t.Context(), start(t), kernel.RunOptions{CellTimeout: 2 * time.Minute})
+	lines := map[int]string{}
+	done, err := nb.Run(t.Context(), start(t), kernel.RunOptions{CellTimeout: 2 * time.Minute, OnCell: func(n int, first string) { lines[n] = first }})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for n, line := range lines {
+		if line == "" || line == "%%" || strings.HasPrefix(line, "import") {
+			t.Errorf("of cell %d it is told %q", n, line)
+		}
 	}
 	cell := func(number int) *kernel.Cell { return done.Cells[number-1] }
 	if got := text(cell(3), "stdout"); got != "42\n" {

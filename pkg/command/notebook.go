@@ -23,8 +23,8 @@ func notebookCommand() *cobra.Command {
 		Use: "notebook NAME", Short: "Run a notebook without a browser, with other parameters if asked for", Args: cobra.ExactArgs(1),
 		Long: "Runs the cells of a notebook, one of the folder notebooks by its name or any by its path, in a kernel of its own, in the\n" +
 			"notebook's folder, and stores it with what its cells show. A cell that fails ends it, with the cell's error; what there is\n" +
-			"up to there is stored under the output's name with .failed before .ipynb. Interrupted, runs keep a checkpoint, and the same\n" +
-			"command goes on. Parameters are the constants of the cell tagged `parameters`, as papermill has them.",
+			"up to there, or to an interrupt, is stored under the output's name with .failed before .ipynb. Interrupted, runs keep a\n" +
+			"checkpoint, and the same command goes on. Parameters are the constants of the cell tagged `parameters`, as papermill has them.",
 		Example: "  go run . notebook 01_benchmark --set seed=3 --html out.html --pdf out.pdf\n" +
 			"  go run . notebook notebooks/00_tour.ipynb -o notebooks/00_tour.ipynb",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -67,13 +67,12 @@ func notebookCommand() *cobra.Command {
 			done, err := nb.Run(cmd.Context(), process, kernel.RunOptions{CellTimeout: timeout, OnCell: func(number int, first string) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%6.1f s  cell %d: %s\n", time.Since(start).Seconds(), number, first)
 			}})
-			var failure *kernel.Failure
-			if errors.As(err, &failure) && out != "" {
+			if err != nil && out != "" {
 				failed := strings.TrimSuffix(out, ".ipynb") + ".failed.ipynb"
 				if err := done.Write(failed); err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s holds what there is up to the failure\n", words.Shell(failed))
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s holds what there is up to here\n", words.Shell(failed))
 			}
 			if err != nil {
 				return errors.WithMessage(err, in)

@@ -220,3 +220,39 @@ func TestLostOutputIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// A notebook that is asked to end stores what its cells showed until then, and what is told of a cell says what it does.
+func TestEndedNotebookIsStored(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.ipynb"), filepath.Join(dir, "out.ipynb")
+	text := `{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [
+{"cell_type": "code", "id": "a", "execution_count": null, "outputs": [], "metadata": {}, "source": "import \"fmt\"\n\n%%\nfmt.Println(6 * 7)"},
+{"cell_type": "code", "id": "b", "execution_count": null, "outputs": [], "metadata": {}, "source": "import \"time\"\n\n%%\ntime.Sleep(time.Hour)"}]}`
+	if err := os.WriteFile(in, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := shell(t, `exec palimpsest notebook "$1" -o "$2"`, in, out)
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	all := ""
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		all += lines.Text() + "\n"
+		if strings.Contains(lines.Text(), "cell 2: time.Sleep(time.Hour)") {
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if c := code(t, cmd); c != 143 || !strings.Contains(all, "cell 1: fmt.Println(6 * 7)") {
+		t.Errorf("exit code %d, want 143; it says %s", c, all)
+	}
+	stored, err := os.ReadFile(filepath.Join(dir, "out.failed.ipynb"))
+	if err != nil || !strings.Contains(string(stored), `"42\n"`) {
+		t.Errorf("it stores %s, %v; it says %s", stored, err, all)
+	}
+}
