@@ -84,6 +84,50 @@ func TestNotebooks(t *testing.T) {
 	}
 }
 
+// A cell whose run is finished says so, and one that reads a run which is not says what to do.
+func TestFinishedRunIsTold(t *testing.T) {
+	installed, err := kernelsetup.EnsureKernel(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	options := installed.Options(".")
+	options.Env = append(options.Env, "RUNS="+dir, "GOMLX_BACKEND=go")
+	process, err := kernel.Start(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer process.Close()
+	const train = "import (\n\t\"os\"\n\t\"palimpsest/pkg/experiment\"\n\t\"palimpsest/pkg/notebook\"\n)\n\n%%\nc := experiment.DefaultConfig()\n" +
+		"c.Name, c.Strategy.Name, c.Diffusion.T = \"small\", \"finetune\", 10\nc.Benchmark.ClassOrder, c.Benchmark.Classes, c.Benchmark.ClassesPerTask = \"given\", []int{0, 1}, 1\n" +
+		"c.Network.Base, c.Network.Mults = 8, []int{1}\nc.Loop.StepsPerTask, c.Loop.FreshRows, c.Loop.ReplayRows = 5, 1, 0\n" +
+		"c.Evaluate.SamplesPerTask, c.Evaluate.Batch, c.Evaluate.Sampler.Steps, c.Evaluate.AllowSmallN = 16, 16, 1, true\nnotebook.Get(notebook.Run(c, os.Getenv(\"RUNS\")))"
+	const read = "import \"palimpsest/pkg/results\"\n\n%%\nnotebook.Get(results.Load(os.Getenv(\"RUNS\") + \"/small/result.json\"))"
+	for _, tc := range []struct{ source, want string }{
+		{read, "there is no run in " + dir + "/small yet; make it first: in a notebook, run the cell that trains it"},
+		{train, "<polyline"},
+		{train, "small is finished and only read here, from " + dir + "/small; to train it anew, remove that folder"},
+		{read, ""},
+	} {
+		if tc.source == read {
+			tc.source = strings.Replace(train[:strings.Index(train, "%%")], "\t\"palimpsest/pkg/experiment\"\n", "", 1) + tc.source
+		}
+		book := &kernel.Notebook{Cells: []*kernel.Cell{{Type: "code", Source: tc.source}}}
+		done, err := book.Run(t.Context(), process, kernel.RunOptions{CellTimeout: 5 * time.Minute})
+		if done == nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, o := range done.Cells[0].Outputs {
+			html, _ := o.Data["text/html"].(string)
+			got += o.Text + html
+		}
+		if !strings.Contains(got, tc.want) || tc.want == "" && got != "" {
+			t.Errorf("%s\nshows %.1000q, want %q (%v)", tc.source, got, tc.want, err)
+		}
+	}
+}
+
 // dependOnSources looks at all Go files of the checkout, so that "go test" does not answer
 // from its cache after a change of a package that only cells import.
 func dependOnSources(t *testing.T, repo string) {

@@ -259,16 +259,36 @@ func TestRunInBrowser(t *testing.T) {
 	p.openAgain(endless)
 	seen := p.until("opened again, it shows how far the run is", outputs, `step ([1-9]\d*)/`)
 	p.until("and goes on showing it", `[...(`+outputs+`).matchAll(/step ([1-9]\d*)\//g)].some(m => +m[1] > `+seen[1]+`)`, "true")
+	p.until("its cell is marked as one that runs", prompts, `^\[\*\]:`)
+	p.until("its kernel is told to be busy", state, "^busy$")
+	p.until("the title tells the percentage", "document.title", `^\d+ % · `)
 	p.shoot("opened again")
-	p.click("the button stops it", panel+` .jp-OutputArea-output button`, outputs, `(?i)stopped`)
+	p.click("the button stops it", panel+` .jp-OutputArea-output button`, outputs, `The run has stopped: run the cell again to go on`)
 	p.until("its kernel is ready", state, "^idle$")
+	p.until("its cell is marked no more", prompts, `^\[ \]:`)
+	p.until("the title neither", "document.title", `^endless`)
 	p.shoot("stopped by the button")
 
 	p.restart("notebook:restart-kernel")
 	p.until("its kernel is ready", state, "^idle$")
 	p.run(1)
 	p.until("a cell runs after the restart", outputs, `there is the kernel`)
+
+	p.run(0)
+	p.until("it trains", outputs, `step [1-9]\d*/`)
+	l.killKernel(t)
+	p.until("a dialog says that the kernel died", dialogs, "^[1-9]")
+	p.click("the dialog closes", ".jp-Dialog .jp-mod-accept", dialogs, "^0$")
+	p.until("restarted, it is ready", state, "^idle$")
+	p.until("it is told what is to be run", outputs, `run the cell again to go on; after a restart of the kernel, the cells above it first`)
+	p.until("the title tells no percentage", "document.title", `^\W*endless`)
+	p.shoot("kernel killed")
+	p.run(1)
+	p.until("a cell runs after the death", outputs, `there is the kernel`)
 	l.end(t)
+	if left, _ := filepath.Glob(filepath.Join(l.temp, "go*")); len(left) > 0 { // fails on a malformed pattern only
+		t.Errorf("%q are left", left)
+	}
 }
 
 // writeNotebook writes what is interrupted here: the smallest network, training for hours. It returns its path from the root.

@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,6 +37,7 @@ type lab struct {
 	said lines
 	url  *url.URL // of its first page, with the token
 	mark string
+	temp string // its folder of temporary files
 
 	workspaces int
 }
@@ -68,10 +72,10 @@ func startLab(t *testing.T, flags ...string) *lab {
 	removeLeft(t, layouts+"browser-test-%d-*") // JupyterLab would open what they hold
 	removeLeft(t, root+"/notebooks/try-%d-*.ipynb")
 	removeLeft(t, root+"/runs/browser-%d")
-	l := &lab{mark: fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())}
+	l := &lab{mark: fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano()), temp: t.TempDir()}
 	l.cmd = exec.Command(program, append([]string{"lab", "--no-browser"}, flags...)...) // JupyterLab finds a port that is free
 	l.cmd.Dir, l.cmd.SysProcAttr, l.cmd.WaitDelay = root, endsWithTest(), *patience
-	l.cmd.Env = append(os.Environ(), marker+"="+l.mark, "PALIMPSEST_NOTEBOOK_TEST=1") // the latter makes the notebooks' runs short
+	l.cmd.Env = append(os.Environ(), marker+"="+l.mark, "TMPDIR="+l.temp, "PALIMPSEST_NOTEBOOK_TEST=1") // the latter makes the notebooks' runs short
 	out, err := l.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -241,14 +245,32 @@ func (l *lab) wait() {
 	_ = l.cmd.Wait() // its exit code is looked at where that matters
 }
 
-// left are the processes of the laboratory that are alive, as far as the system tells.
-func (l *lab) left() []string {
-	var all []string
+// killKernel kills the only kernel.
+func (l *lab) killKernel(t *testing.T) {
+	t.Helper()
+	for pid, line := range l.processes() {
+		if strings.Contains(line, "gonb --kernel ") {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("there is no kernel among %q", l.left())
+}
+
+// left are the command lines of the laboratory's processes that are alive.
+func (l *lab) left() []string { return slices.Collect(maps.Values(l.processes())) }
+
+// processes are those of the laboratory that are alive, as far as the system tells, with their command lines.
+func (l *lab) processes() map[int]string {
+	all := map[int]string{}
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
 		if text, err := os.ReadFile(file); err == nil && bytes.Contains(text, []byte(marker+"="+l.mark+"\x00")) {
 			line, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
-			all = append(all, string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file))) // by the pattern it is a number
+			all[pid] = string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
 		}
 	}
 	return all

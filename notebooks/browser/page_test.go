@@ -173,6 +173,7 @@ const (
 	visible = `document.querySelector('` + panel + `')`
 	outputs = `[...` + visible + `.querySelectorAll('.jp-OutputArea-output')].map(o => o.innerText).join('\n')`
 	state   = visible + `?.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status`
+	prompts = `[...` + visible + `.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.innerText).join(' ')`
 	dialogs = `document.querySelectorAll('.jp-Dialog').length`
 	unsaved = `document.querySelectorAll('.lm-TabBar-tab.jp-mod-dirty').length`
 )

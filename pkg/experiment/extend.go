@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/draw"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,7 +65,7 @@ func (x Extension) Of(dir string) (Config, error) {
 	c.Benchmark.Datasets = slices.Clone(c.Benchmark.Datasets)
 	path := filepath.Join(dir, "result.json")
 	done, err := results.Load(path)
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return c, errors.Errorf("the run in %s is not finished, and only a finished one is extended; finish it with `go run . resume %s`", dir, words.Shell(dir))
 	}
 	if err != nil {

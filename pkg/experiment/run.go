@@ -145,7 +145,7 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 			fmt.Fprintf(opt.Log, "%s: already finished; result: %s\n", c.RunName(), filepath.Join(dir, "result.json"))
 		}
 		return r, nil
-	} else if !os.IsNotExist(err) {
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var early bytes.Buffer // lines from before the folder is the run's

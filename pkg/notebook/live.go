@@ -72,7 +72,7 @@ func (l *live) show(p experiment.Progress) {
 	}
 	text := bar(p) + curve(l.steps, l.losses, p.Steps)
 	if !ended {
-		text = l.alive(p, text+stopButton()) + fmt.Sprintf(`<script>document.title = "%.0f %% · " + document.title.replace(/^\d+ %% · /, "")</script>`, 100*p.Fraction)
+		text = l.alive(p, text+stopButton()) + titled(fmt.Sprintf("%.0f %% · ", 100*p.Fraction))
 	}
 	gonbui.UpdateHtml(l.id, text)
 	l.showSamples(ended)
@@ -84,8 +84,27 @@ func (l *live) show(p experiment.Progress) {
 
 // untitle takes the percentage out of the title. What is shown then, and stored with the notebook, has neither script nor button.
 func (l *live) untitle() {
-	gonbui.UpdateHtml(l.id, bar(l.last)+`<script>document.title = document.title.replace(/^\d+ % · /, "")</script>`)
+	gonbui.UpdateHtml(l.id, bar(l.last)+titled(""))
 }
+
+// titled is a script that puts what is before the title of the browser's tab, which JupyterLab writes anew every few seconds: it is
+// put there again before anybody sees the page without it. "" takes it away.
+func titled(before string) string {
+	return `<script>window.palimpsestTitle = "` + before + `";` + titleJS + `</script>`
+}
+
+// titleJS is also what a page does that reads how far a run is.
+const titleJS = `
+window.palimpsestTitled ??= (() => {
+	const put = () => {
+		const title = window.palimpsestTitle + document.title.replace(/^\d+ % · /, "");
+		if (title !== document.title) document.title = title;
+	};
+	new MutationObserver(put).observe(document.querySelector("title"), { childList: true });
+	return put;
+})();
+window.palimpsestTitled();
+`
 
 // stop shows how far a run came that has stopped, without what is of use only while it goes on.
 func (l *live) stop() {
@@ -98,6 +117,15 @@ func (l *live) stop() {
 	l.last.ETA = 0
 	l.untitle()
 	gonbui.UpdateHtml(l.id, bar(l.last)+curve(l.steps, l.losses, l.last.Steps))
+}
+
+// finished shows in place of a run's progress that there was nothing to do.
+func (l *live) finished(name string) {
+	if !gonbui.IsNotebook {
+		return
+	}
+	gonbui.UpdateHtml(l.id, `<div style="font:13px sans-serif">`+html.EscapeString(name+" is finished and only read here, from "+l.dir+"; to train it anew, remove that folder")+`</div>`)
+	flush()
 }
 
 // liveFile is the file in a run folder that holds what a page shows of a run that is opened again while it goes on.
@@ -118,7 +146,7 @@ func (l *live) alive(p experiment.Progress, text string) string {
 	if err != nil || !filepath.IsLocal(path) {
 		return text
 	}
-	text = fmt.Sprintf(`<div data-at="%d">%s</div>`, time.Now().UnixMilli(), text)
+	text = fmt.Sprintf(`<div data-at="%d" data-title="%.0f %% · ">%s</div>`, time.Now().UnixMilli(), 100*p.Fraction, text)
 	if atomicfile.Write(filepath.Join(dir, liveFile), []byte(text)) != nil { // the run says so too, where its disk is full
 		return text
 	}
@@ -126,8 +154,9 @@ func (l *live) alive(p experiment.Progress, text string) string {
 	if !l.kept {
 		l.kept, script = true, script+keepJS
 	}
-	address := url.URL{Path: filepath.ToSlash(path)}
-	return `<div data-palimpsest-live="` + html.EscapeString(address.EscapedPath()) + `">` + text + "</div><script>" + script + "</script>"
+	address := url.URL{Path: filepath.ToSlash(filepath.Dir(path))}
+	return fmt.Sprintf(`<div data-palimpsest-live="%s" data-kernel="%s">%s</div><script>%s</script>`, html.EscapeString(address.EscapedPath()),
+		html.EscapeString(os.Getenv(protocol.GONB_JUPYTER_KERNEL_ID_ENV)), text, script)
 }
 
 // keepJS saves the notebook once, as its button does: a page that is opened again shows what was saved.
@@ -135,28 +164,47 @@ const keepJS = `
 for (const e of document.querySelectorAll("[data-palimpsest-live]"))
 	e.closest(".jp-NotebookPanel")?.querySelector('.jp-Toolbar [data-command="docmanager:save"]')?.click();`
 
-// liveJS reads the file again and again. An output that is replaced by the next takes its reader with it; one that is scrolled
-// out of sight may come back.
+// liveJS reads the file again and again, and marks the cell as JupyterLab marks one that it knows to run. When the file has gone, or
+// the kernel has and nothing runs in it any more, it says so and what to do. An output that is replaced by the next takes its reader
+// with it; one that is scrolled out of sight may come back.
 const liveJS = `for (const e of document.querySelectorAll("[data-palimpsest-live]:not([data-read])")) {
 	const config = document.getElementById("jupyter-config-data");
 	if (!config) continue;
 	const { baseUrl, token } = JSON.parse(config.textContent);
 	e.dataset.read = "1";
 	const say = text => { e.firstElementChild.append(Object.assign(document.createElement("div"), { textContent: text })) };
-	let missed = 0;
+	const ask = (path, method) => fetch(baseUrl + path + "?" + Date.now(), { method, headers: { Authorization: "token " + token } });
+	const mark = text => {
+		const prompt = e.closest(".jp-Cell")?.querySelector(".jp-InputPrompt");
+		if (/^\[[ *]?\]:$/.test(prompt?.textContent)) prompt.textContent = text;
+	};
+	const title = text => { window.palimpsestTitle = text;` + titleJS + `};
+	const end = text => {
+		clearInterval(timer);
+		title("");
+		mark("[ ]:");
+		for (const button of e.querySelectorAll("button")) button.remove();
+		if (!e.closest(".jp-OutputArea")?.innerText.includes("run the cell again")) say(text);
+	};
+	let missed = 0, idle = 0;
 	const timer = setInterval(async () => {
 		if (!e.isConnected) return void (++missed > 60 && clearInterval(timer));
-		const answer = await fetch(baseUrl + "files/" + e.dataset.palimpsestLive + "?" + Date.now(), { headers: { Authorization: "token " + token } });
-		if (answer.ok) {
-			e.innerHTML = await answer.text();
-			const minutes = Math.floor((Date.now() - e.firstElementChild.dataset.at) / 60000);
-			if (minutes > 0) say("as of " + minutes + " min ago; if its kernel has ended, run the cell again to go on");
-			return;
+		const answer = await ask("files/" + e.dataset.palimpsestLive + "/` + liveFile + `");
+		if (!answer.ok) {
+			const done = (await ask("files/" + e.dataset.palimpsestLive + "/result.json", "HEAD")).ok;
+			if (done) e.innerHTML = "<div></div>";
+			return end(done ? "The run is done: run the cell again, which only reads it, and those below." :
+				"The run has stopped: run the cell again to go on; after a restart of the kernel, the cells above it first.");
 		}
-		clearInterval(timer);
-		document.title = document.title.replace(/^\d+ % · /, "");
-		for (const button of e.querySelectorAll("button")) button.remove();
-		if (!e.closest(".jp-OutputArea")?.innerText.includes("run the cell again")) say("The run has stopped or is done: run the cell again.");
+		e.innerHTML = await answer.text();
+		const kernel = e.dataset.kernel && await ask("api/kernels/" + e.dataset.kernel);
+		const busy = !kernel || kernel.ok && (await kernel.json()).execution_state === "busy";
+		idle = busy ? 0 : idle + 1;
+		if (idle > 2) return end("Its kernel has ended, and the run with it: run the cells above, then run the cell again to go on.");
+		if (busy) mark("[*]:");
+		title(e.firstElementChild.dataset.title);
+		const minutes = Math.floor((Date.now() - e.firstElementChild.dataset.at) / 60000);
+		if (minutes > 0) say("as of " + minutes + " min ago");
 	}, 2000);
 }`
 

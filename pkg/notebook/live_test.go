@@ -23,6 +23,7 @@ func TestAlive(t *testing.T) {
 	training := experiment.Progress{Stage: "train"}
 
 	t.Setenv(protocol.GONB_JUPYTER_ROOT_ENV, root)
+	t.Setenv(protocol.GONB_JUPYTER_KERNEL_ID_ENV, "1-a")
 	l := newLive(dir)
 	if got := l.alive(experiment.Progress{Stage: "prepare"}, "step 3"); got != "step 3" {
 		t.Errorf("before the folder is the run's it shows %q", got)
@@ -35,7 +36,7 @@ func TestAlive(t *testing.T) {
 	if err != nil || !strings.Contains(string(kept), "step 3") || strings.Contains(string(kept), "<script") {
 		t.Errorf("the folder keeps %q, %v", kept, err)
 	}
-	if !strings.Contains(first, `data-palimpsest-live="my%20runs/er/progress.html"`) || !strings.Contains(first, string(kept)) {
+	if !strings.Contains(first, `data-palimpsest-live="my%20runs/er" data-kernel="1-a"`) || !strings.Contains(first, string(kept)) {
 		t.Errorf("the output is %q", first)
 	}
 	if second := l.alive(training, "step 4"); !strings.Contains(first, keepJS) || strings.Contains(second, keepJS) {

@@ -94,6 +94,8 @@ func Run(c experiment.Config, root string) (*results.Run, error) {
 	}})
 	if err != nil {
 		shown.stop()
+	} else if where().Stage == "" { // nothing was made
+		shown.finished(c.RunName())
 	}
 	var stopped experiment.Stopped
 	if errors.As(err, &stopped) {

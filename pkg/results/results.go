@@ -13,7 +13,9 @@ package results
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -401,10 +403,33 @@ type Cost struct {
 	ExtraEvaluations int64   `json:"extra_evaluations"` // rows the strategy ran through a network in addition to the training step
 }
 
+// missing is the error, an fs.ErrNotExist, of the path of a stored run at which there is nothing.
+type missing string
+
+func (path missing) Error() string {
+	dir, name := filepath.Split(string(path))
+	dir = filepath.Clean(dir)
+	if name != "result.json" {
+		return fmt.Sprintf("%s is not there; need the file of a stored run", string(path))
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Sprintf("there is no run in %s yet; make it first: in a notebook, run the cell that trains it", dir)
+	}
+	if whole, err := filepath.Abs(dir); err == nil { // a cell's folder is not that of commands
+		dir = whole
+	}
+	return fmt.Sprintf("the run in %s has not finished; finish it first: in a notebook, run the cell that trains it again, elsewhere `go run . resume %s`", dir, words.Shell(dir))
+}
+
+func (missing) Unwrap() error { return fs.ErrNotExist }
+
 // Load reads one stored run. A file that is none, whose numbers make no sense, or that is not as it was written, is an
-// error of one line, which names the file, the key, the value and what to do.
+// error of one line, which names the file, the key, the value and what to do. Where there is no file it is an fs.ErrNotExist.
 func Load(path string) (*Run, error) {
 	data, err := atomicfile.Read(path, atomicfile.Large)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, missing(path)
+	}
 	if err != nil {
 		return nil, err
 	}

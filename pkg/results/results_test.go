@@ -2,7 +2,9 @@ package results
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -211,5 +213,19 @@ func TestSum(t *testing.T) {
 	}
 	if _, err := decode(path, bytes.Replace(text, []byte("0.5"), []byte("0.7"), 1)); err == nil || !strings.Contains(err.Error(), "as when it was written") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A run that is not there is told apart from one that has not finished, with what to do; either is an error of a file that is not there.
+func TestLoadMissing(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{
+		filepath.Join(dir, "result.json"):         "the run in " + dir + " has not finished; finish it first: in a notebook, run the cell that trains it again, elsewhere `go run . resume " + dir + "`",
+		filepath.Join(dir, "none", "result.json"): "there is no run in " + filepath.Join(dir, "none") + " yet; make it first: in a notebook, run the cell that trains it",
+		filepath.Join(dir, "er-seed0.json"):       filepath.Join(dir, "er-seed0.json") + " is not there; need the file of a stored run",
+	} {
+		if _, err := Load(path); err == nil || err.Error() != want || !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s gives %v; want an fs.ErrNotExist that says %q", path, err, want)
+		}
 	}
 }
