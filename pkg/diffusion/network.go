@@ -92,7 +92,7 @@ func NewNetwork(backend compute.Backend, p *Process, net network.Network, c Trai
 	}
 	for i, name := range []string{scopeModel, scopeEMA, scopeTeacher} {
 		n.outputs[i], err = model.NewExec(backend, n.store, func(_ *model.Scope, x, t, y *Node) *Node {
-			return n.forward(n.parts(x, name), network.Inputs{X: x, T: t, Y: y})
+			return n.forward(n.parts(x, name), network.Inputs{X: x, T: t, Y: y, NoGradient: true})
 		})
 		if err != nil {
 			return nil, err

@@ -116,7 +116,7 @@ func (n *Network) loopGraph(scope string) func(_ *model.Scope, x, y, table, boun
 			row := Gather(table, Reshape(k, 1)) // [6]
 			at := func(i int) *Node { return BroadcastToShape(Reshape(Slice(row, AxisElem(i)), 1, 1, 1, 1), x.Shape()) }
 			t := BroadcastToShape(Reshape(ConvertDType(Slice(row, AxisElem(0)), dtypes.Int32), 1), shapes.Make(dtypes.Int32, x.Shape().Dimensions[0]))
-			out, _ := n.split(n.forward(n.cut(weights), network.Inputs{X: x, T: t, Y: y}))
+			out, _ := n.split(n.forward(n.cut(weights), network.Inputs{X: x, T: t, Y: y, NoGradient: true}))
 			limit := BroadcastToShape(Reshape(bound, 1, 1, 1, 1), x.Shape())
 			image := Max(Min(Add(Mul(at(1), x), Mul(at(2), out)), limit), Neg(limit))
 			x = Add(Add(Mul(at(3), x), Mul(at(4), image)), Mul(at(5), past))

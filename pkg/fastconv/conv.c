@@ -92,6 +92,16 @@ static void few_item(void *context, int i, int slot) {
 	v->kernels->few(v, i, v->scratch + slot * v->scratch_size);
 }
 
+static void half_item(void *context, int i, int slot) {
+	const struct conv *v = context;
+	v->kernels->half(v, i, v->scratch + slot * v->scratch_size);
+}
+
+static void one_item(void *context, int i, int slot) {
+	const struct conv *v = context;
+	v->kernels->one(v, i, v->scratch + slot * v->scratch_size);
+}
+
 static void apply_item(void *context, int i, int slot) {
 	const struct conv *v = context;
 	v->kernels->apply(v, i * v->block, least(v->block, v->tiles - i * v->block), v->scratch + slot * v->scratch_size);
@@ -148,19 +158,23 @@ static void put_back(float *memory) {
 	pthread_mutex_unlock(&kept_lock);
 }
 
+// Tiles a block. Filters beyond the second-level cache are read anew for every block, and so for larger ones.
+static int block_size(size_t filters) { return sizeof(float) * filters > 3 << 19 ? 2 * TILES : TILES; }
+
 int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, const struct terms *terms,
 	     float *out, const struct helpers *helpers, int at_most) {
-	int few = kind == FORWARD && C < FEW;
-	const struct kernels *kernels = kernels_for(few ? K : least(C, K), at_most);
+	void (*by_image)(void *, int, int) = kind == HALF ? half_item : kind == ONE ? one_item : kind == FORWARD && C < FEW ? few_item : NULL;
+	const struct kernels *kernels = kernels_for(by_image == few_item ? K : by_image == one_item ? C : least(C, K), at_most);
+	if ((kind == HALF && (C != K || (K != 16 && K != 32) || H % 2 || W % 2)) || (kind == ONE && (C != ONE_CHANNELS || K != 1))) return 2;
 	if (!kernels || C > MAX_CHANNELS || K > MAX_CHANNELS) return 2;
-	struct conv v = {.B = B, .H = H, .W = W, .C = C, .K = K, .x = a, .out = out, .kernels = kernels};
+	struct conv v = {.B = B, .H = H, .W = W, .C = C, .K = K, .x = a, .x_row = W, .x_image = H * W, .out = out, .kernels = kernels};
 	if (terms && kind == FORWARD) v.terms = *terms;
-	if (few) {
+	if (by_image) {
 		v.w = b;
 		v.scratch_size = lines((size_t)3 * (W + 2) * C);
 		v.scratch = take(v.scratch_size * least(helpers->threads, B));
 		if (!v.scratch) return 1;
-		parallel(helpers, B, few_item, &v);
+		parallel(helpers, B, by_image, &v);
 		put_back(v.scratch);
 		return 0;
 	}
@@ -183,11 +197,9 @@ int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, 
 		v.block = TILES;
 		v.scratch_size = 36 * (plane_size(v.block, ceil_div(C, v.chunks) + 16) + plane_size(v.block, v.Kp));
 	} else {
-		// Filters beyond the second-level cache are read anew for every block, and so for larger ones. Smaller blocks where the
-		// threads would not have two each. A result depends on its own tile alone.
-		int most = sizeof(float) * filters > 3 << 19 ? 2 * TILES : TILES;
+		// Smaller blocks where the threads would not have two each. A result depends on its own tile alone.
 		v.w = b;
-		v.block = least(most, (ceil_div(v.tiles, 2 * helpers->threads) + 7) & ~7);
+		v.block = least(block_size(filters), (ceil_div(v.tiles, 2 * helpers->threads) + 7) & ~7);
 		items = ceil_div(v.tiles, v.block);
 		v.scratch_size = 36 * (plane_size(v.block, C) + plane_size(v.block, v.Kp));
 		if (kind == INPUT_GRADIENT) turned = (size_t)9 * C * K;
@@ -226,7 +238,8 @@ int normalise(int B, int P, int C, int G, const float *x, const float *gamma, co
 	      float *dgamma, float *dbeta, float *statistics, const struct helpers *helpers, int at_most) {
 	const struct kernels *kernels = kernels_for(C, at_most);
 	if (!kernels || C > MAX_CHANNELS || G < 1 || C % G) return 2;
-	struct norm v = {.B = B, .P = P, .C = C, .G = G, .x = x, .gamma = gamma, .beta = beta, .dy = dy, .out = out, .kernels = kernels};
+	struct norm v = {.B = B, .P = P, .C = C, .G = G, .x = x, .gamma = gamma, .beta = beta, .dy = dy, .out = out, .W = P, .out_row = P, .out_image = P,
+		.kernels = kernels};
 	v.known = dy && statistics;
 	size_t each = (size_t)B * 2 * C;
 	float *memory = malloc(sizeof(float) * 2 * each);
@@ -246,6 +259,102 @@ int normalise(int B, int P, int C, int G, const float *x, const float *gamma, co
 			dbeta[c] += v.images[(size_t)b * 2 * C + C + c];
 		}
 	free(memory);
+	return 0;
+}
+
+// A residual block on its way.
+struct residual_work {
+	struct norm norm[2];
+	struct conv conv[2];
+	int images; // at a time
+	float *scratch;
+	size_t scratch_size, normed_size[2], middle_size, statistics_size; // of which so much are parts, which come in this order
+};
+
+static void residual_filter_item(void *context, int i, int slot) {
+	const struct residual_work *v = context;
+	int first = ceil_div(v->conv[0].C, ROWS);
+	filter_item((void *)&v->conv[i >= first], i < first ? i : i - first, slot);
+}
+
+// The floats before the first pixel of bordered images: the border shared by two rows or images stands once.
+static size_t border(const struct norm *n) { return (size_t)(n->out_row + 1) * n->C; }
+
+// Writes the border of bordered images.
+static void clear_border(const struct norm *n, int images, float *x) {
+	size_t row = sizeof(float) * n->out_row * n->C, inside = (size_t)n->W * n->C;
+	memset(x, 0, sizeof(float) * border(n));
+	x += border(n);
+	for (int b = 0; b < images; b++)
+		for (int y = 0; y < n->out_image / n->out_row; y++, x += (size_t)n->out_row * n->C) {
+			if (y * n->W < n->P) memset(x + inside, 0, row - sizeof(float) * inside);
+			else memset(x, 0, row);
+		}
+	memset(x, 0, sizeof(float) * n->C);
+}
+
+static void residual_item(void *context, int i, int slot) {
+	const struct residual_work *v = context;
+	int first = i * v->images, images = least(v->images, v->norm[0].B - first);
+	float *normed = v->scratch + slot * v->scratch_size, *middle = normed + v->normed_size[0] + v->normed_size[1], *statistics = middle + v->middle_size;
+	for (int step = 0; step < 2; step++) {
+		struct norm n = v->norm[step];
+		if (step) normed += v->normed_size[0];
+		n.x = step ? middle : n.x + (size_t)first * n.P * n.C;
+		n.out = normed + border(&n);
+		n.statistics = statistics;
+		for (int b = 0; b < images; b++) n.kernels->norm_forward(&n, b);
+		struct conv c = v->conv[step];
+		size_t before = (size_t)first * n.P * c.K;
+		c.x = n.out;
+		c.out = step ? c.out + before : middle;
+		if (c.terms.image) c.terms.image += (size_t)first * c.K;
+		if (c.terms.other) c.terms.other += before;
+		int tiles = images * c.rows * c.columns;
+		for (int t = 0; t < tiles; t += c.block) c.kernels->apply(&c, t, least(c.block, tiles - t), statistics + v->statistics_size);
+	}
+}
+
+int residual(const struct residual *r, const struct helpers *helpers, int at_most) {
+	const struct kernels *kernels = kernels_for(least(r->C, r->K), at_most);
+	if (!kernels || r->C > MAX_CHANNELS || r->K > MAX_CHANNELS || r->G < 1 || r->C % r->G || r->K % r->G) return 2;
+	struct residual_work v = {.images = 1};
+	int wide = r->C > r->K ? r->C : r->K;
+	int rows = ceil_div(r->H, 4), columns = ceil_div(r->W, 4), x_row = 4 * columns + 1, x_image = x_row * (4 * rows + 1);
+	size_t filters[2], work = 0;
+	for (int i = 0; i < 2; i++) {
+		int C = i ? r->K : r->C;
+		v.norm[i] = (struct norm){.B = r->B, .P = r->H * r->W, .C = C, .G = r->G, .x = r->x, .gamma = r->gamma[i], .beta = r->beta[i], .W = r->W,
+			.out_row = x_row, .out_image = x_image, .kernels = kernels};
+		v.conv[i] = (struct conv){.B = r->B, .H = r->H, .W = r->W, .C = C, .K = r->K, .Kp = ceil_div(r->K, kernels->lanes) * kernels->lanes,
+			.rows = rows, .columns = columns, .bordered = 1, .x_row = x_row, .x_image = x_image, .out = r->out, .w = r->w[i], .kernels = kernels};
+		v.conv[i].terms.bias = r->bias[i];
+		filters[i] = lines(36 * plane_size(C, v.conv[i].Kp));
+		v.conv[i].block = block_size(filters[i]);
+		size_t size = 36 * (plane_size(v.conv[i].block, C) + plane_size(v.conv[i].block, v.conv[i].Kp));
+		if (size > work) work = size;
+	}
+	v.conv[0].terms.image = r->image;
+	v.conv[1].terms.other = r->other;
+	v.conv[1].terms.other_bias = r->other_bias;
+	// As many images as fill a block of tiles; fewer where the threads would not have two such each.
+	if (v.conv[1].block > rows * columns) v.images = least(v.conv[1].block / (rows * columns), ceil_div(r->B, 2 * helpers->threads));
+	int items = ceil_div(r->B, v.images), threads = least(helpers->threads, items);
+	for (int i = 0; i < 2; i++) v.normed_size[i] = lines(border(&v.norm[i]) + ((size_t)v.images * x_image + 1) * v.norm[i].C);
+	v.middle_size = lines((size_t)v.images * r->H * r->W * r->K);
+	v.statistics_size = lines((size_t)v.images * 2 * wide);
+	v.scratch_size = v.normed_size[0] + v.normed_size[1] + v.middle_size + v.statistics_size + work;
+	float *memory = take(filters[0] + filters[1] + threads * v.scratch_size);
+	if (!memory) return 1;
+	v.conv[0].U = memory;
+	v.conv[1].U = memory + filters[0];
+	v.scratch = memory + filters[0] + filters[1];
+	if (v.conv[0].Kp > r->K) memset(memory, 0, sizeof(float) * (filters[0] + filters[1]));
+	for (int t = 0; t < threads; t++)
+		for (int i = 0; i < 2; i++) clear_border(&v.norm[i], v.images, v.scratch + t * v.scratch_size + i * v.normed_size[0]);
+	parallel(helpers, ceil_div(r->C, ROWS) + ceil_div(r->K, ROWS), residual_filter_item, &v);
+	parallel(helpers, items, residual_item, &v);
+	put_back(memory);
 	return 0;
 }
 

@@ -9,9 +9,11 @@ enum {
 	TILES = 32,         // tiles a block: what they are transformed into stays in the second-level cache
 	MAX_CHANNELS = 512, // input or output channels of a convolution
 	FEW = 8,            // fewer input channels than this are summed plainly
+	ONE_CHANNELS = 16,  // input channels of a convolution with a single output channel
+	ONE_STRANDS = 8,    // of its sum
 };
 
-enum kind { FORWARD, INPUT_GRADIENT, FILTER_GRADIENT };
+enum kind { FORWARD, INPUT_GRADIENT, FILTER_GRADIENT, HALF, ONE };
 
 // What is added to a convolution's result, in this order; NULL is nothing. other_bias is added to other before.
 struct terms {
@@ -30,6 +32,8 @@ struct conv {
 	int parts, per_part;  // the filter's gradient: parts of the sum over tiles, tiles in a part
 	int chunks;           // the filter's gradient: parts the input channels are cut into
 	const float *x, *y;   // the input, and for the filter's gradient that of the output
+	int bordered;         // zeros stand around the input's images wherever a tile reaches
+	int x_row, x_image;   // pixels from a row of the input to the next, and from an image to the next
 	float *out;           // the result
 	float *U;             // transformed filters
 	float *scratch;       // a thread's own memory, scratch_size floats each
@@ -48,6 +52,7 @@ struct norm {
 	int B, P, C, G;
 	const float *x, *gamma, *beta, *dy;
 	float *out;    // y, or the gradient with respect to x
+	int W, out_row, out_image; // y alone: pixels of a row, and in out from a row to the next and from an image to the next
 	float *images; // [B][2][C]: the gradients of every image with respect to gamma and beta
 	float *statistics; // [B][2][C]: mean and 1/sqrt(variance+ε) of every channel's group
 	int known;         // whether they are
@@ -62,12 +67,14 @@ struct bits {
 	const struct kernels *kernels;
 };
 
-// The kernels of one instruction set; winograd.h, few.h, norm.h and bits.h say what they do.
+// The kernels of one instruction set; winograd.h, few.h, plain.h, norm.h and bits.h say what they do.
 struct kernels {
 	int lanes;
 	void (*filters)(const struct conv *, const float *w, int c0, int c1);
 	void (*apply)(const struct conv *, int first, int n, float *scratch);
 	void (*few)(const struct conv *, int image, float *scratch);
+	void (*half)(const struct conv *, int image, float *scratch);
+	void (*one)(const struct conv *, int image, float *scratch);
 	void (*accumulate)(const struct conv *, int c0, int c1, int first, int end, float *scratch, float *U);
 	void (*unfilters)(const struct conv *, int c0, int c1);
 	void (*norm_forward)(const struct norm *, int image);
@@ -125,6 +132,8 @@ const struct kernels *kernels_for(int channels, int at_most);
 //	FORWARD          a = x, b = filters [3][3][C][K]; out [B][H][W][K]
 //	INPUT_GRADIENT   a = x, b = filters [3][3][K][C]; out [B][H][W][K] (the filters are already turned in space)
 //	FILTER_GRADIENT  a = x, b = gradients [B][H][W][K]; out [3][3][C][K]
+//	HALF             a = x, b = filters [3][3][C][K], C = K, 16 or 32; out [B][H/2][W/2][K]: stride 2, a zero below and to the right
+//	ONE              a = x, b = filters [3][3][16][1]; out [B][H][W][1]
 //
 // FORWARD adds terms to it, unless that is NULL. The result does not depend on the number of threads. It returns 0, 1 where
 // memory is short, 2 where no kernels fit.
@@ -136,6 +145,21 @@ int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, 
 // It returns as convolve does, 2 also where the groups do not divide the channels.
 int normalise(int B, int P, int C, int G, const float *x, const float *gamma, const float *beta, const float *dy, float *out,
 	      float *dgamma, float *dbeta, float *statistics, const struct helpers *helpers, int at_most);
+
+// A residual block, where a is GroupNorm followed by SiLU:
+//
+//	out = conv(a(conv(a(x), w[0]) + bias[0] + image), w[1]) + bias[1] + (other + other_bias)
+struct residual {
+	int B, H, W, C, K, G;   // x is [B][H][W][C], out and other are [B][H][W][K]
+	const float *x, *image; // image [B][K]
+	const float *gamma[2], *beta[2], *w[2], *bias[2];
+	const float *other, *other_bias; // the latter may be NULL
+	float *out;
+};
+
+// residual computes a residual block, of some images at a time, so that what is between its parts stays in the cache. Bits are
+// those of normalise and convolve. It returns as they do.
+int residual(const struct residual *, const struct helpers *helpers, int at_most);
 
 // random_bits writes random words, [words], and the state that follows. A state is the key and the counter. It returns as convolve
 // does.

@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"math"
+	"runtime"
 	"slices"
 	"unsafe"
 
@@ -21,8 +22,11 @@ type shape struct{ b, h, w, c, k int }
 // operands returns how many values a kind of convolution takes and gives.
 func (s shape) operands(kind string) (a, b, out int) {
 	x, y, filter := s.b*s.h*s.w*s.c, s.b*s.h*s.w*s.k, 9*s.c*s.k
-	if kind == filterGradient {
+	switch kind {
+	case filterGradient:
 		return x, y, filter
+	case half:
+		y /= 4
 	}
 	return x, filter, y
 }
@@ -52,7 +56,7 @@ func kernelWith(kind string, s shape, a, b []float32, t terms, threads, vector i
 		}
 	}
 	out := make([]float32, n)
-	code := map[string]C.int{forward: C.FORWARD, inputGradient: C.INPUT_GRADIENT, filterGradient: C.FILTER_GRADIENT}[kind]
+	code := map[string]C.int{forward: C.FORWARD, inputGradient: C.INPUT_GRADIENT, filterGradient: C.FILTER_GRADIENT, half: C.HALF, one: C.ONE}[kind]
 	sides := [5]C.int{C.int(s.b), C.int(s.h), C.int(s.w), C.int(s.c), C.int(s.k)}
 	switch C.convolve_alone(code, &sides[0], (*C.float)(&a[0]), (*C.float)(&b[0]), pointer(t.bias), pointer(t.image),
 		pointer(t.other), pointer(t.otherBias), (*C.float)(&out[0]), C.int(threads), C.int(vector)) {
@@ -86,19 +90,79 @@ func plain(kind string, s shape, a, b []float32, at int) float64 {
 		}
 		return sum
 	}
-	j, i, n := at%s.w, at/s.w%s.h, at/s.w/s.h
+	h, w, step, border := s.h, s.w, 1, 1
+	if kind == half {
+		h, w, step, border = s.h/2, s.w/2, 2, 0
+	}
+	j, i, n := at%w, at/w%h, at/w/h
 	for row := range 3 {
 		for column := range 3 {
 			for c := range s.c {
-				w := ((row*3+column)*s.c+c)*s.k + k
+				at := ((row*3+column)*s.c+c)*s.k + k
 				if kind == inputGradient {
-					w = ((row*3+column)*s.k+k)*s.c + c
+					at = ((row*3+column)*s.k+k)*s.c + c
 				}
-				sum += pixel(a, s.c, n, i+row-1, j+column-1, c) * float64(b[w])
+				sum += pixel(a, s.c, n, step*i+row-border, step*j+column-border, c) * float64(b[at])
 			}
 		}
 	}
 	return sum
+}
+
+// block is a residual block's: that of its first convolution, and groups.
+type block struct {
+	shape
+	g int
+}
+
+// operands are how many values a block has, and how many each of what it takes besides x, in the order of the plugin's call.
+func (s block) operands() (x int, others [11]int, out int) {
+	y := s.b * s.h * s.w * s.k
+	return s.b * s.h * s.w * s.c, [11]int{s.c, s.c, 9 * s.c * s.k, s.k, s.b * s.k, s.k, s.k, 9 * s.k * s.k, s.k, y, s.k}, y
+}
+
+// residualBlock runs the kernel of a residual block without XLA. The last of the operands besides x may be nil.
+func residualBlock(s block, x []float32, others [11][]float32, threads, vector int) ([]float32, error) {
+	nx, n, ny := s.operands()
+	if len(x) != nx || nx == 0 {
+		return nil, errors.Errorf("fastconv: a residual block of %+v takes %d values, not %d", s, nx, len(x))
+	}
+	var pins runtime.Pinner
+	defer pins.Unpin()
+	var pointers [11]*C.float
+	for i, o := range others {
+		if len(o) != n[i] && (i < 10 || o != nil) {
+			return nil, errors.Errorf("fastconv: operand %d of a residual block of %+v has %d values, not %d", i, s, len(o), n[i])
+		}
+		if o != nil {
+			pins.Pin(&o[0])
+			pointers[i] = pointer(o)
+		}
+	}
+	out := make([]float32, ny)
+	sides := [6]C.int{C.int(s.b), C.int(s.h), C.int(s.w), C.int(s.c), C.int(s.k), C.int(s.g)}
+	if code := C.residual_alone(&sides[0], pointer(x), &pointers[0], pointer(out), C.int(threads), C.int(vector)); code != 0 {
+		return nil, errors.Errorf("fastconv: no kernel of this processor takes, or no memory holds, a residual block of %+v (%d)", s, code)
+	}
+	return out, nil
+}
+
+// residualParts is what residualBlock returns, by the kernels of its parts.
+func residualParts(s block, x []float32, o [11][]float32) ([]float32, error) {
+	n := normShape{s.b, s.h * s.w, s.c, s.g}
+	x, _, _, err := normalise(n, x, o[0], o[1], nil, nil, 1, 0)
+	if err != nil {
+		return nil, err
+	}
+	if x, err = kernelWith(forward, s.shape, x, o[2], terms{bias: o[3], image: o[4]}, 1, 0); err != nil {
+		return nil, err
+	}
+	n.c = s.k
+	if x, _, _, err = normalise(n, x, o[5], o[6], nil, nil, 1, 0); err != nil {
+		return nil, err
+	}
+	s.c = s.k
+	return kernelWith(forward, s.shape, x, o[7], terms{bias: o[8], other: o[9], otherBias: o[10]}, 1, 0)
 }
 
 // normShape is that of a normalisation: images, pixels, channels and groups.
@@ -163,7 +227,13 @@ func plainNorm(s normShape, x, gamma, beta []float32) []float64 {
 // a compiler that does not do what it promises costs speed alone. It takes a fraction of a millisecond.
 func try() error {
 	s := shape{b: 1, h: 5, w: 6, c: 17, k: 18}
-	for _, kind := range []string{forward, inputGradient, filterGradient} {
+	for _, kind := range []string{forward, inputGradient, filterGradient, half, one} {
+		switch kind {
+		case half:
+			s = shape{b: 1, h: 4, w: 6, c: 32, k: 32}
+		case one:
+			s = shape{b: 1, h: 4, w: 5, c: 16, k: 1}
+		}
 		na, nb, n := s.operands(kind)
 		a, b := waves(na), waves(nb)
 		out, err := kernel(kind, s, a, b, 2, 0)
@@ -182,6 +252,19 @@ func try() error {
 	// The first of the known answers of the authors of Philox, a counter and a key of zeros.
 	if _, w, err := words([3]uint64{}, 4, 1, 0); err != nil || !slices.Equal(w, []uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}) {
 		return errors.Errorf("%s computes wrong values on this processor", randomBits)
+	}
+	r := block{shape{b: 2, h: 5, w: 6, c: 18, k: 20}, 2}
+	nx, others, _ := r.operands()
+	var o [11][]float32
+	for i, n := range others {
+		o[i] = waves(n)
+	}
+	whole, err := residualBlock(r, waves(nx), o, 2, 0)
+	if err != nil {
+		return err
+	}
+	if parts, err := residualParts(r, waves(nx), o); err != nil || !slices.Equal(whole, parts) {
+		return errors.Errorf("%s computes wrong values on this processor", residual)
 	}
 	n := normShape{b: 1, p: 6, c: 20, g: 2}
 	x, gamma, beta := waves(n.p*n.c), waves(n.c), waves(n.c)

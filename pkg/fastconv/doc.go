@@ -10,7 +10,8 @@
 // computes each convolution that is not known here.
 //
 // StableHLO has no operation for GroupNorm or SiLU. [NormSiLU] marks where they are in a graph, and [ConvSum] marks what is
-// added to a convolution: its bias, an image's embedding, a residual connection. Where nothing reads a mark, it changes nothing.
+// added to a convolution: its bias, an image's embedding, a residual connection. [ResidualBlock] marks a residual block as a whole.
+// Where nothing reads a mark, it changes nothing.
 //
 // Two things that it needs may change without notice: the text in which go-xla writes a convolution (a text that reads differently
 // is left as it is) and the layout of XLA's foreign-function interface (plugin.c; the plugin itself refuses handlers of another
@@ -20,13 +21,15 @@
 //
 // Float32 images [batch, height, width, channels], stride 1, a border of one zero, sides from 4 pixels and 8 to 512
 // channels, forward and both gradients, by Winograd's F(4×4, 3×3) ([winograd], winograd.h); fewer input channels forward
-// alone, by the plain sum (few.h). Relative errors are below 2e-5
+// alone, by the plain sum (few.h). Two more are summed plainly, in XLA's own order (plain.h): 16 or 32 channels to as many with
+// stride 2, and 16 to one. Relative errors are below 2e-5
 // (1e-6 is usual); float32's own rounding in a plain sum gives 1e-7. A NaN or an infinity spreads over its tile of
 // 4×4 outputs and the neighbouring tiles. Results are the same, bit by bit, whatever the number of threads and the
 // instruction set. The threads are XLA's own, asked for through its interface, so no other thread waits in a loop; they are no more than
 // there are cores to run on.
 //
 // GroupNorm and SiLU, and their gradients, are computed an image at a time, the gradients with the statistics of the forward pass.
+// A residual block of which no gradient is taken is computed a few images at a time, so that what is between its parts stays in the cache.
 //
 // Channels of skip connections are joined once (XLA would join them for every operation that reads them in another shape).
 //

@@ -86,6 +86,74 @@ func TestKernels(t *testing.T) {
 	}
 }
 
+// TestPlain compares the kernels of small convolutions with the plain sum, and their bits over numbers of threads and widths of vectors.
+func TestPlain(t *testing.T) {
+	needKernels(t)
+	rng := rand.New(rand.NewPCG(15, 16))
+	for kind, shapes := range map[string][]shape{
+		half: {{3, 16, 16, 16, 16}, {2, 8, 8, 32, 32}, {1, 4, 6, 16, 16}, {2, 14, 22, 32, 32}, {1, 28, 28, 16, 16}},
+		one:  {{3, 16, 16, 16, 1}, {1, 4, 5, 16, 1}, {2, 9, 31, 16, 1}},
+	} {
+		for _, s := range shapes {
+			na, nb, _ := s.operands(kind)
+			a, b := uniform(rng, na), uniform(rng, nb)
+			want, err := kernel(kind, s, a, b, 1, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := relativeError(rng, kind, s, a, b, want); !(e <= 1e-6) {
+				t.Errorf("%s of %+v: relative error %.1e", kind, s, e)
+			}
+			for _, threads := range []int{1, 2, 5} {
+				for _, vector := range []int{0, 8} {
+					if got, err := kernel(kind, s, a, b, threads, vector); err != nil || !slices.Equal(got, want) {
+						t.Errorf("%s of %+v: %d threads with vectors of at most %d floats give other bits (%v)", kind, s, threads, vector, err)
+					}
+				}
+			}
+		}
+	}
+	for kind, s := range map[string]shape{half: {1, 8, 8, 24, 24}, one: {1, 8, 8, 17, 1}} {
+		na, nb, _ := s.operands(kind)
+		if _, err := kernel(kind, s, make([]float32, na), make([]float32, nb), 1, 0); err == nil {
+			t.Errorf("%s of %+v is not refused", kind, s)
+		}
+	}
+}
+
+// TestResidual makes sure that a residual block has the bits that its parts give one by one, whatever the number of threads and the
+// vectors are.
+func TestResidual(t *testing.T) {
+	needKernels(t)
+	rng := rand.New(rand.NewPCG(17, 18))
+	shapes := []block{{shape{9, 16, 16, 48, 16}, 8}, {shape{33, 4, 4, 64, 64}, 8}, {shape{10, 8, 8, 16, 32}, 8}, {shape{8, 5, 7, 9, 30}, 3}, {shape{2, 4, 4, 128, 256}, 4}}
+	for range 6 {
+		g := 1 + rng.IntN(4)
+		shapes = append(shapes, block{shape{1 + rng.IntN(20), 4 + rng.IntN(14), 4 + rng.IntN(14), g * (8 + rng.IntN(9)), g * (8 + rng.IntN(9))}, g})
+	}
+	for i, s := range shapes {
+		nx, n, _ := s.operands()
+		x := uniform(rng, nx)
+		var others [11][]float32
+		for j := range others {
+			if j < 10 || i%2 == 0 {
+				others[j] = uniform(rng, n[j])
+			}
+		}
+		want, err := residualParts(s, x, others)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, threads := range []int{1, 2, 5} {
+			for _, vector := range []int{0, 8} {
+				if got, err := residualBlock(s, x, others, threads, vector); err != nil || !slices.Equal(got, want) {
+					t.Errorf("%+v: %d threads with vectors of at most %d floats give other bits than the parts (%v)", s, threads, vector, err)
+				}
+			}
+		}
+	}
+}
+
 // TestTerms makes sure that what is added inside the kernel gives the bits that it gives when added after it, term by term.
 func TestTerms(t *testing.T) {
 	needKernels(t)

@@ -8,6 +8,7 @@
 #define FN(name) avx2_##name
 #define VL 8
 #define MR 6
+#define CLAMP(x, low, high) ((VEC)_mm256_min_ps((__m256)(high), _mm256_max_ps((__m256)(low), (__m256)(x)))) // a NaN stays
 #define WIDE_PRODUCT(x, m) ((avx2_lanes)_mm256_mul_epu32((__m256i)(x), _mm256_set1_epi64x(m))) // of the lower halves
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
@@ -17,6 +18,7 @@
 #endif
 #include "winograd.h"
 #include "few.h"
+#include "plain.h"
 #include "norm.h"
 #include "bits.h"
 #ifdef __clang__
@@ -27,11 +29,13 @@
 #undef FN
 #undef VL
 #undef MR
+#undef CLAMP
 #undef WIDE_PRODUCT
 
 #define FN(name) avx512_##name
 #define VL 16
 #define MR 8
+#define CLAMP(x, low, high) ((VEC)_mm512_min_ps((__m512)(high), _mm512_max_ps((__m512)(low), (__m512)(x))))
 #define WIDE_PRODUCT(x, m) ((avx512_lanes)_mm512_mul_epu32((__m512i)(x), _mm512_set1_epi64(m)))
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx2,fma,prefer-vector-width=512"))), apply_to = function)
@@ -41,6 +45,7 @@
 #endif
 #include "winograd.h"
 #include "few.h"
+#include "plain.h"
 #include "norm.h"
 #include "bits.h"
 #ifdef __clang__

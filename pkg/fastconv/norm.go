@@ -35,13 +35,13 @@ var markShape = shapes.Make(dtypes.Uint16, 1, 1, 1, 1, 1)
 
 func mark(g *Graph) *Node { return Zeros(g, markShape) }
 
-// The gradient of a barrier is GoMLX's, except for those that NormSiLU and ConvSum mark.
+// The gradient of a barrier is GoMLX's, except for those that NormSiLU, ConvSum and ResidualBlock mark.
 func init() {
 	others := VJPRegistration[NodeTypeOptimizationBarrier]
 	VJPRegistration[NodeTypeOptimizationBarrier] = func(barrier *Node, dy []*Node, shape shapes.Shape) []*Node {
 		in := barrier.Inputs()
 		switch {
-		case in[len(in)-1].Shape().Equal(sumMarkShape):
+		case in[len(in)-1].Shape().Equal(sumMarkShape), in[len(in)-1].Shape().Equal(residualMarkShape):
 			return sumGradient(in, dy)
 		case !in[len(in)-1].Shape().Equal(markShape):
 			return others(barrier, dy, shape)

@@ -11,8 +11,7 @@ INLINE VEC FN(splat)(float a) { return (VEC){0} + a; }
 // e^x for x in [-87, 87] and the nearer end beyond: 2^n·e^r with r in [-ln 2/2, ln 2/2], e^r by the polynomial of the Cephes
 // library's expf (Moshier), two units in the last place.
 INLINE VEC FN(exponential)(VEC x) {
-	FN(whole) low = x < FN(splat)(-87), high = x > FN(splat)(87);
-	x = (VEC)(((FN(whole))x & ~(low | high)) | ((FN(whole))FN(splat)(-87) & low) | ((FN(whole))FN(splat)(87) & high));
+	x = CLAMP(x, FN(splat)(-87), FN(splat)(87));
 	VEC n = x * 1.44269504f + 12582912.f - 12582912.f; // 1.5·2^23: the sum has no digits behind the point
 	VEC r = x - n * 0.693359375f + n * 2.12194440e-4f;
 	VEC p = FN(splat)(1.9875691500e-4f);
@@ -86,13 +85,18 @@ static void FN(statistics)(const struct norm *v, const float *x, float *mean, fl
 
 static void FN(norm_forward)(const struct norm *v, int image) {
 	const float *x = v->x + (size_t)image * v->P * v->C;
-	float *y = v->out + (size_t)image * v->P * v->C, *mean = v->statistics + (size_t)image * 2 * v->C, *scale = mean + v->C;
+	float *y = v->out + (size_t)image * v->out_image * v->C, *mean = v->statistics + (size_t)image * 2 * v->C, *scale = mean + v->C;
 	FN(statistics)(v, x, mean, scale);
 	for (int c = 0; c < v->C; c = FN(next)(c, v->C)) {
 		VEC a = LOAD(scale + c) * LOAD(v->gamma + c), m = LOAD(mean + c), b = LOAD(v->beta + c);
-		for (int p = 0; p < v->P; p++) {
-			VEC u = (LOAD(x + (size_t)p * v->C + c) - m) * a + b;
-			STORE(y + (size_t)p * v->C + c, u / (1 + FN(exponential)(-u)));
+		const float *from = x + c;
+		float *row = y + c;
+		for (int first = 0; first < v->P; first += v->W, row += (size_t)v->out_row * v->C) {
+			float *to = row;
+			for (int p = 0; p < v->W; p++, from += v->C, to += v->C) {
+				VEC u = (LOAD(from) - m) * a + b;
+				STORE(to, u / (1 + FN(exponential)(-u)));
+			}
 		}
 	}
 }

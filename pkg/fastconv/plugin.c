@@ -183,6 +183,8 @@ static void *handle_sum(struct frame *f) {
 	return error ? error : result(f, convolve(FORWARD, x[0], x[1], x[2], x[3], y[3], a, b, &terms, out, &helpers, 0));
 }
 
+static void *handle_half(struct frame *f) { return handle(f, HALF); }
+static void *handle_one(struct frame *f) { return handle(f, ONE); }
 static void *handle_input_gradient(struct frame *f) { return handle(f, INPUT_GRADIENT); }
 static void *handle_filter_gradient(struct frame *f) { return handle(f, FILTER_GRADIENT); }
 
@@ -203,6 +205,32 @@ static void *handle_any_norm(struct frame *f, int backward) {
 
 static void *handle_norm(struct frame *f) { return handle_any_norm(f, 0); }
 static void *handle_norm_gradient(struct frame *f) { return handle_any_norm(f, 1); }
+
+// x, and of each half gamma, beta, w, bias; after the first bias image, after the second other and, where it is, other_bias
+// ([struct residual]).
+static void *handle_residual(struct frame *f) {
+	if (!execution(f)) return NULL;
+	const struct values *in = &f->arguments;
+	const int64_t *x, *w, *g, *y, *s;
+	struct residual r;
+	r.x = array(in, 0, 4, &x);
+	int at = 1, there = r.x != NULL;
+	for (int i = 0; i < 2; i++) {
+		there &= (r.gamma[i] = array(in, at++, 2, &g)) != NULL;
+		there &= (r.beta[i] = array(in, at++, 2, &s)) != NULL;
+		there &= (r.w[i] = array(in, at++, 4, &w)) != NULL;
+		there &= (r.bias[i] = array(in, at++, 1, &s)) != NULL;
+		if (i == 0) there &= (r.image = array(in, at++, 2, &s)) != NULL;
+	}
+	there &= (r.other = array(in, at++, 4, &s)) != NULL;
+	if ((r.other_bias = array(in, at, 1, &s))) at++;
+	r.out = array(&f->results, 0, 4, &y);
+	if (!there || !r.out || at != in->count) return result(f, 2);
+	r.B = x[0], r.H = x[1], r.W = x[2], r.C = x[3], r.K = y[3], r.G = g[0];
+	struct helpers helpers;
+	void *error = ask_threads(f, &helpers);
+	return error ? error : result(f, residual(&r, &helpers, 0));
+}
 
 // A state [3]; gives the state that follows, and words of any shape.
 static void *handle_bits(struct frame *f) {
@@ -383,6 +411,9 @@ void *wrap_plugin(void *table, char **error) {
 	if (!ffi || ffi->base.size < sizeof *ffi) return *error = say("%s", "the plugin lacks PJRT's extension for custom calls"), NULL;
 	if (!reg(api, ffi, "palimpsest.conv.forward", handle_forward, error) ||
 	    !reg(api, ffi, "palimpsest.conv.sum", handle_sum, error) ||
+	    !reg(api, ffi, "palimpsest.residual", handle_residual, error) ||
+	    !reg(api, ffi, "palimpsest.conv.half", handle_half, error) ||
+	    !reg(api, ffi, "palimpsest.conv.one", handle_one, error) ||
 	    !reg(api, ffi, "palimpsest.conv.input_gradient", handle_input_gradient, error) ||
 	    !reg(api, ffi, "palimpsest.conv.filter_gradient", handle_filter_gradient, error) ||
 	    !reg(api, ffi, "palimpsest.random_bits", handle_bits, error) ||

@@ -17,7 +17,10 @@ const (
 	forwardSum     = "palimpsest.conv.sum"
 	inputGradient  = "palimpsest.conv.input_gradient"
 	filterGradient = "palimpsest.conv.filter_gradient"
+	half           = "palimpsest.conv.half"
+	one            = "palimpsest.conv.one"
 	join           = "palimpsest.join"
+	residual       = "palimpsest.residual"
 )
 
 // The shapes the kernels take and win at. Fewer channels leave vectors half empty, but for those that a forward pass sums over;
@@ -25,6 +28,7 @@ const (
 const (
 	minChannels, maxChannels = 8, 512
 	minSide                  = 4
+	minPlain                 = 256     // outputs of a channel of a convolution with stride 2, or with one channel
 	maxTiles                 = 1 << 24 // keeps all counts far inside C's int
 )
 
@@ -39,19 +43,19 @@ const (
 	concatenate = `"stablehlo.concatenate"(`
 )
 
-// convolutionText is a convolution of one group, with stride 1, a border of one and no dilation, as go-xla writes it: the
-// groups are both operands, how their axes are named, and the three types. A convolution written in any other way is left
+// convolutionText is a convolution of one group, with a border of one, above and to the left too or not, and no dilation, as go-xla
+// writes it: the groups are both operands, how their axes are named, border, strides, and the three types. A convolution written in any other way is left
 // to XLA.
 var convolutionText = regexp.MustCompile(`^"stablehlo\.convolution"\((%[\w#]+), (%[\w#]+)\) \{\s*` +
 	`batch_group_count = 1 : i64,\s*` +
 	`dimension_numbers = #stablehlo\.conv<([^<>]*->[^<>]*)>,\s*` +
 	`feature_group_count = 1 : i64,\s*` +
 	`lhs_dilation = array<i64: 1, 1>,\s*` +
-	`padding = dense<\[\[1, 1\], \[1, 1\]\]> : tensor<2x2xi64>,\s*` +
+	`padding = dense<(\[\[1, 1\], \[1, 1\]\]|\[\[0, 1\], \[0, 1\]\])> : tensor<2x2xi64>,\s*` +
 	`precision_config = \[#stablehlo<precision DEFAULT>, #stablehlo<precision DEFAULT>\],\s*` +
 	`rhs_dilation = array<i64: 1, 1>,\s*` +
 	`window_reversal = array<i1: false, false>,\s*` +
-	`window_strides = array<i64: 1, 1>\s*` +
+	`window_strides = array<i64: (1, 1|2, 2)>\s*` +
 	`\} : \(tensor<([\dx]+)xf32>, tensor<([\dx]+)xf32>\) -> tensor<([\dx]+)xf32>`)
 
 // kinds tells what a convolution is by the names of its axes (b batch, f features, i and o channels in and out, as
@@ -62,9 +66,9 @@ var kinds = map[string]string{
 	"[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]": filterGradient,
 }
 
-// barrierText is a barrier that [NormSiLU] and its gradient mark, or [ConvSum]: the groups are its operands, its type, and
-// what is more in the mark of the latter.
-var barrierText = regexp.MustCompile(`^"stablehlo\.optimization_barrier"\(([^()]*)\)(?: \{\s*\})? : \(([^()]*), tensor<1x1x1x1x1(x1)?xui16>\) -> \([^()]*\)`)
+// barrierText is a barrier that [NormSiLU] and its gradient mark, or [ConvSum], or [ResidualBlock]: the groups are its operands, its
+// type, and what is more in the marks of the latter two.
+var barrierText = regexp.MustCompile(`^"stablehlo\.optimization_barrier"\(([^()]*)\)(?: \{\s*\})? : \(([^()]*), tensor<1x1x1x1x1((?:x1)*)xui16>\) -> \([^()]*\)`)
 
 // generatorText is a generator of 32-bit words by Philox: the groups are the state and the words' shape.
 var generatorText = regexp.MustCompile(`^"stablehlo\.rng_bit_generator"\((%[\w#]+)\) \{\s*rng_algorithm = #stablehlo<rng_algorithm PHILOX>\s*\} : ` +
@@ -115,10 +119,13 @@ func replace(program string) (string, int) {
 			begin := len(whole) - len(program) + line
 			inScope := func(s statistics) bool { return visible(whole[s.begin:begin]) }
 			kernel, instead := "", ""
-			if m[3] != "" {
-				kernel, instead = sumKernel(m)
-			} else {
+			switch m[3] {
+			case "":
 				kernel, instead = normKernel(m, begin, known, inScope)
+			case "x1":
+				kernel, instead = sumKernel(m)
+			case "x1x1":
+				kernel, instead = residualKernel(m)
 			}
 			if kernel != "" {
 				// The kernel's statement comes on a line before, and the barrier takes its results.
@@ -202,8 +209,24 @@ func normKernel(m []string, begin int, known map[string]statistics, inScope func
 
 // sumKernel is normKernel for a barrier of [ConvSum].
 func sumKernel(m []string) (kernel, instead string) {
+	return markedKernel(m, forwardSum, func(d [][]int) bool {
+		if len(d) < 4 {
+			return false
+		}
+		y, x, w := d[0], d[1], d[2]
+		return len(y) == 4 && len(x) == 4 && len(w) == 4 && fits(forward, x, w, y) && sumFits(y, d[3:])
+	})
+}
+
+// residualKernel is normKernel for a barrier of [ResidualBlock].
+func residualKernel(m []string) (kernel, instead string) {
+	return markedKernel(m, residual, residualFits)
+}
+
+// markedKernel is normKernel for a barrier whose first operand a kernel makes of all others but the mark, of shapes that it fits.
+func markedKernel(m []string, kind string, fits func(d [][]int) bool) (kernel, instead string) {
 	operands, types := strings.Split(m[1], ", "), strings.Split(m[2], ", ")
-	if len(types) < 4 || len(operands) != len(types)+1 {
+	if len(operands) != len(types)+1 {
 		return "", ""
 	}
 	var d [][]int
@@ -214,12 +237,11 @@ func sumKernel(m []string) (kernel, instead string) {
 		}
 		d = append(d, sides(text[1]))
 	}
-	y, x, w, added := d[0], d[1], d[2], d[3:]
-	if len(y) != 4 || len(x) != 4 || len(w) != 4 || !fits(forward, x, w, y) || !sumFits(y, added) {
+	if !fits(d) {
 		return "", ""
 	}
 	name := ourName(operands[0])
-	return statement([]string{name}, operands[1:len(types)], forwardSum, types[1:], types[:1]),
+	return statement([]string{name}, operands[1:len(types)], kind, types[1:], types[:1]),
 		barrier + strings.Join(append([]string{name}, operands[1:]...), ", ")
 }
 
@@ -313,36 +335,49 @@ func kernelCall(operands, kind, takes, gives, types string) string {
 // convolutionKernel returns the call of a kernel for a match of convolutionText, "" where none computes it.
 func convolutionKernel(m []string) string {
 	kind := kinds[m[3]]
-	x, w, y := sides(m[4]), sides(m[5]), sides(m[6])
+	x, w, y := sides(m[6]), sides(m[7]), sides(m[8])
+	switch around, stride := m[4] == "[[1, 1], [1, 1]]", m[5]; {
+	case kind == forward && !around && stride == "2, 2":
+		kind = half
+	case kind == forward && around && stride == "1, 1" && len(y) == 4 && y[3] == 1:
+		kind = one
+	case !around || stride != "1, 1":
+		return ""
+	}
 	if kind == "" || len(x) != 4 || len(w) != 4 || len(y) != 4 || !fits(kind, x, w, y) {
 		return ""
 	}
 	const layout = "dense<[3, 2, 1, 0]> : tensor<4xindex>"
 	return kernelCall(m[1]+", "+m[2], kind, layout+", "+layout, layout,
-		fmt.Sprintf("(tensor<%sxf32>, tensor<%sxf32>) -> tensor<%sxf32>", m[4], m[5], m[6]))
+		fmt.Sprintf("(tensor<%sxf32>, tensor<%sxf32>) -> tensor<%sxf32>", m[6], m[7], m[8]))
 }
 
 // fits says whether the three shapes of a convolution belong together and are ones the kernels take.
 func fits(kind string, x, w, y []int) bool {
 	b, height, width, c := x[0], x[1], x[2], x[3]
 	k := y[3]
+	between := func(n, low, high int) bool { return low <= n && n <= high }
+	small := between(height, minSide, maxTiles) && between(width, minSide, maxTiles) && between(b, 1, maxTiles) &&
+		float64(b)*float64(height)*float64(width) <= maxTiles
 	var agree bool
 	switch kind {
 	case forward:
 		agree = slices.Equal(w, []int{3, 3, c, k}) && slices.Equal(y, []int{b, height, width, k})
 	case inputGradient:
 		agree = slices.Equal(w, []int{3, 3, k, c}) && slices.Equal(y, []int{b, height, width, k})
+	case half: // XLA sums fewer outputs, and those of other channels, in another order
+		return small && c == k && (c == 16 || c == 32) && height%2 == 0 && width%2 == 0 && b*height*width/4 >= minPlain &&
+			slices.Equal(w, []int{3, 3, c, k}) && slices.Equal(y, []int{b, height / 2, width / 2, k})
+	case one:
+		return small && c == 16 && b*height*width >= minPlain && slices.Equal(w, []int{3, 3, c, 1}) && slices.Equal(y, []int{b, height, width, 1})
 	case filterGradient:
 		agree = slices.Equal(w, []int{b, height, width, k}) && slices.Equal(y, []int{3, 3, c, k})
 	}
-	between := func(n, low, high int) bool { return low <= n && n <= high }
 	least := minChannels
 	if kind == forward {
 		least = 1
 	}
-	return agree && between(c, least, maxChannels) && between(k, minChannels, maxChannels) &&
-		between(height, minSide, maxTiles) && between(width, minSide, maxTiles) && between(b, 1, maxTiles) &&
-		float64(b)*float64(height)*float64(width) <= maxTiles
+	return agree && small && between(c, least, maxChannels) && between(k, minChannels, maxChannels)
 }
 
 // sides parses "2x8x8x16"; nil where it is not that.

@@ -164,10 +164,10 @@ INLINE void FN(input_tile)(const float *const *table, const float *corner, ptrdi
 static void FN(inputs)(const struct conv *v, int c0, int channels, int first, int n, float *V) {
 	struct place at = place_of(v, first);
 	size_t plane = plane_size(n, channels);
-	ptrdiff_t row = (ptrdiff_t)v->W * v->C;
+	ptrdiff_t row = (ptrdiff_t)v->x_row * v->C;
 	for (int t = 0; t < n; t++, next_place(v, &at), V += channels) {
-		if (at.y > 0 && at.x > 0 && at.y + 5 <= v->H && at.x + 5 <= v->W) {
-			const float *corner = v->x + ((size_t)(at.b * v->H + at.y - 1) * v->W + at.x - 1) * v->C + c0;
+		if (v->bordered || (at.y > 0 && at.x > 0 && at.y + 5 <= v->H && at.x + 5 <= v->W)) {
+			const float *corner = v->x + ((ptrdiff_t)at.b * v->x_image + (ptrdiff_t)(at.y - 1) * v->x_row + at.x - 1) * v->C + c0;
 			for (int c = 0; c < channels; c = FN(next)(c, channels)) FN(input_tile)(NULL, corner, row, v->C, c, V, plane);
 			continue;
 		}

@@ -65,6 +65,9 @@ type Inputs struct {
 	// Dropout is a random state ([RNGStateFromSeed]); nil switches dropout off, as sampling and evaluation need.
 	Dropout *Node
 
+	// NoGradient says that no gradient is taken of the output, so that nothing between input and output need be kept.
+	NoGradient bool
+
 	// Rows is how many of the rows, from the first on, random draws are for; those after them only fill up a batch. 0: all.
 	Rows int
 

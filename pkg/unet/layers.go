@@ -27,6 +27,7 @@ type builder struct {
 	weights func(*model.Variable) *Node // [network.Inputs].Weights
 	half    bool                        // compute in bfloat16, [Config].Compute
 	form    Form
+	free    bool // [network.Inputs].NoGradient
 }
 
 // low is x in the numbers that the network computes with.
@@ -121,11 +122,16 @@ func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float
 	return b.convSum(scope, x, out, stride, scale, fastconv.Terms{})
 }
 
+// filters returns the kernel and the bias of a convolution of x to so many channels.
+func (b *builder) filters(scope *model.Scope, x *Node, out int, scale float64) (w, bias *Node) {
+	in := x.Shape().Dimensions[3]
+	w = b.adapt(scope, b.value(b.variable(scope, network.Kernel, 9*in, 9*out, scale, 3, 3, in, out), x))
+	return w, b.value(b.constant(scope, "biases", 0, out), x)
+}
+
 // convSum is conv with more than a bias added, in one kernel where there is one.
 func (b *builder) convSum(scope *model.Scope, x *Node, out, stride int, scale float64, t fastconv.Terms) *Node {
-	in := x.Shape().Dimensions[3]
-	w := b.adapt(scope, b.value(b.variable(scope, network.Kernel, 9*in, 9*out, scale, 3, 3, in, out), x))
-	bias := b.value(b.constant(scope, "biases", 0, out), x)
+	w, bias := b.filters(scope, x, out, scale)
 	pad := [2]int{1, 1}
 	if stride == 2 && !b.form.PadAround {
 		pad[0] = 0

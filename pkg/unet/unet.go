@@ -72,7 +72,7 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 	in.X.AssertDims(batch, height, wide, c.Channels)
 	in.T.AssertDims(batch)
 	b = &builder{seed: seed, root: scope.Scope(), rng: in.Dropout, rows: in.Rows, dropout: c.Dropout, groups: c.Groups, heads: c.Heads,
-		lora: c.LoRA, weights: in.Weights, half: c.Compute == BFloat16, form: c.Form}
+		lora: c.LoRA, weights: in.Weights, free: in.NoGradient, half: c.Compute == BFloat16, form: c.Form}
 
 	width := 4 * c.Base
 	emb = b.timeEmbedding(in.T, c.Base)
@@ -116,15 +116,15 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
 	batch, _, _, in := dims4(x)
 	normed := b.normSiLU(scope.At("norm0"), x)
-	var h *Node
+	var h, e *Node
 	if b.form.ScaleShift {
 		h = b.conv(scope.At("conv0"), normed, out, 1, 1)
-		e := b.dense(scope.At("embed"), emb, 2*out, 1)
+		e = b.dense(scope.At("embed"), emb, 2*out, 1)
 		spread := func(e *Node) *Node { return BroadcastToShape(Reshape(e, batch, 1, 1, out), h.Shape()) }
 		scale, shift := Slice(e, AxisRange(), AxisRange(0, out)), Slice(e, AxisRange(), AxisRange(out, 2*out))
 		h = silu(Add(Mul(b.groupNorm(scope.At("norm1"), h), OnePlus(spread(scale))), spread(shift)))
 	} else {
-		e := b.low(b.dense(scope.At("embed"), emb, out, 1))
+		e = b.low(b.dense(scope.At("embed"), emb, out, 1))
 		h = b.convSum(scope.At("conv0"), normed, out, 1, 1, fastconv.Terms{Image: e})
 		h = b.normSiLU(scope.At("norm1"), h)
 	}
@@ -133,7 +133,18 @@ func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
 	if in != out {
 		shortcut.Other, shortcut.OtherBias = b.product(scope.At("skip"), x, out, 1)
 	}
-	return b.convSum(scope.At("conv1"), h, out, 1, 0, shortcut)
+	y := b.convSum(scope.At("conv1"), h, out, 1, 0, shortcut)
+	if b.free && b.rng == nil && !b.half && !b.form.ScaleShift && b.form.NormEps == 0 {
+		r := fastconv.Block{X: x, Groups: b.groups, Image: e, Other: shortcut.Other, OtherBias: shortcut.OtherBias}
+		for i, part := range []*Node{x, y} { // y has the channels that the second half takes
+			r.Gamma[i], r.Beta[i] = b.affine(scope.At("norm%d", i), part)
+			r.Kernel[i], r.Bias[i] = b.filters(scope.At("conv%d", i), part, out, float64(1-i))
+		}
+		if whole := fastconv.ResidualBlock(y, r); whole != nil {
+			return whole
+		}
+	}
+	return y
 }
 
 // attention is self-attention over the pixels of x [B, H, W, C] with a residual connection whose last projection
