@@ -50,7 +50,7 @@ func (d *DER) Label() string { return LabelOf(d, NewDER()) }
 // Validate implements [Strategy].
 func (d *DER) Validate() error {
 	return firstError(d.validate("der"), atLeast("der: lambda", d.Lambda, 0), atLeast("der: beta", d.Beta, 0),
-		atLeast("der: targets", float64(d.Targets), 1), oneOf("der: teacher", d.Teacher, teachers))
+		within("der: targets", d.Targets, 1, mostRows), oneOf("der: teacher", d.Teacher, teachers))
 }
 
 // Needs implements [Strategy].
@@ -60,6 +60,9 @@ func (d *DER) Needs(s Setup) diffusion.Extra {
 
 // Check implements [Strategy].
 func (d *DER) Check(s Setup) error {
+	if s.Timesteps > 0 && d.Targets > s.Timesteps {
+		return errors.Errorf("cl: der: targets is %d; need %d at most, the timesteps (diffusion.timesteps)", d.Targets, s.Timesteps)
+	}
 	if s.ReplayRows < 2 && d.Lambda > 0 && d.Beta > 0 {
 		return errors.Errorf("cl: der with lambda and beta has %d replay rows, too few for a row of each of its losses; set replay_rows, or the strategy's rows, to 2 or more", s.ReplayRows)
 	}

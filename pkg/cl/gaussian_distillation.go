@@ -30,7 +30,7 @@ func (d *GaussianDistillation) Label() string { return LabelOf(d, NewGaussianDis
 
 // Validate implements [Strategy].
 func (d *GaussianDistillation) Validate() error {
-	return firstError(d.validate("gaussian_distillation"), atLeast("gaussian_distillation: rows", float64(d.Rows), 0))
+	return firstError(d.validate("gaussian_distillation"), within("gaussian_distillation: rows", d.Rows, 0, mostRows))
 }
 
 // ReplayRows implements [Strategy].

@@ -34,7 +34,7 @@ func (*GDumb) Info() Info {
 func (g *GDumb) Label() string { return LabelOf(g, NewGDumb()) }
 
 // Validate implements [Strategy].
-func (g *GDumb) Validate() error { return bufferSize("gdumb: buffer", g.Buffer) }
+func (g *GDumb) Validate() error { return within("gdumb: buffer", g.Buffer, 1, mostImages) }
 
 // ReplayRows implements [Strategy]: the loop's.
 func (*GDumb) ReplayRows(loop int) int { return loop }

@@ -37,7 +37,7 @@ func newGenerator() Generator {
 // validate reports the first setting that no run can use.
 func (g *Generator) validate(name string) error {
 	sampler := g.sampler(0)
-	return firstError(g.Teaching.validate(name), atLeast(name+": rows", float64(g.Rows), 0), atLeast(name+": pool", float64(g.Pool), 0),
+	return firstError(g.Teaching.validate(name), within(name+": rows", g.Rows, 0, mostRows), within(name+": pool", g.Pool, 0, mostImages),
 		errors.WithMessagef(sampler.Validate(), "cl: %s: sampler is %q, sampler_steps %d", name, g.Sampler, g.Steps))
 }
 

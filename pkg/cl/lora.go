@@ -58,7 +58,7 @@ func (l *LoRA) Validate() error {
 	if !(l.Alpha > 0) || math.IsInf(l.Alpha, 0) {
 		return errors.Errorf("cl: lora: alpha is %g; need a finite number > 0", l.Alpha)
 	}
-	return atLeast("lora: rank", float64(l.Rank), 1)
+	return within("lora: rank", l.Rank, 1, mostRank)
 }
 
 // Needs implements [Strategy].

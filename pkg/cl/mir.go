@@ -42,7 +42,7 @@ func (m *MIR) Label() string { return LabelOf(m, NewMIR()) }
 
 // Validate implements [Strategy].
 func (m *MIR) Validate() error {
-	return firstError(m.validate("mir"), atLeast("mir: lambda", m.Lambda, 0), atLeast("mir: candidates", float64(m.Candidates), 1),
+	return firstError(m.validate("mir"), atLeast("mir: lambda", m.Lambda, 0), within("mir: candidates", m.Candidates, 1, mostRows),
 		atLeast("mir: virtual_rate", m.Rate, 0))
 }
 

@@ -45,7 +45,7 @@ func (r *Replay) Validate() error { return r.validate("replay") }
 
 // validate reports the first setting that no run can use.
 func (r *Replay) validate(name string) error {
-	return firstError(bufferSize(name+": buffer", r.Buffer), atLeast(name+": rows", float64(r.Rows), 0),
+	return firstError(within(name+": buffer", r.Buffer, 1, mostImages), within(name+": rows", r.Rows, 0, mostRows),
 		oneOf(name+": policy", r.Policy, memory.PolicyNames()))
 }
 

@@ -40,26 +40,20 @@ func atLeast(setting string, value, least float64) error {
 	return nil
 }
 
-// mostImages is far more than any buffer has: beyond it lies a slip of the keyboard.
-const mostImages = 1e9
+// Whole numbers beyond these are slips of the keyboard, which would ask for more memory or time than there is.
+const (
+	mostImages = 1e9     // of a buffer, of a pool, seen for importances
+	mostRows   = 1 << 20 // of a step
+	mostTasks  = 1000    // that room is made for
+	mostRank   = 1 << 14 // of adapters
+)
 
-// bufferSize checks how many images a buffer is to keep.
-func bufferSize(setting string, images int) error {
-	if images > mostImages {
-		return errors.Errorf("cl: %s is %d; need at most %d images", setting, images, int(mostImages))
+// within reports a whole number that is not from least to most.
+func within(setting string, value, least, most int) error {
+	if value < least || value > most {
+		return errors.Errorf("cl: %s is %d; need %d to %d", setting, value, least, most)
 	}
-	return atLeast(setting, float64(images), 1)
-}
-
-// mostTasks is far more than any run has: beyond it lies a slip of the keyboard, and memory for as many directions.
-const mostTasks = 1000
-
-// tasksWithin checks for how many tasks a strategy is to make room.
-func tasksWithin(setting string, tasks int) error {
-	if tasks > mostTasks {
-		return errors.Errorf("cl: %s is %d; need at most %d", setting, tasks, mostTasks)
-	}
-	return atLeast(setting, float64(tasks), 0)
+	return nil
 }
 
 // firstError is the first of several errors that is one.

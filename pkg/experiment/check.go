@@ -32,11 +32,11 @@ func (c Config) Check() error {
 	if err != nil {
 		return err
 	}
-	setup, err := c.checkRest(bench)
+	seen, err := c.checkRest(bench)
 	if err != nil {
 		return err
 	}
-	return c.checkStrategy(setup)
+	return c.checkStrategy(seen)
 }
 
 // CheckRun is [Config.Check] and whether dir can be the run's folder; of a finished run, which is only read, the latter alone.
@@ -71,59 +71,87 @@ func (c Config) checkCores(began bool) error {
 	return nil
 }
 
-// checkRest looks at everything but the strategy on the images of c, and returns the setup that the strategy gets.
-func (c Config) checkRest(bench *datasets.Benchmark) (cl.Setup, error) {
+// sound is a run that was looked at, but for its strategy: the setup that the strategy gets, and the network.
+type sound struct {
+	cl.Setup
+	net network.Network
+}
+
+// checkRest looks at everything but the strategy on the images of c.
+func (c Config) checkRest(bench *datasets.Benchmark) (sound, error) {
 	process, err := diffusion.New(c.Diffusion)
 	if err != nil {
-		return cl.Setup{}, err
+		return sound{}, err
 	}
 	net, err := c.network(bench, process)
 	if err != nil {
-		return cl.Setup{}, err
+		return sound{}, err
 	}
-	if err := c.checkRows(net); err != nil {
-		return cl.Setup{}, err
+	if err := c.checkRows(net, c.Loop.ReplayRows, "loop.replay_rows"); err != nil {
+		return sound{}, err
+	}
+	if err := c.checkSamples(bench, net); err != nil {
+		return sound{}, err
 	}
 	if b := c.Benchmark; b.Scenario == ClassIncremental && len(b.Tasks) == 0 && len(bench.Tasks[0].Classes) < b.ClassesPerTask {
 		has := len(bench.Tasks[0].Classes)
-		return cl.Setup{}, errors.Errorf("benchmark.classes_per_task is %d, more than the classes to part into tasks, of which there are %d; take %d for one task of them all", b.ClassesPerTask, has, has)
+		return sound{}, errors.Errorf("benchmark.classes_per_task is %d, more than the classes to part into tasks, of which there are %d; take %d for one task of them all", b.ClassesPerTask, has, has)
 	}
 	if err := c.checkOutside(bench); err != nil {
-		return cl.Setup{}, err
+		return sound{}, err
 	}
 	if err := c.checkExamined(bench); err != nil {
-		return cl.Setup{}, err
+		return sound{}, err
 	}
 	setup := cl.SetupOf(bench, c.Loop, process)
 	setup.Learned = c.Extends.Tasks
-	return setup, c.checkExtractor(bench)
+	return sound{setup, net}, c.checkExtractor(bench)
 }
 
 // mostValues is the number of values above which a single layer of a training step takes 8 GiB as float32. The gradient needs dozens
 // of layers at a time.
 const mostValues = 1 << 31
 
-// checkRows refuses a training step of more rows than any machine trains at once.
-func (c Config) checkRows(net network.Network) error {
-	sized, ok := net.(interface{ RowValues() float64 })
-	if !ok {
-		return nil
+// rowValues is how many values a row has in the widest layer of a network, 0 where it does not say so.
+func rowValues(net network.Network) float64 {
+	if sized, ok := net.(interface{ RowValues() float64 }); ok {
+		return sized.RowValues()
 	}
-	rows, row := float64(c.Loop.FreshRows+c.Loop.ReplayRows), sized.RowValues()
+	return 0
+}
+
+// checkRows refuses a training step of more rows than any machine trains at once; it replays so many, as the setting says.
+func (c Config) checkRows(net network.Network, replayed int, setting string) error {
+	rows, row := float64(c.Loop.FreshRows)+float64(replayed), rowValues(net)
 	if rows*row > mostValues {
-		return errors.Errorf("loop.fresh_rows is %d and loop.replay_rows %d; one layer of this network would hold %.2g values in a step of so many, and no machine holds all layers; "+
-			"take %.0f rows or fewer in all", c.Loop.FreshRows, c.Loop.ReplayRows, rows*row, math.Floor(mostValues/row))
+		return errors.Errorf("loop.fresh_rows is %d and %s %d; one layer of this network would hold %.2g values in a step of so many, and no machine holds all layers; "+
+			"take %.0f rows or fewer in all", c.Loop.FreshRows, setting, replayed, rows*row, math.Floor(mostValues/row))
+	}
+	return nil
+}
+
+// checkSamples refuses batches and numbers of samples that no machine holds.
+func (c Config) checkSamples(bench *datasets.Benchmark, net network.Network) error {
+	e := c.Evaluate
+	if rows, row := float64(e.rows()), rowValues(net); rows*row > mostValues {
+		return errors.Errorf("evaluate.batch is %d; one layer of this network would hold %.2g values in a batch of so many; take %.0f or fewer", e.Batch, rows*row, math.Floor(mostValues/row))
+	}
+	if n, size := float64(e.SamplesPerTask), float64(bench.H*bench.W*bench.C); n*size > mostValues {
+		return errors.Errorf("evaluate.samples_per_task is %d; those of one task would hold %.2g values, and a measurement holds those of all; take %.0f or fewer", e.SamplesPerTask, n*size, math.Floor(mostValues/size))
 	}
 	return nil
 }
 
 // checkStrategy sees whether the strategy could begin.
-func (c Config) checkStrategy(setup cl.Setup) error {
+func (c Config) checkStrategy(seen sound) error {
 	strategy, err := cl.New(c.Strategy)
 	if err != nil {
 		return err
 	}
-	return cl.Check(strategy, setup)
+	if err := c.checkRows(seen.net, strategy.ReplayRows(c.Loop.ReplayRows), "the rows that "+c.Strategy.Name+" replays"); err != nil {
+		return err
+	}
+	return cl.Check(strategy, seen.Setup)
 }
 
 // checkOutside opens the sets of bpd.outside.
@@ -171,7 +199,7 @@ func (e EvaluateConfig) enoughImages(tasks []datasets.Task, features int) error 
 	return nil
 }
 
-// checkExamined reports a task with fewer images than the probe or the autopsy looks at: both compare as many of each task.
+// checkExamined reports a task with fewer images than the probe, the likelihoods or the autopsy look at: all compare as many of each task.
 func (c Config) checkExamined(bench *datasets.Benchmark) error {
 	for j, t := range bench.Tasks {
 		reference, train := c.Evaluate.Images(t), t.Train.CountPerClass(len(bench.ClassNames))
@@ -186,6 +214,7 @@ func (c Config) checkExamined(bench *datasets.Benchmark) error {
 			asked     bool
 		}{
 			{"probe.images", reference.N, c.Probe.Images, c.Evaluate.Reference, c.Probe.Every > 0},
+			{"bpd.images", reference.N, c.BPD.Images, c.Evaluate.Reference, c.BPD.Images > 0},
 			{"autopsy.images", reference.N, c.Autopsy.Images, c.Evaluate.Reference, c.Autopsy.Images > 0},
 			{"autopsy.images", own, c.Autopsy.Images, "training", c.Autopsy.Images > 0},
 		} {
@@ -244,7 +273,7 @@ func (s *Study) Check() error {
 			return err
 		}
 	}
-	seen := map[string]cl.Setup{}
+	seen := map[string]sound{}
 	for _, c := range s.Runs {
 		if isFinished(filepath.Join(s.Dir, c.RunName())) {
 			continue
@@ -255,20 +284,20 @@ func (s *Study) Check() error {
 		if err != nil {
 			return errors.Wrap(err, "configuration")
 		}
-		setup, ok := seen[string(text)]
+		one, ok := seen[string(text)]
 		if !ok {
 			var bench *datasets.Benchmark
 			if bench, err = images.load(c); err == nil {
-				setup, err = c.checkRest(bench)
+				one, err = c.checkRest(bench)
 			}
-			seen[string(text)] = setup
+			seen[string(text)] = one
 		}
 		if err == nil && !s.Elsewhere {
 			_, missing := os.Stat(filepath.Join(s.Dir, c.RunName(), configFile))
 			err = c.checkCores(missing == nil)
 		}
 		if err == nil {
-			err = c.checkStrategy(setup)
+			err = c.checkStrategy(one)
 		}
 		if err != nil {
 			return unsound{errors.WithMessagef(err, "run %s", c.RunName())}

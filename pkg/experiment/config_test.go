@@ -114,7 +114,7 @@ func TestErrorsNameTheOption(t *testing.T) {
 		{"seed: 1", []string{"variant="}, "variant has no value"},
 		{"seed: 1", []string{"benchmark.datasets="}, "benchmark.datasets has no value"},
 		{"strategy: {name: }", nil, "strategy.name has no value"},
-		{"strategy: {name: er, buffer: 1000000000000}", nil, "buffer is 1000000000000; need at most 1000000000"},
+		{"strategy: {name: er, buffer: 1000000000000}", nil, "buffer is 1000000000000; need 1 to 1000000000"},
 	} {
 		if _, err := OverrideConfig("d.yaml", []byte(tc.text), tc.set); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s with %v gives %v, want %q", tc.text, tc.set, err, tc.want)
