@@ -286,3 +286,27 @@ func FuzzRegistry(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParquet reads arbitrary bytes as a Parquet file of the Hub. What cannot be read is an error of one line, and takes no more memory
+// than a file of its size may.
+func FuzzParquet(f *testing.F) {
+	for _, seed := range []string{"parquet/train-00001-of-00002.parquet", "text_labels/named.parquet", "text_labels/category.parquet", "text_labels/forms.parquet", "float_labels/double.parquet"} {
+		b, err := os.ReadFile(own(strings.Split(seed, "/")...))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		file := filepath.Join(t.TempDir(), "a.parquet")
+		put(t, file, b)
+		err := fuzztest.Read(t, len(b), func() error {
+			r, err := openParquet(file, []string{file}, choices{})
+			if err != nil {
+				return err
+			}
+			return r.each(func(picture) error { return nil })
+		})
+		oneLine(t, err)
+	})
+}

@@ -217,7 +217,8 @@ func undecoded(err error) error {
 	return errors.Errorf("is a damaged picture (%s); replace it", reasonOf(err))
 }
 
-// reasonOf is a decoder's or the system's error in one line, without the name of the file.
+// reasonOf is a decoder's or the system's error in one line, without the name of the file. Of a long one the end is kept, where the cause
+// stands: errors of nested data name every level.
 func reasonOf(err error) string {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return "it ends too early"
@@ -226,6 +227,9 @@ func reasonOf(err error) string {
 		err = at.Err
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
+	if r := []rune(line); len(r) > 300 {
+		return "… " + string(r[len(r)-300:])
+	}
 	return line
 }
 

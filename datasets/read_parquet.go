@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -118,11 +119,27 @@ func withParquet(file string, do func(*parquet.File) error) (err error) {
 			err = errors.Errorf("%s is a damaged Parquet file (%v); replace it", file, p)
 		}
 	}()
+	if err := parquetFooter(f, info.Size()); err != nil {
+		return errors.Errorf("%s is no sound Parquet file (%v); replace it", file, err)
+	}
 	opened, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return errors.Errorf("%s is no sound Parquet file (%s); replace it", file, reasonOf(err))
 	}
 	return errors.WithMessage(do(opened), file)
+}
+
+// parquetFooter returns an error unless the file ends with the length of a footer that it holds, and the mark. The library allocates
+// whatever length stands there.
+func parquetFooter(f io.ReaderAt, size int64) error {
+	var end [8]byte
+	if _, err := f.ReadAt(end[:], size-int64(len(end))); err != nil || string(end[4:]) != "PAR1" {
+		return errors.Errorf("its %d bytes do not end with PAR1", size)
+	}
+	if footer := int64(binary.LittleEndian.Uint32(end[:])); footer > size-int64(len(end)) {
+		return errors.Errorf("its footer has %d bytes, as it says, and the file %d", footer, size)
+	}
+	return nil
 }
 
 // parquetFeatures are the features of the metadata "huggingface", none if there are no such metadata.
