@@ -1,6 +1,8 @@
 package diffusion
 
 import (
+	"math"
+
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 )
@@ -30,14 +32,7 @@ type networkDenoiser struct {
 func (d networkDenoiser) Output(x []float32, t, y []int32) ([]float32, error) {
 	n := d.network
 	u, rows := n.Shape, len(t)
-	if rows == 0 || len(x) != rows*u.Values() || len(y) != rows {
-		return nil, errors.Errorf("diffusion: %d timesteps, %d labels and %d pixels; need %d pixels and one label a timestep",
-			rows, len(y), len(x), rows*u.Values())
-	}
-	if err := n.labelsInRange(y); err != nil {
-		return nil, err
-	}
-	if err := n.build(); err != nil {
+	if err := n.ready(x, t, y); err != nil {
 		return nil, err
 	}
 	n.predicted.Add(int64(rows))
@@ -58,14 +53,30 @@ func (d networkDenoiser) Output(x []float32, t, y []int32) ([]float32, error) {
 // The network must have been trained with labels dropped at random.
 type Guided struct {
 	Denoiser
-	Scale   float64
+	Scale   float64 // 0 or more, and what a float32 holds
 	NoLabel int32
-	// Channels of the OutChannels of each pixel are guided; the rest, learned variances, are the plain network's.
+	// Channels of the OutChannels of each pixel are guided, from 1 to all; the rest, learned variances, are the plain network's.
 	Channels, OutChannels int
+}
+
+// check reports what cannot guide.
+func (g Guided) check() error {
+	switch {
+	case g.Denoiser == nil:
+		return errors.New("diffusion: Guided without a Denoiser; take one by Network.Denoiser")
+	case !(g.Scale >= 0 && g.Scale <= math.MaxFloat32):
+		return errors.Errorf("diffusion: the scale of guidance is %g; need 0 to %.1e, usually below 10", g.Scale, math.MaxFloat32)
+	case g.Scale > 0 && (g.Channels < 1 || g.Channels > g.OutChannels):
+		return errors.Errorf("diffusion: Guided has %d Channels of %d OutChannels; need 1 to all: those of the network's Shape", g.Channels, g.OutChannels)
+	}
+	return nil
 }
 
 // Output implements [Denoiser].
 func (g Guided) Output(x []float32, t, y []int32) ([]float32, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
 	cond, err := g.Denoiser.Output(x, t, y)
 	if err != nil || g.Scale == 0 {
 		return cond, err
@@ -77,6 +88,9 @@ func (g Guided) Output(x []float32, t, y []int32) ([]float32, error) {
 	free, err := g.Denoiser.Output(x, t, none)
 	if err != nil {
 		return nil, err
+	}
+	if len(cond) != len(free) || len(cond)%g.OutChannels != 0 {
+		return nil, errors.Errorf("diffusion: guidance of %d values by %d, %d a pixel; need as many of both, and whole pixels", len(cond), len(free), g.OutChannels)
 	}
 	w := float32(g.Scale)
 	for i := range cond {

@@ -1,6 +1,8 @@
 package diffusion
 
 import (
+	"math"
+
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -52,6 +54,11 @@ func (n *Network) AddDirection(direction, anchor []float32) error {
 	}
 	if len(direction) != n.Parameters() || len(anchor) != len(direction) {
 		return errors.Errorf("diffusion: a direction of %d values and %d anchors for %d weights; need one each", len(direction), len(anchor), n.Parameters())
+	}
+	for i, mu := range direction {
+		if !finite(math.Abs(float64(mu))) || !finite(math.Abs(float64(anchor[i]))) {
+			return errors.Errorf("diffusion: weight %d has direction %g and anchor %g; need finite numbers", i, mu, anchor[i])
+		}
 	}
 	count, err := n.DirectionCount()
 	if err != nil {

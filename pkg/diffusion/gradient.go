@@ -57,22 +57,13 @@ func (g *LossGradient) Close() { g.exec.Finalize() }
 func (g *LossGradient) Mean(x0, noise []float32, t, y []int32) ([]float32, error) {
 	u, count := g.network.Shape, len(t)
 	dim := u.Values()
-	if count == 0 || len(x0) != count*dim || len(noise) != count*dim || len(y) != count {
-		return nil, errors.Errorf("diffusion: %d timesteps, %d labels, %d pixels and %d values of noise; need one label a timestep and %d pixels and values",
-			count, len(y), len(x0), len(noise), count*dim)
-	}
-	if err := g.network.labelsInRange(y); err != nil {
+	if err := g.network.ready(x0, t, y); err != nil {
 		return nil, err
+	}
+	if len(noise) != len(x0) {
+		return nil, errors.Errorf("diffusion: noise of %d values for %d pixels; need one each", len(noise), len(x0))
 	}
 	p := g.network.Process
-	for i, t := range t {
-		if t < 0 || int(t) >= p.T {
-			return nil, errors.Errorf("diffusion: timestep %d of row %d is outside 0 .. %d", t, i, p.T-1)
-		}
-	}
-	if err := g.network.build(); err != nil {
-		return nil, err
-	}
 	var sum []float64
 	for first := 0; first < count; first += g.rows {
 		xt, target := make([]float32, g.rows*dim), make([]float32, g.rows*dim)

@@ -64,6 +64,9 @@ func (n *Network) importanceGraph(of func(pred, loss *Node) *Node) func(_ *model
 
 // importance runs the rows of batches through exec, which keeps the sums on the device.
 func (n *Network) importance(ctx context.Context, exec *model.Exec, batches iter.Seq[Batch], seed uint64) (result *Importance, err error) {
+	if batches == nil {
+		return nil, errors.New("diffusion: importance of weights over no batches (nil); give at least one row of weight above 0")
+	}
 	if err := n.build(); err != nil {
 		return nil, err
 	}
@@ -135,14 +138,12 @@ func (n *Network) checkRows(b Batch) error {
 			rows, len(b.GivenNoise), len(b.Noise), rows, rows*dim)
 	}
 	for i, w := range b.W {
-		if !(w >= 0) {
-			return errors.Errorf("diffusion: row %d has weight %g in an average; need >= 0", i, w)
+		if !finite(float64(w)) {
+			return errors.Errorf("diffusion: row %d has weight %g in an average; need a finite number >= 0", i, w)
 		}
 	}
-	for i, t := range b.T {
-		if t < 0 || int(t) >= n.Process.T {
-			return errors.Errorf("diffusion: timestep %d of row %d is outside 0 .. %d", t, i, n.Process.T-1)
-		}
+	if err := n.Process.timestepsInRange(b.T); err != nil {
+		return err
 	}
 	return n.labelsInRange(b.Y)
 }

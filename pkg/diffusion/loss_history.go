@@ -28,8 +28,8 @@ const uniformShare = 0.001
 
 // NewLossHistory remembers the last memory losses ([iddpm]: 10) of each of T timesteps.
 func NewLossHistory(T, memory int) (*LossHistory, error) {
-	if T < 1 || memory < 1 {
-		return nil, errors.Errorf("diffusion: a history of %d losses for %d timesteps; need at least 1 of each", memory, T)
+	if T < 1 || T > maxTimesteps || memory < 1 {
+		return nil, errors.Errorf("diffusion: a history of %d losses for %d timesteps; need at least 1 of each, and at most %d timesteps", memory, T, maxTimesteps)
 	}
 	return &LossHistory{history: make([][]float64, T), seen: make([]int, T), memory: memory, short: T}, nil
 }
@@ -94,9 +94,13 @@ func (m *LossHistory) scale() float64 {
 }
 
 // Draw returns n timesteps and for each the factor 1/(T·p_t) that keeps the mean of factor·L_t the mean over timesteps.
+// It panics if n is negative.
 func (m *LossHistory) Draw(random *rand.Rand, n int) (t []int32, factor []float64) {
+	if n < 0 {
+		panic(errors.Errorf("diffusion: drawing %d timesteps; need 0 or more", n))
+	}
 	w := m.Weights()
-	draw := NewTimestepDraw(w)
+	draw := timestepDraw(w)
 	t, factor = make([]int32, n), make([]float64, n)
 	for i := range n {
 		k := draw.Draw(random)

@@ -39,14 +39,7 @@ func (m *MidBlock) Close() { m.exec.Finalize() }
 // predictions.
 func (m *MidBlock) Output(x []float32, t, y []int32) ([]float32, error) {
 	u, rows := m.network.Shape, len(t)
-	if need := rows * u.Values(); rows == 0 || len(x) != need || len(y) != rows {
-		return nil, errors.Errorf("diffusion: %d timesteps, %d labels and %d pixels; need %d pixels and one label a timestep",
-			rows, len(y), len(x), need)
-	}
-	if err := m.network.labelsInRange(y); err != nil {
-		return nil, err
-	}
-	if err := m.network.build(); err != nil {
+	if err := m.network.ready(x, t, y); err != nil {
 		return nil, err
 	}
 	out, err := m.exec.Call1(tensors.FromFlatDataAndDimensions(x, rows, u.H, u.W, u.Channels),

@@ -58,6 +58,15 @@ type Network struct {
 
 // NewNetwork prepares a network whose weights are drawn from seed. Nothing is compiled before the first call.
 func NewNetwork(backend compute.Backend, p *Process, net network.Network, c TrainConfig, seed uint64) (*Network, error) {
+	switch {
+	case backend == nil:
+		return nil, errors.New("diffusion.NewNetwork: no backend (nil); open one by backend.Open")
+	case net == nil:
+		return nil, errors.New("diffusion.NewNetwork: no architecture (nil); take a unet.Config or a dit.Config")
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
 	shape := net.Shape()
 	if want := p.OutChannels(shape.Channels); shape.OutChannels != want {
 		return nil, errors.Errorf("diffusion: variance %q needs a network with %d output channels, not %d", p.Variance, want, shape.OutChannels)

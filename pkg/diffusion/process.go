@@ -2,6 +2,7 @@ package diffusion
 
 import (
 	"math"
+	"slices"
 
 	"github.com/pkg/errors"
 )
@@ -50,6 +51,9 @@ func New(c Config) (*Process, error) {
 
 // NewProcess gives a network's output on schedule s its meaning.
 func NewProcess(s *Schedule, prediction, variance string) (*Process, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	switch prediction {
 	case PredictNoise, PredictImage, PredictVelocity:
 		if s.Name == FlowSchedule {
@@ -93,6 +97,23 @@ func (p *Process) learned() bool {
 		return true
 	}
 	panic(noVariance(p.Variance))
+}
+
+// timestepsInRange reports the first timestep that the process has not.
+func (p *Process) timestepsInRange(t []int32) error {
+	if i := slices.IndexFunc(t, func(t int32) bool { return t < 0 || int(t) >= p.T }); i >= 0 {
+		return errors.Errorf("diffusion: timestep %d of row %d is outside 0 .. %d", t[i], i, p.T-1)
+	}
+	return nil
+}
+
+// check reports a process that [NewProcess] has not made.
+func (p *Process) check() error {
+	if p == nil || p.Schedule == nil {
+		return errors.New("diffusion: no process (nil, or one without a schedule); make it by diffusion.New or NewProcess")
+	}
+	_, err := NewProcess(p.Schedule, p.Prediction, p.Variance)
+	return err
 }
 
 // HasBound says whether the process has a variational bound by parts. A flow has none: its likelihood is that of its ODE.

@@ -3,6 +3,7 @@ package diffusion
 import (
 	"context"
 	"encoding/binary"
+	"math"
 	"math/rand/v2"
 
 	"github.com/pkg/errors"
@@ -53,6 +54,9 @@ func (c SamplerConfig) Validate() error {
 // ValidateFor is [SamplerConfig.Validate] and whether the sampler draws from process p, its number of steps aside ([SamplerConfig.Timesteps]).
 func (c SamplerConfig) ValidateFor(p *Process) error {
 	if err := c.Validate(); err != nil {
+		return err
+	}
+	if err := p.check(); err != nil {
 		return err
 	}
 	s, err := c.sampler()
@@ -126,6 +130,9 @@ func (c SamplerConfig) Timesteps(s *Schedule) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	if c.Spacing != "" {
 		return strides(s.T, c.Steps, c.Spacing == SpacingTrailing)
 	}
@@ -161,15 +168,24 @@ func (c SamplerConfig) solver(p *Process) (solver, error) {
 // size; all rows of one call of d share one timestep. The noise of image i is a function of o.Seed, i and the
 // timestep, so that the result does not depend on batch, except for the last bits of the network's own sums. Arithmetic
 // is float64, the network sees float32; on a GPU a deterministic sampler that nobody watches is one program there, in float32. progress, where not nil, gets the steps done of all batches and their
-// total. It fails on a setting out of range, an error of d, or when ctx ends.
+// total. It fails on a setting out of range, an error of d, when ctx ends, and, as [Diverged], where an image has a value that is no finite
+// number.
 func Sample(ctx context.Context, p *Process, d Denoiser, channels, dim int, labels []int32, o SamplerConfig, batch int,
 	progress func(done, total int)) ([]float32, error) {
 	if err := o.ValidateFor(p); err != nil {
 		return nil, err
 	}
-	if batch < 1 || channels < 1 || dim < 1 || dim%channels != 0 {
-		return nil, errors.Errorf("diffusion: sampling %d images a batch of %d values in %d channels; need positive numbers and whole pixels",
-			batch, dim, channels)
+	if batch < 1 || channels < 1 || dim < 1 || dim%channels != 0 || batch > maxBatchValues/dim {
+		return nil, errors.Errorf("diffusion: sampling %d images a batch of %d values in %d channels; need positive numbers, whole pixels and at most %d values a batch",
+			batch, dim, channels, maxBatchValues)
+	}
+	if d == nil {
+		return nil, errors.New("diffusion: sampling without a denoiser (nil); take one by Network.Denoiser")
+	}
+	if g, guided := d.(Guided); guided {
+		if err := g.check(); err != nil {
+			return nil, err
+		}
 	}
 	kept, err := o.Timesteps(p.Schedule)
 	if err != nil {
@@ -210,11 +226,18 @@ func Sample(ctx context.Context, p *Process, d Denoiser, channels, dim int, labe
 			return nil, err
 		}
 		for i, x := range s.x[:rows*dim] {
-			images[first*dim+i] = float32(x)
+			v := float32(x)
+			if !(v >= -math.MaxFloat32 && v <= math.MaxFloat32) {
+				return nil, Divergedf("diffusion: image %d was drawn with the value %g, which is no pixel's: lower the guidance, clip estimates (sampler.clip), or take another network or sampler", first+i/dim, v)
+			}
+			images[first*dim+i] = v
 		}
 	}
 	return images, nil
 }
+
+// maxBatchValues is far more than any device computes at once; a slip of the keyboard is not to fill the memory.
+const maxBatchValues = 1 << 31
 
 // sampling holds what a batch needs, reused by the next.
 type sampling struct {

@@ -24,8 +24,12 @@ func (c SamplerConfig) linear() bool {
 //
 //	x_0 = clip(a·x + b·out)    x' = c·x + d·x_0 + e·(x_0 of the step before)
 //
-// which is what [Sample] computes with the same settings.
+// which is what [Sample] computes with the same settings. It is an error if the sampler does not draw from p, or has noise (eta above
+// 0), or looks at the network twice a step.
 func (p *Process) LinearSteps(c SamplerConfig) ([][6]float64, error) {
+	if err := c.ValidateFor(p); err != nil {
+		return nil, err
+	}
 	kept, err := c.Timesteps(p.Schedule)
 	if err != nil {
 		return nil, err
@@ -39,8 +43,8 @@ func (p *Process) LinearSteps(c SamplerConfig) ([][6]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if of.linear == nil {
-		return nil, errors.Errorf("diffusion: the steps of sampler %q are no linear ones", c.Name)
+	if of.linear == nil || c.Eta != 0 {
+		return nil, errors.Errorf("diffusion: the steps of sampler %q with eta %g are no linear ones: they have noise, or look at the network twice; take \"ddim\" with eta 0, \"dpm++2m\" or, of a flow, \"euler\"", c.Name, c.Eta)
 	}
 	var steps [][6]float64
 	for k := len(kept) - 1; k >= 0; k-- {

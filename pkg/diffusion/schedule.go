@@ -100,8 +100,12 @@ func parseEnds(text string) (first, last float64, err error) {
 	return first, last, nil
 }
 
-// FromBetas returns the schedule with the given variances, each in (0, 1), of which there must be at least two.
+// FromBetas returns the schedule with the given variances, each in (0, 1), of which there must be at least two. It is an error if
+// ᾱ rounds to 0 or 1 with them. The name is the caller's, but for that of [FlowSchedule].
 func FromBetas(name string, beta []float64) (*Schedule, error) {
+	if name == FlowSchedule {
+		return nil, errors.Errorf("diffusion: variances named %q, which is the straight path and has none; take NewSchedule(%q, T), or another name", name, name)
+	}
 	if len(beta) < 2 {
 		return nil, errors.Errorf("diffusion: %d timesteps; need at least 2", len(beta))
 	}
@@ -128,6 +132,19 @@ func straight(signal, sigma []float64) (*Schedule, error) {
 	return s, err
 }
 
+// check reports a schedule that [NewSchedule] and [FromBetas] have not made.
+func (s *Schedule) check() error {
+	if s == nil {
+		return errors.New("diffusion: no schedule (nil); make it by diffusion.NewSchedule or FromBetas")
+	}
+	for _, table := range [][]float64{s.Beta, s.AlphaBar, s.AlphaBarPrev, s.PosteriorVar, s.PosteriorLogVar, s.PosteriorMeanX0, s.PosteriorMeanXt, s.Signal, s.Sigma} {
+		if s.T < 1 || len(table) != s.T {
+			return errors.Errorf("diffusion: a schedule of %d timesteps with a table of %d; need one or more, and as many in every table: make it by diffusion.NewSchedule or FromBetas", s.T, len(table))
+		}
+	}
+	return nil
+}
+
 // newSchedule fills the tables that follow from β and ᾱ.
 func newSchedule(name string, beta, alphaBar []float64) (*Schedule, error) {
 	n := len(beta)
@@ -142,6 +159,9 @@ func newSchedule(name string, beta, alphaBar []float64) (*Schedule, error) {
 			return nil, errors.Errorf("diffusion: beta[%d] is %g; need 0 < beta < 1", t, b)
 		}
 		ab := alphaBar[t]
+		if !(ab > 0 && ab < 1) {
+			return nil, errors.Errorf("diffusion: with beta[%d] = %g ᾱ rounds to %g, which leaves nothing of the image or of the noise; need 0 < ᾱ < 1: take fewer or other variances", t, b, ab)
+		}
 		s.AlphaBarPrev[t] = prev
 		s.Signal[t], s.Sigma[t] = math.Sqrt(ab), math.Sqrt(1-ab)
 		s.PosteriorVar[t] = b * (1 - prev) / (1 - ab)
@@ -167,8 +187,12 @@ func (s *Schedule) LogSNR(t int) float64 {
 //
 //	x_t = sqrt(ᾱ_t)·x_0 + sqrt(1-ᾱ_t)·noise
 //
-// or, on [FlowSchedule], (1-τ)·x_0 + τ·noise. dst, x0 and noise hold one image each and have the same length; dst may be x0.
+// or, on [FlowSchedule], (1-τ)·x_0 + τ·noise. dst, x0 and noise hold one image each; dst may be x0. It panics unless they have the
+// same length.
 func (s *Schedule) QSample(dst, x0, noise []float32, t int) {
+	if len(x0) != len(dst) || len(noise) != len(dst) {
+		panic(errors.Errorf("diffusion.QSample: an image of %d values and noise of %d into %d; need one length", len(x0), len(noise), len(dst)))
+	}
 	a, b := float32(s.Signal[t]), float32(s.Sigma[t])
 	for i := range dst {
 		dst[i] = a*x0[i] + b*noise[i]

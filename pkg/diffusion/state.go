@@ -181,6 +181,9 @@ func (n *Network) copied() ([]safetensors.Tensor, error) {
 
 // Save is [Network.Save] of the moment. It may run beside the network's steps. What the device held of the copy is freed first.
 func (s *Snapshot) Save(dir string) error {
+	if s.all == nil {
+		return errors.New("diffusion: a snapshot that was dropped has nothing to save; take another by Network.Snapshot")
+	}
 	for _, t := range s.all {
 		if err := t.Value.ToLocal(); err != nil { // which does nothing the second time
 			return errors.WithMessage(err, "diffusion: copying the network off the device")
@@ -337,6 +340,22 @@ func (n *Network) Parameters() int {
 // PredictionCalls counts the rows, over all batches and both of guidance's calls, that this network's Denoisers have
 // evaluated.
 func (n *Network) PredictionCalls() int64 { return n.predicted.Load() }
+
+// ready reports what does not fit in a call of the network on the images x, [B, D], at timesteps t and with labels y, both [B], and
+// builds it.
+func (n *Network) ready(x []float32, t, y []int32) error {
+	if rows := len(t); rows == 0 || len(x) != rows*n.Shape.Values() || len(y) != rows {
+		return errors.Errorf("diffusion: %d timesteps, %d labels and %d pixels; need %d pixels and one label a timestep",
+			rows, len(y), len(x), rows*n.Shape.Values())
+	}
+	if err := n.labelsInRange(y); err != nil {
+		return err
+	}
+	if err := n.Process.timestepsInRange(t); err != nil {
+		return err
+	}
+	return n.build()
+}
 
 // labelsInRange reports the first label that a class-conditional network does not know.
 func (n *Network) labelsInRange(y []int32) error {

@@ -79,11 +79,11 @@ const (
 // coefficients returns what the step graph needs to know of each row's timestep t [R] and weight w [R], [R, numCols];
 // weights [T] are those of the timesteps.
 func (p *Process) coefficients(t []int32, w []float32, weights []float64) ([]float32, error) {
+	if err := p.timestepsInRange(t); err != nil {
+		return nil, err
+	}
 	coef := make([]float32, len(t)*numCols)
 	for i, t := range t {
-		if t < 0 || int(t) >= p.T {
-			return nil, errors.Errorf("diffusion: timestep %d of row %d is outside 0 .. %d", t, i, p.T-1)
-		}
 		c := coef[i*numCols:]
 		c[colSignal], c[colSigma], c[colWeight] = float32(p.Signal[t]), float32(p.Sigma[t]), w[i]*float32(weights[t])
 		c[colMeanX0], c[colMeanXt] = float32(p.PosteriorMeanX0[t]), float32(p.PosteriorMeanXt[t])
@@ -128,6 +128,9 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 	if rows == 0 || len(b.X) != rows*dim || len(b.W) != rows || len(b.Y) != rows {
 		return nil, errors.Errorf("diffusion: a batch of %d timesteps has %d pixels, %d labels and %d weights; need %d, %d and %d",
 			rows, len(b.X), len(b.Y), len(b.W), rows*dim, rows, rows)
+	}
+	if index < 0 {
+		return nil, errors.Errorf("diffusion: the index of a step is %d; need that of steps since the optimiser started, from 0", index)
 	}
 	if err := n.labelsInRange(b.Y); err != nil {
 		return nil, err
@@ -190,6 +193,9 @@ type Outcome struct {
 // Launch does a step that was prepared for this network and leaves its numbers on the device: the next one may be launched at
 // once, before or while [Outcome.Result] reads them.
 func (n *Network) Launch(p *Prepared) (*Outcome, error) {
+	if p == nil || p.inputs == nil {
+		return nil, errors.New("diffusion: a step that was not prepared, or was done or dropped already; prepare each by Network.Prepare")
+	}
 	n.stepped = true
 	out, err := n.step.Call(p.inputs...)
 	if err != nil {

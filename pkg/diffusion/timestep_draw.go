@@ -4,15 +4,29 @@ import (
 	"math/rand/v2"
 	"sort"
 
+	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
 )
 
 // TimestepDraw draws timesteps with given probabilities; it is the running sum of these.
 type TimestepDraw []float64
 
-// NewTimestepDraw draws timestep t, 0 .. len(weights)-1, in proportion to weights[t]. Weights are finite and 0 or more, and one
-// is positive.
+// NewTimestepDraw draws timestep t, 0 .. len(weights)-1, in proportion to weights[t]. It panics unless weights are finite and 0 or
+// more, with a positive and finite sum.
 func NewTimestepDraw(weights []float64) TimestepDraw {
+	for t, w := range weights {
+		if !finite(w) {
+			panic(errors.Errorf("diffusion.NewTimestepDraw: the weight of timestep %d is %g; need finite numbers of 0 or more", t, w))
+		}
+	}
+	if sum := floats.Sum(weights); !(sum > 0) || !finite(sum) {
+		panic(errors.Errorf("diffusion.NewTimestepDraw: %d weights that sum to %g; need a positive, finite sum", len(weights), sum))
+	}
+	return timestepDraw(weights)
+}
+
+// timestepDraw is NewTimestepDraw of weights that are right.
+func timestepDraw(weights []float64) TimestepDraw {
 	return floats.CumSum(make([]float64, len(weights)), weights)
 }
 

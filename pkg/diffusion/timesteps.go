@@ -6,13 +6,24 @@ import (
 	"github.com/pkg/errors"
 )
 
+// checkSteps reports a number of sampling steps that no process of T timesteps takes.
+func checkSteps(n, T int) error {
+	if T < 1 || T > maxTimesteps {
+		return errors.Errorf("diffusion: sampling a process of %d timesteps; need 1 to %d", T, maxTimesteps)
+	}
+	if n < 1 || n > T {
+		return errors.Errorf("diffusion: %d sampling steps over %d timesteps; need 1 to %d", n, T, T)
+	}
+	return nil
+}
+
 // EvenTimesteps returns n of the timesteps 0 .. T-1 in ascending order, evenly spaced and rounded, as [iddpm] section 4
 // strides them; halves are rounded up. diffusers calls it timestep_spacing="linspace". The last is T-1, where the
 // process starts from pure noise, and for n > 1 the first is 0, so that the network's last look is at a nearly clean
 // image.
 func EvenTimesteps(T, n int) ([]int, error) {
-	if n < 1 || n > T {
-		return nil, errors.Errorf("diffusion: %d sampling steps over %d timesteps; need 1 .. %d", n, T, T)
+	if err := checkSteps(n, T); err != nil {
+		return nil, err
 	}
 	ts := make([]int, n)
 	ts[n-1] = T - 1
@@ -30,8 +41,8 @@ const (
 
 // strides returns n of the timesteps 0 .. T-1 in ascending order as diffusers' timestep_spacing "leading" or "trailing" has them.
 func strides(T, n int, trailing bool) ([]int, error) {
-	if n < 1 || n > T {
-		return nil, errors.Errorf("diffusion: %d sampling steps over %d timesteps; need 1 .. %d", n, T, T)
+	if err := checkSteps(n, T); err != nil {
+		return nil, err
 	}
 	ts := make([]int, n)
 	for i := range ts {
@@ -44,9 +55,9 @@ func strides(T, n int, trailing bool) ([]int, error) {
 	return ts, nil
 }
 
-// DividingSteps is the largest number up to most that divides T: so many steps, "trailing", diffusers' DDIM takes as we do.
+// DividingSteps is the largest number up to most that divides T, and 1 where either is less: so many steps, "trailing", diffusers' DDIM takes as we do.
 func DividingSteps(most, T int) int {
-	n := min(most, T)
+	n := max(min(most, T), 1)
 	for n > 1 && T%n != 0 {
 		n--
 	}
@@ -57,8 +68,8 @@ func DividingSteps(most, T int) int {
 // from 0 to T-1 (T-1 alone for n = 1). [dpm++] advises this spacing for small images; even timesteps would make the
 // last step before the image several times larger than the one before it, where a multistep solver extrapolates badly.
 func (s *Schedule) LogSNRTimesteps(n int) ([]int, error) {
-	if n < 1 || n > s.T {
-		return nil, errors.Errorf("diffusion: %d sampling steps over %d timesteps; need 1 .. %d", n, s.T, s.T)
+	if err := checkSteps(n, s.T); err != nil {
+		return nil, err
 	}
 	ts := make([]int, n)
 	ts[n-1] = s.T - 1

@@ -55,6 +55,9 @@ func (c TrainConfig) ValidateFor(p *Process) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	if err := p.check(); err != nil {
+		return err
+	}
 	if c.Objective == ObjectiveVLB && !p.HasBound() {
 		return errors.New("diffusion: objective \"vlb\" with prediction \"flow\", which has no variational bound by parts; set objective to \"simple\"")
 	}

@@ -44,15 +44,11 @@ func (v *DifferentiableDenoiser) Close() { v.exec.Finalize() }
 func (v *DifferentiableDenoiser) OutputVJP(x []float32, t, y []int32, probe []float32) (prediction, product []float32, err error) {
 	n := v.network
 	u, rows := n.Shape, len(t)
-	if need := rows * u.Values(); rows == 0 || len(x) != need || len(probe) != need || len(y) != rows {
-		return nil, nil, errors.Errorf("diffusion: %d timesteps, %d labels, %d pixels and a probe of %d; need one label a timestep and %d pixels and probe",
-			rows, len(y), len(x), len(probe), need)
-	}
-	if err := n.labelsInRange(y); err != nil {
+	if err := n.ready(x, t, y); err != nil {
 		return nil, nil, err
 	}
-	if err := n.build(); err != nil {
-		return nil, nil, err
+	if len(probe) != len(x) {
+		return nil, nil, errors.Errorf("diffusion: a probe of %d values for %d pixels; need one each", len(probe), len(x))
 	}
 	n.predicted.Add(int64(rows))
 	image := func(values []float32) *tensors.Tensor {
