@@ -1,6 +1,10 @@
 package cl
 
-import "palimpsest/pkg/diffusion"
+import (
+	"github.com/pkg/errors"
+
+	"palimpsest/pkg/diffusion"
+)
 
 // prepared is a step that was made ready to be done.
 type prepared struct {
@@ -24,7 +28,7 @@ func (l *Loop) ready() (*prepared, error) {
 	}
 	r, err := l.Network.Prepare(s.Batch, l.Position.Optimiser, l.rng(drawNoise).Uint64())
 	if err != nil {
-		return nil, err
+		return nil, errors.WithMessagef(err, "strategy %s, task %d, step %d", l.Strategy.Info().Name, s.Task, s.Index)
 	}
 	return &prepared{step: s, ready: r, position: l.Position}, nil
 }

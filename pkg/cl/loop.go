@@ -92,14 +92,26 @@ const (
 )
 
 // SetupOf is what strategies learn of a loop over a benchmark and a network of process p, except for the seed and
-// whatever there is of the run besides: a network, and functions that look at images. The replay rows are the loop's.
+// whatever there is of the run besides: a network, and functions that look at images. The replay rows are the loop's. It panics if
+// there is no benchmark or no process.
 func SetupOf(b *datasets.Benchmark, c LoopConfig, p *diffusion.Process) Setup {
+	if b == nil || p == nil || p.Schedule == nil {
+		panic(errors.Errorf("cl.SetupOf: there is no benchmark (%t) or no process (%t); give both", b == nil, p == nil || p.Schedule == nil))
+	}
 	return Setup{Tasks: len(b.Tasks), StepsPerTask: c.StepsPerTask, FreshRows: c.FreshRows, ReplayRows: c.ReplayRows,
 		Online: b.Online, H: b.H, W: b.W, C: b.C, Classes: len(b.ClassNames), Timesteps: p.T, Process: p}
 }
 
 // NewLoop prepares a loop at its beginning and calls the strategy's Begin.
 func NewLoop(n *diffusion.Network, b *datasets.Benchmark, s Strategy, c LoopConfig, setup Setup) (*Loop, error) {
+	switch {
+	case n == nil:
+		return nil, errors.New("cl.NewLoop: no network (nil); make one by diffusion.NewNetwork")
+	case b == nil:
+		return nil, errors.New("cl.NewLoop: no benchmark (nil); make one by datasets.ClassIncremental or DomainIncremental")
+	case s == nil:
+		return nil, errors.New("cl.NewLoop: no strategy (nil); make one by cl.New")
+	}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

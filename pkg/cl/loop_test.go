@@ -3,6 +3,7 @@ package cl_test
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"palimpsest/datasets"
@@ -370,6 +371,24 @@ type negative struct{ *cl.Finetune }
 
 func (negative) ReplayRows(int) int { return -1 }
 
+// undeclared distils without having asked for a teacher.
+type undeclared struct{ *cl.Finetune }
+
+func (undeclared) BeforeStep(s *cl.Step) error { s.SetDistil(0, 1); return nil }
+
+// What a strategy did not ask for is told with its name, the step, and how it asks.
+func TestStepNeedsWhatNeedsDeclares(t *testing.T) {
+	b, c := plain()
+	l, err := cl.NewLoop(cltest.NewNetwork(t), b, undeclared{&cl.Finetune{}}, c, cl.Setup{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Step()
+	if err == nil || !strings.Contains(err.Error(), "strategy finetune, task 0, step 0: ") || !strings.Contains(err.Error(), "extended by Teacher") || !strings.Contains(err.Error(), "what its Needs returns") {
+		t.Error(err)
+	}
+}
+
 func TestNewLoopRefuses(t *testing.T) {
 	n := cltest.NewNetwork(t)
 	for name, change := range map[string]func(b *datasets.Benchmark, c *cl.LoopConfig, er *cl.ER){
@@ -397,9 +416,19 @@ func TestNewLoopRefuses(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+	b, c := plain()
+	for want, try := range map[string]func() error{
+		"no network":            func() error { _, err := cl.NewLoop(nil, b, cl.NewER(), c, cl.Setup{}); return err },
+		"no benchmark":          func() error { _, err := cl.NewLoop(n, nil, cl.NewER(), c, cl.Setup{}); return err },
+		"no strategy":           func() error { _, err := cl.NewLoop(n, b, nil, c, cl.Setup{}); return err },
+		"cl.Check: no strategy": func() error { return cl.Check(nil, cl.Setup{}) },
+	} {
+		if err := try(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want an error with %q", err, want)
+		}
+	}
 	unconditional := n.Shape
 	unconditional.Classes = 0
-	b, c := plain()
 	c.LabelDropout = 0.1
 	if _, err := cl.NewLoop(&diffusion.Network{Shape: unconditional, Process: n.Process}, b, cl.NewER(), c, cl.Setup{}); err == nil {
 		t.Error("label dropout without labels: accepted")

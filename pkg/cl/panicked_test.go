@@ -23,6 +23,7 @@ func TestGuard(t *testing.T) {
 		`^index out of range \[7\] with length 3 \(panicked_test.go:\d+\)$`:                   func() error { step.Batch.W[len(unmade)+7] = 1; return nil },
 		`^row 0: the weight is \+Inf; need a number \(panicked_test.go:\d+\)$`:                func() error { step.SetReplay(0, []uint8{0}, 0, 1e39); return nil },
 		`^there is no buffer yet: Replay.Begin makes it, `:                                    func() error { new(Replay).Memory().Len(); return nil },
+		`^row 3 of the batch; it has 3 \(0 … 2\)`:                                             func() error { step.SetDistil(3, 1); return nil },
 		`^an error$`: func() error { return errors.New("an error") },
 	} {
 		err := Guard(ask)

@@ -259,6 +259,9 @@ func (Base) Close() {}
 // Check reports why a strategy could not begin in a loop of the given setup, which [SetupOf] makes. For one that needs borders,
 // in a stream that has none, it is a [*BordersMissing].
 func Check(s Strategy, setup Setup) error {
+	if s == nil {
+		return errors.New("cl.Check: no strategy (nil); make one by cl.New")
+	}
 	if err := CheckBorders(s, setup.Online); err != nil {
 		return err
 	}
@@ -451,8 +454,12 @@ func (s *Step) SetTimestep(i int, t int32) {
 }
 
 // SetDistil weighs, in the given row of the batch, the distance to the teacher's prediction. The network must be extended
-// by diffusion.Extra.Teacher. The weight is that of a uniform timestep, as in SetReplay.
+// by diffusion.Extra.Teacher. The weight is that of a uniform timestep, as in SetReplay. It panics if there is no such row, or the weight
+// is no finite number.
 func (s *Step) SetDistil(row int, weight float64) {
+	if row < 0 || row >= len(s.Batch.T) {
+		panic(fmt.Sprintf("row %d of the batch; it has %d (0 … %d): Step.Row has that of a replay row", row, len(s.Batch.T), len(s.Batch.T)-1))
+	}
 	if s.Batch.Distil == nil {
 		s.Batch.Distil = make([]float32, len(s.Batch.T))
 	}

@@ -117,7 +117,7 @@ const studyTitle = "What each strategy forgets"
 // printStudy prints table and verdict and writes the report of the runs in dir.
 func printStudy(out io.Writer, dir string, runs []*results.Run) (string, error) {
 	groups := study.Group(runs)
-	fmt.Fprintln(out, report.TextTable(groups))
+	fmt.Fprint(out, report.TextTable(groups))
 	for _, line := range report.Verdict(groups) {
 		fmt.Fprintln(out, "- "+line)
 	}

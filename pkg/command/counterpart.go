@@ -86,20 +86,20 @@ func counterpartDrawCommand(python *string) *cobra.Command {
 					return err
 				}
 			}
-			switch err := counterpart.CheckRedraw(args[0], each, steps); {
+			redraw, err := counterpart.PrepareRedraw(args[0], each, steps)
+			switch {
 			case errors.As(err, new(counterpart.BadNumber)):
 				return experiment.Refused{Err: err}
 			case err != nil:
 				return namedFolder(err, args[0])
 			}
 			interpreter := *python
-			var err error
 			if interpreter == "" {
 				if interpreter, err = kernelsetup.PeerPython(cmd.Context(), "diffusers", cmd.ErrOrStderr()); err != nil {
 					return err
 				}
 			}
-			if err := counterpart.Redraw(cmd.Context(), interpreter, args[0], each, steps, seed); err != nil {
+			if err := redraw(cmd.Context(), interpreter, seed); err != nil {
 				return err
 			}
 			back, err := openBackend(cmd.Context(), cmd.OutOrStdout())

@@ -81,7 +81,7 @@ func reportCommand() *cobra.Command {
 				}
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), report.TextTable(set.Group()))
+			fmt.Fprint(cmd.OutOrStdout(), report.TextTable(set.Group()))
 			for _, r := range study.Rankings(set.Group()) {
 				fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n\n%s\n", r.Table(), strings.Join(r.Sentences(), "\n"))
 			}

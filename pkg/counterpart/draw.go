@@ -18,6 +18,7 @@ import (
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/safetensors"
 	"palimpsest/pkg/sheet"
+	"palimpsest/pkg/unet"
 )
 
 // DrawnFile holds in the folder of a model what [Redraw] has diffusers draw of it.
@@ -30,11 +31,12 @@ type Drawn struct {
 	H, W, C      int
 }
 
-// BadNumber is the error of a number of images or of steps that [Redraw] cannot draw.
+// BadNumber is the error of a number of images or of steps that [Redraw] cannot draw with.
 type BadNumber struct{ error }
 
-// forRedraw reads the model of which [Redraw] is to draw, and refuses numbers of images and of steps that it cannot draw.
-func forRedraw(dir string, each, steps int) (*diffusers.Model, error) {
+// PrepareRedraw reads the model of [Redraw] and refuses numbers of images and of steps that cannot be drawn, before Python is asked for: what
+// it returns is the rest of Redraw.
+func PrepareRedraw(dir string, each, steps int) (redraw func(ctx context.Context, interpreter string, seed uint64) error, err error) {
 	m, _, err := diffusers.Read(dir, diffusers.Options{})
 	if err != nil {
 		return nil, err
@@ -46,33 +48,35 @@ func forRedraw(dir string, each, steps int) (*diffusers.Model, error) {
 		return nil, BadNumber{errors.Errorf("%d steps do not divide the model's %d timesteps: diffusers' DDIM then steps to t − %d, which is not always the timestep that it visits next, and draws slightly other images; give a number of steps that does, such as %d",
 			steps, T, T/steps, diffusion.DividingSteps(steps, T))}
 	}
-	return m, nil
-}
-
-// CheckRedraw says whether [Redraw] could begin, for those who want to know before Python is installed.
-func CheckRedraw(dir string, each, steps int) error {
-	_, err := forRedraw(dir, each, steps)
-	return err
+	net := m.Net // its weights are not held while Python draws
+	return func(ctx context.Context, interpreter string, seed uint64) error {
+		return redrawn(ctx, interpreter, dir, net, each, steps, seed)
+	}, nil
 }
 
 // Redraw has diffusers draw images with the model in the folder dir, each of every label, or of none where it has none, by so many steps of DDIM, and keeps
 // them in [DrawnFile] there, in place of those that it holds. The noise depends on the seed alone. The interpreter is a Python
 // with diffusers and torch.
 func Redraw(ctx context.Context, interpreter, dir string, each, steps int, seed uint64) error {
-	m, err := forRedraw(dir, each, steps)
+	redraw, err := PrepareRedraw(dir, each, steps)
 	if err != nil {
 		return err
 	}
+	return redraw(ctx, interpreter, seed)
+}
+
+// redrawn is [Redraw] of a network whose model has been read.
+func redrawn(ctx context.Context, interpreter, dir string, net unet.Config, each, steps int, seed uint64) error {
+	s := net.Shape()
 	var y, t []int64
-	for label := range max(1, m.Net.Classes) {
+	for label := range max(1, net.Classes) {
 		y, t = append(y, slices.Repeat([]int64{int64(label)}, each)...), append(t, slices.Repeat([]int64{0}, each)...)
 	}
 	rng := rand.New(rand.NewPCG(seed, 0))
-	noise := make([]float32, len(y)*m.Net.Shape().Values())
+	noise := make([]float32, len(y)*s.Values())
 	for i := range noise {
 		noise[i] = float32(rng.NormFloat64())
 	}
-	s := m.Net.Shape()
 	images := tensors.FromFlatDataAndDimensions(noise, len(y), s.Channels, s.H, s.W)
 	// The network's bare output is asked for at the first timestep, of the same noise.
 	in := []safetensors.Tensor{{Name: "x", Value: images}, {Name: "noise", Value: images},

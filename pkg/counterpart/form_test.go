@@ -84,6 +84,21 @@ func TestStepsThatDoNotDivideAreRefused(t *testing.T) {
 	if want := fmt.Sprintf("such as %d", m.Process.T/2); err == nil || !strings.Contains(err.Error(), "do not divide") || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v; need one that says %q", err, want)
 	}
+	// A model is read once: what was read is not asked for again.
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	redraw, err := PrepareRedraw(copied, 1, m.Process.T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(copied, "unet", "config.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := redraw(t.Context(), "nosuch", 0); err == nil || !strings.Contains(err.Error(), "nosuch") {
+		t.Errorf("%v; want that there is no such interpreter", err)
+	}
 	for _, tc := range []struct{ most, T, want int }{{50, 1000, 50}, {50, 120, 40}, {50, 97, 1}, {50, 20, 20}} {
 		if got := diffusion.DividingSteps(tc.most, tc.T); got != tc.want {
 			t.Errorf("up to %d of %d: %d; need %d", tc.most, tc.T, got, tc.want)

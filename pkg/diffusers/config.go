@@ -189,17 +189,17 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 		return unet.Config{}, errors.Errorf("_class_name is %q; only a UNet2DModel can be imported", u.Class)
 	}
 	if o.ImageSize < 0 || o.ImageSize > mostPixels {
-		return unet.Config{}, errors.Errorf("--size is %d; need the side of the model's images in pixels, 1 to %d", o.ImageSize, mostPixels)
+		return unet.Config{}, errors.Errorf("the size given is %d; need the side of the model's images in pixels, 1 to %d", o.ImageSize, mostPixels)
 	}
 	h, w, sized := sampleSize(u.SampleSize, o.ImageSize)
 	if !sized {
 		if len(u.SampleSize) > 0 && string(u.SampleSize) != "null" {
 			return unet.Config{}, errors.Errorf("sample_size is %.40s; need a whole number of pixels up to %d, or a list of height and width", strings.ReplaceAll(string(u.SampleSize), notFinite, "Infinity or NaN"), mostPixels)
 		}
-		return unet.Config{}, errors.Errorf("sample_size is null; say the side of its images in pixels with --size, up to %d", mostPixels)
+		return unet.Config{}, errors.Errorf("sample_size is null; give the side of its images in pixels as size, up to %d", mostPixels)
 	}
 	if o.ImageSize > 0 && (h != o.ImageSize || w != o.ImageSize) {
-		return unet.Config{}, errors.Errorf("--size is %d, but the model says itself that its images are %d×%d (sample_size); leave --size out", o.ImageSize, h, w)
+		return unet.Config{}, errors.Errorf("the size given is %d, but the model says itself that its images are %d×%d (sample_size); give none", o.ImageSize, h, w)
 	}
 	refuse(u.In != 1 && u.In != 3, "in_channels %d (need 1 or 3, as images are grey or in colour: no study can start from another)", u.In)
 	refuse(u.Out != u.In && u.Out != 2*u.In, "in_channels %d with out_channels %d (need as many, or twice as many where the variance is learned)", u.In, u.Out)

@@ -507,8 +507,8 @@ func TestSizeIsHeldAgainstTheModels(t *testing.T) {
 		size  string
 		given int
 		want  string
-	}{{"32", 16, "--size is 16, but the model says itself that its images are 32×32"}, {"[32, 16]", 32, "32×16"}, {"null", -3, "--size is -3"}, {"null", 1 << 20, "--size is 1048576"},
-		{"null", 0, "say the side"}, {"32", 32, ""}, {"null", 32, ""}} {
+	}{{"32", 16, "the size given is 16, but the model says itself that its images are 32×32"}, {"[32, 16]", 32, "32×16"}, {"null", -3, "the size given is -3"}, {"null", 1 << 20, "the size given is 1048576"},
+		{"null", 0, "give the side"}, {"32", 32, ""}, {"null", 32, ""}} {
 		_, err := toOurs(model(tc.size), Options{ImageSize: tc.given})
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("sample_size %s, --size %d: %v, want %q", tc.size, tc.given, err, tc.want)

@@ -171,5 +171,5 @@ func needs(declared bool, field, use string) error {
 	if declared {
 		return nil
 	}
-	return errors.Errorf("diffusion: %s needs a network extended by %s; declare it with Network.Extend before the first step", use, field)
+	return errors.Errorf("diffusion: %s needs a network extended by %s (diffusion.Extra); declare it with Network.Extend before the first step, a strategy by what its Needs returns", use, field)
 }

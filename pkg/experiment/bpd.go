@@ -59,11 +59,11 @@ func (o BPDOptions) validateFor(p *diffusion.Process) error {
 	case err != nil:
 		return err
 	case !p.HasBound() && o.ODE == 0:
-		return Refusef("prediction %q has no variational bound by parts; its likelihood is that of the ODE: ask for so many images of each task with --ode 4", p.Prediction)
+		return Refusef("prediction %q has no variational bound by parts; its likelihood is that of the ODE: ask for that of some images of each task (ode), such as 4", p.Prediction)
 	case p.HasBound() && o.Terms > (p.T-1)/2*2+1:
-		return Refusef("--terms is %d of the model's %d timesteps; need an odd number from 3 to %d, or 0 for all", o.Terms, p.T, (p.T-1)/2*2+1)
+		return Refusef("%d timesteps an image (terms) of the model's %d; need an odd number from 3 to %d, or 0 for all", o.Terms, p.T, (p.T-1)/2*2+1)
 	case p.HasBound() && o.ODE > 0 && o.Terms > 0:
-		return Refusef("the likelihood by the ODE is set beside the whole bound; ask for that with --terms 0")
+		return Refusef("the likelihood by the ODE is set beside the whole bound; ask for that with 0 timesteps an image (terms), which are all")
 	}
 	return nil
 }

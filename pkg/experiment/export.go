@@ -50,7 +50,7 @@ type ExportOptions struct {
 // all. What the format cannot represent, or a network that was not kept, is an error of one line.
 func Export(dir, to string, o ExportOptions) error {
 	if o.Format != FormatDiffusers && o.Format != FormatSafetensors {
-		return Refusef("--format is %.100q; choose %q or %q", o.Format, FormatDiffusers, FormatSafetensors)
+		return Refusef("format is %.100q; choose %q or %q", o.Format, FormatDiffusers, FormatSafetensors)
 	}
 	if to == "" {
 		return Refusef("the export has no name; name the folder, or the file, to write")
@@ -198,7 +198,7 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 	setup.ReplayRows = e.strategy.ReplayRows(c.Loop.ReplayRows)
 	e.needs = e.strategy.Needs(setup)
 	if o.Task < -1 || o.Task >= len(e.bench.Tasks) {
-		return nil, Refusef("--task is %d; the run in %s has tasks 0 to %d", o.Task, dir, len(e.bench.Tasks)-1)
+		return nil, Refusef("task is %d; the run in %s has tasks 0 to %d", o.Task, dir, len(e.bench.Tasks)-1)
 	}
 	if e.info.TaskAtSampling && o.Task < 0 {
 		return nil, Refusef("the network of %s depends on the task: say with --task 0 to %d which task's classes the export is to generate", c.Strategy.Name, len(e.bench.Tasks)-1)
@@ -237,7 +237,7 @@ func (e *export) read(dir string, o ExportOptions) error {
 		}
 	case e.info.TaskAtSampling:
 		if o.Task > e.task {
-			return Refusef("--task %d: %s is not learned yet at the newest checkpoint of %s", o.Task, words.Task(o.Task), dir)
+			return Refusef("task %d is asked for: %s is not learned yet at the newest checkpoint of %s", o.Task, words.Task(o.Task), dir)
 		}
 		e.task, e.within = o.Task, false
 		temporary, err := os.MkdirTemp("", "palimpsest-export-")
@@ -252,7 +252,7 @@ func (e *export) read(dir string, o ExportOptions) error {
 	case o.Task >= 0 && (o.Task != e.task || e.state.Position.Step != 0):
 		folder = snapshotFolder(dir, o.Task)
 		if !slices.Contains(keptNetworks(dir), o.Task) {
-			return Refusef("--task %d: the network after %s was not kept, only the newest, %s; runs made with --set keep_networks=true keep that of every task",
+			return Refusef("task %d is asked for: the network after %s was not kept, only the newest, %s; runs made with --set keep_networks=true keep that of every task",
 				o.Task, words.Task(o.Task), e.at())
 		}
 		if _, err := checkSums(folder); err != nil {

@@ -48,7 +48,7 @@ func TestFlowRun(t *testing.T) {
 		t.Errorf("likelihoods %+v (%v)", tasks, err)
 	}
 	for what, try := range map[string]func() error{
-		"--ode": func() error { _, err := trained.BPD(t.Context(), "", BPDOptions{Images: 2, Batch: 4}); return err },
+		"some images of each task (ode)": func() error { _, err := trained.BPD(t.Context(), "", BPDOptions{Images: 2, Batch: 4}); return err },
 		`choose one of ["euler" "heun"]`: func() error {
 			_, err := trained.Draw(t.Context(), nil, 1, diffusion.DefaultSampler(), 0)
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 
 	"github.com/gomlx/compute"
@@ -35,6 +36,9 @@ type Trained struct {
 // is whole. It changes nothing in the folder. Where the sets that the run was trained on hold other images now, it is refused with
 // both content hashes. Close it.
 func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
+	if back == nil {
+		return nil, errors.New("experiment.OpenTrained: no backend (nil); open one by backend.Open")
+	}
 	c, err := StoredConfig(dir)
 	if err != nil {
 		return nil, err
@@ -99,7 +103,25 @@ func (t *Trained) Close() { t.close() }
 // whose network depends on the task at sampling: outside of AtTask it is as training left it.
 func (t *Trained) AtTask(task int, f func() error) error { return t.loop.AtTask(task, f) }
 
-// Denoiser is the trained network as samplers see it, with the run's choice of weights and its own guidance.
+// Denoiser is the trained network as samplers see it, with the run's choice of weights and guidance of its own, which is 0 or more and
+// needs a network trained with labels left out (loop.label_dropout): with another each call of it is an error.
 func (t *Trained) Denoiser(guidance float64) diffusion.Denoiser {
+	if err := t.checkGuidance(guidance); err != nil {
+		return refusing{err}
+	}
 	return guided(t.Network, guidance, t.Network.Denoiser(t.Config.Evaluate.EMA))
 }
+
+// checkGuidance reports a guidance that cannot be drawn with.
+func (t *Trained) checkGuidance(guidance float64) error {
+	if !(guidance >= 0 && guidance <= math.MaxFloat32) || guidance > 0 && t.Config.Loop.LabelDropout == 0 {
+		return Refusef("guidance is %g; it needs 0 or more, usually below 10, and a network trained with loop.label_dropout above 0", guidance)
+	}
+	return nil
+}
+
+// refusing is a denoiser that cannot be.
+type refusing struct{ err error }
+
+// Output implements [diffusion.Denoiser].
+func (r refusing) Output([]float32, []int32, []int32) ([]float32, error) { return nil, r.err }

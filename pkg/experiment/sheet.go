@@ -67,8 +67,8 @@ func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler di
 	if _, err := sampler.Timesteps(t.Network.Process.Schedule); err != nil {
 		return nil, Refused{Err: err}
 	}
-	if !(guidance >= 0) || math.IsInf(guidance, 0) || guidance > 0 && t.Config.Loop.LabelDropout == 0 {
-		return nil, Refusef("guidance is %g; it needs 0 or more, and a network trained with loop.label_dropout above 0", guidance)
+	if err := t.checkGuidance(guidance); err != nil {
+		return nil, err
 	}
 	var labels []int32
 	var of []int // the task of each label
@@ -182,7 +182,8 @@ func (t *Trained) className(class int) string {
 	return fmt.Sprintf("%d (%s)", class, t.Benchmark.ClassNames[class])
 }
 
-// Classes finds classes by their names, in any case where that is clear, or by their numbers; what is a name is no number.
+// Classes finds classes by their names, in any case where that is clear, or by their numbers; what is a name is no number. One that the
+// run has not is an error.
 func (t *Trained) Classes(names []string) ([]int, error) {
 	var out []int
 	for _, name := range names {
@@ -209,15 +210,26 @@ func (t *Trained) Classes(names []string) ([]int, error) {
 			}
 			class = number
 		}
+		if err := t.hasClass(class); err != nil {
+			return nil, err
+		}
 		out = append(out, class)
 	}
 	return out, nil
 }
 
+// hasClass reports a class that the run has not.
+func (t *Trained) hasClass(class int) error {
+	if class < 0 || class >= len(t.Benchmark.ClassNames) {
+		return Refusef("class %d; need 0 to %d: [%s]", class, len(t.Benchmark.ClassNames)-1, words.Some(t.Benchmark.ClassNames, 20))
+	}
+	return nil
+}
+
 // taskOf is the task that a class belongs to; of several it is the first, unless the network depends on which.
 func (t *Trained) taskOf(class int) (int, error) {
-	if class < 0 || class >= len(t.Benchmark.ClassNames) {
-		return 0, Refusef("class %d; need 0 to %d: [%s]", class, len(t.Benchmark.ClassNames)-1, words.Some(t.Benchmark.ClassNames, 20))
+	if err := t.hasClass(class); err != nil {
+		return 0, err
 	}
 	task, found := 0, 0
 	for k := len(t.Benchmark.Tasks) - 1; k >= 0; k-- {

@@ -122,13 +122,36 @@ func TestTrained(t *testing.T) {
 			t.Errorf("at %+v %v are learned; want those of %d tasks", position, learned, want)
 		}
 	}
-	for _, bad := range []func() error{
-		func() error { _, err := trained.Draw(t.Context(), []int{10}, 1, sampler, 0); return err },
-		func() error { _, err := trained.Draw(t.Context(), nil, 0, sampler, 0); return err },
-		func() error { _, err := trained.Draw(t.Context(), nil, 1, sampler, 2); return err },
+	guided := func(guidance float64) error {
+		b := trained.Benchmark
+		_, err := trained.Denoiser(guidance).Output(make([]float32, b.H*b.W*b.C), []int32{0}, []int32{9})
+		return err
+	}
+	for what, bad := range map[string]struct {
+		try  func() error
+		want string
+	}{
+		"a class beyond all":       {func() error { _, err := trained.Draw(t.Context(), []int{10}, 1, sampler, 0); return err }, "class 10; need 0 to 9"},
+		"its number":               {func() error { _, err := trained.Classes([]string{"9", "10"}); return err }, "class 10; need 0 to 9"},
+		"a negative one":           {func() error { _, err := trained.Classes([]string{"-1"}); return err }, "class -1; need 0 to 9"},
+		"no images":                {func() error { _, err := trained.Draw(t.Context(), nil, 0, sampler, 0); return err }, "0 images of each class"},
+		"guidance without dropout": {func() error { _, err := trained.Draw(t.Context(), nil, 1, sampler, 2); return err }, "guidance is 2"},
+		"infinite guidance":        {func() error { _, err := trained.Draw(t.Context(), nil, 1, sampler, math.Inf(1)); return err }, "guidance is +Inf"},
+		"a denoiser guided by NaN": {func() error { return guided(math.NaN()) }, "guidance is NaN"},
+		"by less than nothing":     {func() error { return guided(-1) }, "guidance is -1"},
+		"by what it cannot":        {func() error { return guided(1) }, "loop.label_dropout"},
+		"too many terms": {func() error {
+			_, err := trained.BPD(t.Context(), "", BPDOptions{Images: 1, Batch: 4, Terms: 1001})
+			return err
+		}, "1001 timesteps an image (terms)"},
+		"the ODE beside an estimate": {func() error {
+			_, err := trained.BPD(t.Context(), "", BPDOptions{Images: 1, Batch: 4, Terms: 3, ODE: 1})
+			return err
+		}, "with 0 timesteps an image (terms)"},
+		"no backend": {func() error { _, err := OpenTrained(nil, dir); return err }, "no backend"},
 	} {
-		if bad() == nil {
-			t.Error("a class, a number or a guidance out of range is taken")
+		if err := bad.try(); err == nil || !strings.Contains(err.Error(), bad.want) || strings.Contains(err.Error(), "--") {
+			t.Errorf("%s: %v; want an error with %q, and no option of the command line", what, err, bad.want)
 		}
 	}
 	whole, err := trained.BPD(t.Context(), dir, BPDOptions{Images: 6, Batch: 64})

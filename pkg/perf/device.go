@@ -29,6 +29,7 @@ import (
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/results"
 	"palimpsest/pkg/table"
 	"palimpsest/pkg/unet"
 	"palimpsest/pkg/words"
@@ -448,8 +449,8 @@ func LoadDevice(store string) (*DeviceResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseNewer(DeviceFile(store), data); err != nil {
-		return nil, err
+	if err := results.CheckSchema(data, Schema); err != nil {
+		return nil, errors.WithMessage(err, DeviceFile(store))
 	}
 	r := new(DeviceResult)
 	if err := json.Unmarshal(data, r); err != nil || r.Schema != Schema {

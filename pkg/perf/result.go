@@ -92,25 +92,14 @@ func (r *Result) latest(name string) (*Sitting, *Measured) {
 	return nil, nil
 }
 
-// refuseNewer refuses the file at path of a newer program, whose measurements are not to be made again.
-func refuseNewer(path string, data []byte) error {
-	var of struct {
-		Schema int `json:"schema"`
-	}
-	if json.Unmarshal(data, &of) == nil && of.Schema > Schema {
-		return errors.Errorf("%s has schema %d, this version reads %d: a newer version of this program wrote it; use that one, or name another folder with --store", path, of.Schema, Schema)
-	}
-	return nil
-}
-
 // Load reads one result.
 func Load(path string) (*Result, error) {
 	data, err := atomicfile.Read(path, 64<<20)
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseNewer(path, data); err != nil {
-		return nil, err
+	if err := results.CheckSchema(data, Schema); err != nil {
+		return nil, errors.WithMessage(err, path)
 	}
 	r := new(Result)
 	if err := json.Unmarshal(data, r); err != nil {

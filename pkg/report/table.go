@@ -135,7 +135,7 @@ func NewTable(methods []study.Method) *table.Table {
 }
 
 // TextTable is the table of the methods for a terminal of 110 columns.
-func TextTable(methods []study.Method) string { return NewTable(methods).String() }
+func TextTable(methods []study.Method) string { return NewTable(methods).String() + "\n" }
 
 // MarkdownTable is the table of the methods in Markdown.
 func MarkdownTable(methods []study.Method) string { return NewTable(methods).Markdown() }

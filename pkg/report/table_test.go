@@ -39,6 +39,13 @@ func TestTableWarns(t *testing.T) {
 	}
 }
 
+// What is printed for a terminal ends its last line.
+func TestTextEndsItsLine(t *testing.T) {
+	if text := TextTable(study.Group(resultstest.MadeUp(1))); !strings.HasSuffix(text, "\n") || strings.HasSuffix(text, "\n\n") {
+		t.Errorf("the table ends with %q, want one line break", text[max(0, len(text)-10):])
+	}
+}
+
 func TestTextFits110Columns(t *testing.T) {
 	for _, line := range strings.Split(TextTable(study.Group(resultstest.MadeUp(3))), "\n") {
 		if n := len([]rune(line)); n > 110 {

@@ -445,7 +445,7 @@ func decode(path string, data []byte) (*Run, error) {
 	if err == nil {
 		return r, nil
 	}
-	if errors.Is(err, errNewer) {
+	if errors.As(err, new(Newer)) {
 		return nil, errors.WithMessage(err, path)
 	}
 	todo := "take it from where it came, or move it elsewhere"
@@ -458,17 +458,25 @@ func decode(path string, data []byte) (*Run, error) {
 	return nil, errors.Errorf("%s: %v; it is damaged, or no stored run of this version: %s", path, oneline.Error(err), todo)
 }
 
-// errNewer refuses a file of a newer program, which is not damaged.
-var errNewer = errors.New("a newer version of this program wrote it; read it with that one")
+// Newer is the error of a file of a newer program, which is not damaged: its numbers are not to be made again.
+type Newer struct{ error }
+
+// CheckSchema returns a [Newer] where the JSON object data states a schema above the one that this program reads.
+func CheckSchema(data []byte, reads int) error {
+	var of struct {
+		Schema int `json:"schema"`
+	}
+	if json.Unmarshal(data, &of) == nil && of.Schema > reads { // whose other values may be of other types
+		return Newer{errors.Errorf("schema is %d, this version reads %d: a newer version of this program wrote it; use that one", of.Schema, reads)}
+	}
+	return nil
+}
 
 // parse reads the content of a file; with an error it also returns what could be read.
 func parse(data []byte) (*Run, error) {
 	r := new(Run)
-	var of struct {
-		Schema int `json:"schema"`
-	}
-	if json.Unmarshal(data, &of) == nil && of.Schema > Schema { // whose other values may be of other types
-		return nil, errors.WithMessagef(errNewer, "schema is %d, this version reads %d", of.Schema, Schema)
+	if err := CheckSchema(data, Schema); err != nil {
+		return nil, err
 	}
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, errors.Wrap(err, "not a stored run")
@@ -481,8 +489,12 @@ func parse(data []byte) (*Run, error) {
 
 // Save writes r to path through a temporary file, so that no half-written file is ever seen, with a sum over all of it, by
 // which [Load] knows a file that is damaged. Losses, and likelihoods by other ways or of other images, that hold what is no
-// finite number are left out, and r.Missing of the file says so.
+// finite number are left out, and r.Missing of the file says so. What [Run.Validate] refuses, or another schema, is an error, for Load
+// would refuse the file.
 func (r *Run) Save(path string) error {
+	if r == nil {
+		return errors.New("results: no run to save (nil)")
+	}
 	kept := *r
 	kept.Missing = maps.Clone(r.Missing)
 	drop := func(what string, v any) bool {
@@ -501,10 +513,13 @@ func (r *Run) Save(path string) error {
 	kept.Outside = slices.DeleteFunc(slices.Clone(r.Outside), func(o OutsideBPD) bool { return drop("outside: "+o.Dataset, o) })
 	data, err := Encode(&kept)
 	if err == nil {
+		_, err = parse(data) // as Load will
+	}
+	if err == nil {
 		data, err = Seal(data)
 	}
 	if err != nil {
-		return errors.WithMessagef(err, "run %s", r.Name)
+		return errors.WithMessagef(err, "results: saving run %q to %s", r.Name, path)
 	}
 	return atomicfile.Write(path, data)
 }

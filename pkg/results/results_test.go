@@ -31,6 +31,21 @@ func TestSaveLoad(t *testing.T) {
 	}
 }
 
+// What Load would refuse is not saved, and leaves no file.
+func TestSaveRefusesWhatLoadWould(t *testing.T) {
+	other := valid()
+	other.Schema = 0
+	for want, r := range map[string]*Run{"no run to save": nil, "schema is 0": new(Run), "name is empty": {Schema: Schema}, "this version reads 1": other} {
+		path := filepath.Join(t.TempDir(), "result.json")
+		if err := r.Save(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want an error with %q", err, want)
+		}
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%s: a file is left (%v)", want, err)
+		}
+	}
+}
+
 // Files of another schema and files that are no runs are told apart.
 func TestLoadErrors(t *testing.T) {
 	for text, want := range map[string]string{

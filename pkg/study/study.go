@@ -29,8 +29,11 @@ type Set struct {
 }
 
 // Open reads the runs of folders: a run folder (with a result.json), a folder of run folders, or a folder of stored
-// runs (NAME.json). A run that is met twice, or whose copy is, is read once. Of a folder in which no run is finished the error is an [Unfinished], of one without any a [NoRun].
+// runs (NAME.json). A run that is met twice, or whose copy is, is read once. It is an error to name none. Of a folder in which no run is finished the error is an [Unfinished], of one without any a [NoRun].
 func Open(dirs ...string) (*Set, error) {
+	if len(dirs) == 0 {
+		return nil, errors.New("study.Open: no folder of runs; name one or more, such as runs/bench")
+	}
 	s := &Set{}
 	seen := map[string]bool{}
 	for _, dir := range dirs {

@@ -37,6 +37,9 @@ func TestOpen(t *testing.T) {
 	if _, err := Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no stored run") {
 		t.Errorf("an empty folder gives %v", err)
 	}
+	if _, err := Open(); err == nil || !strings.Contains(err.Error(), "no folder of runs") {
+		t.Errorf("no folder at all gives %v", err)
+	}
 	// Without Dirs the folder of a run is found by its name.
 	s := Set{Dir: dir, Runs: resultstest.MadeUp(1)}
 	if got := s.Folder(s.Runs[0]); got != filepath.Join(dir, "finetune-seed0") {
