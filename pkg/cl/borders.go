@@ -3,6 +3,8 @@ package cl
 import (
 	"fmt"
 	"strings"
+
+	"github.com/pkg/errors"
 )
 
 // BordersMissing refuses a method that needs to know where tasks begin and end, for a stream in which nothing tells.
@@ -22,6 +24,9 @@ func (e *BordersMissing) Error() string {
 
 // CheckBorders returns a [*BordersMissing] for a strategy that needs borders, in a stream that has none.
 func CheckBorders(s Strategy, online bool) error {
+	if s == nil {
+		return errors.New("cl.CheckBorders: no strategy (nil); make one by cl.New")
+	}
 	if online && s.Info().Borders == NeedsBorders {
 		return &BordersMissing{Strategy: s.Info().Name}
 	}

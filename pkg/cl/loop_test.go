@@ -418,10 +418,12 @@ func TestNewLoopRefuses(t *testing.T) {
 	}
 	b, c := plain()
 	for want, try := range map[string]func() error{
-		"no network":            func() error { _, err := cl.NewLoop(nil, b, cl.NewER(), c, cl.Setup{}); return err },
-		"no benchmark":          func() error { _, err := cl.NewLoop(n, nil, cl.NewER(), c, cl.Setup{}); return err },
-		"no strategy":           func() error { _, err := cl.NewLoop(n, b, nil, c, cl.Setup{}); return err },
-		"cl.Check: no strategy": func() error { return cl.Check(nil, cl.Setup{}) },
+		"no network":                   func() error { _, err := cl.NewLoop(nil, b, cl.NewER(), c, cl.Setup{}); return err },
+		"no benchmark":                 func() error { _, err := cl.NewLoop(n, nil, cl.NewER(), c, cl.Setup{}); return err },
+		"no strategy":                  func() error { _, err := cl.NewLoop(n, b, nil, c, cl.Setup{}); return err },
+		"cl.Settings: no strategy":     func() error { _, err := cl.Settings(nil); return err },
+		"cl.CheckBorders: no strategy": func() error { return cl.CheckBorders(nil, true) },
+		"cl.Check: no strategy":        func() error { return cl.Check(nil, cl.Setup{}) },
 	} {
 		if err := try(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want an error with %q", err, want)

@@ -164,6 +164,9 @@ func decode(s Strategy, given map[string]any) error {
 
 // Settings returns a strategy's settings by their configuration names.
 func Settings(s Strategy) (map[string]any, error) {
+	if s == nil {
+		return nil, errors.New("cl.Settings: no strategy (nil); make one by cl.New")
+	}
 	text, err := yaml.Marshal(s)
 	if err != nil {
 		return nil, errors.Wrapf(err, "cl: settings of %q", s.Info().Name)

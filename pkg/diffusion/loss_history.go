@@ -94,10 +94,10 @@ func (m *LossHistory) scale() float64 {
 }
 
 // Draw returns n timesteps and for each the factor 1/(T·p_t) that keeps the mean of factor·L_t the mean over timesteps.
-// It panics if n is negative.
+// It panics if n is negative, or if there are no timesteps, as in the zero value.
 func (m *LossHistory) Draw(random *rand.Rand, n int) (t []int32, factor []float64) {
-	if n < 0 {
-		panic(errors.Errorf("diffusion: drawing %d timesteps; need 0 or more", n))
+	if n < 0 || len(m.history) == 0 {
+		panic(errors.Errorf("diffusion: drawing %d timesteps of %d; need 0 or more, of a history from NewLossHistory", n, len(m.history)))
 	}
 	w := m.Weights()
 	draw := timestepDraw(w)

@@ -92,6 +92,7 @@ func TestRefused(t *testing.T) {
 		"of an empty process":            {build(new(Process)), "no process"},
 		"without a backend":              {func() (any, error) { return NewNetwork(nil, p, plain(), TrainConfig{LearningRate: 1}, 1) }, "no backend"},
 		"without an architecture":        {func() (any, error) { return NewNetwork(back, p, nil, TrainConfig{LearningRate: 1}, 1) }, "no architecture"},
+		"no timesteps kept":              {func() (any, error) { return p.Respace(nil) }, "no timesteps kept of 20"},
 		"losses beyond all":              {func() (any, error) { return NewLossHistory(math.MaxInt, 1) }, "at most 1048576 timesteps"},
 		"importance over nothing":        {func() (any, error) { return n.Fisher(t.Context(), nil, 1) }, "no batches"},
 		"a probe of another size":        {func() (any, error) { _, _, err := vjp.OutputVJP(x, []int32{0}, y, x[1:]); return nil, err }, "a probe of 15 values for 16"},
@@ -136,7 +137,8 @@ func TestPanicsName(t *testing.T) {
 		"weight of timestep 1 is -1":     func() { NewTimestepDraw([]float64{2, -1}) },
 		"weight of timestep 0 is NaN":    func() { NewTimestepDraw([]float64{math.NaN()}) },
 		"2 weights that sum to +Inf":     func() { NewTimestepDraw([]float64{math.MaxFloat64, math.MaxFloat64}) },
-		"drawing -1 timesteps":           func() { history.Draw(nil, -1) },
+		"drawing -1 timesteps of 3":      func() { history.Draw(nil, -1) },
+		"drawing 2 timesteps of 0":       func() { new(LossHistory).Draw(nil, 2) },
 		"noise of 1 into 2; need one le": func() { p.QSample(make([]float32, 2), make([]float32, 2), make([]float32, 1), 0) },
 	} {
 		func() {

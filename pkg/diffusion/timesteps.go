@@ -90,6 +90,9 @@ func (s *Schedule) LogSNRTimesteps(n int) ([]int, error) {
 // Respace returns the schedule that visits only the kept timesteps of s, in ascending order: its ᾱ are those of s at
 // kept, its β follow from them as in [iddpm] section 4. Its timestep j is kept[j] of s.
 func (s *Schedule) Respace(kept []int) (*Schedule, error) {
+	if len(kept) == 0 {
+		return nil, errors.Errorf("diffusion: no timesteps kept of %d; need one or more", s.T)
+	}
 	alphaBar, signal, sigma := make([]float64, len(kept)), make([]float64, len(kept)), make([]float64, len(kept))
 	for j, t := range kept {
 		if t < 0 || t >= s.T || (j > 0 && t <= kept[j-1]) {

@@ -91,6 +91,9 @@ func timed(ctx context.Context, most int, f func() error) (first, mean float64, 
 // CalibrateApart has a process calibrate for c, as a study's worker would run it: spawn starts one that writes what
 // [Calibrate] returns for the configuration in a folder as JSON, for instance by [Processes].
 func CalibrateApart(ctx context.Context, c Config, spawn func(ctx context.Context, dir string, w int, out io.Writer) error) (Rates, error) {
+	if spawn == nil {
+		return Rates{}, errors.New("experiment.CalibrateApart: nothing to start a process with (nil); take Processes, or Calibrate in this process")
+	}
 	dir, err := os.MkdirTemp("", "palimpsest-calibration-")
 	if err != nil {
 		return Rates{}, errors.WithStack(err)

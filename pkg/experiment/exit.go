@@ -84,8 +84,11 @@ var asked = regexp.MustCompile(`(?i)alloc\w*(?: of)? ([0-9][0-9.,]*) ?(bytes|[km
 const ranOut = "memory ran out"
 
 // Told is what to tell of an error: its own words or, where memory ran out, how much was asked for and how much is free, what to
-// lower, and then its own words on one line.
+// lower, and then its own words on one line. Of none it is "".
 func Told(err error) string {
+	if err == nil {
+		return ""
+	}
 	said := err.Error()
 	if !outOfMemory(err) || strings.Contains(said, ranOut) {
 		return said

@@ -113,6 +113,9 @@ func noFlock(err error) bool {
 
 // lockFolder keeps other processes out of a run folder, or fails with [occupied].
 func lockFolder(dir string) (*folderLock, error) {
+	if dir == "" {
+		return nil, errors.New("a folder without a name cannot be locked; name it (. is the folder at hand)")
+	}
 	l := &folderLock{dir: dir, flock: flock.New(filepath.Join(dir, lockFile)), self: Holder{ID: rand.Text(), Host: host.Name(), Boot: host.Boot(),
 		Process: os.Getpid(), Job: jobOf(os.Getenv), Since: time.Now().UTC()}}
 	ok, err := tryFlock(l.flock)

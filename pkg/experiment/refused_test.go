@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -144,5 +145,25 @@ func TestErrorsOfProcesses(t *testing.T) {
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %q", script, err, want)
 		}
+	}
+}
+
+// What has no name, and what is not there, is refused before anything is made.
+func TestNothingToWorkWith(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for want, try := range map[string]func() error{
+		"the run has no folder":   func() error { _, err := Run(t.Context(), DefaultConfig(), "", Options{}); return err },
+		"a folder without a name": func() error { _, err := LockFolder(""); return err },
+		"nothing to start":        func() error { _, err := CalibrateApart(t.Context(), DefaultConfig(), nil); return err },
+	} {
+		if err := try(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want an error with %q", err, want)
+		}
+	}
+	if made, err := os.ReadDir("."); err != nil || len(made) > 0 {
+		t.Errorf("%v (%v) is left in the folder at hand", made, err)
+	}
+	if text := Told(nil); text != "" {
+		t.Errorf("of no error %q is told", text)
 	}
 }

@@ -113,6 +113,9 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if dir == "" {
+		return nil, Refusef("the run has no folder; name one, such as runs/mine")
+	}
 	// Before anything is made in it: it may be anybody's.
 	if _, _, err := claimable(c, dir); err != nil {
 		return nil, err

@@ -86,8 +86,8 @@ func (f Figure) svg(start string) string {
 
 // PNG returns the figure as a PNG image on white of 256 colours with scale dots a pixel; 2 is sharp on most screens.
 func (f Figure) PNG(scale float64) ([]byte, error) {
-	if scale <= 0 || scale*f.Width > 1<<14 || scale*f.Height > 1<<14 {
-		return nil, errors.Errorf("figure: %g × %g pixels at scale %g; need a scale above 0 and at most %d dots a side", f.Width, f.Height, scale, 1<<14)
+	if wide, high := scale*f.Width, scale*f.Height; !(wide > 0 && wide <= 1<<14 && high > 0 && high <= 1<<14) {
+		return nil, errors.Errorf("figure: %g × %g pixels at scale %g; need sides and a scale above 0, and at most %d dots a side", f.Width, f.Height, scale, 1<<14)
 	}
 	c := vgimg.NewWith(vgimg.UseWH(vg.Length(f.Width), vg.Length(f.Height)), vgimg.UseDPI(int(72*scale+0.5)), vgimg.UseBackgroundColor(color.White))
 	f.Paint(draw.NewCanvas(c, vg.Length(f.Width), vg.Length(f.Height)))

@@ -35,8 +35,11 @@ func Heatmap(methods []study.Method, m study.Metric, width float64) Figure {
 	return SideBySide(words.UpperFirst(m.Name)+" after each task (rows) on each task (columns)", HeatmapCaption(methods, m), width, Heatmaps(methods, m)...)
 }
 
-// HeatmapCaption says how to read the heat maps of m.
+// HeatmapCaption says how to read the heat maps of m; where it was not measured it says so.
 func HeatmapCaption(methods []study.Method, m study.Metric) string {
+	if !study.Measured(methods, m) {
+		return m.Name + " was not measured."
+	}
 	better := m.Direction.String()
 	if m.Qualifies {
 		better = "dark is more"

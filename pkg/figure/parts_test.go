@@ -182,3 +182,17 @@ func TestSideBySide(t *testing.T) {
 		}
 	}
 }
+
+// What was not measured, or has no size, is said or refused.
+func TestNothingToDraw(t *testing.T) {
+	if text := HeatmapCaption(nil, study.FID); text != "FID was not measured." {
+		t.Errorf("of no methods the caption is %q", text)
+	}
+	for _, scale := range []float64{math.NaN(), math.Inf(1), 1e9} {
+		for _, f := range []Figure{{}, Absent("title", "why")} {
+			if _, err := f.PNG(scale); err == nil || !strings.Contains(err.Error(), "above 0") {
+				t.Errorf("%g × %g pixels at scale %g: %v", f.Width, f.Height, scale, err)
+			}
+		}
+	}
+}

@@ -29,7 +29,8 @@ type Buffer struct {
 	sum   string // of the content; "" since it changed
 }
 
-// New returns an empty buffer for the given number of images, at least 1. seed feeds the policy's random choices.
+// New returns an empty buffer for the given number of images, at least 1. seed feeds the policy's random choices. A policy without the
+// measure that it chooses by is an error.
 func New(capacity int, policy Policy, seed uint64) (*Buffer, error) {
 	if capacity < 1 {
 		return nil, errors.Errorf("memory: a buffer of %d images; need at least 1", capacity)
@@ -37,13 +38,31 @@ func New(capacity int, policy Policy, seed uint64) (*Buffer, error) {
 	if policy == nil {
 		return nil, errors.New("memory: a buffer without a policy; make one with memory.NewPolicy")
 	}
+	switch p := policy.(type) {
+	case Herding:
+		if p.Features == nil {
+			return nil, errNoMeasure(p, "Features")
+		}
+	case ByLoss:
+		if p.Losses == nil {
+			return nil, errNoMeasure(p, "Losses")
+		}
+	}
 	return &Buffer{capacity: capacity, policy: policy, seed: seed}, nil
+}
+
+// errNoMeasure is the error of a policy that has nothing to choose by.
+func errNoMeasure(p Policy, field string) error {
+	return errors.Errorf("memory: policy %q without %s (nil); give it the function, or make it with memory.NewPolicy", p.Name(), field)
 }
 
 // Add offers the images of a task, in their order, and keeps those the policy chooses. The images are copied. It
 // returns an error, and changes nothing, if the set is invalid, differs in size from those before, or the policy
 // fails.
 func (b *Buffer) Add(task int, images *datasets.Images) error {
+	if b.policy == nil {
+		return errors.New("memory: a buffer that memory.New has not made holds nothing")
+	}
 	if err := images.Validate(); err != nil {
 		return err
 	}

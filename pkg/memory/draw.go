@@ -1,11 +1,16 @@
 package memory
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/pkg/errors"
+)
 
 // Draw returns the indices of n images drawn uniformly: distinct ones while n <= Len, and beyond that every image
 // once before any is drawn again. It returns nil for an empty buffer. Its cost grows with n alone, however many
-// images the buffer holds.
+// images the buffer holds. It panics if n is negative.
 func (b *Buffer) Draw(rng *rand.Rand, n int) []int {
+	needDraws(n)
 	if b.Len() == 0 {
 		return nil
 	}
@@ -20,8 +25,9 @@ func (b *Buffer) Draw(rng *rand.Rand, n int) []int {
 // DrawBalanced returns the indices of n images drawn evenly over the classes kept: the classes' numbers of draws
 // differ by 1 at most, which classes get the remainder is random, and within a class every image is drawn once before
 // any is drawn again. It returns nil for an empty buffer. Its cost grows with n alone, however many images or classes the
-// buffer holds.
+// buffer holds. It panics if n is negative.
 func (b *Buffer) DrawBalanced(rng *rand.Rand, n int) []int {
+	needDraws(n)
 	if b.Len() == 0 {
 		return nil
 	}
@@ -39,6 +45,13 @@ func (b *Buffer) DrawBalanced(rng *rand.Rand, n int) []int {
 		index[i] = b.byClass[k][decks[k].next()]
 	}
 	return index
+}
+
+// needDraws panics where no such number is drawn.
+func needDraws(n int) {
+	if n < 0 {
+		panic(errors.Errorf("memory: drawing %d images; need 0 or more", n))
+	}
 }
 
 // indicesByClass are the indices of the items of each class, the classes in the order of their first item.

@@ -53,6 +53,9 @@ func (b *Buffer) MarshalBinary() ([]byte, error) {
 
 // WriteContent writes what MarshalBinary returns of a buffer that is not kept apart.
 func (b *Buffer) WriteContent(to io.Writer) error {
+	if b.policy == nil {
+		return errors.New("memory: a buffer that memory.New has not made holds nothing")
+	}
 	name := b.policy.Name()
 	if len(name) > math.MaxUint8 {
 		return errors.Errorf("memory: the policy's name has %d bytes; need at most %d", len(name), math.MaxUint8)

@@ -17,6 +17,9 @@ type Excerpt struct{ Text, Markdown string }
 // "storage" and "copying" are about; reference is the label of the method that "intervals" gives differences to, "" for er with λ = 1. It is an error
 // if there is no such part, or if the runs do not have what it is made of.
 func ExcerptOf(s *study.Set, name, strategy, reference string) (Excerpt, error) {
+	if s == nil {
+		return Excerpt{}, errors.New("report.ExcerptOf: no study (nil); read one by study.Open")
+	}
 	methods := s.Group()
 	both := func(t *table.Table, sentences []string) Excerpt {
 		p := Excerpt{Text: t.Text(110)}

@@ -13,6 +13,12 @@ func TestReportParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := ExcerptOf(nil, "table", "er", ""); err == nil || !strings.Contains(err.Error(), "no study") {
+		t.Errorf("a part of no study: %v", err)
+	}
+	if s := NewSummary(nil).Text(80); !strings.Contains(s, "not measured") {
+		t.Errorf("a summary of no methods: %q", s)
+	}
 	for name, want := range map[string]string{
 		"table":      "FID forgetting",
 		"summary":    "Quality, forgetting and price",

@@ -46,6 +46,22 @@ func TestSaveRefusesWhatLoadWould(t *testing.T) {
 	}
 }
 
+// There is no study of no runs, and none of a run that is nil.
+func TestStoreRefuses(t *testing.T) {
+	to := filepath.Join(t.TempDir(), "to")
+	for want, runs := range map[string][]*Run{"no runs": nil, "run 1 of those": {valid(), nil}} {
+		if err := Store(t.TempDir(), to, runs); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want an error with %q", err, want)
+		}
+	}
+	if _, err := os.Stat(to); !os.IsNotExist(err) {
+		t.Errorf("a folder is left (%v)", err)
+	}
+	if err := (*Run)(nil).Validate(); err == nil {
+		t.Error("no run is valid")
+	}
+}
+
 // Files of another schema and files that are no runs are told apart.
 func TestLoadErrors(t *testing.T) {
 	for text, want := range map[string]string{

@@ -35,7 +35,13 @@ func BesideRun(dir, run, file string) string {
 // each run to the folder to, the sample sheets of the first run of each strategy label to its samples (the last one alone
 // where there are more than manyLabels; sheets that are alike once, sheets that were removed not at all), what runs measured along training to its dynamics, and their autopsies to its autopsy.
 func Store(dir, to string, runs []*Run) error {
-	for _, r := range runs {
+	if len(runs) == 0 {
+		return errors.Errorf("results: no runs of %s to store in %s; need one or more", dir, to)
+	}
+	for i, r := range runs {
+		if r == nil {
+			return errors.Errorf("results: run %d of those to store in %s is nil", i, to)
+		}
 		if err := CheckName(r.Name); err != nil {
 			return err
 		}

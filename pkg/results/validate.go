@@ -21,6 +21,9 @@ const largest = 1e45
 // Validate reports the first value of a stored run that makes no sense: its place, what is there and what is needed. What older
 // files lack is no error.
 func (r *Run) Validate() error {
+	if r == nil {
+		return errors.New("there is no run (nil)")
+	}
 	tasks := len(r.Benchmark.Tasks)
 	switch {
 	case r.Name == "":

@@ -107,8 +107,11 @@ func YardstickSection(methods []Method) (table.Section, bool) {
 	return s, known
 }
 
-// CopyNotes say how copies were found, for each way that was used.
+// CopyNotes say how copies were found, for each way that was used; none without methods.
 func CopyNotes(methods []Method) []string {
+	if len(methods) == 0 {
+		return nil
+	}
 	p := methods[0].Runs[0].Protocol
 	out := []string{fmt.Sprintf("Copies qualify FID: by ratio, a sample copies an image if its distance to it is less than %s its distance to the second nearest; "+
 		"a small buffer can buy a good FID by copying. The fewer images there are, the more passes for a copy by ratio: shares of buffers of different sizes do not compare.", words.Fraction(p.MemorisedRatio))}

@@ -50,9 +50,13 @@ func newFriedman(ranks [][]float64) Friedman {
 //
 //	CD = q·sqrt(k(k+1)/(6n))
 //
-// where q·√2 is the 95 % quantile of the range of k independent standard normal values.
+// where q·√2 is the 95 % quantile of the range of k independent standard normal values. It is NaN for fewer than two methods or one
+// block.
 func CriticalDifference(k, n int) float64 {
-	return rangeQuantile(k, 0.95) / math.Sqrt2 * math.Sqrt(float64(k*(k+1))/float64(6*n))
+	if k < 2 || n < 1 {
+		return math.NaN()
+	}
+	return rangeQuantile(k, 0.95) / math.Sqrt2 * math.Sqrt(float64(k)*float64(k+1)/(6*float64(n)))
 }
 
 // rangeQuantile is the quantile of the studentised range of k values with infinitely many degrees of freedom. With z the

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/pkg/errors"
+
 	"palimpsest/pkg/results"
 )
 
@@ -24,9 +26,14 @@ type Method struct {
 
 // Group collects runs of equal label into methods, apart where their numbers do not compare ([Warnings]) or their settings
 // differ. Finetune comes first, joint training last, in between methods are in the order of their names and settings (numbers
-// in a label compare as numbers).
+// in a label compare as numbers). It panics if a run is nil; so does whatever else here takes runs.
 func Group(runs []*results.Run) []Method {
 	var methods []Method
+	for i, r := range runs {
+		if r == nil {
+			panic(errors.Errorf("study: run %d of %d is nil; read runs by study.Open or results.Load", i, len(runs)))
+		}
+	}
 	for _, r := range runs {
 		i := slices.IndexFunc(methods, func(g Method) bool { return g.Label == r.Strategy.Label })
 		if i < 0 {

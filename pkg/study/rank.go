@@ -130,8 +130,11 @@ func pairs(x, y []float64) func(*rand.Rand) ([]float64, []float64) {
 }
 
 // AreaUnderROC is the probability that one of positives is above one of negatives, ties counting half: the statistic
-// of Mann and Whitney over the number of pairs.
+// of Mann and Whitney over the number of pairs. It is NaN where one of them is empty or has a NaN.
 func AreaUnderROC(positives, negatives []float64) float64 {
+	if slices.ContainsFunc(positives, math.IsNaN) || slices.ContainsFunc(negatives, math.IsNaN) {
+		return math.NaN()
+	}
 	ranks := averageRanks(append(append([]float64(nil), positives...), negatives...))
 	sum := 0.0
 	for _, r := range ranks[:len(positives)] {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/stat"
 
 	"palimpsest/pkg/words"
@@ -40,8 +41,12 @@ func NewStat(values []float64) Stat {
 }
 
 // SeedStat summarises values[i] of seeds[i], so that [Compare] can pair it with another number on the same seeds. NaN values
-// are not measured and left out; several of one seed are no independent runs and count once, by their mean.
+// are not measured and left out; several of one seed are no independent runs and count once, by their mean. It panics unless there is a
+// seed for each value.
 func SeedStat(seeds []uint64, values []float64) Stat {
+	if len(seeds) != len(values) {
+		panic(errors.Errorf("study.SeedStat: %d seeds for %d values; need one each", len(seeds), len(values)))
+	}
 	var kept []uint64
 	bySeed := map[uint64][]float64{}
 	for i, v := range values {
