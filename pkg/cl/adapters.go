@@ -26,6 +26,9 @@ type ownWeights struct {
 
 // Begin implements [Strategy].
 func (a *Adapters) Begin(s Setup) (err error) {
+	if err := needNetwork("a method with adapters", s); err != nil {
+		return err
+	}
 	a.setup, a.kept = s, nil
 	a.adapters, err = s.Network.LoRAWeights()
 	return err

@@ -1,6 +1,7 @@
 package cl_test
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -370,6 +371,15 @@ func TestOwnReplayRows(t *testing.T) {
 type negative struct{ *cl.Finetune }
 
 func (negative) ReplayRows(int) int { return -1 }
+
+// Of nothing every strategy begins, or says why not.
+func TestBeginOfNothing(t *testing.T) {
+	for _, s := range cl.All() {
+		if err := cl.Guard(func() error { return s.Begin(cl.Setup{}) }); errors.As(err, new(*cl.Panicked)) {
+			t.Errorf("%s panics: %v", s.Info().Name, err)
+		}
+	}
+}
 
 // undeclared distils without having asked for a teacher.
 type undeclared struct{ *cl.Finetune }

@@ -75,6 +75,9 @@ func (p *PackNet) Begin(s Setup) error {
 	if err := p.Check(s); err != nil {
 		return err
 	}
+	if err := needNetwork("packnet", s); err != nil {
+		return err
+	}
 	*p = PackNet{Retrain: p.Retrain, Keep: p.Keep, setup: s, owner: make([]byte, s.Network.Parameters())}
 	var err error
 	p.kernels, err = s.Network.Kernels()

@@ -293,6 +293,14 @@ func needRows(name string, weight float64, s Setup) error {
 	return errors.Errorf("cl: %s needs replay rows, but has %d; set replay_rows, or the strategy's rows, to 1 or more", name, s.ReplayRows)
 }
 
+// needNetwork reports that a strategy which looks at its network when it begins has none.
+func needNetwork(name string, s Setup) error {
+	if s.Network == nil {
+		return errors.Errorf("cl: %s begins without a network; NewLoop gives it one", name)
+	}
+	return nil
+}
+
 // Step is one training step before it is done.
 type Step struct {
 	Task, Index  int             // Index counts the steps of this task
