@@ -12,6 +12,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/oneline"
 )
 
 // FormatError says where a data file is not what its format demands.
@@ -22,9 +23,9 @@ type FormatError struct {
 	Needed string
 }
 
-// Error is one line: file, offset, found and needed.
+// Error is one line, whatever the file is called: file, offset, found and needed.
 func (e *FormatError) Error() string {
-	return fmt.Sprintf("%s: offset %d: found %s, needed %s", e.File, e.Offset, e.Found, e.Needed)
+	return oneline.Text(fmt.Sprintf("%s: offset %d: found %s, needed %s", e.File, e.Offset, e.Found, e.Needed))
 }
 
 // IDX is the content of a file of the IDX format (the format of MNIST) with unsigned

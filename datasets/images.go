@@ -10,7 +10,8 @@ import (
 // Images is a set of labelled images of one size, [H,W,C] each, row by row with the channels
 // of a pixel side by side, 0 (black) to 255. Labels[i], 0 or more, is the class of image i. A set of no
 // images (N == 0) is valid, but it has a size too: the zero value is no set. [Images.Validate] says whether
-// all of this holds, which the other methods take for granted unless they return an error.
+// all of this holds, which the other methods take for granted unless they return an error or say that they panic; of a
+// nil pointer only those that return an error can be called.
 //
 // Pixels stores images one after the other. If Rows is nil, image i of the set is image i in
 // Pixels, which holds N images. Otherwise the set is a view: image i of the set is image Rows[i] in
@@ -85,6 +86,13 @@ func (d *Dataset) Validate() error {
 	return nil
 }
 
+// mustBeValid panics, with the method's name, where the set is not valid.
+func (im *Images) mustBeValid(method string) {
+	if err := im.Validate(); err != nil {
+		panic(errors.WithMessage(err, "datasets.Images."+method))
+	}
+}
+
 // named returns an error unless d has 1 to MaxClasses classes.
 func (d *Dataset) named() error {
 	switch {
@@ -113,11 +121,12 @@ func (im *Images) Image(i int) []uint8 {
 }
 
 // Flat returns all pixels, [N,H,W,C]. It is a copy if the set is a view; otherwise it is Pixels
-// itself, so do not write to it.
+// itself, so do not write to it. It panics if a view is not valid.
 func (im *Images) Flat() []uint8 {
 	if im.Rows == nil {
 		return im.Pixels
 	}
+	im.mustBeValid("Flat")
 	pixels := make([]uint8, 0, im.N*im.ImageSize())
 	for i := range im.N {
 		pixels = append(pixels, im.Image(i)...)
@@ -131,8 +140,9 @@ func (im *Images) Bytes() int64 {
 	return int64(im.N) * int64(im.ImageSize()+LabelBytes(im.Labels))
 }
 
-// Scaled are all pixels as numbers in [-1, 1], see [Scale].
+// Scaled are all pixels as numbers in [-1, 1], see [Scale]. It panics if the set is not valid.
 func (im *Images) Scaled() []float32 {
+	im.mustBeValid("Scaled")
 	size := im.ImageSize()
 	pixels := make([]float32, im.N*size)
 	for i := range im.N {

@@ -166,6 +166,7 @@ func TestRefusedArguments(t *testing.T) {
 		}},
 		{"CropRows", "4 values of images of shape [4294967296,4294967296,1]", func() error { return second(CropRows(make([]uint8, 4), 1<<32, 1<<32, 1, 0)) }},
 		{"CropRows below 0", "4 values of images of shape [-2,-2,1]", func() error { return second(CropRows(make([]uint8, 4), -2, -2, 1, 0)) }},
+		{"ParseIDX, two lines", "offset 0: found the end of the file", func() error { return second(ParseIDX("two\nlines", nil)) }},
 		{"WriteIDX", "2 elements for dimensions [-1 -2]", func() error { return WriteIDX(&bytes.Buffer{}, make([]uint8, 2), -1, -2) }},
 		{"WriteIDX, to nothing", "to a <nil>", func() error { return WriteIDX(nil, make([]uint8, 2), 2) }},
 		{"WriteIDX, product overflows", "0 elements for dimensions [4294967296 4294967296]", func() error { return WriteIDX(&bytes.Buffer{}, nil, 1<<32, 1<<32) }},
@@ -173,6 +174,12 @@ func TestRefusedArguments(t *testing.T) {
 		{"CountPerClass of many", "panic: datasets.Images.CountPerClass: 1099511627776 classes", func() error { im.CountPerClass(1 << 40); return nil }},
 		{"Image", "panic: datasets.Images.Image: image 0 of 0", func() error { (&Images{}).Image(0); return nil }},
 		{"Image beyond", "panic: datasets.Images.Image: image 4 of 4", func() error { im.Image(4); return nil }},
+		{"Scaled", "panic: datasets.Images.Scaled: datasets: images of shape [-1,2,2,1]", func() error { (&Images{N: -1, H: 2, W: 2, C: 1}).Scaled(); return nil }},
+		{"Flat", "panic: datasets.Images.Flat: datasets: a view of 1 images", func() error {
+			(&Images{N: 1, H: 1, W: 1, C: 1, Rows: []int32{-1}, Labels: []int32{0}}).Flat()
+			return nil
+		}},
+		{"Sheet of many", "panic: datasets.Benchmark.Sheet: 1099511627776 columns", func() error { bench(func(*Benchmark) {}).Sheet(1 << 40); return nil }},
 		{"Flips", "panic: datasets.Flips: -1 rows", func() error { Flips(0, 0, -1); return nil }},
 		{"FlipRow", "panic: datasets.FlipRow: 4 values as an image of shape [2,3,1]", func() error { FlipRow(im.Image(0), 2, 3, 1); return nil }},
 		{"FlipRow below 0", "panic: datasets.FlipRow: 4 values as an image of shape [-2,-2,1]", func() error { FlipRow(im.Image(0), -2, -2, 1); return nil }},

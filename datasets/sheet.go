@@ -4,7 +4,7 @@ import "github.com/pkg/errors"
 
 // Glance is a small benchmark to look at: one task with at most n training images of each of the first few classes, prepared by p. It
 // reads no more of the set than it needs, and leaves out pictures that cannot be read. It returns an error if n or classes is negative,
-// and where a set has no classes or training images.
+// where a set has no classes or training images, and where p cannot prepare its images.
 func (d *Dataset) Glance(n, classes int, p Prep) (*Benchmark, error) {
 	if err := d.named(); err != nil {
 		return nil, err
@@ -30,7 +30,9 @@ func (d *Dataset) Glance(n, classes int, p Prep) (*Benchmark, error) {
 		b.Tasks[0].Train, b.H, b.W, b.C = im, im.H, im.W, im.C
 		return b, nil
 	}
-	h, w, c, err := p.Shape(1, 1, 3)
+	whole := p
+	whole.SkipBroken = true // it only leaves them out
+	h, w, c, err := d.own.shape(whole)
 	if err != nil {
 		return nil, err
 	}
@@ -72,15 +74,18 @@ func (d *Dataset) Glance(n, classes int, p Prep) (*Benchmark, error) {
 	return b, nil
 }
 
+// mostColumns is how many columns a sheet has at most.
+const mostColumns = 1 << 16
+
 // Sheet returns the first training images of every class, columns of each, in the order of the tasks, as [rows·columns, H, W, C]
-// scaled to [-1, 1]; rows is the number of classes. If a class has fewer images, the rest of its row is black. It panics if columns is
-// negative, and if b is not valid.
+// scaled to [-1, 1]; rows is the number of classes. If a class has fewer images, the rest of its row is black. It panics unless
+// columns is from 0 to 2^16, and if b is not valid.
 func (b *Benchmark) Sheet(columns int) (images []float32, rows int) {
 	if err := b.Validate(); err != nil {
 		panic(errors.WithMessage(err, "datasets.Benchmark.Sheet"))
 	}
-	if columns < 0 {
-		panic(errors.Errorf("datasets.Benchmark.Sheet: %d columns; need 0 or more", columns))
+	if columns < 0 || columns > mostColumns {
+		panic(errors.Errorf("datasets.Benchmark.Sheet: %d columns; need 0 to %d", columns, mostColumns))
 	}
 	for _, task := range b.Tasks {
 		for _, class := range task.Classes {

@@ -3,6 +3,7 @@ package datasets
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -44,6 +45,20 @@ func TestGlance(t *testing.T) {
 	}
 	if made, _ := filepath.Glob(filepath.Join(cache, "prepared", "*.images")); len(made) > 0 {
 		t.Errorf("it prepared %v", made)
+	}
+	if _, err := d.Glance(4, 2, Prep{Size: 4}); err == nil || !strings.Contains(err.Error(), "are grey") {
+		t.Errorf("grey beside colour: %v", err)
+	}
+	// As they are, or with a border, images keep their size and their one channel.
+	put(t, filepath.Join(root, "g", "one", "0.png"), pngOf(t, 8, 8, 9, 9, 9))
+	if d, err = Open(filepath.Join(root, "g")); err != nil {
+		t.Fatal(err)
+	}
+	for border, side := range []int{8, 10, 12} {
+		b, err := d.Glance(4, 2, Prep{Method: "none", Border: border})
+		if err != nil || b.H != side || b.W != side || b.C != 1 || b.Tasks[0].Train.Validate() != nil || b.Tasks[0].Train.Image(0)[border*(side+1)] != 9 {
+			t.Errorf("with a border of %d: %d×%d×%d, %v", border, b.H, b.W, b.C, err)
+		}
 	}
 	if d, err = Open("fashion-mnist-sample"); err != nil {
 		t.Fatal(err)
