@@ -97,6 +97,9 @@
 // with file, offset, what was found and what was needed. They allocate for what a file
 // holds, never for what its header claims.
 //
+// Sets and benchmarks that a program makes in memory are looked at before they are used, by [Images.Validate], [Dataset.Validate] and
+// [Benchmark.Validate]. Functions without an error in their results panic where their comment says so, in words that name the mistake.
+//
 // References:
 //
 //	[fashion]  Xiao, Rasul, Vollgraf. Fashion-MNIST: a Novel Image Dataset for Benchmarking
