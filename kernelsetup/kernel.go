@@ -3,6 +3,7 @@ package kernelsetup
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"palimpsest/notebooks/kernel"
 	"palimpsest/pkg/atomicfile"
+	"palimpsest/pkg/words"
 
 	"github.com/pkg/errors"
 )
@@ -26,9 +28,34 @@ type Kernel struct {
 }
 
 // EnsureKernel builds the kernel and goimports unless they are there and writes the kernel
-// spec of the checkout that holds the working folder. JupyterLab is not needed for it.
+// spec of the checkout that holds the working folder, where that takes files: a program needs none. JupyterLab is not needed for it.
 func EnsureKernel(ctx context.Context, out io.Writer) (Kernel, error) {
-	return ensureKernel(ctx, newProgress(out))
+	k, err := ensureKernel(ctx, newProgress(out))
+	if errors.As(err, new(*unwritable)) {
+		err = nil
+	}
+	return k, err
+}
+
+// unwritable is the error of a checkout that takes no files.
+type unwritable struct {
+	repo string
+	err  error
+}
+
+func (u *unwritable) Error() string {
+	return fmt.Sprintf("the checkout %s takes no files (%v), and Jupyter's belong into its folder .jupyter; make it writable, or work in a copy of it: cp -r %s palimpsest",
+		u.repo, u.err, words.Shell(u.repo))
+}
+
+func (u *unwritable) Unwrap() error { return u.err }
+
+// checkWritable says whether Jupyter's files can be kept in a checkout.
+func checkWritable(repo string) error {
+	if err := atomicfile.CheckFolder(filepath.Join(repo, ".jupyter")); err != nil {
+		return &unwritable{repo, err}
+	}
+	return nil
 }
 
 func ensureKernel(ctx context.Context, p *progress) (Kernel, error) {
@@ -126,6 +153,9 @@ type spec struct {
 }
 
 func (k Kernel) writeSpec() error {
+	if err := checkWritable(k.Repo); err != nil {
+		return err
+	}
 	env := maps.Clone(k.Env)
 	if k.completion != "" {
 		env["PATH"] = k.completion + string(os.PathListSeparator) + env["PATH"]

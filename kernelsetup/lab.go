@@ -37,6 +37,13 @@ func Lab(ctx context.Context, o LabOptions) error {
 			return err
 		}
 	}
+	repo, err := FindRepo(".")
+	if err != nil {
+		return err
+	}
+	if err := checkWritable(repo); err != nil { // before minutes of installing
+		return err
+	}
 	if err := setup(ctx, p, SetupOptions{Lab: true, Completion: !o.NoCompletion}); err != nil {
 		return err
 	}

@@ -57,3 +57,24 @@ func TestKernelSeesItsCheckout(t *testing.T) {
 		t.Errorf("a path with a comma: %v; want to be told", err)
 	}
 }
+
+// In a checkout that takes no files a program runs the kernel all the same; JupyterLab is refused before anything is installed, with
+// what to do.
+func TestCheckoutThatTakesNoFiles(t *testing.T) {
+	if _, err := os.Stat("/proc/self"); err != nil {
+		t.Skip("there is no folder in which not even root makes files")
+	}
+	repo := filepath.Join(t.TempDir(), "my clone")
+	write(t, filepath.Join(repo, "go.mod"), "module "+Module+"\n\ngo 1.26.5\n")
+	if err := os.Symlink("/proc/self", filepath.Join(repo, ".jupyter")); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(repo)
+	if _, err := EnsureKernel(t.Context(), t.Output()); err != nil {
+		t.Errorf("a program is refused the kernel: %v", err)
+	}
+	err := Lab(t.Context(), LabOptions{NoBrowser: true, Out: t.Output()})
+	if want := "make it writable, or work in a copy of it: cp -r '" + repo + "' palimpsest"; err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("JupyterLab there gives %v, want one line that says %q", err, want)
+	}
+}

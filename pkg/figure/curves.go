@@ -3,6 +3,7 @@ package figure
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -257,7 +258,11 @@ func LossCurve(methods []study.Method) Figure {
 	for _, c := range curves {
 		AddCurve(p, c, 1.6, 0)
 	}
-	return Chart("Training loss", "Loss of the training step, averaged between points and over seeds; a new task begins at each dotted line. "+
+	averaged := "between points"
+	if manySeeds(methods) {
+		averaged += " and over seeds"
+	}
+	return Chart("Training loss", "Loss of the training step, averaged "+averaged+"; a new task begins at each dotted line. "+
 		"Strategies weigh their rows differently, so levels do not compare between them.",
 		640, 280, Entries(methods, l), [][]*plot.Plot{{p}})
 }
@@ -290,12 +295,15 @@ func stepAfter(r *results.Run, i int) float64 {
 
 // BandNote says what bands and bars are, and ends with a blank.
 func BandNote(methods []study.Method) string {
-	for _, m := range methods {
-		if len(m.Runs) > 1 {
-			return "Bands and bars: ± one standard deviation over seeds. "
-		}
+	if manySeeds(methods) {
+		return "Bands and bars: ± one standard deviation over seeds. "
 	}
 	return "One seed. "
+}
+
+// manySeeds says whether any method has more than one run.
+func manySeeds(methods []study.Method) bool {
+	return slices.ContainsFunc(methods, func(m study.Method) bool { return len(m.Runs) > 1 })
 }
 
 // taskKey says which classes the tasks have.

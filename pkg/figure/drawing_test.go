@@ -325,3 +325,15 @@ func floats(t *testing.T, texts []string) (all []float64) {
 	}
 	return all
 }
+
+// Captions speak of a mean over seeds where there are several alone.
+func TestCaptionsOfOneSeed(t *testing.T) {
+	for seeds, many := range map[int]bool{1: false, 2: true} {
+		methods := study.Group(resultstest.MadeUp(seeds))
+		for _, caption := range []string{HeatmapCaption(methods, study.FID), LossCurve(methods).Caption, ForgettingCurves(methods, study.FID).Caption} {
+			if strings.Contains(caption, "over seeds") != many {
+				t.Errorf("of %d seeds a caption is %q", seeds, caption)
+			}
+		}
+	}
+}

@@ -47,7 +47,11 @@ func HeatmapCaption(methods []study.Method, m study.Metric) string {
 		better += ", light is better"
 	}
 	scale := newShade(methods, m)
-	text := fmt.Sprintf("Mean over seeds; %s, one scale from %s to %s", better, cellNumber(scale.low), cellNumber(scale.high))
+	text := "One seed; "
+	if manySeeds(methods) {
+		text = "Mean over seeds; "
+	}
+	text += fmt.Sprintf("%s, one scale from %s to %s", better, cellNumber(scale.low), cellNumber(scale.high))
 	if scale.logarithmic {
 		text += " (logarithmic)"
 	}
