@@ -2,8 +2,10 @@ package kernelsetup
 
 import (
 	"context"
-	_ "embed"
+	"embed"
+	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"palimpsest/pkg/backend"
 )
@@ -20,6 +22,27 @@ var jupyterRequirements string
 //
 //go:embed jupyter/settings.json
 var jupyterSettings []byte
+
+// jupyterExtension is an extension of JupyterLab, in the form in which it loads one. It has a cell wait that is run before its kernel is
+// connected.
+//
+//go:embed jupyter/extension
+var jupyterExtension embed.FS
+
+// writeExtension puts the extension where JupyterLab looks for such.
+func (k Kernel) writeExtension() error {
+	const from = "jupyter/extension"
+	return fs.WalkDir(jupyterExtension, from, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := jupyterExtension.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return writeFile(filepath.Join(k.JupyterPath, "labextensions", "palimpsest", filepath.FromSlash(strings.TrimPrefix(name, from))), text)
+	})
+}
 
 // settingsFile is where JupyterLab looks for them, below a folder of its configuration.
 const settingsFile = "labconfig/default_setting_overrides.json"

@@ -67,6 +67,9 @@ func Lab(ctx context.Context, o LabOptions) error {
 	if err := writeFile(filepath.Join(k.configDir(), filepath.FromSlash(settingsFile)), jupyterSettings); err != nil {
 		return err
 	}
+	if err := k.writeExtension(); err != nil {
+		return err
+	}
 	if err := trust(ctx, argv[0], env, k); err != nil {
 		return err
 	}

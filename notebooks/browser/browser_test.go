@@ -213,6 +213,10 @@ func TestRunInBrowser(t *testing.T) {
 	endless := writeNotebook(t, dir)
 	l := startLab(t)
 	p := page{t, startBrowser(t), l}
+	p.do(chromedp.Navigate(l.address(l.workspace() + "/tree/" + endless)))
+	p.until(endless+" opens", visible+`?.querySelectorAll('.jp-Cell').length`, `^[1-9]`)
+	p.do(p.runOnce(1))
+	p.until("a cell that is run before its kernel is connected waits for it", outputs, `there is the kernel`)
 	p.open(endless)
 	p.edit(2)
 	// JupyterLab is to wait for the kernel, which answers when gopls has loaded the packages: else the first Tab after a start is lost.

@@ -219,8 +219,7 @@ func (p page) run(cell int) {
 	prompt := fmt.Sprintf(visible+".querySelectorAll('.jp-Cell .jp-InputPrompt')[%d].innerText", cell)
 	before := p.text(prompt)
 	for range 10 {
-		p.do(chromedp.Click(fmt.Sprintf(panel+` .jp-Cell[data-windowed-list-index="%d"] .jp-InputPrompt`, cell), chromedp.ByQuery),
-			chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("\r", chromedp.KeyModifiers(input.ModifierCtrl)))
+		p.do(p.runOnce(cell))
 		for since := time.Now(); p.text(prompt) == before && time.Since(since) < 10*time.Second; {
 			time.Sleep(200 * time.Millisecond)
 		}
@@ -233,6 +232,12 @@ func (p page) run(cell int) {
 		}
 	}
 	p.fatal(fmt.Sprintf("cell %d does not begin", cell+1))
+}
+
+// runOnce asks for a cell to be run, once.
+func (p page) runOnce(cell int) chromedp.Action {
+	return chromedp.Tasks{chromedp.Click(fmt.Sprintf(panel+` .jp-Cell[data-windowed-list-index="%d"] .jp-InputPrompt`, cell), chromedp.ByQuery),
+		chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("\r", chromedp.KeyModifiers(input.ModifierCtrl))}
 }
 
 // edit puts the cursor at the end of a cell.
