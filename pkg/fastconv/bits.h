@@ -37,7 +37,7 @@ static void FN(bits)(const struct bits *v, size_t first, size_t end, uint32_t *o
 	}
 }
 
-const struct kernels FN(kernels) = {VL, FN(filters), FN(apply), FN(few), FN(half), FN(one), FN(accumulate), FN(unfilters), FN(norm_forward), FN(norm_backward), FN(bits)};
+const struct kernels FN(kernels) = {VL, FN(filters), FN(apply), FN(product), FN(few), FN(half), FN(one), FN(accumulate), FN(unfilters), FN(norm_forward), FN(norm_backward), FN(bits)};
 
 #undef VEC
 #undef LOAD

@@ -262,13 +262,22 @@ int normalise(int B, int P, int C, int G, const float *x, const float *gamma, co
 	return 0;
 }
 
+static void join_pixels(int pixels, int C, int K, const float *a, const float *b, float *out) {
+	for (int p = 0; p < pixels; p++, a += C, b += K) {
+		memcpy(out, a, sizeof(float) * C);
+		memcpy(out += C, b, sizeof(float) * K);
+		out += K;
+	}
+}
+
 // A residual block on its way.
 struct residual_work {
 	struct norm norm[2];
 	struct conv conv[2];
 	int images; // at a time
+	const struct residual *r;
 	float *scratch;
-	size_t scratch_size, normed_size[2], middle_size, statistics_size; // of which so much are parts, which come in this order
+	size_t scratch_size, normed_size[2], middle_size, x_size, other_size, statistics_size; // of which so much are parts, in this order
 };
 
 static void residual_filter_item(void *context, int i, int slot) {
@@ -293,14 +302,25 @@ static void clear_border(const struct norm *n, int images, float *x) {
 	memset(x, 0, sizeof(float) * n->C);
 }
 
+enum { PIXELS = 32 }; // of a product at a time
+
 static void residual_item(void *context, int i, int slot) {
 	const struct residual_work *v = context;
-	int first = i * v->images, images = least(v->images, v->norm[0].B - first);
-	float *normed = v->scratch + slot * v->scratch_size, *middle = normed + v->normed_size[0] + v->normed_size[1], *statistics = middle + v->middle_size;
+	const struct residual *r = v->r;
+	int first = i * v->images, images = least(v->images, r->B - first), P = r->H * r->W;
+	float *normed = v->scratch + slot * v->scratch_size, *middle = normed + v->normed_size[0] + v->normed_size[1], *whole = middle + v->middle_size;
+	float *other = whole + v->x_size, *statistics = other + v->other_size, *work = statistics + v->statistics_size;
+	const float *x = r->x + (size_t)first * P * (r->C - r->J);
+	if (r->joined) {
+		join_pixels(images * P, r->C - r->J, r->J, x, r->joined + (size_t)first * P * r->J, whole);
+		x = whole;
+	}
+	for (int p = 0; r->skip && p < images * P; p += PIXELS)
+		v->conv[0].kernels->product(least(PIXELS, images * P - p), r->C, r->K, x + (size_t)p * r->C, r->skip, other + (size_t)p * r->K, work);
 	for (int step = 0; step < 2; step++) {
 		struct norm n = v->norm[step];
 		if (step) normed += v->normed_size[0];
-		n.x = step ? middle : n.x + (size_t)first * n.P * n.C;
+		n.x = step ? middle : x;
 		n.out = normed + border(&n);
 		n.statistics = statistics;
 		for (int b = 0; b < images; b++) n.kernels->norm_forward(&n, b);
@@ -309,22 +329,23 @@ static void residual_item(void *context, int i, int slot) {
 		c.x = n.out;
 		c.out = step ? c.out + before : middle;
 		if (c.terms.image) c.terms.image += (size_t)first * c.K;
-		if (c.terms.other) c.terms.other += before;
+		if (step) c.terms.other = r->skip ? other : r->other + before;
 		int tiles = images * c.rows * c.columns;
-		for (int t = 0; t < tiles; t += c.block) c.kernels->apply(&c, t, least(c.block, tiles - t), statistics + v->statistics_size);
+		for (int t = 0; t < tiles; t += c.block) c.kernels->apply(&c, t, least(c.block, tiles - t), work);
 	}
 }
 
 int residual(const struct residual *r, const struct helpers *helpers, int at_most) {
 	const struct kernels *kernels = kernels_for(least(r->C, r->K), at_most);
 	if (!kernels || r->C > MAX_CHANNELS || r->K > MAX_CHANNELS || r->G < 1 || r->C % r->G || r->K % r->G) return 2;
-	struct residual_work v = {.images = 1};
+	if (r->skip && ((r->K != 16 && r->K != 32 && r->K != 64) || r->C % (64 / r->K))) return 2;
+	struct residual_work v = {.images = 1, .r = r};
 	int wide = r->C > r->K ? r->C : r->K;
 	int rows = ceil_div(r->H, 4), columns = ceil_div(r->W, 4), x_row = 4 * columns + 1, x_image = x_row * (4 * rows + 1);
-	size_t filters[2], work = 0;
+	size_t filters[2], work = 64 * PIXELS;
 	for (int i = 0; i < 2; i++) {
 		int C = i ? r->K : r->C;
-		v.norm[i] = (struct norm){.B = r->B, .P = r->H * r->W, .C = C, .G = r->G, .x = r->x, .gamma = r->gamma[i], .beta = r->beta[i], .W = r->W,
+		v.norm[i] = (struct norm){.B = r->B, .P = r->H * r->W, .C = C, .G = r->G, .gamma = r->gamma[i], .beta = r->beta[i], .W = r->W,
 			.out_row = x_row, .out_image = x_image, .kernels = kernels};
 		v.conv[i] = (struct conv){.B = r->B, .H = r->H, .W = r->W, .C = C, .K = r->K, .Kp = ceil_div(r->K, kernels->lanes) * kernels->lanes,
 			.rows = rows, .columns = columns, .bordered = 1, .x_row = x_row, .x_image = x_image, .out = r->out, .w = r->w[i], .kernels = kernels};
@@ -335,7 +356,6 @@ int residual(const struct residual *r, const struct helpers *helpers, int at_mos
 		if (size > work) work = size;
 	}
 	v.conv[0].terms.image = r->image;
-	v.conv[1].terms.other = r->other;
 	v.conv[1].terms.other_bias = r->other_bias;
 	// As many images as fill a block of tiles; fewer where the threads would not have two such each.
 	if (v.conv[1].block > rows * columns) v.images = least(v.conv[1].block / (rows * columns), ceil_div(r->B, 2 * helpers->threads));
@@ -343,7 +363,9 @@ int residual(const struct residual *r, const struct helpers *helpers, int at_mos
 	for (int i = 0; i < 2; i++) v.normed_size[i] = lines(border(&v.norm[i]) + ((size_t)v.images * x_image + 1) * v.norm[i].C);
 	v.middle_size = lines((size_t)v.images * r->H * r->W * r->K);
 	v.statistics_size = lines((size_t)v.images * 2 * wide);
-	v.scratch_size = v.normed_size[0] + v.normed_size[1] + v.middle_size + v.statistics_size + work;
+	if (r->joined) v.x_size = lines((size_t)v.images * r->H * r->W * r->C);
+	if (r->skip) v.other_size = v.middle_size;
+	v.scratch_size = v.normed_size[0] + v.normed_size[1] + v.middle_size + v.x_size + v.other_size + v.statistics_size + work;
 	float *memory = take(filters[0] + filters[1] + threads * v.scratch_size);
 	if (!memory) return 1;
 	v.conv[0].U = memory;
@@ -384,22 +406,17 @@ int random_bits(const uint64_t state[3], uint64_t next[3], size_t words, uint32_
 	return 0;
 }
 
-struct joined { int P, C, K; const float *a, *b; float *out; };
+struct joined_images { int P, C, K; const float *a, *b; float *out; };
 
 static void join_item(void *context, int i, int slot) {
-	const struct joined *v = context;
+	const struct joined_images *v = context;
 	(void)slot;
 	size_t first = (size_t)i * v->P;
 	const float *a = v->a + first * v->C, *b = v->b + first * v->K;
-	float *out = v->out + first * (v->C + v->K);
-	for (int p = 0; p < v->P; p++, a += v->C, b += v->K) {
-		memcpy(out, a, sizeof(float) * v->C);
-		memcpy(out += v->C, b, sizeof(float) * v->K);
-		out += v->K;
-	}
+	join_pixels(v->P, v->C, v->K, a, b, v->out + first * (v->C + v->K));
 }
 
 void join(int B, int P, int C, int K, const float *a, const float *b, float *out, const struct helpers *helpers) {
-	struct joined v = {P, C, K, a, b, out};
+	struct joined_images v = {P, C, K, a, b, out};
 	parallel(helpers, B, join_item, &v);
 }

@@ -72,6 +72,7 @@ struct kernels {
 	int lanes;
 	void (*filters)(const struct conv *, const float *w, int c0, int c1);
 	void (*apply)(const struct conv *, int first, int n, float *scratch);
+	void (*product)(int rows, int C, int K, const float *x, const float *w, float *out, float *scratch);
 	void (*few)(const struct conv *, int image, float *scratch);
 	void (*half)(const struct conv *, int image, float *scratch);
 	void (*one)(const struct conv *, int image, float *scratch);
@@ -149,11 +150,15 @@ int normalise(int B, int P, int C, int G, const float *x, const float *gamma, co
 // A residual block, where a is GroupNorm followed by SiLU:
 //
 //	out = conv(a(conv(a(x), w[0]) + bias[0] + image), w[1]) + bias[1] + (other + other_bias)
+//
+// With joined, the last J of the C channels of x stand there. With skip [C][K], other is the product of every pixel of x with it, summed
+// as XLA does: in 64/K strands, neighbouring channels in neighbouring ones; K is 16, 32 or 64, and C a multiple of 64/K.
 struct residual {
-	int B, H, W, C, K, G;   // x is [B][H][W][C], out and other are [B][H][W][K]
-	const float *x, *image; // image [B][K]
+	int B, H, W, C, K, G, J; // x is [B][H][W][C-J], out and other are [B][H][W][K]
+	const float *x, *joined, *image; // image [B][K]
 	const float *gamma[2], *beta[2], *w[2], *bias[2];
-	const float *other, *other_bias; // the latter may be NULL
+	const float *other, *other_bias; // the latter may be NULL, the former with skip
+	const float *skip;
 	float *out;
 };
 

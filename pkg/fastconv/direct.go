@@ -109,46 +109,70 @@ func plain(kind string, s shape, a, b []float32, at int) float64 {
 	return sum
 }
 
-// block is a residual block's: that of its first convolution, and groups.
+// block is a residual block's: that of its first convolution, groups, how many of its input's channels are joined to the others, and
+// whether it makes what it adds of its input.
 type block struct {
 	shape
-	g int
+	g, j int
+	skip bool
 }
 
 // operands are how many values a block has, and how many each of what it takes besides x, in the order of the plugin's call.
-func (s block) operands() (x int, others [11]int, out int) {
-	y := s.b * s.h * s.w * s.k
-	return s.b * s.h * s.w * s.c, [11]int{s.c, s.c, 9 * s.c * s.k, s.k, s.b * s.k, s.k, s.k, 9 * s.k * s.k, s.k, y, s.k}, y
+func (s block) operands() (x int, others [13]int, out int) {
+	pixels, skip := s.b*s.h*s.w, 0
+	y, other := pixels*s.k, pixels*s.k
+	if s.skip {
+		skip, other = s.c*s.k, 0
+	}
+	return pixels * (s.c - s.j), [13]int{s.c, s.c, 9 * s.c * s.k, s.k, s.b * s.k, s.k, s.k, 9 * s.k * s.k, s.k, other, s.k, pixels * s.j, skip}, y
 }
 
-// residualBlock runs the kernel of a residual block without XLA. The last of the operands besides x may be nil.
-func residualBlock(s block, x []float32, others [11][]float32, threads, vector int) ([]float32, error) {
+// residualBlock runs the kernel of a residual block without XLA. Joined and skip are the last of the operands besides x; of those, other's bias may be nil.
+func residualBlock(s block, x []float32, others [13][]float32, threads, vector int) ([]float32, error) {
 	nx, n, ny := s.operands()
 	if len(x) != nx || nx == 0 {
 		return nil, errors.Errorf("fastconv: a residual block of %+v takes %d values, not %d", s, nx, len(x))
 	}
 	var pins runtime.Pinner
 	defer pins.Unpin()
-	var pointers [11]*C.float
+	var pointers [13]*C.float
 	for i, o := range others {
-		if len(o) != n[i] && (i < 10 || o != nil) {
+		if len(o) != n[i] && (i != 10 || o != nil) {
 			return nil, errors.Errorf("fastconv: operand %d of a residual block of %+v has %d values, not %d", i, s, len(o), n[i])
 		}
-		if o != nil {
+		if len(o) > 0 {
 			pins.Pin(&o[0])
 			pointers[i] = pointer(o)
 		}
 	}
 	out := make([]float32, ny)
-	sides := [6]C.int{C.int(s.b), C.int(s.h), C.int(s.w), C.int(s.c), C.int(s.k), C.int(s.g)}
+	sides := [7]C.int{C.int(s.b), C.int(s.h), C.int(s.w), C.int(s.c), C.int(s.k), C.int(s.g), C.int(s.j)}
 	if code := C.residual_alone(&sides[0], pointer(x), &pointers[0], pointer(out), C.int(threads), C.int(vector)); code != 0 {
 		return nil, errors.Errorf("fastconv: no kernel of this processor takes, or no memory holds, a residual block of %+v (%d)", s, code)
 	}
 	return out, nil
 }
 
-// residualParts is what residualBlock returns, by the kernels of its parts.
-func residualParts(s block, x []float32, o [11][]float32) ([]float32, error) {
+// residualParts is what residualBlock returns, by the kernels of its parts; with skip not bit by bit.
+func residualParts(s block, x []float32, o [13][]float32) ([]float32, error) {
+	if s.j > 0 {
+		var joined []float32
+		a, b := s.c-s.j, s.j
+		for p := range s.b * s.h * s.w {
+			joined = append(append(joined, x[p*a:(p+1)*a]...), o[11][p*b:(p+1)*b]...)
+		}
+		x = joined
+	}
+	if s.skip {
+		o[9] = make([]float32, s.b*s.h*s.w*s.k)
+		for i := range o[9] {
+			sum := 0.0
+			for c := range s.c {
+				sum += float64(x[i/s.k*s.c+c]) * float64(o[12][c*s.k+i%s.k])
+			}
+			o[9][i] = float32(sum)
+		}
+	}
 	n := normShape{s.b, s.h * s.w, s.c, s.g}
 	x, _, _, err := normalise(n, x, o[0], o[1], nil, nil, 1, 0)
 	if err != nil {
@@ -253,9 +277,9 @@ func try() error {
 	if _, w, err := words([3]uint64{}, 4, 1, 0); err != nil || !slices.Equal(w, []uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}) {
 		return errors.Errorf("%s computes wrong values on this processor", randomBits)
 	}
-	r := block{shape{b: 2, h: 5, w: 6, c: 18, k: 20}, 2}
+	r := block{shape{b: 2, h: 5, w: 6, c: 18, k: 20}, 2, 7, false}
 	nx, others, _ := r.operands()
-	var o [11][]float32
+	var o [13][]float32
 	for i, n := range others {
 		o[i] = waves(n)
 	}

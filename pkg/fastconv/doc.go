@@ -29,7 +29,8 @@
 // there are cores to run on.
 //
 // GroupNorm and SiLU, and their gradients, are computed an image at a time, the gradients with the statistics of the forward pass.
-// A residual block of which no gradient is taken is computed a few images at a time, so that what is between its parts stays in the cache.
+// A residual block of which no gradient is taken is computed a few images at a time, so that what is between its parts stays in the cache;
+// its skip connection and the 1×1 product with that too, the latter in XLA's own order.
 //
 // Channels of skip connections are joined once (XLA would join them for every operation that reads them in another shape).
 //

@@ -126,23 +126,38 @@ func TestPlain(t *testing.T) {
 func TestResidual(t *testing.T) {
 	needKernels(t)
 	rng := rand.New(rand.NewPCG(17, 18))
-	shapes := []block{{shape{9, 16, 16, 48, 16}, 8}, {shape{33, 4, 4, 64, 64}, 8}, {shape{10, 8, 8, 16, 32}, 8}, {shape{8, 5, 7, 9, 30}, 3}, {shape{2, 4, 4, 128, 256}, 4}}
+	shapes := []block{{shape{9, 16, 16, 48, 16}, 8, 16, true}, {shape{33, 4, 4, 128, 64}, 8, 64, true}, {shape{10, 8, 8, 16, 32}, 8, 0, true},
+		{shape{5, 6, 9, 22, 32}, 2, 3, true}, {shape{8, 5, 7, 9, 30}, 3, 0, false}, {shape{2, 4, 4, 128, 256}, 4, 0, false}}
 	for range 6 {
 		g := 1 + rng.IntN(4)
-		shapes = append(shapes, block{shape{1 + rng.IntN(20), 4 + rng.IntN(14), 4 + rng.IntN(14), g * (8 + rng.IntN(9)), g * (8 + rng.IntN(9))}, g})
+		shapes = append(shapes, block{shape{1 + rng.IntN(20), 4 + rng.IntN(14), 4 + rng.IntN(14), g * (8 + rng.IntN(9)), g * (8 + rng.IntN(9))}, g, rng.IntN(8), false})
 	}
 	for i, s := range shapes {
 		nx, n, _ := s.operands()
 		x := uniform(rng, nx)
-		var others [11][]float32
+		var others [13][]float32
 		for j := range others {
-			if j < 10 || i%2 == 0 {
+			if j != 10 || i%2 == 0 {
 				others[j] = uniform(rng, n[j])
 			}
 		}
 		want, err := residualParts(s, x, others)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if s.skip {
+			got, err := residualBlock(s, x, others, 1, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var off, size float64
+			for i := range want {
+				off, size = off+math.Pow(float64(got[i])-float64(want[i]), 2), size+math.Pow(float64(want[i]), 2)
+			}
+			if !(math.Sqrt(off/size) <= 1e-6) {
+				t.Errorf("%+v: relative error %.1e", s, math.Sqrt(off/size))
+			}
+			want = got
 		}
 		for _, threads := range []int{1, 2, 5} {
 			for _, vector := range []int{0, 8} {

@@ -206,15 +206,16 @@ static void *handle_any_norm(struct frame *f, int backward) {
 static void *handle_norm(struct frame *f) { return handle_any_norm(f, 0); }
 static void *handle_norm_gradient(struct frame *f) { return handle_any_norm(f, 1); }
 
-// x, and of each half gamma, beta, w, bias; after the first bias image, after the second other and, where it is, other_bias
-// ([struct residual]).
+// x, joined where it is, and of each half gamma, beta, w, bias; after the first bias image, after the second other or skip and, where it
+// is, other_bias ([struct residual]).
 static void *handle_residual(struct frame *f) {
 	if (!execution(f)) return NULL;
 	const struct values *in = &f->arguments;
 	const int64_t *x, *w, *g, *y, *s;
-	struct residual r;
+	struct residual r = {0};
 	r.x = array(in, 0, 4, &x);
 	int at = 1, there = r.x != NULL;
+	if ((r.joined = array(in, at, 4, &s))) at++, r.J = s[3];
 	for (int i = 0; i < 2; i++) {
 		there &= (r.gamma[i] = array(in, at++, 2, &g)) != NULL;
 		there &= (r.beta[i] = array(in, at++, 2, &s)) != NULL;
@@ -222,11 +223,12 @@ static void *handle_residual(struct frame *f) {
 		there &= (r.bias[i] = array(in, at++, 1, &s)) != NULL;
 		if (i == 0) there &= (r.image = array(in, at++, 2, &s)) != NULL;
 	}
-	there &= (r.other = array(in, at++, 4, &s)) != NULL;
+	if (!(r.other = array(in, at, 4, &s))) there &= (r.skip = array(in, at, 2, &s)) != NULL;
+	at++;
 	if ((r.other_bias = array(in, at, 1, &s))) at++;
 	r.out = array(&f->results, 0, 4, &y);
 	if (!there || !r.out || at != in->count) return result(f, 2);
-	r.B = x[0], r.H = x[1], r.W = x[2], r.C = x[3], r.K = y[3], r.G = g[0];
+	r.B = x[0], r.H = x[1], r.W = x[2], r.C = x[3] + r.J, r.K = y[3], r.G = g[0];
 	struct helpers helpers;
 	void *error = ask_threads(f, &helpers);
 	return error ? error : result(f, residual(&r, &helpers, 0));

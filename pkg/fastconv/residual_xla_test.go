@@ -15,17 +15,35 @@ import (
 )
 
 // TestResidualInXLA makes sure that a marked residual block is computed as a whole, with the bits of its parts, and has their gradients;
-// and that one of few images is left to its parts.
+// and that one of few images is left to its parts. So is a 1×1 product of what is added, which XLA makes in the parts.
 func TestResidualInXLA(t *testing.T) {
 	b := open(t)
 	rng := rand.New(rand.NewPCG(21, 22))
-	for _, s := range []struct{ n, c, k, whole int }{{9, 16, 16, 1}, {8, 48, 16, 1}, {7, 16, 32, 0}} {
-		const h, w, groups = 8, 6, 8
-		in := []any{random(rng, s.n, h, w, s.c), random(rng, s.c), random(rng, s.c), random(rng, 3, 3, s.c, s.k), random(rng, s.k), random(rng, s.n, s.k),
-			random(rng, s.k), random(rng, s.k), random(rng, 3, 3, s.k, s.k), random(rng, s.k), random(rng, s.n, h, w, s.k), random(rng, s.k)}
+	for _, s := range []struct {
+		n, h, w, c, j, k int
+		skip             bool
+		whole            int
+	}{
+		{9, 8, 6, 16, 0, 16, false, 1}, {8, 8, 6, 48, 16, 16, false, 1}, {7, 8, 6, 16, 0, 32, false, 0},
+		{100, 16, 16, 48, 16, 16, true, 1}, {25, 16, 16, 32, 16, 16, true, 1}, {100, 8, 8, 96, 32, 32, true, 1}, {10, 8, 8, 48, 16, 32, true, 1},
+		{100, 8, 8, 16, 0, 32, true, 1}, {100, 4, 4, 128, 64, 64, true, 1}, {33, 4, 4, 96, 32, 64, true, 1}, {100, 4, 4, 32, 0, 64, true, 1},
+		{8, 4, 4, 32, 0, 64, true, 0}, {20, 8, 8, 16, 0, 24, true, 0},
+	} {
+		const groups = 8
+		h, w := s.h, s.w
+		in := []any{random(rng, s.n, h, w, s.c-s.j), random(rng, s.c), random(rng, s.c), random(rng, 3, 3, s.c, s.k), random(rng, s.k), random(rng, s.n, s.k),
+			random(rng, s.k), random(rng, s.k), random(rng, 3, 3, s.k, s.k), random(rng, s.k), random(rng, s.n, h, w, s.k), random(rng, s.k),
+			random(rng, s.n, h, w, max(s.j, 1)), random(rng, s.c, s.k)}
 		build := func(marked, gradient bool) ([]*tensors.Tensor, int64) {
 			before := fastconv.Replaced()
 			out, err := CallOnceN(b, func(in []*Node) []*Node {
+				x, other := in[0], in[10]
+				if s.j > 0 {
+					x = Concatenate([]*Node{x, in[12]}, 3)
+				}
+				if s.skip {
+					other = Reshape(Dot(Reshape(x, -1, s.c), in[13]).Product(), s.n, h, w, s.k)
+				}
 				parts := func() *Node {
 					norm := func(x, gamma, beta *Node) *Node {
 						return fastconv.NormSiLU(x, gamma, beta, groups, func(x, gamma, beta *Node) *Node {
@@ -34,16 +52,27 @@ func TestResidualInXLA(t *testing.T) {
 					}
 					conv := func(x, w *Node, terms fastconv.Terms) *Node {
 						return fastconv.ConvSum(x, w, terms, func() *Node {
-							return Convolve(x, w).Strides(1).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
+							y := Convolve(x, w).Strides(1).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
+							if terms.Other != nil { // its gradient
+								y = Add(y, terms.Other)
+							}
+							return y
 						})
 					}
-					y := conv(norm(in[0], in[1], in[2]), in[3], fastconv.Terms{Bias: in[4], Image: in[5]})
-					return conv(norm(y, in[6], in[7]), in[8], fastconv.Terms{Bias: in[9], Other: in[10], OtherBias: in[11]})
+					y := conv(norm(x, in[1], in[2]), in[3], fastconv.Terms{Bias: in[4], Image: in[5]})
+					return conv(norm(y, in[6], in[7]), in[8], fastconv.Terms{Bias: in[9], Other: other, OtherBias: in[11]})
 				}
 				y := parts()
 				if marked {
-					whole := fastconv.ResidualBlock(y, fastconv.Block{X: in[0], Gamma: [2]*Node{in[1], in[6]}, Beta: [2]*Node{in[2], in[7]}, Groups: groups,
-						Kernel: [2]*Node{in[3], in[8]}, Bias: [2]*Node{in[4], in[9]}, Image: in[5], Other: in[10], OtherBias: in[11]})
+					block := fastconv.Block{X: x, Gamma: [2]*Node{in[1], in[6]}, Beta: [2]*Node{in[2], in[7]}, Groups: groups,
+						Kernel: [2]*Node{in[3], in[8]}, Bias: [2]*Node{in[4], in[9]}, Image: in[5], Other: other, OtherBias: in[11]}
+					if s.skip {
+						block.Skip = in[13]
+					}
+					if s.j > 0 {
+						block.X, block.Joined = in[0], in[12]
+					}
+					whole := fastconv.ResidualBlock(y, block)
 					if (whole != nil) != (s.whole == 1) {
 						t.Errorf("%+v: marked is %v", s, whole != nil)
 					}
@@ -62,6 +91,9 @@ func TestResidualInXLA(t *testing.T) {
 			return out, fastconv.Replaced() - before
 		}
 		for _, gradient := range []bool{false, true} {
+			if gradient && s.n > 10 { // takes long to compile
+				continue
+			}
 			got, replaced := build(true, gradient)
 			want, parts := build(false, gradient)
 			if replaced != parts+int64(s.whole) {

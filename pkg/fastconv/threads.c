@@ -39,11 +39,11 @@ int convolve_alone(int kind, const int shape[5], const float *a, const float *b,
 	return convolve(kind, shape[0], shape[1], shape[2], shape[3], shape[4], a, b, &terms, out, &helpers, at_most);
 }
 
-int residual_alone(const int shape[6], const float *x, const float *const operands[11], float *out, int threads, int at_most) {
+int residual_alone(const int shape[7], const float *x, const float *const operands[13], float *out, int threads, int at_most) {
 	struct helpers helpers = {threads, run, NULL};
 	const float *const *o = operands;
-	struct residual r = {shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], x, o[4], {o[0], o[5]}, {o[1], o[6]}, {o[2], o[7]}, {o[3], o[8]},
-		o[9], o[10], out};
+	struct residual r = {shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], x, o[11], o[4], {o[0], o[5]}, {o[1], o[6]}, {o[2], o[7]},
+		{o[3], o[8]}, o[9], o[10], o[12], out};
 	return residual(&r, &helpers, at_most);
 }
 

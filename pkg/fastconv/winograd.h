@@ -312,6 +312,24 @@ static void FN(apply)(const struct conv *v, int first, int n, float *scratch) {
 	FN(outputs)(v, first, n, M);
 }
 
+// out[rows][K] = x[rows][C] w[C][K], each sum in 64/K strands. scratch holds 64·rows floats.
+static void FN(product)(int rows, int C, int K, const float *x, const float *w, float *out, float *scratch) {
+	int strands = 64 / K, n = rows * K;
+	for (int s = 0; s < strands; s++) {
+		const float *A = x + s, *B = w + (size_t)s * K;
+		float *to = strands > 1 ? scratch + s * n : out;
+		for (int j = 0; j < K; j += PANEL) {
+			if (j + PANEL <= K) FN(panel)(rows, 2, C / strands, A, C, strands, B + j, (ptrdiff_t)strands * K, to + j, K, 0);
+			else FN(panel)(rows, 1, C / strands, A, C, strands, B + j, (ptrdiff_t)strands * K, to + j, K, 0);
+		}
+	}
+	for (int i = 0; strands > 1 && i < n; i += VL) {
+		VEC sum = LOAD(scratch + i) + LOAD(scratch + n + i);
+		if (strands == 4) sum += LOAD(scratch + 2 * n + i) + LOAD(scratch + 3 * n + i);
+		STORE(out + i, sum);
+	}
+}
+
 // The sum over the tiles from first to end of (B' d B)(A dy A')' in U[36][C][Kp], for the input channels from c0 to c1.
 // scratch holds 36 planes of v->block·(c1-c0) floats and 36 of v->block·Kp.
 static void FN(accumulate)(const struct conv *v, int c0, int c1, int first, int end, float *scratch, float *U) {

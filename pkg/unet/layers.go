@@ -94,12 +94,19 @@ func (b *builder) dense(scope *model.Scope, x *Node, out int, scale float64) *No
 	return plus(b.product(scope, x, out, scale))
 }
 
+// linear returns the kernel and the bias of dense.
+func (b *builder) linear(scope *model.Scope, x *Node, out int, scale float64) (w, bias *Node) {
+	dims := x.Shape().Dimensions
+	in := dims[len(dims)-1]
+	w = b.adapt(scope, b.value(b.variable(scope, network.Kernel, in, out, scale, in, out), x))
+	return w, b.value(b.constant(scope, "biases", 0, out), x)
+}
+
 // product is dense before its bias is added.
 func (b *builder) product(scope *model.Scope, x *Node, out int, scale float64) (y, bias *Node) {
 	dims := x.Shape().Dimensions
 	in := dims[len(dims)-1]
-	w := b.adapt(scope, b.value(b.variable(scope, network.Kernel, in, out, scale, in, out), x))
-	bias = b.value(b.constant(scope, "biases", 0, out), x)
+	w, bias := b.linear(scope, x, out, scale)
 	rows := x.Shape().Size() / in
 	if len(dims) > 2 { // over pixels; embeddings are small
 		x, w, bias = b.low(x), b.low(w), b.low(bias)

@@ -35,7 +35,7 @@ func (c Config) Forward(scope *model.Scope, seed uint64, in network.Inputs) *Nod
 			s := scope.At("%s", fmt.Sprintf("up%d_%d", level, i))
 			skip := skips[len(skips)-1]
 			skips = skips[:len(skips)-1]
-			h = b.residual(s, Concatenate([]*Node{h, skip}, 3), emb, c.Base*mult)
+			h = b.residual(s, Concatenate([]*Node{h, skip}, 3), emb, c.Base*mult, h, skip)
 			if c.attends(h) {
 				h = b.attention(s.At("attention"), h, false)
 			}
@@ -112,8 +112,8 @@ func (c Config) down(scope *model.Scope, seed uint64, in network.Inputs) (b *bui
 
 // residual is one residual block: norm, SiLU, convolution, plus embedding, norm (or norm, then scaled and shifted by the
 // embedding: [Form].ScaleShift), SiLU, dropout, convolution (zero at the start), added to x or, where the channels change, to
-// its 1×1 projection. x is [B, H, W, in], emb [B, 4·Base].
-func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
+// its 1×1 projection. x is [B, H, W, in], emb [B, 4·Base]. Where x is two arrays joined, they are its parts.
+func (b *builder) residual(scope *model.Scope, x, emb *Node, out int, parts ...*Node) *Node {
 	batch, _, _, in := dims4(x)
 	normed := b.normSiLU(scope.At("norm0"), x)
 	var h, e *Node
@@ -140,8 +140,17 @@ func (b *builder) residual(scope *model.Scope, x, emb *Node, out int) *Node {
 			r.Gamma[i], r.Beta[i] = b.affine(scope.At("norm%d", i), part)
 			r.Kernel[i], r.Bias[i] = b.filters(scope.At("conv%d", i), part, out, float64(1-i))
 		}
-		if whole := fastconv.ResidualBlock(y, r); whole != nil {
-			return whole
+		kernel := r
+		if in != out {
+			kernel.Skip, _ = b.linear(scope.At("skip"), x, out, 1)
+			if len(parts) == 2 {
+				kernel.X, kernel.Joined = parts[0], parts[1]
+			}
+		}
+		for _, r := range []fastconv.Block{kernel, r} {
+			if whole := fastconv.ResidualBlock(y, r); whole != nil {
+				return whole
+			}
 		}
 	}
 	return y

@@ -108,10 +108,12 @@ static void check_norm(int B, int P, int C, int G) {
 // values.
 static void check_other(enum kind kind, int B, int H, int W, int C, int K, int G) {
 	size_t n = (size_t)B * H * W * K / (kind == HALF ? 4 : 1);
-	int conv[5] = {B, H, W, C, K}, block[6] = {B, H, W, C, K, G}, at_most = kind == ONE ? C : C < K ? C : K;
-	float *x = random_floats((size_t)B * H * W * C), *w = random_floats((size_t)9 * C * K), *first = NULL;
-	float *in[11] = {random_floats(C), random_floats(C), w, random_floats(K), random_floats((size_t)B * K), random_floats(K), random_floats(K),
-		random_floats((size_t)9 * K * K), random_floats(K), random_floats((size_t)B * H * W * K), B % 2 ? random_floats(K) : NULL};
+	int conv[5] = {B, H, W, C, K}, block[7] = {B, H, W, C, K, G, B % 3 ? C / 3 : 0}, at_most = kind == ONE ? C : C < K ? C : K;
+	int skips = G && (K == 16 || K == 32 || K == 64) && C % (64 / K) == 0;
+	float *x = random_floats((size_t)B * H * W * (C - (G ? block[6] : 0))), *w = random_floats((size_t)9 * C * K), *first = NULL;
+	float *in[13] = {random_floats(C), random_floats(C), w, random_floats(K), random_floats((size_t)B * K), random_floats(K), random_floats(K),
+		random_floats((size_t)9 * K * K), random_floats(K), skips ? NULL : random_floats((size_t)B * H * W * K), B % 2 ? random_floats(K) : NULL,
+		block[6] ? random_floats((size_t)B * H * W * block[6]) : NULL, skips ? random_floats((size_t)C * K) : NULL};
 	for (int lanes = 4; lanes <= 16; lanes *= 2)
 		for (int threads = 1; threads <= 5; threads += 2) {
 			if (!kernels_for(at_most, lanes)) continue;
@@ -124,7 +126,7 @@ static void check_other(enum kind kind, int B, int H, int W, int C, int K, int G
 			else first = out;
 		}
 	free(first), free(x);
-	for (int i = 0; i < 11; i++) free(in[i]);
+	for (int i = 0; i < 13; i++) free(in[i]);
 }
 
 static void check_bits(size_t n) {
@@ -197,6 +199,7 @@ int main(int n, char **arguments) {
 			int C = i % 2 ? 32 : 16, G = 1 + rand() % 8;
 			check_other(HALF, 1 + rand() % 4, 4 + 2 * (rand() % 8), 4 + 2 * (rand() % 12), C, C, 0);
 			check_other(ONE, 1 + rand() % 4, 4 + rand() % 16, 4 + rand() % 16, ONE_CHANNELS, 1, 0);
+			check_other(FORWARD, 1 + rand() % 20, 4 + rand() % 10, 4 + rand() % 10, 8 * (1 + rand() % 9), 16 << i % 3, 8);
 			check_other(FORWARD, 1 + rand() % 40, 4 + rand() % 10, 4 + rand() % 10, G * (8 + rand() % 9), G * (8 + rand() % 9), G);
 		}
 		for (size_t n = 1; n < 40; n++) check_bits(n);
