@@ -742,7 +742,7 @@ func (r *run) stride() int {
 
 // evaluate measures the network after the phase that has just ended.
 func (r *run) evaluate(ctx context.Context) error {
-	start := time.Now()
+	start, building := time.Now(), backend.Building()
 	r.report("measure", true)
 	l := r.loop
 	r.keepCost(l.Stored())
@@ -777,7 +777,10 @@ func (r *run) evaluate(ctx context.Context) error {
 	if err := r.logEvents(r.evaluationEvents(e)); err != nil {
 		return err
 	}
-	r.state.Cost.EvalSeconds += time.Since(start).Seconds()
+	took := time.Since(start).Seconds()
+	built := min(took, (backend.Building() - building).Seconds()) // the sampler's program, the first time
+	r.state.Cost.CompileSeconds += built
+	r.state.Cost.EvalSeconds += took - built
 	r.say("%s", describe(e))
 	for _, g := range r.loop.Generated() {
 		if g.Task == e.AfterTask {

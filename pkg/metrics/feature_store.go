@@ -12,7 +12,7 @@ import (
 )
 
 // FeatureStore keeps on disk what an [Evaluator] computes of test and training images, which are the same for all runs of a
-// study: features, labels, and how near held-out images are to training images. What is found there is, bit for bit, what
+// study: features, labels, how near held-out images are to training images, and how likely real images are by others (the baseline of FLD). What is found there is, bit for bit, what
 // would be computed. A nil store keeps nothing.
 type FeatureStore struct {
 	store kept.Store

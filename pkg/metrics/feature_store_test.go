@@ -115,8 +115,8 @@ func TestFeatureStoreOutlivesDamage(t *testing.T) {
 	store := NewFeatureStore(dir, "program")
 	want, always := measured(t, storeTasks(), false, store, false)
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(files) != 3 {
-		t.Fatalf("%d files (%v), want 3", len(files), err)
+	if err != nil || len(files) != 6 { // three of features, and a baseline of FLD for each task and for both
+		t.Fatalf("%d files (%v), want 6", len(files), err)
 	}
 	for _, file := range files {
 		content, err := os.ReadFile(file)

@@ -1,8 +1,10 @@
 package metrics
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/pkg/errors"
 	"gonum.org/v1/gonum/floats"
@@ -56,6 +58,9 @@ type likeness struct {
 	train, test *mat.Dense      // standardised
 	order       []int           // of training images, of which the first become Gaussians in C
 	baselines   map[int]float64 // C by the number of Gaussians
+
+	store *FeatureStore // of baselines, under key and their number; nil keeps none
+	key   [][]byte
 }
 
 // newLikeness takes real images; shuffle returns the numbers 0 .. n-1 in some order.
@@ -104,11 +109,17 @@ func (l *likeness) baseline(m int) (float64, error) {
 	n := len(l.order)
 	m = min(m, n/2)
 	if _, known := l.baselines[m]; !known {
-		half, rest := takeRows(l.train, l.order[:m]), takeRows(l.train, l.order[m:])
-		if allRepeated(half, rest) {
-			return math.NaN(), errors.Wrapf(errTooFew, "metrics.FLD: each of %d training images is repeated among the other %d, which says nothing of how alike real images are", m, n-m)
+		all, err := l.store.matrices(func() ([]*mat.Dense, error) {
+			half, rest := takeRows(l.train, l.order[:m]), takeRows(l.train, l.order[m:])
+			if allRepeated(half, rest) {
+				return nil, errors.Wrapf(errTooFew, "metrics.FLD: each of %d training images is repeated among the other %d, which says nothing of how alike real images are", m, n-m)
+			}
+			return []*mat.Dense{mat.NewDense(1, 1, []float64{fitMixture(half, shareOf(nil, m), rest).nll(l.test)})}, nil
+		}, append(slices.Clone(l.key), fmt.Append(nil, m))...)
+		if err != nil {
+			return math.NaN(), err
 		}
-		l.baselines[m] = fitMixture(half, shareOf(nil, m), rest).nll(l.test)
+		l.baselines[m] = all[0].At(0, 0)
 	}
 	return l.baselines[m], nil
 }

@@ -69,8 +69,12 @@ func (e *Evaluator) likeness(from, to int) (*likeness, error) {
 	if errors.Is(err, errTooFew) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	l.store, l.key = e.opt.Store, append(e.networksKey(), []byte("baseline of FLD"), encodeMatrices([]*mat.Dense{l.train, l.test}))
 	e.likely[key] = l
-	return l, err
+	return l, nil
 }
 
 // testFeatures are those of the test images of the tasks from (included) to (excluded).

@@ -394,7 +394,7 @@ type Cost struct {
 	ReplayRows       int     `json:"replay_rows"`
 	Parameters       int     `json:"parameters"`
 	TrainSeconds     float64 `json:"train_seconds"` // the steps alone, compilation left out
-	EvalSeconds      float64 `json:"eval_seconds"`
+	EvalSeconds      float64 `json:"eval_seconds"`  // measuring, compilation after tasks left out
 	CompileSeconds   float64 `json:"compile_seconds"`
 	PeakRSS          int64   `json:"peak_rss_bytes"`
 	StoredImages     int     `json:"stored_images"` // most held at any time between tasks
