@@ -67,6 +67,9 @@ func (e *Ensemble) State() ([]byte, error) {
 
 // Restore implements [Strategy].
 func (e *Ensemble) Restore(state []byte) error {
+	if err := needNetwork("ensemble", e.setup); err != nil {
+		return err
+	}
 	count, rest, err := readCount(state)
 	if p := int64(e.setup.Network.Parameters()); err != nil || int64(len(rest)) != 4*count || count%(2*p) != 0 {
 		return errors.Errorf("cl: ensemble: %d bytes of state; need 8 of a number, and %d for each model", len(state), 8*p)

@@ -372,11 +372,14 @@ type negative struct{ *cl.Finetune }
 
 func (negative) ReplayRows(int) int { return -1 }
 
-// Of nothing every strategy begins, or says why not.
+// Of nothing every strategy begins, and goes on, or says why not.
 func TestBeginOfNothing(t *testing.T) {
 	for _, s := range cl.All() {
 		if err := cl.Guard(func() error { return s.Begin(cl.Setup{}) }); errors.As(err, new(*cl.Panicked)) {
 			t.Errorf("%s panics: %v", s.Info().Name, err)
+		}
+		if err := cl.Guard(func() error { return s.Restore(nil) }); errors.As(err, new(*cl.Panicked)) {
+			t.Errorf("%s panics when it goes on: %v", s.Info().Name, err)
 		}
 	}
 }

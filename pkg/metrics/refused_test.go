@@ -112,6 +112,7 @@ func TestRefused(t *testing.T) {
 		"no backend": {func() (any, error) {
 			return LoadClassifier(nil, "fashion-mnist", datasets.Prep{Size: 16, Method: "area"})
 		}, "no backend"},
+		"no name of a file":            {func() (any, error) { return LoadClassifierFile(back, "") }, "no name of a classifier"},
 		"no folder":                    {func() (any, error) { return ReadClassifier(back, nil, "x") }, "no folder"},
 		"no images to judge":           {func() (any, error) { _, err := new(Classifier).Accuracy(nil); return nil, err }, "no images"},
 		"a classifier without weights": {func() (any, error) { return new(Classifier).Features(make([]float32, 4), 1) }, "no weights"},

@@ -100,6 +100,9 @@ func checkSide(side int) error {
 // ReadClassifier reads NAME.safetensors and NAME.json, as [Classifier.Save] wrote them, from a
 // folder. It returns an error if the weights are not those whose SHA-256 the JSON states.
 func ReadClassifier(backend compute.Backend, folder fs.FS, name string) (*Classifier, error) {
+	if name == "" {
+		return nil, errors.New("metrics.ReadClassifier: no name of a classifier; give that of its files without .safetensors")
+	}
 	if folder == nil {
 		return nil, errors.Errorf("metrics.ReadClassifier: no folder to read %q from (nil); take os.DirFS of one", name)
 	}

@@ -13,6 +13,7 @@ import (
 // CSV is the table with a row a method: of each column the number in full and, "as shown", the cell with its spread. What was not
 // measured is empty.
 func (t *Table) CSV() string {
+	t.check()
 	head := []string{t.head()}
 	for _, s := range t.Sections {
 		for _, c := range s.Columns {

@@ -12,6 +12,7 @@ import (
 // carry their value in data-value, so that a script can sort by it; heads carry their meaning as a tool tip. A table that is wider
 // than the page scrolls, by the keyboard too.
 func (t *Table) HTML() string {
+	t.check()
 	var b strings.Builder
 	for _, section := range t.Sections {
 		fmt.Fprintf(&b, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\"><table class=\"numbers\"><caption>%s</caption>\n<thead><tr><th scope=\"col\">%s</th>",

@@ -6,6 +6,7 @@ import (
 
 // Markdown writes one Markdown table a section, and the notes below as a list.
 func (t *Table) Markdown() string {
+	t.check()
 	var b strings.Builder
 	for _, section := range t.Sections {
 		b.WriteString("**" + section.Title + "**\n\n| " + Escape(t.head()) + " |")

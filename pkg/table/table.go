@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/pkg/errors"
 )
 
 // Table is the comparison of strategies: sections of columns over the same rows, and the notes that make its
-// numbers readable. [Table.Text], [Table.Markdown] and [Table.HTML] write it.
+// numbers readable. [Table.Text], [Table.Markdown], [Table.HTML] and [Table.CSV] write it; they panic unless every column has a cell
+// for every row.
 type Table struct {
 	Head     string   // what the rows are; "" for "strategy"
 	Rows     []string // labels of the methods
@@ -70,6 +73,17 @@ func (t *Table) notes() []string {
 		out = append(out, "NOT COMPARABLE: "+w)
 	}
 	return append(append(out, t.legend()), t.Notes...)
+}
+
+// check panics where a column has not a cell for every row.
+func (t *Table) check() {
+	for _, s := range t.Sections {
+		for _, c := range s.Columns {
+			if len(c.Cells) != len(t.Rows) {
+				panic(errors.Errorf("table: column %q of %q has %d cells for %d rows; need one each", c.Head, s.Title, len(c.Cells), len(t.Rows)))
+			}
+		}
+	}
 }
 
 // head is the title of the rows' labels.

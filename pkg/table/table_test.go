@@ -2,6 +2,7 @@ package table
 
 import (
 	"encoding/xml"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -154,5 +155,20 @@ func TestSections(t *testing.T) {
 	}
 	if err := WriteSection(path+"x", "a", ""); err == nil {
 		t.Error("a file that there is not is written")
+	}
+}
+
+// A column without a cell for each row is a mistake, told as one.
+func TestColumnsHaveEveryRow(t *testing.T) {
+	short := &Table{Rows: []string{"a", "b"}, Sections: []Section{{Title: "numbers", Columns: []Column{{Head: "x", Cells: []Cell{{Text: "1"}}}}}}}
+	for name, write := range map[string]func(){"text": func() { short.Text(80) }, "Markdown": func() { short.Markdown() }, "HTML": func() { short.HTML() }, "CSV": func() { short.CSV() }} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.Contains(got, `column "x" of "numbers" has 1 cells for 2 rows`) {
+					t.Errorf("%s panics with %q", name, got)
+				}
+			}()
+			write()
+		}()
 	}
 }

@@ -8,6 +8,7 @@ import (
 // Text writes the table for a terminal, no line wider than width characters if labels allow it. Columns that do
 // not fit are continued below, with the labels again.
 func (t *Table) Text(width int) string {
+	t.check()
 	const gap = "  "
 	labels := utf8.RuneCountInString(t.head())
 	for _, r := range t.Rows {
