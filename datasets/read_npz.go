@@ -264,7 +264,19 @@ func readNPYLabels(r io.Reader) ([]int64, error) {
 		}
 		labels = append(labels, label)
 	}
-	return labels, nil
+	return labels, npyEnd(r)
+}
+
+// npyEnd returns an error if an array goes on after its last element, or if it is not what the archive's checksum says: that is compared
+// at the end alone.
+func npyEnd(r io.Reader) error {
+	switch n, err := io.ReadFull(r, make([]byte, 1)); {
+	case n > 0:
+		return errors.New("goes on after the elements that its shape tells of; write the file anew")
+	case err != io.EOF:
+		return errors.Errorf("is damaged (%s); replace the file", reasonOf(err))
+	}
+	return nil
 }
 
 // openNPZImages opens an array of images. It returns a function that reads the next image, and one that closes the file.
@@ -351,7 +363,15 @@ func npyImages(open func() (io.Reader, error), labels int, planar3 bool) (func()
 		if _, err := io.ReadFull(r, px); err != nil {
 			return nil, 0, 0, 0, errors.Errorf("ends before image %d of %d is whole (%s)", at, labels, reasonOf(err))
 		}
-		at++
+		if at++; at == labels {
+			end := r
+			if c, ok := r.(*cOrder); ok {
+				end = c.from
+			}
+			if err := npyEnd(end); err != nil {
+				return nil, 0, 0, 0, err
+			}
+		}
 		if planes && c > 1 {
 			px = planar(px, c)
 		}
@@ -366,6 +386,7 @@ var fortranBytes = 256 << 20
 // the array, so as many images as fit into fortranBytes are gathered at once, and the array is read anew for the next.
 type cOrder struct {
 	open        func() (io.Reader, error) // the array with its head
+	from        io.Reader                 // what was gathered from; after the last rows, at the array's end
 	rows        int
 	dims        []int
 	size        int // of a row: the product of dims
@@ -419,5 +440,6 @@ func (c *cOrder) gather() error {
 			_, err = io.CopyN(&c.gathered, r, int64(c.held))
 		}
 	}
+	c.from = r
 	return err
 }
