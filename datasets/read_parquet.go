@@ -126,6 +126,13 @@ func withParquet(file string, do func(*parquet.File) error) (err error) {
 	if err != nil {
 		return errors.Errorf("%s is no sound Parquet file (%s); replace it", file, reasonOf(err))
 	}
+	for _, group := range opened.Metadata().RowGroups {
+		for _, column := range group.Columns { // the library asks for memory without end where such a page is damaged, and misreads whole ones
+			if codec := column.MetaData.Codec; codec == parquetformat.Lz4Raw {
+				return errors.Errorf("%s is compressed by %s, which is not read; write it anew with zstd, snappy, gzip, brotli or no compression", file, codec)
+			}
+		}
+	}
 	return errors.WithMessage(do(opened), file)
 }
 
