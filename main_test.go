@@ -51,7 +51,7 @@ func TestTablesAreThoseOfTheStoredStudies(t *testing.T) {
 		{"notebooks/results/methods.md", "pareto", []string{"methods"}},
 		{"notebooks/results/methods.md", "ledger", []string{"methods"}},
 		{"notebooks/results/lambda.md", "lambda", []string{"lambda", "headline", "quick"}},
-		{"notebooks/results/copying.md", "copying", []string{"lambda", "headline", "quick", "headline32", "longest", "buffers"}},
+		{"notebooks/results/copying.md", "copying", []string{"lambda", "headline", "quick", "headline32", "longest", "buffers", "buffers-seeds"}},
 		{"notebooks/results/README.md", "benchmarks", []string{"quick", "datasets"}},
 		{"notebooks/results/dit.md", "summary", []string{"quick", "dit"}},
 		{"notebooks/results/perf.md", "summary", []string{"purego"}},
@@ -246,7 +246,7 @@ func TestProseHasTheNumbersOfTheStoredStudies(t *testing.T) {
 	found := 0
 	for page, studies := range map[string][]string{
 		"README.md": nil, "methods.md": nil, "lambda.md": {"lambda", "headline", "quick"}, "timesteps.md": {"timesteps", "targeted"}, "size.md": {"headline32", "small32", "headline"}, "keep.md": {"policies", "buffers", "middle"}, "long.md": {"long"}, "colour.md": {"cifar32"}, "longer.md": {"longer", "policies"},
-		"copying.md": {"lambda", "headline", "quick", "headline32", "longest", "buffers"},
+		"copying.md": {"lambda", "headline", "quick", "headline32", "longest", "buffers", "buffers-seeds"},
 	} {
 		text, err := os.ReadFile("notebooks/results/" + page)
 		if err != nil {
