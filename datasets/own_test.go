@@ -364,6 +364,7 @@ func TestBadFolders(t *testing.T) {
 	}{
 		"zero bytes": {func(root string) { put(t, filepath.Join(root, "a", "0.png"), nil) }, resize, []string{"a/0.png", "empty", "--skip-broken"}},
 		"heic":       {func(root string) { put(t, filepath.Join(root, "a", "0.HEIC"), good) }, resize, []string{"a/0.HEIC", "not read", "PNG", "--skip-broken"}},
+		"ppm":        {func(root string) { put(t, filepath.Join(root, "a", "0.ppm"), good) }, resize, []string{"a/0.ppm", "not read", "PNG", "--skip-broken"}},
 		"animated": {func(root string) {
 			put(t, filepath.Join(root, "a", "0.webp"), []byte("RIFF\x20\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x02\x00\x00\x00\x07\x00\x00\x07\x00\x00"))
 		}, resize, []string{"a/0.webp", "animated WebP", "first frame as PNG", "--skip-broken"}},

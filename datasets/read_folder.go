@@ -29,7 +29,8 @@ var folderReading = reading{
 var pictureExtensions = []string{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 
 // unreadExtensions are the endings of pictures in formats that this program cannot read. Such a file counts as a broken picture: if it were ignored, nobody would notice.
-var unreadExtensions = []string{".heic", ".heif", ".avif", ".svg", ".jxl", ".jp2", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+var unreadExtensions = []string{".heic", ".heif", ".avif", ".svg", ".jxl", ".jp2", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw",
+	".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".ico", ".tga", ".pcx", ".psd", ".exr", ".hdr", ".dds", ".qoi", ".xcf", ".orf", ".rw2"}
 
 // isUnread says whether a file is, by its name, a picture in a format that cannot be read.
 func isUnread(name string) bool {
