@@ -105,7 +105,7 @@ func TestFinishedRunIsTold(t *testing.T) {
 	const read = "import \"palimpsest/pkg/results\"\n\n%%\nnotebook.Get(results.Load(os.Getenv(\"RUNS\") + \"/small/result.json\"))"
 	for _, tc := range []struct{ source, want string }{
 		{read, "there is no run in " + dir + "/small yet; make it first: in a notebook, run the cell that trains it"},
-		{train, "<polyline"},
+		{train, "small: done"},
 		{train, "small is finished and only read here, from " + dir + "/small; to train it anew, remove that folder"},
 		{read, ""},
 	} {
