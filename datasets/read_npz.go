@@ -364,11 +364,7 @@ func npyImages(open func() (io.Reader, error), labels int, planar3 bool) (func()
 			return nil, 0, 0, 0, errors.Errorf("ends before image %d of %d is whole (%s)", at, labels, reasonOf(err))
 		}
 		if at++; at == labels {
-			end := r
-			if c, ok := r.(*cOrder); ok {
-				end = c.from
-			}
-			if err := npyEnd(end); err != nil {
+			if err := npyEnd(r); err != nil {
 				return nil, 0, 0, 0, err
 			}
 		}
@@ -382,7 +378,7 @@ func npyImages(open func() (io.Reader, error), labels int, planar3 bool) (func()
 // fortranBytes is how much of an array in Fortran order is held in memory, at least one image.
 var fortranBytes = 256 << 20
 
-// cOrder reads the bytes of an array [rows, dims...] in Fortran order as if it were in C order. The bytes of an image lie apart, all over
+// cOrder reads the bytes of an array [rows, dims...] in Fortran order as if it were in C order, and then whatever comes after them. The bytes of an image lie apart, all over
 // the array, so as many images as fit into fortranBytes are gathered at once, and the array is read anew for the next.
 type cOrder struct {
 	open        func() (io.Reader, error) // the array with its head
@@ -399,7 +395,7 @@ type cOrder struct {
 func (c *cOrder) Read(p []byte) (int, error) {
 	if len(c.ordered) == 0 {
 		if c.next == c.rows {
-			return 0, io.EOF
+			return c.from.Read(p)
 		}
 		if c.next == c.first+c.held {
 			if err := c.gather(); err != nil {
