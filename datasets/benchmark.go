@@ -164,8 +164,7 @@ func ClassIncremental(d *Dataset, o ClassIncrementalOptions) (*Benchmark, error)
 // part appends a task for each group of classes, labels of images whose labels in the benchmark are offset more.
 func (b *Benchmark) part(groups [][]int, offset int, train, val, test *Images) {
 	// Once for all tasks, of which there may be thousands.
-	n := len(b.ClassNames) - offset
-	trainOf, valOf, testOf := byClass(train.Labels, n), byClass(val.Labels, n), byClass(test.Labels, n)
+	trainOf, valOf, testOf := byLabel(train.Labels), byLabel(val.Labels), byLabel(test.Labels)
 	for _, group := range groups {
 		classes := make([]int, len(group))
 		for k, c := range group {
@@ -175,11 +174,11 @@ func (b *Benchmark) part(groups [][]int, offset int, train, val, test *Images) {
 		for _, part := range []struct {
 			to   **Images
 			from *Images
-			of   [][]int
+			of   map[int32][]int
 		}{{&t.Train, train, trainOf}, {&t.Val, val, valOf}, {&t.Test, test, testOf}} {
 			var chosen []int
 			for _, c := range group {
-				chosen = append(chosen, part.of[c]...)
+				chosen = append(chosen, part.of[int32(c)]...)
 			}
 			slices.Sort(chosen)
 			*part.to = part.from.Select(chosen)

@@ -33,7 +33,9 @@ func Balanced(labels []int32, classes, perClass int, seed uint64) ([]int, error)
 		return nil, errors.Errorf("%d images of each of %d classes; need 0 or more of 0 to %d", perClass, classes, MaxClasses)
 	}
 	var chosen []int
-	for c, of := range byClass(labels, classes) {
+	all := byLabel(labels)
+	for c := range classes {
+		of := all[int32(c)]
 		if len(of) < perClass {
 			return nil, errors.Errorf("class %d has %d images; need %d", c, len(of), perClass)
 		}
@@ -85,17 +87,6 @@ func byLabel(labels []int32) map[int32][]int {
 	of := map[int32][]int{}
 	for i, label := range labels {
 		of[label] = append(of[label], i)
-	}
-	return of
-}
-
-// byClass lists, for each class 0 .. classes-1, the indices of its images, ascending.
-func byClass(labels []int32, classes int) [][]int {
-	of := make([][]int, classes)
-	for i, label := range labels {
-		if label >= 0 && int(label) < classes {
-			of[label] = append(of[label], i)
-		}
 	}
 	return of
 }
