@@ -313,32 +313,33 @@ func (x *mixture) nll(data *mat.Dense) float64 {
 // squaredDistances writes those of the rows of a to the rows of b.
 func squaredDistances(to, a, b *mat.Dense) {
 	n, _ := a.Dims()
-	m, _ := b.Dims()
-	parallel.For(n, func(i int) {
-		row, out := a.RawRowView(i), to.RawRowView(i)
-		j := 0
-		for ; j+4 <= m; j += 4 { // four sums that need not wait for one another
-			r0, r1, r2, r3 := b.RawRowView(j), b.RawRowView(j+1), b.RawRowView(j+2), b.RawRowView(j+3)
-			r0, r1, r2, r3 = r0[:len(row)], r1[:len(row)], r2[:len(row)], r3[:len(row)]
-			var s0, s1, s2, s3 float64
-			for k, v := range row {
-				d0, d1, d2, d3 := v-r0[k], v-r1[k], v-r2[k], v-r3[k]
-				s0 += d0 * d0
-				s1 += d1 * d1
-				s2 += d2 * d2
-				s3 += d3 * d3
-			}
-			out[j], out[j+1], out[j+2], out[j+3] = s0, s1, s2, s3
+	parallel.For(n, func(i int) { squaredDistancesOf(to.RawRowView(i), a.RawRowView(i), b) })
+}
+
+// squaredDistancesOf writes those of row to the rows of b, each summed feature by feature.
+func squaredDistancesOf(out, row []float64, b *mat.Dense) {
+	m, j := len(out), 0
+	for ; j+4 <= m; j += 4 { // four sums that need not wait for one another
+		r0, r1, r2, r3 := b.RawRowView(j), b.RawRowView(j+1), b.RawRowView(j+2), b.RawRowView(j+3)
+		r0, r1, r2, r3 = r0[:len(row)], r1[:len(row)], r2[:len(row)], r3[:len(row)]
+		var s0, s1, s2, s3 float64
+		for k, v := range row {
+			d0, d1, d2, d3 := v-r0[k], v-r1[k], v-r2[k], v-r3[k]
+			s0 += d0 * d0
+			s1 += d1 * d1
+			s2 += d2 * d2
+			s3 += d3 * d3
 		}
-		for ; j < m; j++ {
-			sum := 0.0
-			for k, v := range b.RawRowView(j) {
-				diff := row[k] - v
-				sum += diff * diff
-			}
-			out[j] = sum
+		out[j], out[j+1], out[j+2], out[j+3] = s0, s1, s2, s3
+	}
+	for ; j < m; j++ {
+		sum := 0.0
+		for k, v := range b.RawRowView(j) {
+			diff := row[k] - v
+			sum += diff * diff
 		}
-	})
+		out[j] = sum
+	}
 }
 
 // fitAdam is Adam with its usual decays.

@@ -72,19 +72,22 @@ func (r *manifold) prdc(generated *mat.Dense, weights []float64) (PRDCResult, er
 		r.radius = kthDistances(real, k)
 	}
 	radiusReal, radiusGen := r.radius, kthDistances(generated, k)
+	ballsReal, ballsGen := ballsOf(radiusReal), ballsOf(radiusGen)
 	inReal := make([]int, m)   // real balls that generated image j lies in
 	inGen := make([]bool, n)   // is real image i in a generated ball
 	covered := make([]bool, n) // has real image i a generated image in its ball
 	var mu sync.Mutex
 	parallel.For(n, func(i int) {
 		var hits []int
-		for j := range m {
-			d := floats.Distance(real.RawRowView(i), generated.RawRowView(j), 2)
-			if d < radiusReal[i] {
+		square := make([]float64, m)
+		squaredDistancesOf(square, real.RawRowView(i), generated)
+		for j, s := range square {
+			far := func() float64 { return floats.Distance(real.RawRowView(i), generated.RawRowView(j), 2) }
+			if ballsReal[i].holds(s, far) {
 				covered[i] = true
 				hits = append(hits, j)
 			}
-			if d < radiusGen[j] {
+			if !inGen[i] && ballsGen[j].holds(s, far) {
 				inGen[i] = true
 			}
 		}
@@ -119,26 +122,82 @@ func (r *manifold) prdc(generated *mat.Dense, weights []float64) (PRDCResult, er
 	return p, nil
 }
 
+// A squared distance is computed faster than a distance, whose way to the sum avoids overflow by a division a term. Both err by a
+// share of the number of features times 2^-52, far below apart, so that squares decide what distances would but for the closest
+// cases, and sums that come near an end of float64's range.
+const (
+	apart               = 1e-9
+	leastSure, mostSure = 1e-280, 1e280
+)
+
+// atMost is what no squared distance exceeds whose distance is at most that of another squared distance; Inf where squares are not sure.
+func atMost(square float64) float64 {
+	if !(square > leastSure && square < mostSure) {
+		return math.Inf(1)
+	}
+	return square * (1 + apart)
+}
+
+// ball is a ball's radius and the squared distances below and above which a point is surely inside and outside.
+type ball struct{ radius, inside, outside float64 }
+
+func ballsOf(radius []float64) []ball {
+	out := make([]ball, len(radius))
+	for i, r := range radius {
+		out[i] = ball{r, -1, atMost(r * r)}
+		if !math.IsInf(out[i].outside, 1) {
+			out[i].inside = r * r * (1 - apart)
+		}
+	}
+	return out
+}
+
+// holds says whether a point at a distance, whose square is given, is in the ball.
+func (b ball) holds(square float64, distance func() float64) bool {
+	return square < b.inside || square <= b.outside && distance() < b.radius
+}
+
 // kthDistances returns for each row its distance to its k-th nearest other row.
 func kthDistances(x *mat.Dense, k int) []float64 {
 	n, _ := x.Dims()
 	radius := make([]float64, n)
 	parallel.For(n, func(i int) {
-		least := make([]float64, k) // distances so far, ascending
-		for j := range least {
-			least[j] = math.Inf(1)
-		}
-		for j := range n {
-			if j == i {
-				continue
-			}
-			if d := floats.Distance(x.RawRowView(i), x.RawRowView(j), 2); d < least[k-1] {
-				at, _ := slices.BinarySearch(least, d)
-				copy(least[at+1:], least[at:])
-				least[at] = d
+		square, least := make([]float64, n), newLeast(k)
+		squaredDistancesOf(square, x.RawRowView(i), x)
+		for j, s := range square {
+			if j != i {
+				least.add(s)
 			}
 		}
-		radius[i] = least[k-1]
+		most := atMost(least.last())
+		least = newLeast(k)
+		for j, s := range square {
+			if j != i && s <= most {
+				least.add(floats.Distance(x.RawRowView(i), x.RawRowView(j), 2))
+			}
+		}
+		radius[i] = least.last()
 	})
 	return radius
+}
+
+// least are the smallest of the numbers added, ascending, Inf for those to come.
+type least []float64
+
+func newLeast(k int) least {
+	l := make(least, k)
+	for i := range l {
+		l[i] = math.Inf(1)
+	}
+	return l
+}
+
+func (l least) last() float64 { return l[len(l)-1] }
+
+func (l least) add(v float64) {
+	if v < l.last() {
+		at, _ := slices.BinarySearch(l, v)
+		copy(l[at+1:], l[at:])
+		l[at] = v
+	}
 }
