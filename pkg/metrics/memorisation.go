@@ -7,11 +7,9 @@ import (
 	"unsafe"
 
 	"github.com/pkg/errors"
-	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"palimpsest/datasets"
-	"palimpsest/pkg/parallel"
 )
 
 // DefaultCopyRatio is the usual bound on the distance ratio below which a sample is a copy,
@@ -42,8 +40,7 @@ type ImageSet struct {
 	first   []int     // number of each distinct image in the caller's slice, ascending
 
 	thumbnails thumbnailer
-	small      []float32 // [len(first), thumbnails.size]
-	smallNorm  []float64 // their squared norms
+	sketches   sketches // of distinct images
 
 	// Height, width and channels of images that are mirrored; 0: none are.
 	h, w, c int
@@ -81,7 +78,7 @@ func newImageSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 		s.norm = append(s.norm, n)
 		s.maxNorm = math.Max(s.maxNorm, math.Sqrt(n))
 	}
-	s.small, s.smallNorm = s.thumbnails.of(s.pixels)
+	s.sketches = newSketches(s.thumbnails.size+1, s.Len(), s.sketcher(s.pixels))
 	return s, nil
 }
 
@@ -105,10 +102,14 @@ func NewMirroredSet(pixels []float32, h, w, c int) (*ImageSet, error) {
 func (s *ImageSet) between(from, to int) *ImageSet {
 	a, b := s.rowOf(from), s.rowOf(to)
 	part := *s
-	k := s.thumbnails.size
 	part.pixels, part.norm, part.first = s.pixels[a*s.size:b*s.size], s.norm[a:b], s.first[a:b]
-	part.small, part.smallNorm = s.small[a*k:b*k], s.smallNorm[a:b]
+	part.sketches = s.sketches.between(a, b)
 	return &part
+}
+
+// sketcher sketches images for [newSketches].
+func (s *ImageSet) sketcher(images []float32) func(i int, row []float64) {
+	return func(i int, row []float64) { s.thumbnails.sketch(images[i*s.size:(i+1)*s.size], row) }
 }
 
 // rowOf is how many distinct images come before image number i.
@@ -139,7 +140,7 @@ type Neighbour struct {
 func (n Neighbour) Copy(ratio float64) bool { return n.D1 < ratio*n.D2 }
 
 // Nearest finds, for each of the samples, flat [N, size] in [-1, 1], its two nearest images of
-// the set. Thumbnails, whose distances are never larger, rule out most of the set, and float32
+// the set. Thumbnails, whose distances are never larger ([sketches]), rule out most of the set, and float32
 // scalar products, |x-y|² = |x|² + |y|² - 2·x·y, most of the rest, both within their proven
 // rounding errors. What is left is measured in float64 from the differences, so the result is
 // that of an exhaustive float64 search.
@@ -208,56 +209,27 @@ func (p pair) merge(o pair) pair {
 
 // search finds the two nearest images of each sample.
 func (s *ImageSet) search(samples []float32) []pair {
-	n, m, k := len(samples)/s.size, s.Len(), s.thumbnails.size
-	out := make([]pair, n)
-	if m == 0 {
-		for i := range out {
-			out[i] = noPair()
-		}
-		return out
-	}
-	const block = 128 // samples a product: 128 · 60,000 float32 are 30 MB
-	dots := make([]float32, min(block, n)*m)
-	set := blas32.General{Rows: m, Cols: k, Stride: k, Data: s.small}
-	for start := 0; start < n; start += block {
-		rows := min(block, n-start)
-		batch := samples[start*s.size : (start+rows)*s.size]
-		small, norms := s.thumbnails.of(batch)
-		blas32.Gemm(blas.NoTrans, blas.Trans, 1,
-			blas32.General{Rows: rows, Cols: k, Stride: k, Data: small}, set,
-			0, blas32.General{Rows: rows, Cols: m, Stride: m, Data: dots[:rows*m]})
-		parallel.For(rows, func(i int) {
-			out[start+i] = s.nearestOf(batch[i*s.size:(i+1)*s.size], norms[i], dots[i*m:(i+1)*m])
-		})
-	}
+	out := make([]pair, len(samples)/s.size)
+	s.sketches.compare(len(out), s.sketcher(samples), func(i int, of sketched) {
+		out[i] = s.nearestOf(samples[i*s.size:(i+1)*s.size], of)
+	})
 	return out
 }
 
-// nearestOf finds the two nearest images of x, given the squared norm of its thumbnail and its inexact scalar products with
-// all thumbnails of the set.
-func (s *ImageSet) nearestOf(x []float32, smallNorm float64, dots []float32) pair {
-	below := func(j int) float64 { return smallNorm + s.smallNorm[j] - 2*float64(dots[j]) }
-	// Of any two images, the farther one bounds the distance to the second nearest: take those whose thumbnails are nearest.
-	first, second, least, next := -1, -1, math.Inf(1), math.Inf(1)
-	for j := range dots {
-		if d := below(j); d < least {
-			first, second, least, next = j, first, d, least
-		} else if d < next {
-			second, next = j, d
-		}
-	}
+// nearestOf finds the two nearest images of x, whose sketch is compared with those of the set.
+func (s *ImageSet) nearestOf(x []float32, small sketched) pair {
 	bound := math.Inf(1) // no image at a larger squared distance is among the two nearest
-	if second >= 0 {
+	// Of any two images, the farther one bounds the distance to the second nearest: take those whose sketches are nearest.
+	if first, second := small.nearest(); second >= 0 {
 		bound = math.Max(s.squaredDistance(x, first), s.squaredDistance(x, second))
 	}
 	norm := squaredNorm(x)
-	root := math.Sqrt(norm)
-	slack := dotError(s.size, root, s.maxNorm)
-	limit := s.thumbnails.limit(bound, root, s.maxNorm)
+	slack := dotError(s.size, math.Sqrt(norm), s.maxNorm)
+	least := s.sketches.least(small, bound)
 	of := blas32.Vector{N: s.size, Data: x, Inc: 1}
 	near := noPair()
-	for j := range dots {
-		if below(j) > limit {
+	for j, c := range small.closeness {
+		if c < least {
 			continue
 		}
 		dot := blas32.Dot(of, blas32.Vector{N: s.size, Data: s.pixels[j*s.size : (j+1)*s.size], Inc: 1})
@@ -268,7 +240,7 @@ func (s *ImageSet) nearestOf(x []float32, smallNorm float64, dots []float32) pai
 		// A little more than the square, which the root has rounded.
 		if d := near.distance[1] * near.distance[1] * (1 + 0x1p-50); d < bound {
 			bound = d
-			limit = s.thumbnails.limit(bound, root, s.maxNorm)
+			least = s.sketches.least(small, bound)
 		}
 	}
 	return near

@@ -36,31 +36,23 @@ func newThumbnailer(h, w, c int) thumbnailer {
 	return t
 }
 
-// of returns the thumbnails of images, one after another, and their squared norms.
-func (t thumbnailer) of(images []float32) (small []float32, norms []float64) {
-	n := len(images) / len(t.place)
-	small, norms = make([]float32, n*t.size), make([]float64, n)
-	sums := make([]float64, t.size)
-	for i := range n {
-		clear(sums)
-		for p, v := range images[i*len(t.place) : (i+1)*len(t.place)] {
-			sums[t.place[p]] += float64(v)
-		}
-		out := small[i*t.size : (i+1)*t.size]
-		for k, sum := range sums {
-			out[k] = float32(sum * t.scale[k])
-		}
-		norms[i] = squaredNorm(out)
+// sketch writes the thumbnail of an image, and the length of what it leaves of it, [size+1].
+func (t thumbnailer) sketch(image []float32, row []float64) {
+	sums := row[:t.size]
+	clear(sums)
+	for p, v := range image {
+		sums[t.place[p]] += float64(v)
 	}
-	return small, norms
-}
-
-// limit is the largest squared distance of thumbnails, computed from their norms and a float32 scalar product, that images
-// can have whose squared distance is at most bound. Their norms are at most a and b.
-func (t thumbnailer) limit(bound, a, b float64) float64 {
-	const u = 0x1p-24
-	// Rounded to float32, each thumbnail is off by u times its norm, which is no more than the image's (1.01 covers the
-	// rounding of the sums before, in float64).
-	distance := math.Sqrt(bound) + 1.01*u*(a+b)
-	return distance*distance + dotError(t.size, a*(1+u), b*(1+u))
+	for k, scale := range t.scale {
+		sums[k] *= scale * scale // the mean
+	}
+	rest := 0.0
+	for p, v := range image {
+		diff := float64(v) - sums[t.place[p]]
+		rest += diff * diff
+	}
+	for k, scale := range t.scale {
+		sums[k] /= scale
+	}
+	row[t.size] = math.Sqrt(rest)
 }

@@ -102,7 +102,7 @@ func (e *Evaluator) trainFeatures(from, to int) (*mat.Dense, error) {
 		if part.features == nil { // an earlier task has every image of these
 			return nil, nil
 		}
-		return takeRows(part.features, someRows(part.images.Len(), FLDImages)), nil
+		return takeRows(part.features.rows, someRows(part.images.Len(), FLDImages)), nil
 	}
 	var parts []*mat.Dense
 	total := 0

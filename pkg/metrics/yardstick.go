@@ -6,11 +6,9 @@ import (
 	"slices"
 
 	"github.com/pkg/errors"
-	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
 	"palimpsest/datasets"
-	"palimpsest/pkg/parallel"
 	"palimpsest/pkg/results"
 )
 
@@ -55,17 +53,18 @@ func searched(tasks []*datasets.Images, most int) []*datasets.Images {
 // features, which are standardised, distances are Euclidean, as those of PRDC are; a cosine would compare directions
 // only, which hardly differ within a class that the classifier knows.
 type yardstick struct {
-	train    copySet
-	ends     []int    // training images of tasks 0 .. j: the first ends[j] of train
-	heldOut  []looked // of each task
-	toTrain  []nearness
-	protocol results.CopyProtocol
+	train      copySet
+	directions *mat.Dense // that features are sketched along, as [newFeatureSet] takes them
+	ends       []int      // training images of tasks 0 .. j: the first ends[j] of train
+	heldOut    []looked   // of each task
+	toTrain    []nearness
+	protocol   results.CopyProtocol
 }
 
 // copySet are images that others might be copies of.
 type copySet struct {
 	images   *ImageSet
-	features *mat.Dense // a row each distinct image; nil without a classifier
+	features *featureSet // a row each distinct image; nil without a classifier
 }
 
 // looked are images as copies are looked for among them: pixels and, with a classifier, features; where training
@@ -153,11 +152,12 @@ func (e *Evaluator) measureYardstick(y *yardstick, train *datasets.Images) error
 	}
 	const ofTask = 3 // matrices, after the features of training images
 	all, err := e.opt.Store.matrices(func() ([]*mat.Dense, error) {
-		var err error
-		if y.train.features, err = e.seenIn(y.train.images); err != nil {
+		seen, err := e.seenIn(y.train.images)
+		if err != nil {
 			return nil, errors.WithMessage(err, "training images")
 		}
-		out := []*mat.Dense{y.train.features}
+		y.setFeatures(seen)
+		out := []*mat.Dense{seen}
 		for _, h := range y.heldOut {
 			if h, err = e.lookAt(h.pixels, h.features); err != nil {
 				return nil, errors.WithMessage(err, "held-out images")
@@ -170,13 +170,23 @@ func (e *Evaluator) measureYardstick(y *yardstick, train *datasets.Images) error
 	if err != nil {
 		return err
 	}
-	y.train.features = all[0]
+	if y.train.features == nil {
+		y.setFeatures(all[0])
+	}
 	for j := range y.heldOut {
 		part := all[1+ofTask*j:]
 		y.heldOut[j].mirrored = part[0]
 		y.toTrain = append(y.toTrain, nearness{pixels: part[1], features: part[2]})
 	}
 	return nil
+}
+
+// setFeatures takes the features of training images, nil without a classifier.
+func (y *yardstick) setFeatures(rows *mat.Dense) {
+	if rows != nil {
+		y.directions = directionsOf(rows)
+		y.train.features = newFeatureSet(rows, y.directions)
+	}
 }
 
 // holdOut picks the rows of each task's reference images that are held out, evenly from those of all tasks.
@@ -223,9 +233,8 @@ func (y *yardstick) blocks(h looked, size int) (pixels, features *mat.Dense) {
 func (y *yardstick) part(from, to int) *copySet {
 	part := &copySet{images: y.train.images.between(from, to)}
 	if f := y.train.features; f != nil {
-		_, d := f.Dims()
 		if a, b := y.train.images.rowOf(from), y.train.images.rowOf(to); a < b {
-			part.features = f.Slice(a, b, 0, d).(*mat.Dense)
+			part.features = f.between(a, b)
 		}
 	}
 	return part
@@ -250,54 +259,23 @@ func (s *copySet) featureDistances(of looked) []float64 {
 	if of.features == nil {
 		return nil
 	}
-	features := nearestRows(of.features, s.features)
+	features := s.features.distances(of.features)
 	if of.mirrored != nil {
-		for i, d := range nearestRows(of.mirrored, s.features) {
+		for i, d := range s.features.distances(of.mirrored) {
 			features[i] = min(features[i], d)
 		}
 	}
 	return features
 }
 
-// nearestRows are the distances of the rows of x to the nearest rows of set; Inf where set is nil, which has none.
-func nearestRows(x, set *mat.Dense) []float64 {
-	n, d := x.Dims()
-	out := make([]float64, n)
-	if set == nil {
-		for i := range out {
-			out[i] = math.Inf(1)
-		}
-		return out
-	}
-	m, _ := set.Dims()
-	square := make([]float64, m)
-	for j := range square {
-		row := set.RawRowView(j)
-		square[j] = floats.Dot(row, row)
-	}
-	const block = 64 // rows a product: 64 · 60,000 numbers are 30 MB
-	for start := 0; start < n; start += block {
-		end := min(start+block, n)
-		var dots mat.Dense
-		dots.Mul(x.Slice(start, end, 0, d), set.T())
-		parallel.For(end-start, func(i int) {
-			nearest, least := 0, math.Inf(1)
-			for j, dot := range dots.RawRowView(i) {
-				if v := square[j] - 2*dot; v < least {
-					nearest, least = j, v
-				}
-			}
-			// From the difference: the product cannot tell an exact copy from one that is nearly so.
-			out[start+i] = floats.Distance(x.RawRowView(start+i), set.RawRowView(nearest), 2)
-		})
-	}
-	return out
-}
-
 // copySetOf makes a set to look for copies in.
 func (e *Evaluator) copySetOf(im *datasets.Images) (s copySet, err error) {
-	if s.images, err = e.imageSetOf(im); err == nil {
-		s.features, err = e.seenIn(s.images)
+	if s.images, err = e.imageSetOf(im); err != nil {
+		return s, err
+	}
+	seen, err := e.seenIn(s.images)
+	if seen != nil && err == nil {
+		s.features = newFeatureSet(seen, e.copies.directions)
 	}
 	return s, err
 }
