@@ -123,6 +123,9 @@ func setLines(s datasets.Info, where string) string {
 	for _, refusal := range s.Refusals {
 		lines += fmt.Sprintf("%22s a study will stop at this: %s\n", "", refusal)
 	}
+	if err := experiment.FewTestImages(s); err != nil && len(s.Refusals) == 0 {
+		lines += fmt.Sprintf("%22s a study will stop at this, unless told otherwise: %v\n", "", err)
+	}
 	return lines
 }
 

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -183,18 +184,46 @@ func (c Config) checkExtractor(bench *datasets.Benchmark) error {
 // more classes than samples.
 func (e EvaluateConfig) enoughImages(tasks []datasets.Task, features int) error {
 	for j, t := range tasks {
-		n := e.Images(t).N
-		if n <= metrics.DefaultK {
-			return errors.Errorf("%s (%s) has %d %s images; precision, recall, density and coverage compare each with its %d nearest, so it needs %d or more: "+
-				"list its classes in one task with others (benchmark.tasks), or take a set with more", words.Task(j), t.Name, n, e.Reference, metrics.DefaultK, metrics.DefaultK+1)
-		}
-		if n < features && !e.AllowSmallN {
-			return errors.Errorf("%s (%s) has %d %s images, fewer than the %d features of the extractor, where FID misleads; "+
-				"take a larger set or more classes a task, or set evaluate.allow_small_n", words.Task(j), t.Name, n, e.Reference, features)
+		if err := e.enoughOf(fmt.Sprintf("%s (%s)", words.Task(j), t.Name), e.Images(t).N, features); err != nil {
+			return err
 		}
 		if n := len(t.Classes); n > e.SamplesPerTask {
 			return errors.Errorf("evaluate.samples_per_task is %d, but %s has %d classes; take at least one sample of each", e.SamplesPerTask, words.Task(j), n)
 		}
+	}
+	return nil
+}
+
+// enoughOf reports n images as too few to measure a task against.
+func (e EvaluateConfig) enoughOf(task string, n, features int) error {
+	if n <= metrics.DefaultK {
+		return errors.Errorf("%s has %d %s images; precision, recall, density and coverage compare each with its %d nearest, so it needs %d or more: "+
+			"list its classes in one task with others (benchmark.tasks), or take a set with more", task, n, e.Reference, metrics.DefaultK, metrics.DefaultK+1)
+	}
+	if n < features && !e.AllowSmallN {
+		return errors.Errorf("%s has %d %s images, fewer than the %d features of the extractor, where FID misleads; "+
+			"take a larger set or more classes a task, or set evaluate.allow_small_n", task, n, e.Reference, features)
+	}
+	return nil
+}
+
+// FewTestImages is the error that a study of the user's own set at the usual settings would end with for its lack of test images, nil where
+// it has enough or their numbers are not known.
+func FewTestImages(s datasets.Info) error {
+	if !s.Own || len(s.TestOf) != len(s.Classes) {
+		return nil
+	}
+	c, first := DefaultConfig(), 0
+	for of := range slices.Chunk(s.TestOf, c.Benchmark.ClassesPerTask) {
+		n := 0
+		for _, k := range of {
+			n += k
+		}
+		name := fmt.Sprintf("%s (%s)", words.Task(first/c.Benchmark.ClassesPerTask), strings.Join(s.Classes[first:first+len(of)], " + "))
+		if err := c.Evaluate.enoughOf(name, n, metrics.FeatureDim); err != nil {
+			return err
+		}
+		first += len(of)
 	}
 	return nil
 }

@@ -163,3 +163,32 @@ func TestFilesInThePlaceOfFolders(t *testing.T) {
 		}
 	}
 }
+
+// Who sees no log of a resumed run, as what starts the processes of a study, is told by a warning that its configuration was put back,
+// and log.txt keeps it.
+func TestPutBackConfigurationIsWarnedOf(t *testing.T) {
+	dir, opt := filepath.Join(t.TempDir(), "run"), Options{}
+	if _, err := Run(t.Context(), briefConfig(0), dir, opt); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "result.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, configFile), []byte("seed: [3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var warnings []string
+	opt.Progress = func(p Progress) { warnings = append(warnings, p.Warnings...) }
+	if _, err := Resume(t.Context(), dir, opt); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, logName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, text := range map[string]string{"warnings": strings.Join(warnings, "\n"), logName: string(log)} {
+		if strings.Count(text, "was damaged: it has the settings of") != 1 || !strings.Contains(text, replaced) {
+			t.Errorf("%s: %s", where, text)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"palimpsest/datasets"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/backend/backendtest"
 )
@@ -103,5 +104,26 @@ func TestStudyWarnsOfSharedPictures(t *testing.T) {
 	lines, err := Study{Runs: []Config{c, again}}.Warnings()
 	if err != nil || len(lines) != 1 || !strings.Contains(lines[0], "have 5 pictures in common") {
 		t.Errorf("%q, %v; want one line", lines, err)
+	}
+}
+
+// Too few test images are told where the set is described, by the words with which its study is refused.
+func TestFewTestImagesAreToldBefore(t *testing.T) {
+	t.Setenv(backend.CacheEnv, t.TempDir())
+	for test, want := range map[int]string{1: "task 1 (a + b) has 2 test images", 3: "has 6 test images, fewer than the 64 features", 32: ""} {
+		dir := filepath.Join(t.TempDir(), "set")
+		pictureFolder(t, filepath.Join(dir, "train"), 4, "a", "b", "c")
+		pictureFolder(t, filepath.Join(dir, "test"), 2*test, "c")
+		pictureFolder(t, filepath.Join(dir, "test"), test, "a", "b")
+		info, err := datasets.Describe(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := DefaultConfig()
+		c.Benchmark.Datasets = []string{dir}
+		told, refused := FewTestImages(info), c.Check()
+		if fmt.Sprint(told) != fmt.Sprint(refused) || (want == "") != (told == nil) || want != "" && !strings.Contains(told.Error(), want) {
+			t.Errorf("%d test images a class: the set says %v, its study %v; want %q", test, told, refused, want)
+		}
 	}
 }

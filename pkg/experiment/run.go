@@ -40,6 +40,8 @@ type Options struct {
 	Backend  compute.Backend
 	Choice   backend.Choice // how Backend was chosen; given with it
 	Wait     bool           // for a process that is at work in the folder, or was; else that is an error
+
+	putBack string // what [Resume] did to the folder's configuration; Log has it already
 }
 
 // lock keeps other processes out of the folder dir of a run of c.
@@ -161,6 +163,10 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	if over != "" {
 		r.say("%s", over)
 	}
+	if opt.putBack != "" {
+		logged(r.log, opt.putBack)
+		r.warnings = append(r.warnings, "warning: "+opt.putBack)
+	}
 	if r.home, err = newHome(dir); err != nil {
 		return nil, err
 	}
@@ -218,7 +224,7 @@ func Resume(ctx context.Context, dir string, opt Options) (*results.Run, error) 
 	if err != nil {
 		return nil, err
 	}
-	if said != "" && opt.Log != nil {
+	if opt.putBack = said; said != "" && opt.Log != nil {
 		fmt.Fprintln(opt.Log, said)
 	}
 	c, err := StoredConfig(dir)
@@ -278,10 +284,15 @@ func (r *run) close() {
 // say writes a line to the log and to the user.
 func (r *run) say(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
-	fmt.Fprintf(r.log, "%s %s\n", time.Now().UTC().Format(time.RFC3339), line)
+	logged(r.log, line)
 	if r.opt.Log != nil {
 		fmt.Fprintf(r.opt.Log, "%s: %s\n", r.config.RunName(), line)
 	}
+}
+
+// logged writes a line with its time.
+func logged(log io.Writer, line string) {
+	fmt.Fprintf(log, "%s %s\n", time.Now().UTC().Format(time.RFC3339), line)
 }
 
 // prepares says a line of what takes long before the first step, and shows it as progress.
