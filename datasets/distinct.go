@@ -2,7 +2,6 @@ package datasets
 
 import (
 	"fmt"
-	"path/filepath"
 	"sync"
 
 	"github.com/pkg/errors"
@@ -129,7 +128,7 @@ func (d *distinct) name(at int) (string, error) {
 		return d.spec.nameAt(at), nil
 	}
 	names, err := namesAt(d.own.reader, d.own.scan.Broken, at)
-	return filepath.Join(d.own.Path, names[at]), err
+	return inSet(d.own.Path, names[at]), err
 }
 
 // common is what two sets have in common.

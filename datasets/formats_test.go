@@ -359,3 +359,30 @@ func TestCIFAR100(t *testing.T) {
 		t.Errorf("a label out of range: %v", err)
 	}
 }
+
+// A picture that cannot be read is named by its place: the file's name once where the set is that file, and the folders of a file in a set.
+func TestBrokenPictureIsNamedByItsPlace(t *testing.T) {
+	for file, at := range map[string]string{
+		own("parquet", "train-00000-of-00002.parquet"): ": row 0 is ",
+		own("webdataset", "trees-train-000000.tar"):    ": 0000.png is ",
+	} {
+		ownCache(t)
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := bytes.Index(b, []byte("PNG\r\n"))
+		if k < 0 {
+			t.Fatalf("%s holds no PNG", file)
+		}
+		b[k] = 'X'
+		root := filepath.Join(t.TempDir(), "set")
+		broken := filepath.Join(root, "sub", "a"+filepath.Ext(file))
+		put(t, broken, b)
+		for _, path := range []string{root, broken} {
+			if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), broken+at) {
+				t.Errorf("%s: %v; want %s%s…", path, err, broken, at)
+			}
+		}
+	}
+}

@@ -64,7 +64,7 @@ func openCIFAR(root string, files []string, how choices) (reader, error) {
 			return nil, err
 		}
 	}
-	r, names := &rawReader{}, []string(nil)
+	r, names := &rawReader{root: root}, []string(nil)
 	for _, file := range files {
 		if filepath.Base(file) == text {
 			b, err := atomicfile.Read(file, 1<<20)

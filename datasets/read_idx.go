@@ -95,7 +95,7 @@ func openIDX(root string, files []string, how choices) (reader, error) {
 		slices.Sort(some)
 		return nil, errors.Errorf("%s holds the files of %d sets; name a file of the one you mean, for instance %s", root, len(sets), some[0])
 	}
-	r := &rawReader{}
+	r := &rawReader{root: root}
 	for prefix, file := range images {
 		if labels[prefix] == "" {
 			return nil, errors.Errorf("%s has no labels next to it; add %s", file, filepath.Join(filepath.Dir(file), prefix+"-labels-idx1-ubyte"))

@@ -54,7 +54,7 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, arrays := &rawReader{}, map[string]npzArrays{} // by the name of the part
+	r, arrays := &rawReader{root: root}, map[string]npzArrays{} // by the name of the part
 	for i, file := range files {
 		z, err := zip.OpenReader(file)
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,6 +30,7 @@ var parquetReading = reading{
 
 // parquetReader is an opened set of shards.
 type parquetReader struct {
+	root  string
 	names []string
 	parts []part
 	class map[int64]int32
@@ -51,7 +51,7 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 	if err != nil {
 		return nil, err
 	}
-	p := &parquetReader{}
+	p := &parquetReader{root: root}
 	label, classes, texts := "", []string(nil), map[string]int64(nil)
 	for i, file := range files {
 		err := withParquet(file, func(f *parquet.File) error {
@@ -357,7 +357,7 @@ func (p *parquetReader) each(yield func(picture) error) error {
 			row := 0
 			for _, group := range f.RowGroups() {
 				err := eachValue(group, c.Index(), func(v parquet.Value) error {
-					at := picture{name: fmt.Sprintf("%s: row %d", filepath.Base(part.file), row), split: part.split}
+					at := picture{name: fmt.Sprintf("%s: row %d", nameIn(p.root, part.file), row), split: part.split}
 					if row >= len(part.labels) {
 						return errors.New("has more pictures than labels; replace it")
 					}

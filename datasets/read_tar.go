@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,6 +39,7 @@ type tarReader struct {
 // shard is one file, and the classes of its samples in their order.
 type shard struct {
 	file   string
+	name   string // within the set
 	split  split
 	labels []int32
 }
@@ -76,7 +76,7 @@ func openTar(root string, files []string, how choices) (reader, error) {
 		class[name] = int32(i)
 	}
 	for i, file := range files {
-		s := shard{file: file, split: splits[i]}
+		s := shard{file: file, name: nameIn(root, file), split: splits[i]}
 		for _, text := range texts[i] {
 			s.labels = append(s.labels, class[text])
 		}
@@ -329,7 +329,7 @@ func (s shard) each(yield func(picture) error) error {
 		}
 		b := members[ending]
 		at++
-		return yield(picture{name: fmt.Sprintf("%s: %s.%s", filepath.Base(s.file), key, ending), split: s.split, label: s.labels[at-1],
+		return yield(picture{name: fmt.Sprintf("%s: %s.%s", s.name, key, ending), split: s.split, label: s.labels[at-1],
 			data: func() ([]byte, error) { return b, nil }})
 	})
 }

@@ -80,13 +80,17 @@ func isClassName(name string) bool {
 // words of a file's name, by which it says its split.
 var wordsOfName = regexp.MustCompile(`[A-Za-z0-9]+`)
 
+// nameIn is what a file of the set in root, or root itself, is called within the set.
+func nameIn(root, file string) string {
+	if name, err := filepath.Rel(root, file); err == nil && name != "." && filepath.IsLocal(name) {
+		return name
+	}
+	return filepath.Base(file)
+}
+
 // splitOfFile is the split that the name of a file, or else of the folders it is in below root, says.
 func splitOfFile(root, file string) split {
-	below, err := filepath.Rel(root, file)
-	if err != nil || below == "." {
-		below = filepath.Base(file)
-	}
-	parts := strings.Split(filepath.ToSlash(below), "/")
+	parts := strings.Split(filepath.ToSlash(nameIn(root, file)), "/")
 	slices.Reverse(parts)
 	for _, p := range parts {
 		for _, word := range wordsOfName.FindAllString(p, -1) {
@@ -265,6 +269,7 @@ func byNumbers(a, b string) int {
 
 // rawReader reads sets of pixels whose labels are in memory.
 type rawReader struct {
+	root  string
 	names []string
 	parts []part
 	class map[int64]int32
@@ -305,7 +310,7 @@ func (r *rawReader) eachOf(p part, yield func(picture) error) (err error) {
 		if err != nil {
 			return err
 		}
-		at := picture{name: filepath.Base(p.file) + ": image " + strconv.Itoa(i), split: p.split, label: r.class[label], pixels: pixels, h: h, w: w, c: c}
+		at := picture{name: nameIn(r.root, p.file) + ": image " + strconv.Itoa(i), split: p.split, label: r.class[label], pixels: pixels, h: h, w: w, c: c}
 		if err := yield(at); err != nil {
 			return err
 		}

@@ -334,9 +334,17 @@ func (s *scan) add(p scanned) {
 	*count++
 }
 
+// inSet is the path of a picture of the set in path by its name, which begins with that of the file where the set is one.
+func inSet(path, name string) string {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		path = filepath.Dir(path)
+	}
+	return filepath.Join(path, name)
+}
+
 // brokenError is the one line that says which pictures cannot be read, an [Unfit].
 func brokenError(path string, broken []Broken) error {
-	first := oneline.Text(fmt.Sprintf("%s %s", filepath.Join(path, broken[0].File), broken[0].Why))
+	first := oneline.Text(fmt.Sprintf("%s %s", inSet(path, broken[0].File), broken[0].Why))
 	if len(broken) == 1 {
 		return Unfit{errors.Errorf("%s; or go on without it: --skip-broken (benchmark.prep.skip_broken=true)", first)}
 	}
