@@ -22,20 +22,12 @@ func (b *Benchmark) Validate() error {
 			name string
 			*Images
 		}{{"training", t.Train}, {"validation", t.Val}, {"test", t.Test}} {
-			im := part.Images
-			if im == nil && part.name != "training" {
+			if part.Images == nil && part.name != "training" {
 				continue
 			}
-			if err := im.Validate(); err != nil {
-				return errors.WithMessagef(err, "%s images of %s (%s)", part.name, words.Task(i), t.Name)
-			}
-			if im.H != b.H || im.W != b.W || im.C != b.C {
-				return errors.Errorf("%s images of %s (%s) are %d×%d×%d, those of the benchmark %d×%d×%d; need one size and number of channels",
-					part.name, words.Task(i), t.Name, im.H, im.W, im.C, b.H, b.W, b.C)
-			}
-			if k := slices.IndexFunc(im.Labels, func(label int32) bool { return int(label) >= len(b.ClassNames) }); k >= 0 {
-				return errors.Errorf("%s image %d of %s (%s) has the label %d, and the benchmark %d classes; need a name for each (ClassNames)",
-					part.name, k, words.Task(i), t.Name, im.Labels[k], len(b.ClassNames))
+			what := fmt.Sprintf("%s images of %s (%s)", part.name, words.Task(i), t.Name)
+			if err := part.fit(what, &Images{H: b.H, W: b.W, C: b.C}, "those of the benchmark", len(b.ClassNames)); err != nil {
+				return err
 			}
 		}
 		if k := slices.IndexFunc(t.Classes, func(class int) bool { return class < 0 || class >= len(b.ClassNames) }); k >= 0 {

@@ -67,21 +67,28 @@ func (d *Dataset) Validate() error {
 		name string
 		*Images
 	}{{"Train", d.Train}, {"Val", d.Val}, {"Test", d.Test}} {
-		im := part.Images
-		if im == nil && part.name == "Val" {
+		if part.Images == nil && part.name == "Val" {
 			continue
 		}
-		if err := im.Validate(); err != nil {
-			return errors.WithMessagef(err, "%s of %s", part.name, d.where())
+		if err := part.fit(part.name+" of "+d.where(), d.Train, "those of Train", len(d.Classes)); err != nil {
+			return err
 		}
-		if t := d.Train; im.H != t.H || im.W != t.W || im.C != t.C {
-			return errors.Errorf("images of %s of %s are %d×%d×%d, those of Train %d×%d×%d; need one size and number of channels: prepare them by Dataset.Prepared",
-				part.name, d.where(), im.H, im.W, im.C, t.H, t.W, t.C)
-		}
-		if i := slices.IndexFunc(im.Labels, func(label int32) bool { return int(label) >= len(d.Classes) }); i >= 0 {
-			return errors.Errorf("image %d of %s of %s has the label %d; need 0 to %d, the numbers of its classes (Dataset.Classes)",
-				i, part.name, d.where(), im.Labels[i], len(d.Classes)-1)
-		}
+	}
+	return nil
+}
+
+// fit returns an error that begins with what unless the images are valid, of the size and channels of like, which likes names, and labelled
+// by numbers of so many classes.
+func (im *Images) fit(what string, like *Images, likes string, classes int) error {
+	if err := im.Validate(); err != nil {
+		return errors.WithMessage(err, what)
+	}
+	if im.H != like.H || im.W != like.W || im.C != like.C {
+		return errors.Errorf("%s are %d×%d×%d, %s %d×%d×%d; need one size and number of channels: prepare them by Dataset.Prepared",
+			what, im.H, im.W, im.C, likes, like.H, like.W, like.C)
+	}
+	if i := slices.IndexFunc(im.Labels, func(label int32) bool { return int(label) >= classes }); i >= 0 {
+		return errors.Errorf("image %d of %s has the label %d; need 0 to %d: a class for each", i, what, im.Labels[i], classes-1)
 	}
 	return nil
 }

@@ -150,7 +150,7 @@ func TestRefusedArguments(t *testing.T) {
 		{"ContentHash, no test images", "task 1 (a) has no validation or no test images", func() error {
 			return second(bench(func(b *Benchmark) { b.Tasks[0].Test = nil }).ContentHash())
 		}},
-		{"ContentHash, no name", "training image 0 of task 2 (b) has the label 1, and the benchmark 1 classes", func() error { return second(unnamed.ContentHash()) }},
+		{"ContentHash, no name", "image 0 of training images of task 2 (b) has the label 1; need 0 to 0: a class for each", func() error { return second(unnamed.ContentHash()) }},
 		{"Validate, no name of a class", "task 2 (b) has the class 7, and the benchmark 2 classes", bench(func(b *Benchmark) { b.Tasks[1].Classes = []int{7} }).Validate},
 		{"Sheet", "panic: datasets.Benchmark.Sheet: -1 columns", func() error { bench(func(*Benchmark) {}).Sheet(-1); return nil }},
 		{"Sheet, other size", "panic: datasets.Benchmark.Sheet: training images of task 2 (b) are 3×2×1", func() error { larger.Sheet(1); return nil }},
