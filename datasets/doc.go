@@ -28,12 +28,12 @@
 //   - a folder of pictures, PATH/train/CLASS/* and PATH/test/CLASS/* (and val), or PATH/CLASS/*, of which a seeded fifth of each
 //     class becomes test images: PNG, JPEG, GIF (the first frame), WebP, BMP and TIFF, known by their first bytes, turned as EXIF
 //     says, 16 bits rounded to 8, CMYK turned into RGB, laid over white where they are transparent; grey ones have one channel
-//   - .npz files as Keras, MedMNIST and ImageNet-32 write them, their arrays in C or Fortran order; .parquet files of the Hugging Face
-//     Hub, one or several; the IDX files of MNIST and its like, EMNIST's turned upright; the binary files of CIFAR-100 and CIFAR-10;
-//     .tar shards of WebDataset
+//   - .npz files as Keras, MedMNIST and ImageNet-32 write them, their arrays in C or Fortran order, labels one-hot too; .parquet files of
+//     the Hugging Face Hub, one or several; the IDX files of MNIST and its like, EMNIST's turned upright; the binary files of CIFAR-100
+//     and CIFAR-10; .tar and .tar.gz shards of WebDataset
 //
 // Where labels are numbers without names, each number that occurs is a class, and is its name. Whole numbers may be stored as
-// floating-point ones (1.0) in .npz, Parquet and WebDataset. Where labels are text, in Parquet and WebDataset, each text is
+// floating-point ones (1.0) in .npz, Parquet and WebDataset. Where labels are text, in these three, each text is
 // a class, in the order of their bytes or, if all are whole numbers, by number. If a set has a val split, that is used for validation, and no
 // training images are held out. If it has a val split and no test split, val is used as the test split, and
 // validation images are held out of the training images. Pictures in folders below a class folder belong to that class. Choices follow

@@ -3,8 +3,11 @@ package datasets
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,7 +111,7 @@ func TestStretchAsNumPy(t *testing.T) {
 // TestFormats: sets of every format have the images, labels, splits and names of classes that were written.
 func TestFormats(t *testing.T) {
 	ownCache(t)
-	trees, digits, ones := []string{"oak", "ash", "elm"}, []string{"0", "1", "2"}, []string{"1", "2", "3"}
+	trees, byName, digits, ones := []string{"oak", "ash", "elm"}, []string{"ash", "elm", "oak"}, []string{"0", "1", "2"}, []string{"1", "2", "3"}
 	for _, tc := range []struct {
 		ref              string
 		classes          []string
@@ -125,6 +128,13 @@ func TestFormats(t *testing.T) {
 		{own("webdataset"), digits, 9, 0, 6, false},
 		{own("webdataset_json") + "#label=label", []string{"ash", "elm", "oak"}, 6, 0, 3, false},
 		{own("webdataset_float"), digits, 6, 0, 3, false},
+		{own("webdataset_gz"), digits, 9, 0, 6, false},
+		{own("npz_labels", "text.npz"), byName, 9, 0, 6, false},
+		{own("npz_labels", "big_text.npz"), byName, 9, 0, 6, false},
+		{own("npz_labels", "bytes.npz"), byName, 9, 0, 6, false},
+		{own("npz_labels", "onehot.npz"), digits, 9, 0, 6, false},
+		{own("npz_labels", "onehot_f4.npz"), digits, 9, 0, 6, false},
+		{own("npz_labels", "onehot_bool.npz"), digits, 9, 0, 6, false},
 		{own("float_labels", "f2.npz"), digits, 9, 0, 6, false},
 		{own("float_labels", "f4.npz"), digits, 9, 0, 6, false},
 		{own("float_labels", "f8.npz"), digits, 9, 0, 6, false},
@@ -184,6 +194,16 @@ func TestFormats(t *testing.T) {
 		own("float_labels", "infinite.npz"):                    "row 7: has the label +Inf; need whole",
 		own("float_labels", "large.npz"):                       "row 7: has the label 1e+300; need whole",
 		own("float_labels", "negative.npz"):                    "image 7 has the label -1; need 0 or more",
+		own("npz_labels", "none.npz"):                          "none.npz: array labels: row 7 of 3 columns holds 0 ones; need one-hot rows",
+		own("npz_labels", "two.npz"):                           "row 7 of 3 columns holds 3 ones; need one-hot rows",
+		own("npz_labels", "soft.npz"):                          "row 7: has the label 0.5; need whole",
+		own("npz_labels", "three.npz"):                         "row 0 of 3 columns holds 3; need one-hot rows",
+		own("npz_labels", "fortran.npz"):                       "one-hot rows in Fortran order; store np.ascontiguousarray",
+		own("npz_labels", "objects.npz"):                       "holds Python objects, whose bytes are a program",
+		own("npz_labels", "empty.npz"):                         `array labels: row 7 has the label ""; need the name of a class`,
+		own("npz_labels", "no_utf8.npz"):                       `row 7 has the label "\xff"; need the name of a class`,
+		own("npz_labels", "pairs.npz"):                         "has the shape [9 2]; need one label an image",
+		own("npz_labels", "mixed.npz"):                         "mixed.npz: array y_test has labels that are numbers, but those of ",
 		own("float_labels", "half.parquet"):                    "half.parquet: row 7: has the label 0.5; need whole",
 		own("float_labels", "nan.parquet"):                     "row 7: has the label NaN; need whole",
 		own("float_labels", "infinite.parquet"):                "row 7: has the label +Inf; need whole",
@@ -383,6 +403,71 @@ func TestBrokenPictureIsNamedByItsPlace(t *testing.T) {
 			if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), broken+at) {
 				t.Errorf("%s: %v; want %s%s…", path, err, broken, at)
 			}
+		}
+	}
+}
+
+// Compressed shards that were cut off, or of which a changed byte changes the content, are told as damaged, wherever it is.
+func TestDamagedCompressedShard(t *testing.T) {
+	whole, err := os.ReadFile(own("webdataset_gz", "trees-train-000000.tar.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unpacked := func(b []byte) []byte {
+		z, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			return nil
+		}
+		content, err := io.ReadAll(z)
+		if err != nil {
+			return nil
+		}
+		return content
+	}
+	content := unpacked(whole)
+	for i := range whole {
+		for _, b := range [][]byte{whole[:i], slices.Concat(whole[:i], []byte{whole[i] ^ 1}, whole[i+1:])} {
+			if bytes.Equal(unpacked(b), content) { // such as another time in the head
+				continue
+			}
+			if labels, err := tarLabels(func() (io.ReadCloser, error) { return unzipped(io.NopCloser(bytes.NewReader(b))) }, ""); err == nil {
+				t.Errorf("byte %d, %d bytes: %d labels", i, len(b), len(labels))
+			}
+		}
+	}
+}
+
+// The zeros of a member that is passed over are no end mark.
+func TestCompressedShardWithoutEndMark(t *testing.T) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	for _, member := range []struct{ name, content string }{{"1.cls", "oak"}, {"1.png", strings.Repeat("\x00", 4096)}} {
+		if err := w.WriteHeader(&tar.Header{Name: member.name, Mode: 0o644, Size: int64(len(member.content))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, member.content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Flush(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := tarLabels(func() (io.ReadCloser, error) { return unzipped(io.NopCloser(bytes.NewReader(b.Bytes()))) }, "")
+	if err == nil || !strings.Contains(err.Error(), "has no end mark") {
+		t.Error(err)
+	}
+}
+
+// Python pickles are refused with what to do.
+func TestPicklesAreRefused(t *testing.T) {
+	ownCache(t)
+	folder := filepath.Join(t.TempDir(), "cifar-10-batches-py")
+	put(t, filepath.Join(folder, "readme.html"), []byte("<html>"))
+	put(t, filepath.Join(folder, "data_batch_1"), []byte("\x80\x02}q\x00."))
+	for _, path := range []string{folder, filepath.Join(folder, "data_batch_1")} {
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), path+" holds Python pickles") || !strings.Contains(err.Error(), "data get cifar-10") {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func TestFortranAsNumPy(t *testing.T) {
 // TestFortranHostile: an array in Fortran order that is cut off, or whose head claims more than there is, is one line; labels of one column
 // are the same in either order, as Julia's NPZ writes them.
 func TestFortranHostile(t *testing.T) {
-	labels, err := readNPYLabels(bytes.NewReader(npyOrdered("<i2", "True", "(3, 1)", []byte{1, 0, 2, 0, 3, 0})))
+	labels, _, err := readNPYLabels(bytes.NewReader(npyOrdered("<i2", "True", "(3, 1)", []byte{1, 0, 2, 0, 3, 0})), nil)
 	if err != nil || !slices.Equal(labels, []int64{1, 2, 3}) {
 		t.Errorf("labels %v, %v", labels, err)
 	}

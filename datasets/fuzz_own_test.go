@@ -88,13 +88,18 @@ func FuzzNPY(f *testing.F) {
 	f.Add(npyOf("|u1", "(9223372036854775807, 3, 4, 4)", nil), 2)
 	f.Add(npyOf(">u4", "(1000000000, 1)", make([]byte, 8)), 2)
 	f.Add(npyOf("<f8", "(1000000000, 1)", make([]byte, 15)), 2)
+	f.Add(npyOf("<U2", "(2,)", []byte("a\x00\x00\x00b\x00\x00\x00c\x00\x00\x00\xff\xff\xff\xff")), 2)
+	f.Add(npyOf("|S0", "(1000000000,)", nil), 2)
+	f.Add(npyOf("|S99999", "(1000000000,)", []byte("a")), 2)
+	f.Add(npyOf("<i4", "(2, 2)", []byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0}), 2)
+	f.Add(npyOf("|b1", "(1, 1000000000)", make([]byte, 8)), 2)
 	f.Add(npyOf("B", "(2,)", make([]byte, 2)), 2)
 	f.Add(npyOrdered("|u1", "True", "(2, 2, 3)", make([]byte, 12)), 2)
 	f.Add(npyOrdered("|u1", "True", "(2, 7000, 7000, 3)", make([]byte, 12)), 2)
 	f.Add(npyOrdered("|u1", "True", "(1000000000, 1, 1)", make([]byte, 12)), 1000000000)
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
 		var labels []int64
-		err := fuzztest.Read(t, len(b), func() (err error) { labels, err = readNPYLabels(bytes.NewReader(b)); return err })
+		err := fuzztest.Read(t, len(b), func() (err error) { labels, _, err = readNPYLabels(bytes.NewReader(b), textLabels{}); return err })
 		oneLine(t, err)
 		if len(labels) > len(b) {
 			t.Errorf("%d labels of %d bytes", len(labels), len(b))
@@ -180,7 +185,7 @@ func FuzzTar(f *testing.F) {
 	f.Add(good.Bytes(), "label")
 	f.Add(good.Bytes(), "no\nlabel")
 	f.Fuzz(func(t *testing.T, b []byte, chosen string) {
-		labels, err := tarLabels(bytes.NewReader(b), chosen)
+		labels, err := tarLabels(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }, chosen)
 		oneLine(t, err)
 		if err != nil {
 			return

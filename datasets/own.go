@@ -252,7 +252,7 @@ func (notThere) Is(target error) bool { return target == fs.ErrNotExist }
 // underscores; of the two ways in which Unicode writes é it has the shorter.
 func nameOf(path string) string {
 	name := regexp.MustCompile(`[^\p{L}\p{M}\p{N}._-]+`).ReplaceAllString(norm.NFC.String(filepath.Base(path)), "-")
-	for _, ext := range []string{".gz", ".npz", ".parquet", ".tar", ".bin", ".tar"} {
+	for _, ext := range []string{".gz", ".npz", ".parquet", ".tar", ".tgz", ".bin", ".tar"} {
 		name = strings.TrimSuffix(name, ext)
 	}
 	name = strings.TrimLeft(name, "-._")

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/pkg/errors"
@@ -20,8 +21,8 @@ import (
 
 // npzReading reads archives of NumPy arrays: x_train, y_train, x_test, y_test (Keras), train_images, train_labels, val_images and so on
 // (MedMNIST), both in one file; data and labels in batches, a file each (ImageNet-32 and -64); arr_0 and arr_1. Images are unsigned
-// bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,S·S], of the name data also [N,3·S·S] in planes; labels whole numbers, as 1 or 1.0, [N] or
-// [N,1]. Arrays are in C order or in Fortran order.
+// bytes, [N,H,W], [N,H,W,C], [N,C,H,W] or [N,S·S], of the name data also [N,3·S·S] in planes; labels whole numbers, as 1 or 1.0, or text,
+// [N] or [N,1], or one-hot, [N,K]. Arrays are in C order or in Fortran order.
 var npzReading = reading{
 	name: ".npz files (x_train, y_train, x_test, y_test)",
 	files: func(path string, folder bool) ([]string, bool, error) {
@@ -55,6 +56,7 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 		return nil, err
 	}
 	r, arrays := &rawReader{root: root}, map[string]npzArrays{} // by the name of the part
+	texts, textual := textLabels{}, false
 	for i, file := range files {
 		z, err := zip.OpenReader(file)
 		if err != nil {
@@ -69,7 +71,15 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 			if pair.split == noSplit {
 				p.split = splits[i]
 			}
-			if p.labels, err = npzLabels(z, pair.labels); err != nil {
+			var text bool
+			p.labels, text, err = npzLabels(z, pair.labels, texts)
+			if len(r.parts) == 0 {
+				textual = text
+			}
+			if err == nil && text != textual {
+				err = errors.Errorf("array %s has labels that are %s, but those of %s are %s; need one kind", pair.labels, kinds[text], r.parts[0].file, kinds[!text])
+			}
+			if err != nil {
 				_ = z.Close()
 				return nil, errors.WithMessage(err, file)
 			}
@@ -93,7 +103,9 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	if err := measured(root, r.parts); err != nil {
 		return nil, err
 	}
-	if r.names, r.class, err = numberedClasses(r.parts); err != nil {
+	if textual {
+		r.names, r.class = texts.classes()
+	} else if r.names, r.class, err = numberedClasses(r.parts); err != nil {
 		return nil, err
 	}
 	r.open = func(p part) (func() ([]uint8, int, int, int, error), func() error, error) {
@@ -194,41 +206,109 @@ func readNPY(r io.Reader) (h npyHeader, err error) {
 	return h, nil
 }
 
-// npzLabels reads an array of labels.
-func npzLabels(z *zip.ReadCloser, name string) ([]int64, error) {
+// npzLabels reads an array of labels as [readNPYLabels] does.
+func npzLabels(z *zip.ReadCloser, name string, texts textLabels) (labels []int64, text bool, err error) {
 	f, err := npzEntry(z, name).Open()
 	if err != nil {
-		return nil, errors.Errorf("array %s cannot be read (%s); write the file anew", name, reasonOf(err))
+		return nil, false, errors.Errorf("array %s cannot be read (%s); write the file anew", name, reasonOf(err))
 	}
 	defer f.Close()
-	labels, err := readNPYLabels(bufio.NewReader(f))
-	return labels, errors.WithMessagef(err, "array %s", name)
+	labels, text, err = readNPYLabels(bufio.NewReader(f), texts)
+	return labels, text, errors.WithMessagef(err, "array %s", name)
 }
 
-// readNPYLabels reads an array of whole numbers, [N] or [N,1], integers or floating-point numbers. It allocates as much memory as there are labels,
-// and not as much as the header says.
-func readNPYLabels(r io.Reader) ([]int64, error) {
+// npyText is the type of text: of characters of four bytes, or of bytes.
+var npyText = regexp.MustCompile(`^[<>|=]?([US])(\d{1,5})$`)
+
+// readNPYLabels reads an array of labels: whole numbers, [N] or [N,1], integers or floating-point numbers; text, of which each gets the
+// number that texts has of it; or one-hot rows, [N,K] of 0 and a 1, whose place is the number. It allocates as much memory as there are
+// labels, and not as much as the header says.
+func readNPYLabels(r io.Reader, texts textLabels) (labels []int64, text bool, err error) {
 	h, err := readNPY(r)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	n := h.elements()
-	if len(h.shape) == 2 && h.shape[1] == 1 {
-		h.shape = h.shape[:1]
+	columns := 1
+	if len(h.shape) == 2 {
+		columns = h.shape[1]
 	}
-	if len(h.shape) != 1 || n < 0 {
-		return nil, errors.Errorf("has the shape %v; need one label an image", h.shape)
+	kind := npyText.FindStringSubmatch(h.dtype)
+	if text = kind != nil; len(h.shape) < 1 || len(h.shape) > 2 || columns < 1 || h.elements() < 0 || text && columns > 1 {
+		return nil, text, errors.Errorf("has the shape %v; need one label an image, [N], or one-hot rows, [N,K]", h.shape)
+	}
+	if columns > 1 && h.fortran {
+		return nil, text, errors.New("holds one-hot rows in Fortran order; store np.ascontiguousarray of it, or its argmax(1)")
 	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if h.dtype[0] == '>' {
 		order = binary.BigEndian
 	}
+	var number func(b []byte) (int64, error)
+	size := 0
+	if text {
+		if size, err = strconv.Atoi(kind[2]); err != nil {
+			return nil, text, errors.WithStack(err)
+		}
+		number = func(b []byte) (int64, error) { return texts.number(string(bytes.TrimRight(b, "\x00"))) }
+		if kind[1] == "U" {
+			size *= 4
+			number = func(b []byte) (int64, error) { return texts.number(utf32(b, order)) }
+		}
+	} else if size, number = npyNumber(h.dtype, order); number == nil {
+		if strings.HasSuffix(h.dtype, "O") {
+			return nil, text, errors.New("holds Python objects, whose bytes are a program, which is not run; store labels as np.array(y, dtype=str), or as whole numbers")
+		}
+		return nil, text, errors.Errorf("is of type %s; need whole numbers, or text", oneline.Text(h.dtype))
+	}
+	for b := make([]byte, size); len(labels) < h.shape[0]; {
+		label, ones := int64(0), 0
+		for k := range columns {
+			if _, err := io.ReadFull(r, b); err != nil {
+				return nil, text, errors.Errorf("ends after %d of %d labels", len(labels), h.shape[0])
+			}
+			n, err := number(b)
+			switch {
+			case err != nil && text:
+				return nil, text, errors.Errorf("row %d %v", len(labels), err)
+			case err != nil:
+				return nil, text, errors.WithMessagef(err, "row %d", len(labels))
+			case columns == 1:
+				label, ones = n, 1
+			case n == 1:
+				label, ones = int64(k), ones+1
+			case n != 0:
+				return nil, text, errors.Errorf("row %d of %d columns holds %d; need one-hot rows, of 0 and one 1", len(labels), columns, n)
+			}
+		}
+		if ones != 1 {
+			return nil, text, errors.Errorf("row %d of %d columns holds %d ones; need one-hot rows, of 0 and one 1: leave out images of no class or of several", len(labels), columns, ones)
+		}
+		labels = append(labels, label)
+	}
+	return labels, text, npyEnd(r)
+}
+
+// utf32 is text of four bytes a character, without the zeros that fill it up. What is no character stays no UTF-8.
+func utf32(b []byte, order binary.ByteOrder) string {
+	var text []byte
+	for ; len(b) > 0; b = b[4:] {
+		if c := order.Uint32(b); c <= utf8.MaxRune && utf8.ValidRune(rune(c)) {
+			text = utf8.AppendRune(text, rune(c))
+		} else {
+			text = append(text, 0xff)
+		}
+	}
+	return strings.TrimRight(string(text), "\x00")
+}
+
+// npyNumber says how many bytes a number of a type has and how it is read, nil where it is none.
+func npyNumber(dtype string, order binary.ByteOrder) (size int, read func(b []byte) (int64, error)) {
 	var whole func(b []byte) int64
 	var float func(b []byte) float64
-	switch h.dtype[1:] {
+	switch dtype[1:] {
 	case "i1":
 		whole = func(b []byte) int64 { return int64(int8(b[0])) }
-	case "u1":
+	case "u1", "b1":
 		whole = func(b []byte) int64 { return int64(b[0]) }
 	case "i2":
 		whole = func(b []byte) int64 { return int64(int16(order.Uint16(b))) }
@@ -247,24 +327,14 @@ func readNPYLabels(r io.Reader) ([]int64, error) {
 	case "f8":
 		float = func(b []byte) float64 { return math.Float64frombits(order.Uint64(b)) }
 	default:
-		return nil, errors.Errorf("is of type %s; need whole numbers", oneline.Text(h.dtype))
+		return 0, nil
 	}
-	var labels []int64
-	for b := make([]byte, h.dtype[2]-'0'); len(labels) < n; {
-		if _, err := io.ReadFull(r, b); err != nil {
-			return nil, errors.Errorf("ends after %d of %d labels", len(labels), n)
-		}
+	return int(dtype[2] - '0'), func(b []byte) (int64, error) {
 		if whole != nil {
-			labels = append(labels, whole(b))
-			continue
+			return whole(b), nil
 		}
-		label, err := wholeLabel(float(b))
-		if err != nil {
-			return nil, errors.WithMessagef(err, "row %d", len(labels))
-		}
-		labels = append(labels, label)
+		return wholeLabel(float(b))
 	}
-	return labels, npyEnd(r)
 }
 
 // npyEnd returns an error if an array goes on after its last element, or if it is not what the archive's checksum says: that is compared

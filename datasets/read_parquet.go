@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	parquetformat "github.com/parquet-go/parquet-go/format"
 	"github.com/pkg/errors"
-	"golang.org/x/text/unicode/norm"
 
 	"palimpsest/pkg/atomicfile"
 )
@@ -52,7 +49,7 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 		return nil, err
 	}
 	p := &parquetReader{root: root}
-	label, classes, texts := "", []string(nil), map[string]int64(nil)
+	label, classes, texts := "", []string(nil), textLabels(nil)
 	for i, file := range files {
 		err := withParquet(file, func(f *parquet.File) error {
 			features := parquetFeatures(f)
@@ -67,11 +64,10 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 			names, text := features[column].Names, isText(f.Root().Column(column))
 			if i == 0 {
 				if p.image, label, classes = image, column, names; text {
-					texts = map[string]int64{}
+					texts = textLabels{}
 				}
 			}
 			if text != (texts != nil) {
-				kinds := map[bool]string{true: "text", false: "numbers"}
 				return errors.Errorf("has labels that are %s, but those of %s are %s; need one kind of shard", kinds[text], files[0], kinds[!text])
 			}
 			if !slices.Equal(image, p.image) || column != label || !slices.Equal(names, classes) {
@@ -91,10 +87,7 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 	}
 	switch p.names = classes; {
 	case texts != nil:
-		p.names, p.class = classesByName(slices.Collect(maps.Keys(texts))), map[int64]int32{}
-		for i, name := range p.names {
-			p.class[texts[name]] = int32(i)
-		}
+		p.names, p.class = texts.classes()
 	case len(classes) > 0:
 		p.class, err = namedClasses(p.parts, classes)
 	default:
@@ -255,9 +248,8 @@ func isText(c *parquet.Column) bool {
 	return false
 }
 
-// parquetLabels reads a column of labels. One of text gets the number that texts has of it; texts learns those it does not have. Text is
-// taken without white space around it, in Unicode's normal form NFC.
-func parquetLabels(f *parquet.File, column string, texts map[string]int64) (labels []int64, err error) {
+// parquetLabels reads a column of labels. One of text gets the number that texts has of it.
+func parquetLabels(f *parquet.File, column string, texts textLabels) (labels []int64, err error) {
 	c := f.Root().Column(column)
 	for _, group := range f.RowGroups() {
 		err := eachValue(group, c.Index(), func(v parquet.Value) error {
@@ -269,17 +261,9 @@ func parquetLabels(f *parquet.File, column string, texts map[string]int64) (labe
 			case v.Kind() == parquet.Int64:
 				labels = append(labels, v.Int64())
 			case v.Kind() == parquet.ByteArray:
-				text := norm.NFC.String(strings.TrimSpace(string(v.ByteArray())))
-				if !isClassName(text) || len(text) > 200 {
-					return errors.Errorf("row %d has the label %.100q; need the name of a class, one line of 1 to 200 bytes in UTF-8", len(labels), text)
-				}
-				number, known := texts[text]
-				if !known {
-					if len(texts) == MaxClasses {
-						return errors.Errorf("row %d has the label %.100q, and %d others came before; need %d classes at most: choose a column of classes by #label=NAME after the path", len(labels), text, MaxClasses, MaxClasses)
-					}
-					number = int64(len(texts))
-					texts[text] = number
+				number, err := texts.number(string(v.ByteArray()))
+				if err != nil {
+					return errors.Errorf("row %d %v", len(labels), err)
 				}
 				labels = append(labels, number)
 			default:

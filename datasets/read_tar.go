@@ -2,7 +2,9 @@ package datasets
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,13 +21,13 @@ import (
 	"palimpsest/pkg/oneline"
 )
 
-// tarReading reads shards of WebDataset: .tar files in which the members of one sample follow one another and share their name up to
+// tarReading reads shards of WebDataset: .tar files, plain or compressed by gzip, in which the members of one sample follow one another and share their name up to
 // the first dot, one of them a picture, another its class: .cls, a number (as 2 or 2.0) or a name, or .json with the key label (or cls, or
 // the one chosen by #label=NAME). Shards say their split by their name.
 var tarReading = reading{
-	name: ".tar shards of WebDataset (1.jpg and 1.cls or 1.json)",
+	name: ".tar or .tar.gz shards of WebDataset (1.jpg and 1.cls or 1.json)",
 	files: func(path string, folder bool) ([]string, bool, error) {
-		return filesEnding(path, folder, true, ".tar")
+		return filesEnding(path, folder, true, ".tar", ".tar.gz", ".tgz")
 	},
 	open: openTar,
 }
@@ -55,13 +57,7 @@ func openTar(root string, files []string, how choices) (reader, error) {
 	texts := make([][]string, len(files)) // classes as they are written
 	class := map[string]int32{}
 	for i, file := range files {
-		f, err := atomicfile.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		texts[i], err = tarLabels(f, how.Label)
-		_ = f.Close()
-		if err != nil {
+		if texts[i], err = tarLabels(func() (io.ReadCloser, error) { return openShard(file) }, how.Label); err != nil {
 			return nil, errors.WithMessage(err, file)
 		}
 		for _, text := range texts[i] {
@@ -83,6 +79,28 @@ func openTar(root string, files []string, how choices) (reader, error) {
 		t.shards = append(t.shards, s)
 	}
 	return t, nil
+}
+
+// openShard opens a file, which it decompresses where its name says that it is compressed.
+func openShard(file string) (io.ReadCloser, error) {
+	f, err := atomicfile.Open(file)
+	if err != nil || strings.HasSuffix(strings.ToLower(file), ".tar") {
+		return f, err
+	}
+	return unzipped(f)
+}
+
+// unzipped is what a .gz file holds. It is not to be sought in.
+func unzipped(f io.ReadCloser) (io.ReadCloser, error) {
+	z, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<16))
+	if err != nil {
+		_ = f.Close()
+		return nil, errors.Errorf("is no sound .gz file (%s); replace it", reasonOf(err))
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{z, f}, nil
 }
 
 // sampleOf splits the name of a member in two: the key, which all members of a sample have in common, and the member's own ending.
@@ -133,7 +151,13 @@ func eachSample(r io.Reader, wanted func(ending string) bool, do func(key string
 		}
 		return do(key, members)
 	}
+	_, seeks := r.(io.Seeker)
 	for {
+		if !seeks { // archive/tar would read the rest of the member as it looks for the next
+			if _, err := io.Copy(io.Discard, archive); err != nil {
+				return errors.Errorf("is cut off or damaged (%s); replace it", reasonOf(err))
+			}
+		}
 		zeros.n = 0 // zeros within a member do not count
 		header, err := archive.Next()
 		if err == io.EOF {
@@ -142,6 +166,12 @@ func eachSample(r io.Reader, wanted func(ending string) bool, do func(key string
 			}
 			if zeros.n < tarEnd {
 				return errors.New("has no end mark (two blocks of zeros), so that samples may be missing; is it cut off? write it anew, or bring it again")
+			}
+			if seeks {
+				return nil
+			}
+			if _, err := io.Copy(io.Discard, r); err != nil { // the checksum comes last
+				return errors.Errorf("is cut off or damaged (%s); replace it", reasonOf(err))
 			}
 			return nil
 		}
@@ -202,10 +232,12 @@ type incomplete struct {
 
 // scattered looks through the whole shard for the rest of an incomplete sample. If it is there, the returned error says that the
 // sample's files are apart; if not, the error stays as it is.
-func (i incomplete) scattered(r io.ReadSeeker) error {
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
+func (i incomplete) scattered(open func() (io.ReadCloser, error)) error {
+	r, err := open()
+	if err != nil {
 		return i
 	}
+	defer r.Close()
 	for archive := tar.NewReader(r); ; {
 		header, err := archive.Next()
 		if err != nil {
@@ -219,7 +251,12 @@ func (i incomplete) scattered(r io.ReadSeeker) error {
 }
 
 // tarLabels reads the classes of the samples of a shard as they are written.
-func tarLabels(r io.ReadSeeker, chosen string) (labels []string, err error) {
+func tarLabels(open func() (io.ReadCloser, error), chosen string) (labels []string, err error) {
+	r, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
 	err = eachSample(r, func(ending string) bool { return ending == "cls" || ending == "json" }, func(key string, members map[string][]byte) error {
 		if _, err := pictureOf(key, members); err != nil {
 			return err
@@ -229,7 +266,7 @@ func tarLabels(r io.ReadSeeker, chosen string) (labels []string, err error) {
 		return err
 	})
 	if apart := (incomplete{}); errors.As(err, &apart) {
-		err = apart.scattered(r)
+		err = apart.scattered(open)
 	}
 	if err == nil && len(labels) == 0 {
 		err = errors.New("holds no sample; need pictures and their classes, as 0001.jpg and 0001.cls")
@@ -313,7 +350,7 @@ func (t *tarReader) each(yield func(picture) error) error {
 
 // each reads the pictures of a shard.
 func (s shard) each(yield func(picture) error) error {
-	f, err := atomicfile.Open(s.file)
+	f, err := openShard(s.file)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,15 @@
 package datasets
 
 import (
+	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/atomicfile"
 )
 
 // split is the part of a set that a picture belongs to.
@@ -76,6 +81,22 @@ type Unfit struct{ error }
 // Unwrap gives the error itself.
 func (u Unfit) Unwrap() error { return u.error }
 
+// pickled says whether the path is a Python pickle of protocol 2 to 5, or a folder that holds one.
+func pickled(path string, folder bool) bool {
+	if folder {
+		entries, err := entriesOf(path)
+		return err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !e.IsDir() && pickled(filepath.Join(path, e.Name()), false) })
+	}
+	f, err := atomicfile.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [2]byte
+	_, err = io.ReadFull(f, head[:])
+	return err == nil && head[0] == 0x80 && 2 <= head[1] && head[1] <= 5
+}
+
 // recognise finds the format of a path.
 func recognise(path string) (r reading, files []string, err error) {
 	info, err := os.Stat(path)
@@ -87,6 +108,10 @@ func recognise(path string) (r reading, files []string, err error) {
 		if err != nil || ok {
 			return r, files, err
 		}
+	}
+	if pickled(path, info.IsDir()) {
+		return r, nil, errors.Errorf("%s holds Python pickles, which are programs and are not run; of CIFAR take the binary version (`go run . data get cifar-10`, or the files data_batch_1.bin, … or train.bin), "+
+			"of others have Python store the arrays: numpy.savez_compressed('set.npz', x_train=…, y_train=…, x_test=…, y_test=…)", path)
 	}
 	var names []string
 	for _, r := range readings {

@@ -174,7 +174,7 @@ func allShards(root string, files []string) error {
 }
 
 // numberedFile is the name of one of several files that are counted, as train_data_batch_3.npz or train-000002.tar.
-var numberedFile = regexp.MustCompile(`^(.*\D|)(\d{1,9})(\.[A-Za-z]+)$`)
+var numberedFile = regexp.MustCompile(`^(.*\D|)(\d{1,9})((?:\.[A-Za-z]+)+)$`)
 
 // noGaps returns an error if a number is missing between the first and the last of files whose names differ only by their number.
 // Batches begin at 1.
@@ -224,10 +224,12 @@ func noGaps(root string, files []string) error {
 	return nil
 }
 
-// filesEnding lists the files in a folder, and in those within it if deep, whose names end so, in any case. Numbers in names count as
+// filesEnding lists the files in a folder, and in those within it if deep, whose names end in one of endings, in any case. Numbers in names count as
 // numbers. A path that is a file is itself, if its name ends so.
-func filesEnding(path string, folder, deep bool, ending string) (files []string, ok bool, err error) {
-	ends := func(name string) bool { return strings.HasSuffix(strings.ToLower(name), ending) }
+func filesEnding(path string, folder, deep bool, endings ...string) (files []string, ok bool, err error) {
+	ends := func(name string) bool {
+		return slices.ContainsFunc(endings, func(ending string) bool { return strings.HasSuffix(strings.ToLower(name), ending) })
+	}
 	if !folder {
 		return []string{path}, ends(path), nil
 	}
@@ -239,7 +241,7 @@ func filesEnding(path string, folder, deep bool, ending string) (files []string,
 		switch {
 		case isHidden(e.Name()):
 		case e.IsDir() && deep:
-			inside, _, err := filesEnding(filepath.Join(path, e.Name()), true, true, ending)
+			inside, _, err := filesEnding(filepath.Join(path, e.Name()), true, true, endings...)
 			if err != nil {
 				return nil, false, err
 			}

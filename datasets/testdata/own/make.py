@@ -138,6 +138,19 @@ np.savez(f"{path}/train_data_batch_1.npz", data=planes(tr[:4]), labels=list(trl[
 np.savez(f"{path}/train_data_batch_2.npz", data=planes(tr[4:]), labels=list(trl[4:] + 1), mean=np.zeros(48))
 np.savez(f"{path}/val_data.npz", data=planes(te), labels=list(tel + 1))
 
+# Labels of text and one-hot, as numpy.eye and Keras's to_categorical make them.
+names = ["oak", "ash", "elm"]
+path = folder("npz_labels")
+for name, of in [("text", lambda l: np.array(names)[l]), ("big_text", lambda l: np.array(names)[l].astype(">U9")), ("bytes", lambda l: np.array(names).astype("S")[l][:, None]),
+                 ("onehot", lambda l: np.eye(3)[l]), ("onehot_f4", lambda l: np.eye(3, dtype="f4")[l]), ("onehot_bool", lambda l: np.eye(3, dtype=bool)[l])]:
+    np.savez_compressed(f"{path}/{name}.npz", x_train=tr, y_train=of(trl), x_test=te, y_test=of(tel))
+for name, bad in [("none", np.eye(3, dtype=int)[trl] * (np.arange(9) != 7)[:, None]), ("two", np.maximum(np.eye(3, dtype=int)[trl], (np.arange(9) == 7)[:, None])),
+                  ("soft", np.where((np.arange(9) == 7)[:, None], .5, np.eye(3)[trl])), ("three", 3 * np.eye(3, dtype=int)[trl]), ("fortran", np.asfortranarray(np.eye(3)[trl])),
+                  ("objects", np.array(names, dtype=object)[trl]), ("empty", np.where(np.arange(9) == 7, "", np.array(names)[trl])),
+                  ("no_utf8", np.where(np.arange(9) == 7, b"\xff", np.array(names).astype("S")[trl])), ("pairs", np.array(names)[np.stack([trl, trl], 1)])]:
+    np.savez_compressed(f"{path}/{name}.npz", images=tr, labels=bad)
+np.savez_compressed(f"{path}/mixed.npz", x_train=tr, y_train=np.array(names)[trl], x_test=te, y_test=tel)
+
 # The same arrays in Fortran order and in C order. arrays.json holds their bytes as NumPy writes them in C order, [N,H,W,C].
 path = folder("fortran")
 noise = np.random.default_rng(1).integers(0, 256, (15, 5, 6, 3), dtype=np.uint8)
@@ -221,6 +234,10 @@ for split, px, lb in [("train", tr, trl), ("test", te, tel)]:
     with wds.TarWriter(f"{path}/trees-{split}-000000.tar") as to:
         for i, (p, l) in enumerate(zip(px, lb)):
             to.write({"__key__": f"{i:04d}", "png": p, "cls": int(l)})
+path = folder("webdataset_gz")
+for split, ending in [("train", "tar.gz"), ("test", "tgz")]:
+    with open(f"{path}/trees-{split}-000000.{ending}", "wb") as f, gzip.GzipFile("", "wb", fileobj=f, mtime=0) as to:
+        to.write(open(f"{here}/webdataset/trees-{split}-000000.tar", "rb").read())
 path = folder("webdataset_json")
 with wds.TarWriter(f"{path}/trees.tar") as to:
     for i, (p, l) in enumerate(zip(tr, trl)):
