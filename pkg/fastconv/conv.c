@@ -158,8 +158,12 @@ static void put_back(float *memory) {
 	pthread_mutex_unlock(&kept_lock);
 }
 
-// Tiles a block. Filters beyond the second-level cache are read anew for every block, and so for larger ones.
-static int block_size(size_t filters) { return sizeof(float) * filters > 3 << 19 ? 2 * TILES : TILES; }
+// Tiles a block: few, so that what they are transformed into stays near, but filters are read anew for every block, and the more of the
+// second-level cache those fill, the more tiles pay.
+static int block_size(size_t filters) {
+	size_t size = sizeof(float) * filters;
+	return size > 3 << 19 ? 2 * TILES : size > 1 << 20 ? TILES : TILES / 4;
+}
 
 int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, const struct terms *terms,
 	     float *out, const struct helpers *helpers, int at_most) {
@@ -168,7 +172,8 @@ int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, 
 	if ((kind == HALF && (C != K || (K != 16 && K != 32) || H % 2 || W % 2)) || (kind == ONE && (C != ONE_CHANNELS || K != 1))) return 2;
 	if (!kernels || C > MAX_CHANNELS || K > MAX_CHANNELS) return 2;
 	struct conv v = {.B = B, .H = H, .W = W, .C = C, .K = K, .x = a, .x_row = W, .x_image = H * W, .out = out, .kernels = kernels};
-	if (terms && kind == FORWARD) v.terms = *terms;
+	if (terms && (kind == FORWARD || kind == DOUBLED)) v.terms = *terms;
+	if (kind == DOUBLED) v.doubled = 1, v.H = H *= 2, v.W = W *= 2;
 	if (by_image) {
 		v.w = b;
 		v.scratch_size = lines((size_t)3 * (W + 2) * C);
@@ -262,10 +267,16 @@ int normalise(int B, int P, int C, int G, const float *x, const float *gamma, co
 	return 0;
 }
 
+// Copies n floats. A call of memcpy takes longer than to copy the few channels of a pixel.
+static inline void copy_floats(float *to, const float *from, int n) {
+	for (; n >= 16; n -= 16, to += 16, from += 16) memcpy(to, from, sizeof(float) * 16);
+	if (n) memcpy(to, from, sizeof(float) * n);
+}
+
 static void join_pixels(int pixels, int C, int K, const float *a, const float *b, float *out) {
 	for (int p = 0; p < pixels; p++, a += C, b += K) {
-		memcpy(out, a, sizeof(float) * C);
-		memcpy(out += C, b, sizeof(float) * K);
+		copy_floats(out, a, C);
+		copy_floats(out += C, b, K);
 		out += K;
 	}
 }

@@ -6,14 +6,14 @@
 #include <string.h>
 
 enum {
-	TILES = 32,         // tiles a block: what they are transformed into stays in the second-level cache
+	TILES = 32,         // tiles a block of the filter's gradient: what they are transformed into stays in the second-level cache
 	MAX_CHANNELS = 512, // input or output channels of a convolution
 	FEW = 8,            // fewer input channels than this are summed plainly
 	ONE_CHANNELS = 16,  // input channels of a convolution with a single output channel
 	ONE_STRANDS = 8,    // of its sum
 };
 
-enum kind { FORWARD, INPUT_GRADIENT, FILTER_GRADIENT, HALF, ONE };
+enum kind { FORWARD, INPUT_GRADIENT, FILTER_GRADIENT, HALF, ONE, DOUBLED };
 
 // What is added to a convolution's result, in this order; NULL is nothing. other_bias is added to other before.
 struct terms {
@@ -33,6 +33,7 @@ struct conv {
 	int chunks;           // the filter's gradient: parts the input channels are cut into
 	const float *x, *y;   // the input, and for the filter's gradient that of the output
 	int bordered;         // zeros stand around the input's images wherever a tile reaches
+	int doubled;          // every pixel of the input, [B][H/2][W/2][C], stands for 2×2
 	int x_row, x_image;   // pixels from a row of the input to the next, and from an image to the next
 	float *out;           // the result
 	float *U;             // transformed filters
@@ -110,6 +111,9 @@ static inline void next_place(const struct conv *v, struct place *at) {
 // The floats from one matrix of rows·columns to the next of the same kind: an odd number of cache lines.
 static inline size_t plane_size(int rows, int columns) { return (((size_t)rows * columns + 15) / 16 | 1) * 16; }
 
+// Whether a plane of the transform of doubled pixels is zero.
+static inline int doubled_zero(int plane) { return plane / 6 == 2 || plane % 6 == 2; }
+
 extern const float zeros[MAX_CHANNELS];
 
 // Where the size×size pixels of a tile stand in an image of so many channels, border pixels above and left of the tile
@@ -135,8 +139,9 @@ const struct kernels *kernels_for(int channels, int at_most);
 //	FILTER_GRADIENT  a = x, b = gradients [B][H][W][K]; out [3][3][C][K]
 //	HALF             a = x, b = filters [3][3][C][K], C = K, 16 or 32; out [B][H/2][W/2][K]: stride 2, a zero below and to the right
 //	ONE              a = x, b = filters [3][3][16][1]; out [B][H][W][1]
+//	DOUBLED          a = x, b = filters [3][3][C][K]; out [B][2H][2W][K]: FORWARD of x with every pixel repeated to 2×2
 //
-// FORWARD adds terms to it, unless that is NULL. The result does not depend on the number of threads. It returns 0, 1 where
+// FORWARD and DOUBLED add terms to it, unless that is NULL. The result does not depend on the number of threads. It returns 0, 1 where
 // memory is short, 2 where no kernels fit.
 int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, const struct terms *terms,
 	     float *out, const struct helpers *helpers, int at_most);

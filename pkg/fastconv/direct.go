@@ -27,6 +27,8 @@ func (s shape) operands(kind string) (a, b, out int) {
 		return x, y, filter
 	case half:
 		y /= 4
+	case doubled:
+		y *= 4
 	}
 	return x, filter, y
 }
@@ -51,12 +53,12 @@ func kernelWith(kind string, s shape, a, b []float32, t terms, threads, vector i
 		return nil, errors.Errorf("fastconv: %s of %+v takes %d and %d values, not %d and %d", kind, s, na, nb, len(a), len(b))
 	}
 	for i, x := range [][]float32{t.bias, t.image, t.other, t.otherBias} {
-		if need := []int{s.k, s.b * s.k, n, s.k}[i]; x != nil && (kind != forward || len(x) != need) {
+		if need := []int{s.k, s.b * s.k, n, s.k}[i]; x != nil && (kind != forward && kind != doubled || len(x) != need) {
 			return nil, errors.Errorf("fastconv: term %d of %s of %+v has %d values, not %d", i, kind, s, len(x), need)
 		}
 	}
 	out := make([]float32, n)
-	code := map[string]C.int{forward: C.FORWARD, inputGradient: C.INPUT_GRADIENT, filterGradient: C.FILTER_GRADIENT, half: C.HALF, one: C.ONE}[kind]
+	code := map[string]C.int{forward: C.FORWARD, inputGradient: C.INPUT_GRADIENT, filterGradient: C.FILTER_GRADIENT, half: C.HALF, one: C.ONE, doubled: C.DOUBLED}[kind]
 	sides := [5]C.int{C.int(s.b), C.int(s.h), C.int(s.w), C.int(s.c), C.int(s.k)}
 	switch C.convolve_alone(code, &sides[0], (*C.float)(&a[0]), (*C.float)(&b[0]), pointer(t.bias), pointer(t.image),
 		pointer(t.other), pointer(t.otherBias), (*C.float)(&out[0]), C.int(threads), C.int(vector)) {

@@ -219,6 +219,40 @@ func TestTerms(t *testing.T) {
 	}
 }
 
+// TestDoubled makes sure that a convolution of doubled pixels has the bits of that of an image that holds them repeated, whatever the
+// number of threads and the vectors are.
+func TestDoubled(t *testing.T) {
+	needKernels(t)
+	rng := rand.New(rand.NewPCG(19, 20))
+	shapes := []shape{{3, 8, 8, 32, 32}, {20, 4, 4, 64, 64}, {1, 2, 2, 8, 8}, {2, 3, 5, 16, 24}, {2, 7, 4, 9, 17}, {1, 2, 33, 272, 8}}
+	for range 10 {
+		shapes = append(shapes, shape{1 + rng.IntN(9), 2 + rng.IntN(9), 2 + rng.IntN(9), 8 + rng.IntN(60), 8 + rng.IntN(60)})
+	}
+	for _, s := range shapes {
+		nx, nw, ny := s.operands(doubled)
+		x, w := uniform(rng, nx), uniform(rng, nw)
+		whole := shape{s.b, 2 * s.h, 2 * s.w, s.c, s.k}
+		repeated := make([]float32, 4*nx)
+		for i := range repeated {
+			c, column, row, b := i%s.c, i/s.c%whole.w, i/s.c/whole.w%whole.h, i/s.c/whole.w/whole.h
+			repeated[i] = x[((b*s.h+row/2)*s.w+column/2)*s.c+c]
+		}
+		for _, add := range []terms{{}, {bias: uniform(rng, s.k)}, {uniform(rng, s.k), uniform(rng, s.b*s.k), uniform(rng, ny), uniform(rng, s.k)}} {
+			want, err := kernelWith(forward, whole, repeated, w, add, 1, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, threads := range []int{1, 2, 5} {
+				for _, vector := range []int{0, 8} {
+					if got, err := kernelWith(doubled, s, x, w, add, threads, vector); err != nil || !slices.Equal(got, want) {
+						t.Errorf("%+v: %d threads with vectors of at most %d floats give other bits than repeated pixels (%v)", s, threads, vector, err)
+					}
+				}
+			}
+		}
+	}
+}
+
 // FuzzKernels is TestKernels at shapes a fuzzer chooses.
 func FuzzKernels(f *testing.F) {
 	f.Add(uint8(1), uint8(5), uint8(6), uint16(17), uint16(18), uint64(0))

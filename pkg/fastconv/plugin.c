@@ -166,7 +166,7 @@ static void *handle(struct frame *f, enum kind kind) {
 static void *handle_forward(struct frame *f) { return handle(f, FORWARD); }
 
 // x, w, and what is added, each but the first where it is: bias [K], image [B, K], other [B, H, W, K], other_bias [K].
-static void *handle_sum(struct frame *f) {
+static void *handle_any_sum(struct frame *f, enum kind kind) {
 	if (!execution(f)) return NULL;
 	const struct values *in = &f->arguments;
 	const int64_t *x, *w, *y, *s;
@@ -180,8 +180,11 @@ static void *handle_sum(struct frame *f) {
 	if (!a || !b || !out || at != in->count) return result(f, 2);
 	struct helpers helpers;
 	void *error = ask_threads(f, &helpers);
-	return error ? error : result(f, convolve(FORWARD, x[0], x[1], x[2], x[3], y[3], a, b, &terms, out, &helpers, 0));
+	return error ? error : result(f, convolve(kind, x[0], x[1], x[2], x[3], y[3], a, b, &terms, out, &helpers, 0));
 }
+
+static void *handle_sum(struct frame *f) { return handle_any_sum(f, FORWARD); }
+static void *handle_doubled(struct frame *f) { return handle_any_sum(f, DOUBLED); }
 
 static void *handle_half(struct frame *f) { return handle(f, HALF); }
 static void *handle_one(struct frame *f) { return handle(f, ONE); }
@@ -413,6 +416,7 @@ void *wrap_plugin(void *table, char **error) {
 	if (!ffi || ffi->base.size < sizeof *ffi) return *error = say("%s", "the plugin lacks PJRT's extension for custom calls"), NULL;
 	if (!reg(api, ffi, "palimpsest.conv.forward", handle_forward, error) ||
 	    !reg(api, ffi, "palimpsest.conv.sum", handle_sum, error) ||
+	    !reg(api, ffi, "palimpsest.conv.doubled", handle_doubled, error) ||
 	    !reg(api, ffi, "palimpsest.residual", handle_residual, error) ||
 	    !reg(api, ffi, "palimpsest.conv.half", handle_half, error) ||
 	    !reg(api, ffi, "palimpsest.conv.one", handle_one, error) ||

@@ -15,6 +15,7 @@ const (
 	randomBits     = "palimpsest.random_bits"
 	forward        = "palimpsest.conv.forward"
 	forwardSum     = "palimpsest.conv.sum"
+	doubled        = "palimpsest.conv.doubled"
 	inputGradient  = "palimpsest.conv.input_gradient"
 	filterGradient = "palimpsest.conv.filter_gradient"
 	half           = "palimpsest.conv.half"
@@ -209,13 +210,19 @@ func normKernel(m []string, begin int, known map[string]statistics, inScope func
 
 // sumKernel is normKernel for a barrier of [ConvSum].
 func sumKernel(m []string) (kernel, instead string) {
-	return markedKernel(m, forwardSum, func(d [][]int) bool {
-		if len(d) < 4 {
-			return false
+	fitsAs := func(kind string) func(d [][]int) bool {
+		return func(d [][]int) bool {
+			if len(d) < 4 {
+				return false
+			}
+			y, x, w := d[0], d[1], d[2]
+			return len(y) == 4 && len(x) == 4 && len(w) == 4 && fits(kind, x, w, y) && sumFits(y, d[3:])
 		}
-		y, x, w := d[0], d[1], d[2]
-		return len(y) == 4 && len(x) == 4 && len(w) == 4 && fits(forward, x, w, y) && sumFits(y, d[3:])
-	})
+	}
+	if kernel, instead = markedKernel(m, doubled, fitsAs(doubled)); kernel != "" {
+		return kernel, instead
+	}
+	return markedKernel(m, forwardSum, fitsAs(forward))
 }
 
 // residualKernel is normKernel for a barrier of [ResidualBlock].
@@ -356,12 +363,15 @@ func convolutionKernel(m []string) string {
 func fits(kind string, x, w, y []int) bool {
 	b, height, width, c := x[0], x[1], x[2], x[3]
 	k := y[3]
+	if kind == doubled {
+		height, width = 2*height, 2*width
+	}
 	between := func(n, low, high int) bool { return low <= n && n <= high }
 	small := between(height, minSide, maxTiles) && between(width, minSide, maxTiles) && between(b, 1, maxTiles) &&
 		float64(b)*float64(height)*float64(width) <= maxTiles
 	var agree bool
 	switch kind {
-	case forward:
+	case forward, doubled:
 		agree = slices.Equal(w, []int{3, 3, c, k}) && slices.Equal(y, []int{b, height, width, k})
 	case inputGradient:
 		agree = slices.Equal(w, []int{3, 3, k, c}) && slices.Equal(y, []int{b, height, width, k})

@@ -142,7 +142,12 @@ func TestReplaceSum(t *testing.T) {
 			t.Errorf("%v: %d of 1 barriers was given a kernel:\n%s", terms, n, got)
 		}
 	}
+	double := strings.Replace(sumBarrier(bias, image), "2x8x8x16x", "2x4x4x16x", 2)
+	if got, n := replace("{\n" + double + "}\n"); n != 1 || !strings.Contains(got, `"palimpsest.conv.doubled"`) {
+		t.Errorf("a convolution of doubled pixels is not replaced:\n%s", got)
+	}
 	for _, other := range []string{
+		strings.ReplaceAll(double, "2x4x4x16x", "2x4x8x16x"), strings.ReplaceAll(double, "2x4x4x16x", "2x4x5x16x"),
 		sumBarrier(), sumBarrier("32xf64"), sumBarrier("16xf32"), sumBarrier(bias, bias), sumBarrier(image, bias), sumBarrier(bias, other, bias, bias),
 		sumBarrier(bias, "2x8x8x16xf32"), strings.ReplaceAll(sumBarrier(bias), "3x3x", "5x5x"), strings.ReplaceAll(sumBarrier(bias), "8x8x", "8x"),
 		strings.Replace(sumBarrier(bias), "(%8, ", "(", 1), sumBarrier(bias)[:200],

@@ -51,7 +51,7 @@ func TestResidualInXLA(t *testing.T) {
 						})
 					}
 					conv := func(x, w *Node, terms fastconv.Terms) *Node {
-						return fastconv.ConvSum(x, w, terms, func() *Node {
+						return fastconv.ConvSum(x, w, 1, terms, func() *Node {
 							y := Convolve(x, w).Strides(1).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
 							if terms.Other != nil { // its gradient
 								y = Add(y, terms.Other)

@@ -18,16 +18,20 @@ type Terms struct {
 var sumMarkShape = shapes.Make(dtypes.Uint16, 1, 1, 1, 1, 1, 1)
 
 // ConvSum returns the 3×3 convolution of x [B, H, W, C] with w [3, 3, C, K], stride 1 and a border of one zero, plus terms,
-// where a kernel computes it on the graph's backend; else nil. plain builds the same from ordinary operations.
+// where a kernel computes it on the graph's backend; else nil. With repeat 2 every pixel of x is repeated to 2×2 before, and the
+// result is [B, 2H, 2W, K]; without, it is 1. plain builds the same from ordinary operations.
 //
 // As with [NormSiLU] the graph holds what plain builds, and a barrier that marks it; its gradients are those of what plain
 // builds.
-func ConvSum(x, w *Node, t Terms, plain func() *Node) *Node {
+func ConvSum(x, w *Node, repeat int, t Terms, plain func() *Node) *Node {
 	if !runs(x.Graph().Backend()) || x.Rank() != 4 || w.Rank() != 4 || x.DType() != dtypes.Float32 {
 		return nil
 	}
-	d := x.Shape().Dimensions
-	if !fits(forward, d, w.Shape().Dimensions, []int{d[0], d[1], d[2], w.Shape().Dimensions[3]}) {
+	d, kind := x.Shape().Dimensions, forward
+	if repeat == 2 {
+		kind = doubled
+	}
+	if !fits(kind, d, w.Shape().Dimensions, []int{d[0], repeat * d[1], repeat * d[2], w.Shape().Dimensions[3]}) {
 		return nil
 	}
 	operands := []*Node{plain(), x, w}

@@ -20,7 +20,12 @@ func TestSumInXLA(t *testing.T) {
 	rng := rand.New(rand.NewPCG(13, 14))
 	const n, h, w, c, k = 3, 6, 8, 16, 24
 	in := []any{random(rng, n, h, w, c), random(rng, 3, 3, c, k), random(rng, k), random(rng, n, k), random(rng, n, h, w, k), random(rng, k), random(rng, n, h, w, k)}
-	for choice := range 4 {
+	for choice := range 8 {
+		repeat, choice := 1+choice/4, choice%4
+		in := slices.Clone(in)
+		if repeat == 2 {
+			in[0] = random(rng, n, h/2, w/2, c)
+		}
 		build := func(one bool) ([]*tensors.Tensor, int64) {
 			before := fastconv.Replaced()
 			out, err := CallOnceN(b, func(in []*Node) []*Node {
@@ -36,6 +41,10 @@ func TestSumInXLA(t *testing.T) {
 					terms.OtherBias = in[5]
 				}
 				plain := func() *Node {
+					x := x
+					if repeat == 2 {
+						x = Reshape(BroadcastToDims(Reshape(x, n, h/2, 1, w/2, 1, c), n, h/2, 2, w/2, 2, c), n, h, w, c)
+					}
 					y := Convolve(x, kernel).Strides(1).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
 					y = Add(y, BroadcastToShape(Reshape(terms.Bias, 1, 1, 1, k), y.Shape()))
 					if terms.Image != nil {
@@ -50,7 +59,7 @@ func TestSumInXLA(t *testing.T) {
 				}
 				build := plain
 				if one {
-					build = func() *Node { return fastconv.ConvSum(x, kernel, terms, plain) }
+					build = func() *Node { return fastconv.ConvSum(x, kernel, repeat, terms, plain) }
 				}
 				y := build()
 				return append(Gradient(ReduceAllSum(Mul(y, r)), in[:3+choice]...), y)
@@ -63,11 +72,11 @@ func TestSumInXLA(t *testing.T) {
 		got, replaced := build(true)
 		want, alone := build(false)
 		if replaced != alone+1 {
-			t.Errorf("choice %d: %d operations were replaced, of the plain graph %d; want one more", choice, replaced, alone)
+			t.Errorf("choice %d, repeat %d: %d operations were replaced, of the plain graph %d; want one more", choice, repeat, replaced, alone)
 		}
 		for i := range want {
 			if !slices.Equal(tensors.MustCopyFlatData[float32](got[i]), tensors.MustCopyFlatData[float32](want[i])) {
-				t.Errorf("choice %d: result %d has other bits than the plain graph's", choice, i)
+				t.Errorf("choice %d, repeat %d: result %d has other bits than the plain graph's", choice, repeat, i)
 			}
 		}
 	}

@@ -160,10 +160,42 @@ INLINE void FN(input_tile)(const float *const *table, const float *corner, ptrdi
 	}
 }
 
+// The same of a tile whose pixels two by two are one, so that d = (a, b, b, c, c, e) in each direction, and the third value of a
+// transform is zero: the planes of such are left out.
+INLINE void FN(doubled_tile)(const float *const *table, int c, float *V, size_t plane) {
+	VEC rows[4][6];
+	for (int i = 0; i < 4; i++) {
+		VEC p[4];
+#pragma GCC unroll 4
+		for (int j = 0; j < 4; j++) p[j] = LOAD(table[i * 4 + j] + c);
+		VEC d[6] = {p[0], p[1], p[1], p[2], p[2], p[3]};
+		FN(input_transform)(d, rows[i]);
+	}
+	for (int j = 0; j < 6; j++) {
+		if (doubled_zero(j)) continue;
+		VEC d[6] = {rows[0][j], rows[1][j], rows[1][j], rows[2][j], rows[2][j], rows[3][j]}, o[6];
+		FN(input_transform)(d, o);
+#pragma GCC unroll 6
+		for (int i = 0; i < 6; i++)
+			if (!doubled_zero(i * 6)) STORE(V + (i * 6 + j) * plane + c, o[i]);
+	}
+}
+
 // V[36][n][channels] of n tiles from tile first on, of the channels from c0 on: B' d B.
 static void FN(inputs)(const struct conv *v, int c0, int channels, int first, int n, float *V) {
 	struct place at = place_of(v, first);
 	size_t plane = plane_size(n, channels);
+	if (v->doubled) {
+		struct conv half = *v;
+		half.H /= 2;
+		half.W /= 2;
+		for (int t = 0; t < n; t++, next_place(v, &at), V += channels) {
+			const float *table[16];
+			tile_pixels(&half, v->x + c0, v->C, (struct place){at.b, at.y / 2, at.x / 2}, 1, 4, table);
+			for (int c = 0; c < channels; c = FN(next)(c, channels)) FN(doubled_tile)(table, c, V, plane);
+		}
+		return;
+	}
 	ptrdiff_t row = (ptrdiff_t)v->x_row * v->C;
 	for (int t = 0; t < n; t++, next_place(v, &at), V += channels) {
 		if (v->bordered || (at.y > 0 && at.x > 0 && at.y + 5 <= v->H && at.x + 5 <= v->W)) {
@@ -308,7 +340,10 @@ static void FN(apply)(const struct conv *v, int first, int n, float *scratch) {
 	size_t in = plane_size(n, v->C), out = plane_size(n, v->Kp), filters = plane_size(v->C, v->Kp);
 	float *V = scratch, *M = scratch + 36 * in;
 	FN(inputs)(v, 0, v->C, first, n, V);
-	for (int q = 0; q < 36; q++) FN(multiply)(n, v->Kp, v->C, V + q * in, v->C, 1, v->U + q * filters, M + q * out, v->Kp, 0);
+	for (int q = 0; q < 36; q++) {
+		if (v->doubled && doubled_zero(q)) memset(M + q * out, 0, sizeof(float) * n * v->Kp);
+		else FN(multiply)(n, v->Kp, v->C, V + q * in, v->C, 1, v->U + q * filters, M + q * out, v->Kp, 0);
+	}
 	FN(outputs)(v, first, n, M);
 }
 

@@ -130,7 +130,7 @@ func TestFewChannels(t *testing.T) {
 			x, kernel, bias := in[0], in[1], in[2]
 			plus := func(y *Node) *Node { return Add(y, BroadcastToShape(Reshape(bias, 1, 1, 1, k), y.Shape())) }
 			ours := Convolve(x, kernel).Strides(1).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
-			sum := fastconv.ConvSum(x, kernel, fastconv.Terms{Bias: bias}, func() *Node { return plus(ours) })
+			sum := fastconv.ConvSum(x, kernel, 1, fastconv.Terms{Bias: bias}, func() *Node { return plus(ours) })
 			bordered := Pad(x, ScalarZero(x.Graph(), x.DType()), PadAxis{}, PadAxis{Start: 1, End: 1}, PadAxis{Start: 1, End: 1}, PadAxis{})
 			plain := Convolve(bordered, kernel).Strides(1).NoPadding().Done()
 			return []*Node{ours, plain, sum, plus(plain)}

@@ -126,7 +126,7 @@ func plus(x, bias *Node) *Node {
 // conv is a 3×3 convolution: [B, H, W, in] to [B, H/stride, W/stride, out]. Zeros are put around the image at stride 1,
 // below and to the right of it at stride 2 unless the form says otherwise, as in [ddpm] (GoMLX's PadSame would put them above and to the left there).
 func (b *builder) conv(scope *model.Scope, x *Node, out, stride int, scale float64) *Node {
-	return b.convSum(scope, x, out, stride, scale, fastconv.Terms{})
+	return b.convSum(scope, x, 1, out, stride, scale, fastconv.Terms{})
 }
 
 // filters returns the kernel and the bias of a convolution of x to so many channels.
@@ -136,8 +136,13 @@ func (b *builder) filters(scope *model.Scope, x *Node, out int, scale float64) (
 	return w, b.value(b.constant(scope, "biases", 0, out), x)
 }
 
-// convSum is conv with more than a bias added, in one kernel where there is one.
-func (b *builder) convSum(scope *model.Scope, x *Node, out, stride int, scale float64, t fastconv.Terms) *Node {
+// grow is conv with stride 1 of x with height and width doubled by repeating pixels, [B, 2H, 2W, out].
+func (b *builder) grow(scope *model.Scope, x *Node, out int) *Node {
+	return b.convSum(scope, x, 2, out, 1, 1, fastconv.Terms{})
+}
+
+// convSum is conv, with repeat 2 grow, with more than a bias added, in one kernel where there is one.
+func (b *builder) convSum(scope *model.Scope, x *Node, repeat, out, stride int, scale float64, t fastconv.Terms) *Node {
 	w, bias := b.filters(scope, x, out, scale)
 	pad := [2]int{1, 1}
 	if stride == 2 && !b.form.PadAround {
@@ -145,6 +150,10 @@ func (b *builder) convSum(scope *model.Scope, x *Node, out, stride int, scale fl
 	}
 	x, w, t.Bias = b.low(x), b.low(w), b.low(bias)
 	plain := func() *Node {
+		x := x
+		if repeat == 2 {
+			x = upsample(x)
+		}
 		y := Convolve(x, w).Strides(stride).PaddingPerDim([][2]int{pad, pad}).Done()
 		y = Add(y, BroadcastToShape(Reshape(t.Bias, 1, 1, 1, out), y.Shape()))
 		if t.Image != nil {
@@ -159,7 +168,7 @@ func (b *builder) convSum(scope *model.Scope, x *Node, out, stride int, scale fl
 		return y
 	}
 	if stride == 1 {
-		if y := fastconv.ConvSum(x, w, t, plain); y != nil {
+		if y := fastconv.ConvSum(x, w, repeat, t, plain); y != nil {
 			return y
 		}
 	}

@@ -41,7 +41,7 @@ func (c Config) Forward(scope *model.Scope, seed uint64, in network.Inputs) *Nod
 			}
 		}
 		if level > 0 {
-			h = b.conv(scope.At("%s", fmt.Sprintf("up%d_grow", level)), upsample(h), c.Base*mult, 1, 1)
+			h = b.grow(scope.At("%s", fmt.Sprintf("up%d_grow", level)), h, c.Base*mult)
 		}
 	}
 	h = b.normSiLU(scope.At("out_norm"), h)
@@ -125,7 +125,7 @@ func (b *builder) residual(scope *model.Scope, x, emb *Node, out int, parts ...*
 		h = silu(Add(Mul(b.groupNorm(scope.At("norm1"), h), OnePlus(spread(scale))), spread(shift)))
 	} else {
 		e = b.low(b.dense(scope.At("embed"), emb, out, 1))
-		h = b.convSum(scope.At("conv0"), normed, out, 1, 1, fastconv.Terms{Image: e})
+		h = b.convSum(scope.At("conv0"), normed, 1, out, 1, 1, fastconv.Terms{Image: e})
 		h = b.normSiLU(scope.At("norm1"), h)
 	}
 	h = b.drop(h)
@@ -133,7 +133,7 @@ func (b *builder) residual(scope *model.Scope, x, emb *Node, out int, parts ...*
 	if in != out {
 		shortcut.Other, shortcut.OtherBias = b.product(scope.At("skip"), x, out, 1)
 	}
-	y := b.convSum(scope.At("conv1"), h, out, 1, 0, shortcut)
+	y := b.convSum(scope.At("conv1"), h, 1, out, 1, 0, shortcut)
 	if b.free && b.rng == nil && !b.half && !b.form.ScaleShift && b.form.NormEps == 0 {
 		r := fastconv.Block{X: x, Groups: b.groups, Image: e, Other: shortcut.Other, OtherBias: shortcut.OtherBias}
 		for i, part := range []*Node{x, y} { // y has the channels that the second half takes
