@@ -11,7 +11,7 @@ import (
 )
 
 // neonTests are the tests of pkg/fastconv that run its kernels without XLA.
-const neonTests = "^(TestKernels|TestPlain|TestResidual|TestTerms|TestGradients|TestNorm|TestRandomBits|TestTry)$"
+const neonTests = "^(TestKernels|TestPlain|TestResidual|TestTerms|TestDoubled|TestGradients|TestNorm|TestRandomBits|TestTry)$"
 
 // neon builds the kernels of pkg/fastconv for arm64 and runs their tests in an emulator. Where the compiler or the emulator is
 // missing it says so and does nothing.

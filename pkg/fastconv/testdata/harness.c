@@ -107,7 +107,7 @@ static void check_norm(int B, int P, int C, int G) {
 // A convolution summed plainly, or with G above 0 a residual block: here only what a sanitiser sees and the bits; Go tests compare the
 // values.
 static void check_other(enum kind kind, int B, int H, int W, int C, int K, int G) {
-	size_t n = (size_t)B * H * W * K / (kind == HALF ? 4 : 1);
+	size_t n = (size_t)B * H * W * K * (kind == DOUBLED ? 4 : 1) / (kind == HALF ? 4 : 1);
 	int conv[5] = {B, H, W, C, K}, block[7] = {B, H, W, C, K, G, B % 3 ? C / 3 : 0}, at_most = kind == ONE ? C : C < K ? C : K;
 	int skips = G && (K == 16 || K == 32 || K == 64) && C % (64 / K) == 0;
 	float *x = random_floats((size_t)B * H * W * (C - (G ? block[6] : 0))), *w = random_floats((size_t)9 * C * K), *first = NULL;
@@ -198,6 +198,7 @@ int main(int n, char **arguments) {
 		for (int i = 0; i < 20; i++) {
 			int C = i % 2 ? 32 : 16, G = 1 + rand() % 8;
 			check_other(HALF, 1 + rand() % 4, 4 + 2 * (rand() % 8), 4 + 2 * (rand() % 12), C, C, 0);
+			check_other(DOUBLED, 1 + rand() % 20, 2 + rand() % 7, 2 + rand() % 7, 8 + rand() % 60, 8 + rand() % 60, 0);
 			check_other(ONE, 1 + rand() % 4, 4 + rand() % 16, 4 + rand() % 16, ONE_CHANNELS, 1, 0);
 			check_other(FORWARD, 1 + rand() % 20, 4 + rand() % 10, 4 + rand() % 10, 8 * (1 + rand() % 9), 16 << i % 3, 8);
 			check_other(FORWARD, 1 + rand() % 40, 4 + rand() % 10, 4 + rand() % 10, G * (8 + rand() % 9), G * (8 + rand() % 9), G);
