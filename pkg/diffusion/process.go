@@ -139,18 +139,31 @@ func (p *Process) split(out []float32, channels, i int) (pred, v float32) {
 
 // X0 turns one prediction at timestep t into an estimate of x_0, given the noisy value xt.
 func (p *Process) X0(xt, pred float64, t int) float64 {
+	one := []float64{pred}
+	p.toX0(one, []float64{xt}, t)
+	return one[0]
+}
+
+// toX0 is [Process.X0] of many predictions, in their place.
+func (p *Process) toX0(preds, xt []float64, t int) {
 	a, b := p.Signal[t], p.Sigma[t]
 	switch p.Prediction {
 	case PredictNoise:
-		return (xt - b*pred) / a
+		for i, pred := range preds {
+			preds[i] = (xt[i] - b*pred) / a
+		}
 	case PredictImage:
-		return pred
 	case PredictVelocity:
-		return a*xt - b*pred
+		for i, pred := range preds {
+			preds[i] = a*xt[i] - b*pred
+		}
 	case PredictFlow:
-		return xt - b*pred
+		for i, pred := range preds {
+			preds[i] = xt[i] - b*pred
+		}
+	default:
+		panic(noPrediction(p.Prediction))
 	}
-	panic(noPrediction(p.Prediction))
 }
 
 // Noise is the ε consistent with an estimate x0 of the image and the noisy value xt at timestep t.

@@ -260,13 +260,14 @@ type sampling struct {
 func (s *sampling) run(ctx context.Context, first, rows int, step func()) error {
 	batch := len(s.t)
 	draws := make([]*rand.Rand, batch)
-	normal := func(i int) float64 { return draws[i/s.dim].NormFloat64() }
-	reseed := func(t int) {
-		for r := range draws {
-			draws[r] = rand.New(rand.NewChaCha8(noiseKey(s.o.Seed, first+r, t)))
+	at := s.T // the timestep whose noise is drawn
+	normal := func(i int) float64 {
+		r := i / s.dim
+		if draws[r] == nil {
+			draws[r] = rand.New(rand.NewChaCha8(noiseKey(s.o.Seed, first+r, at)))
 		}
+		return draws[r].NormFloat64()
 	}
-	reseed(s.T)
 	for i := range s.x {
 		s.x[i] = normal(i)
 	}
@@ -295,7 +296,8 @@ func (s *sampling) run(ctx context.Context, first, rows int, step func()) error 
 			}
 			s.o.OnEstimate(s.kept[k], first, s.seen[:rows*s.dim])
 		}
-		reseed(s.kept[k])
+		clear(draws)
+		at = s.kept[k]
 		s.solver.advance(k, s.x, s.x0, s.v, normal)
 		if c, ok := s.solver.(corrector); ok && k > 0 {
 			if err := s.estimate(k - 1); err != nil {
@@ -325,13 +327,21 @@ func (s *sampling) estimate(k int) error {
 		return errors.Errorf("diffusion: the network returned %d values for %d images; variance %q needs %d an image",
 			len(out), len(s.t), s.p.Variance, width)
 	}
-	for i := range s.x {
-		pred, v := s.p.split(out[i/s.dim*width:], s.channels, i%s.dim)
-		x0 := s.p.X0(s.x[i], float64(pred), k)
-		if s.o.Clip {
-			x0 = min(max(x0, -1), 1)
+	if s.p.learned() {
+		for i := range s.x {
+			pred, v := s.p.split(out[i/s.dim*width:], s.channels, i%s.dim)
+			s.x0[i], s.v[i] = float64(pred), float64(v)
 		}
-		s.x0[i], s.v[i] = x0, float64(v)
+	} else { // v are zeros
+		for i, pred := range out {
+			s.x0[i] = float64(pred)
+		}
+	}
+	s.p.toX0(s.x0, s.x, k)
+	if s.o.Clip {
+		for i, x0 := range s.x0 {
+			s.x0[i] = min(max(x0, -1), 1)
+		}
 	}
 	return nil
 }
