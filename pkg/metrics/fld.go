@@ -210,8 +210,16 @@ func fitMixture(means *mat.Dense, share []float64, data *mat.Dense) *mixture {
 	}
 	logShare := append(append([]float64{}, x.logShare...), 0)
 	logVariance := make([]float64, m+1)
-	for j := range m {
-		logVariance[j] = math.Log((floats.Min(mat.Col(nil, j, distance)) + fitNearest) / float64(d))
+	nearest := slices.Clone(distance.RawRowView(0))
+	for i := 1; i < n; i++ {
+		for j, v := range distance.RawRowView(i) {
+			if v < nearest[j] {
+				nearest[j] = v
+			}
+		}
+	}
+	for j, v := range nearest[:m] {
+		logVariance[j] = math.Log((v + fitNearest) / float64(d))
 	}
 	adam := newFitAdam(m + 1)
 	gradient := make([]float64, m+1)

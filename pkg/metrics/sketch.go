@@ -66,7 +66,7 @@ type sketched struct {
 // compare calls visit for each of n vectors, whose sketches sketch writes as in [newSketches]; in any order, and for several at the
 // same time.
 func (s sketches) compare(n int, sketch func(i int, row []float64), visit func(i int, of sketched)) {
-	const block = 32 // vectors a product: 32 · 60,000 float32 are 8 MB
+	const block = 8 // vectors a product: 8 · 60,000 float32 are 2 MB
 	wide, row := s.width+1, make([]float64, s.width)
 	small, closeness, of := make([]float32, min(block, n)*wide), make([]float32, min(block, n)*s.n), make([]sketched, min(block, n))
 	for start := 0; start < n; start += block {
