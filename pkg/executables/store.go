@@ -12,7 +12,7 @@ import (
 	"github.com/pkg/errors"
 )
 
-// openStore returns the store in dir, which it makes where it can. It fails where others than this user could have put
+// openStore returns the store in dir, which it makes where it can; dir may be a link to a folder. It fails where others than this user could have put
 // something there; where they could only have looked, the folder is closed to them.
 func openStore(dir string, most int64) (kept.Store, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -21,7 +21,11 @@ func openStore(dir string, most int64) (kept.Store, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
 		return kept.Store{}, errors.WithStack(err)
 	}
-	info, err := os.Lstat(dir)
+	real, err := filepath.EvalSymlinks(dir) // a link of another user's leads to nothing that others can write in either
+	if err != nil {
+		return kept.Store{}, errors.WithStack(err)
+	}
+	info, err := os.Stat(real)
 	if err != nil {
 		return kept.Store{}, errors.WithStack(err)
 	}
@@ -30,9 +34,9 @@ func openStore(dir string, most int64) (kept.Store, error) {
 		return kept.Store{}, errors.Errorf("%s is %s; need a folder of this user's own in which others cannot write, or none: remove it", dir, info.Mode())
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(dir, 0o700); err != nil {
+		if err := os.Chmod(real, 0o700); err != nil {
 			return kept.Store{}, errors.WithStack(err)
 		}
 	}
-	return kept.Store{Dir: dir, Most: most}, nil
+	return kept.Store{Dir: real, Most: most}, nil
 }

@@ -46,14 +46,22 @@ func TestStoreFolder(t *testing.T) {
 		t.Errorf("it is %v now (%v); want it closed to others", info.Mode(), err)
 	}
 	s := newStore(t, Most)
-	link, file := filepath.Join(dir, "link"), filepath.Join(dir, "file")
-	if err := os.Symlink(s.Dir, link); err != nil {
-		t.Fatal(err)
+	link, above, file, dead, open := filepath.Join(dir, "link"), filepath.Join(dir, "above"), filepath.Join(dir, "file"), filepath.Join(dir, "dead"), filepath.Join(dir, "open")
+	for at, to := range map[string]string{link: s.Dir, above: filepath.Dir(s.Dir), dead: filepath.Join(dir, "nothing"), open: filepath.Join(dir, os.FileMode(0o775).String())} {
+		if err := os.Symlink(to, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Put(kept.Digest(), []byte("code"))
+	for _, path := range []string{link, filepath.Join(above, "executables")} {
+		if linked, err := openStore(path, Most); err != nil || string(linked.Get(kept.Digest())) != "code" {
+			t.Errorf("%s, a way by a link: %v", path, err)
+		}
 	}
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{link, file, filepath.Join(file, "below")} {
+	for _, path := range []string{dead, open, file, filepath.Join(file, "below")} {
 		if _, err := openStore(path, Most); err == nil {
 			t.Errorf("%s was taken for a folder", path)
 		}
