@@ -52,8 +52,8 @@ func (c *CCD) Label() string { return LabelOf(c, NewCCD()) }
 
 // Validate implements [Strategy].
 func (c *CCD) Validate() error {
-	return firstError(c.validate("ccd"), atLeast("ccd: lambda", c.Lambda, 0), atLeast("ccd: ikc", c.IKC, 0),
-		atLeast("ccd: ukc", c.UKC, 0), atLeast("ccd: pkc", c.PKC, 0),
+	return firstError(c.validate("ccd"), weight("ccd: lambda", c.Lambda), weight("ccd: ikc", c.IKC),
+		weight("ccd: ukc", c.UKC), weight("ccd: pkc", c.PKC),
 		oneOf("ccd: teacher", c.Teacher, teachers))
 }
 

@@ -49,7 +49,7 @@ func (d *DER) Label() string { return LabelOf(d, NewDER()) }
 
 // Validate implements [Strategy].
 func (d *DER) Validate() error {
-	return firstError(d.validate("der"), atLeast("der: lambda", d.Lambda, 0), atLeast("der: beta", d.Beta, 0),
+	return firstError(d.validate("der"), weight("der: lambda", d.Lambda), weight("der: beta", d.Beta),
 		within("der: targets", d.Targets, 1, mostRows), oneOf("der: teacher", d.Teacher, teachers))
 }
 

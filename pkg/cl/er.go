@@ -131,7 +131,7 @@ func (e *ER) Label() string {
 
 // Validate implements [Strategy].
 func (e *ER) Validate() error {
-	return firstError(atLeast("er: lambda", e.Lambda, 0), e.validate("er"), oneOf("er: draw", e.Draw, draws),
+	return firstError(weight("er: lambda", e.Lambda), e.validate("er"), oneOf("er: draw", e.Draw, draws),
 		e.validateTimesteps(), e.validateSchedule(), e.validateNoised())
 }
 

@@ -38,7 +38,7 @@ func (e *EWC) Label() string { return LabelOf(e, NewEWC()) }
 
 // Validate implements [Strategy].
 func (e *EWC) Validate() error {
-	return firstError(atLeast("ewc: lambda", e.Lambda, 0), within("ewc: fisher_rows", e.FisherRows, 1, mostImages))
+	return firstError(weight("ewc: lambda", e.Lambda), within("ewc: fisher_rows", e.FisherRows, 1, mostImages))
 }
 
 // Needs implements [Strategy].

@@ -42,7 +42,7 @@ func (e *OnlineEWC) Validate() error {
 	if !(e.Gamma >= 0 && e.Gamma <= 1) {
 		return errors.Errorf("cl: ewc_online: gamma is %g; need 0 (the last task alone) to 1 (all tasks alike)", e.Gamma)
 	}
-	return firstError(atLeast("ewc_online: lambda", e.Lambda, 0), within("ewc_online: fisher_rows", e.FisherRows, 1, mostImages))
+	return firstError(weight("ewc_online: lambda", e.Lambda), within("ewc_online: fisher_rows", e.FisherRows, 1, mostImages))
 }
 
 // Needs implements [Strategy].

@@ -45,7 +45,7 @@ func (e *Rank1EWC) Label() string { return LabelOf(e, NewRank1EWC()) }
 
 // Validate implements [Strategy].
 func (e *Rank1EWC) Validate() error {
-	return firstError(atLeast("ewc_rank1: lambda", e.Lambda, 0), within("ewc_rank1: fisher_rows", e.FisherRows, 1, mostImages), within("ewc_rank1: tasks", e.Tasks, 0, mostTasks))
+	return firstError(weight("ewc_rank1: lambda", e.Lambda), within("ewc_rank1: fisher_rows", e.FisherRows, 1, mostImages), within("ewc_rank1: tasks", e.Tasks, 0, mostTasks))
 }
 
 // Needs implements [Strategy].

@@ -34,7 +34,7 @@ func (*L2) Info() Info {
 func (l *L2) Label() string { return LabelOf(l, NewL2()) }
 
 // Validate implements [Strategy].
-func (l *L2) Validate() error { return atLeast("l2: lambda", l.Lambda, 0) }
+func (l *L2) Validate() error { return weight("l2: lambda", l.Lambda) }
 
 // Needs implements [Strategy].
 func (l *L2) Needs(Setup) diffusion.Extra { return diffusion.Extra{Penalty: l.Lambda > 0} }

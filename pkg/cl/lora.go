@@ -1,7 +1,6 @@
 package cl
 
 import (
-	"math"
 	"math/rand/v2"
 
 	"github.com/pkg/errors"
@@ -55,8 +54,8 @@ func (l *LoRA) Label() string { return LabelOf(l, NewLoRA()) }
 
 // Validate implements [Strategy].
 func (l *LoRA) Validate() error {
-	if !(l.Alpha > 0) || math.IsInf(l.Alpha, 0) {
-		return errors.Errorf("cl: lora: alpha is %g; need a finite number > 0", l.Alpha)
+	if most := 1e6; !(l.Alpha > 0 && l.Alpha <= most) {
+		return errors.Errorf("cl: lora: alpha is %g; need more than 0 and at most %g", l.Alpha, most)
 	}
 	return within("lora: rank", l.Rank, 1, mostRank)
 }

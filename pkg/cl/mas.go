@@ -37,7 +37,7 @@ func (m *MAS) Label() string { return LabelOf(m, NewMAS()) }
 
 // Validate implements [Strategy].
 func (m *MAS) Validate() error {
-	return firstError(atLeast("mas: lambda", m.Lambda, 0), within("mas: mas_rows", m.MASRows, 1, mostImages))
+	return firstError(weight("mas: lambda", m.Lambda), within("mas: mas_rows", m.MASRows, 1, mostImages))
 }
 
 // Needs implements [Strategy].

@@ -42,8 +42,8 @@ func (m *MIR) Label() string { return LabelOf(m, NewMIR()) }
 
 // Validate implements [Strategy].
 func (m *MIR) Validate() error {
-	return firstError(m.validate("mir"), atLeast("mir: lambda", m.Lambda, 0), within("mir: candidates", m.Candidates, 1, mostRows),
-		atLeast("mir: virtual_rate", m.Rate, 0))
+	return firstError(m.validate("mir"), weight("mir: lambda", m.Lambda), within("mir: candidates", m.Candidates, 1, mostRows),
+		weight("mir: virtual_rate", m.Rate))
 }
 
 // Close implements [Strategy].

@@ -128,6 +128,9 @@ func create(name string) (Strategy, error) {
 			return s, nil
 		}
 	}
+	if name == "" {
+		return nil, errors.Errorf("cl: the name of a strategy is empty: name one of %v, or leave out a comma or a plus", Names())
+	}
 	return nil, errors.Errorf("cl: no strategy is named %.100q%s; known are %v, several joined by \"+\", and what the program registers beforehand by cl.Register", name, words.DidYouMean(name, Names()), Names())
 }
 

@@ -3,7 +3,6 @@ package cl
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -32,10 +31,13 @@ func LabelOf(s, usual Strategy) string {
 	return label
 }
 
-// atLeast reports a setting that is less than least or not finite.
-func atLeast(setting string, value, least float64) error {
-	if !(value >= least) || math.IsInf(value, 0) {
-		return errors.Errorf("cl: %s is %g; need a finite number >= %g", setting, value, least)
+// mostWeight is far above any weight of a loss; the gradients of larger ones leave the range of a float32.
+const mostWeight = 1e12
+
+// weight reports a setting that is no weight of a loss: not from 0 to [mostWeight].
+func weight(setting string, value float64) error {
+	if !(value >= 0 && value <= mostWeight) {
+		return errors.Errorf("cl: %s is %g; need a number from 0 to %g", setting, value, mostWeight)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package cl
 
 import (
 	"context"
-	"math"
 
 	"github.com/pkg/errors"
 
@@ -40,10 +39,10 @@ func (s *SI) Label() string { return LabelOf(s, NewSI()) }
 
 // Validate implements [Strategy].
 func (s *SI) Validate() error {
-	if !(s.Xi > 0) || math.IsInf(s.Xi, 0) {
-		return errors.Errorf("cl: si: xi is %g; need a finite number above 0, for instance 0.001", s.Xi)
+	if least := 1e-12; !(s.Xi >= least && s.Xi <= mostWeight) { // it divides, in float32
+		return errors.Errorf("cl: si: xi is %g; need a number from %g to %g, for instance 0.001", s.Xi, least, mostWeight)
 	}
-	return atLeast("si: lambda", s.Lambda, 0)
+	return weight("si: lambda", s.Lambda)
 }
 
 // Needs implements [Strategy].

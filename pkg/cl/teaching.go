@@ -54,7 +54,7 @@ type Teaching struct {
 
 // validate reports the first setting that no run can use.
 func (g *Teaching) validate(name string) error {
-	return firstError(atLeast(name+": lambda", g.Lambda, 0), oneOf(name+": schedule", g.Schedule, taskSchedules),
+	return firstError(weight(name+": lambda", g.Lambda), oneOf(name+": schedule", g.Schedule, taskSchedules),
 		oneOf(name+": teacher", g.Teacher, teachers))
 }
 

@@ -1,8 +1,6 @@
 package diffusion
 
 import (
-	"math"
-
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/pkg/errors"
 )
@@ -53,19 +51,22 @@ func (d networkDenoiser) Output(x []float32, t, y []int32) ([]float32, error) {
 // The network must have been trained with labels dropped at random.
 type Guided struct {
 	Denoiser
-	Scale   float64 // 0 or more, and what a float32 holds
+	Scale   float64 // 0 to [MostGuidance]
 	NoLabel int32
 	// Channels of the OutChannels of each pixel are guided, from 1 to all; the rest, learned variances, are the plain network's.
 	Channels, OutChannels int
 }
+
+// MostGuidance is the largest scale of guidance: the images of any above it are black and white spots.
+const MostGuidance = 100
 
 // check reports what cannot guide.
 func (g Guided) check() error {
 	switch {
 	case g.Denoiser == nil:
 		return errors.New("diffusion: Guided without a Denoiser; take one by Network.Denoiser")
-	case !(g.Scale >= 0 && g.Scale <= math.MaxFloat32):
-		return errors.Errorf("diffusion: the scale of guidance is %g; need 0 to %.1e, usually below 10", g.Scale, math.MaxFloat32)
+	case !(g.Scale >= 0 && g.Scale <= MostGuidance):
+		return errors.Errorf("diffusion: the scale of guidance is %g; need 0 to %d, usually below 10", g.Scale, MostGuidance)
 	case g.Scale > 0 && (g.Channels < 1 || g.Channels > g.OutChannels):
 		return errors.Errorf("diffusion: Guided has %d Channels of %d OutChannels; need 1 to all: those of the network's Shape", g.Channels, g.OutChannels)
 	}

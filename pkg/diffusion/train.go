@@ -28,14 +28,24 @@ const (
 	ObjectiveVLB    = "vlb"    // T·L_t in bits per dimension, [iddpm] section 3.3
 )
 
+// Beyond these a step leaves nothing of a network: Adam moves each weight by the learning rate, and weights are 0.1 or so.
+const (
+	mostLearningRate = 100
+	mostVLBWeight    = 1e6
+)
+
 // Validate reports the first setting that makes no sense.
 func (c TrainConfig) Validate() error {
 	switch {
-	case !(c.LearningRate > 0) || math.IsInf(c.LearningRate, 0):
-		return errors.Errorf("diffusion: learning_rate is %g; need a finite number > 0", c.LearningRate)
+	case !(c.LearningRate > 0 && c.LearningRate <= mostLearningRate):
+		return errors.Errorf("diffusion: learning_rate is %g; need more than 0 and at most %d, usually below 0.01", c.LearningRate, mostLearningRate)
 	case c.WarmUp < 0 || !finite(c.WeightDecay) || !finite(c.ClipNorm) || !finite(c.VLBWeight):
 		return errors.Errorf("diffusion: warm_up %d, weight_decay %g, clip_norm %g, vlb_weight %g; need finite numbers >= 0",
 			c.WarmUp, c.WeightDecay, c.ClipNorm, c.VLBWeight)
+	case c.VLBWeight > mostVLBWeight:
+		return errors.Errorf("diffusion: vlb_weight is %g; need 0 to %g, usually 0.001", c.VLBWeight, mostVLBWeight)
+	case c.WeightDecay*c.LearningRate > 1:
+		return errors.Errorf("diffusion: weight_decay is %g, of which a step takes as much as learning_rate says, %g: more than all of a weight; need at most %.3g", c.WeightDecay, c.LearningRate, 1/c.LearningRate)
 	case !(c.EMA >= 0 && c.EMA < 1):
 		return errors.Errorf("diffusion: ema is %g; need 0 <= ema < 1", c.EMA)
 	case c.Objective != "" && c.Objective != ObjectiveSimple && c.Objective != ObjectiveVLB:

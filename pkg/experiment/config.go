@@ -535,6 +535,8 @@ func (c Config) Validate() error {
 		return errors.Errorf("loop.label_dropout is %g, but network.conditional is false, so that there are no labels; leave one of them out", c.Loop.LabelDropout)
 	case e.Guidance > 0 && (!c.Network.Conditional || c.Loop.LabelDropout == 0):
 		return errors.New("evaluate.guidance needs network.conditional and a loop.label_dropout above 0, for instance 0.1")
+	case e.Guidance > diffusion.MostGuidance:
+		return errors.Errorf("evaluate.guidance is %g; need 0 to %d, usually below 10", e.Guidance, diffusion.MostGuidance)
 	case c.Loop.ReplayRows > mostRows:
 		return errors.Errorf("loop.replay_rows is %d; need 0 to %d", c.Loop.ReplayRows, mostRows)
 	case strings.ContainsAny(c.Variant, "/\\"):

@@ -148,3 +148,31 @@ func TestEveryNumberOfEveryStrategyIsChecked(t *testing.T) {
 		t.Errorf("strategies have %d numeric settings; were some overlooked?", numbers)
 	}
 }
+
+// Finite numbers of which nothing but NaN or noise can come are refused by name, and large ones in use are not.
+func TestAbsurdNumbersAreRefused(t *testing.T) {
+	labels := []string{"loop.label_dropout=0.1"}
+	for _, tc := range []struct {
+		set  []string
+		want string // "": sound
+	}{
+		{append(labels, "evaluate.guidance=1e30"), "evaluate.guidance is 1e+30; need 0 to 100"},
+		{append(labels, "evaluate.guidance=100"), ""},
+		{[]string{"train.learning_rate=1e30"}, "learning_rate is 1e+30; need more than 0 and at most 100"},
+		{[]string{"train.learning_rate=1"}, ""},
+		{[]string{"train.vlb_weight=1e30"}, "vlb_weight is 1e+30; need 0 to 1e+06"},
+		{[]string{"train.weight_decay=1001"}, "weight_decay is 1001"},
+		{[]string{"train.weight_decay=1000"}, ""},
+		{[]string{"train.clip_norm=1e30"}, ""}, // clips nothing
+		{[]string{"strategy.name=ewc", "strategy.lambda=1e30"}, "ewc: lambda is 1e+30; need a number from 0 to 1e+12"},
+		{[]string{"strategy.name=ewc", "strategy.lambda=1e8"}, ""},
+		{[]string{"strategy.name=lora", "strategy.alpha=1e30"}, "lora: alpha is 1e+30"},
+		{[]string{"strategy.name=si", "strategy.xi=1e-30"}, "si: xi is 1e-30"},
+		{[]string{"strategy.name=mir", "strategy.virtual_rate=1e30"}, "mir: virtual_rate is 1e+30"},
+	} {
+		_, err := OverrideConfig("the test", nil, tc.set)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v: %v; want %q", tc.set, err, tc.want)
+		}
+	}
+}

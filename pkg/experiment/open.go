@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 
 	"github.com/gomlx/compute"
@@ -103,7 +102,7 @@ func (t *Trained) Close() { t.close() }
 // whose network depends on the task at sampling: outside of AtTask it is as training left it.
 func (t *Trained) AtTask(task int, f func() error) error { return t.loop.AtTask(task, f) }
 
-// Denoiser is the trained network as samplers see it, with the run's choice of weights and guidance of its own, which is 0 or more and
+// Denoiser is the trained network as samplers see it, with the run's choice of weights and guidance of its own, which is 0 to [diffusion.MostGuidance] and
 // needs a network trained with labels left out (loop.label_dropout): with another each call of it is an error.
 func (t *Trained) Denoiser(guidance float64) diffusion.Denoiser {
 	if err := t.checkGuidance(guidance); err != nil {
@@ -114,8 +113,8 @@ func (t *Trained) Denoiser(guidance float64) diffusion.Denoiser {
 
 // checkGuidance reports a guidance that cannot be drawn with.
 func (t *Trained) checkGuidance(guidance float64) error {
-	if !(guidance >= 0 && guidance <= math.MaxFloat32) || guidance > 0 && t.Config.Loop.LabelDropout == 0 {
-		return Refusef("guidance is %g; it needs 0 or more, usually below 10, and a network trained with loop.label_dropout above 0", guidance)
+	if !(guidance >= 0 && guidance <= diffusion.MostGuidance) || guidance > 0 && t.Config.Loop.LabelDropout == 0 {
+		return Refusef("guidance is %g; it needs 0 to %d, usually below 10, and a network trained with loop.label_dropout above 0", guidance, diffusion.MostGuidance)
 	}
 	return nil
 }
