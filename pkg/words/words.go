@@ -11,12 +11,15 @@ import (
 // Missing stands for a number that was not measured.
 const Missing = "–"
 
-// Number writes v with a proper minus sign and no "-0.0".
+// mostDecimals is how many decimals the smallest float64 has, 2^-1074: all that come after them are 0.
+const mostDecimals = 1074
+
+// Number writes v with a proper minus sign, no "-0.0", and 0 to 1074 decimals, more than which no number has.
 func Number(v float64, decimals int) string {
 	if math.IsNaN(v) {
 		return Missing
 	}
-	text := strconv.FormatFloat(v, 'f', decimals, 64)
+	text := strconv.FormatFloat(v, 'f', min(max(decimals, 0), mostDecimals), 64)
 	if math.Abs(v) >= 1e9 { // of a run that diverged: digits would say nothing
 		text = strconv.FormatFloat(v, 'g', 3, 64)
 	}

@@ -24,7 +24,7 @@ func TestNumber(t *testing.T) {
 		want     string
 	}{
 		{12.345, 1, "12.3"}, {-12.345, 2, "−12.35"}, {0, 1, "0.0"}, {-0.04, 1, "0.0"}, {math.Copysign(0, -1), 0, "0"}, {math.NaN(), 3, Missing},
-		{999_999_999, 0, "999999999"}, {1e9, 3, "1e+09"}, {-1e45, 1, "−1e+45"}, {-0.05, 1, "−0.1"},
+		{999_999_999, 0, "999999999"}, {1e9, 3, "1e+09"}, {1.5, -1, "2"}, {0.5, 1 << 40, "0.5" + strings.Repeat("0", 1073)}, {-1e45, 1, "−1e+45"}, {-0.05, 1, "−0.1"},
 	} {
 		if got := Number(tc.v, tc.decimals); got != tc.want {
 			t.Errorf("%g with %d decimals is %q, want %q", tc.v, tc.decimals, got, tc.want)
