@@ -39,6 +39,15 @@ func bpdCommand() *cobra.Command {
 			if flow && cmd.Flags().Changed("terms") {
 				return experiment.Refusef("--terms is of the variational bound, which prediction %q has not; leave it out", trained.Network.Process.Prediction)
 			}
+			want := o.Images
+			if flow {
+				want = o.ODE
+			}
+			for k, t := range trained.Benchmark.Tasks {
+				if t.Test.N < want {
+					fmt.Fprintf(cmd.ErrOrStderr(), "note: task %d has %d test images of the %d asked for; all are measured\n", k+1, t.Test.N, want)
+				}
+			}
 			tasks, err := trained.BPD(cmd.Context(), args[0], o)
 			if err != nil {
 				return err
@@ -47,9 +56,6 @@ func bpdCommand() *cobra.Command {
 				if flow {
 					fmt.Fprintf(cmd.OutOrStdout(), "task %d  %s bits/dim by the ODE over %d test images  (%s)\n", t.Task+1, words.PlusMinus(t.ODEBPD, t.ODESE, 3), t.ODEImages, t.Name)
 					continue
-				}
-				if t.Images < o.Images {
-					fmt.Fprintf(cmd.ErrOrStderr(), "note: task %d has %d test images of the %d asked for\n", t.Task+1, t.Images, o.Images)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "task %d  %s bits/dim over %d test images", t.Task+1, words.PlusMinus(t.BPD, t.SE, 3), t.Images)
 				if p := t.Parts; p != nil {

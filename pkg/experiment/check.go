@@ -155,11 +155,16 @@ func (c Config) checkStrategy(seen sound) error {
 	return cl.Check(strategy, seen.Setup)
 }
 
-// checkOutside opens the sets of bpd.outside.
+// checkOutside opens the sets of bpd.outside. One with fewer images than are measured of the run's own is refused: all compare as many.
 func (c Config) checkOutside(bench *datasets.Benchmark) error {
 	for _, name := range c.BPD.Outside {
-		if _, _, err := c.outside(name, bench); err != nil {
+		images, _, err := c.outside(name, bench)
+		if err != nil {
 			return err
+		}
+		if want := c.BPD.outside(len(bench.Tasks)); images.N < want {
+			return errors.Errorf("bpd.outside: %s has %d test images, and bpd.images is %d for each of %s, %d in all; take at most %d, or a set with more",
+				name, images.N, c.BPD.Images, words.Count(len(bench.Tasks), "task"), want, images.N/len(bench.Tasks))
 		}
 	}
 	return nil

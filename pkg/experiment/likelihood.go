@@ -42,9 +42,12 @@ func (c BPDConfig) validate(timesteps int, conditional bool) error {
 // rows is how many rows the likelihoods after one task, or all of the last, run through the network.
 func (c BPDConfig) rows(tasks int) int { return c.Images * c.Terms * tasks }
 
+// outside is how many images of each set of Outside are measured: as many as of the run's own tasks.
+func (c BPDConfig) outside(tasks int) int { return c.Images * tasks }
+
 // extraRows is how many rows the measurements after the last task alone need.
 func (c BPDConfig) extraRows(tasks, variants int) int {
-	n := c.Images * c.Terms * tasks * len(c.Outside)
+	n := c.outside(tasks) * c.Terms * len(c.Outside)
 	if c.Variants {
 		n += variants * c.rows(tasks)
 	}
@@ -203,7 +206,7 @@ func (r *run) measureOutside(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		data := firstImages(images, classes, c.BPD.Images*len(r.loop.Benchmark.Tasks))
+		data := firstImages(images, classes, c.BPD.outside(len(r.loop.Benchmark.Tasks)))
 		clear(data.Labels) // an unconditional network reads none
 		e, err := r.estimate(ctx, r.loop.Network.Process, data, nil)
 		if err != nil {

@@ -127,3 +127,19 @@ func TestFewTestImagesAreToldBefore(t *testing.T) {
 		}
 	}
 }
+
+// A set of bpd.outside that has fewer images than are measured of the run's own is refused before anything is trained.
+func TestOutsideNeedsAsManyImages(t *testing.T) {
+	t.Setenv(backend.CacheEnv, t.TempDir())
+	dir := filepath.Join(t.TempDir(), "set")
+	pictureFolder(t, filepath.Join(dir, "train"), 4, "a", "b")
+	pictureFolder(t, filepath.Join(dir, "test"), 5, "a", "b")
+	c := DefaultConfig()
+	c.Benchmark.Prep.Channels, c.Benchmark.Prep.Method, c.Network.Conditional = 1, "area", false
+	for images, want := range map[int]string{2: "", 3: "bpd.outside: " + dir + " has 10 test images, and bpd.images is 3 for each of 5 tasks, 15 in all; take at most 2"} {
+		c.BPD = BPDConfig{Images: images, Terms: 5, Outside: []string{dir}}
+		if err := c.Check(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d images: %v; want %q", images, err, want)
+		}
+	}
+}
