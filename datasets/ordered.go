@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Progress is where bars of work on sets of a user's own are drawn, once it takes more than a second; nil for silence.
+// Progress is where bars of work on images are drawn, once it takes more than a second; nil for silence.
 var Progress io.Writer = os.Stderr
 
 // ordered calls work for every picture of a reader, on all processors at once, and then take with each result, in the reader's order.

@@ -2,9 +2,12 @@ package datasets
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/parallel"
 )
 
 // Prep is how images are brought to the size a model sees. It is the only place where
@@ -139,10 +142,16 @@ func (p Prep) Apply(im *Images) (*Images, error) {
 		return im, nil
 	}
 	out := &Images{N: im.N, H: h, W: w, C: c, Labels: im.Labels, Pixels: make([]uint8, im.N*h*w*c)}
-	preparer := newPreparer(p, c)
-	for i := range im.N {
-		preparer.prepare(out.Image(i), im.Image(i), im.H, im.W, im.C)
-	}
+	bar := newLateBar(im.N, fmt.Sprintf("preparing images of %d×%d pixels", h, w))
+	defer bar.end()
+	const some = 64 // images of one goroutine at a time
+	parallel.For((im.N+some-1)/some, func(k int) {
+		preparer := newPreparer(p, c)
+		for i := k * some; i < min(im.N, (k+1)*some); i++ {
+			preparer.prepare(out.Image(i), im.Image(i), im.H, im.W, im.C)
+			bar.add()
+		}
+	})
 	return out, nil
 }
 

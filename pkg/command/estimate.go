@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/words"
 )
 
 // fewRuns is the number of runs up to which a study starts without timing steps first: its own first steps tell soon.
@@ -42,8 +43,27 @@ func estimateStudy(cmd *cobra.Command, s experiment.Study, workers int) (*experi
 			return experiment.Rates{}, err
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), "timing some steps; most of it is compilation")
+		defer everySoOften(15*time.Second, func(passed time.Duration) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "still compiling or timing: %s so far\n", passed.Round(time.Second))
+		})()
 		return experiment.CalibrateApart(ctx, c, processes(workers, self, "calibrate"))
 	})
+}
+
+// everySoOften calls say with the time that has passed, again and again until stop is called.
+func everySoOften(often time.Duration, say func(passed time.Duration)) (stop func()) {
+	begin, ticker, done := time.Now(), time.NewTicker(often), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				say(time.Since(begin))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { ticker.Stop(); close(done) }
 }
 
 // describeEstimate says how long a study takes, on what grounds, and what is not in it.
@@ -53,7 +73,7 @@ func describeEstimate(e *experiment.Estimate) string {
 		text += "; from " + e.Basis
 	}
 	if len(e.Without) > 0 {
-		text += ".\nNot included is what " + strings.Join(e.Without, ", ") + " may evaluate beside the steps: no finished run tells"
+		text += ".\nWhat " + words.List(e.Without) + " may compute beside steps is not included: only a finished run tells"
 	}
 	return text + "."
 }

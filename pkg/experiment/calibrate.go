@@ -10,6 +10,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/datasets"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 )
@@ -17,8 +18,30 @@ import (
 // calibrationTime is how long steps are timed once they are compiled.
 const calibrationTime = 2 * time.Second
 
+// mostTimed is how many pixels images are timed with. Steps on more take long, and so does preparing images for them.
+const mostTimed = 64 * 64
+
+// shrunk is c with images of at most [mostTimed] pixels, height and width halved so many times alike, and how many times fewer pixels
+// those are; c itself where no halves of its images fit a network.
+func (c Config) shrunk() (Config, int, error) {
+	h, w, _, err := datasets.PreparedShape(c.Benchmark.Prep, c.Benchmark.Datasets...)
+	if err != nil {
+		return c, 1, err
+	}
+	by := 1
+	for (h/by)*(w/by) > mostTimed && h%(32*by) == 0 && w%(32*by) == 0 { // networks of up to five levels
+		by *= 2
+	}
+	if by > 1 {
+		p := &c.Benchmark.Prep
+		p.Method, p.Size, p.Height, p.Width, p.Border = "stretch", 0, h/by, w/by, 0
+	}
+	return c, by * by, nil
+}
+
 // Calibrate times some steps of training and of sampling of a run like c, without a strategy's own work and without
-// writing anything.
+// writing anything. Images of more than 64×64 pixels are timed at a half, a quarter, … of their sides, and their steps taken to last as
+// much longer as they have more pixels.
 func Calibrate(ctx context.Context, c Config, opt Options) (Rates, error) {
 	rows, err := c.stepRows()
 	if err != nil {
@@ -37,6 +60,10 @@ func Calibrate(ctx context.Context, c Config, opt Options) (Rates, error) {
 	}
 	// One batch tells what a row takes, however many are asked for, and a signal is heeded after each step of it.
 	c.Evaluate.SamplesPerTask = c.Evaluate.rows()
+	c, times, err := c.shrunk()
+	if err != nil {
+		return Rates{}, err
+	}
 	bench, err := c.LoadBenchmark()
 	if err != nil {
 		return Rates{}, err
@@ -63,7 +90,8 @@ func Calibrate(ctx context.Context, c Config, opt Options) (Rates, error) {
 		return Rates{}, err
 	}
 	sampled := e.SamplesPerTask * sampler.Calls() * e.calls()
-	return Rates{Train: step / float64(rows*backwardRows), Measure: draw / float64(sampled), Fixed: max(0, first-step) + max(0, firstDraw-draw)}, nil
+	return Rates{Train: float64(times) * step / float64(rows*backwardRows), Measure: float64(times) * draw / float64(sampled),
+		Fixed: max(0, first-step) + max(0, firstDraw-draw), Times: times}, nil
 }
 
 // timed calls f once, which compiles, then again for calibrationTime, once at least and most times at most; it returns the

@@ -26,6 +26,7 @@ type Rates struct {
 	Train   float64 `json:"train"`   // seconds a row of [Work.Train]
 	Measure float64 `json:"measure"` // seconds a row of [Work.Measure]
 	Fixed   float64 `json:"fixed"`   // seconds a run besides these: compiling, and what a strategy does between tasks
+	Times   int     `json:"times"`   // how many times more pixels images have than those that were timed
 }
 
 // RunEstimate is what one run of a study takes.
@@ -68,7 +69,7 @@ func (s Study) Estimate(ctx context.Context, workers int, calibrate func(context
 		return nil, err
 	}
 	e := &Estimate{Workers: max(1, workers)}
-	calibrated, used := map[string]Rates{}, 0
+	calibrated, used, times := map[string]Rates{}, 0, 1
 	var left []float64
 	without := map[string]bool{}
 	for _, c := range s.Runs {
@@ -98,9 +99,9 @@ func (s Study) Estimate(ctx context.Context, workers int, calibrate func(context
 			if rates, err = calibrate(ctx, s.widest(kind)); err != nil {
 				return nil, err
 			}
-			calibrated[kind] = rates
+			calibrated[kind], times = rates, max(times, rates.Times)
 		default:
-			rates = Rates{math.NaN(), math.NaN(), math.NaN()}
+			rates = Rates{Train: math.NaN(), Measure: math.NaN(), Fixed: math.NaN()}
 			calibrated[kind] = rates
 		}
 		r.Told = told
@@ -118,7 +119,11 @@ func (s Study) Estimate(ctx context.Context, workers int, calibrate func(context
 		basis = append(basis, fmt.Sprintf("%s in %s", words.Count(len(finished), "finished run"), s.Dir))
 	}
 	if len(calibrated) > 0 && calibrate != nil {
-		basis = append(basis, "some steps of training and sampling timed now; measuring beyond sampling is not included")
+		timed := "some steps of training and sampling timed now"
+		if times > 1 {
+			timed += fmt.Sprintf(" on images of %d times fewer pixels", times)
+		}
+		basis = append(basis, timed+", without measuring beyond sampling")
 	}
 	e.Basis = strings.Join(basis, " and ")
 	e.Without = slices.Sorted(maps.Keys(without))

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"palimpsest/datasets"
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/host"
@@ -206,5 +207,29 @@ func TestCalibrate(t *testing.T) {
 	}
 	if _, err := os.Stat(seen); !os.IsNotExist(err) {
 		t.Errorf("%s is left behind (%v)", seen, err)
+	}
+}
+
+// Large images are timed at a part of their sides, others as they are.
+func TestLargeImagesAreTimedSmaller(t *testing.T) {
+	for _, tc := range []struct {
+		prep        datasets.Prep
+		h, w, times int
+	}{
+		{datasets.Prep{Size: 1024, Method: "area"}, 64, 64, 256},
+		{datasets.Prep{Height: 128, Width: 64, Method: "pad", Border: 32}, 48, 32, 16},
+		{datasets.Prep{Size: 64, Method: "pad"}, 64, 64, 1},
+		{datasets.Prep{Size: 90, Method: "pad"}, 90, 90, 1},
+	} {
+		c := DefaultConfig()
+		c.Benchmark.Prep = tc.prep
+		small, times, err := c.shrunk()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, w, _, err := datasets.PreparedShape(small.Benchmark.Prep, small.Benchmark.Datasets...)
+		if err != nil || h != tc.h || w != tc.w || times != tc.times {
+			t.Errorf("%+v: %d×%d, %d times, %v; want %d×%d, %d times", tc.prep, h, w, times, err, tc.h, tc.w, tc.times)
+		}
 	}
 }
