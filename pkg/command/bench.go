@@ -17,7 +17,7 @@ import (
 func benchCommand() *cobra.Command {
 	var (
 		configPath, store string
-		g                 experiment.Grid
+		g                 = experiment.Grid{Flags: true}
 		flags             studyFlags
 		elsewhere         clusterFlags
 	)

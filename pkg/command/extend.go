@@ -11,7 +11,7 @@ import (
 )
 
 func extendCommand() *cobra.Command {
-	var x experiment.Extension
+	x := experiment.Extension{Flags: true}
 	var dir string
 	c := &cobra.Command{
 		Use: "extend RUN", Short: "Go on with a finished run on classes or sets that arrived later", Args: cobra.ExactArgs(1),

@@ -12,7 +12,7 @@ import (
 
 func searchCommand() *cobra.Command {
 	var (
-		s     experiment.Search
+		s     = experiment.Search{Flags: true}
 		store string
 		flags studyFlags
 	)

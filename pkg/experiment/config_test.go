@@ -120,11 +120,11 @@ func TestErrorsNameTheOption(t *testing.T) {
 			t.Errorf("%s with %v gives %v, want %q", tc.text, tc.set, err, tc.want)
 		}
 	}
-	g := Grid{Strategies: []string{"finetune"}, Seeds: 1, Set: []string{"strategy.lambda=2"}}
+	g := Grid{Strategies: []string{"finetune"}, Seeds: 1, Set: []string{"strategy.lambda=2"}, Flags: true}
 	if _, err := g.Configs("the quick benchmark", nil); err == nil || !strings.HasPrefix(err.Error(), "--set strategy.lambda=2: ") {
 		t.Errorf("a grid says %v", err)
 	}
-	g = Grid{Strategies: []string{"finetune"}, Seeds: 1, Sweeps: []string{"loop.steps_per_task=x,3"}}
+	g = Grid{Strategies: []string{"finetune"}, Seeds: 1, Sweeps: []string{"loop.steps_per_task=x,3"}, Flags: true}
 	if _, err := g.Configs("the quick benchmark", nil); err == nil || !strings.Contains(err.Error(), "--sweep loop.steps_per_task=x,3: ") {
 		t.Errorf("a swept grid says %v", err)
 	}

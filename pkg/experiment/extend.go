@@ -49,7 +49,12 @@ type Extension struct {
 	Datasets []string // sets to come, a task each
 
 	Set []string // settings KEY=VALUE of what is measured, saved and computed on; none of what is learned may change
+
+	Flags bool // errors call a field by the command line's flag for it: --dataset for Datasets
 }
+
+// called is what errors call a field.
+func (x Extension) called(field string) string { return called(field, x.Flags) }
 
 // mayChange begins the settings that an extended run may have otherwise than the run it extends: none changes what is learned or
 // how tasks are measured that were measured before.
@@ -80,13 +85,13 @@ func (x Extension) Of(dir string) (Config, error) {
 	}
 	switch {
 	case x.Tasks != "" && len(x.Datasets) > 0:
-		return c, Refusef("--tasks names classes of the run's own set and --dataset sets that follow, each a task; give one of them, and extend again for the other")
+		return c, Refusef("%s names classes of the run's own set and %s sets that follow, each a task; give one of them, and extend again for the other", x.called("Tasks"), x.called("Datasets"))
 	case x.Tasks != "":
 		err = x.addTasks(&c, done, dir)
 	case len(x.Datasets) > 0:
 		err = x.addSets(&c, done, dir)
 	default:
-		err = Refusef("nothing is there to learn; give the classes of the tasks to come (--tasks '[[8, 9]]') or a set (--dataset NAME)")
+		err = Refusef("nothing is there to learn; give the classes of the tasks to come (%s '[[8, 9]]') or a set (%s NAME)", x.called("Tasks"), x.called("Datasets"))
 	}
 	if err != nil {
 		return c, err
@@ -198,14 +203,14 @@ func onlineRest(c Config, done *results.Run) int {
 func (x Extension) addTasks(c *Config, done *results.Run, dir string) error {
 	b := &c.Benchmark
 	if b.Scenario != ClassIncremental {
-		return Refusef("--tasks names classes of the one set of a class-incremental run; the run in %s learns a set a task, give --dataset", dir)
+		return Refusef("%s names classes of the one set of a class-incremental run; the run in %s learns a set a task, give %s", x.called("Tasks"), dir, x.called("Datasets"))
 	}
 	if len(b.Datasets) > 1 {
-		return Refusef("--tasks names classes of %s, but in the run in %s sets have followed it already; give --dataset", b.Datasets[0], dir)
+		return Refusef("%s names classes of %s, but in the run in %s sets have followed it already; give %s", x.called("Tasks"), b.Datasets[0], dir, x.called("Datasets"))
 	}
 	var lists [][]string
 	if err := yaml.Unmarshal([]byte(x.Tasks), &lists); err != nil || len(lists) == 0 {
-		return Refusef("--tasks is %.100q; need the classes of each task to come, by name or number, such as '[[8, 9]]' or '[[rose, tulip], [daisy]]'", x.Tasks)
+		return Refusef("%s is %.100q; need the classes of each task to come, by name or number, such as '[[8, 9]]' or '[[rose, tulip], [daisy]]'", x.called("Tasks"), x.Tasks)
 	}
 	all := done.Benchmark.ClassNames
 	if set, err := datasets.Describe(b.Datasets[0]); err == nil && len(set.Classes) > len(all) && slices.Equal(set.Classes[:len(all)], all) {
@@ -223,21 +228,21 @@ func (x Extension) addTasks(c *Config, done *results.Run, dir string) error {
 	}
 	for i, list := range lists {
 		if len(list) == 0 {
-			return Refusef("--tasks: %s to come lists no class", words.Task(i))
+			return Refusef("%s: %s to come lists no class", x.called("Tasks"), words.Task(i))
 		}
 		for k, name := range list {
 			if n, err := strconv.Atoi(name); err == nil && !slices.Contains(all, name) {
 				if n < 0 || n >= len(all) {
-					return Refusef("--tasks: there is no class %d; %s has 0 to %d", n, b.Datasets[0], len(all)-1)
+					return Refusef("%s: there is no class %d; %s has 0 to %d", x.called("Tasks"), n, b.Datasets[0], len(all)-1)
 				}
 				list[k] = all[n]
 			} else if !slices.Contains(all, name) {
-				return Refusef("--tasks: %s has no class %.100q%s; what is in another set comes by --dataset", b.Datasets[0], name, words.DidYouMean(name, all))
+				return Refusef("%s: %s has no class %.100q%s; what is in another set comes by %s", x.called("Tasks"), b.Datasets[0], name, words.DidYouMean(name, all), x.called("Datasets"))
 			}
 			if task, ok := learned[list[k]]; ok && task >= len(before) {
-				return Refusef("--tasks: the class %q is listed twice", list[k])
+				return Refusef("%s: the class %q is listed twice", x.called("Tasks"), list[k])
 			} else if ok {
-				return Refusef("--tasks: the class %q is learned already, in %s", list[k], words.Task(task))
+				return Refusef("%s: the class %q is learned already, in %s", x.called("Tasks"), list[k], words.Task(task))
 			}
 			learned[list[k]] = len(before) + i
 		}
@@ -255,31 +260,31 @@ func (x Extension) addSets(c *Config, done *results.Run, dir string) error {
 		return err
 	}
 	if b.PartAll {
-		return Refusef("--dataset brings a set as one task, and the run in %s parts all of its sets (benchmark.part_all); name all sets in a run of their own", dir)
+		return Refusef("%s brings a set as one task, and the run in %s parts all of its sets (benchmark.part_all); name all sets in a run of their own", x.called("Datasets"), dir)
 	}
 	learned := len(b.Datasets)
 	for _, name := range x.Datasets {
 		if err := datasets.Known(name); err != nil {
-			return Refused{errors.WithMessage(err, "--dataset")}
+			return Refused{errors.WithMessage(err, x.called("Datasets"))}
 		}
 		full, err := datasets.Canonical(name)
 		if err != nil {
-			return Refused{errors.WithMessage(err, "--dataset")}
+			return Refused{errors.WithMessage(err, x.called("Datasets"))}
 		}
 		if at := slices.Index(b.Datasets, full); at >= learned {
-			return Refusef("--dataset: %s is named twice; each set to come is one task", full)
+			return Refusef("%s: %s is named twice; each set to come is one task", x.called("Datasets"), full)
 		} else if at >= 0 {
-			return Refusef("--dataset: %s is learned already in the run in %s", full, dir)
+			return Refusef("%s: %s is learned already in the run in %s", x.called("Datasets"), full, dir)
 		}
 		if err := datasets.CheckDistinct(append(slices.Clone(b.Datasets), full)...); err != nil {
-			return Refused{errors.WithMessage(err, "--dataset")}
+			return Refused{errors.WithMessage(err, x.called("Datasets"))}
 		}
 		nh, nw, nc, err := datasets.PreparedShape(b.Prep, full)
 		if err != nil {
-			return Refused{errors.WithMessage(err, "--dataset")}
+			return Refused{errors.WithMessage(err, x.called("Datasets"))}
 		}
 		if nh != h || nw != w || nc != channels {
-			return Refusef("--dataset: images of %s are %d×%d×%d once prepared, those of the run in %s %d×%d×%d, and its network takes no others", full, nh, nw, nc, dir, h, w, channels)
+			return Refusef("%s: images of %s are %d×%d×%d once prepared, those of the run in %s %d×%d×%d, and its network takes no others", x.called("Datasets"), full, nh, nw, nc, dir, h, w, channels)
 		}
 		b.Datasets = append(b.Datasets, full)
 	}
@@ -295,13 +300,13 @@ func (x Extension) set(c Config) (Config, error) {
 	if err != nil {
 		return c, errors.Wrap(err, "configuration")
 	}
-	changed, err := OverrideConfig(configFile, text, x.Set)
+	changed, err := overrideConfig(configFile, text, x.Set, func(setting string) string { return x.called("Set") + " " + setting })
 	if err != nil {
 		return c, err
 	}
 	for _, d := range differences(c, changed) {
 		if !slices.ContainsFunc(mayChange, func(begin string) bool { return strings.HasPrefix(d.key, begin) }) {
-			return c, Refusef("--set %s: an extended run goes on with the settings of the run before it; it may change %s", d.key, strings.ReplaceAll(strings.Join(mayChange, ", ")+",", ".,", ".…,"))
+			return c, Refusef("%s %s: an extended run goes on with the settings of the run before it; it may change %s", x.called("Set"), d.key, strings.ReplaceAll(strings.Join(mayChange, ", ")+",", ".,", ".…,"))
 		}
 	}
 	return changed, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -165,5 +166,59 @@ func TestNothingToWorkWith(t *testing.T) {
 	}
 	if text := Told(nil); text != "" {
 		t.Errorf("of no error %q is told", text)
+	}
+}
+
+// Errors call what was given by its field, and where the command line filled it by its flag: each error of one form has its like in the other.
+func TestErrorsCallFieldsOrFlags(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	if _, err := Run(t.Context(), briefConfig(0), dir, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	grid := func(g Grid) func(bool) error {
+		return func(flags bool) error {
+			if g.Flags = flags; g.Seeds == 0 {
+				g.Seeds = 1
+			}
+			if g.Strategies == nil {
+				g.Strategies = []string{"er"}
+			}
+			_, err := g.Configs("the test", nil)
+			return err
+		}
+	}
+	search := func(s Search) func(bool) error {
+		return func(flags bool) error { s.Flags = flags; _, err := s.Trials(); return err }
+	}
+	extension := func(x Extension) func(bool) error {
+		return func(flags bool) error { x.Flags = flags; _, err := x.Of(dir); return err }
+	}
+	for _, tc := range []struct {
+		try          func(flags bool) error
+		field, flags string
+	}{
+		{grid(Grid{Seeds: -1}), "Seeds is -1; need", "--seeds is -1; need"},
+		{grid(Grid{Sweeps: []string{"seed=1,2"}}), "Sweeps seed=1,2: the seed is not swept; Seeds N", "--sweep seed=1,2: the seed is not swept; --seeds N"},
+		{grid(Grid{Sweeps: []string{"x"}}), `Sweeps "x"; need SETTING=`, `--sweep "x"; need SETTING=`},
+		{grid(Grid{Sweeps: []string{"strategy.name=er"}}), "name them by Strategies", "name them by --strategies"},
+		{grid(Grid{Sweeps: []string{"nothing.x=1"}}), `Sweeps nothing.x=1: there is no setting "nothing"`, `--sweep nothing.x=1: there is no setting "nothing"`},
+		{grid(Grid{Strategies: []string{"finetune"}, Sweeps: []string{"lambda=1"}}), `Sweeps lambda=1: none of [finetune] has a setting "lambda", or any; leave it out`, "--sweep lambda=1: none of"},
+		{grid(Grid{Set: []string{"lambda=0.5"}}), `Set lambda=0.5: "lambda" is a setting of strategies and not of the configuration; write Sweeps lambda=0.5`, "write --sweep lambda=0.5"},
+		{grid(Grid{Variants: []string{"x: lambda=3"}, Sweeps: []string{"lambda=1"}, UsualSweeps: true}), `variant "x": Variants lambda=3: "lambda" is`, `variant "x": --variant lambda=3: "lambda" is`},
+		{grid(Grid{Variants: []string{"x"}}), `Variants "x"; need`, `--variant "x"; need`},
+		{grid(Grid{Set: []string{"strategy.buffer=3"}}), "for those of Strategies write Sweeps buffer=3", "for those of --strategies write --sweep buffer=3"},
+		{grid(Grid{Strategies: []string{"er", ""}}), "the name of a strategy is empty", "the name of a strategy is empty"},
+		{search(Search{}), "Seeds is 0; need", "--seeds is 0; need"},
+		{search(Search{Seeds: 1, Set: []string{"loop.x=1"}}), "Set loop.x=1: there is no", "--set loop.x=1: there is no"},
+		{extension(Extension{}), "(Tasks '[[8, 9]]') or a set (Datasets NAME)", "(--tasks '[[8, 9]]') or a set (--dataset NAME)"},
+		{extension(Extension{Tasks: "x"}), `Tasks is "x"; need`, `--tasks is "x"; need`},
+		{extension(Extension{Datasets: []string{"nosuch"}}), "Datasets: no set is named", "--dataset: no set is named"},
+		{extension(Extension{Datasets: []string{"mnist"}, Tasks: "[[1]]"}), "Tasks names classes of the run's own set and Datasets sets", "--tasks names classes of the run's own set and --dataset sets"},
+	} {
+		for flags, want := range map[bool]string{false: tc.field, true: tc.flags} {
+			if err := tc.try(flags); err == nil || !strings.Contains(err.Error(), want) || !flags && strings.Contains(err.Error(), "--") {
+				t.Errorf("flags %t: %v; want %q", flags, err, want)
+			}
+		}
 	}
 }

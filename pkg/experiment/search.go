@@ -21,6 +21,8 @@ type Search struct {
 	Set        []string // KEY=VALUE settings over those of [SearchSettings]
 	Seeds      int      // runs of each candidate
 
+	Flags bool // errors call a field by the command line's flag for it: --seeds for Seeds
+
 	cardOf func(string) (cards.Card, error) // nil: cards.Of
 }
 
@@ -51,7 +53,7 @@ func (s Search) Trials() ([]SearchTrial, error) {
 func (s Search) trials() ([]SearchTrial, error) {
 	for _, set := range s.Set {
 		if strings.HasPrefix(set, "strategy") {
-			return nil, errors.Errorf("setting %q: a search tries the candidates on the strategies' cards; name strategies by --strategies", set)
+			return nil, errors.Errorf("setting %q: a search tries the candidates on the strategies' cards; name strategies by %s", set, called("Strategies", s.Flags))
 		}
 	}
 	if err := checkRepeated(s.Set); err != nil {
@@ -61,7 +63,7 @@ func (s Search) trials() ([]SearchTrial, error) {
 		if !slices.Contains(s.Set, setting) {
 			return "" // the search's own
 		}
-		return "--set " + setting
+		return called("Set", s.Flags) + " " + setting
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func (s Search) trials() ([]SearchTrial, error) {
 		return nil, err
 	}
 	if s.Seeds < 1 || s.Seeds > mostRuns {
-		return nil, errors.Errorf("--seeds is %d; need 1 to %d", s.Seeds, mostRuns)
+		return nil, errors.Errorf("%s is %d; need 1 to %d", called("Seeds", s.Flags), s.Seeds, mostRuns)
 	}
 	names, candidates, err := s.candidates()
 	if err != nil {
@@ -183,8 +185,8 @@ func (s Search) CheckStore(store string, trials []SearchTrial) error {
 		}
 		if n := number[trials[0].Strategy]; have.Budget.Trials != n || have.Budget.Seeds != s.Seeds || !slices.Equal(have.Overrides, s.Overrides()) {
 			return Refusef("%s in %s was chosen from %d candidates × %d seeds under %v, here it would be %d × %d under %v; "+
-				"search all strategies anew, or name another folder with --store",
-				name, store, have.Budget.Trials, have.Budget.Seeds, have.Overrides, n, s.Seeds, s.Overrides())
+				"search all strategies anew, or name another folder (%s)",
+				name, store, have.Budget.Trials, have.Budget.Seeds, have.Overrides, n, s.Seeds, s.Overrides(), called("store", s.Flags))
 		}
 	}
 	return nil

@@ -36,12 +36,30 @@ type Grid struct {
 	UsualSweeps bool
 
 	Tuned bool // start from the settings that a search has chosen ([cards.TunedSpec]); the configuration and sweeps come over them
+
+	Flags bool // errors call a field by the command line's flag for it: --sweep for Sweeps
 }
+
+// flagOf are the command line's flags for what is given to a [Grid], [Search] or [Extension].
+var flagOf = map[string]string{"Set": "--set", "Strategies": "--strategies", "Sweeps": "--sweep", "Variants": "--variant", "Seeds": "--seeds",
+	"Tasks": "--tasks", "Datasets": "--dataset", "store": "--store"}
+
+// called is what errors call a field: by its flag where flags says so.
+func called(field string, flags bool) string {
+	if flags {
+		return flagOf[field]
+	}
+	return field
+}
+
+// called is what errors call a field.
+func (g Grid) called(field string) string { return called(field, g.Flags) }
 
 // variant is a name for settings that differ from the grid's.
 type variant struct {
-	name string
-	set  []string
+	name  string
+	set   []string
+	given bool // by [Grid.Variants]
 }
 
 // Configs lists the runs, seed by seed so that the first comparison is whole before the second begins, over the YAML
@@ -55,7 +73,7 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 		}
 	}()
 	if g.Seeds < 1 || g.Seeds > mostRuns {
-		return nil, errors.Errorf("--seeds is %d; need 1 to %d", g.Seeds, mostRuns)
+		return nil, errors.Errorf("%s is %d; need 1 to %d", g.called("Seeds"), g.Seeds, mostRuns)
 	}
 	if len(g.Strategies) == 0 {
 		return nil, errors.New("no strategy is named; name one, such as er")
@@ -78,7 +96,7 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 				err = Refused{foreign}
 			}
 		}
-		if err != nil && v.name != "" {
+		if err != nil && v.given {
 			err = errors.WithMessagef(err, "variant %q", v.name)
 		}
 		if err != nil {
@@ -100,7 +118,7 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 			return nil, err
 		}
 		if base.Seed > math.MaxUint64-uint64(g.Seeds-1) {
-			return nil, errors.Errorf("--seeds is %d from seed %d on; there is no seed above %d", g.Seeds, base.Seed, uint64(math.MaxUint64))
+			return nil, errors.Errorf("%s is %d from seed %d on; there is no seed above %d", g.called("Seeds"), g.Seeds, base.Seed, uint64(math.MaxUint64))
 		}
 		base.Variant = strings.TrimSpace(base.Variant + " " + v.name)
 		for _, name := range g.Strategies {
@@ -136,18 +154,18 @@ func (g Grid) Configs(label string, text []byte) (configs []Config, err error) {
 	return configs, nil
 }
 
-// option is the command line's option that gave a setting of the configuration.
+// option is what gave a setting of the configuration, in the words of errors.
 func (g Grid) option(setting string) string {
 	key, _, _ := strings.Cut(setting, "=")
 	for _, sweep := range g.Sweeps {
-		if strings.HasPrefix(sweep, key+"=") && !slices.Contains(g.Set, setting) {
-			return "--sweep " + sweep
+		if strings.HasPrefix(sweep, key+"=") && strings.Contains(key, ".") && !slices.Contains(g.Set, setting) {
+			return g.called("Sweeps") + " " + sweep
 		}
 	}
 	if slices.Contains(g.Set, setting) {
-		return "--set " + setting
+		return g.called("Set") + " " + setting
 	}
-	return "--variant " + setting
+	return g.called("Variants") + " " + setting
 }
 
 // mostRuns is far more than any study has; a slip of the keyboard is not to fill the memory.
@@ -185,37 +203,54 @@ func (g Grid) checkSettings() error {
 	}
 	top := settingNames(reflect.TypeFor[Config]())
 	for _, sweep := range g.Sweeps {
-		key, _, err := cutSweep(sweep)
+		key, _, err := g.cutSweep(sweep)
 		if err != nil {
 			return err
 		}
+		of := g.called("Sweeps")
 		switch _, inConfig := top[key]; {
 		case key == "seed":
-			return errors.Errorf("--sweep %s: the seed is not swept; --seeds N makes N runs of each, from the configuration's seed on", sweep)
+			return errors.Errorf("%s %s: the seed is not swept; %s N makes N runs of each, from the configuration's seed on", of, sweep, g.called("Seeds"))
 		case key == "strategy" || key == "strategy.name":
-			return errors.Errorf("--sweep %s: strategies are not swept; name them by --strategies", sweep)
+			return errors.Errorf("%s %s: strategies are not swept; name them by %s", of, sweep, g.called("Strategies"))
 		case strings.HasPrefix(key, "strategy."):
-			return errors.Errorf("--sweep %s: a strategy's setting is swept by its own name; write --sweep %s", sweep, strings.TrimPrefix(sweep, "strategy."))
+			return errors.Errorf("%s %s: a strategy's setting is swept by its own name; write %[1]s %[3]s", of, sweep, strings.TrimPrefix(sweep, "strategy."))
 		case strings.Contains(key, "."):
 			continue // the configuration's, which knows its settings
 		case known[key] || g.UsualSweeps:
 			continue
 		case inConfig:
-			return errors.Errorf("--sweep %s: %q is no setting of a strategy, and of the configuration's only those with a dot are swept; use --variant \"NAME: %s=VALUE\" instead",
-				sweep, key, key)
+			return errors.Errorf("%s %s: %q is no setting of a strategy, and of the configuration's only those with a dot are swept; use %s \"NAME: %s=VALUE\" instead",
+				of, sweep, key, g.called("Variants"), key)
 		}
-		have := slices.Sorted(maps.Keys(known))
-		return errors.Errorf("--sweep %s: none of %v has a setting %q%s; they have %v", sweep, names, key, words.DidYouMean(key, have), have)
+		return noneHas(of+" "+sweep, names, key, known)
 	}
 	return nil
 }
 
-// checkForeign reports the first "strategy.KEY=VALUE" whose key the configuration's strategy lacks. Whoever names the strategies by
-// --strategies need not know that there is one.
+// noneHas is the error of a setting, given by what, that none of the strategies has.
+func noneHas(what string, strategies []string, key string, known map[string]bool) error {
+	if len(known) == 0 {
+		return errors.Errorf("%s: none of %v has a setting %q, or any; leave it out", what, strategies, key)
+	}
+	have := slices.Sorted(maps.Keys(known))
+	return errors.Errorf("%s: none of %v has a setting %q%s; they have %v", what, strategies, key, words.DidYouMean(key, have), have)
+}
+
+// checkForeign reports the first "strategy.KEY=VALUE" whose key the configuration's strategy lacks: whoever names others need not know that
+// there is one. It also reports the first setting of a strategy that is given as one of the configuration.
 func (g Grid) checkForeign(label string, text []byte, set []string) error {
+	_, known, err := settingsOf(g.Strategies)
+	if err != nil {
+		return err
+	}
 	var own, others []string
+	top := settingNames(reflect.TypeFor[Config]())
 	for _, s := range set {
 		key, _, _ := strings.Cut(s, "=")
+		if _, inConfig := top[key]; !inConfig && known[key] {
+			return errors.Errorf("%s: %q is a setting of strategies and not of the configuration; write %s %s", g.option(s), key, g.called("Sweeps"), s)
+		}
 		if below, ok := strings.CutPrefix(key, "strategy."); ok && below != "name" {
 			own = append(own, s)
 		} else {
@@ -230,20 +265,15 @@ func (g Grid) checkForeign(label string, text []byte, set []string) error {
 	if err != nil {
 		return err
 	}
-	_, known, err := settingsOf(g.Strategies)
-	if err != nil {
-		return err
-	}
 	for _, s := range own {
 		setting := strings.TrimPrefix(s, "strategy.")
 		switch key, _, _ := strings.Cut(setting, "="); {
 		case has[key]:
 		case known[key]:
-			return errors.Errorf("%s: strategy.… is the configuration's own strategy, %s, which has no %s; for those of --strategies write --sweep %s",
-				g.option(s), base.Strategy.Name, key, setting)
+			return errors.Errorf("%s: strategy.… is the configuration's own strategy, %s, which has no %s; for those of %s write %s %s",
+				g.option(s), base.Strategy.Name, key, g.called("Strategies"), g.called("Sweeps"), setting)
 		default:
-			have := slices.Sorted(maps.Keys(known))
-			return errors.Errorf("%s: none of %v has a setting %q%s; they have %v", g.option(s), g.Strategies, key, words.DidYouMean(key, have), have)
+			return noneHas(g.option(s), g.Strategies, key, known)
 		}
 	}
 	return nil
@@ -267,10 +297,10 @@ func checkRepeated(set []string) error {
 func (g Grid) checkSet(base Config, set []string) error {
 	for _, s := range set {
 		if key, _, _ := strings.Cut(s, "="); (key == "strategy" || key == "strategy.name") && len(base.Strategy.Settings) == 0 {
-			return errors.Errorf("setting %q changes nothing: the strategies that run are %v; name them by --strategies", s, g.Strategies)
+			return errors.Errorf("setting %q changes nothing: the strategies that run are %v; name them by %s", s, g.Strategies, g.called("Strategies"))
 		}
 		if strings.HasPrefix(s, "strategy") && !slices.ContainsFunc(g.Strategies, func(name string) bool { return cl.FullName(name) == base.Strategy.Name }) {
-			return errors.Errorf("setting %q is of strategy %s, which is not run; name it by --strategies, or leave the setting out", s, base.Strategy.Name)
+			return errors.Errorf("setting %q is of strategy %s, which is not run; name it by %s, or leave the setting out", s, base.Strategy.Name, g.called("Strategies"))
 		}
 	}
 	return nil
@@ -279,30 +309,30 @@ func (g Grid) checkSet(base Config, set []string) error {
 // variants are the plain settings, the named variants, and each of them once a value of every swept setting of the
 // configuration.
 func (g Grid) variants() ([]variant, error) {
-	all := []variant{{}}
+	all, of := []variant{{}}, g.called("Variants")
 	for _, text := range g.Variants {
 		name, settings, found := strings.Cut(text, ": ")
 		if name = strings.TrimSpace(name); !found || name == "" || len(strings.Fields(settings)) == 0 {
-			return nil, errors.Errorf("--variant %q; need \"NAME: KEY=VALUE KEY=VALUE …\"", text)
+			return nil, errors.Errorf("%s %q; need \"NAME: KEY=VALUE KEY=VALUE …\"", of, text)
 		}
 		for _, s := range strings.Fields(settings) {
 			switch key, _, _ := strings.Cut(s, "="); key {
 			case "seed":
-				return nil, errors.Errorf("--variant %q: the seed is no variant; --seeds N makes N runs of each, from the configuration's seed on", text)
+				return nil, errors.Errorf("%s %q: the seed is no variant; %s N makes N runs of each, from the configuration's seed on", of, text, g.called("Seeds"))
 			case "variant", "name":
-				return nil, errors.Errorf("--variant %q: %s names a run, and the variant has its name before the colon; leave it out", text, key)
+				return nil, errors.Errorf("%s %q: %s names a run, and the variant has its name before the colon; leave it out", of, text, key)
 			}
 		}
 		if err := checkRepeated(strings.Fields(settings)); err != nil {
-			return nil, errors.WithMessagef(err, "--variant %q", text)
+			return nil, errors.WithMessagef(err, "%s %q", of, text)
 		}
-		all = append(all, variant{name, strings.Fields(settings)})
+		all = append(all, variant{name, strings.Fields(settings), true})
 	}
 	if err := g.checkSwept(all); err != nil {
 		return nil, err
 	}
 	for _, sweep := range g.Sweeps {
-		key, values, err := cutSweep(sweep)
+		key, values, err := g.cutSweep(sweep)
 		if err != nil {
 			return nil, err
 		}
@@ -313,7 +343,7 @@ func (g Grid) variants() ([]variant, error) {
 		for _, v := range all {
 			for _, value := range values {
 				name := strings.TrimSpace(v.name + " " + sweptName(key, value))
-				more = append(more, variant{name, append(slices.Clone(v.set), key+"="+value)})
+				more = append(more, variant{name, append(slices.Clone(v.set), key+"="+value), v.given})
 			}
 		}
 		all = more
@@ -327,7 +357,7 @@ func (g Grid) checkSwept(variants []variant) error {
 		return nil
 	}
 	for _, sweep := range g.Sweeps {
-		key, _, err := cutSweep(sweep)
+		key, _, err := g.cutSweep(sweep)
 		if err != nil {
 			return err
 		}
@@ -337,7 +367,7 @@ func (g Grid) checkSwept(variants []variant) error {
 		for _, v := range append([]variant{{set: g.Set}}, variants...) {
 			for _, s := range v.set {
 				if set, _, _ := strings.Cut(s, "="); set == key {
-					return errors.Errorf("setting %q and --sweep %s are of one setting; leave one of them out", s, sweep)
+					return errors.Errorf("setting %q and %s %s are of one setting; leave one of them out", s, g.called("Sweeps"), sweep)
 				}
 			}
 		}
@@ -374,7 +404,7 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 	}
 	specs := []cl.Spec{spec}
 	for _, sweep := range g.Sweeps {
-		key, values, err := cutSweep(sweep)
+		key, values, err := g.cutSweep(sweep)
 		if err != nil {
 			return nil, err
 		}
@@ -399,15 +429,15 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 					given["timesteps"], given["timestep_weights"] = "measured", weights
 				} else {
 					var parsed any
-					node, err := settings.Document(fmt.Sprintf("--sweep %q", sweep), []byte(value))
+					node, err := settings.Document(fmt.Sprintf("%s %q", g.called("Sweeps"), sweep), []byte(value))
 					if err != nil {
 						return nil, err
 					}
 					if node == nil {
-						return nil, errors.Errorf("--sweep %q has the value %q, which is none", sweep, value)
+						return nil, errors.Errorf("%s %q has the value %q, which is none", g.called("Sweeps"), sweep, value)
 					}
 					if err := node.Decode(&parsed); err != nil {
-						return nil, errors.Errorf("--sweep %q: %s", sweep, oneline.Text(err.Error()))
+						return nil, errors.Errorf("%s %q: %s", g.called("Sweeps"), sweep, oneline.Text(err.Error()))
 					}
 					given[key] = parsed
 				}
@@ -420,10 +450,10 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 }
 
 // cutSweep reads "SETTING=VALUE,VALUE,…"; commas within brackets, braces and quotes belong to a value.
-func cutSweep(sweep string) (key string, values []string, err error) {
+func (g Grid) cutSweep(sweep string) (key string, values []string, err error) {
 	key, list, found := strings.Cut(sweep, "=")
 	if !found || key == "" || list == "" {
-		return "", nil, errors.Errorf("--sweep %q; need SETTING=VALUE,VALUE,…", sweep)
+		return "", nil, errors.Errorf("%s %q; need SETTING=VALUE,VALUE,…", g.called("Sweeps"), sweep)
 	}
 	depth, start, quote := 0, 0, rune(0)
 	for i, r := range list {
@@ -446,12 +476,12 @@ func cutSweep(sweep string) (key string, values []string, err error) {
 		}
 	}
 	if depth != 0 || quote != 0 {
-		return "", nil, errors.Errorf("--sweep %q; a bracket or quote is open, or closed too often: need SETTING=[A,B],[C] for lists", sweep)
+		return "", nil, errors.Errorf("%s %q; a bracket or quote is open, or closed too often: need SETTING=[A,B],[C] for lists", g.called("Sweeps"), sweep)
 	}
 	values = append(values, list[start:])
 	for _, value := range values {
 		if strings.TrimSpace(value) == "" {
-			return "", nil, errors.Errorf("--sweep %q has an empty value; leave out a comma, or write '' for an empty word", sweep)
+			return "", nil, errors.Errorf("%s %q has an empty value; leave out a comma, or write '' for an empty word", g.called("Sweeps"), sweep)
 		}
 	}
 	return key, values, nil
@@ -475,7 +505,7 @@ func (g Grid) checkOrder(c Config) error {
 	seeded := b.Scenario == ClassIncremental && b.ClassOrder == "seeded"
 	for _, sweep := range g.Sweeps {
 		if strings.HasPrefix(sweep, "benchmark.order_seed=") && !seeded && b.ValFraction == 0 && b.Blur == 0 {
-			return errors.Errorf("--sweep %s changes nothing: the class order is %q; add --set benchmark.class_order=seeded", sweep, b.ClassOrder)
+			return errors.Errorf("%s %s changes nothing: the class order is %q; add %s benchmark.class_order=seeded", g.called("Sweeps"), sweep, b.ClassOrder, g.called("Set"))
 		}
 	}
 	return nil

@@ -62,7 +62,7 @@ func TestGrid(t *testing.T) {
 		{name: "no seeds", names: []string{"er"}, seeds: 0, err: "need 1 to"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			configs, err := Grid{Strategies: tc.names, Sweeps: tc.sweeps, Variants: tc.variants, Seeds: tc.seeds}.Configs("test", nil)
+			configs, err := Grid{Strategies: tc.names, Sweeps: tc.sweeps, Variants: tc.variants, Seeds: tc.seeds, Flags: true}.Configs("test", nil)
 			if tc.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.err) {
 					t.Fatalf("got %v; want an error that says %q", err, tc.err)
@@ -101,7 +101,7 @@ func TestGridSaysHowAStrategysSettingIsGiven(t *testing.T) {
 		"strategy.noised=true":      "--set strategy.noised=true: strategy.… is the configuration's own strategy, finetune, which has no noised",
 		"strategy.polic=herding":    `none of [er] has a setting "polic" (did you mean "policy"?)`,
 	} {
-		_, err := Grid{Set: []string{"seed=1", set}, Strategies: []string{"er"}, Seeds: 1}.Configs("test", nil)
+		_, err := Grid{Set: []string{"seed=1", set}, Strategies: []string{"er"}, Seeds: 1, Flags: true}.Configs("test", nil)
 		if !errors.As(err, new(Refused)) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "seed=1") {
 			t.Errorf("%s: %v, want %q", set, err, want)
 		}
