@@ -10,7 +10,7 @@ import (
 )
 
 func exportCommand() *cobra.Command {
-	o := experiment.ExportOptions{}
+	o := experiment.ExportOptions{Flags: true}
 	c := &cobra.Command{
 		Use: "export RUN DIR", Short: "Write a run's network as diffusers loads it, or as plain weights", Args: cobra.ExactArgs(2),
 		Long: "Export writes the network of the run in the folder RUN to the new folder DIR: a UNet2DModel and a scheduler that diffusers\n" +

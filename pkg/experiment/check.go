@@ -428,7 +428,7 @@ func (s *imagesOfStudy) checkFinished(c Config, dir string) error {
 		return err
 	}
 	return errors.Errorf("the finished run in %s saw other images: their content hash was %s, that of what `%s` has here now is %s; "+
-		"bring the first ones back (a set fetched since may have taken the place of another, or the files were changed), or name another folder with --dir",
+		"bring the first ones back (a set fetched since may have taken the place of another, or the files were changed), or name another folder for the study",
 		dir, saw, strings.Join(c.Benchmark.Datasets, ", "), now)
 }
 

@@ -39,12 +39,16 @@ type ExportOptions struct {
 	Task      int    // the network after this task, counted from 0, or that which generates its classes; -1: the newest
 	Overwrite bool   // replace an export that is there
 	Command   string // what the user typed, for the card
+	Flags     bool   // errors call a field by the command line's flag for it: --task for Task
 
 	Warn func(line string) // gets a line on damaged checkpoints that were passed over; nil: nobody does
 
 	// Backend opens a backend, which is asked for only where the network depends on the task at sampling.
 	Backend func() (compute.Backend, error)
 }
+
+// called is what errors call a field.
+func (o ExportOptions) called(field string) string { return called(field, o.Flags) }
 
 // Export writes the network of the run in the folder dir to the path to, a folder or a file by its format, whole or not at
 // all. What the format cannot represent, or a network that was not kept, is an error of one line.
@@ -69,7 +73,7 @@ func Export(dir, to string, o ExportOptions) error {
 	}
 	if o.Format == FormatDiffusers {
 		if err := e.model.Check(); err != nil {
-			return errors.WithMessagef(err, "%s cannot be exported to diffusers; --format safetensors writes plain weights", dir)
+			return errors.WithMessagef(err, "%s cannot be exported to diffusers; %s safetensors writes plain weights", dir, o.called("Format"))
 		}
 	}
 	if err := e.read(dir, o); err != nil {
@@ -86,13 +90,13 @@ func (o ExportOptions) free(to string) error {
 	info, err := os.Stat(to)
 	switch {
 	case o.Format == FormatSafetensors && !strings.HasSuffix(to, ".safetensors"):
-		return Refusef("%s is to be a file of --format safetensors; need a name that ends in .safetensors", to)
+		return Refusef("%s is to be a file of %s safetensors; need a name that ends in .safetensors", to, o.called("Format"))
 	case errors.Is(err, syscall.ENOTDIR):
 		return Refusef("%s cannot be there: a part of its path is a file; name another place for the export", to)
 	case err != nil:
 		return nil
 	case !o.Overwrite:
-		return Refusef("%s is there already; name another, or give --overwrite", to)
+		return Refusef("%s is there already; name another, or give %s", to, o.called("Overwrite"))
 	case o.Format == FormatSafetensors:
 		if err := atomicfile.Check(to); err != nil {
 			return err
@@ -201,14 +205,14 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 		return nil, Refusef("task is %d; the run in %s has tasks 0 to %d", o.Task, dir, len(e.bench.Tasks)-1)
 	}
 	if e.info.TaskAtSampling && o.Task < 0 {
-		return nil, Refusef("the network of %s depends on the task: say with --task 0 to %d which task's classes the export is to generate", c.Strategy.Name, len(e.bench.Tasks)-1)
+		return nil, Refusef("the network of %s depends on the task: say with %s 0 to %d which task's classes the export is to generate", c.Strategy.Name, o.called("Task"), len(e.bench.Tasks)-1)
 	}
 	return e, nil
 }
 
 // read reads the weights.
 func (e *export) read(dir string, o ExportOptions) error {
-	folder, passed, err := e.newest(dir)
+	folder, passed, err := e.newest(dir, o)
 	if err != nil {
 		return err
 	}
@@ -218,7 +222,7 @@ func (e *export) read(dir string, o ExportOptions) error {
 	}
 	switch {
 	case folder == "" && (e.info.TaskAtSampling || e.info.Stream == cl.AllTasks):
-		return lostNetwork(dir, passed)
+		return lostNetwork(dir, passed, o)
 	case folder == "":
 		task := o.Task
 		if task < 0 {
@@ -226,10 +230,10 @@ func (e *export) read(dir string, o ExportOptions) error {
 		}
 		folder = snapshotFolder(dir, task)
 		if !slices.Contains(keptNetworks(dir), task) {
-			return lostNetwork(dir, passed)
+			return lostNetwork(dir, passed, o)
 		}
 		if _, err := checkSums(folder); err != nil {
-			return errors.WithMessage(lostNetwork(dir, passed), fmt.Sprintf("the network kept in %s is damaged (%v)", folder, err))
+			return errors.WithMessage(lostNetwork(dir, passed, o), fmt.Sprintf("the network kept in %s is damaged (%v)", folder, err))
 		}
 		e.task, e.within = task, false
 		if o.Warn != nil {
@@ -252,8 +256,8 @@ func (e *export) read(dir string, o ExportOptions) error {
 	case o.Task >= 0 && (o.Task != e.task || e.state.Position.Step != 0):
 		folder = snapshotFolder(dir, o.Task)
 		if !slices.Contains(keptNetworks(dir), o.Task) {
-			return Refusef("task %d is asked for: the network after %s was not kept, only the newest, %s; runs made with --set keep_networks=true keep that of every task",
-				o.Task, words.Task(o.Task), e.at())
+			return Refusef("task %d is asked for: the network after %s was not kept, only the newest, %s; runs made with %s keep_networks=true keep that of every task",
+				o.Task, words.Task(o.Task), e.at(), o.called("Set"))
 		}
 		if _, err := checkSums(folder); err != nil {
 			return errors.WithMessage(err, folder)
@@ -295,7 +299,7 @@ func (e *export) at() string {
 
 // newest is the folder of the newest checkpoint that is whole, whose state it reads. Where none is, the folder is "", and the state
 // is that of one of which only the network is damaged, or as far as result.json tells.
-func (e *export) newest(dir string) (folder string, passed []damage, err error) {
+func (e *export) newest(dir string, o ExportOptions) (folder string, passed []damage, err error) {
 	name, passed, err := newestWhole(dir, func(folder string) error {
 		if _, err := checkSums(folder); err != nil {
 			return err
@@ -317,7 +321,7 @@ func (e *export) newest(dir string) (folder string, passed []damage, err error) 
 	}
 	done, err := results.Load(filepath.Join(dir, "result.json"))
 	if err != nil {
-		return "", passed, lostNetwork(dir, passed)
+		return "", passed, lostNetwork(dir, passed, o)
 	}
 	p := done.Provenance
 	e.state = &state{Position: cl.Position{Phase: len(done.Evaluations)}, Evaluations: done.Evaluations, Images: p.ImagesSHA256, Init: p.Init, Command: p.Command, Commit: p.Commit}
@@ -365,11 +369,11 @@ func writeDamage(passed []damage) string {
 }
 
 // lostNetwork is the error of a run without a checkpoint that is whole; it says what is there still.
-func lostNetwork(dir string, passed []damage) error {
+func lostNetwork(dir string, passed []damage, o ExportOptions) error {
 	var whole []string
 	for _, task := range keptNetworks(dir) {
 		if _, err := checkSums(snapshotFolder(dir, task)); err == nil {
-			whole = append(whole, fmt.Sprintf("%s (--task %d)", words.Task(task), task))
+			whole = append(whole, fmt.Sprintf("%s (%s %d)", words.Task(task), o.called("Task"), task))
 		}
 	}
 	again := fmt.Sprintf("make it again with `go run . run %s --dir FOLDER`", words.Shell(filepath.Join(dir, configFile)))

@@ -260,7 +260,7 @@ func keptNetworkGoesOut(t *testing.T, dir string, last map[string][]float32) {
 	}
 	check("without a state", -1, last, "kept after task 2")
 	spoil("snapshots", "after_task_1", diffusion.StateFile)
-	check("without the last", -1, nil, "networks kept after task 1 (--task 0), or")
+	check("without the last", -1, nil, "networks kept after task 1 (Task 0), or")
 	if err := os.RemoveAll(filepath.Join(hurt, "checkpoints")); err != nil {
 		t.Fatal(err)
 	}

@@ -193,6 +193,10 @@ func TestErrorsCallFieldsOrFlags(t *testing.T) {
 	extension := func(x Extension) func(bool) error {
 		return func(flags bool) error { x.Flags = flags; _, err := x.Of(dir); return err }
 	}
+	folder := t.TempDir()
+	taken := func(format string) func(bool) error {
+		return func(flags bool) error { return ExportOptions{Format: format, Flags: flags}.free(folder) }
+	}
 	for _, tc := range []struct {
 		try          func(flags bool) error
 		field, flags string
@@ -213,6 +217,8 @@ func TestErrorsCallFieldsOrFlags(t *testing.T) {
 		{extension(Extension{}), "(Tasks '[[8, 9]]') or a set (Datasets NAME)", "(--tasks '[[8, 9]]') or a set (--dataset NAME)"},
 		{extension(Extension{Tasks: "x"}), `Tasks is "x"; need`, `--tasks is "x"; need`},
 		{extension(Extension{Datasets: []string{"nosuch"}}), "Datasets: no set is named", "--dataset: no set is named"},
+		{taken(FormatDiffusers), "is there already; name another, or give Overwrite", "is there already; name another, or give --overwrite"},
+		{taken(FormatSafetensors), "is to be a file of Format safetensors", "is to be a file of --format safetensors"},
 		{extension(Extension{Datasets: []string{"mnist"}, Tasks: "[[1]]"}), "Tasks names classes of the run's own set and Datasets sets", "--tasks names classes of the run's own set and --dataset sets"},
 	} {
 		for flags, want := range map[bool]string{false: tc.field, true: tc.flags} {

@@ -40,8 +40,8 @@ type Grid struct {
 	Flags bool // errors call a field by the command line's flag for it: --sweep for Sweeps
 }
 
-// flagOf are the command line's flags for what is given to a [Grid], [Search] or [Extension].
-var flagOf = map[string]string{"Set": "--set", "Strategies": "--strategies", "Sweeps": "--sweep", "Variants": "--variant", "Seeds": "--seeds",
+// flagOf are the command line's flags for what is given to a [Grid], [Search], [Extension] or [Export].
+var flagOf = map[string]string{"Format": "--format", "Overwrite": "--overwrite", "Task": "--task", "Set": "--set", "Strategies": "--strategies", "Sweeps": "--sweep", "Variants": "--variant", "Seeds": "--seeds",
 	"Tasks": "--tasks", "Datasets": "--dataset", "store": "--store"}
 
 // called is what errors call a field: by its flag where flags says so.

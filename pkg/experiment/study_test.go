@@ -341,7 +341,7 @@ func TestStudyRefusesFinishedRunsOfOtherImages(t *testing.T) {
 	if err == nil || ExitCode(err) != ExitFailed {
 		t.Fatalf("other images: %v", err)
 	}
-	for _, want := range []string{filepath.Join(s.Dir, c.RunName()), "abc123", now, set, "--dir"} {
+	for _, want := range []string{filepath.Join(s.Dir, c.RunName()), "abc123", now, set, "name another folder"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in: %v", want, err)
 		}
