@@ -67,7 +67,7 @@ func (d *Dataset) Glance(n, classes int, p Prep) (*Benchmark, error) {
 		}
 		return nil
 	})
-	if err != nil && err != enough {
+	if err != nil && !errors.Is(err, enough) { // readers say where they were
 		return nil, err
 	}
 	b.Tasks[0].Train, b.H, b.W, b.C = im, h, w, c

@@ -67,3 +67,24 @@ func TestGlance(t *testing.T) {
 		t.Errorf("of the catalogue: %d images, %v", b.Tasks[0].Train.N, err)
 	}
 }
+
+// TestGlanceOfFormats: a glance ends as soon as it has seen enough, whatever the format of the set, and is no error then.
+func TestGlanceOfFormats(t *testing.T) {
+	ownCache(t)
+	root := t.TempDir()
+	flowers(t, root, 3, "a", "b", "c")
+	for _, ref := range []string{
+		root, own("npz", "keras.npz"), own("npz", "medmnist.npz"), own("imagenet32"), own("parquet"), own("cifar100_parquet"),
+		own("webdataset"), own("webdataset", "trees-train-000000.tar"), own("webdataset_json") + "#label=label", own("webdataset_gz"), own("float_labels", "float.parquet"), own("emnist"),
+	} {
+		d, err := Open(ref)
+		if err != nil {
+			t.Errorf("%s: %v", ref, err)
+			continue
+		}
+		b, err := d.Glance(1, 1, Prep{Size: 4, Method: "crop", Channels: 3})
+		if err != nil || b.Tasks[0].Train.N != 1 || b.Tasks[0].Train.Validate() != nil {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}
