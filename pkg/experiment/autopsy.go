@@ -12,6 +12,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
@@ -58,15 +59,56 @@ func (r *run) keepSnapshot() error {
 		return nil
 	}
 	final := snapshotFolder(r.dir, r.loop.LastTask())
-	if _, err := os.Stat(final); err == nil {
+	_, err := os.Stat(final)
+	if err == nil && wholeSnapshot(final) == nil {
 		return nil // kept before the run was interrupted; the network is the same bit for bit
 	}
 	return errors.WithMessage(r.home.write(func() error {
 		if err := r.home.subfolder("snapshots"); err != nil {
 			return err
 		}
+		if err == nil { // a damaged one
+			if err := atomicfile.RemoveFolder(final); err != nil {
+				return err
+			}
+		}
 		return writeFolder(final, nil, r.loop.Network.Save)
 	}), "snapshot")
+}
+
+// wholeSnapshot reports a folder of a kept network that is not as it was written.
+func wholeSnapshot(folder string) error {
+	if _, err := checkSums(folder); err != nil {
+		return err
+	}
+	_, err := os.Stat(filepath.Join(folder, diffusion.StateFile))
+	return err
+}
+
+// warnOfLost says, before the steps that are left, that there will be no autopsy, because the network after a task is gone or damaged.
+func (r *run) warnOfLost() {
+	if !r.hasAutopsy() || r.autopsyThere() == nil {
+		return
+	}
+	for task := range r.loop.Position.Phase {
+		if err := wholeSnapshot(snapshotFolder(r.dir, task)); err != nil {
+			r.warn("%v", &lostSnapshot{r.dir, task, err})
+			return
+		}
+	}
+}
+
+// lostSnapshot says that the network kept after a task of the run in dir cannot be had.
+type lostSnapshot struct {
+	dir  string
+	task int
+	err  error
+}
+
+// Error implements error.
+func (l *lostSnapshot) Error() string {
+	return fmt.Sprintf("the network kept after task %d is gone or damaged (%v), so that there is no autopsy; what else is in the run folder stays as it is, and for an autopsy "+
+		"make the run again with `go run . run %s --dir FOLDER`", l.task+1, l.err, words.Shell(filepath.Join(l.dir, configFile)))
 }
 
 // keepsNetworks says whether the network after each task is kept: for an autopsy, or because the run is told to.
@@ -117,8 +159,7 @@ func (s *snapshots) use(task, asked int) error {
 		return err
 	}
 	if err := s.load(snapshotFolder(s.dir, task), task); err != nil {
-		return errors.WithMessagef(err, "the network kept after task %d is gone or damaged; what else is in the run folder stays as it is, and for an autopsy "+
-			"make the run again with `go run . run %s --dir FOLDER`", task+1, words.Shell(filepath.Join(s.dir, configFile)))
+		return &lostSnapshot{s.dir, task, err}
 	}
 	if asked != asTrained {
 		if err := s.loop.UseTask(asked); err != nil {
@@ -208,7 +249,7 @@ func CheckAutopsy(dir string) error {
 }
 
 func checkAutopsy(dir string) (Config, error) {
-	c, err := StoredConfig(dir)
+	c, err := trainedConfig(dir)
 	if err != nil {
 		return c, err
 	}
@@ -233,15 +274,23 @@ func noSnapshots(dir string) error {
 	return errors.Errorf("the run in %s kept no networks of its tasks; make it with --set autopsy.images=%d", dir, usualAutopsy)
 }
 
-// autopsy makes the run's autopsy and stores it, unless it is there.
+// autopsyThere reports that the run's autopsy is not stored yet, or not as it was written.
+func (r *run) autopsyThere() error {
+	_, err := dynamics.LoadAutopsy(filepath.Join(r.dir, results.AutopsyFile))
+	return err
+}
+
+// autopsy makes the run's autopsy and stores it, unless it is there. A run whose kept networks are damaged is finished without.
 func (r *run) autopsy(ctx context.Context) error {
-	if !r.hasAutopsy() {
+	if !r.hasAutopsy() || r.autopsyThere() == nil {
 		return nil
 	}
-	if _, err := dynamics.LoadAutopsy(filepath.Join(r.dir, results.AutopsyFile)); err == nil || !os.IsNotExist(errors.Cause(err)) {
-		return err
+	err := r.makeAutopsy(ctx)
+	if lost := new(lostSnapshot); errors.As(err, &lost) {
+		r.warn("%v", lost)
+		return nil
 	}
-	return r.makeAutopsy(ctx)
+	return err
 }
 
 // makeAutopsy makes the run's autopsy and stores it. The network ends with the weights it has after the last task.

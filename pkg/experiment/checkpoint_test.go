@@ -362,6 +362,8 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 }
 
 // What the probe measured before a checkpoint must be there when the run goes on; what it measured since is dropped.
+//
+// What is not as it was measured is set aside with a warning, and the run goes on with a series of its own from there.
 func TestProbeMeasurementsAreNotLostUnnoticed(t *testing.T) {
 	r := bareRun(t, backendtest.Open(t), t.TempDir())
 	r.config.Probe = ProbeConfig{Every: 2, Images: 2, Timesteps: 3}
@@ -392,6 +394,8 @@ func TestProbeMeasurementsAreNotLostUnnoticed(t *testing.T) {
 		"measured on": {func() error { return measured(3).Save(path) }, true},
 		"one less":    {func() error { return measured(1).Save(path) }, false},
 		"removed":     {func() error { return os.Remove(path) }, false},
+		"cut short":   {func() error { return os.Truncate(path, 20) }, false},
+		"emptied":     {func() error { return os.Truncate(path, 0) }, false},
 		"changed": {func() error {
 			s := measured(2)
 			s.Loss[0]++
@@ -404,11 +408,26 @@ func TestProbeMeasurementsAreNotLostUnnoticed(t *testing.T) {
 		if err := c.leave(); err != nil {
 			t.Fatal(err)
 		}
+		r.warnings = nil
 		if err := r.openProbe(); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.checkSeries(); (err == nil) != c.good || err != nil && !strings.Contains(err.Error(), path) {
+		_, gone := os.Stat(path)
+		if err := r.checkSeries(); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+		warned := strings.Join(r.warnings, "\n")
+		if n := len(r.series.Checkpoints); c.good != (warned == "") || c.good != (n == 2) || !c.good && (n != 0 || !strings.Contains(warned, path+" are lost up to step 4")) {
+			t.Errorf("%s: a series of %d measurements, and the warning %q", name, n, warned)
+		}
+		aside, err := atomicfile.Glob(r.dir, damaged+"*")
+		if err != nil || (len(aside) == 1) != (!c.good && gone == nil) {
+			t.Errorf("%s: set aside is %v, %v", name, aside, err)
+		}
+		for _, file := range aside {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

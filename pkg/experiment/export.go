@@ -162,7 +162,7 @@ type export struct {
 
 // openExport reads what a run is, without its weights.
 func openExport(dir string, o ExportOptions) (*export, error) {
-	c, err := StoredConfig(dir)
+	c, err := trainedConfig(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ var mayChange = []string{"checkpoint_every", "keep_networks", "cores", "backend.
 // Of returns the configuration of the run that goes on with the finished one in the folder dir. Its name is that of the run and
 // the number of tasks.
 func (x Extension) Of(dir string) (Config, error) {
-	c, err := StoredConfig(dir)
+	c, err := trainedConfig(dir)
 	if err != nil {
 		return c, err
 	}

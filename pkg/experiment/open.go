@@ -38,7 +38,7 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	if back == nil {
 		return nil, errors.New("experiment.OpenTrained: no backend (nil); open one by backend.Open")
 	}
-	c, err := StoredConfig(dir)
+	c, err := trainedConfig(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +72,22 @@ func (f found) warnings(dir string) []string {
 	return lines
 }
 
-// CheckTrained reports, before a backend is opened, that the folder dir has no run or no checkpoint for [OpenTrained].
+// trainedConfig is the configuration of the run in the folder dir, for whoever opens its networks: one that was edited since is refused.
+func trainedConfig(dir string) (Config, error) {
+	c, err := StoredConfig(dir)
+	if err != nil {
+		return c, err
+	}
+	if began, from, err := keptSettings(dir); err == nil { // a run of an earlier version has kept none
+		return c, errors.WithMessage(sameAsBegan(began, c), from)
+	}
+	return c, nil
+}
+
+// CheckTrained reports, before a backend is opened, that the folder dir has no run or no checkpoint for [OpenTrained], or other settings
+// than it was made with.
 func CheckTrained(dir string) error {
-	if _, err := StoredConfig(dir); err != nil {
+	if _, err := trainedConfig(dir); err != nil {
 		return err
 	}
 	if found, err := atomicfile.Glob(dir, "checkpoints/*"); err != nil || len(found) == 0 {

@@ -54,33 +54,56 @@ func (r *run) openProbe() error {
 	if r.loop.Position.Total == 0 {
 		return nil
 	}
-	path := filepath.Join(r.dir, results.DynamicsFile)
-	s, err := dynamics.LoadSeries(path)
-	if err != nil && !os.IsNotExist(errors.Cause(err)) {
-		return err
+	s, err := dynamics.LoadSeries(filepath.Join(r.dir, results.DynamicsFile))
+	if err == nil && !s.Axes.Equal(r.probe.Axes) {
+		err = errors.New("it was measured by another probe")
 	}
 	if err == nil {
-		if !s.Axes.Equal(r.probe.Axes) {
-			return errors.Errorf("%s was measured by another probe; remove the run folder to start again", path)
-		}
 		s.Truncate(r.loop.Position.Total)
 		r.series = s
+	} else if !os.IsNotExist(errors.Cause(err)) {
+		if !isDamage(err) {
+			return err
+		}
+		r.damagedSeries = err
 	}
 	return nil
 }
 
-// checkSeries reports a series that is not, up to the checkpoint, what the run had measured by then.
+// checkSeries sets a series aside that is not, up to the checkpoint, what the run had measured by then, and begins another: the losses
+// before are lost, nothing that is trained or measured else depends on them.
 func (r *run) checkSeries() error {
-	want := r.state.Dynamics // "" where nothing was measured, or an earlier version kept no sum
-	if r.probe == nil || want == "" {
+	if r.probe == nil {
 		return nil
 	}
-	got, err := sumOfSeries(r.series)
-	if err == nil && got != want {
-		err = errors.Errorf("%s was removed or changed: it is not what the run had measured by step %d; bring it back, or remove the run folder to start again",
-			filepath.Join(r.dir, results.DynamicsFile), r.loop.Position.Total)
+	why, want := r.damagedSeries, r.state.Dynamics // "" where nothing was measured, or an earlier version kept no sum
+	if why == nil && want != "" {
+		got, err := sumOfSeries(r.series)
+		if err != nil {
+			return err
+		}
+		if got != want {
+			why = errors.New("it is not what the run had measured by then")
+		}
 	}
-	return err
+	if why == nil {
+		return nil
+	}
+	path, kept := filepath.Join(r.dir, results.DynamicsFile), "it is gone"
+	if _, err := os.Lstat(path); err == nil {
+		to, err := freeName(filepath.Join(r.dir, damaged+results.DynamicsFile))
+		if err != nil {
+			return err
+		}
+		if err := r.home.write(func() error { return os.Rename(path, to) }); err != nil {
+			return errors.WithStack(err)
+		}
+		kept = fmt.Sprintf("%v; it is kept as %s", why, to)
+	}
+	r.warn("the losses by timestep in %s are lost up to step %d (%s): they are measured from there on, and nothing is known of how tasks learned before were forgotten by timestep",
+		path, r.loop.Position.Total, kept)
+	r.series, r.damagedSeries = dynamics.NewSeries(r.probe), nil
+	return nil
 }
 
 // sumOfSeries is the SHA-256 of a series, "" of one without measurements.

@@ -61,33 +61,34 @@ const lossEvery = 10
 
 // run is one run at work.
 type run struct {
-	config   Config
-	dir      string
-	home     home // dir, once it is locked
-	lock     *folderLock
-	opt      Options
-	log      io.Writer
-	note     string // of the progress
-	loop     *cl.Loop
-	images   string // content hash of the loop's benchmark
-	measure  *measurer
-	features *metrics.FeatureStore // nil: features of test and training images are computed
-	probe    *dynamics.Probe       // nil: none
-	series   *dynamics.Series
-	state    state
-	clock    clock
-	shown    time.Time
-	stage    string
-	fraction float64 // the largest reported
-	told     told
-	loss     float64 // moving average of the task at hand; 0 while unknown
-	back     compute.Backend
-	choice   backend.Choice
-	warnings []string   // not yet reported
-	extended *extended  // the run that this process goes on with; nil: none, or the run has a checkpoint of its own already
-	release  func()     // of the cores that the process is kept to; nil: it is not
-	only     bool       // an autopsy is asked for: nothing is gone on with
-	writing  chan error // of the checkpoint that is being written while training goes on; nil: none is
+	config        Config
+	dir           string
+	home          home // dir, once it is locked
+	lock          *folderLock
+	opt           Options
+	log           io.Writer
+	note          string // of the progress
+	loop          *cl.Loop
+	images        string // content hash of the loop's benchmark
+	measure       *measurer
+	features      *metrics.FeatureStore // nil: features of test and training images are computed
+	probe         *dynamics.Probe       // nil: none
+	series        *dynamics.Series
+	damagedSeries error // why that on disk cannot be gone on with; nil: it can
+	state         state
+	clock         clock
+	shown         time.Time
+	stage         string
+	fraction      float64 // the largest reported
+	told          told
+	loss          float64 // moving average of the task at hand; 0 while unknown
+	back          compute.Backend
+	choice        backend.Choice
+	warnings      []string   // not yet reported
+	extended      *extended  // the run that this process goes on with; nil: none, or the run has a checkpoint of its own already
+	release       func()     // of the cores that the process is kept to; nil: it is not
+	only          bool       // an autopsy is asked for: nothing is gone on with
+	writing       chan error // of the checkpoint that is being written while training goes on; nil: none is
 }
 
 // Stopped is the error of a run that its context stopped; the folder goes on from there.
@@ -634,6 +635,7 @@ func (r *run) train(ctx context.Context) error {
 			return err
 		}
 	}
+	r.warnOfLost()
 	if err := r.openEvents(); err != nil {
 		return err
 	}

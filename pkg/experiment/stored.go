@@ -104,6 +104,11 @@ func (s *state) sameSettings(c Config) error {
 	if err != nil {
 		return errors.WithMessagef(errVersion, "its settings cannot be read (%v)", err)
 	}
+	return sameAsBegan(began, c)
+}
+
+// sameAsBegan refuses a configuration c that differs in meaning from the one that a run began with.
+func sameAsBegan(began, c Config) error {
 	different := bound(differences(began.at(c), c))
 	if len(different) == 0 {
 		return nil
