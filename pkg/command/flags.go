@@ -130,6 +130,33 @@ func checkEnding(flag, file string, endings ...string) error {
 	return experiment.Refusef("%s is %q; need a name that ends in %s, which is what is written", flag, file, endings[0])
 }
 
+// written is a flag and the file or folder that it has written; "": none.
+type written struct{ flag, path string }
+
+// checkApart refuses two outputs in one place, also where links lead to it: the second would be in place of the first.
+func checkApart(all ...written) error {
+	taken := map[string]written{}
+	for _, o := range all {
+		if o.path == "" {
+			continue
+		}
+		place, err := filepath.Abs(o.path)
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		if real, err := filepath.EvalSymlinks(place); err == nil {
+			place = real
+		} else if real, err := filepath.EvalSymlinks(filepath.Dir(place)); err == nil { // it is not there yet
+			place = filepath.Join(real, filepath.Base(place))
+		}
+		if before, ok := taken[place]; ok {
+			return experiment.Refusef("%s %s and %s %s are one place; name another for one of them", before.flag, before.path, o.flag, o.path)
+		}
+		taken[place] = o
+	}
+	return nil
+}
+
 // skipBrokenFlag gives a command that has --set the flag that goes on without pictures that cannot be read, which is a setting of its own.
 func skipBrokenFlag(c *cobra.Command) {
 	c.Flags().BoolFunc("skip-broken", "go on without pictures that cannot be read (benchmark.prep.skip_broken); the result lists them", func(value string) error {

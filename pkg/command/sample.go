@@ -15,7 +15,7 @@ func sampleCommand() *cobra.Command {
 	var (
 		classes  []string
 		count    int
-		output   string
+		image    string
 		archive  string
 		folder   string
 		features string
@@ -34,7 +34,7 @@ func sampleCommand() *cobra.Command {
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes sneaker,bag --count 16 --sampler ancestral --steps 1000 -o shoes.png\n" +
 			"  go run . sample runs/bench/joint-seed0 --count 1000 --npz samples.npz --folder samples",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkEnding("-o", output, ".png"); err != nil {
+			if err := checkEnding("-o", image, ".png"); err != nil {
 				return err
 			}
 			if err := sampler.Validate(); err != nil {
@@ -52,15 +52,18 @@ func sampleCommand() *cobra.Command {
 				}
 			}
 			if !cmd.Flags().Changed("output") && (archive != "" || folder != "" || features != "") {
-				output = ""
+				image = ""
 			}
-			for _, file := range []string{output, archive, features} {
+			for _, file := range []string{image, archive, features} {
 				if file == "" {
 					continue
 				}
 				if err := atomicfile.Check(file); err != nil {
 					return namedFolder(err, filepath.Dir(file))
 				}
+			}
+			if err := checkApart(written{"-o", image}, written{"--npz", archive}, written{"--folder", folder}, written{"--features", features}); err != nil {
+				return err
 			}
 			if err := experiment.CheckNewFolder(folder); err != nil {
 				return err
@@ -88,7 +91,7 @@ func sampleCommand() *cobra.Command {
 				what, path string
 				write      func(path string) error
 			}{
-				{"Images", output, func(path string) error { return trained.WriteSheet(path, drawn, count) }},
+				{"Images", image, func(path string) error { return trained.WriteSheet(path, drawn, count) }},
 				{"Images", archive, func(path string) error { return trained.WriteNPZ(path, drawn) }},
 				{"Images", folder, func(path string) error { return trained.WriteFolder(path, drawn) }},
 				{"Features", features, func(path string) error { return trained.WriteFeatures(path, drawn) }},
@@ -106,7 +109,7 @@ func sampleCommand() *cobra.Command {
 	}
 	c.Flags().StringSliceVar(&classes, "classes", nil, "classes to draw, by name or number, a row each; default: all")
 	c.Flags().IntVar(&count, "count", 10, "images of each class")
-	c.Flags().StringVarP(&output, "output", "o", "samples.png", "PNG to write")
+	c.Flags().StringVarP(&image, "output", "o", "samples.png", "PNG to write")
 	c.Flags().StringVar(&archive, "npz", "", "write the images and their labels to this .npz, and no PNG unless -o names one")
 	c.Flags().StringVar(&folder, "folder", "", "write a PNG an image, and labels.csv, to this new folder, and no sheet unless -o names one")
 	c.Flags().StringVar(&features, "features", "", "write the features of the images and of the reference images of their classes to this .npz")

@@ -3,6 +3,7 @@ package dynamics
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 
@@ -117,6 +118,16 @@ func (s *Series) LearnedAt(task int) int {
 		}
 	}
 	return -1
+}
+
+// Late says in words what is lost of a series that begins after its first task, as that of a run does which lost its measurements, or which
+// goes on with another.
+func (s *Series) Late() string {
+	if len(s.Checkpoints) == 0 {
+		return "has no measurement"
+	}
+	c := s.Checkpoints[0]
+	return fmt.Sprintf("begins at step %d, in task %d, so that how the tasks before were forgotten is not known by timestep", c.Step, c.Task+1)
 }
 
 // storedSeries is a series with its format, as a file holds it.

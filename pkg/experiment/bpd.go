@@ -47,8 +47,10 @@ func (o BPDOptions) Validate() error {
 	switch {
 	case o.Images < 1 || o.ODE < 0 || o.ODE > o.Images:
 		return errors.Errorf("%d images a task, %d of them by the ODE; need at least 1, and 0 to all of them", o.Images, o.ODE)
-	case o.Terms < 0 || o.Terms > 0 && o.Terms%2 == 0 || o.Batch < 1:
-		return errors.Errorf("%d timesteps an image in batches of %d; need 0 (all of them) or an odd number, and at least 1", o.Terms, o.Batch)
+	case o.Terms != 0 && (o.Terms < 3 || o.Terms%2 == 0):
+		return errors.Errorf("%d timesteps an image (terms); need an odd number of at least 3, or 0 for all", o.Terms)
+	case o.Batch < 1:
+		return errors.Errorf("%d rows a network call (batch); need at least 1", o.Batch)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@
 //	metrics.csv, losses.csv  the measurements as tables, rewritten whole after each of them
 //	metrics.json             the same measurements so far, how they were made and on which images, in their stored form
 //	dynamics.json            where a probe is asked for: the loss of every task at many timesteps, along training
+//	damaged-dynamics.json    one that is not as it was measured: set aside, the run went on with another from there
 //	result.json              the stored form of the finished run (pkg/results); written last
 //
 // One process at a time writes in a run folder, which it locks; only that one clears away what a killed process left. Any
@@ -28,6 +29,8 @@
 //
 // A finished run is extended ([Extension]) by a new run in a folder of its own, which begins at the end of the other's last task,
 // before that was measured, and so is, bit for bit, the run that knew of all tasks from the start.
+//
+// What is kept beside the checkpoints for an autopsy or a probe may be lost: the run is finished without, and says so as soon as it goes on.
 //
 // A checkpoint holds the settings that it was made with. Edited since, config.yaml is refused by all who open the checkpoint,
 // except for name, checkpoint_every, keep_networks, cores and backend.devices: no image and no weight depends on the first three, and the result

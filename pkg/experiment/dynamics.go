@@ -32,6 +32,7 @@ type DynamicsTable struct {
 	LogSNR []float64 // mean of each bin, nats
 	Rows   []DynamicsRow
 
+	Without  []string // runs that are left out, and why
 	Warnings []string // what forbids comparing the rows, as [study.Warnings] has it
 }
 
@@ -54,8 +55,11 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.LearnedAt(0) < 0 {
-			continue // trained on all tasks at once: there is no moment before forgetting
+		if s.LearnedAt(0) < 0 { // trained on all tasks at once, there is no moment before forgetting
+			if len(r.Evaluations) > 1 {
+				table.Without = append(table.Without, beginsLate(r, s))
+			}
+			continue
 		}
 		// Seeds differ in the probe's noise as in all else; what must agree is where it looks.
 		where := fmt.Sprint(s.Tasks, s.Timesteps, s.Prediction)
@@ -71,6 +75,9 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		}
 		table.Edges, table.LogSNR = edges, logSNR
 		byRun[r] = relative
+	}
+	if len(byRun) == 0 && len(table.Without) > 0 {
+		return nil, errors.Errorf("%s; make it again", table.Without[0])
 	}
 	if len(byRun) == 0 {
 		return nil, errors.Errorf("no run in %s has a %s; run with --set probe.every=50", dir, results.DynamicsFile)
@@ -93,6 +100,11 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		table.Rows = append(table.Rows, row)
 	}
 	return table, nil
+}
+
+// beginsLate says of a run that the losses of its first task as it was learned are not there.
+func beginsLate(r *results.Run, s *dynamics.Series) string {
+	return fmt.Sprintf("run %s: its %s %s", r.Name, results.DynamicsFile, s.Late())
 }
 
 // binnedForgetting is the relative increase at a series' last checkpoint, averaged over old tasks, by bin of timesteps.
@@ -157,10 +169,13 @@ func (d *DynamicsTable) Markdown() string {
 		}
 		b.WriteString("\n")
 	}
-	for i, w := range d.Warnings {
-		if i == 0 {
-			b.WriteString("\n")
-		}
+	if len(d.Without)+len(d.Warnings) > 0 {
+		b.WriteString("\n")
+	}
+	for _, w := range d.Without {
+		b.WriteString("- LEFT OUT: " + w + "\n")
+	}
+	for _, w := range d.Warnings {
 		b.WriteString("- NOT COMPARABLE: " + w + "\n")
 	}
 	return b.String()
@@ -196,6 +211,9 @@ func MeasuredTimesteps(dir string) ([]float64, error) {
 		s, err := dynamics.LoadSeries(results.BesideRun(set.Dirs[i], r.Name, results.DynamicsFile))
 		if err != nil {
 			return nil, errors.WithMessagef(err, "run %s; make it with --set probe.every=50", r.Name)
+		}
+		if s.LearnedAt(0) < 0 {
+			return nil, errors.Errorf("%s; make it again", beginsLate(r, s))
 		}
 		s.TaskWeights = r.Protocol.TaskWeights
 		m, err := s.Map(diffusion.PredictNoise, len(s.Checkpoints)-1)

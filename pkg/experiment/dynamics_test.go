@@ -67,6 +67,29 @@ func TestForgettingByTimestep(t *testing.T) {
 		!strings.Contains(apart.Markdown(), "| er, 9 steps | 0 % | +75 % |") || !strings.Contains(apart.Markdown(), "NOT COMPARABLE: the number of optimiser steps") {
 		t.Errorf("%v, %+v", err, apart)
 	}
+	// The second run has lost what was measured during its first task.
+	r.Cost.Steps, r.Evaluations = 0, make([]results.Evaluation, 2)
+	r.Evaluations[1].AfterTask = 1
+	if err := r.Save(second); err != nil {
+		t.Fatal(err)
+	}
+	late := filepath.Join(dir, "er-seed1", results.DynamicsFile)
+	s, err := dynamics.LoadSeries(late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := *s
+	s.Checkpoints, s.Loss, s.SE = s.Checkpoints[1:], s.Loss[4:], s.SE[4:]
+	if err := s.Save(late); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := ForgettingByTimestep(dir, 2); err != nil || len(left.Rows) != 1 || left.Rows[0].Seeds != 1 ||
+		!strings.Contains(left.Markdown(), "- LEFT OUT: run er-seed1: its dynamics.json begins at step 2, in task 2, so that") {
+		t.Errorf("%v, %+v", err, left)
+	}
+	if err := whole.Save(late); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := ForgettingByTimestep(dir, 3); err == nil || !strings.Contains(err.Error(), "fewer bins") {
 		t.Errorf("three bins for two timesteps give %v", err)
 	}

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"slices"
+
 	"palimpsest/pkg/report/bits"
 	"palimpsest/pkg/report/forget"
 	"palimpsest/pkg/study"
@@ -35,7 +37,7 @@ func Findings(dir string) ([]string, error) {
 				return r.Sentences(), nil
 			})
 	}
-	var all []string
+	all := slices.Clone(d.Without)
 	for _, part := range parts {
 		sentences, err := part()
 		if err != nil {

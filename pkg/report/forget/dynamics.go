@@ -30,6 +30,7 @@ const AllOld = -1
 // [AllOld] is the mean over the old ones, taken seed by seed.
 type Dynamics struct {
 	Methods []study.Method
+	Without []string // sentences on runs whose losses along training are left out, because those of their first tasks are lost
 
 	series    map[*results.Run]*dynamics.Series
 	autopsies map[*results.Run]*dynamics.Autopsy
@@ -61,6 +62,8 @@ func Open(dirs ...string) (*Dynamics, error) {
 			if s.LearnedAt(0) >= 0 {
 				s.TaskWeights = r.Protocol.TaskWeights
 				d.series[r] = s
+			} else if len(r.Evaluations) > 1 {
+				d.Without = append(d.Without, fmt.Sprintf("run %s is left out: its %s %s", r.Name, results.DynamicsFile, s.Late()))
 			}
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
