@@ -49,3 +49,10 @@ document.querySelectorAll("table.numbers").forEach(function (table) {
     });
   });
 });
+// On paper nothing can be opened.
+var opened = [];
+window.addEventListener("beforeprint", function () {
+  opened = Array.from(document.querySelectorAll("details:not([open])"));
+  opened.forEach(function (d) { d.open = true; });
+});
+window.addEventListener("afterprint", function () { opened.forEach(function (d) { d.open = false; }); });
