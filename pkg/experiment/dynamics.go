@@ -77,7 +77,7 @@ func ForgettingByTimestep(dir string, bins int) (*DynamicsTable, error) {
 		byRun[r] = relative
 	}
 	if len(byRun) == 0 && len(table.Without) > 0 {
-		return nil, errors.Errorf("%s; make it again", table.Without[0])
+		return nil, errors.Errorf("%s; make a run that is probed from its first task on", table.Without[0])
 	}
 	if len(byRun) == 0 {
 		return nil, errors.Errorf("no run in %s has a %s; run with --set probe.every=50", dir, results.DynamicsFile)
@@ -213,7 +213,7 @@ func MeasuredTimesteps(dir string) ([]float64, error) {
 			return nil, errors.WithMessagef(err, "run %s; make it with --set probe.every=50", r.Name)
 		}
 		if s.LearnedAt(0) < 0 {
-			return nil, errors.Errorf("%s; make it again", beginsLate(r, s))
+			return nil, errors.Errorf("%s; make a run that is probed from its first task on", beginsLate(r, s))
 		}
 		s.TaskWeights = r.Protocol.TaskWeights
 		m, err := s.Map(diffusion.PredictNoise, len(s.Checkpoints)-1)

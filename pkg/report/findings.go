@@ -5,7 +5,7 @@ import (
 
 	"palimpsest/pkg/report/bits"
 	"palimpsest/pkg/report/forget"
-	"palimpsest/pkg/study"
+	"palimpsest/pkg/results"
 )
 
 // Findings says in sentences what the runs in a folder show of forgetting by timestep and of likelihoods, as far as
@@ -19,18 +19,18 @@ func Findings(dir string) ([]string, error) {
 	if len(d.Dissected()) > 0 {
 		parts = append(parts, d.StitchingFindings, d.DriftFindings, d.InterferenceFindings)
 	}
-	set, err := study.Open(dir)
-	if err != nil {
-		return nil, err
+	var runs []*results.Run
+	for _, m := range d.Methods {
+		runs = append(runs, m.Runs...)
 	}
-	if set.Runs[0].Protocol.BPD != nil {
-		parts = append(parts, func() ([]string, error) { return bits.PartsSentences(set.Group()) },
+	if runs[0].Protocol.BPD != nil {
+		parts = append(parts, func() ([]string, error) { return bits.PartsSentences(d.Methods) },
 			func() ([]string, error) {
-				s, err := bits.LostSentence(set.Runs)
+				s, err := bits.LostSentence(runs)
 				return []string{s}, err
 			},
 			func() ([]string, error) {
-				r, err := bits.NewAgreements(set.Runs)
+				r, err := bits.NewAgreements(runs)
 				if err != nil {
 					return nil, err
 				}

@@ -30,7 +30,7 @@ const AllOld = -1
 // [AllOld] is the mean over the old ones, taken seed by seed.
 type Dynamics struct {
 	Methods []study.Method
-	Without []string // sentences on runs whose losses along training are left out, because those of their first tasks are lost
+	Without []string // sentences on runs that are left out, or whose losses along training are: why
 
 	series    map[*results.Run]*dynamics.Series
 	autopsies map[*results.Run]*dynamics.Autopsy
@@ -45,14 +45,16 @@ const (
 )
 
 // Open reads the runs of folders as [study.Open] does, stored studies or run folders, each with its series and its
-// autopsy where it has them. It is an error if no run has either, or if they were measured at different timesteps.
+// autopsy where it has them. Runs of another number of tasks than most have are left out. It is an error if no run has either, or if
+// they were measured at different timesteps.
 func Open(dirs ...string) (*Dynamics, error) {
 	set, err := study.Open(dirs...)
 	if err != nil {
 		return nil, err
 	}
+	without := keepSameTasks(set)
 	d := &Dynamics{
-		Methods: set.Group(), from: strings.Join(dirs, ", "),
+		Methods: set.Group(), Without: without, from: strings.Join(dirs, ", "),
 		series: map[*results.Run]*dynamics.Series{}, autopsies: map[*results.Run]*dynamics.Autopsy{},
 	}
 	for i, r := range set.Runs {
@@ -80,6 +82,32 @@ func Open(dirs ...string) (*Dynamics, error) {
 		return nil, errors.Errorf("no run in %s was probed along training; %s makes such runs, and `--store DIR` keeps them as a study", d.from, autopsyCommand)
 	}
 	return d, d.validate()
+}
+
+// keepSameTasks takes out of a set the runs that learned another number of tasks than most do, or than the first where as many do, as
+// one that was extended did, which lies in the folder of its study. It returns a sentence on each.
+func keepSameTasks(set *study.Set) (without []string) {
+	count := map[int]int{}
+	for _, r := range set.Runs {
+		count[len(r.Benchmark.Tasks)]++
+	}
+	most := len(set.Runs[0].Benchmark.Tasks)
+	for _, r := range set.Runs {
+		if n := len(r.Benchmark.Tasks); count[n] > count[most] {
+			most = n
+		}
+	}
+	var runs []*results.Run
+	var dirs []string
+	for i, r := range set.Runs {
+		if n := len(r.Benchmark.Tasks); n != most {
+			without = append(without, fmt.Sprintf("run %s is left out: it learned %s, the others %d", r.Name, words.Count(n, "task"), most))
+			continue
+		}
+		runs, dirs = append(runs, r), append(dirs, set.Dirs[i])
+	}
+	set.Runs, set.Dirs = runs, dirs
+	return without
 }
 
 // OpenAlike reads studies whose numbers do not compare, such as those of images of two sizes, each by [Open], and has their figures

@@ -1,6 +1,7 @@
 package forget
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -321,6 +322,37 @@ func TestStudiesAreDrawnAlike(t *testing.T) {
 	}
 }
 
+// A run that was extended lies in the folder of its study and learned more tasks: it is left out, by name, and the others are as without it.
+func TestExtendedRunIsLeftOut(t *testing.T) {
+	d := madeUpDynamics(1)
+	dir := store(t, d, true)
+	var r results.Run
+	var a dynamics.Autopsy
+	for _, m := range d.Methods {
+		if m.Label == study.Finetune {
+			r, a = *m.Runs[0], *d.autopsies[m.Runs[0]]
+		}
+	}
+	longer := len(r.Benchmark.Tasks) + 1
+	r.Name += "-extended"
+	r.Benchmark.Tasks = append(slices.Clone(r.Benchmark.Tasks), results.Task{Name: "later", Classes: []int{8, 9}})
+	a.Tasks = append(slices.Clone(a.Tasks), "later")
+	folder := filepath.Join(dir, r.Name)
+	if err := errors.Join(os.Mkdir(folder, 0o755), r.Save(filepath.Join(folder, "result.json")), a.Save(filepath.Join(folder, results.AutopsyFile))); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("run %s is left out: it learned %d tasks, the others %d", r.Name, longer, longer-1); !slices.Equal(got.Without, []string{want}) {
+		t.Errorf("left out: %q, want %q", got.Without, want)
+	}
+	if len(got.Methods) != len(d.Methods) || len(got.Dissected()) != len(d.Dissected()) {
+		t.Errorf("%d methods, dissected %q", len(got.Methods), got.Dissected())
+	}
+}
+
 func TestOpenDynamicsErrors(t *testing.T) {
 	nothing := madeUpDynamics(1)
 	clear(nothing.series)
@@ -417,7 +449,7 @@ func TestFindingsFollowTheNumbers(t *testing.T) {
 			}
 		}
 	}
-	if sentences, err = none.StitchingFindings(); err != nil || !strings.Contains(sentences[0], "no forgetting to locate") {
+	if sentences, err = none.StitchingFindings(); err != nil || !strings.Contains(sentences[0], "in the autopsy's samples") || !strings.Contains(sentences[0], "no forgetting to locate in them") {
 		t.Errorf("no gap: %q, %v", sentences, err)
 	}
 }

@@ -162,7 +162,7 @@ func (d *Dynamics) StitchingFindings() ([]string, error) {
 			if fid.change.Mean < 0 {
 				where = "below that just after each was learned"
 			}
-			return fmt.Sprintf("%s: at the end the FID of the old tasks is %s %s (%s); there is no forgetting to locate.", label, fid.change.Abs().Format(1), where, test.Rule()), nil
+			return fmt.Sprintf("%s: in the autopsy's samples, which are not those of the evaluations, the FID of the old tasks at the end is %s %s (%s); there is no forgetting to locate in them.", label, fid.change.Abs().Format(1), where, test.Rule()), nil
 		}
 		half := fid.half()
 		text := fmt.Sprintf("%s: at the end the FID of the old tasks is %s higher than just after each was learned. With the network before forgetting back at t ≥ %d, %s of that rise goes away; with it back at t < %d, %s: %s.",
