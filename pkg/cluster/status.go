@@ -152,7 +152,7 @@ func lookAt(dir, run string, jobs map[string]Job) (RunState, error) {
 		r.State, r.Why = Dead, say("job "+job.ID+" has left Slurm's queue", lastOf(dir, job, s), saved)
 	case s.Dead != nil:
 		r.State, r.Why = Dead, say(s.Dead.String()+" ended without giving the folder back, its last sign of life was at "+s.Dead.Beat.Format(time.RFC3339), saved)
-	case s.Begun:
+	case s.Begun || strings.HasPrefix(s.Last, "stopped: "): // it may have failed before it had anything to keep
 		r.State, r.Why = Dead, say(s.Last, saved)
 	default:
 		r.State = Waiting

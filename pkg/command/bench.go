@@ -2,9 +2,11 @@ package command
 
 import (
 	"fmt"
-	"io"
 	"path/filepath"
+	"slices"
+	"sync"
 
+	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/cluster"
@@ -12,6 +14,7 @@ import (
 	"palimpsest/pkg/report"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/study"
+	"palimpsest/pkg/words"
 )
 
 func benchCommand() *cobra.Command {
@@ -25,7 +28,8 @@ func benchCommand() *cobra.Command {
 		Use: "bench", Short: "Train the strategies one after another and compare what they forget", Args: cobra.NoArgs,
 		Long: "Bench trains a DDPM on five tasks of real Fashion-MNIST images under several strategies, measures every task\n" +
 			"after each, prints the table and writes a report. Interrupted, the same command goes on where it stopped.\n" +
-			"It says first about how long that takes, from finished runs in the folder or from some steps timed.",
+			"It says first about how long that takes, from finished runs in the folder or from some steps timed.\n" +
+			"A run that leaves the finite numbers ends no other: those are compared without it, and bench ends with an error that names it.",
 		Example: "  go run . bench\n  go run . bench --seeds 3 --dir runs/three\n" +
 			"  go run . bench --strategies finetune,er,joint --sweep lambda=0.03,0.1,0.3,1,3\n" +
 			"  go run . bench --strategies er --sweep rows=4,16 --sweep benchmark.class_order=natural,seeded --dir runs/rows\n" +
@@ -69,15 +73,19 @@ func benchCommand() *cobra.Command {
 				return err
 			}
 			var runs []*results.Run
+			var diverged divergedRuns
 			if s := (experiment.Study{Dir: flags.dir, Runs: configs, Elsewhere: elsewhere.on != ""}); s.Elsewhere && !flags.dryRun {
 				runs, err = elsewhere.hand(cmd, s)
 			} else {
-				runs, err = flags.do(cmd, s, nil)
+				runs, err = flags.do(cmd, s, diverged.without)
 			}
 			if err != nil || runs == nil {
 				return experiment.Blame(err, label, text)
 			}
-			path, err := printStudy(cmd.OutOrStdout(), flags.dir, runs)
+			if runs = slices.DeleteFunc(runs, func(r *results.Run) bool { return r == nil }); len(runs) == 0 {
+				return diverged.err(flags.dir)
+			}
+			path, err := printStudy(cmd, flags.dir, runs)
 			if err != nil {
 				return err
 			}
@@ -87,7 +95,7 @@ func benchCommand() *cobra.Command {
 				}
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "\nReport: %s\nNotebooks: `go run . lab`\n", path)
-			return nil
+			return diverged.err(flags.dir)
 		},
 	}
 	flags.addTo(c, filepath.Join("runs", "bench"))
@@ -104,6 +112,36 @@ func benchCommand() *cobra.Command {
 	return c
 }
 
+// divergedRuns are those of a study whose training or samples left the finite numbers: the others are made and compared.
+type divergedRuns struct {
+	mu    sync.Mutex
+	names []string
+	why   []error
+}
+
+// without says whether the study goes on without a run that failed. Several may fail at a time.
+func (d *divergedRuns) without(c experiment.Config, err error) bool {
+	if !experiment.Diverged(err) {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.names, d.why = append(d.names, c.RunName()), append(d.why, err)
+	return true
+}
+
+// err names the runs, with why the first of them failed; nil where there are none.
+func (d *divergedRuns) err(dir string) error {
+	if len(d.names) == 0 {
+		return nil
+	}
+	first := errors.WithMessagef(d.why[0], "run %s", d.names[0])
+	if len(d.names) == 1 {
+		return first
+	}
+	return errors.WithMessagef(first, "%d runs have no result: %s; log.txt in each one's folder in %s says why. The first", len(d.names), words.Some(d.names, 10), dir)
+}
+
 // usualSweeps says of a grid whether its sweeps are those that `bench` makes unasked.
 func usualSweeps(bench *cobra.Command, g *experiment.Grid) {
 	if g.UsualSweeps = !bench.Flags().Changed("sweep"); g.UsualSweeps && g.Tuned {
@@ -115,12 +153,22 @@ func usualSweeps(bench *cobra.Command, g *experiment.Grid) {
 const studyTitle = "What each strategy forgets"
 
 // printStudy prints table and verdict and writes the report of the runs in dir.
-func printStudy(out io.Writer, dir string, runs []*results.Run) (string, error) {
+func printStudy(cmd *cobra.Command, dir string, runs []*results.Run) (string, error) {
+	out := cmd.OutOrStdout()
 	groups := study.Group(runs)
 	fmt.Fprint(out, report.TextTable(groups))
 	for _, line := range report.Verdict(groups) {
 		fmt.Fprintln(out, "- "+line)
 	}
 	path := filepath.Join(dir, "report.html")
-	return path, report.WriteHTML(path, study.Set{Title: studyTitle, Dir: dir, Runs: runs})
+	return path, writeReport(cmd, path, study.Set{Title: studyTitle, Dir: dir, Runs: runs})
+}
+
+// writeReport writes the report of a study, and says what that leaves out.
+func writeReport(cmd *cobra.Command, path string, s study.Set) error {
+	warnings, err := report.WriteHTML(path, s)
+	for _, line := range warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", line)
+	}
+	return err
 }

@@ -89,7 +89,7 @@ func reportCommand() *cobra.Command {
 				output = filepath.Join(args[0], "report.html")
 			}
 			set.Title = studyTitle
-			if err := report.WriteHTML(output, *set); err != nil {
+			if err := writeReport(cmd, output, *set); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "\nReport: %s\n", output)

@@ -477,6 +477,11 @@ func (r *run) inherit(e *extended) error {
 			if os.IsNotExist(errors.Cause(err)) {
 				continue // finish says so
 			}
+			if err != nil && isDamage(err) {
+				r.warn("the samples of the run before are left out: %v", err)
+				delete(r.state.Pictures, v.Sheet)
+				continue
+			}
 			if err != nil {
 				return err
 			}

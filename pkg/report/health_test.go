@@ -137,7 +137,7 @@ func TestPageOfHugeNumbers(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "report.html")
-	if err := WriteHTML(path, study.Set{Runs: runs}); err != nil {
+	if _, err := WriteHTML(path, study.Set{Runs: runs}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(path)

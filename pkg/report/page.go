@@ -38,6 +38,7 @@ var (
 // page is what the template shows.
 type page struct {
 	Title, Question, NoSheets, Benchmark string
+	Damaged                              []string // sentences on sheets that are left out
 	CSS                                  template.CSS
 	JS                                   template.JS
 	Verdict, Machines                    []string
@@ -83,21 +84,27 @@ type pageRun struct {
 
 type pageConfig struct{ Label, Run, JSON string }
 
-// WriteHTML writes [HTML] to a file, whole or not at all.
-func WriteHTML(path string, s study.Set) error {
+// WriteHTML writes [HTML] to a file, whole or not at all. What it leaves out, as it is damaged, the warnings name, and so does the page.
+func WriteHTML(path string, s study.Set) (warnings []string, err error) {
 	var b bytes.Buffer
-	if err := HTML(&b, s); err != nil {
-		return err
+	if warnings, err = writePage(&b, s); err != nil {
+		return nil, err
 	}
-	return atomicfile.Write(path, b.Bytes())
+	return warnings, atomicfile.Write(path, b.Bytes())
 }
 
 // HTML writes the study as one page that needs nothing else: figures are inline SVG, sample sheets are PNG in data
 // URLs, styles and the small script are inside. It follows the reader's light or dark setting and fits a phone. It is
-// an error if the study has no runs or a stored sheet cannot be read.
+// an error if the study has no runs. A stored sheet that is damaged is left out, which the page says.
 func HTML(w io.Writer, s study.Set) error {
+	_, err := writePage(w, s)
+	return err
+}
+
+// writePage is [HTML], with what was left out as it is damaged.
+func writePage(w io.Writer, s study.Set) (damaged []string, _ error) {
 	if len(s.Runs) == 0 {
-		return errors.New("report.HTML: the study has no runs; need at least one")
+		return nil, errors.New("report.HTML: the study has no runs; need at least one")
 	}
 	methods := s.Group()
 	numbers := table.Download("measurements.csv", "Every measurement as CSV", Measurements(s.Runs))
@@ -132,17 +139,17 @@ func HTML(w io.Writer, s study.Set) error {
 		p.Costs = append(p.Costs, template.HTML(f.HTML()))
 	}
 	if err := p.addStrips(&s, methods); err != nil {
-		return err
+		return nil, err
 	}
 	if err := p.addRuns(methods); err != nil {
-		return err
+		return nil, err
 	}
 	var b bytes.Buffer // so that nothing is written if the template fails
 	if err := pageTemplate.Execute(&b, p); err != nil {
-		return errors.Wrap(err, "report.HTML")
+		return nil, errors.Wrap(err, "report.HTML")
 	}
 	_, err := w.Write(b.Bytes())
-	return err
+	return p.Damaged, errors.WithStack(err)
 }
 
 // addStrips adds one sample sheet a method, of its first seed with sheets on disk.
@@ -155,7 +162,10 @@ func (p *page) addStrips(s *study.Set, methods []study.Method) error {
 			if dir == "" {
 				continue
 			}
-			img, err := Strips(r, dir)
+			img, damaged, err := strips(r, dir)
+			for _, why := range damaged {
+				p.Damaged = append(p.Damaged, fmt.Sprintf("%v: left out; making the run again with its command draws them anew, no measurement is touched by it", why))
+			}
 			if errors.Is(err, ErrNoSheets) {
 				continue
 			}

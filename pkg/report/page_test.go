@@ -175,7 +175,7 @@ func TestPageOfNothing(t *testing.T) {
 		t.Error("a study without runs should be refused")
 	}
 	path := filepath.Join(t.TempDir(), "report.html")
-	if err := WriteHTML(path, study.Set{Runs: resultstest.MadeUp(1)[:1]}); err != nil { // one run, no sheets
+	if _, err := WriteHTML(path, study.Set{Runs: resultstest.MadeUp(1)[:1]}); err != nil { // one run, no sheets
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)

@@ -41,8 +41,17 @@ func sampleSides(run *results.Run) (h, w int) {
 // tasks to come are faded, which of those that were not drawn, black in the sheet, leaves a plain grey. dir is the folder of the run's JSON file, which sheet paths are relative to. A stored sheet
 // has a row a class in task order, as [sheet.New] makes it or with a few pixels between the images.
 //
-// Without any sheet it returns [ErrNoSheets].
+// A sheet that is damaged is left out. Without any sheet it returns [ErrNoSheets], or what is wrong with the damaged one.
 func Strips(run *results.Run, dir string) (image.Image, error) {
+	img, damaged, err := strips(run, dir)
+	if errors.Is(err, ErrNoSheets) && len(damaged) > 0 {
+		err = damaged[0]
+	}
+	return img, err
+}
+
+// strips is [Strips], and what is wrong with the sheets that it leaves out.
+func strips(run *results.Run, dir string) (_ image.Image, damaged []error, _ error) {
 	var order []int  // classes in task order
 	var taskOf []int // of each place in order
 	for i, t := range run.Benchmark.Tasks {
@@ -51,7 +60,7 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		}
 	}
 	if len(order) == 0 {
-		return nil, errors.Errorf("run %s names no classes, so the rows of its sheets have no meaning", run.Name)
+		return nil, nil, errors.Errorf("run %s names no classes, so the rows of its sheets have no meaning", run.Name)
 	}
 	h, w := sampleSides(run)
 	stored := sheet.Rows(len(order), h) // the class of each row of a sheet
@@ -71,13 +80,18 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, nil, err
+		}
 		if err != nil {
-			return nil, err
+			damaged = append(damaged, errors.WithMessagef(err, "the samples of run %s after %s cannot be read", run.Name, words.Task(e.AfterTask)))
+			continue
 		}
 		l, ok := sheet.Find(picture.Bounds().Size(), len(stored), h, w)
 		if !ok || len(rows) > 0 && (l.H != cells.H || l.Gap != cells.Gap) {
-			return nil, errors.Errorf("%s is %v pixels, which is not a sheet of %d rows, one a class, of images of %d×%d pixels (and the same in all sheets of run %s)",
-				path, picture.Bounds().Size(), len(stored), h, w, run.Name)
+			damaged = append(damaged, errors.Errorf("%s is %v pixels, which is not a sheet of %d rows, one a class, of images of %d×%d pixels (and the same in all sheets of run %s)",
+				path, picture.Bounds().Size(), len(stored), h, w, run.Name))
+			continue
 		}
 		if len(rows) > 0 {
 			l.Columns = min(l.Columns, cells.Columns)
@@ -86,7 +100,7 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 		rows = append(rows, row{e.AfterTask, picture})
 	}
 	if len(rows) == 0 {
-		return nil, ErrNoSheets
+		return nil, damaged, ErrNoSheets
 	}
 
 	if n := len(rows); n > stripRows {
@@ -106,7 +120,7 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 	block := across * cellWide
 	face, err := labelFace(12)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer face.Close()
 	names := make([]string, len(shown))
@@ -158,7 +172,7 @@ func Strips(run *results.Run, dir string) (image.Image, error) {
 			}
 		}
 	}
-	return out, nil
+	return out, damaged, nil
 }
 
 // enlarge copies pixels from from on into to, each scale × scale dots, faded towards white if asked.

@@ -2,16 +2,20 @@ package report
 
 import (
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"palimpsest/pkg/figure"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/results/resultstest"
+	"palimpsest/pkg/study"
 )
 
 // storeSheet writes a sheet with a row a class: class k in grey 20·(k+1), its samples the same, and gap pixels between.
@@ -96,5 +100,41 @@ func TestStripsWithoutSheets(t *testing.T) {
 	}
 	if _, err := Strips(r, dir); err == nil || errors.Is(err, ErrNoSheets) {
 		t.Errorf("a broken file gives %v", err)
+	}
+}
+
+// A page is made without a sheet that is cut short, whose file and remedy it and the warnings name; the sheets that are whole are on it.
+func TestPageWithoutDamagedSheets(t *testing.T) {
+	dir := t.TempDir()
+	r := resultstest.MadeUp(1)[0]
+	r.Evaluations = slices.Clone(r.Evaluations)
+	classes := 0
+	for _, task := range r.Benchmark.Tasks {
+		classes += len(task.Classes)
+	}
+	for i := range r.Evaluations {
+		r.Evaluations[i].Sheet = fmt.Sprintf("%d.png", i)
+		storeSheet(t, filepath.Join(dir, r.Name, r.Evaluations[i].Sheet), classes, 8, r.Benchmark.ImageSize, 0)
+	}
+	cut := filepath.Join(dir, r.Name, "0.png")
+	if err := os.Truncate(cut, 60); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "report.html")
+	warnings, err := WriteHTML(path, study.Set{Dir: dir, Runs: []*results.Run{r}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{cut, "left out; making the run again"} {
+		if len(warnings) != 1 || !strings.Contains(warnings[0], want) || !strings.Contains(string(page), want) {
+			t.Errorf("the warnings are %q; want them and the page to say %q", warnings, want)
+		}
+	}
+	if !strings.Contains(string(page), "data:image/png") {
+		t.Error("the sheets that are whole are not on the page")
 	}
 }
