@@ -48,8 +48,8 @@ func openBackend(ctx context.Context, out io.Writer) (compute.Backend, error) {
 	return back, err
 }
 
-// openTrained opens the network of the run in the folder dir.
-func openTrained(cmd *cobra.Command, dir string) (*experiment.Trained, error) {
+// openTrained opens the network of the run in the folder dir, by [experiment.OpenTrained] or [experiment.OpenToDraw].
+func openTrained(cmd *cobra.Command, dir string, open func(compute.Backend, string) (*experiment.Trained, error)) (*experiment.Trained, error) {
 	if err := experiment.CheckTrained(dir); err != nil {
 		return nil, namedFolder(err, dir)
 	}
@@ -57,7 +57,7 @@ func openTrained(cmd *cobra.Command, dir string) (*experiment.Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	trained, err := experiment.OpenTrained(back, dir)
+	trained, err := open(back, dir)
 	if err != nil {
 		return nil, err
 	}

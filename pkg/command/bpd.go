@@ -25,7 +25,7 @@ func bpdCommand() *cobra.Command {
 			if err := o.Validate(); err != nil {
 				return experiment.Refused{Err: err}
 			}
-			trained, err := openTrained(cmd, args[0])
+			trained, err := openTrained(cmd, args[0], experiment.OpenTrained)
 			if err != nil {
 				return err
 			}

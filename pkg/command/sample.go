@@ -68,7 +68,11 @@ func sampleCommand() *cobra.Command {
 			if err := experiment.CheckNewFolder(folder); err != nil {
 				return err
 			}
-			trained, err := openTrained(cmd, args[0])
+			open := experiment.OpenToDraw
+			if features != "" { // the reference images are seen, too
+				open = experiment.OpenTrained
+			}
+			trained, err := openTrained(cmd, args[0], open)
 			if err != nil {
 				return err
 			}

@@ -76,6 +76,9 @@ func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD,
 	if err := o.validateFor(t.Network.Process); err != nil {
 		return nil, refuse(err)
 	}
+	if err := t.withoutImages(); err != nil {
+		return nil, err
+	}
 	var ode likelihood.Differentiable
 	if o.ODE > 0 {
 		d, err := t.Network.Differentiable(t.Config.Evaluate.EMA)

@@ -119,6 +119,8 @@ func (r *run) checkpoint(copied bool) (write func() error, err error) {
 		return nil, errors.Wrap(err, "configuration")
 	}
 	s.Settings = string(settings)
+	learned := r.benchmark()
+	s.Benchmark = &learned
 	s.Version, s.Position, s.Strategy, s.Sampler = stateVersion, r.loop.Position, stored, sampler
 	if len(buffers) > 0 {
 		s.Version = apartVersion

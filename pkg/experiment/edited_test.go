@@ -6,8 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gomlx/compute"
 
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/results"
@@ -165,5 +168,85 @@ func TestDamageBesideCheckpointsCostsNoRun(t *testing.T) {
 				t.Errorf("%s: %s is as of a whole run: %t, %v, %v", name, file, !same, errA, errB)
 			}
 		}
+	}
+}
+
+// Networks go out and draw where the images that they learned from are gone, as they did beside them; what looks at the images is refused.
+func TestNetworksNeedNoImages(t *testing.T) {
+	back, choice := pureGo(t)
+	pictures := filepath.Join(t.TempDir(), "pictures")
+	pictureFolder(t, pictures, 40, "daisy", "lily", "rose", "tulip")
+	for _, strategy := range []string{"er", "packnet"} {
+		c, dir := tinyRun(), filepath.Join(t.TempDir(), "run")
+		c.Benchmark.Datasets, c.Benchmark.ClassOrder, c.Benchmark.Classes, c.Benchmark.ValFraction = []string{pictures}, "natural", nil, 0
+		c.Benchmark.Prep.Channels = 1
+		c.Strategy.Name, c.Strategy.Settings = strategy, nil
+		opt := Options{Backend: back, Choice: choice}
+		stoppedInSecondTask(t, c, dir, opt)
+		look := func() (weights map[string][]float32, images []float32) {
+			t.Helper()
+			to := filepath.Join(t.TempDir(), "out.safetensors")
+			o := ExportOptions{Format: FormatSafetensors, Task: -1, Backend: func() (compute.Backend, error) { return back, nil }}
+			if strategy == "packnet" {
+				o.Task = 0
+			}
+			if err := Export(dir, to, o); err != nil {
+				t.Fatal(err)
+			}
+			trained, err := OpenToDraw(back, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer trained.Close()
+			drawn, err := trained.Draw(t.Context(), []int{1, 0}, 1, diffusion.SamplerConfig{Name: diffusion.DDIM, Steps: 2, Clip: true}, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := []string{"daisy", "lily", "rose", "tulip"}; !slices.Equal(trained.Benchmark.ClassNames, want) {
+				t.Errorf("the classes are %v, want %v", trained.Benchmark.ClassNames, want)
+			}
+			_, bpd := trained.BPD(t.Context(), "", BPDOptions{Images: 1, Terms: 3, Batch: 1})
+			for _, err := range []error{bpd, trained.WriteFeatures(filepath.Join(t.TempDir(), "f.npz"), drawn)} {
+				if err == nil || !strings.Contains(err.Error(), "without the images") {
+					t.Errorf("what looks at images gives %v", err)
+				}
+			}
+			return tensorsIn(t, to, ""), drawn.Images
+		}
+		check := func(finished bool) {
+			t.Helper()
+			weights, images := look()
+			full, err := OpenTrained(back, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			drawn, err := full.Draw(t.Context(), []int{1, 0}, 1, diffusion.SamplerConfig{Name: diffusion.DDIM, Steps: 2, Clip: true}, 0)
+			full.Close()
+			if err != nil || !slices.Equal(drawn.Images, images) {
+				t.Errorf("%s, finished %t: without images others are drawn (%v)", strategy, finished, err)
+			}
+			away := pictures + "-away"
+			if err := os.Rename(pictures, away); err != nil {
+				t.Fatal(err)
+			}
+			defer os.Rename(away, pictures)
+			gone, same := look()
+			sameWeights(t, strategy, gone, weights)
+			if !slices.Equal(same, images) {
+				t.Errorf("%s, finished %t: others are drawn where the images are gone", strategy, finished)
+			}
+			if err := CheckTrained(dir); err != nil {
+				t.Error(err)
+			}
+			if trained, err := OpenTrained(back, dir); err == nil {
+				trained.Close()
+				t.Errorf("%s: a network is opened with images that are gone", strategy)
+			}
+		}
+		check(false)
+		if _, err := Resume(t.Context(), dir, opt); err != nil {
+			t.Fatal(err)
+		}
+		check(true)
 	}
 }

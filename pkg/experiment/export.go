@@ -162,7 +162,7 @@ type export struct {
 
 // openExport reads what a run is, without its weights.
 func openExport(dir string, o ExportOptions) (*export, error) {
-	c, err := trainedConfig(dir)
+	c, err := settledConfig(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -173,8 +173,10 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 		return nil, Refusef("the network of the run in %s is a transformer (network.architecture dit), and only U-Nets can be exported; its weights are in %s of each checkpoint, under names that say what they are", dir, diffusion.StateFile)
 	}
 	e := &export{config: c}
-	if e.bench, err = c.LoadBenchmark(); err != nil {
-		return nil, err
+	if e.bench = storedBenchmark(c, dir); e.bench == nil {
+		if e.bench, err = c.LoadBenchmark(); err != nil {
+			return nil, err
+		}
 	}
 	process, err := diffusion.New(c.Diffusion)
 	if err != nil {
@@ -392,7 +394,7 @@ func (e *export) generating(dir, to string, o ExportOptions) error {
 	if err != nil {
 		return err
 	}
-	trained, err := OpenTrained(back, dir)
+	trained, err := OpenToDraw(back, dir)
 	if err != nil {
 		return err
 	}

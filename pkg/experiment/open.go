@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
@@ -13,6 +14,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusion"
+	"palimpsest/pkg/results"
 	"palimpsest/pkg/words"
 )
 
@@ -34,7 +36,7 @@ type Trained struct {
 // OpenTrained loads the network of the run in the folder dir, finished, at work or neither, from its newest checkpoint that
 // is whole. It changes nothing in the folder. Where the sets that the run was trained on hold other images now, it is refused with
 // both content hashes. Close it.
-func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
+func OpenTrained(back compute.Backend, dir string) (*Trained, error) {
 	if back == nil {
 		return nil, errors.New("experiment.OpenTrained: no backend (nil); open one by backend.Open")
 	}
@@ -42,13 +44,40 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(dir, c, func(r *run) error { return r.build(context.Background(), back) })
+}
+
+// OpenToDraw is [OpenTrained] for who draws: it opens none of the images that the run has learned from, which may be elsewhere or gone. Those
+// of the Benchmark are as many, and blank; features and likelihoods are errors. A run of an earlier version that is not finished has not
+// stored what is needed of them, and is opened as by OpenTrained.
+func OpenToDraw(back compute.Backend, dir string) (*Trained, error) {
+	if back == nil {
+		return nil, errors.New("experiment.OpenToDraw: no backend (nil); open one by backend.Open")
+	}
+	c, err := settledConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	bench := storedBenchmark(c, dir)
+	if bench == nil {
+		return OpenTrained(back, dir)
+	}
+	return open(dir, c, func(r *run) (err error) {
+		r.back = back
+		r.loop, err = c.newLoop(back, bench, nil)
+		return err
+	})
+}
+
+// open brings the run of c in the folder dir, made by build, to its newest checkpoint that is whole.
+func open(dir string, c Config, build func(*run) error) (_ *Trained, err error) {
 	r := &run{config: c, dir: dir, log: io.Discard}
 	defer func() {
 		if err != nil {
 			r.close()
 		}
 	}()
-	if err := r.build(context.Background(), back); err != nil {
+	if err := build(r); err != nil {
 		return nil, err
 	}
 	f, err := r.restore()
@@ -63,6 +92,52 @@ func OpenTrained(back compute.Backend, dir string) (_ *Trained, err error) {
 	return t, nil
 }
 
+// withoutImages refuses what needs the images of a network that [OpenToDraw] has opened.
+func (t *Trained) withoutImages() error {
+	if t.measure == nil && t.loop != nil {
+		return errors.New("the network was opened to draw, without the images that it learned from (experiment.OpenToDraw); open it by experiment.OpenTrained")
+	}
+	return nil
+}
+
+// storedBenchmark is what the run of c in dir has stored of its benchmark, with blank images; nil where it has not.
+func storedBenchmark(c Config, dir string) *datasets.Benchmark {
+	var of *results.Benchmark
+	if r, err := results.Load(filepath.Join(dir, "result.json")); err == nil {
+		of = &r.Benchmark
+	} else if names, err := checkpoints(dir); err == nil {
+		for _, name := range slices.Backward(names) {
+			if s, err := wholeState(filepath.Join(dir, "checkpoints", name)); err == nil {
+				of = s.Benchmark
+				break
+			}
+		}
+	}
+	if of == nil {
+		return nil
+	}
+	h, w := of.Sides()
+	b := &datasets.Benchmark{Name: of.Dataset, ClassNames: of.ClassNames, Prep: c.Benchmark.Prep, H: h, W: w, C: of.Channels, Online: c.Benchmark.Stream == StreamOnline}
+	pixels := make([]uint8, h*w*of.Channels)
+	blank := func(n int, classes []int) *datasets.Images {
+		images := &datasets.Images{N: n, H: h, W: w, C: of.Channels, Pixels: pixels, Rows: make([]int32, n), Labels: make([]int32, n)} // all are the one
+		for i := range images.Labels {
+			images.Labels[i] = int32(classes[i%len(classes)])
+		}
+		return images
+	}
+	for i, t := range of.Tasks {
+		if len(t.Classes) == 0 {
+			return nil
+		}
+		b.Tasks = append(b.Tasks, datasets.Task{ID: i, Name: t.Name, Classes: t.Classes, Train: blank(t.Train, t.Classes), Test: blank(t.Test, t.Classes)})
+	}
+	if b.Validate() != nil {
+		return nil
+	}
+	return b
+}
+
 // warnings are lines for people about the checkpoints of the run in dir that were passed over.
 func (f found) warnings(dir string) []string {
 	var lines []string
@@ -74,20 +149,29 @@ func (f found) warnings(dir string) []string {
 
 // trainedConfig is the configuration of the run in the folder dir, for whoever opens its networks: one that was edited since is refused.
 func trainedConfig(dir string) (Config, error) {
-	c, err := StoredConfig(dir)
+	if _, err := settledConfig(dir); err != nil {
+		return Config{}, err
+	}
+	return StoredConfig(dir)
+}
+
+// settledConfig is [trainedConfig] that does not look whether the run could be made here and now: it was, and its images may be elsewhere.
+func settledConfig(dir string) (Config, error) {
+	c, err := claimedAs(dir)
 	if err != nil {
-		return c, err
+		return StoredConfig(dir) // which says what is wrong
 	}
-	if began, from, err := keptSettings(dir); err == nil { // a run of an earlier version has kept none
-		return c, errors.WithMessage(sameAsBegan(began, c), from)
+	began, from, err := keptSettings(dir)
+	if err != nil { // a run of an earlier version, or one that has kept nothing yet
+		return StoredConfig(dir)
 	}
-	return c, nil
+	return c, errors.WithMessage(sameAsBegan(began, c), from)
 }
 
 // CheckTrained reports, before a backend is opened, that the folder dir has no run or no checkpoint for [OpenTrained], or other settings
 // than it was made with.
 func CheckTrained(dir string) error {
-	if _, err := trainedConfig(dir); err != nil {
+	if _, err := settledConfig(dir); err != nil {
 		return err
 	}
 	if found, err := atomicfile.Glob(dir, "checkpoints/*"); err != nil || len(found) == 0 {

@@ -292,6 +292,9 @@ func (t *Trained) WriteFeatures(path string, drawn *Drawn) error {
 	if err := t.drawnOf(drawn); err != nil {
 		return err
 	}
+	if err := t.withoutImages(); err != nil {
+		return err
+	}
 	b, of := t.Benchmark, map[int]bool{}
 	samples := &datasets.Images{N: len(drawn.Labels), H: b.H, W: b.W, C: b.C, Pixels: make([]uint8, len(drawn.Images))}
 	datasets.Unscale(samples.Pixels, drawn.Images)

@@ -54,6 +54,8 @@ type state struct {
 
 	Settings string `json:"settings"` // the run's configuration as YAML; "" in states from before it was kept
 
+	Benchmark *results.Benchmark `json:"benchmark,omitempty"` // what is learned; null in states from before it was kept
+
 	// Empty in states of version 0.
 	Dynamics  string            `json:"dynamics_sha256,omitempty"`  // of what the probe had measured; "": nothing
 	Images    string            `json:"images_sha256,omitempty"`    // [datasets.Benchmark.ContentHash]
