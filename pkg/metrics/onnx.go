@@ -203,6 +203,12 @@ func parseONNX(content []byte) (_ onnx.Model, err error) {
 	if err := checkONNXTensors(file.Graph, len(content)); err != nil {
 		return nil, err
 	}
+	if err := plainONNX(file.Graph); err != nil {
+		return nil, err
+	}
+	if content, err = proto.Marshal(&file); err != nil {
+		return nil, errors.Wrap(err, "the network as the library takes it")
+	}
 	return parser.Parse(content)
 }
 

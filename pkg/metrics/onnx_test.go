@@ -72,6 +72,53 @@ func TestONNXAgainstReferenceEvaluator(t *testing.T) {
 	}
 }
 
+// Pools as either of PyTorch's exporters writes them, with ceil_mode and with padding that counts in the mean too, give PyTorch's
+// features; what they cannot be computed with is named.
+func TestONNXPoolsAsPyTorch(t *testing.T) {
+	text, err := os.ReadFile("testdata/onnx-pools.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want [][]float64
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	const n, side = 2, 24
+	pixels := make([]uint8, n*side*side*3)
+	for i := range pixels {
+		pixels[i] = uint8((i*i*31 + i*17) / 64 % 256) // as testdata/onnx_pools.py
+	}
+	images := make([]float32, len(pixels))
+	datasets.Scale(images, pixels)
+	back := backendtest.Open(t)
+	for _, name := range []string{"script", "dynamo"} {
+		net, err := LoadONNX(back, "testdata/onnx-pools-"+name+".onnx", side, side, 3)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		defer net.Close()
+		if got, err := net.Features(images, n); err != nil || !mat.EqualApprox(got, dense(want), 1e-5) {
+			t.Errorf("%s: %v, features\n%v\nwant\n%v", name, err, mat.Formatted(got), mat.Formatted(dense(want)))
+		}
+	}
+	ints := func(name string, v ...int64) *protos.AttributeProto {
+		return &protos.AttributeProto{Name: name, Type: protos.AttributeProto_INTS, Ints: v}
+	}
+	for want, with := range map[string][]*protos.AttributeProto{
+		"MaxPool p: has dilations [2 2]; only 1":             {ints("kernel_shape", 3, 3), ints("dilations", 2, 2)},
+		"p: has storage_order 1":                             {ints("kernel_shape", 3, 3), {Name: "storage_order", I: 1}},
+		"p: has auto_pad SAME_UPPER":                         {ints("kernel_shape", 3, 3), {Name: "auto_pad", S: []byte("SAME_UPPER")}},
+		"p: has kernel_shape [3]":                            {ints("kernel_shape", 3)},
+		"p: has ceil_mode with windows [1 1], strides [2 2]": {ints("kernel_shape", 1, 1), ints("strides", 2, 2), {Name: "ceil_mode", I: 1}},
+	} {
+		pool := &protos.NodeProto{OpType: "MaxPool", Name: "p", Input: []string{"x"}, Output: []string{"y"}, Attribute: with}
+		if err := plainONNX(&protos.GraphProto{Node: []*protos.NodeProto{pool}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+}
+
 // What is wrong with either file is said in one line.
 func TestLoadONNXRefusals(t *testing.T) {
 	nchw, err := os.ReadFile("testdata/onnx-nchw.onnx")
