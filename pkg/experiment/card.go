@@ -149,7 +149,7 @@ func (e *export) results(b *strings.Builder) {
 		if m.Task >= len(e.bench.Tasks) {
 			continue
 		}
-		t.Rows = append(t.Rows, fmt.Sprintf("%d: %s", m.Task, e.bench.Tasks[m.Task].Name))
+		t.Rows = append(t.Rows, fmt.Sprintf("%d: %s", m.Task+1, e.bench.Tasks[m.Task].Name)) // counted as words.Task does
 		first := m.FID
 		if m.Task > now.AfterTask { // not learned yet
 			first = nil

@@ -530,7 +530,7 @@ func (c Config) Validate() error {
 	case e.Reference != ReferenceTest && e.Reference != ReferenceValidation:
 		return noReference(e.Reference)
 	case e.Reference == ReferenceValidation && b.ValFraction == 0:
-		return errors.New("evaluate.reference is \"validation\" but benchmark.val_fraction is 0; hold out a share, for instance 0.1")
+		return errors.New("evaluate.reference is \"validation\" but benchmark.val_fraction is 0; hold out a share, for instance 0.1 (of a set that has validation images of its own those are taken, all of them, whatever the share)")
 	case c.Loop.LabelDropout > 0 && !c.Network.Conditional:
 		return errors.Errorf("loop.label_dropout is %g, but network.conditional is false, so that there are no labels; leave one of them out", c.Loop.LabelDropout)
 	case e.Guidance > 0 && (!c.Network.Conditional || c.Loop.LabelDropout == 0):

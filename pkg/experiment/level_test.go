@@ -16,15 +16,6 @@ import (
 	"palimpsest/pkg/cl"
 )
 
-// briefConfig is the shortest run: fine-tuning on two tasks, sampled and measured.
-func briefConfig(seed int) Config {
-	c := smallConfig()
-	c.Benchmark.Classes, c.Loop.StepsPerTask, c.CheckpointEvery, c.Seed = []int{7, 9, 0, 3}, 2, 0, uint64(seed)
-	c.Strategy = cl.Spec{Name: "finetune"}
-	c.Probe, c.BPD, c.Autopsy = ProbeConfig{}, BPDConfig{}, AutopsyConfig{}
-	return c
-}
-
 // fullRun is a short run that opens all that a run can: a strategy's own graphs, the extractor, likelihoods, a probe and an
 // autopsy.
 func fullRun(t testing.TB) {

@@ -65,6 +65,15 @@ func smallConfig() Config {
 	return c
 }
 
+// briefConfig is the shortest run: fine-tuning on two tasks, sampled and measured.
+func briefConfig(seed int) Config {
+	c := smallConfig()
+	c.Benchmark.Classes, c.Loop.StepsPerTask, c.CheckpointEvery, c.Seed = []int{7, 9, 0, 3}, 2, 0, uint64(seed)
+	c.Strategy = cl.Spec{Name: "finetune"}
+	c.Probe, c.BPD, c.Autopsy = ProbeConfig{}, BPDConfig{}, AutopsyConfig{}
+	return c
+}
+
 // child starts a process that goes on with the run in dir.
 func child(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
