@@ -45,7 +45,7 @@ func bpdCommand() *cobra.Command {
 			}
 			for k, t := range trained.Benchmark.Tasks {
 				if t.Test.N < want {
-					fmt.Fprintf(cmd.ErrOrStderr(), "note: task %d has %d test images of the %d asked for; all are measured\n", k+1, t.Test.N, want)
+					fmt.Fprintf(cmd.ErrOrStderr(), "note: %s has %d test images of the %d asked for; all are measured\n", words.Task(k), t.Test.N, want)
 				}
 			}
 			tasks, err := trained.BPD(cmd.Context(), args[0], o)
@@ -54,10 +54,10 @@ func bpdCommand() *cobra.Command {
 			}
 			for _, t := range tasks {
 				if flow {
-					fmt.Fprintf(cmd.OutOrStdout(), "task %d  %s bits/dim by the ODE over %d test images  (%s)\n", t.Task+1, words.PlusMinus(t.ODEBPD, t.ODESE, 3), t.ODEImages, t.Name)
+					fmt.Fprintf(cmd.OutOrStdout(), "%s  %s bits/dim by the ODE over %d test images  (%s)\n", words.Task(t.Task), words.PlusMinus(t.ODEBPD, t.ODESE, 3), t.ODEImages, t.Name)
 					continue
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "task %d  %s bits/dim over %d test images", t.Task+1, words.PlusMinus(t.BPD, t.SE, 3), t.Images)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s  %s bits/dim over %d test images", words.Task(t.Task), words.PlusMinus(t.BPD, t.SE, 3), t.Images)
 				if p := t.Parts; p != nil {
 					fmt.Fprintf(cmd.OutOrStdout(), " = prior %.5f + diffusion %.3f + decoder %.3f", p.PriorBPD, p.DiffuseBPD, p.DecoderBPD)
 				}

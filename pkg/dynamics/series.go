@@ -12,6 +12,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/oneline"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
 )
 
 // seriesFormat is the version that a stored series names.
@@ -127,7 +128,7 @@ func (s *Series) Late() string {
 		return "has no measurement"
 	}
 	c := s.Checkpoints[0]
-	return fmt.Sprintf("begins at step %d, in task %d, so that how the tasks before were forgotten is not known by timestep", c.Step, c.Task+1)
+	return fmt.Sprintf("begins at step %d, in %s, so that how the tasks before were forgotten is not known by timestep", c.Step, words.Task(c.Task))
 }
 
 // storedSeries is a series with its format, as a file holds it.

@@ -30,12 +30,7 @@ func TestONNXAgainstReferenceEvaluator(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, h, w := ref.Shape[0], ref.Shape[1], ref.Shape[2]
-	pixels := make([]uint8, n*h*w*3)
-	for i := range pixels {
-		pixels[i] = uint8((i*i*31 + i*17) / 64 % 256) // as testdata/onnx_extractor.py
-	}
-	images := make([]float32, len(pixels))
-	datasets.Scale(images, pixels)
+	images := onnxImages(n * h * w * 3)
 	back := backendtest.Open(t)
 	for name, want := range map[string][][]float64{"onnx-nchw": ref.NCHW, "onnx-nhwc": ref.NHWC} {
 		net, err := LoadONNX(back, "testdata/"+name+".onnx", h, w, 3)
@@ -72,6 +67,16 @@ func TestONNXAgainstReferenceEvaluator(t *testing.T) {
 	}
 }
 
+// onnxImages are so many values of images, as testdata/onnx_extractor.py and onnx_pools.py make them.
+func onnxImages(values int) []float32 {
+	pixels, images := make([]uint8, values), make([]float32, values)
+	for i := range pixels {
+		pixels[i] = uint8((i*i*31 + i*17) / 64 % 256)
+	}
+	datasets.Scale(images, pixels)
+	return images
+}
+
 // Pools as either of PyTorch's exporters writes them, with ceil_mode and with padding that counts in the mean too, give PyTorch's
 // features; what they cannot be computed with is named.
 func TestONNXPoolsAsPyTorch(t *testing.T) {
@@ -84,12 +89,7 @@ func TestONNXPoolsAsPyTorch(t *testing.T) {
 		t.Fatal(err)
 	}
 	const n, side = 2, 24
-	pixels := make([]uint8, n*side*side*3)
-	for i := range pixels {
-		pixels[i] = uint8((i*i*31 + i*17) / 64 % 256) // as testdata/onnx_pools.py
-	}
-	images := make([]float32, len(pixels))
-	datasets.Scale(images, pixels)
+	images := onnxImages(n * side * side * 3)
 	back := backendtest.Open(t)
 	for _, name := range []string{"script", "dynamo"} {
 		net, err := LoadONNX(back, "testdata/onnx-pools-"+name+".onnx", side, side, 3)
