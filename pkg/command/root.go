@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/host"
 	"palimpsest/pkg/words"
 )
 
@@ -49,19 +50,30 @@ func newRoot(begins func()) *cobra.Command {
 		Short: "Continual learning of diffusion models: train one task after another, see what is forgotten",
 		Long: "Palimpsest trains denoising diffusion models on a sequence of tasks under continual-learning strategies and\n" +
 			"measures what each forgets and what remembering costs. Start with `go run . bench`, then `go run . lab`.",
-		SilenceErrors: true, SilenceUsage: true,
+		Version: "commit", SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			begins()
 			return checkEmpty(cmd, args)
 		},
 	}
 	root.SetFlagErrorFunc(flagError)
+	cobra.AddTemplateFunc("commit", version) // asked of git, so not before it is wanted
+	root.SetVersionTemplate("palimpsest {{commit}}\n")
 	root.AddCommand(setupCommand(), labCommand(), notebookCommand(), benchCommand(), searchCommand(), runCommand(), resumeCommand(), extendCommand(), sampleCommand(),
 		exportCommand(), importCommand(), counterpartCommand(),
 		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand(),
 		perfCommand())
 	nameArgs(root)
 	return root
+}
+
+// version is the commit that the program comes from, with "+" where files of it were changed since.
+func version() string {
+	commit, dirty := host.Commit()
+	if dirty {
+		commit += "+"
+	}
+	return commit
 }
 
 // commandLine is how the user called this program.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -368,6 +369,7 @@ func override(name string, text []byte, set []string) (Config, error) {
 		if parsed == nil {
 			parsed = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
 		}
+		parsed.Line = 0 // it stands in no file
 		put(doc, strings.Split(path, "."), parsed)
 	}
 	c, err := decodeNode(name, doc)
@@ -439,16 +441,17 @@ func settingNames(t reflect.Type) map[string]any {
 // checkKeys reports the first key of node that known lacks. The strategy's own settings are checked by pkg/cl.
 func checkKeys(name string, node *yaml.Node, known map[string]any, path []string) error {
 	if node.Kind != yaml.MappingNode {
-		return errors.Errorf("%s: %s must be a mapping of settings", lineOf(name, node), strings.Join(append([]string{"the configuration"}, path...), " "))
+		have := "a list"
+		if node.Kind == yaml.ScalarNode {
+			have = fmt.Sprintf("%.100q", node.Value)
+		}
+		at, names := strings.Join(path, "."), slices.Sorted(maps.Keys(known))
+		return errors.Errorf("%s: %s is %s; it is a mapping of settings, %v: set one of them, as %s.%s", lineOf(name, node), at, have, names, at, names[0])
 	}
 	if slices.Equal(path, []string{"strategy"}) {
 		return nil
 	}
-	names := make([]string, 0, len(known))
-	for k := range known {
-		names = append(names, k)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(known))
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		below, ok := known[key.Value]
