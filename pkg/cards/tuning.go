@@ -2,7 +2,9 @@ package cards
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/settings"
+	"palimpsest/pkg/words"
 )
 
 // Tuning is the outcome of a search over a method's candidates: tuned/NAME.yaml.
@@ -72,17 +75,21 @@ func LoadTunings(store string) (map[string]*Tuning, error) {
 	}
 	all := map[string]*Tuning{}
 	for _, file := range files {
-		text, err := settings.ReadFile(file)
-		if err != nil {
-			return nil, errors.WithStack(err)
+		if all[strings.TrimSuffix(filepath.Base(file), ".yaml")], err = loadTuning(file); err != nil {
+			return nil, err
 		}
-		t := &Tuning{}
-		if err := settings.Decode(text, t); err != nil {
-			return nil, errors.WithMessage(err, file)
-		}
-		all[strings.TrimSuffix(filepath.Base(file), ".yaml")] = t
 	}
 	return all, nil
+}
+
+// loadTuning reads what [Tuning.Save] wrote to a file.
+func loadTuning(file string) (*Tuning, error) {
+	text, err := settings.ReadFile(file)
+	if err != nil {
+		return nil, errors.WithStack(err)
+	}
+	t := &Tuning{}
+	return t, errors.WithMessage(settings.Decode(text, t), file)
 }
 
 // TuningOf reads the search that chose a strategy's settings, or nil where none has been made.
@@ -100,33 +107,69 @@ func TuningOf(name string) (*Tuning, error) {
 // TunedSpec is a strategy at the settings that a search has chosen for it. For a composite without a card these are the settings
 // of its parts, under their full names; a strategy without candidates, or without a card, stays at its default ones. It is an
 // error where candidates have not been searched yet.
-func TunedSpec(name string) (cl.Spec, error) { return tunedSpec(name, Of, TuningOf) }
+func TunedSpec(name string) (cl.Spec, error) {
+	spec, missing, err := tunedSpec(name, Of, TuningOf)
+	if len(missing) > 0 {
+		err = errors.Errorf("cards: no settings have been chosen for %s yet; search them first: `go run . search --strategies %s`",
+			strings.Join(missing, ", "), strings.Join(missing, ","))
+	}
+	return spec, err
+}
 
-// tunedSpec is TunedSpec by given cards and tunings.
-func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(string) (*Tuning, error)) (cl.Spec, error) {
-	spec := cl.Spec{Name: name, Settings: map[string]any{}}
+// TunedSpecIn is [TunedSpec] by the tunings in a folder that [Tuning.Save] wrote to, and by these alone.
+func TunedSpecIn(store, name string) (cl.Spec, error) {
+	if info, err := os.Stat(store); err != nil || !info.IsDir() {
+		return cl.Spec{}, errors.Errorf("cards: there is no folder %s of chosen settings; name one that `go run . search --store %s` wrote", store, words.Shell(store))
+	}
+	spec, missing, err := tunedSpec(name, Of, func(part string) (*Tuning, error) {
+		t, err := loadTuning(filepath.Join(store, part+".yaml"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return t, err
+	})
+	if len(missing) > 0 {
+		files, err := atomicfile.Glob(store, "*.yaml")
+		if err != nil {
+			return cl.Spec{}, errors.WithStack(err)
+		}
+		var have []string
+		for _, file := range files {
+			name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+			if _, err := cl.New(cl.Spec{Name: name}); err == nil {
+				have = append(have, name)
+			}
+		}
+		return cl.Spec{}, errors.Errorf("cards: %s holds no chosen settings of %s (it has %s); search them first: `go run . search --strategies %s --store %s`",
+			store, words.List(missing), cmp.Or(words.List(have), "none at all"), strings.Join(missing, ","), words.Shell(store))
+	}
+	return spec, errors.WithMessage(err, store)
+}
+
+// tunedSpec is TunedSpec by given cards and tunings. missing are the strategies that have candidates and no tuning.
+func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(string) (*Tuning, error)) (spec cl.Spec, missing []string, err error) {
+	spec = cl.Spec{Name: name, Settings: map[string]any{}}
 	parts := strings.Split(name, "+")
 	if len(parts) > 1 {
 		card, err := cardOf(name)
 		if err != nil && !errors.Is(err, ErrNone) {
-			return cl.Spec{}, err
+			return cl.Spec{}, nil, err
 		}
 		if len(card.Candidates) > 0 { // searched as one method
 			parts = []string{name}
 		}
 	}
-	var missing []string
 	for _, part := range parts {
 		card, err := cardOf(part)
 		if err != nil && !errors.Is(err, ErrNone) {
-			return cl.Spec{}, err
+			return cl.Spec{}, nil, err
 		}
 		if len(card.Candidates) == 0 {
 			continue
 		}
 		tuning, err := tuningOf(part)
 		if err != nil {
-			return cl.Spec{}, err
+			return cl.Spec{}, nil, err
 		}
 		if tuning == nil {
 			missing = append(missing, part)
@@ -141,9 +184,8 @@ func tunedSpec(name string, cardOf func(string) (Card, error), tuningOf func(str
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		return cl.Spec{}, errors.Errorf("cards: no settings have been chosen for %s yet; search them first: `go run . search --strategies %s`",
-			strings.Join(missing, ", "), strings.Join(missing, ","))
+		return cl.Spec{}, missing, nil
 	}
-	_, err := cl.New(spec)
-	return spec, errors.WithMessagef(err, "tuned settings of %s", name)
+	_, err = cl.New(spec)
+	return spec, nil, errors.WithMessagef(err, "tuned settings of %s", name)
 }

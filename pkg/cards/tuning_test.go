@@ -44,15 +44,21 @@ func TestTunedSpec(t *testing.T) {
 		{"er", map[string]any{"lambda": 0.3, "buffer": 50}, ""},
 		{"er+ewc_rank1", map[string]any{"er_lambda": 0.3, "er_buffer": 50, "ewc_rank1_lambda": 7}, ""},
 		{"er+si", map[string]any{"er_lambda": 1, "si_lambda": 2}, ""},
-		{"er+mas", nil, "go run . search --strategies er+mas"},
+		{"er+mas", nil, "missing er+mas"},
 		{"finetune", map[string]any{}, ""},
 		{"joint", map[string]any{}, ""},
-		{"lwf", nil, "go run . search --strategies lwf"},
-		{"er+lwf", nil, "go run . search --strategies lwf"},
+		{"lwf", nil, "missing lwf"},
+		{"er+lwf", nil, "missing lwf"},
 		{"mas", nil, "damaged"},
 		{"si", nil, "tuned settings of si"},
 	} {
-		spec, err := tunedSpec(tc.name, cardOf, tuningOf)
+		spec, missing, err := tunedSpec(tc.name, cardOf, tuningOf)
+		if want, ok := strings.CutPrefix(tc.err, "missing "); ok {
+			if err != nil || !slices.Equal(missing, []string{want}) {
+				t.Errorf("%s: missing are %v (%v), want %s", tc.name, missing, err, want)
+			}
+			continue
+		}
 		if tc.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tc.err) {
 				t.Errorf("%s: the error is %v, want it to say %q", tc.name, err, tc.err)
@@ -62,6 +68,36 @@ func TestTunedSpec(t *testing.T) {
 		if err != nil || spec.Name != tc.name || !reflect.DeepEqual(spec.Settings, tc.settings) {
 			t.Errorf("%s: %+v (%v), want %v", tc.name, spec, err, tc.settings)
 		}
+	}
+}
+
+// A folder of chosen settings is taken from in place of the program's own, never beside them: what it lacks was not searched with the
+// same budget.
+func TestTunedSpecIn(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "a b")
+	if _, err := TunedSpecIn(store, "er"); err == nil || !strings.Contains(err.Error(), "there is no folder "+store) || !strings.Contains(err.Error(), "search --store '"+store+"'") {
+		t.Errorf("no folder: %v", err)
+	}
+	tuning := &Tuning{Settings: map[string]any{"lambda": 0.77}}
+	if err := tuning.Save(store, "er"); err != nil {
+		t.Fatal(err)
+	}
+	if spec, err := TunedSpecIn(store, "er"); err != nil || !reflect.DeepEqual(spec.Settings, tuning.Settings) {
+		t.Errorf("er is %v (%v), want %v", spec, err, tuning.Settings)
+	}
+	if spec, err := TunedSpecIn(store, "joint"); err != nil || len(spec.Settings) != 0 {
+		t.Errorf("joint, which has no candidates, is %v (%v)", spec, err)
+	}
+	want := store + " holds no chosen settings of ewc (it has er); search them first: `go run . search --strategies ewc --store '" + store + "'`"
+	if _, err := TunedSpecIn(store, "er+ewc"); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("er+ewc: %v, want %s", err, want)
+	}
+	wrong := &Tuning{Settings: map[string]any{"lambda": -1}}
+	if err := wrong.Save(store, "er"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := TunedSpecIn(store, "er"); err == nil || !strings.HasPrefix(err.Error(), store+": tuned settings of er: ") {
+		t.Errorf("a setting that er refuses: %v", err)
 	}
 }
 

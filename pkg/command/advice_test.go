@@ -288,9 +288,7 @@ func stringsOf(c *cobra.Command, flag string) []string {
 func checkBench(c *cobra.Command) error {
 	g := experiment.Grid{Strategies: stringsOf(c, "strategies"), Sweeps: stringsOf(c, "sweep"), Set: stringsOf(c, "set"), Variants: stringsOf(c, "variant")}
 	var err error
-	if g.Tuned, err = c.Flags().GetBool("tuned"); err != nil {
-		return err
-	}
+	g.Tuned = c.Flags().Changed("tuned") // from a folder that the reader has
 	if g.Seeds, err = c.Flags().GetInt("seeds"); err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ func benchCommand() *cobra.Command {
 			"  go run . bench --strategies er --sweep rows=4,16 --sweep benchmark.class_order=natural,seeded --dir runs/rows\n" +
 			"  go run . bench --strategies joint --variant 'T=100: diffusion.timesteps=100' --dir runs/t\n" +
 			"  go run . bench --strategies finetune,er,ewc,er+ewc --tuned --seeds 3 --dir runs/tuned\n" +
+			"  go run . bench --strategies er,ewc --tuned=runs/tuned300 --set loop.steps_per_task=300 --dir runs/bench300\n" +
 			"  go run . bench --sweep 'benchmark.datasets=[mnist],[fashion-mnist]' --set benchmark.class_order=seeded --sweep benchmark.order_seed=1,2,3 --dir runs/orders\n" +
 			"  go run . bench --set loop.steps_per_task=1000 --set benchmark.prep.size=32 --set benchmark.prep.method=pad --dir runs/long\n" +
 			"  go run . bench --dry-run\n" +
@@ -106,11 +107,41 @@ func benchCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&g.Strategies, "strategies", []string{"finetune", "er", "joint"}, "strategies to compare, of those listed by \"go run . strategies\"")
 	c.Flags().StringArrayVar(&g.Sweeps, "sweep", []string{"lambda=1,0.3,0.1"}, "SETTING=VALUE,VALUE,…: one run a value for strategies that have the setting; a setting with a dot is the configuration's, for all")
 	c.Flags().StringArrayVar(&g.Variants, "variant", nil, "\"NAME: KEY=VALUE KEY=VALUE …\": every run once more under these settings, called so; may be repeated")
-	c.Flags().BoolVar(&g.Tuned, "tuned", false, "run strategies at the settings chosen by \"go run . search\"; a setting that is swept is not taken from there")
+	c.Flags().Var(&tunedFlag{&g}, "tuned", "run strategies at the settings chosen by \"go run . search\", with =DIR at those that search --store DIR kept; a setting that is swept is not taken from there")
+	c.Flags().Lookup("tuned").NoOptDefVal = "true"
 	c.Flags().IntVar(&g.Seeds, "seeds", 1, "runs of each, with seeds 0, 1, …; with --set seed=N from N on")
 	c.Flags().StringVar(&store, "store", "", "also keep the results, small, in this folder")
 	return c
 }
+
+// tunedFlag is --tuned or --tuned=DIR.
+type tunedFlag struct{ g *experiment.Grid }
+
+// String implements [pflag.Value].
+func (f *tunedFlag) String() string {
+	switch {
+	case f.g == nil || !f.g.Tuned:
+		return "false"
+	case f.g.TunedFrom != "":
+		return f.g.TunedFrom
+	}
+	return "true"
+}
+
+// Set implements [pflag.Value].
+func (f *tunedFlag) Set(text string) error {
+	switch f.g.Tuned, f.g.TunedFrom = text != "false", ""; text {
+	case "":
+		return errors.New("empty")
+	case "true", "false":
+	default:
+		f.g.TunedFrom = text
+	}
+	return nil
+}
+
+// Type implements [pflag.Value].
+func (f *tunedFlag) Type() string { return "folder" }
 
 // divergedRuns are those of a study whose training or samples left the finite numbers: the others are made and compared.
 type divergedRuns struct {

@@ -25,6 +25,7 @@ import (
 var needs = map[string]string{
 	"bool":     "true or false",
 	"float64":  "a number",
+	"folder":   "a folder",
 	"int":      "a whole number",
 	"intSlice": "whole numbers, with commas between them",
 	"uint64":   "a whole number from 0 on",
@@ -85,6 +86,8 @@ func nameArgs(c *cobra.Command) {
 				hint := ""
 				if cmd.Flags().Lookup("strategies") != nil && slices.Contains(cl.Names(), cl.FullName(args[0])) {
 					hint = "; strategies are given as --strategies " + strings.Join(args, ",")
+				} else if tuned := cmd.Flags().Lookup("tuned"); tuned != nil && tuned.Changed {
+					hint = "; a folder of chosen settings is given as --tuned=DIR"
 				}
 				return errors.Errorf("%s takes no arguments; given were %d: %s%s", cmd.Name(), len(args), words.Some(args, 4), hint)
 			}

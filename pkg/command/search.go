@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/words"
 )
 
 func searchCommand() *cobra.Command {
@@ -20,7 +21,8 @@ func searchCommand() *cobra.Command {
 		Use: "search", Short: "Choose the settings of strategies on validation images, with the same budget for each", Args: cobra.NoArgs,
 		Long: "Search trains every strategy once for each candidate on its card (pkg/cards/written), on a short benchmark, and keeps the\n" +
 			"candidate with the lowest FID against validation images in pkg/cards/tuned, with what else was tried and how. Test images\n" +
-			"are not looked at. `go run . bench --tuned` runs strategies at the settings kept. Interrupted, the same command goes on.",
+			"are not looked at. `go run . bench --tuned` runs strategies at the settings kept, `--tuned=DIR` at those kept by --store DIR.\n" +
+			"Interrupted, the same command goes on.",
 		Example: "  go run . search\n  go run . search --strategies er,ewc --seeds 2 --store runs/tuned\n" +
 			"  go run . search --set loop.steps_per_task=300 --dir runs/search300 --store runs/tuned300\n  go run . search --dry-run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,6 +60,9 @@ func searchCommand() *cobra.Command {
 			}
 			fmt.Fprint(cmd.OutOrStdout(), "\n"+experiment.SearchTable(choices))
 			fmt.Fprintf(cmd.OutOrStdout(), "\nChosen settings: %s\n", store)
+			if cmd.Flags().Changed("store") {
+				fmt.Fprintf(cmd.OutOrStdout(), "`go run . bench --tuned=%s` runs strategies at them\n", words.Shell(store))
+			}
 			return nil
 		},
 	}

@@ -35,7 +35,8 @@ type Grid struct {
 	// otherwise they are refused.
 	UsualSweeps bool
 
-	Tuned bool // start from the settings that a search has chosen ([cards.TunedSpec]); the configuration and sweeps come over them
+	Tuned     bool   // start from the settings that a search has chosen ([cards.TunedSpec]); the configuration and sweeps come over them
+	TunedFrom string // the folder that a search stored those in; "": the program's own
 
 	Flags bool // errors call a field by the command line's flag for it: --sweep for Sweeps
 }
@@ -381,7 +382,12 @@ func (g Grid) specs(name string, base Config) ([]cl.Spec, error) {
 	spec := cl.Spec{Name: name}
 	if g.Tuned {
 		var err error
-		if spec, err = cards.TunedSpec(name); err != nil {
+		if g.TunedFrom == "" {
+			spec, err = cards.TunedSpec(name)
+		} else {
+			spec, err = cards.TunedSpecIn(g.TunedFrom, name)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"palimpsest/pkg/cards"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/dynamics"
 	"palimpsest/pkg/results"
@@ -144,6 +145,18 @@ func TestShortNamesAreWrittenOut(t *testing.T) {
 	}
 	if short, full := names("er+ewc_rank1+gd"), names("er+ewc_rank1+generative_distillation"); len(full) != 2 || !slices.Equal(short, full) {
 		t.Errorf("runs %v, want %v", short, full)
+	}
+}
+
+// Settings that a search stored in a folder of its own are those of the runs.
+func TestTunedFromAFolder(t *testing.T) {
+	store := t.TempDir()
+	if err := (&cards.Tuning{Settings: map[string]any{"lambda": 0.77}}).Save(store, "er"); err != nil {
+		t.Fatal(err)
+	}
+	configs, err := Grid{Strategies: []string{"er"}, Tuned: true, TunedFrom: store, Seeds: 1}.Configs("test", nil)
+	if err != nil || len(configs) != 1 || configs[0].Strategy.Settings["lambda"] != 0.77 {
+		t.Errorf("%v (%v), want er at lambda 0.77", configs, err)
 	}
 }
 

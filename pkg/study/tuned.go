@@ -1,8 +1,10 @@
 package study
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,9 +23,16 @@ func TunedNotes(methods []Method) []string {
 	}
 	budgets := map[budget][]string{}
 	var order []budget
-	var edges, others []string
+	var edges, others, elsewhere []string
+	stores := map[string]bool{}
 	for _, g := range methods {
-		if !slices.Contains(strings.Fields(g.Runs[0].Provenance.Command), "--tuned") {
+		switch from := tunedFrom(g.Runs[0].Provenance.Command); from {
+		case "", "false":
+			continue
+		case "true":
+		default:
+			stores[from] = true
+			elsewhere = append(elsewhere, g.Label)
 			continue
 		}
 		found := searches(g.Name())
@@ -65,7 +74,22 @@ func TunedNotes(methods []Method) []string {
 	if len(others) > 0 {
 		out = append(out, "Ran at settings of an earlier search than the one now in pkg/cards/tuned: "+words.List(others)+".")
 	}
+	if len(elsewhere) > 0 {
+		out = append(out, fmt.Sprintf("Ran at settings that a search kept in %s, which says how they were chosen: %s.", words.List(slices.Sorted(maps.Keys(stores))), words.List(elsewhere)))
+	}
 	return out
+}
+
+// tunedOption is --tuned or --tuned=DIR in a command line as a shell reads it.
+var tunedOption = regexp.MustCompile(` (?:'--tuned=([^']+)'|--tuned(?:=(\S+))?(?:\s|$))`)
+
+// tunedFrom is the folder that a command took the settings of strategies from: "true" is the program's own, "" none.
+func tunedFrom(command string) string {
+	m := tunedOption.FindStringSubmatch(command)
+	if m == nil {
+		return ""
+	}
+	return cmp.Or(m[1], m[2], "true")
 }
 
 // searches are the searches that chose a strategy's settings, by the prefix of the settings: its own with none, or those of

@@ -39,6 +39,18 @@ func TestTunedNotes(t *testing.T) {
 	if got := TunedNotes([]Method{{Label: "er", Runs: []*results.Run{plain}}}); len(got) > 0 {
 		t.Errorf("a run at settings of its own has notes on a search: %q", got)
 	}
+	// Those of another folder are that folder's to explain, whatever the program's own are.
+	for command, store := range map[string]string{"go run . bench --tuned=runs/mine --seeds 3": "runs/mine", "go run . bench --seeds 3 '--tuned=runs/my own'": "runs/my own"} {
+		er.Provenance.Command = command
+		want := "Ran at settings that a search kept in " + store + ", which says how they were chosen: er λ=3."
+		if got := TunedNotes([]Method{{Label: "er λ=3", Runs: []*results.Run{er}}}); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+	er.Provenance.Command = "go run . bench --tuned=false"
+	if got := TunedNotes([]Method{{Label: "er λ=3", Runs: []*results.Run{er}}}); len(got) > 0 {
+		t.Errorf("a run that was not tuned has notes on a search: %q", got)
+	}
 	// A composite without a search of its own has those of its parts.
 	if parts := searches("er+lwf"); parts["er_"] == nil || parts["lwf_"] == nil || len(parts) != 2 {
 		t.Errorf("er+lwf has searches %v", parts)
