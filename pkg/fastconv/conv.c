@@ -162,7 +162,7 @@ static void put_back(float *memory) {
 // second-level cache those fill, the more tiles pay.
 static int block_size(size_t filters) {
 	size_t size = sizeof(float) * filters;
-	return size > 3 << 19 ? 2 * TILES : size > 1 << 20 ? TILES : TILES / 4;
+	return size > 3 << 19 ? 2 * TILES : size > 1 << 20 ? TILES : TILES / 2;
 }
 
 int convolve(enum kind kind, int B, int H, int W, int C, int K, const float *a, const float *b, const struct terms *terms,

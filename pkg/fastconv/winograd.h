@@ -105,6 +105,7 @@ INLINE void FN(micro)(int rows, int vectors, int depth, const float *A, ptrdiff_
 	for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
 		for (int j = 0; j < vectors; j++) c[i][j] = add ? LOAD(C + i * ldc + VL * j) : (VEC){0};
+#pragma GCC unroll 4
 	for (int p = 0; p < depth; p++) {
 		VEC b[2];
 #pragma GCC unroll 2
