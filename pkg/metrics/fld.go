@@ -246,27 +246,22 @@ func fitMixture(means *mat.Dense, share []float64, data *mat.Dense) *mixture {
 // image i.
 func mixtureLoss(gradient []float64, distance *mat.Dense, logShare, logVariance []float64, d int) float64 {
 	n, m := distance.Dims()
-	half, offset := make([]float64, m), make([]float64, m)
+	g := gaussians{make([]float64, m), make([]float64, m), 0.5 * float64(d)}
 	for j := range m {
-		half[j], offset[j] = 0.5*math.Exp(-logVariance[j]), logShare[j]-0.5*float64(d)*(logVariance[j]+math.Log(2*math.Pi))
+		g.half[j], g.offset[j] = 0.5*math.Exp(-logVariance[j]), logShare[j]-0.5*float64(d)*(logVariance[j]+math.Log(2*math.Pi))
 	}
 	// Parts of a fixed size, added up in order: the sum is the same on any number of processors.
-	const part = 64
-	parts := (n + part - 1) / part
-	totals, gradients := make([]float64, parts), mat.NewDense(parts, m, nil)
+	parts := (n + partRows - 1) / partRows
+	totals, gradients, part := make([]float64, parts), make([][]float64, parts), gaussians.part
+	if vectorPart != nil {
+		part = vectorPart
+	}
 	parallel.For(parts, func(p int) {
-		t, sum := newTerms(m), gradients.RawRowView(p)
-		for i := p * part; i < min(n, (p+1)*part); i++ {
-			row := distance.RawRowView(i)
-			totals[p] += t.logSum(row, half, offset)
-			for k, j := range t.at {
-				sum[j] += t.share[k] * (0.5*float64(d) - half[j]*row[j])
-			}
-		}
+		totals[p], gradients[p] = part(g, rowsBetween(distance, p*partRows, min(n, (p+1)*partRows)))
 	})
 	clear(gradient)
 	for p := range parts {
-		floats.Add(gradient, gradients.RawRowView(p))
+		floats.Add(gradient, gradients[p])
 	}
 	floats.Scale(1/float64(n*d), gradient)
 	return -floats.Sum(totals) / float64(n*d)
@@ -275,38 +270,55 @@ func mixtureLoss(gradient []float64, distance *mat.Dense, logShare, logVariance 
 // negligible is ln of a share that float64 hardly sees beside 1.
 const negligible = -37
 
-// terms are those of a sum that count beside the largest: which they are, in order, and the share of each in the sum.
-type terms struct {
-	at    []int
-	share []float64
-	logs  []float64 // of all terms, [M]
+// partRows is how many rows a part of [mixtureLoss] has at most.
+const partRows = 64
+
+// gaussians are those of a mixture by their terms offset - half·distance, whose exponentials add up to a likelihood. middle is half the
+// number of features.
+type gaussians struct {
+	half, offset []float64
+	middle       float64
 }
 
-func newTerms(m int) *terms {
-	return &terms{make([]int, 0, m), make([]float64, 0, m), make([]float64, m)}
-}
+// What computes [gaussians.part] and [squaredDistances], of some rows, by vectors (vectors.go), to the same bits; nil where this
+// build or processor has none.
+var (
+	vectorPart      func(g gaussians, distance *mat.Dense) (total float64, gradient []float64)
+	vectorDistances func(to, a, b *mat.Dense)
+)
 
-// logSum returns ln of the sum of exp(offset_j - half_j·distance_j) and sets the terms that are not negligible.
-func (t *terms) logSum(distance, half, offset []float64) float64 {
-	most := math.Inf(-1)
-	logs, half, offset := t.logs[:len(distance)], half[:len(distance)], offset[:len(distance)]
-	for j, v := range distance {
-		term := offset[j] - half[j]*v
-		if logs[j] = term; term > most { // max would look for NaN each time, which takes longer than all else here
-			most = term
+// part adds up, over rows of squared distances, ln of the sum of exp(offset_j - half_j·distance_j), and the derivatives of [mixtureLoss]
+// but for what they are divided by. Terms that are negligible beside a row's largest are left out.
+func (g gaussians) part(distance *mat.Dense) (total float64, gradient []float64) {
+	n, m := distance.Dims()
+	gradient = make([]float64, m)
+	logs, at, share := make([]float64, m), make([]int, 0, m), make([]float64, 0, m)
+	for i := range n {
+		row := distance.RawRowView(i)
+		most := math.Inf(-1)
+		half, offset := g.half[:len(row)], g.offset[:len(row)]
+		for j, v := range row {
+			term := offset[j] - half[j]*v
+			if logs[j] = term; term > most { // max would look for NaN each time, which takes longer than all else here
+				most = term
+			}
+		}
+		at, share = at[:0], share[:0]
+		sum := 0.0
+		for j, v := range logs {
+			if v-most > negligible {
+				e := math.Exp(v - most)
+				at, share = append(at, j), append(share, e)
+				sum += e
+			}
+		}
+		floats.Scale(1/sum, share)
+		total += most + math.Log(sum)
+		for k, j := range at {
+			gradient[j] += share[k] * (g.middle - half[j]*row[j])
 		}
 	}
-	t.at, t.share = t.at[:0], t.share[:0]
-	sum := 0.0
-	for j, v := range logs {
-		if v-most > negligible {
-			e := math.Exp(v - most)
-			t.at, t.share = append(t.at, j), append(t.share, e)
-			sum += e
-		}
-	}
-	floats.Scale(1/sum, t.share)
-	return most + math.Log(sum)
+	return total, gradient
 }
 
 // nll is -mean ln p(x)/D over the rows of data, in nats a dimension.
@@ -321,7 +333,17 @@ func (x *mixture) nll(data *mat.Dense) float64 {
 // squaredDistances writes those of the rows of a to the rows of b.
 func squaredDistances(to, a, b *mat.Dense) {
 	n, _ := a.Dims()
-	parallel.For(n, func(i int) { squaredDistancesOf(to.RawRowView(i), a.RawRowView(i), b) })
+	parts := (n + partRows - 1) / partRows
+	parallel.For(parts, func(p int) {
+		first, end := p*partRows, min(n, (p+1)*partRows)
+		if vectorDistances != nil {
+			vectorDistances(rowsBetween(to, first, end), rowsBetween(a, first, end), b)
+			return
+		}
+		for i := first; i < end; i++ {
+			squaredDistancesOf(to.RawRowView(i), a.RawRowView(i), b)
+		}
+	})
 }
 
 // squaredDistancesOf writes those of row to the rows of b, each summed feature by feature.

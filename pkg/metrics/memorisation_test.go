@@ -94,7 +94,7 @@ func exhaustive(x, images []float32, size int) Neighbour {
 }
 
 func TestNearestEqualsExhaustiveSearch(t *testing.T) {
-	for _, shape := range [][3]int{{1, 256, 1}, {16, 16, 1}, {7, 5, 3}, {1, 1, 1}} {
+	for _, shape := range [][3]int{{1, 256, 1}, {16, 16, 1}, {17, 20, 1}, {7, 5, 3}, {1, 1, 1}} {
 		h, w, c := shape[0], shape[1], shape[2]
 		size := h * w * c
 		const n, m = 150, 200 // more samples than a block
@@ -137,27 +137,35 @@ func TestNearestEqualsExhaustiveSearch(t *testing.T) {
 	}
 }
 
-// TestThumbnails: the thumbnail of an image with one value v in each square of p pixels has v·√p there, and nothing is left.
+// TestThumbnails: the thumbnail of an image with one value v in each square of p pixels has v·√p there, and nothing is left. Images of at
+// most 256 pixels have squares of 2×2, others of 4×4, here with one below them cut off to 1×4.
 func TestThumbnails(t *testing.T) {
-	small := newThumbnailer(5, 4, 2)
-	image := make([]float32, 5*4*2)
-	for y := range 5 {
-		for x := range 4 {
-			image[(y*4+x)*2], image[(y*4+x)*2+1] = float32(1+y/4), float32(-1-y/4)
+	for _, shape := range []struct{ h, w, edge int }{{4, 2, 2}, {65, 4, 4}} {
+		small := newThumbnailer(shape.h, shape.w, 2)
+		image := make([]float32, shape.h*shape.w*2)
+		var want []float64
+		for y := range shape.h {
+			v := 1 + y/shape.edge
+			for x := range shape.w {
+				image[(y*shape.w+x)*2], image[(y*shape.w+x)*2+1] = float32(v), float32(-v)
+			}
+			if y%shape.edge == 0 {
+				root := math.Sqrt(float64(min(shape.edge, shape.h-y) * shape.edge))
+				want = append(want, root*float64(v), -root*float64(v))
+			}
 		}
-	}
-	got := make([]float64, small.size+1)
-	small.sketch(image, got)
-	// A square of 4×4 pixels, and below it one cut off to 1×4.
-	if want := []float64{4, -4, 4, -4, 0}; !slices.Equal(got, want) {
-		t.Errorf("the thumbnail is %v, want %v", got, want)
-	}
-	// A pixel 1 brighter, another 1 darker: the squares stay, and what is left is √2 long.
-	image[0]++
-	image[2]--
-	small.sketch(image, got)
-	if want := []float64{4, -4, 4, -4, math.Sqrt2}; !slices.Equal(got, want) {
-		t.Errorf("the thumbnail is %v, want %v", got, want)
+		got := make([]float64, small.size+1)
+		small.sketch(image, got)
+		if want := append(want, 0); !slices.Equal(got, want) {
+			t.Errorf("the thumbnail is %v, want %v", got, want)
+		}
+		// A pixel 1 brighter, another 1 darker: the squares stay, and what is left is √2 long.
+		image[0]++
+		image[2]--
+		small.sketch(image, got)
+		if want := append(want, math.Sqrt2); !slices.Equal(got, want) {
+			t.Errorf("the thumbnail is %v, want %v", got, want)
+		}
 	}
 }
 

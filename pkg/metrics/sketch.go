@@ -63,6 +63,9 @@ type sketched struct {
 	closeness []float32 // [n], the larger the nearer: scalar products of sketches less half the squared length of the set's
 }
 
+// vectorProducts multiplies matrices, in any order: by gonum, or faster where this build and processor can (vectors.go).
+var vectorProducts = func(a, b, to blas32.General) { blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, a, b, 0, to) }
+
 // compare calls visit for each of n vectors, whose sketches sketch writes as in [newSketches]; in any order, and for several at the
 // same time.
 func (s sketches) compare(n int, sketch func(i int, row []float64), visit func(i int, of sketched)) {
@@ -81,8 +84,8 @@ func (s sketches) compare(n int, sketch func(i int, row []float64), visit func(i
 			of[i] = sketched{square, math.Sqrt(square) * (1 + 0x1p-20), closeness[i*s.n : (i+1)*s.n]}
 		}
 		if s.n > 0 {
-			blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, blas32.General{Rows: count, Cols: wide, Stride: wide, Data: small},
-				blas32.General{Rows: wide, Cols: s.n, Stride: s.stride, Data: s.columns}, 0,
+			vectorProducts(blas32.General{Rows: count, Cols: wide, Stride: wide, Data: small},
+				blas32.General{Rows: wide, Cols: s.n, Stride: s.stride, Data: s.columns},
 				blas32.General{Rows: count, Cols: s.n, Stride: s.n, Data: closeness})
 		}
 		parallel.For(count, func(i int) { visit(start+i, of[i]) })

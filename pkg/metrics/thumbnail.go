@@ -2,12 +2,17 @@ package metrics
 
 import "math"
 
-// thumbnailEdge is the side of the squares of pixels that a thumbnail has one of: 16 times less to compare, and still most
-// of what makes images differ.
-const thumbnailEdge = 4
+// thumbnailEdge is the side of the squares of pixels that a thumbnail has one of: 4, which leaves a sixteenth to compare and still most
+// of what makes images differ; of images of at most 16×16 pixels, in which less is alike, 2.
+func thumbnailEdge(h, w int) int {
+	if h*w <= 16*16 {
+		return 2
+	}
+	return 4
+}
 
 // thumbnailer makes small pictures of images that are never farther apart than the images: the sum of each square of
-// thumbnailEdge² pixels, cut off at the border, in each channel, over the root of their number p. These are coordinates
+// [thumbnailEdge]² pixels, cut off at the border, in each channel, over the root of their number p. These are coordinates
 // along orthonormal directions, for which
 //
 //	Σ_square (Σ_pixels (x-y))² / p ≤ Σ (x-y)²
@@ -18,13 +23,14 @@ type thumbnailer struct {
 }
 
 func newThumbnailer(h, w, c int) thumbnailer {
-	across, down := (w+thumbnailEdge-1)/thumbnailEdge, (h+thumbnailEdge-1)/thumbnailEdge
+	edge := thumbnailEdge(h, w)
+	across, down := (w+edge-1)/edge, (h+edge-1)/edge
 	t := thumbnailer{size: down * across * c, place: make([]int, 0, h*w*c)}
 	pixels := make([]float64, t.size)
 	for y := range h {
 		for x := range w {
 			for channel := range c {
-				k := (y/thumbnailEdge*across+x/thumbnailEdge)*c + channel
+				k := (y/edge*across+x/edge)*c + channel
 				t.place = append(t.place, k)
 				pixels[k]++
 			}

@@ -10,8 +10,11 @@ import (
 	"github.com/pkg/errors"
 )
 
+// vectorTests are the tests of pkg/metrics that run its loops in C.
+const vectorTests = "^(TestVectorsOfFLD|TestExponentialOfFLD|TestNearestEqualsExhaustiveSearch|TestFeatureSetEqualsExhaustiveSearch)$"
+
 // sanitize runs the kernels of pkg/fastconv, which are C, under the compiler's address, undefined behaviour and thread
-// sanitisers.
+// sanitisers, and those of pkg/metrics under the first.
 func sanitize(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		return errors.Errorf("sanitize takes no arguments, got %q", args)
@@ -34,5 +37,5 @@ func sanitize(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	return nil
+	return show(ctx, "go", "test", "-asan", "-v", "-run", vectorTests, "./pkg/metrics")
 }
