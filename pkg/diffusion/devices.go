@@ -20,6 +20,9 @@ const rowsAxis = "rows"
 //
 // It is for before the first [Network.Step]. It fails where the backend has fewer devices.
 func (n *Network) Spread(devices int) error {
+	if err := n.open(); err != nil {
+		return err
+	}
 	have := n.backend.NumDevices()
 	switch {
 	case devices < 1 || devices > have:

@@ -87,6 +87,9 @@ func (n *Network) termVectors() []vector {
 // What is declared is stored by [Network.Save], and [Network.Load] wants a file of a network extended alike. Extending
 // again by the same changes nothing; it fails for anything else, since the step would compile again.
 func (n *Network) Extend(e Extra) error {
+	if err := n.open(); err != nil {
+		return err
+	}
 	switch {
 	case e.Directions < 0:
 		return errors.Errorf("diffusion: %d rank-1 penalties declared; need 0 or more", e.Directions)

@@ -21,6 +21,9 @@ type LossGradient struct {
 // set, in batches of the given rows, which set its memory. Keep what it returns: each compiles for itself, once. Close frees
 // it.
 func (n *Network) LossGradient(ema bool, rows int) (*LossGradient, error) {
+	if err := n.open(); err != nil {
+		return nil, err
+	}
 	if rows < 1 {
 		return nil, errors.Errorf("diffusion: gradients in batches of %d rows; need at least 1", rows)
 	}

@@ -20,6 +20,9 @@ type held struct {
 // Steps whose rows are all of them ([Batch.Held]) are then put together there, by a small program that goes before the step's own,
 // which stays as it is: so do all digits. Images held before are let go. One device holds images, several do not.
 func (n *Network) Hold(pixels []uint8, levels [256]float32) error {
+	if err := n.open(); err != nil {
+		return err
+	}
 	size, u := n.Shape.Values(), n.Shape
 	count := len(pixels) / size
 	switch {

@@ -18,6 +18,9 @@ type MidBlock struct {
 // MidBlock returns the middle block of the network's trained weights, or of their moving average. Keep what it returns:
 // each compiles for itself, once for a batch size. Close frees it.
 func (n *Network) MidBlock(ema bool) (*MidBlock, error) {
+	if err := n.open(); err != nil {
+		return nil, err
+	}
 	name := scopeModel
 	if ema {
 		name = scopeEMA

@@ -53,6 +53,7 @@ type Network struct {
 	apart     bool // far, or told to be treated so: [ApartEnv]
 	built     bool // all variables are in the store
 	stepped   bool // the training step is compiled, or about to be
+	closed    bool
 	predicted atomic.Int64
 }
 
@@ -148,8 +149,12 @@ func apart(far bool) (bool, error) {
 // wait for the host between steps. Digits do not depend on it.
 func (n *Network) Apart() bool { return n.apart }
 
-// Close frees the compiled graphs and the weights. The network must not be used afterwards.
+// Close frees the compiled graphs and the weights. What is asked of the network afterwards is an error.
 func (n *Network) Close() {
+	if n.closed {
+		return
+	}
+	n.closed = true
 	n.step.Finalize()
 	n.copies.Finalize()
 	for _, exec := range slices.Concat(n.outputs[:], n.loops[:], n.importances[:]) {

@@ -21,12 +21,20 @@ import (
 // StateFile is the name of the file that [Network.Save] writes.
 const StateFile = "network.safetensors"
 
+// open reports a network that was closed.
+func (n *Network) open() error {
+	if n.closed {
+		return errors.New("diffusion: the network was closed, and its weights are gone; use it before Network.Close")
+	}
+	return nil
+}
+
 // build creates every variable a network ever has, if they are not there yet, without compiling anything: weights,
 // their averages, and the optimiser's state under the names GoMLX's Adam looks for. Their order, and with it the
 // compiled step, is the same whatever is called first and wherever the values come from.
 func (n *Network) build() error {
-	if n.built {
-		return nil
+	if err := n.open(); err != nil || n.built {
+		return err
 	}
 	u := n.Shape
 	err := exceptions.TryCatch[error](func() {
@@ -331,7 +339,7 @@ func (n *Network) ResetOptimizer() error {
 // Parameters is the number of trained weights. It is 0 only where the network cannot be built, which the first call
 // that can fail reports.
 func (n *Network) Parameters() int {
-	if n.build() != nil {
+	if !n.built && n.build() != nil {
 		return 0
 	}
 	return n.tensors[len(n.tensors)-1].end

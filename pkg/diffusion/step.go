@@ -196,6 +196,10 @@ func (n *Network) Launch(p *Prepared) (*Outcome, error) {
 	if p == nil || p.inputs == nil {
 		return nil, errors.New("diffusion: a step that was not prepared, or was done or dropped already; prepare each by Network.Prepare")
 	}
+	if err := n.open(); err != nil {
+		p.Drop()
+		return nil, err
+	}
 	n.stepped = true
 	out, err := n.step.Call(p.inputs...)
 	if err != nil {

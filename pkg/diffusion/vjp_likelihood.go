@@ -19,6 +19,9 @@ type DifferentiableDenoiser struct {
 // Differentiable returns the network's trained weights, or their moving average, with vector-Jacobian products. Keep
 // what it returns: each compiles for itself, once for a batch size. Close frees it.
 func (n *Network) Differentiable(ema bool) (*DifferentiableDenoiser, error) {
+	if err := n.open(); err != nil {
+		return nil, err
+	}
 	name, which := scopeModel, 0
 	if ema {
 		name, which = scopeEMA, 1
