@@ -42,6 +42,10 @@ func (c Config) Check() error {
 
 // CheckRun is [Config.Check] and whether dir can be the run's folder; of a finished run, which is only read, the latter alone.
 func CheckRun(c Config, dir string) error {
+	c, err := c.placed()
+	if err != nil {
+		return err
+	}
 	_, claimed, err := claimable(c, dir)
 	if err != nil {
 		return err

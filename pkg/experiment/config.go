@@ -379,19 +379,21 @@ func override(name string, text []byte, set []string) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	return c.placed(name)
+	c, err = c.placed()
+	return c, errors.WithMessage(err, name)
 }
 
-// placed is c with the full paths of its sets, once it is sound; name is for errors.
-func (c Config) placed(name string) (Config, error) {
-	for _, sets := range [][]string{c.Benchmark.Datasets, c.BPD.Outside} {
-		for i, set := range sets { // a path is good from every folder; what is no set, Validate says
+// placed is c with the full paths of its sets, once it is sound.
+func (c Config) placed() (Config, error) {
+	for _, sets := range []*[]string{&c.Benchmark.Datasets, &c.BPD.Outside} {
+		*sets = slices.Clone(*sets) // the caller's stay as they are
+		for i, set := range *sets { // a path is good from every folder; what is no set, Validate says
 			if full, err := datasets.Canonical(set); err == nil {
-				sets[i] = full
+				(*sets)[i] = full
 			}
 		}
 	}
-	return c, errors.WithMessage(c.Validate(), name)
+	return c, c.Validate()
 }
 
 // put sets what stands under the keys of a mapping, one below the other. What is not a mapping on the way becomes one.

@@ -143,3 +143,36 @@ func TestOutsideNeedsAsManyImages(t *testing.T) {
 		}
 	}
 }
+
+// A folder that Go code names by a path from the folder at hand is stored by its full path, as one that the command line names is, and
+// the caller's settings stay as they were.
+func TestPathFromTheFolderAtHand(t *testing.T) {
+	back := backendtest.Open(t)
+	judge, err := filepath.Abs("../metrics/weights/fashion-mnist-area16.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(backend.CacheEnv, t.TempDir())
+	at := t.TempDir()
+	t.Chdir(at)
+	pictureFolder(t, "flowers", 15, "a", "b", "c", "d")
+	c := DefaultConfig()
+	c.Benchmark.Datasets = []string{"flowers"}
+	c.Benchmark.Prep.Method, c.Benchmark.Prep.Channels, c.Evaluate.SamplesPerTask, c.Evaluate.AllowSmallN = "crop", 1, 8, true
+	c.Network.Base, c.Network.Mults, c.Evaluate.Extractor = 8, []int{1}, judge
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	if _, err := Run(ctx, c, "run", Options{Backend: back, Progress: func(Progress) { stop() }}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	stored, err := os.ReadFile(filepath.Join("run", "config.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(at, "flowers"); !strings.Contains(string(stored), want) || c.Benchmark.Datasets[0] != "flowers" {
+		t.Errorf("config.yaml lacks %s, or the caller's set is %q now, not flowers:\n%s", want, c.Benchmark.Datasets[0], stored)
+	}
+	if err := CheckRun(c, "run"); err != nil {
+		t.Error(err)
+	}
+}

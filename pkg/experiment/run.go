@@ -113,7 +113,8 @@ func (s Stopped) Unwrap() error { return s.err }
 // A folder becomes c's only once everything that can be known has been looked at: images opened, networks built and some
 // images measured. Refused, c leaves no folder behind, and one that a run claimed but never began may be taken over.
 func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, error) {
-	if err := c.Validate(); err != nil {
+	c, err := c.placed()
+	if err != nil {
 		return nil, err
 	}
 	if dir == "" {
@@ -259,7 +260,8 @@ func StoredConfig(dir string) (Config, error) {
 	}
 	c, err := decodeStored(path, text)
 	if err == nil {
-		c, err = c.placed(path)
+		c, err = c.placed()
+		err = errors.WithMessage(err, path)
 	}
 	if err != nil && errors.Is(err, fs.ErrNotExist) && strings.Contains(err.Error(), "benchmark.datasets") {
 		err = errors.Errorf("%v; if it was moved, write its new place there: the same pictures go on", err)
