@@ -111,7 +111,7 @@ func sampleCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringSliceVar(&classes, "classes", nil, "classes to draw, by name or number, a row each; default: all")
+	c.Flags().StringSliceVar(&classes, "classes", nil, "classes to draw, by name or number, a row each; a name with a comma stands in double quotes: --classes '\"a, b\",c'; default: all")
 	c.Flags().IntVar(&count, "count", 10, "images of each class")
 	c.Flags().StringVarP(&image, "output", "o", "samples.png", "PNG to write")
 	c.Flags().StringVar(&archive, "npz", "", "write the images and their labels to this .npz, and no PNG unless -o names one")

@@ -6,7 +6,8 @@ import (
 	"github.com/pkg/errors"
 )
 
-// TrainConfig holds the optimiser's settings.
+// TrainConfig holds the settings of the optimiser, GoMLX's Adam (arXiv:1412.6980) with β1 = 0.9, β2 = 0.999 and ε = 1e-7; PyTorch's
+// ε is 1e-8 unless told otherwise.
 type TrainConfig struct {
 	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
 	WarmUp       int     `yaml:"warm_up" json:"warm_up"`           // steps over which the learning rate rises linearly from 0

@@ -133,6 +133,7 @@ func luminance(c color.NRGBA) float64 {
 
 // cellNumber writes v with three significant digits at most.
 func cellNumber(v float64) string {
+	v = math.Round(v*1e9) / 1e9 // a share of 0.58 is 57.999… % in binary, and a whole number all the same
 	switch size := math.Abs(v); {
 	case v == math.Trunc(v) && size < 1000:
 		return words.Number(v, 0)

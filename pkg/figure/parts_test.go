@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -151,6 +152,11 @@ func TestShadesDarkenWhereWorse(t *testing.T) {
 }
 
 func TestCellNumber(t *testing.T) {
+	for whole := range 101 { // as percent
+		if got, want := cellNumber(float64(whole)/100*100), strconv.Itoa(whole); got != want {
+			t.Errorf("%s %% is written %q", want, got)
+		}
+	}
 	for v, want := range map[float64]string{0: "0", 7: "7", 123.4: "123", 1234: "1234", 12.34: "12.3", 1.234: "1.23", 0.1234: "0.12", 0.01234: "0.012", -5.55: "−5.55"} {
 		if got := cellNumber(v); got != want {
 			t.Errorf("%g is written %q, want %q", v, got, want)
