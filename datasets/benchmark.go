@@ -289,7 +289,7 @@ func classOrder(n int, o ClassIncrementalOptions) ([]int, error) {
 		seen := make([]bool, n)
 		for i, c := range o.Given {
 			if c < 0 || c >= n {
-				return nil, errors.Errorf("benchmark.classes: class %d at place %d; need 0 to %d", c, i+1, n-1)
+				return nil, errors.Errorf("benchmark.classes: class %d at place %d; the set has 0 to %d: name some of these, or take all by benchmark.classes=[] with benchmark.class_order=natural (`search` takes the first six unless told otherwise)", c, i+1, n-1)
 			}
 			if seen[c] {
 				return nil, errors.Errorf("benchmark.classes: class %d occurs twice in %v; need each once at most", c, o.Given)

@@ -15,6 +15,7 @@ import (
 	"palimpsest/pkg/report"
 	"palimpsest/pkg/study"
 	"palimpsest/pkg/table"
+	"palimpsest/pkg/words"
 )
 
 func reportCommand() *cobra.Command {
@@ -65,6 +66,9 @@ func reportCommand() *cobra.Command {
 			set, err := study.Open(args...)
 			if err != nil {
 				return namedFolder(experiment.SayUnfinished(err), args...)
+			}
+			if n := len(set.Unfinished); n > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "left out, not finished: %s; `go run . resume DIR`, or the command that began them, goes on\n", words.Some(set.Unfinished, 10))
 			}
 			if target != "" {
 				part, err := report.ExcerptOf(set, cmp.Or(only, "table"), strategy, reference)

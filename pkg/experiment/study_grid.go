@@ -341,9 +341,10 @@ func (g Grid) variants() ([]variant, error) {
 			continue
 		}
 		var more []variant
+		names := sweptNames(key, values)
 		for _, v := range all {
-			for _, value := range values {
-				name := strings.TrimSpace(v.name + " " + sweptName(key, value))
+			for i, value := range values {
+				name := strings.TrimSpace(v.name + " " + names[i])
 				more = append(more, variant{name, append(slices.Clone(v.set), key+"="+value), v.given})
 			}
 		}
@@ -493,16 +494,45 @@ func (g Grid) cutSweep(sweep string) (key string, values []string, err error) {
 	return key, values, nil
 }
 
-// sweptName names a value of a swept setting of the configuration: "steps_per_task=300", "classes=0+1+2", and data sets by
-// themselves, "mnist+fashion-mnist".
-func sweptName(key, value string) string {
-	if strings.HasPrefix(value, "[") {
-		value = strings.NewReplacer("[", "", "]", "", ",", "+", " ", "", `"`, "", "'", "").Replace(value)
+// sweptNames names the values of a swept setting of the configuration: "steps_per_task=300", "classes=0+1+2", and data sets by
+// themselves, "mnist+fashion-mnist". Of a path it takes the last part or, where two values would have one name, all parts.
+func sweptNames(key string, values []string) []string {
+	named := func(whole bool) []string {
+		names := make([]string, len(values))
+		for i, value := range values {
+			if strings.HasPrefix(value, "[") {
+				value = strings.NewReplacer("[", "", "]", "", `"`, "", "'", "").Replace(value)
+				parts := strings.Split(value, ",")
+				for j, part := range parts {
+					parts[j] = strings.ReplaceAll(pathName(part, whole), " ", "")
+				}
+				value = strings.Join(parts, "+")
+			} else {
+				value = pathName(value, whole)
+			}
+			if names[i] = value; key != "benchmark.datasets" {
+				names[i] = key[strings.LastIndex(key, ".")+1:] + "=" + value
+			}
+		}
+		return names
 	}
-	if key == "benchmark.datasets" {
-		return value
+	names := named(false)
+	if len(slices.Compact(slices.Sorted(slices.Values(names)))) < len(names) {
+		return named(true)
 	}
-	return key[strings.LastIndex(key, ".")+1:] + "=" + value
+	return names
+}
+
+// pathName is the last part of a path, or all of them with dashes in between; what is no path stays as it is.
+func pathName(path string, whole bool) string {
+	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' })
+	switch {
+	case !strings.ContainsAny(path, `/\`) || len(parts) == 0:
+		return path
+	case whole:
+		return strings.Join(parts, "-")
+	}
+	return parts[len(parts)-1]
 }
 
 // checkOrder refuses a sweep of the seed of the class order where nothing depends on it: the runs would all be the same.

@@ -233,3 +233,18 @@ func TestSetBeforeUsualSweeps(t *testing.T) {
 		t.Errorf("got %v, %v; want finetune, and er with λ = 0.5 alone", configs, err)
 	}
 }
+
+// A swept path goes by its last part, and by all of them where two values would be one.
+func TestSweptPaths(t *testing.T) {
+	for _, tc := range []struct{ key, values, want string }{
+		{"benchmark.datasets", "[/data/red flowers];[/data/birds, mnist];[mnist]", "redflowers;birds+mnist;mnist"},
+		{"benchmark.datasets", "[/a/flowers];[/b/flowers]", "a-flowers;b-flowers"},
+		{"evaluate.extractor", "/a/net.onnx;auto", "extractor=net.onnx;extractor=auto"},
+		{"evaluate.extractor", `C:\a\net.onnx;C:\b\net.onnx`, "extractor=C:-a-net.onnx;extractor=C:-b-net.onnx"},
+		{"loop.steps_per_task", "100;300", "steps_per_task=100;steps_per_task=300"},
+	} {
+		if got := strings.Join(sweptNames(tc.key, strings.Split(tc.values, ";")), ";"); got != tc.want {
+			t.Errorf("%s=%s: %q, want %q", tc.key, tc.values, got, tc.want)
+		}
+	}
+}

@@ -26,6 +26,8 @@ type Set struct {
 	// shown.
 	Dir  string
 	Dirs []string
+
+	Unfinished []string // folders of runs that [Open] met beside those of Runs, and that have no result yet
 }
 
 // Open reads the runs of folders: a run folder (with a result.json), a folder of run folders, or a folder of stored
@@ -48,11 +50,12 @@ func Open(dirs ...string) (*Set, error) {
 			return nil, errors.Errorf("%s is a file; name its folder, %s", dir, filepath.Dir(dir))
 		}
 		if len(paths) == 0 {
-			if begun := begunIn(dir); begun != "" {
-				return nil, &Unfinished{Dir: begun}
+			if begun := begunIn(dir); len(begun) > 0 {
+				return nil, &Unfinished{Dir: begun[0]}
 			}
 			return nil, NoRun{errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run CONFIG` leave them", dir)}
 		}
+		s.Unfinished = append(s.Unfinished, begunIn(dir)...)
 		for _, file := range paths {
 			absolute, err := filepath.Abs(file)
 			if err != nil {
@@ -104,14 +107,21 @@ func (u *Unfinished) Error() string {
 	return fmt.Sprintf("the run in %s is not finished%s; `go run . resume %s` goes on with it", u.Dir, reached, words.Shell(u.Dir))
 }
 
-// begunIn is the folder of a run that began but has no result: dir, or the first in it; "" where there is none.
-func begunIn(dir string) string {
+// begunIn lists the folders of runs that began but have no result: dir, or those in it.
+func begunIn(dir string) (folders []string) {
+	files := os.DirFS(dir)
 	for _, pattern := range []string{configFile, "*/" + configFile} {
-		if found, err := fs.Glob(os.DirFS(dir), pattern); err == nil && len(found) > 0 {
-			return filepath.Join(dir, filepath.FromSlash(path.Dir(found[0])))
+		found, _ := fs.Glob(files, pattern) // the pattern is sound
+		for _, config := range found {
+			if _, err := fs.Stat(files, path.Join(path.Dir(config), "result.json")); errors.Is(err, fs.ErrNotExist) {
+				folders = append(folders, filepath.Join(dir, filepath.FromSlash(path.Dir(config))))
+			}
+		}
+		if len(found) > 0 {
+			break
 		}
 	}
-	return ""
+	return folders
 }
 
 // resultFiles lists the JSON files of stored runs in dir.

@@ -3,6 +3,7 @@ package study
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +67,13 @@ func TestOpenUnfinished(t *testing.T) {
 		if !errors.As(err, &unfinished) || unfinished.Dir != run || err.Error() != want {
 			t.Errorf("%s gives %v, want %s", at, err, want)
 		}
+	}
+	// Beside one that is finished it is named.
+	if err := resultstest.NewRun("joint", "joint", 0, 2).Save(filepath.Join(dir, "joint-seed0.json")); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(dir); err != nil || len(s.Runs) != 1 || !slices.Equal(s.Unfinished, []string{run}) {
+		t.Errorf("%v, %v; want one run, and %s unfinished", s, err, run)
 	}
 	// One that has lost its configuration is none, and its measurements are no stored runs either.
 	for _, name := range []string{"config.yaml", "other.json"} {
