@@ -89,7 +89,9 @@ func (x Extension) Of(dir string) (Config, error) {
 	case x.Tasks != "":
 		err = x.addTasks(&c, done, dir)
 	case len(x.Datasets) > 0:
-		err = x.addSets(&c, done, dir)
+		if err = x.keepTasks(&c, done, dir); err == nil {
+			err = x.addSets(&c, done, dir)
+		}
 	default:
 		err = Refusef("nothing is there to learn; give the classes of the tasks to come (%s '[[8, 9]]') or a set (%s NAME)", x.called("Tasks"), x.called("Datasets"))
 	}
@@ -213,18 +215,16 @@ func (x Extension) addTasks(c *Config, done *results.Run, dir string) error {
 		return Refusef("%s is %.100q; need the classes of each task to come, by name or number, such as '[[8, 9]]' or '[[rose, tulip], [daisy]]'", x.called("Tasks"), x.Tasks)
 	}
 	all := done.Benchmark.ClassNames
-	if set, err := datasets.Describe(b.Datasets[0]); err == nil && len(set.Classes) > len(all) && slices.Equal(set.Classes[:len(all)], all) {
-		all = set.Classes // some have come to the set, after those that it had
+	set, _ := datasets.Describe(b.Datasets[0]) // none: where there is an error, opening the set will say so
+	if cameAfter(set.Classes, all) {
+		all = set.Classes
 	}
 	learned := map[string]int{}
-	var before [][]string
-	for i, t := range done.Benchmark.Tasks {
-		var names []string
-		for _, class := range t.Classes {
-			names = append(names, all[class])
-			learned[all[class]] = i
+	before := tasksByName(done)
+	for i, names := range before {
+		for _, name := range names {
+			learned[name] = i
 		}
-		before = append(before, names)
 	}
 	for i, list := range lists {
 		if len(list) == 0 {
@@ -236,6 +236,9 @@ func (x Extension) addTasks(c *Config, done *results.Run, dir string) error {
 					return Refusef("%s: there is no class %d; %s has 0 to %d", x.called("Tasks"), n, b.Datasets[0], len(all)-1)
 				}
 				list[k] = all[n]
+			} else if !slices.Contains(all, name) && slices.Contains(set.Classes, name) {
+				return Refusef("%s: %s has a class %.100q now, but its name comes before others that the run in %s has learned, and labels go by the order of names; give it a name that comes after %q",
+					x.called("Tasks"), b.Datasets[0], name, dir, all[len(all)-1])
 			} else if !slices.Contains(all, name) {
 				return Refusef("%s: %s has no class %.100q%s; what is in another set comes by %s", x.called("Tasks"), b.Datasets[0], name, words.DidYouMean(name, all), x.called("Datasets"))
 			}
@@ -249,6 +252,38 @@ func (x Extension) addTasks(c *Config, done *results.Run, dir string) error {
 	}
 	b.Tasks = append(before, lists...)
 	b.ClassOrder, b.Classes = "natural", nil
+	return nil
+}
+
+// cameAfter says that classes have come to a set, after those that it had before.
+func cameAfter(now, before []string) bool {
+	return len(now) > len(before) && slices.Equal(now[:len(before)], before)
+}
+
+// tasksByName are the classes of each task of a run.
+func tasksByName(done *results.Run) (tasks [][]string) {
+	for _, t := range done.Benchmark.Tasks {
+		var names []string
+		for _, class := range t.Classes {
+			names = append(names, done.Benchmark.ClassNames[class])
+		}
+		tasks = append(tasks, names)
+	}
+	return tasks
+}
+
+// keepTasks names the tasks of a run in its configuration where classes have come to its set since: whoever has it learn another set
+// has not asked for those.
+func (x Extension) keepTasks(c *Config, done *results.Run, dir string) error {
+	b := &c.Benchmark
+	if set, _ := datasets.Describe(b.Datasets[0]); b.Scenario == ClassIncremental && len(b.Datasets) == 1 && len(b.Tasks) == 0 && len(b.Classes) == 0 &&
+		cameAfter(set.Classes, done.Benchmark.ClassNames) {
+		b.Tasks, b.ClassOrder = tasksByName(done), "natural"
+	}
+	if now, err := c.tasks(); err == nil && now != len(done.Benchmark.Tasks) {
+		return Refusef("%s: by its settings the run in %s has %s now, where it learned %d: classes have come to its sets since; take them out again, or make one run of all",
+			x.called("Datasets"), dir, words.Count(now, "task"), len(done.Benchmark.Tasks))
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -363,5 +364,58 @@ func TestSetsToComeAreNamedOnce(t *testing.T) {
 		if err := (Extension{Datasets: names}).addSets(&c, nil, "here"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", names, err, want)
 		}
+	}
+}
+
+// Classes that came to the run's own folder are learned where they are asked for, and not beside a set that is; one whose name comes before
+// the others is told why it cannot be.
+func TestClassesThatCameSince(t *testing.T) {
+	dir := t.TempDir()
+	flowers, birds := filepath.Join(dir, "flowers"), filepath.Join(dir, "birds")
+	pictureFolder(t, flowers, 5, "daisy", "lily", "rose", "tulip")
+	pictureFolder(t, birds, 4, "a", "b", "c", "d", "owl")
+	for _, class := range []string{"a", "b", "c", "d"} { // whose colours are those of flowers
+		if err := os.RemoveAll(filepath.Join(birds, class)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := DefaultConfig()
+	c.Benchmark.Datasets, c.Benchmark.Prep.Channels, c.Strategy = []string{flowers}, 1, cl.Spec{Name: "finetune"}
+	run := filepath.Join(dir, "run")
+	if err := os.MkdirAll(run, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := claim(c, run, nil); err != nil {
+		t.Fatal(err)
+	}
+	r := &results.Run{Schema: results.Schema, Name: "finetune-seed0", Strategy: results.Strategy{Name: "finetune", Label: "finetune"},
+		Benchmark: results.Benchmark{ClassNames: []string{"daisy", "lily", "rose", "tulip"}, ImageSize: 16, Channels: 1,
+			Tasks: []results.Task{{Name: "daisy + lily", Classes: []int{0, 1}, Train: 8}, {Name: "rose + tulip", Classes: []int{2, 3}, Train: 8}}}}
+	if err := r.Save(filepath.Join(run, "result.json")); err != nil {
+		t.Fatal(err)
+	}
+	extended := func(x Extension) (int, string) {
+		c, err := x.Of(run)
+		if err != nil {
+			return 0, err.Error()
+		}
+		n, err := c.tasks()
+		return n, fmt.Sprint(err)
+	}
+	pictureFolder(t, flowers, 5, "violet")
+	for name, tc := range map[string]struct {
+		x    Extension
+		want int
+	}{"a set": {Extension{Datasets: []string{birds}}, 3}, "the class": {Extension{Tasks: "[[violet]]"}, 3}} {
+		if n, err := extended(tc.x); n != tc.want {
+			t.Errorf("%s: %d tasks (%s), want %d", name, n, err, tc.want)
+		}
+	}
+	pictureFolder(t, flowers, 5, "aster")
+	if _, err := extended(Extension{Tasks: "[[aster]]"}); !strings.Contains(err, `give it a name that comes after "tulip"`) {
+		t.Errorf("a class before the others: %s", err)
+	}
+	if _, err := extended(Extension{Datasets: []string{birds}}); !strings.Contains(err, "3 tasks now, where it learned 2") {
+		t.Errorf("a set beside a class before the others: %s", err)
 	}
 }
