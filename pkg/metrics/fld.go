@@ -246,7 +246,7 @@ func fitMixture(means *mat.Dense, share []float64, data *mat.Dense) *mixture {
 // image i.
 func mixtureLoss(gradient []float64, distance *mat.Dense, logShare, logVariance []float64, d int) float64 {
 	n, m := distance.Dims()
-	g := gaussians{make([]float64, m), make([]float64, m), 0.5 * float64(d)}
+	g := newGaussians(m, d)
 	for j := range m {
 		g.half[j], g.offset[j] = 0.5*math.Exp(-logVariance[j]), logShare[j]-0.5*float64(d)*(logVariance[j]+math.Log(2*math.Pi))
 	}
@@ -273,11 +273,20 @@ const negligible = -37
 // partRows is how many rows a part of [mixtureLoss] has at most.
 const partRows = 64
 
-// gaussians are those of a mixture by their terms offset - half·distance, whose exponentials add up to a likelihood. middle is half the
-// number of features.
+// gaussians are those of a mixture by their terms offset - half·distance, whose exponentials add up to a likelihood. Their number is
+// filled up to a multiple of four by such as add nothing. middle is half the number of features.
 type gaussians struct {
 	half, offset []float64
 	middle       float64
+}
+
+func newGaussians(m, d int) gaussians {
+	wide := (m + 3) / 4 * 4
+	g := gaussians{make([]float64, wide), make([]float64, wide), 0.5 * float64(d)}
+	for j := m; j < wide; j++ {
+		g.offset[j] = math.Inf(-1)
+	}
+	return g
 }
 
 // What computes [gaussians.part] and [squaredDistances], of some rows, by vectors (vectors.go), to the same bits; nil where this

@@ -208,7 +208,7 @@ func (s *featureSet) distances(x *mat.Dense) []float64 {
 const mostSketched = 1e15
 
 // Along how many directions features are sketched, and of how many rows these are the main ones.
-const featureDirections, directionRows = 12, 64
+const featureDirections, directionRows = 24, 64
 
 // directionsOf are orthonormal directions along which features are long, judged by some of the rows, [D, k]; nil where those are all
 // zeros or too long.

@@ -8,6 +8,8 @@ import "C"
 
 import (
 	"math"
+	"slices"
+	"sync"
 	"unsafe"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -21,20 +23,21 @@ func init() {
 	}
 }
 
+// scratches are slices to work in: of one a part each, thousands would be made for every mixture.
+var scratches = sync.Pool{New: func() any { return new([]float64) }}
+
 func pointer(x []float64) *C.double { return (*C.double)(unsafe.SliceData(x)) }
 
 // partByVectors is [gaussians.part].
 func partByVectors(g gaussians, distance *mat.Dense) (total float64, gradient []float64) {
 	n, m := distance.Dims()
-	wide := (m + 3) / 4 * 4
-	half, offset := append(make([]float64, 0, wide), g.half...)[:wide], append(make([]float64, 0, wide), g.offset...)[:wide]
-	for j := m; j < wide; j++ {
-		offset[j] = math.Inf(-1)
-	}
-	gradient = make([]float64, wide)
+	scratch := scratches.Get().(*[]float64)
+	defer scratches.Put(scratch)
+	*scratch = slices.Grow(*scratch, 4*len(g.half))
+	gradient = make([]float64, len(g.half))
 	rows, most, sum := distance.RawMatrix(), make([]float64, n), make([]float64, n)
-	C.mixture_part(C.ptrdiff_t(m), pointer(half), pointer(offset), C.double(g.middle), negligible, C.ptrdiff_t(n), pointer(rows.Data),
-		C.ptrdiff_t(rows.Stride), pointer(most), pointer(sum), pointer(gradient), pointer(make([]float64, 4*wide)))
+	C.mixture_part(C.ptrdiff_t(m), pointer(g.half), pointer(g.offset), C.double(g.middle), negligible, C.ptrdiff_t(n), pointer(rows.Data),
+		C.ptrdiff_t(rows.Stride), pointer(most), pointer(sum), pointer(gradient), pointer(*scratch))
 	for i, v := range most {
 		total += v + math.Log(sum[i])
 	}

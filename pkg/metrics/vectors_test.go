@@ -39,7 +39,7 @@ func TestVectorsOfFLD(t *testing.T) {
 				if !slices.EqualFunc(want.RawMatrix().Data, got.RawMatrix().Data, same) {
 					t.Errorf("%d×%d, spread %g: distances differ", n, m, spread)
 				}
-				g := gaussians{make([]float64, m), make([]float64, m), 4.5}
+				g := newGaussians(m, 9)
 				for j := range m {
 					g.half[j], g.offset[j] = math.Exp(r.NormFloat64()), 10*r.NormFloat64()
 				}
@@ -62,7 +62,7 @@ func TestExponentialOfFLD(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 1000 {
-		g, distance := gaussians{make([]float64, 1000), make([]float64, 1000), 1}, mat.NewDense(1, 1000, nil)
+		g, distance := newGaussians(1000, 2), mat.NewDense(1, 1000, nil)
 		for j := 1; j < 1000; j++ {
 			g.offset[j] = -37 * r.Float64()
 			if j%3 == 0 {
