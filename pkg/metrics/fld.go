@@ -274,14 +274,14 @@ const negligible = -37
 const partRows = 64
 
 // gaussians are those of a mixture by their terms offset - half·distance, whose exponentials add up to a likelihood. Their number is
-// filled up to a multiple of four by such as add nothing. middle is half the number of features.
+// filled up to a multiple of eight by such as add nothing. middle is half the number of features.
 type gaussians struct {
 	half, offset []float64
 	middle       float64
 }
 
 func newGaussians(m, d int) gaussians {
-	wide := (m + 3) / 4 * 4
+	wide := (m + 7) / 8 * 8
 	g := gaussians{make([]float64, wide), make([]float64, wide), 0.5 * float64(d)}
 	for j := m; j < wide; j++ {
 		g.offset[j] = math.Inf(-1)

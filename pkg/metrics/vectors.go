@@ -16,9 +16,12 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// lanes is how many numbers the vectors hold that are used: 4 or 8.
+var lanes C.int
+
 // Compiled for amd64.v3 and above, Go rounds a product and a sum once where they meet, and the bits would be others.
 func init() {
-	if C.have_vectors() != 0 {
+	if lanes = C.have_vectors(); lanes != 0 {
 		vectorPart, vectorDistances, vectorProducts = partByVectors, distancesByVectors, productsByVectors
 	}
 }
@@ -36,7 +39,7 @@ func partByVectors(g gaussians, distance *mat.Dense) (total float64, gradient []
 	*scratch = slices.Grow(*scratch, 4*len(g.half))
 	gradient = make([]float64, len(g.half))
 	rows, most, sum := distance.RawMatrix(), make([]float64, n), make([]float64, n)
-	C.mixture_part(C.ptrdiff_t(m), pointer(g.half), pointer(g.offset), C.double(g.middle), negligible, C.ptrdiff_t(n), pointer(rows.Data),
+	C.mixture_part(lanes, C.ptrdiff_t(m), pointer(g.half), pointer(g.offset), C.double(g.middle), negligible, C.ptrdiff_t(n), pointer(rows.Data),
 		C.ptrdiff_t(rows.Stride), pointer(most), pointer(sum), pointer(gradient), pointer(*scratch))
 	for i, v := range most {
 		total += v + math.Log(sum[i])
@@ -47,7 +50,7 @@ func partByVectors(g gaussians, distance *mat.Dense) (total float64, gradient []
 // distancesByVectors is [squaredDistances].
 func distancesByVectors(to, a, b *mat.Dense) {
 	out, x, y := to.RawMatrix(), a.RawMatrix(), b.RawMatrix()
-	C.square_distances(C.ptrdiff_t(x.Rows), C.ptrdiff_t(y.Rows), C.ptrdiff_t(x.Cols), pointer(x.Data), C.ptrdiff_t(x.Stride), pointer(y.Data),
+	C.square_distances(lanes, C.ptrdiff_t(x.Rows), C.ptrdiff_t(y.Rows), C.ptrdiff_t(x.Cols), pointer(x.Data), C.ptrdiff_t(x.Stride), pointer(y.Data),
 		C.ptrdiff_t(y.Stride), pointer(out.Data), C.ptrdiff_t(out.Stride), pointer(make([]float64, C.PANEL*x.Cols)))
 }
 

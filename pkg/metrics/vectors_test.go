@@ -1,6 +1,9 @@
+//go:build cgo && linux && amd64 && !amd64.v3
+
 package metrics
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,10 +14,21 @@ import (
 
 // Vectors give what one number at a time gives, bit by bit, whatever is left over of rows, columns and features; with terms that count
 // and that do not, copies among the images, distances that overflow and widths without end.
-func TestVectorsOfFLD(t *testing.T) {
-	if vectorPart == nil {
-		t.Skip("this build or processor has no vectors for it")
+func TestVectorsOfFLD(t *testing.T) { forLanes(t, testVectorsOfFLD) }
+
+// forLanes tests every length of vectors that this processor has.
+func forLanes(t *testing.T, test func(t *testing.T)) {
+	longest := lanes
+	defer func() { lanes = longest }()
+	if longest == 0 {
+		t.Skip("this processor has no vectors that serve")
 	}
+	for lanes = 4; lanes <= longest; lanes += 4 {
+		t.Run(fmt.Sprint(lanes), test)
+	}
+}
+
+func testVectorsOfFLD(t *testing.T) {
 	same := func(a, b float64) bool {
 		return math.Float64bits(a) == math.Float64bits(b) || math.IsNaN(a) && math.IsNaN(b)
 	}
@@ -56,10 +70,9 @@ func TestVectorsOfFLD(t *testing.T) {
 }
 
 // Of a million arguments, and of those at which its parts begin and end, e^x by vectors is Go's.
-func TestExponentialOfFLD(t *testing.T) {
-	if vectorPart == nil {
-		t.Skip("this build or processor has no vectors for it")
-	}
+func TestExponentialOfFLD(t *testing.T) { forLanes(t, testExponentialOfFLD) }
+
+func testExponentialOfFLD(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 1000 {
 		g, distance := newGaussians(1000, 2), mat.NewDense(1, 1000, nil)
