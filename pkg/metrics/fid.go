@@ -24,7 +24,7 @@ type Stats struct {
 	rootErr  error
 
 	factorOnce sync.Once
-	factor     *mat.Dense // [D, D], Cov is factorᵀ·factor
+	factor     *mat.Dense // [min(N, D), D], Cov is factorᵀ·factor
 }
 
 // NewStats computes the mean and the unbiased covariance of features, [N, D] with N >= 2.
@@ -61,7 +61,11 @@ func newWeightedStats(features *mat.Dense, weights []float64) (*Stats, error) {
 		s.Mean[j] = stat.Mean(mat.Col(column, j, features), weights)
 	}
 	if d > manyFeatures {
-		s.Cov = covarianceByTiles(features, s.Mean, weights)
+		factor := covarianceFactor(features, s.Mean, weights)
+		s.Cov = productByTiles(factor)
+		if n < d { // fewer rows than Cholesky's
+			s.factor = factor
+		}
 	} else {
 		stat.CovarianceMatrix(s.Cov, features, weights)
 	}
@@ -74,37 +78,45 @@ func newWeightedStats(features *mat.Dense, weights []float64) (*Stats, error) {
 // sum is that of all numbers in s, finite where all are, short of an overflow.
 func (s *Stats) sum() float64 { return floats.Sum(s.Mean) + mat.Sum(s.Cov) }
 
-// covarianceByTiles is what stat.CovarianceMatrix computes on one core, Σ w·(x-μ)(x-μ)ᵀ / (Σ w - 1), on all of them.
-func covarianceByTiles(features *mat.Dense, mean, weights []float64) *mat.SymDense {
+// covarianceFactor returns F [N, D], whose rows are √(w/(Σw - 1))·(x-μ), so that FᵀF is what stat.CovarianceMatrix computes.
+func covarianceFactor(features *mat.Dense, mean, weights []float64) *mat.Dense {
 	n, d := features.Dims()
 	divisor := float64(n) - 1
 	if weights != nil {
 		divisor = floats.Sum(weights) - 1
 	}
-	centred := mat.NewDense(n, d, nil)
+	factor := mat.NewDense(n, d, nil)
 	for i := range n {
-		row := centred.RawRowView(i)
+		row := factor.RawRowView(i)
 		floats.SubTo(row, features.RawRowView(i), mean)
+		weight := 1.0
 		if weights != nil {
-			floats.Scale(math.Sqrt(weights[i]), row)
+			weight = weights[i]
 		}
+		floats.Scale(math.Sqrt(weight/divisor), row)
 	}
+	return factor
+}
+
+// productByTiles is fᵀ·f on all cores.
+func productByTiles(f *mat.Dense) *mat.SymDense {
+	n, d := f.Dims()
 	const tile = 256
-	cov := mat.NewSymDense(d, nil)
+	product := mat.NewSymDense(d, nil)
 	for i := 0; i < d; i += tile {
-		rows := centred.Slice(0, n, i, min(i+tile, d)).T()
+		rows := f.Slice(0, n, i, min(i+tile, d)).T()
 		for j := i; j < d; j += tile {
 			var part mat.Dense
-			part.Mul(rows, centred.Slice(0, n, j, min(j+tile, d)))
+			part.Mul(rows, f.Slice(0, n, j, min(j+tile, d)))
 			high, wide := part.Dims()
 			for k := range high {
 				for l := range wide {
-					cov.SetSym(i+k, j+l, part.At(k, l)/divisor)
+					product.SetSym(i+k, j+l, part.At(k, l))
 				}
 			}
 		}
 	}
-	return cov
+	return product
 }
 
 // Dim returns D, the number of features.
@@ -116,9 +128,13 @@ func (s *Stats) sqrtCov() (*mat.Dense, error) {
 	return s.root, s.rootErr
 }
 
-// covFactor returns F with FᵀF the covariance, by Cholesky's decomposition with pivots, which singular ones have too.
+// covFactor returns F with FᵀF the covariance: the features' own where they are few, else by Cholesky's decomposition with pivots,
+// which singular ones have too.
 func (s *Stats) covFactor() *mat.Dense {
 	s.factorOnce.Do(func() {
+		if s.factor != nil {
+			return
+		}
 		var c mat.PivotedCholesky
 		c.Factorize(s.Cov, -1) // not ok means singular: rows of zeros follow
 		var u mat.TriDense
@@ -164,7 +180,8 @@ func FID(a, b *mat.Dense, opt FIDOptions) (float64, error) {
 // matrix square root fails or turns complex. The last trace is therefore taken as the sum of
 // the square roots of the eigenvalues of S·C_b·S, which is symmetric and has the same
 // eigenvalues; S is the symmetric square root of C_a. With more than 256 features, where eigenvectors take
-// minutes, it is the sum of the singular values of F_a·F_bᵀ, whose squares these eigenvalues are; FᵀF = C.
+// minutes, it is the sum of the singular values of F_a·F_bᵀ, whose squares these eigenvalues are; FᵀF = C, with as many rows as images
+// where these are fewer than features.
 //
 // It returns an error if one of the two is nil or not as [NewStats] makes it, if the dimensions differ, if covariances are so large
 // that their product overflows or, without AllowSmallN, if one of the sets has fewer images than features.

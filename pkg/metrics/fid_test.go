@@ -114,9 +114,39 @@ func TestCovarianceByTiles(t *testing.T) {
 		}
 		var want mat.SymDense
 		stat.CovarianceMatrix(&want, x, w)
-		if got := covarianceByTiles(x, mean, w); !mat.EqualApprox(got, &want, 1e-12) {
+		if got := productByTiles(covarianceFactor(x, mean, w)); !mat.EqualApprox(got, &want, 1e-12) {
 			t.Errorf("weights %v: the covariance is another", w != nil)
 		}
+	}
+}
+
+// With fewer images than features the factor is that of the images, of as many rows, and the distance that of the covariances alone.
+func TestFewImagesOfManyFeatures(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 1))
+	set := func(n int) *Stats {
+		x := mat.NewDense(n, 300, nil)
+		x.Apply(func(_, j int, _ float64) float64 { return float64(j%5) + math.Max(0, rng.NormFloat64()) }, x)
+		s, err := NewStats(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	a, b, many := set(20), set(31), set(310)
+	for name, pair := range map[string][2]*Stats{"few and few": {a, b}, "few and many": {a, many}, "many and few": {many, b}} {
+		plain := func(s *Stats) *Stats { return &Stats{N: s.N, Mean: s.Mean, Cov: s.Cov} }
+		got, err := Frechet(pair[0], pair[1], FIDOptions{AllowSmallN: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := Frechet(plain(pair[0]), plain(pair[1]), FIDOptions{AllowSmallN: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, name, got, want, 1e-6*want)
+	}
+	if rows, _ := a.covFactor().Dims(); rows != 20 {
+		t.Errorf("the factor of 20 images has %d rows", rows)
 	}
 }
 
