@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"regexp"
 	"strings"
 
@@ -128,9 +129,9 @@ func SideBySide(title, caption string, width float64, figures ...Figure) Figure 
 
 // Absent is the figure of what cannot be drawn: it says why.
 func Absent(title, why string) Figure {
-	f := Figure{Title: title, Caption: why, Width: 420, Height: 48}
-	f.Paint = func(c draw.Canvas) {
-		c.FillText(TextStyle(LabelSize, false, Faint(0.7), -0.5, -0.5), c.Center(), why)
-	}
+	style := TextStyle(LabelSize, false, Faint(0.7), -0.5, -0.5)
+	lines := wrap(style, why, 404)
+	f := Figure{Title: title, Caption: why, Width: 420, Height: 48 + math.Ceil(float64(style.Height(lines)-style.Height("one")))}
+	f.Paint = func(c draw.Canvas) { c.FillText(style, c.Center(), lines) }
 	return f
 }

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"palimpsest/pkg/figure/figuretest"
 	"palimpsest/pkg/goldentest"
+	"palimpsest/pkg/results"
 	"palimpsest/pkg/results/resultstest"
 	"palimpsest/pkg/study"
 )
@@ -24,9 +26,27 @@ func TestScatterWithoutBPDSaysHowToMeasure(t *testing.T) {
 // drawn are the figures of made-up studies. A new figure has a line here, and both tests below look at it.
 func drawn(t *testing.T) map[string]Figure {
 	t.Helper()
+	return drawnAs(t, "")
+}
+
+// drawnAs are the figures where the label of each method that has settings ends in more.
+func drawnAs(t *testing.T, more string) map[string]Figure {
+	t.Helper()
+	longer := func(runs []*results.Run) []*results.Run {
+		for _, r := range runs {
+			if r.Strategy.Name != study.Finetune && r.Strategy.Name != study.Joint {
+				r.Strategy.Label += more
+			}
+		}
+		return runs
+	}
 	a, b := resultstest.WithGaps()
-	three, one := study.Group(a), study.Group(b)
-	ranking, err := study.NewRanking(three, study.FinalOf(study.FID), "")
+	three, one := study.Group(longer(a)), study.Group(longer(b))
+	reference := ""
+	if more != "" {
+		reference = "er λ=1" + more
+	}
+	ranking, err := study.NewRanking(three, study.FinalOf(study.FID), reference)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,11 +54,11 @@ func drawn(t *testing.T) map[string]Figure {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lambdas, err := study.BestLambda(resultstest.MadeUpSweep(), "er")
+	lambdas, err := study.BestLambda(longer(resultstest.MadeUpSweep()), "er")
 	if err != nil {
 		t.Fatal(err)
 	}
-	scatter, err := AgreementScatter(resultstest.Likely(3, true), study.FinalOf(study.BPD), study.FinalOf(study.FID))
+	scatter, err := AgreementScatter(longer(resultstest.Likely(3, true)), study.FinalOf(study.BPD), study.FinalOf(study.FID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +75,7 @@ func drawn(t *testing.T) map[string]Figure {
 		"copies":              CopiesScatter(three),
 		"forgetting-task":     ForgettingCurve(one, study.FID, 0),
 		"bpd-ranks":           scatter,
-		"timesteps-rehearsal": TargetedRehearsal(study.Group(resultstest.TargetedRuns(2))),
+		"timesteps-rehearsal": TargetedRehearsal(study.Group(longer(resultstest.TargetedRuns(2)))),
 	}
 }
 
@@ -65,6 +85,31 @@ func TestGolden(t *testing.T) {
 		texts[name+".svg"] = f.SVG()
 	}
 	goldentest.Check(t, texts)
+}
+
+// Nothing that is written leaves a figure, however long the names are.
+func TestWordsStayInside(t *testing.T) {
+	for _, more := range []string{"", " buffer=20 classes_per_task=1", strings.Repeat(" buffer=20 classes_per_task=1", 8), strings.Repeat("é", 150)} {
+		for name, f := range drawnAs(t, more) {
+			for _, out := range figuretest.Read(t, f.SVG()).Outside() {
+				t.Errorf("%s of methods that end in %q: %s", name, more, out)
+			}
+		}
+	}
+	runs := resultstest.MadeUpSweep()
+	for _, r := range resultstest.MadeUpSweep() { // the same for longer
+		r.Cost.Steps, r.Strategy.Label, r.Config["variant"] = 2250, r.Strategy.Label+" longer", "longer"
+		runs = append(runs, r)
+	}
+	lambdas, err := study.BestLambda(runs, "er")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []Figure{Sweep(lambdas.Sweep), BestLambdas(lambdas), Absent("title", strings.Repeat("why it is absent ", 9))} {
+		for _, out := range figuretest.Read(t, f.SVG()).Outside() {
+			t.Errorf("%s: %s", f.Title, out)
+		}
+	}
 }
 
 func TestFiguresAreWellFormed(t *testing.T) {

@@ -3,6 +3,7 @@ package figure
 import (
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 
 	"gonum.org/v1/plot"
@@ -213,13 +214,36 @@ func legendHeight(items []Entry, width float64) float64 {
 	return float64(legendLine*lines + 6)
 }
 
+// wrapTitles breaks titles of panels, in tiles of an area of the given size, that are wider than their panels into lines, and returns
+// the height that this adds.
+func wrapTitles(panels [][]*plot.Plot, t draw.Tiles, width, height float64) float64 {
+	more := vg.Length(0)
+	area := draw.Canvas{Rectangle: vg.Rectangle{Max: vg.Point{X: vg.Length(width), Y: vg.Length(height)}}}
+	for j, row := range plot.Align(panels, t, area) {
+		for i, canvas := range row {
+			if p := panels[j][i]; p != nil {
+				s := p.Title.TextStyle
+				p.Title.Text = wrap(s, p.Title.Text, canvas.Size().X)
+				more = max(more, s.Height(p.Title.Text)-s.Height("one"))
+			}
+		}
+	}
+	return math.Ceil(float64(more)) * float64(len(panels))
+}
+
 // Chart is a figure of panels in rows, all of one size, below a common legend. Missing panels at the end of the
-// last row are nil.
+// last row are nil. Titles and labels that are too wide are broken into lines or cut.
 func Chart(title, caption string, width, rowHeight float64, items []Entry, panels [][]*plot.Plot) Figure {
-	f := Figure{Title: title, Caption: caption, Width: width, Height: legendHeight(items, width-8) + rowHeight*float64(len(panels))}
+	items = slices.Clone(items)
+	for i := range items {
+		items[i].Label = Shorten(TextStyle(LabelSize, false, Ink, 0, -0.5), items[i].Label, vg.Length(width-8)-legendSample-5)
+	}
+	t := draw.Tiles{Rows: len(panels), Cols: len(panels[0]), PadX: 12, PadY: 10, PadRight: 6}
+	height := rowHeight * float64(len(panels))
+	height += wrapTitles(panels, t, width-8, height)
+	f := Figure{Title: title, Caption: caption, Width: width, Height: legendHeight(items, width-8) + height}
 	f.Paint = func(c draw.Canvas) {
 		c = drawLegend(draw.Crop(c, 4, -4, 0, 0), items)
-		t := draw.Tiles{Rows: len(panels), Cols: len(panels[0]), PadX: 12, PadY: 10, PadRight: 6}
 		for j, row := range plot.Align(panels, t, c) {
 			for i, canvas := range row {
 				if panels[j][i] != nil {

@@ -161,7 +161,7 @@ func (l levelLine) Plot(c draw.Canvas, p *plot.Plot) {
 		s.YAlign = -1
 		at -= 5
 	}
-	c.FillText(s, vg.Point{X: c.Max.X - 2, Y: at + 2}, l.label)
+	c.FillText(s, vg.Point{X: c.Max.X - 2, Y: at + 2}, Shorten(s, l.label, c.Size().X-4))
 }
 
 // numberedPoints are points with their numbers next to them, from 1.
@@ -220,6 +220,7 @@ func numberedColumns(items []numberedItem, width float64) (columns int, wide vg.
 	for _, item := range items {
 		wide = max(wide, TextStyle(TickSize, true, Ink, 0, -0.5).Width(item.label)+44)
 	}
+	wide = min(wide, vg.Length(width))
 	return max(1, int(vg.Length(width)/wide)), wide
 }
 
@@ -237,6 +238,6 @@ func drawNumbered(c draw.Canvas, height vg.Length, items []numberedItem) {
 		x := c.Min.X + wide*vg.Length(i/lines)
 		y := c.Min.Y + height - numberedAbove - numberedLine*(vg.Length(i%lines)+0.5)
 		c.FillText(TextStyle(TickSize, item.bold, Ink, -1, -0.5), vg.Point{X: x + 22, Y: y}, strconv.Itoa(i+1))
-		c.FillText(TextStyle(TickSize, item.bold, Ink, 0, -0.5), vg.Point{X: x + 28, Y: y}, item.label)
+		c.FillText(TextStyle(TickSize, item.bold, Ink, 0, -0.5), vg.Point{X: x + 28, Y: y}, Shorten(TextStyle(TickSize, true, Ink, 0, -0.5), item.label, wide-28))
 	}
 }

@@ -16,7 +16,7 @@ type RowLayout struct {
 }
 
 // NamedRows is a figure of panels side by side that share their rows: names[i] is left of the row at height
-// len(names)-1-i on the panels' y axes.
+// len(names)-1-i on the panels' y axes. Titles and names that are too wide are broken into lines or cut.
 func NamedRows(title, caption string, names []string, panels []*plot.Plot, o RowLayout) Figure {
 	label := TextStyle(TickSize, false, Ink, -1, -0.5)
 	left := vg.Length(0)
@@ -27,8 +27,9 @@ func NamedRows(title, caption string, names []string, panels []*plot.Plot, o Row
 	}
 	left += vg.Length(o.Margin)
 	f := Figure{Title: title, Caption: caption, Width: o.Base + o.Panel*float64(len(panels)) + float64(left), Height: 62 + o.Top + 24*float64(len(names))}
+	t := draw.Tiles{Rows: 1, Cols: len(panels), PadX: vg.Length(o.Pad), PadRight: vg.Length(o.Right)}
+	f.Height += wrapTitles([][]*plot.Plot{panels}, t, f.Width-float64(left+4), f.Height)
 	f.Paint = func(c draw.Canvas) {
-		t := draw.Tiles{Rows: 1, Cols: len(panels), PadX: vg.Length(o.Pad), PadRight: vg.Length(o.Right)}
 		canvases := plot.Align([][]*plot.Plot{panels}, t, draw.Crop(c, left+4, 0, 0, 0))[0]
 		for k, canvas := range canvases {
 			panels[k].Draw(canvas)

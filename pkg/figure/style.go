@@ -3,6 +3,7 @@ package figure
 import (
 	"image/color"
 	"math"
+	"strings"
 
 	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
@@ -124,6 +125,22 @@ func TextStyle(size float64, bold bool, c color.Color, x, y float64) draw.TextSt
 		f.Weight = xfont.WeightBold
 	}
 	return draw.TextStyle{Color: c, Font: f, XAlign: draw.XAlignment(x), YAlign: draw.YAlignment(y), Handler: plot.DefaultTextHandler}
+}
+
+// wrap breaks text at blanks into lines that fit in width; a word that does not is cut.
+func wrap(s draw.TextStyle, words string, width vg.Length) string {
+	var lines []string
+	for given := range strings.SplitSeq(words, "\n") {
+		line := ""
+		for word := range strings.SplitSeq(given, " ") {
+			if line != "" && s.Width(line+" "+word) > width {
+				lines, line = append(lines, line), ""
+			}
+			line = Shorten(s, strings.TrimPrefix(line+" "+word, " "), width)
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Shorten cuts text with an ellipsis until it fits in width.

@@ -70,7 +70,7 @@ func Sweep(s *study.Sweep) Figure {
 			}
 			title := column.title
 			if what := on.Difference(s.Trainings()); what != "" {
-				title += ", " + what
+				title += "\n" + what
 			}
 			p := NewPanel(title, "λ", "")
 			low, high, ok := Extent(curves)

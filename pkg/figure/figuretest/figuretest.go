@@ -4,6 +4,7 @@ package figuretest
 
 import (
 	"encoding/xml"
+	"fmt"
 	"io"
 	"math"
 	"regexp"
@@ -12,7 +13,11 @@ import (
 	"strings"
 	"testing"
 
+	xfont "golang.org/x/image/font"
 	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/vg"
 )
 
 // Point is a place in a drawing, in pixels from the lower left corner, or the values it stands for.
@@ -171,6 +176,32 @@ func (s Shape) size() float64 {
 		low, high = Point{min(low.X, p.X), min(low.Y, p.Y)}, Point{max(high.X, p.X), max(high.Y, p.Y)}
 	}
 	return max(high.X-low.X, high.Y-low.Y)
+}
+
+// Box is what a text covers, from its lower left to its upper right corner, without what hangs below its foot.
+func (w Text) Box() (low, high Point) {
+	f := font.Font{Typeface: plot.DefaultFont.Typeface, Variant: "Sans"}
+	if w.Bold {
+		f.Weight = xfont.WeightBold
+	}
+	face := font.DefaultCache.Lookup(f, vg.Length(w.Size))
+	wide := float64(face.Width(w.Words))
+	if w.Upright {
+		return Point{-w.At.Y - 0.7*w.Size, w.At.X}, Point{-w.At.Y, w.At.X + wide}
+	}
+	return w.At, Point{w.At.X + wide, w.At.Y + 0.7*w.Size}
+}
+
+// Outside says which texts leave the drawing by more than half a pixel.
+func (d *Drawing) Outside() (all []string) {
+	for _, p := range append([]*Panel{d.Before}, d.Panels...) {
+		for _, text := range p.Texts {
+			if low, high := text.Box(); low.X < -0.5 || low.Y < -0.5 || high.X > d.Width+0.5 || high.Y > d.Height+0.5 {
+				all = append(all, fmt.Sprintf("%q from (%.0f, %.0f) to (%.0f, %.0f) of %g × %g", text.Words, low.X, low.Y, high.X, high.Y, d.Width, d.Height))
+			}
+		}
+	}
+	return all
 }
 
 // Legend returns the colour of each name of a legend.

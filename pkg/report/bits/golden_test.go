@@ -10,6 +10,7 @@ import (
 	"github.com/janpfeifer/must"
 
 	"palimpsest/pkg/figure"
+	"palimpsest/pkg/figure/figuretest"
 	"palimpsest/pkg/goldentest"
 	"palimpsest/pkg/results/resultstest"
 	"palimpsest/pkg/study"
@@ -57,6 +58,9 @@ func TestBPDFiguresAreWellFormed(t *testing.T) {
 		}
 		if strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
 			t.Errorf("%s: a coordinate is not a number", name)
+		}
+		for _, out := range figuretest.Read(t, f.SVG()).Outside() {
+			t.Errorf("%s: %s", name, out)
 		}
 		data, err := f.PNG(1.5)
 		if err != nil || len(data) == 0 {

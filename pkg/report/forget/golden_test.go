@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"palimpsest/pkg/figure/figuretest"
 	"palimpsest/pkg/goldentest"
 )
 
@@ -32,6 +33,9 @@ func TestDynamicsFiguresAreWellFormed(t *testing.T) {
 				if strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
 					t.Errorf("%s: a coordinate is not a number", name)
 				}
+			}
+			for _, out := range figuretest.Read(t, f.SVG()).Outside() {
+				t.Errorf("%s: %s", name, out)
 			}
 			if seeds > 1 {
 				continue // a PNG takes its time
