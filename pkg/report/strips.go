@@ -125,7 +125,7 @@ func strips(run *results.Run, dir string) (_ image.Image, damaged []error, _ err
 	defer face.Close()
 	names := make([]string, len(shown))
 	for k, at := range shown {
-		names[k] = run.Benchmark.ClassName(order[stored[at]])
+		names[k] = drawnName(face, &run.Benchmark, order[stored[at]])
 	}
 	top, upright := nameHeight(face, names, block+gap)
 	x := make([]int, len(shown)) // left edge of each class; there is more room between tasks
@@ -204,6 +204,17 @@ func labelFace(size float64) (font.Face, error) {
 	sans := plotfont.DefaultCache.Lookup(plotfont.Font{Typeface: plot.DefaultFont.Typeface, Variant: "Sans"}, 12)
 	face, err := opentype.NewFace(sans.Face, &opentype.FaceOptions{Size: size, DPI: 72, Hinting: font.HintingFull})
 	return face, errors.Wrap(err, "report: the label font")
+}
+
+// drawnName is the name of a class, or its number where the face lacks a character of the name and would draw an empty box.
+func drawnName(face font.Face, b *results.Benchmark, class int) string {
+	name := b.ClassName(class)
+	for _, r := range name {
+		if _, ok := face.GlyphAdvance(r); !ok {
+			return fmt.Sprintf("class %d", class)
+		}
+	}
+	return name
 }
 
 // write draws text with the baseline at y.

@@ -138,3 +138,22 @@ func TestPageWithoutDamagedSheets(t *testing.T) {
 		t.Error("the sheets that are whole are not on the page")
 	}
 }
+
+// A class whose name the font cannot draw is drawn as its number.
+func TestNamesThatTheFontLacks(t *testing.T) {
+	picture := func(names ...string) *image.RGBA {
+		dir := t.TempDir()
+		r := resultstest.NewRun("finetune", "finetune", 0, 2)
+		copy(r.Benchmark.ClassNames, names)
+		r.Evaluations = []results.Evaluation{{AfterTask: 1, Sheet: "a.png"}}
+		storeSheet(t, filepath.Join(dir, "a.png"), 4, 8, 4, 0)
+		img, err := Strips(r, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return img.(*image.RGBA)
+	}
+	if got, want := picture("Žluťoučký", "玫瑰", "バラ", "Ωμέγα"), picture("Žluťoučký", "class 1", "class 2", "Ωμέγα"); !slices.Equal(got.Pix, want.Pix) {
+		t.Error("names in Chinese and Japanese are not drawn as the classes' numbers, or other names are")
+	}
+}
