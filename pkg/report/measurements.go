@@ -9,7 +9,7 @@ import (
 )
 
 // Measurements are the stored numbers of runs as CSV: a row for each run, moment and task, and a column for each metric that any of
-// the runs has. Tasks count from 1; shares and accuracies are from 0 to 1, as they are stored. What was not measured is empty.
+// the runs has. Tasks count from 0, as in the files of a run; shares and accuracies are from 0 to 1, as they are stored. What was not measured is empty.
 func Measurements(runs []*results.Run) string {
 	var measured []study.Metric
 	for _, m := range study.Metrics() {
@@ -26,8 +26,8 @@ func Measurements(runs []*results.Run) string {
 		for _, e := range r.Evaluations {
 			for i := range e.Tasks {
 				t := &e.Tasks[i]
-				row := []string{r.Strategy.Label, strconv.FormatUint(r.Seed, 10), r.Name, strconv.Itoa(e.AfterTask + 1), strconv.Itoa(e.Step),
-					strconv.Itoa(t.Task + 1), strconv.Itoa(t.N)}
+				row := []string{r.Strategy.Label, strconv.FormatUint(r.Seed, 10), r.Name, strconv.Itoa(e.AfterTask), strconv.Itoa(e.Step),
+					strconv.Itoa(t.Task), strconv.Itoa(t.N)}
 				for _, m := range measured {
 					text := ""
 					if v := m.Read(t); v != nil {

@@ -107,7 +107,7 @@ func writePage(w io.Writer, s study.Set) (damaged []string, _ error) {
 		return nil, errors.New("report.HTML: the study has no runs; need at least one")
 	}
 	methods := s.Group()
-	numbers := table.Download("measurements.csv", "Every measurement as CSV", Measurements(s.Runs))
+	numbers := table.Download("measurements.csv", "Every measurement as CSV, tasks counted from 0", Measurements(s.Runs))
 	p := page{
 		Title: pageTitle(&s), Question: question(methods), Benchmark: benchmark(methods),
 		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),

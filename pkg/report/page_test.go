@@ -51,7 +51,8 @@ func onDisk(t *testing.T) string {
 	return dir
 }
 
-// TestMeasurements: a row for each run, moment and task, with the stored numbers in full.
+// TestMeasurements: a row for each run, moment and task, with the stored numbers in full, and tasks as result.json and metrics.csv
+// count them.
 func TestMeasurements(t *testing.T) {
 	runs := resultstest.MadeUp(2)
 	rows, err := csv.NewReader(strings.NewReader(Measurements(runs))).ReadAll()
@@ -66,8 +67,18 @@ func TestMeasurements(t *testing.T) {
 	}
 	first := runs[0].Evaluations[0].Tasks[0]
 	fid := slices.Index(rows[0], "fid")
-	if len(rows) != want || fid < 0 || rows[1][fid] != strconv.FormatFloat(*first.FID, 'g', -1, 64) || rows[1][0] != runs[0].Strategy.Label || rows[1][5] != "1" {
+	if len(rows) != want || fid < 0 || rows[1][fid] != strconv.FormatFloat(*first.FID, 'g', -1, 64) || rows[1][0] != runs[0].Strategy.Label {
 		t.Errorf("%d rows, want %d; the first are %q and %q", len(rows), want, rows[0], rows[1])
+	}
+	after, task, k := slices.Index(rows[0], "after_task"), slices.Index(rows[0], "task"), 0
+	for _, r := range runs {
+		for _, e := range r.Evaluations {
+			for _, m := range e.Tasks {
+				if k++; rows[k][after] != strconv.Itoa(e.AfterTask) || rows[k][task] != strconv.Itoa(m.Task) {
+					t.Fatalf("row %d is of task %s after task %s; the run's file says %d and %d", k, rows[k][task], rows[k][after], m.Task, e.AfterTask)
+				}
+			}
+		}
 	}
 }
 
