@@ -32,6 +32,7 @@ import (
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/host"
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
 )
 
 // Folder is the folder in a study's folder that holds what this package writes.
@@ -91,7 +92,7 @@ type Study struct {
 }
 
 // Open checks a study, makes its folders and looks which of its runs are missing: neither finished, nor at work, nor
-// waiting in a queue. It keeps other commands out of the study's jobs until it is closed.
+// waiting in a queue, nor such that they would fail alike again. It keeps other commands out of the study's jobs until it is closed.
 func (s *Study) Open(queue Queue) (close func(), err error) {
 	for _, c := range s.Runs {
 		if c.RunName() == Folder {
@@ -135,6 +136,10 @@ func (s *Study) look(queue Queue) (err error) {
 			return err
 		}
 		if state.State == Dead || state.State == Waiting && state.Job == "" {
+			if state.Diverged {
+				s.SayDiverged(state.Run, state.Why)
+				continue
+			}
 			s.missing = append(s.missing, c.RunName())
 			if state.State == Dead {
 				fmt.Fprintf(s.Say, "%s is handed over again: %s\n", state.Run, state.Why)
@@ -147,14 +152,29 @@ func (s *Study) look(queue Queue) (err error) {
 // Missing lists the runs to be handed over.
 func (s *Study) Missing() []string { return s.missing }
 
-// Finished returns the results of a study whose runs are all finished, else nil.
-func (s *Study) Finished() ([]*results.Run, error) {
+// SayDiverged says that a run is not handed over again, why, and how it is tried again.
+func (s *Study) SayDiverged(run, why string) {
+	fmt.Fprintf(s.Say, "%s is not handed over again, as it would end alike: %s; `go run . resume %s` tries it all the same\n", run, why, words.Shell(filepath.Join(s.Dir, run)))
+}
+
+// Finished returns the results of a study whose runs are all finished or, as diverged says of some by their names, failed as they would at
+// every try: those have none. Of any other study it returns nil.
+func (s *Study) Finished() (runs []*results.Run, diverged map[string]string, err error) {
+	diverged = map[string]string{}
+	var names []string
 	for _, c := range s.Runs {
-		if _, err := os.Stat(filepath.Join(s.Dir, c.RunName(), "result.json")); err != nil {
-			return nil, nil
+		dir := filepath.Join(s.Dir, c.RunName())
+		if _, err := os.Stat(filepath.Join(dir, "result.json")); err == nil {
+			continue
+		}
+		if run, err := experiment.StandingOf(dir); err != nil || !run.Diverged || run.AtWork != nil { // what is wrong is said when it is handed over
+			return nil, nil, nil
+		} else {
+			names, diverged[c.RunName()] = append(names, c.RunName()), run.Failed
 		}
 	}
-	return s.Results()
+	runs, err = s.Results(names...)
+	return runs, diverged, err
 }
 
 // hand stores that the missing runs are handed over by h, whose other fields are set here.

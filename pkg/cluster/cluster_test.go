@@ -280,7 +280,7 @@ func TestStandings(t *testing.T) {
 	for name, text := range map[string]string{
 		filepath.Join("a-seed0", "result.json"):                           "{}",
 		filepath.Join("d-seed0", "log.txt"):                               "2026-01-02T03:04:05Z stopped: the loss is NaN\n",
-		filepath.Join("g-seed0", "log.txt"):                               "2026-01-02T03:04:05Z on a processor\n2026-01-02T03:04:06Z stopped: step 1: the loss is NaN\n", // and no checkpoint
+		filepath.Join("g-seed0", "log.txt"):                               "2026-01-02T03:04:05Z on a processor\n2026-01-02T03:04:06Z diverged: step 1: the loss is NaN\n", // and no checkpoint
 		filepath.Join(Folder, "logs", "7_3.log"):                          "hello\nerror: the loss is NaN\n",
 		filepath.Join("d-seed0", "checkpoints", "phase00-step000004", ""): "",
 	} {
@@ -312,7 +312,7 @@ func TestStandings(t *testing.T) {
 	want := "a-seed0 done b-seed0 waiting job 7_1 (Priority) c-seed0 running job 7_2 running on node3 without a sign of life of the run yet " +
 		"d-seed0 dead job 7_3 FAILED on node4; error: the loss is NaN (DIR/jobs/logs/7_3.log); saved at step 4 of 750 " +
 		"e-seed0 dead job 7_4 has left Slurm's queue; it left no log in DIR/jobs/logs, so perhaps its machine does not see that folder " +
-		"f-seed0 waiting g-seed0 dead stopped: step 1: the loss is NaN 7 runs: 1 done, 1 running, 2 waiting, 3 dead"
+		"f-seed0 waiting g-seed0 dead diverged: step 1: the loss is NaN 7 runs: 1 done, 1 running, 2 waiting, 3 dead"
 	if got != want || notes.Len() > 0 {
 		t.Errorf("the status is\n%s\nwant\n%s\nnotes: %s", got, want, notes.String())
 	}

@@ -106,6 +106,7 @@ type RunState struct {
 	Run, State string
 	Job        string // of Slurm; "" where it has none
 	Why        string // of a dead run, and what there is to say of others
+	Diverged   bool   // it is dead, and would fail alike at every try
 }
 
 // lookAt says how a run of the study in dir stands.
@@ -152,11 +153,12 @@ func lookAt(dir, run string, jobs map[string]Job) (RunState, error) {
 		r.State, r.Why = Dead, say("job "+job.ID+" has left Slurm's queue", lastOf(dir, job, s), saved)
 	case s.Dead != nil:
 		r.State, r.Why = Dead, say(s.Dead.String()+" ended without giving the folder back, its last sign of life was at "+s.Dead.Beat.Format(time.RFC3339), saved)
-	case s.Begun || strings.HasPrefix(s.Last, "stopped: "): // it may have failed before it had anything to keep
+	case s.Begun || s.Failed != "": // it may have failed before it had anything to keep
 		r.State, r.Why = Dead, say(s.Last, saved)
 	default:
 		r.State = Waiting
 	}
+	r.Diverged = r.State == Dead && s.Diverged
 	return r, nil
 }
 
@@ -179,7 +181,7 @@ func lastOf(dir string, j Job, s experiment.Standing) string {
 	}
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	last := oneline.Text(string(lines[len(lines)-1]))
-	if s.Last != "" && strings.HasPrefix(s.Last, "stopped: ") && !strings.Contains(last, strings.TrimPrefix(s.Last, "stopped: ")) {
+	if !strings.Contains(last, s.Failed) {
 		last += " (" + s.Last + ")"
 	}
 	return last + " (" + log + ")"

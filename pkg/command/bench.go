@@ -76,7 +76,7 @@ func benchCommand() *cobra.Command {
 			var runs []*results.Run
 			var diverged divergedRuns
 			if s := (experiment.Study{Dir: flags.dir, Runs: configs, Elsewhere: elsewhere.on != ""}); s.Elsewhere && !flags.dryRun {
-				runs, err = elsewhere.hand(cmd, s)
+				runs, err = elsewhere.hand(cmd, s, diverged.without)
 			} else {
 				runs, err = flags.do(cmd, s, diverged.without)
 			}

@@ -2,10 +2,13 @@ package command
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/cluster"
+	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/results"
 	"palimpsest/pkg/words"
@@ -56,8 +59,9 @@ func (f *clusterFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// hand hands the missing runs of a study over, and returns the results once none is missing and all are finished.
-func (f *clusterFlags) hand(cmd *cobra.Command, s experiment.Study) ([]*results.Run, error) {
+// hand hands the missing runs of a study over, and returns the results once none is missing and all are finished or, as missing is told,
+// diverged.
+func (f *clusterFlags) hand(cmd *cobra.Command, s experiment.Study, missing func(experiment.Config, error) bool) ([]*results.Run, error) {
 	notes := cmd.ErrOrStderr()
 	directives, err := cluster.ParseDirectives(f.slurm)
 	if err != nil {
@@ -79,14 +83,26 @@ func (f *clusterFlags) hand(cmd *cobra.Command, s experiment.Study) ([]*results.
 	if err := warnOfSets(cmd, s); err != nil {
 		return nil, err
 	}
-	runs, err := study.Finished()
+	runs, diverged, err := study.Finished()
 	switch {
 	case err != nil:
 		return nil, err
-	case runs != nil && f.on == "list": // whose output may go to a shell
+	case runs != nil && f.on == "list" && len(diverged) == 0: // whose output may go to a shell
 		fmt.Fprintln(notes, "all runs are finished; without --on this command prints the table")
 		return nil, nil
+	case runs != nil && f.on == "list":
+		for _, run := range slices.Sorted(maps.Keys(diverged)) {
+			study.SayDiverged(run, diverged[run])
+		}
+		fmt.Fprintf(notes, "all other runs are finished; `go run . report %s` compares them\n", words.Shell(s.Dir))
+		return nil, nil
 	case runs != nil:
+		for _, c := range s.Runs {
+			if why, ok := diverged[c.RunName()]; ok {
+				study.SayDiverged(c.RunName(), why)
+				missing(c, diffusion.Divergedf("%s", why))
+			}
+		}
 		return runs, nil
 	}
 	if f.on == "slurm" {
@@ -108,20 +124,20 @@ func (f *clusterFlags) hand(cmd *cobra.Command, s experiment.Study) ([]*results.
 	if err := study.TakeProgram(); err != nil {
 		return nil, err
 	}
-	missing := words.Count(len(study.Missing()), "run")
+	handed := words.Count(len(study.Missing()), "run")
 	switch f.on {
 	case "slurm":
 		job, err := study.Slurm(cmd.Context(), directives)
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "job %s: %s submitted\n", job, missing)
+		fmt.Fprintf(cmd.OutOrStdout(), "job %s: %s submitted\n", job, handed)
 	case "kubernetes":
 		path, err := study.Kubernetes(k)
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s; kubectl apply -f %s\n", path, missing, words.Shell(path))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s; kubectl apply -f %s\n", path, handed, words.Shell(path))
 	case "list":
 		lines, err := study.List()
 		if err != nil {

@@ -201,7 +201,7 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 	}
 	r.log = logFile
 	if failed != nil {
-		r.say("stopped: %v", failed)
+		r.say("%s%v", stoppedLine, failed)
 		return nil, failed
 	}
 	if err := r.train(ctx); err != nil {
@@ -212,7 +212,11 @@ func Run(ctx context.Context, c Config, dir string, opt Options) (*results.Run, 
 			r.say("stopped after step %d of %d: %v", r.loop.Position.Total, r.loop.TotalSteps(), cause)
 			err = Stopped{r.loop.Position.Total, r.loop.TotalSteps(), err}
 		} else {
-			r.say("stopped: %s", Told(err))
+			what := stoppedLine
+			if Diverged(err) {
+				what = divergedLine
+			}
+			r.say("%s%s", what, Told(err))
 		}
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/pkg/errors"
@@ -19,7 +20,16 @@ type Standing struct {
 	Begun    bool
 	Last     string // the last line of the run's log, without its time; "" where there is none
 	LastAt   time.Time
+
+	Failed   string // why the last process that was at the run gave up, unless it was asked to; "": none did
+	Diverged bool   // and the run would fail alike at every try
 }
+
+// What the last line of a run's log begins with where a process gave up, and where the run left the finite numbers.
+const (
+	stoppedLine  = "stopped: "
+	divergedLine = "diverged: "
+)
 
 // StandingOf looks at the run folder dir. It makes nothing there.
 func StandingOf(dir string) (Standing, error) {
@@ -40,6 +50,12 @@ func StandingOf(dir string) (Standing, error) {
 		return s, err
 	}
 	s.Last, s.LastAt = lastLine(filepath.Join(dir, logName))
+	if s.Failed, s.Diverged = strings.CutPrefix(s.Last, divergedLine); !s.Diverged {
+		var stopped bool
+		if s.Failed, stopped = strings.CutPrefix(s.Last, stoppedLine); !stopped {
+			s.Failed = ""
+		}
+	}
 	return s, nil
 }
 

@@ -207,8 +207,14 @@ func (s Study) Prepare(log io.Writer) error {
 	return err
 }
 
-// Results reads the results of a study whose runs are all finished, in the order of Runs.
-func (s Study) Results() ([]*results.Run, error) { return s.read(new(sync.Map)) }
+// Results reads the results of a study whose runs are all finished but those that are named, in the order of Runs; of these there are none.
+func (s Study) Results(but ...string) ([]*results.Run, error) {
+	var missing sync.Map
+	for _, name := range but {
+		missing.Store(name, true)
+	}
+	return s.read(&missing)
+}
 
 // read reads the results of all runs but those whose names are in missing, which are nil.
 func (s Study) read(missing *sync.Map) ([]*results.Run, error) {
