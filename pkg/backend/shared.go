@@ -32,3 +32,10 @@ func Shared() (compute.Backend, Choice, error) {
 	shared.backend, shared.choice, shared.user = b, choice, user
 	return b, choice, nil
 }
+
+// PureGo opens pure Go, for networks that are built to be looked at and not run. It leaves the process's environment alone, as [Open] does
+// not. The caller finalizes it.
+func PureGo() (compute.Backend, error) {
+	defer quiet()()
+	return compute.NewWithConfig(pureGo)
+}

@@ -11,6 +11,7 @@ import (
 
 	"palimpsest/kernelsetup"
 	"palimpsest/pkg/backend"
+	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/experiment"
 )
 
@@ -49,8 +50,8 @@ func openBackend(ctx context.Context, out io.Writer) (compute.Backend, error) {
 }
 
 // openTrained opens the network of the run in the folder dir, by [experiment.OpenTrained] or [experiment.OpenToDraw].
-func openTrained(cmd *cobra.Command, dir string, open func(compute.Backend, string) (*experiment.Trained, error)) (*experiment.Trained, error) {
-	if err := experiment.CheckTrained(dir); err != nil {
+func openTrained(cmd *cobra.Command, dir string, check func(experiment.Config, *diffusion.Process) error, open func(compute.Backend, string) (*experiment.Trained, error)) (*experiment.Trained, error) {
+	if err := experiment.CheckTrained(dir, check); err != nil {
 		return nil, namedFolder(err, dir)
 	}
 	back, err := openBackend(cmd.Context(), cmd.OutOrStdout())

@@ -8,6 +8,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/words"
 )
@@ -25,7 +26,12 @@ func bpdCommand() *cobra.Command {
 			if err := o.Validate(); err != nil {
 				return experiment.Refused{Err: err}
 			}
-			trained, err := openTrained(cmd, args[0], experiment.OpenTrained)
+			trained, err := openTrained(cmd, args[0], func(_ experiment.Config, p *diffusion.Process) error {
+				if !p.HasBound() && cmd.Flags().Changed("terms") {
+					return experiment.Refusef("--terms is of the variational bound, which prediction %q has not; leave it out", p.Prediction)
+				}
+				return o.ValidateFor(p)
+			}, experiment.OpenTrained)
 			if err != nil {
 				return err
 			}
@@ -36,9 +42,6 @@ func bpdCommand() *cobra.Command {
 				o.Progress = func(task, done, total int) { _ = bar.Set(task*1000 + 1000*done/total) }
 			}
 			flow := !trained.Network.Process.HasBound()
-			if flow && cmd.Flags().Changed("terms") {
-				return experiment.Refusef("--terms is of the variational bound, which prediction %q has not; leave it out", trained.Network.Process.Prediction)
-			}
 			want := o.Images
 			if flow {
 				want = o.ODE

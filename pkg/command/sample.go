@@ -72,7 +72,15 @@ func sampleCommand() *cobra.Command {
 			if features != "" { // the reference images are seen, too
 				open = experiment.OpenTrained
 			}
-			trained, err := openTrained(cmd, args[0], open)
+			trained, err := openTrained(cmd, args[0], func(c experiment.Config, p *diffusion.Process) error {
+				if !cmd.Flags().Changed("sampler") {
+					sampler.Name = p.EvenSampler()
+				}
+				if err := experiment.CheckDraw(c, p, count, sampler, guidance); err != nil {
+					return err
+				}
+				return experiment.CheckClasses(c, args[0], classes)
+			}, open)
 			if err != nil {
 				return err
 			}
@@ -80,9 +88,6 @@ func sampleCommand() *cobra.Command {
 			chosen, err := trained.Classes(classes)
 			if err != nil {
 				return err
-			}
-			if !cmd.Flags().Changed("sampler") {
-				sampler.Name = trained.Network.Process.EvenSampler()
 			}
 			drawn, err := trained.Draw(cmd.Context(), chosen, count, sampler, guidance)
 			if err != nil {

@@ -55,11 +55,11 @@ func (o BPDOptions) Validate() error {
 	return nil
 }
 
-// validateFor is Validate and whether a network of process p can be measured so.
-func (o BPDOptions) validateFor(p *diffusion.Process) error {
+// ValidateFor is Validate and whether a network of process p can be measured so.
+func (o BPDOptions) ValidateFor(p *diffusion.Process) error {
 	switch err := o.Validate(); {
 	case err != nil:
-		return err
+		return refuse(err)
 	case !p.HasBound() && o.ODE == 0:
 		return Refusef("prediction %q has no variational bound by parts; its likelihood is that of the ODE: ask for that of some images of each task (ode), such as 4", p.Prediction)
 	case p.HasBound() && o.Terms > (p.T-1)/2*2+1:
@@ -73,8 +73,8 @@ func (o BPDOptions) validateFor(p *diffusion.Process) error {
 // BPD measures the bound on every task's test images, with x_0 clipped and the exact decoder. A whole bound's terms are
 // also stored, as DIR/likelihood/task_K.safetensors where dir is not empty.
 func (t *Trained) BPD(ctx context.Context, dir string, o BPDOptions) ([]TaskBPD, error) {
-	if err := o.validateFor(t.Network.Process); err != nil {
-		return nil, refuse(err)
+	if err := o.ValidateFor(t.Network.Process); err != nil {
+		return nil, err
 	}
 	if err := t.withoutImages(); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute"
 	"github.com/pkg/errors"
 	"gopkg.in/yaml.v3"
 
@@ -174,19 +175,41 @@ func (c Config) checkOutside(bench *datasets.Benchmark) error {
 	return nil
 }
 
-// checkExtractor sees whether there is one where a file is to be, and, where it is known how many features it has, enough
-// samples and images for them.
+// checkExtractor opens the extractor where it is a file, without computing by it, and sees whether it goes with the images, and whether
+// there are enough samples and images for its features.
 func (c Config) checkExtractor(bench *datasets.Benchmark) error {
-	if name := c.Evaluate.Extractor; name != "auto" {
-		if err := checkExtractorFile(name); err != nil {
-			return err
-		}
-		return c.Evaluate.enoughImages(bench.Tasks, 0)
-	}
-	if err := c.Evaluate.enough(metrics.FeatureDim); err != nil {
+	inner, err := inside(bench)
+	if err != nil {
 		return err
 	}
-	return c.Evaluate.enoughImages(bench.Tasks, metrics.FeatureDim)
+	var extractor metrics.Extractor // nil: not known here
+	features := metrics.FeatureDim
+	if name := c.Evaluate.Extractor; name != "auto" {
+		back, err := backend.PureGo()
+		if err != nil {
+			return err
+		}
+		defer back.Finalize()
+		extractor, err = openExtractorFile(name, inner.H, inner.W, func(name string) (*metrics.ONNX, error) {
+			return metrics.CompileONNX(back, name, inner.H, inner.W, inner.C)
+		}, back)
+		if features = 0; err == nil {
+			features = extractor.Dim()
+			if x, ok := extractor.(interface{ Close() }); ok {
+				defer x.Close()
+			}
+		} else if extractor = nil; !errors.Is(err, compute.ErrNotImplemented) { // in pure Go; the run's own backend may have it
+			return err
+		}
+	}
+	tasks, options := c.measured(inner)
+	if err := metrics.CheckTasks(extractor, tasks, options); err != nil {
+		return err
+	}
+	if err := c.Evaluate.enough(features); err != nil {
+		return err
+	}
+	return c.Evaluate.enoughImages(bench.Tasks, features)
 }
 
 // enoughImages reports a task with too few images to measure it against, for the number of features, 0 where it is not known, or with

@@ -60,7 +60,7 @@ func TestEditedSettingsAreRefusedByAllWhoOpenTheRun(t *testing.T) {
 			if err := os.WriteFile(path, []byte(strings.Replace(string(whole), change[0], change[1], 1)), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			errs := map[string]error{"CheckTrained": CheckTrained(dir)}
+			errs := map[string]error{"CheckTrained": CheckTrained(dir, nil)}
 			_, errs["OpenTrained"] = OpenTrained(back, dir)
 			_, errs["Extension"] = Extension{Tasks: "[[5]]"}.Of(dir)
 			errs["CheckAutopsy"] = CheckAutopsy(dir)
@@ -235,7 +235,7 @@ func TestNetworksNeedNoImages(t *testing.T) {
 			if !slices.Equal(same, images) {
 				t.Errorf("%s, finished %t: others are drawn where the images are gone", strategy, finished)
 			}
-			if err := CheckTrained(dir); err != nil {
+			if err := CheckTrained(dir, nil); err != nil {
 				t.Error(err)
 			}
 			if trained, err := OpenTrained(back, dir); err == nil {

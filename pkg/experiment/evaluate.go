@@ -50,16 +50,23 @@ func newMeasurer(ctx context.Context, back compute.Backend, c Config, bench *dat
 			m.close()
 		}
 	}()
+	tasks, options := c.measured(bench)
+	options.Store = store
+	m.evaluator, err = metrics.NewEvaluator(m.extractor, tasks, options)
+	return m, err
+}
+
+// measured are the tasks of a benchmark with the images that samples are compared with as their test images, and how.
+func (c Config) measured(bench *datasets.Benchmark) ([]datasets.Task, metrics.EvaluatorOptions) {
 	tasks := slices.Clone(bench.Tasks)
 	for i, t := range tasks {
 		tasks[i].Test = c.Evaluate.Images(t)
 	}
-	options := metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN, Mirrored: bench.Prep.Flip, Store: store}
+	options := metrics.EvaluatorOptions{AllowSmallN: c.Evaluate.AllowSmallN, Mirrored: bench.Prep.Flip}
 	if c.Benchmark.SharedLabels {
 		options.SharedClasses = len(bench.ClassNames)
 	}
-	m.evaluator, err = metrics.NewEvaluator(m.extractor, tasks, options)
-	return m, err
+	return tasks, options
 }
 
 // close frees the extractor.
@@ -99,27 +106,7 @@ func inside(bench *datasets.Benchmark) (*datasets.Benchmark, error) {
 // classifier of the sets, or one that is trained on them, once, with a line of progress now and then to out.
 func openExtractor(ctx context.Context, back compute.Backend, c Config, h, w, channels int, out io.Writer) (metrics.Extractor, error) {
 	if name := c.Evaluate.Extractor; name != "auto" {
-		if err := checkExtractorFile(name); err != nil {
-			return nil, err
-		}
-		if metrics.IsONNXFile(name) {
-			net, err := metrics.LoadONNX(back, name, h, w, channels)
-			if err != nil {
-				return nil, err
-			}
-			return net, nil
-		}
-		if metrics.IsClassifierFile(name) {
-			return metrics.LoadClassifierFile(back, name)
-		}
-		inception, err := metrics.LoadInception(back, name)
-		if err != nil {
-			return nil, errors.WithMessagef(err, "evaluate.extractor is %q, no ONNX network and no classifier (whose description lies beside it, as NAME.json), and taken for Inception it does not load", name)
-		}
-		if h != w {
-			inception.Sides(h, w)
-		}
-		return inception, nil
+		return openExtractorFile(name, h, w, func(name string) (*metrics.ONNX, error) { return metrics.LoadONNX(back, name, h, w, channels) }, back)
 	}
 	if name, prep := c.classifier(h); h == w && metrics.HasClassifier(name, prep) == nil {
 		return metrics.LoadClassifier(back, name, prep)
@@ -137,13 +124,31 @@ func openExtractor(ctx context.Context, back compute.Backend, c Config, h, w, ch
 	return own, err
 }
 
-// checkExtractorFile reports an extractor that is no file.
-func checkExtractorFile(name string) error {
+// openExtractorFile returns the network of a file for images of the given sides, which onnx opens if it is one of ONNX.
+func openExtractorFile(name string, h, w int, onnx func(name string) (*metrics.ONNX, error), back compute.Backend) (metrics.Extractor, error) {
 	f, err := atomicfile.Open(name)
 	if err != nil {
-		return errors.Errorf("evaluate.extractor is %q; need \"auto\", or the file of an Inception network, of a classifier, or of an ONNX network: %v", name, err)
+		return nil, errors.Errorf("evaluate.extractor is %q; need \"auto\", or the file of an Inception network, of a classifier, or of an ONNX network: %v", name, err)
 	}
-	return f.Close()
+	f.Close()
+	if metrics.IsONNXFile(name) {
+		net, err := onnx(name)
+		if err != nil {
+			return nil, err
+		}
+		return net, nil
+	}
+	if metrics.IsClassifierFile(name) {
+		return metrics.LoadClassifierFile(back, name)
+	}
+	inception, err := metrics.LoadInception(back, name)
+	if err != nil {
+		return nil, errors.WithMessagef(err, "evaluate.extractor is %q, no ONNX network and no classifier (whose description lies beside it, as NAME.json), and taken for Inception it does not load", name)
+	}
+	if h != w {
+		inception.Sides(h, w)
+	}
+	return inception, nil
 }
 
 // classifier names the classifier shipped for a benchmark's images, which have the given side without their border: by its

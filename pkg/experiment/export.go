@@ -166,7 +166,7 @@ func openExport(dir string, o ExportOptions) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckTrained(dir); err != nil && len(keptNetworks(dir)) == 0 {
+	if err := CheckTrained(dir, nil); err != nil && len(keptNetworks(dir)) == 0 {
 		return nil, err
 	}
 	if c.Network.Architecture == ArchitectureDiT {

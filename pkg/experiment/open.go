@@ -169,15 +169,23 @@ func settledConfig(dir string) (Config, error) {
 }
 
 // CheckTrained reports, before a backend is opened, that the folder dir has no run or no checkpoint for [OpenTrained], or other settings
-// than it was made with.
-func CheckTrained(dir string) error {
-	if _, err := settledConfig(dir); err != nil {
+// than it was made with; and what check, where not nil, says of asking such a run.
+func CheckTrained(dir string, check func(Config, *diffusion.Process) error) error {
+	c, err := settledConfig(dir)
+	if err != nil {
 		return err
 	}
 	if found, err := atomicfile.Glob(dir, "checkpoints/*"); err != nil || len(found) == 0 {
 		return noCheckpoint(dir)
 	}
-	return nil
+	if check == nil {
+		return nil
+	}
+	process, err := diffusion.New(c.Diffusion)
+	if err != nil {
+		return err
+	}
+	return check(c, process)
 }
 
 // noCheckpoint is the error of a run folder that has no checkpoint.
@@ -202,15 +210,15 @@ func (t *Trained) AtTask(task int, f func() error) error { return t.loop.AtTask(
 // Denoiser is the trained network as samplers see it, with the run's choice of weights and guidance of its own, which is 0 to [diffusion.MostGuidance] and
 // needs a network trained with labels left out (loop.label_dropout): with another each call of it is an error.
 func (t *Trained) Denoiser(guidance float64) diffusion.Denoiser {
-	if err := t.checkGuidance(guidance); err != nil {
+	if err := t.Config.checkGuidance(guidance); err != nil {
 		return refusing{err}
 	}
 	return guided(t.Network, guidance, t.Network.Denoiser(t.Config.Evaluate.EMA))
 }
 
-// checkGuidance reports a guidance that cannot be drawn with.
-func (t *Trained) checkGuidance(guidance float64) error {
-	if !(guidance >= 0 && guidance <= diffusion.MostGuidance) || guidance > 0 && t.Config.Loop.LabelDropout == 0 {
+// checkGuidance reports a guidance that the network of a run of c cannot be drawn from with.
+func (c Config) checkGuidance(guidance float64) error {
+	if !(guidance >= 0 && guidance <= diffusion.MostGuidance) || guidance > 0 && c.Loop.LabelDropout == 0 {
 		return Refusef("guidance is %g; it needs 0 to %d, usually below 10, and a network trained with loop.label_dropout above 0", guidance, diffusion.MostGuidance)
 	}
 	return nil

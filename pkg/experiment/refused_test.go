@@ -47,6 +47,50 @@ func TestSettingsThatContradictEachOther(t *testing.T) {
 	}
 }
 
+// A file that cannot judge a run's images is refused while there is nothing of the run, on this machine or another; one that can passes.
+func TestExtractorsAreOpenedEarly(t *testing.T) {
+	folder := t.TempDir()
+	net, err := os.ReadFile("../metrics/testdata/onnx-nchw.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"text.onnx": "no network", "text.json": `{"colours": "rgb", "range": [0, 1]}`,
+		"other.onnx": strings.ReplaceAll(string(net), "Sigmoid", "Sigmoit"), "other.json": `{"colours": "rgb", "range": [0, 1]}`,
+		"cut.safetensors": "no weights",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct{ extractor, set, want string }{
+		{"../metrics/testdata/onnx-nchw.onnx", "seed=0", ""},
+		{"../metrics/weights/fashion-mnist-area16.safetensors", "seed=0", ""},
+		{filepath.Join(folder, "none.onnx"), "seed=0", "no such file"},
+		{filepath.Join(folder, "text.onnx"), "seed=0", "text.onnx: it is no ONNX file"},
+		{filepath.Join(folder, "other.onnx"), "seed=0", "Sigmoit"},
+		{filepath.Join(folder, "cut.safetensors"), "seed=0", "taken for Inception it does not load"},
+		{"../metrics/testdata/inception-tiny.safetensors", "seed=0", "inception-tiny.safetensors takes colour images of any size"},
+		{"../metrics/weights/fashion-mnist-area16.safetensors", "benchmark.prep.size=24", "classifier fashion-mnist-area16 takes grey images of 16×16"},
+		{"../metrics/weights/fashion-mnist-area16.safetensors", "evaluate.samples_per_task=63", "fewer than the 64 features of the extractor"},
+		{"../metrics/weights/fashion-mnist-area16.safetensors", "benchmark.datasets=[fashion-mnist-sample,mnist-10k]", "knows 10 classes"},
+	} {
+		c, err := OverrideConfig("", nil, []string{"evaluate.extractor=" + tc.extractor, tc.set})
+		if err != nil {
+			t.Fatal(err)
+		}
+		study := Study{Dir: filepath.Join(t.TempDir(), "study"), Runs: []Config{c}, Elsewhere: true}
+		for name, err := range map[string]error{"of a run": CheckRun(c, filepath.Join(study.Dir, c.RunName())), "of a study": study.Check()} {
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%s %s, %s: %v; want %q", tc.extractor, tc.set, name, err, tc.want)
+			}
+		}
+		if _, err := os.Stat(study.Dir); err == nil {
+			t.Errorf("%s: something was made", tc.extractor)
+		}
+	}
+}
+
 // What no machine trains is refused before anything of it is built.
 func TestTooLarge(t *testing.T) {
 	for _, tc := range []struct {

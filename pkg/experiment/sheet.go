@@ -53,21 +53,26 @@ func (t *Trained) drawnOf(drawn *Drawn) error {
 	return nil
 }
 
+// CheckDraw reports what [Trained.Draw] refuses of the network of a run of c whose process is p, before one is opened.
+func CheckDraw(c Config, p *diffusion.Process, count int, sampler diffusion.SamplerConfig, guidance float64) error {
+	if count < 1 || count > mostRows {
+		return Refusef("%d images of each class; need 1 to %d", count, mostRows)
+	}
+	if err := sampler.ValidateFor(p); err != nil {
+		return Refused{Err: err}
+	}
+	if _, err := sampler.Timesteps(p.Schedule); err != nil {
+		return Refused{Err: err}
+	}
+	return c.checkGuidance(guidance)
+}
+
 // Draw samples count images of each class, class by class. Without classes it draws all of the benchmark's, task by task. An
 // unconditional network is drawn from once a class asked for. A class that the network has not learned at its checkpoint is
 // drawn as well, which shows what the network makes of it, and the note says so. Where the network depends on the task at
 // sampling ([cl.Info].TaskAtSampling) the class says which task is meant; it is an error to name one that is in several tasks.
 func (t *Trained) Draw(ctx context.Context, classes []int, count int, sampler diffusion.SamplerConfig, guidance float64) (*Drawn, error) {
-	if count < 1 || count > mostRows {
-		return nil, Refusef("%d images of each class; need 1 to %d", count, mostRows)
-	}
-	if err := sampler.ValidateFor(t.Network.Process); err != nil {
-		return nil, Refused{Err: err}
-	}
-	if _, err := sampler.Timesteps(t.Network.Process.Schedule); err != nil {
-		return nil, Refused{Err: err}
-	}
-	if err := t.checkGuidance(guidance); err != nil {
+	if err := CheckDraw(t.Config, t.Network.Process, count, sampler, guidance); err != nil {
 		return nil, err
 	}
 	var labels []int32
@@ -185,15 +190,33 @@ func (t *Trained) className(class int) string {
 // Classes finds classes by their names, in any case where that is clear, or by their numbers; what is a name is no number. One that the
 // run has not is an error.
 func (t *Trained) Classes(names []string) ([]int, error) {
+	return classesOf(t.Benchmark.ClassNames, names)
+}
+
+// CheckClasses is what [Trained.Classes] says of names, before a network is opened: of a run that has stored what its classes are.
+func CheckClasses(c Config, dir string, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	bench := storedBenchmark(c, dir)
+	if bench == nil {
+		return nil
+	}
+	_, err := classesOf(bench.ClassNames, names)
+	return err
+}
+
+// classesOf are the classes of the given names or numbers among those called all.
+func classesOf(all, names []string) ([]int, error) {
 	var out []int
 	for _, name := range names {
 		if strings.TrimSpace(name) == "" {
-			return nil, Refusef("a class without a name; the run has %s", words.Some(t.Benchmark.ClassNames, 20))
+			return nil, Refusef("a class without a name; the run has %s", words.Some(all, 20))
 		}
-		class := slices.IndexFunc(t.Benchmark.ClassNames, func(n string) bool { return norm.NFC.String(n) == norm.NFC.String(name) })
+		class := slices.IndexFunc(all, func(n string) bool { return norm.NFC.String(n) == norm.NFC.String(name) })
 		if class < 0 {
 			alike := slices.Collect(func(yield func(int) bool) {
-				for c, n := range t.Benchmark.ClassNames {
+				for c, n := range all {
 					if strings.EqualFold(n, name) && !yield(c) {
 						return
 					}
@@ -206,11 +229,11 @@ func (t *Trained) Classes(names []string) ([]int, error) {
 		if class < 0 {
 			number, err := strconv.Atoi(name)
 			if err != nil {
-				return nil, Refusef("no class is called %.100q%s; the run has %s", name, words.DidYouMean(name, t.Benchmark.ClassNames), words.Some(t.Benchmark.ClassNames, 20))
+				return nil, Refusef("no class is called %.100q%s; the run has %s", name, words.DidYouMean(name, all), words.Some(all, 20))
 			}
 			class = number
 		}
-		if err := t.hasClass(class); err != nil {
+		if err := hasClass(all, class); err != nil {
 			return nil, err
 		}
 		out = append(out, class)
@@ -219,16 +242,16 @@ func (t *Trained) Classes(names []string) ([]int, error) {
 }
 
 // hasClass reports a class that the run has not.
-func (t *Trained) hasClass(class int) error {
-	if class < 0 || class >= len(t.Benchmark.ClassNames) {
-		return Refusef("class %d; need 0 to %d: [%s]", class, len(t.Benchmark.ClassNames)-1, words.Some(t.Benchmark.ClassNames, 20))
+func hasClass(all []string, class int) error {
+	if class < 0 || class >= len(all) {
+		return Refusef("class %d; need 0 to %d: [%s]", class, len(all)-1, words.Some(all, 20))
 	}
 	return nil
 }
 
 // taskOf is the task that a class belongs to; of several it is the first, unless the network depends on which.
 func (t *Trained) taskOf(class int) (int, error) {
-	if err := t.hasClass(class); err != nil {
+	if err := hasClass(t.Benchmark.ClassNames, class); err != nil {
 		return 0, err
 	}
 	task, found := 0, 0

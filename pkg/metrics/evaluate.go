@@ -108,30 +108,11 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 	if l, ok := extractor.(Labeller); ok && opt.Labeller == nil {
 		opt.Labeller = l
 	}
-	if len(tasks) == 0 {
-		return nil, errors.New("metrics.NewEvaluator: no tasks; need at least one")
+	if err := CheckTasks(extractor, tasks, opt); err != nil {
+		return nil, err
 	}
-	e := &Evaluator{extractor: extractor, opt: opt, unions: make(map[int]*unionReference), likely: likenesses{}}
+	e := &Evaluator{extractor: extractor, opt: opt, unions: make(map[int]*unionReference), likely: likenesses{}, size: tasks[0].Test.ImageSize()}
 	for j, task := range tasks {
-		if err := task.Test.Validate(); err != nil {
-			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
-		}
-		if h, w, c := extractor.ImageShape(); c != task.Test.C || (h != 0 && (h != task.Test.H || w != task.Test.W)) {
-			return nil, errors.Errorf("metrics.NewEvaluator: test images of task %d are %s but %s takes %s", j,
-				shapeWords(task.Test.H, task.Test.W, task.Test.C), extractor.Name(), shapeWords(h, w, c)+shapeAdvice(h, c, task.Test.C))
-		}
-		if e.size == 0 {
-			e.size = task.Test.ImageSize()
-		} else if e.size != task.Test.ImageSize() {
-			return nil, errors.Errorf("metrics.NewEvaluator: images of task %d have %d values, those of task 0 %d; bring them to one size",
-				j, task.Test.ImageSize(), e.size)
-		}
-		for _, c := range task.Classes {
-			if l := opt.Labeller; l != nil && (c < 0 || c >= e.classes()) {
-				return nil, errors.Errorf("metrics.NewEvaluator: task %d has class %d but %s knows %d classes; "+
-					"take a labeller trained on all classes of the benchmark", j, c, l.Name(), e.classes())
-			}
-		}
 		features, seen, labels, err := e.lookAtTest(task.Test)
 		if err != nil {
 			return nil, errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
@@ -150,23 +131,56 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 		for _, c := range task.Test.Labels {
 			ref.classes[int(c)]++
 		}
-		for _, c := range task.Classes {
-			if ref.classes[c] == 0 {
-				return nil, errors.Errorf("metrics.NewEvaluator: task %d has no reference images of its class %d, so samples of it compare with nothing; "+
-					"leave the class out, or hold out more images", j, c)
-			}
-		}
 		e.tasks = append(e.tasks, ref)
 	}
 	return e, nil
 }
 
-// classes returns the number of labels there are; the evaluator has a labeller.
-func (e *Evaluator) classes() int {
-	if e.opt.SharedClasses > 0 {
-		return e.opt.SharedClasses
+// CheckTasks reports what [NewEvaluator] refuses of tasks before it looks at their images. The extractor is nil where there is none yet.
+func CheckTasks(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptions) error {
+	if len(tasks) == 0 {
+		return errors.New("metrics.NewEvaluator: no tasks; need at least one")
 	}
-	return e.opt.Labeller.Classes()
+	if l, ok := extractor.(Labeller); ok && opt.Labeller == nil {
+		opt.Labeller = l
+	}
+	for j, task := range tasks {
+		if err := task.Test.Validate(); err != nil {
+			return errors.WithMessagef(err, "metrics.NewEvaluator: test images of task %d", j)
+		}
+		if extractor != nil {
+			if h, w, c := extractor.ImageShape(); c != task.Test.C || (h != 0 && (h != task.Test.H || w != task.Test.W)) {
+				return errors.Errorf("metrics.NewEvaluator: test images of task %d are %s but %s takes %s", j,
+					shapeWords(task.Test.H, task.Test.W, task.Test.C), extractor.Name(), shapeWords(h, w, c)+shapeAdvice(h, c, task.Test.C))
+			}
+		}
+		if size, first := task.Test.ImageSize(), tasks[0].Test.ImageSize(); size != first {
+			return errors.Errorf("metrics.NewEvaluator: images of task %d have %d values, those of task 0 %d; bring them to one size", j, size, first)
+		}
+		of := map[int]bool{}
+		for _, c := range task.Test.Labels {
+			of[int(c)] = true
+		}
+		for _, c := range task.Classes {
+			if l := opt.Labeller; l != nil && (c < 0 || c >= opt.classes()) {
+				return errors.Errorf("metrics.NewEvaluator: task %d has class %d but %s knows %d classes; "+
+					"take a labeller trained on all classes of the benchmark", j, c, l.Name(), opt.classes())
+			}
+			if !of[c] {
+				return errors.Errorf("metrics.NewEvaluator: task %d has no reference images of its class %d, so samples of it compare with nothing; "+
+					"leave the class out, or hold out more images", j, c)
+			}
+		}
+	}
+	return nil
+}
+
+// classes returns the number of labels there are; there is a labeller.
+func (o EvaluatorOptions) classes() int {
+	if o.SharedClasses > 0 {
+		return o.SharedClasses
+	}
+	return o.Labeller.Classes()
 }
 
 // look returns the extractor's features and, with a labeller, the labeller's and its labels.
@@ -528,11 +542,11 @@ func (e *Evaluator) Union(samples []*Judged, tasks int) (results.UnionMetrics, e
 	for _, t := range e.tasks[:tasks] {
 		refLabels = append(refLabels, t.labels...)
 	}
-	p, err := LabelHistogram(refLabels, e.classes())
+	p, err := LabelHistogram(refLabels, e.opt.classes())
 	if err != nil {
 		return m, err
 	}
-	q, err := weightedHistogram(labels, e.classes(), weights)
+	q, err := weightedHistogram(labels, e.opt.classes(), weights)
 	if err != nil {
 		return m, err
 	}

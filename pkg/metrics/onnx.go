@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute-onnx/support/protos"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -113,7 +114,22 @@ type ONNX struct {
 //
 // The network is compiled and run once here. What it cannot do is an error of one line: no such operation, several inputs, an
 // input or output of another form, a size or a layout that neither file states.
-func LoadONNX(backend compute.Backend, path string, h, w, c int) (_ *ONNX, err error) {
+func LoadONNX(backend compute.Backend, path string, h, w, c int) (*ONNX, error) {
+	x, err := CompileONNX(backend, path, h, w, c)
+	if err != nil {
+		return nil, err
+	}
+	black := make([]float32, x.batch*x.h*x.w*x.info.channels())
+	if err := x.run(black, func([]float64) error { return nil }); err != nil {
+		x.Close()
+		return nil, errors.WithMessagef(oneline.Error(err), "metrics.LoadONNX: %s", path)
+	}
+	return x, nil
+}
+
+// CompileONNX is [LoadONNX] without running the network, which in pure Go costs next to nothing. An operation that a backend has not is
+// [compute.ErrNotImplemented], and another may have it.
+func CompileONNX(backend compute.Backend, path string, h, w, c int) (*ONNX, error) {
 	if err := checkBackend("metrics.LoadONNX", backend); err != nil {
 		return nil, err
 	}
@@ -138,15 +154,15 @@ func LoadONNX(backend compute.Backend, path string, h, w, c int) (_ *ONNX, err e
 		return nil, errors.WithMessagef(err, "metrics.LoadONNX: %s", beside)
 	}
 	x := &ONNX{sha256: sha256Hex(slices.Concat(content, text)), info: info, from: [3]int{h, w, c}}
-	if err := x.open(backend, content); err != nil {
+	if err := x.compile(backend, content); err != nil {
 		return nil, errors.WithMessagef(oneline.Error(err), "metrics.LoadONNX: %s", path)
 	}
 	x.name = fmt.Sprintf("%s of %s, which sees images of %d×%d at %d×%d", x.output, filepath.Base(path), h, w, x.h, x.w)
 	return x, nil
 }
 
-// open parses the network, and runs it on a black image to see what it gives.
-func (x *ONNX) open(backend compute.Backend, content []byte) (err error) {
+// compile parses the network, and builds its graph to see what it gives.
+func (x *ONNX) compile(backend compute.Backend, content []byte) (err error) {
 	defer caught(&err)
 	net, err := parseONNX(content)
 	if err != nil {
@@ -167,25 +183,40 @@ func (x *ONNX) open(backend compute.Backend, content []byte) (err error) {
 	if err := net.VariablesToScope(x.store.RootScope()); err != nil {
 		return err
 	}
+	var gives shapes.Shape
 	x.exec, err = model.NewExec(backend, x.store, func(scope *model.Scope, in *graph.Node) *graph.Node {
-		return net.CallGraph(scope.Store().RootScope(), in.Graph(), map[string]*graph.Node{x.input: in}, x.output)[0]
+		out := net.CallGraph(scope.Store().RootScope(), in.Graph(), map[string]*graph.Node{x.input: in}, x.output)[0]
+		gives = out.Shape()
+		return out
 	})
 	if err != nil {
 		return err
 	}
-	black := make([]float32, x.batch*x.h*x.w*x.info.channels())
-	return x.run(black, func(flat []float64, dims []int) error {
-		if len(dims) != 2 || dims[0] != x.batch || dims[1] < 1 {
-			return errors.Errorf("%s is %v for %d images; need a row of features an image, [%d, D]", oneline.Text(x.output), dims, x.batch, x.batch)
-		}
-		x.dim = dims[1]
-		return nil
-	})
+	if _, err := x.exec.Compile(shapes.Make(dtypes.Float32, x.dims()...)); err != nil {
+		return errors.WithMessage(oneline.Error(err), "metrics.ONNX: the network cannot be run")
+	}
+	if gives.DType != dtypes.Float32 || gives.Rank() != 2 || gives.Dimensions[0] != x.batch || gives.Dimensions[1] < 1 {
+		return errors.Errorf("%s is %s for %d images; need a row of features an image, float32 [%d, D]", oneline.Text(x.output), gives, x.batch, x.batch)
+	}
+	x.dim = gives.Dimensions[1]
+	return nil
+}
+
+// dims are those of the network's input.
+func (x *ONNX) dims() []int {
+	if x.first {
+		return []int{x.batch, x.info.channels(), x.h, x.w}
+	}
+	return []int{x.batch, x.h, x.w, x.info.channels()}
 }
 
 // caught makes an error of a panic, which is the library's way to say that it did not expect something in a file.
 func caught(err *error) {
-	if r := recover(); r != nil {
+	switch r := recover().(type) {
+	case nil:
+	case error:
+		*err = errors.WithMessage(r, "the network cannot be built")
+	default:
 		*err = errors.Errorf("the network cannot be built: %v", r)
 	}
 }
@@ -203,11 +234,14 @@ func parseONNX(content []byte) (_ onnx.Model, err error) {
 	if err := checkONNXTensors(file.Graph, len(content)); err != nil {
 		return nil, err
 	}
-	if err := plainONNX(file.Graph); err != nil {
+	rewritten, err := plainONNX(file.Graph)
+	if err != nil {
 		return nil, err
 	}
-	if content, err = proto.Marshal(&file); err != nil {
-		return nil, errors.Wrap(err, "the network as the library takes it")
+	if rewritten {
+		if content, err = proto.Marshal(&file); err != nil {
+			return nil, errors.Wrap(err, "the network as the library takes it")
+		}
 	}
 	return parser.Parse(content)
 }
@@ -371,7 +405,7 @@ func (x *ONNX) Features(images []float32, n int) (*mat.Dense, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	err := forBatches(images, n, x.h*x.w*x.info.channels(), x.batch, func(flat []float32, start, rows int) error {
-		return x.run(flat, func(out []float64, _ []int) error {
+		return x.run(flat, func(out []float64) error {
 			for i, v := range out[:rows*x.dim] {
 				if math.IsNaN(v) || math.IsInf(v, 0) {
 					return errors.Errorf("metrics.ONNX: feature %d of image %d is %g; is the range of %s that of the network?", i%x.dim, start+i/x.dim, v, x.name)
@@ -390,12 +424,9 @@ func (x *ONNX) Features(images []float32, n int) (*mat.Dense, error) {
 }
 
 // run gives use the outputs for a batch of images that the network sees, [batch, h, w, channels] in [-1, 1].
-func (x *ONNX) run(images []float32, use func(flat []float64, dims []int) error) error {
+func (x *ONNX) run(images []float32, use func(flat []float64) error) error {
 	c, area := x.info.channels(), x.h*x.w
-	values, dims := make([]float32, len(images)), []int{x.batch, x.h, x.w, c}
-	if x.first {
-		dims = []int{x.batch, c, x.h, x.w}
-	}
+	values := make([]float32, len(images))
 	for i, v := range images {
 		image, pixel, k := i/(area*c), i/c%area, i%c
 		if x.info.Colours == "bgr" {
@@ -407,7 +438,7 @@ func (x *ONNX) run(images []float32, use func(flat []float64, dims []int) error)
 		}
 		values[to] = float32(x.scale[k]*float64(v) + x.offset[k])
 	}
-	in := tensors.FromFlatDataAndDimensions(values, dims...)
+	in := tensors.FromFlatDataAndDimensions(values, x.dims()...)
 	defer in.FinalizeAll()
 	out, err := x.exec.Call1(in)
 	if err != nil {
@@ -418,5 +449,5 @@ func (x *ONNX) run(images []float32, use func(flat []float64, dims []int) error)
 	if err != nil {
 		return err
 	}
-	return use(flat, out.Shape().Dimensions)
+	return use(flat)
 }

@@ -11,25 +11,26 @@ import (
 
 // plainONNX rewrites the operations of a network to the forms that the library takes, of the same values: it refuses attributes that it
 // does not know whatever they say, such as a MaxPool's dilations of 1, which PyTorch always writes. What has no such form is an error.
-func plainONNX(g *protos.GraphProto) error {
+func plainONNX(g *protos.GraphProto) (rewritten bool, err error) {
 	var nodes []*protos.NodeProto
 	for _, node := range g.GetNode() {
 		switch node.GetOpType() {
 		case "MaxPool", "AveragePool":
 			pad, err := plainPool(g, node)
 			if err != nil {
-				return errors.WithMessagef(err, "%s %s", node.GetOpType(), oneline.Text(node.GetName()))
+				return false, errors.WithMessagef(err, "%s %s", node.GetOpType(), oneline.Text(node.GetName()))
 			}
+			rewritten = true
 			if pad != nil {
 				nodes = append(nodes, pad)
 			}
 		case "BatchNormalization": // it matters in training alone
-			dropAttribute(node, "momentum")
+			rewritten = dropAttribute(node, "momentum") || rewritten
 		}
 		nodes = append(nodes, node)
 	}
 	g.Node = nodes
-	return nil
+	return rewritten, nil
 }
 
 // plainPool leaves of a pool its window, strides and paddings. Images of two axes are pooled. If padding counts in the mean, it returns
@@ -95,6 +96,9 @@ func attribute(node *protos.NodeProto, name string) *protos.AttributeProto {
 	return nil
 }
 
-func dropAttribute(node *protos.NodeProto, name string) {
+// dropAttribute removes a node's attribute, and says whether it had one of that name.
+func dropAttribute(node *protos.NodeProto, name string) bool {
+	had := len(node.Attribute)
 	node.Attribute = slices.DeleteFunc(node.Attribute, func(a *protos.AttributeProto) bool { return a.GetName() == name })
+	return len(node.Attribute) < had
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"palimpsest/datasets"
+	"palimpsest/pkg/backend"
 	"palimpsest/pkg/backend/backendtest"
 	"palimpsest/pkg/fuzztest"
 	"palimpsest/pkg/oneline"
@@ -113,7 +114,7 @@ func TestONNXPoolsAsPyTorch(t *testing.T) {
 		"p: has ceil_mode with windows [1 1], strides [2 2]": {ints("kernel_shape", 1, 1), ints("strides", 2, 2), {Name: "ceil_mode", I: 1}},
 	} {
 		pool := &protos.NodeProto{OpType: "MaxPool", Name: "p", Input: []string{"x"}, Output: []string{"y"}, Attribute: with}
-		if err := plainONNX(&protos.GraphProto{Node: []*protos.NodeProto{pool}}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := plainONNX(&protos.GraphProto{Node: []*protos.NodeProto{pool}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)
 		}
 	}
@@ -131,6 +132,11 @@ func TestLoadONNXRefusals(t *testing.T) {
 	}
 	const rgb = `{"colours": "rgb", "range": [0, 1]}`
 	back := backendtest.Open(t)
+	pureGo, err := backend.PureGo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pureGo.Finalize()
 	for name, tc := range map[string]struct{ model, info, want string }{
 		"no description":    {string(nchw), "", "net.json beside it"},
 		"a text":            {"this is no network\n", rgb, "no ONNX file"},
@@ -161,8 +167,11 @@ func TestLoadONNXRefusals(t *testing.T) {
 			}
 		}
 		_, err := LoadONNX(back, path, 10, 8, 3)
-		if err == nil || !strings.Contains(err.Error(), tc.want) || !oneline.Is(err.Error()) || !strings.Contains(err.Error(), "net.") {
-			t.Errorf("%s: error %v, want one line with %q", name, err, tc.want)
+		_, early := CompileONNX(pureGo, path, 10, 8, 3) // before a run has a backend
+		for _, err := range []error{err, early} {
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !oneline.Is(err.Error()) || !strings.Contains(err.Error(), "net.") {
+				t.Errorf("%s: error %v, want one line with %q", name, err, tc.want)
+			}
 		}
 	}
 }
