@@ -105,10 +105,15 @@ type lostSnapshot struct {
 	err  error
 }
 
+// what says which network it is.
+func (l *lostSnapshot) what() string {
+	return fmt.Sprintf("the network kept after task %d is gone or damaged", l.task+1)
+}
+
 // Error implements error.
 func (l *lostSnapshot) Error() string {
-	return fmt.Sprintf("the network kept after task %d is gone or damaged (%v), so that there is no autopsy; what else is in the run folder stays as it is, and for an autopsy "+
-		"make the run again with `go run . run %s --dir FOLDER`", l.task+1, l.err, words.Shell(filepath.Join(l.dir, configFile)))
+	return fmt.Sprintf("%s (%v), so that there is no autopsy; what else is in the run folder stays as it is, and for an autopsy "+
+		"make the run again with `go run . run %s --dir FOLDER`", l.what(), l.err, words.Shell(filepath.Join(l.dir, configFile)))
 }
 
 // keepsNetworks says whether the network after each task is kept: for an autopsy, or because the run is told to.
@@ -288,6 +293,7 @@ func (r *run) autopsy(ctx context.Context) error {
 	err := r.makeAutopsy(ctx)
 	if lost := new(lostSnapshot); errors.As(err, &lost) {
 		r.warn("%v", lost)
+		r.state.lacks(results.MissingAutopsy, lost.what())
 		return nil
 	}
 	return err

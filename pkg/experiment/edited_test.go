@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -160,6 +161,16 @@ func TestDamageBesideCheckpointsCostsNoRun(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got.Losses, want.Losses) || !reflect.DeepEqual(got.Evaluations, want.Evaluations) {
 			t.Errorf("%s: the run is another one", name)
+		}
+		lacks := map[string]string{}
+		if !tc.autopsy {
+			lacks[results.MissingAutopsy] = "the network kept after task 1 is gone or damaged"
+		}
+		if !tc.dynamic {
+			lacks[results.MissingDynamics] = "those up to step 3 were gone or damaged when the run went on there"
+		}
+		if !maps.Equal(got.Missing, lacks) {
+			t.Errorf("%s: the result lacks %v, want %v", name, got.Missing, lacks)
 		}
 		for file, same := range map[string]bool{results.AutopsyFile: tc.autopsy, results.DynamicsFile: tc.dynamic} {
 			a, errA := os.ReadFile(filepath.Join(whole, file))

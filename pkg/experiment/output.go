@@ -60,7 +60,7 @@ func (r *run) result() (*results.Run, error) {
 			SkippedImages: skippedImages(r.loop.Benchmark)},
 		Evaluations: r.state.Evaluations, Losses: r.state.Losses, Cost: cost,
 		Sensitivity: r.state.Sensitivity, Outside: r.state.Outside,
-		Generated: generated,
+		Generated: generated, Missing: r.state.Missing,
 	}, nil
 }
 

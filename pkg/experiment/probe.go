@@ -102,6 +102,7 @@ func (r *run) checkSeries() error {
 	}
 	r.warn("the losses by timestep in %s are lost up to step %d (%s): they are measured from there on, and nothing is known of how tasks learned before were forgotten by timestep",
 		path, r.loop.Position.Total, kept)
+	r.state.lacks(results.MissingDynamics, fmt.Sprintf("those up to step %d were gone or damaged when the run went on there", r.loop.Position.Total))
 	r.series, r.damagedSeries = dynamics.NewSeries(r.probe), nil
 	return nil
 }

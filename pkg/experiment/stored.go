@@ -64,6 +64,16 @@ type state struct {
 	Init      *results.Init     `json:"init,omitempty"`             // the model that the run began with; null: none
 	Extends   *results.Extends  `json:"extends,omitempty"`          // the run that this one goes on with; null: none
 	Pictures  map[string]string `json:"pictures_sha256,omitempty"`  // of the sheets of samples, by their paths in the run folder
+
+	Missing map[string]string `json:"missing,omitempty"` // as [results.Run] has it
+}
+
+// lacks stores that the run is without something, and why.
+func (s *state) lacks(what, why string) {
+	if s.Missing == nil {
+		s.Missing = map[string]string{}
+	}
+	s.Missing[what] = why
 }
 
 // errVersion refuses a state of a newer program, which is not damaged.

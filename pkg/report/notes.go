@@ -32,7 +32,7 @@ func Notes(methods []study.Method) []string {
 	if judge := p.Classifier.Sentence(); judge != "" {
 		notes[1] += " " + judge
 	}
-	notes = slices.Concat(notes, study.RepeatNotes(methods), study.MachineNotes(methods), study.TunedNotes(methods))
+	notes = slices.Concat(notes, study.RepeatNotes(methods), study.MachineNotes(methods), study.TunedNotes(methods), study.MissingNotes(methods))
 	if _, ok := study.Find(methods, study.Joint); ok {
 		notes = append(notes, "joint learns all tasks at once, from scratch: it is the reference. It has no order of tasks, so it has no forgetting.")
 	}
@@ -80,7 +80,7 @@ func trainingNote(methods []study.Method) string {
 		return fmt.Sprintf("Every strategy: %s optimiser steps of %s fresh images, and %s more in each step of a strategy that rehearses or has fresh images of other tasks.",
 			steps[0], fresh[0], replayed[0])
 	}
-	return fmt.Sprintf("Training differs between rows: %s optimiser steps, %s images a step.", strings.Join(steps, ", "), strings.Join(rows, ", "))
+	return fmt.Sprintf("Training differs between rows: %s optimiser steps, %s images a step.", words.List(steps), words.List(rows))
 }
 
 // rehearsedRows are the numbers of other images in a step, of the methods that have any.

@@ -32,7 +32,7 @@ func TestBPDIsAColumnOnlyWhereMeasured(t *testing.T) {
 		t.Errorf("equal protocols give %q", table.Warnings)
 	}
 	runs[0].Protocol.BPD = &results.BPDProtocol{Images: 40, Terms: 9, T: 100, Variance: "fixed-small", Clip: true, Edges: []int{1, 10, 30, 60, 100}}
-	if w := strings.Join(NewTable(study.Group(runs)).Warnings, "\n"); !strings.Contains(w, "the reverse variance differs between rows: fixed-small; fixed-large") {
+	if w := strings.Join(NewTable(study.Group(runs)).Warnings, "\n"); !strings.Contains(w, "the reverse variance differs between rows: fixed-small and fixed-large") {
 		t.Errorf("another variance gives %q", w)
 	}
 }

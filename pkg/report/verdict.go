@@ -22,7 +22,11 @@ func Verdict(methods []study.Method) []string {
 	}
 	var out []string
 	if w := study.Warnings(methods); len(w) > 0 {
-		out = append(out, "Read with care, the rows are not strictly comparable: "+strings.Join(w, " "))
+		text := "Read with care, the rows are not strictly comparable."
+		for _, sentence := range w {
+			text += " " + words.UpperFirst(sentence)
+		}
+		out = append(out, text)
 	}
 	out = append(out, study.Alarms(methods)...)
 	summaries := make(map[string]study.Summary, len(methods))
@@ -59,7 +63,7 @@ func (v verdict) finetune() []string {
 	}
 	switch {
 	case !f.Known():
-		return []string{g.Label + "'s forgetting was not measured."}
+		return []string{words.Possessive(g.Label) + " forgetting was not measured."}
 	case f.Mean <= 0:
 		return []string{fmt.Sprintf("%s does not forget here: at the end %s is on average %s lower than just after each was learned%s. "+
 			"This setting cannot show what a strategy saves.", g.Label, earlier, f.Abs().Format(1), accuracy)}
@@ -94,7 +98,7 @@ func (v verdict) forgetting() []string {
 			continue
 		}
 		d := study.Compare(s.FIDForgetting, floor.FIDForgetting)
-		text := fmt.Sprintf("%s's FID forgetting is %s, %s's %s: ", g.Label, s.FIDForgetting.Format(1), base.Label, floor.FIDForgetting.Format(1)) +
+		text := fmt.Sprintf("%s FID forgetting is %s, %s %s: ", words.Possessive(g.Label), s.FIDForgetting.Format(1), words.Possessive(base.Label), floor.FIDForgetting.Format(1)) +
 			d.Words("less", "more", "", 1)
 		if p := study.Compare(s.LastTaskFID, floor.LastTaskFID); !math.IsNaN(p.Value) {
 			text += fmt.Sprintf(". It learns the newest task to a FID of %s, %s to %s: ", s.LastTaskFID.Format(1), base.Label, floor.LastTaskFID.Format(1)) +
@@ -242,7 +246,7 @@ func copies(g, joint study.Method) string {
 			share = buffer
 		}
 	}
-	text = fmt.Sprintf("By %s, %s; of %s's, %s copy a training image. ", criterion, text, joint.Label, reference.Percent(1))
+	text = fmt.Sprintf("By %s, %s; of %s, %s copy a training image. ", criterion, text, words.Possessive(joint.Label), reference.Percent(1))
 	d := study.Compare(share, reference)
 	points := words.Number(d.Value*100, 1)
 	// A difference below one sample in a hundred explains no FID, whatever the spread.
@@ -274,7 +278,7 @@ func (v verdict) costs() []string {
 		}
 		text := g.Label + " keeps " + kept
 		if t := v.summaries[base.Label].TrainSeconds.Mean; hasBase && t > 0 {
-			text += fmt.Sprintf(", takes %s times %s's training time", words.Number(s.TrainSeconds.Mean/t, 2), base.Label)
+			text += fmt.Sprintf(", takes %s times %s training time", words.Number(s.TrainSeconds.Mean/t, 2), words.Possessive(base.Label))
 		}
 		if e := s.ExtraEvaluations.Mean; e > 0 {
 			text += fmt.Sprintf(", runs %s extra rows through a network", words.Number(e, 0))

@@ -58,9 +58,16 @@ type Run struct {
 	// Folder is that of the file from which the run was read, as study.Open fills it in.
 	Folder string `json:"-"`
 
-	// Missing names what was left out when the run was written, as a number in it was none, and why.
+	// Missing names what the run lacks of what it was asked for, and why: what was left out when it was written, as a number in it was none,
+	// and what could not be made of files that were lost.
 	Missing map[string]string `json:"missing,omitempty"`
 }
+
+// What [Run.Missing] calls files of the run folder that are missing or not of the whole run.
+const (
+	MissingAutopsy  = "autopsy"
+	MissingDynamics = "losses by timestep"
+)
 
 // Generated counts, by class, the images that a method replayed in one task instead of stored ones.
 type Generated struct {

@@ -64,8 +64,8 @@ func TunedNotes(methods []Method) []string {
 	}
 	var out []string
 	for _, b := range order {
-		out = append(out, fmt.Sprintf("Settings of %d methods were chosen by a search: of %d candidates each, by FID on %s after %d optimiser steps, with %s a candidate. "+
-			"Other seeds, or longer runs, may choose others.", len(budgets[b]), b.Trials, b.images, b.Steps, words.Seeds(b.Seeds)))
+		out = append(out, fmt.Sprintf("Settings of %s were chosen by a search: of %d candidates each, by FID on %s after %d optimiser steps, with %s a candidate. "+
+			"Other seeds, or longer runs, may choose others.", words.Count(len(budgets[b]), "method"), b.Trials, b.images, b.Steps, words.Seeds(b.Seeds)))
 	}
 	if len(edges) > 0 {
 		slices.Sort(edges)

@@ -26,7 +26,7 @@ func TestTunedNotes(t *testing.T) {
 		}
 	}
 	text := strings.Join(TunedNotes([]Method{{Label: "er λ=3", Runs: []*results.Run{er}}, {Label: "er λ=77", Runs: []*results.Run{moved}}}), "\n")
-	want := []string{"Settings of 1 methods were chosen by a search: of ", " with " + words.Seeds(found.Search.Budget.Seeds) + " a candidate.",
+	want := []string{"Settings of 1 method were chosen by a search: of ", " with " + words.Seeds(found.Search.Budget.Seeds) + " a candidate.",
 		"Ran at settings of an earlier search than the one now in pkg/cards/tuned: er λ=77."}
 	for _, key := range found.Edge {
 		want = append(want, "Chosen at an end of the values tried, so that a better one may lie beyond: er: "+key+" = ")

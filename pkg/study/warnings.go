@@ -229,7 +229,7 @@ func Warnings(methods []Method) []string {
 	var out []string
 	for _, c := range conditions {
 		if found := Distinct(methods, c.of); len(found) > 1 {
-			out = append(out, c.what+" differs between rows: "+strings.Join(found, "; ")+".")
+			out = append(out, Differs(c.what, found))
 		}
 	}
 	var runs []*results.Run
@@ -252,6 +252,15 @@ func Warnings(methods []Method) []string {
 		}
 	}
 	return out
+}
+
+// Differs says that what is of several values in the rows of a table.
+func Differs(what string, values []string) string {
+	list := words.List(values)
+	if slices.ContainsFunc(values, func(v string) bool { return strings.ContainsAny(v, ",;") }) {
+		list = strings.Join(values, "; ")
+	}
+	return what + " differs between rows: " + list + "."
 }
 
 // weightsText says what each task counts; results from before tasks were weighed count all alike.

@@ -20,7 +20,7 @@ func TestWarnings(t *testing.T) {
 	runs[1].Cost.ReplayRows = 0 // its own price
 	runs[2].Cost.FreshRows = 8
 	text := strings.Join(Warnings(Group(runs)), "\n")
-	for _, want := range []string{"N, generated images a task, differs between rows: 99; 200.", "the number of fresh images a step differs between rows: 16; 8."} {
+	for _, want := range []string{"N, generated images a task, differs between rows: 99 and 200.", "the number of fresh images a step differs between rows: 16 and 8."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing %q in:\n%s", want, text)
 		}

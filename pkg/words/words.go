@@ -133,6 +133,14 @@ func Some(names []string, most int) string {
 // Task names task j, from 1.
 func Task(j int) string { return fmt.Sprintf("task %d", j+1) }
 
+// Possessive is the genitive of a table's row: a label's last part may be a plural, "er, 9 steps".
+func Possessive(label string) string {
+	if strings.Contains(label, ", ") && strings.HasSuffix(label, "s") {
+		return label + "'"
+	}
+	return label + "'s"
+}
+
 // UpperFirst writes the first letter, of one byte, in upper case.
 func UpperFirst(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 

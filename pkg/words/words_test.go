@@ -114,3 +114,11 @@ func TestShell(t *testing.T) {
 		}
 	}
 }
+
+func TestPossessive(t *testing.T) {
+	for label, want := range map[string]string{"er": "er's", "mas": "mas's", "er λ=1, 600 steps": "er λ=1, 600 steps'", "er, N = 100": "er, N = 100's"} {
+		if got := Possessive(label); got != want {
+			t.Errorf("%s: %s, want %s", label, got, want)
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/pkg/errors"
 
@@ -78,7 +77,7 @@ func Warnings(methods []study.Method) []string {
 		{"clipping", func(p *results.BPDProtocol) string { return strconv.FormatBool(p.Clip) }},
 	} {
 		if found := study.Distinct([]study.Method{measured}, func(r *results.Run) string { return c.of(r.Protocol.BPD) }); len(found) > 1 {
-			out = append(out, "BPD: "+c.what+" differs between rows: "+strings.Join(found, "; ")+".")
+			out = append(out, study.Differs("BPD: "+c.what, found))
 		}
 	}
 	return out
