@@ -41,7 +41,7 @@ func runCommand() *cobra.Command {
 			if _, err := importInit(cmd, set, false); err != nil {
 				return err
 			}
-			config, err := experiment.LoadConfig(args[0], set...)
+			config, err := experiment.LoadConfigFlags(args[0], set...)
 			if err != nil {
 				return namedFile(err, args...)
 			}

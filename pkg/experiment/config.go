@@ -236,8 +236,15 @@ func decodeNode(name string, doc *yaml.Node) (Config, error) {
 	return c, nil
 }
 
-// LoadConfig reads the YAML file at path and applies settings of the form "loop.steps_per_task=300" over it.
-func LoadConfig(path string, set ...string) (Config, error) {
+// LoadConfig reads the YAML file at path and applies settings of the form "loop.steps_per_task=300" over it, see [OverrideConfig].
+func LoadConfig(path string, set ...string) (Config, error) { return loadConfig("set", path, set) }
+
+// LoadConfigFlags is [LoadConfig] for a command line: errors name a setting as the option --set that gave it.
+func LoadConfigFlags(path string, set ...string) (Config, error) {
+	return loadConfig(flagOf["Set"], path, set)
+}
+
+func loadConfig(option, path string, set []string) (Config, error) {
 	text, err := ReadConfig(path)
 	if err != nil {
 		return Config{}, err
@@ -245,7 +252,7 @@ func LoadConfig(path string, set ...string) (Config, error) {
 	if err := checkRepeated(set); err != nil {
 		return Config{}, refuse(err)
 	}
-	return OverrideConfig(path, text, set)
+	return overrideConfig(path, text, set, func(s string) string { return option + " " + s })
 }
 
 // DefaultText is [DefaultConfig] as YAML, and in comments the settings that it leaves out.
@@ -285,10 +292,10 @@ func ReadConfig(path string) ([]byte, error) {
 
 // OverrideConfig reads a YAML configuration over the defaults, with settings of the form "loop.steps_per_task=300" over it. A
 // key that does not exist is an error that names the nearest one, a value that its setting cannot hold as it is written is one
-// that names the setting; name is for errors, those of a setting name it as the option --set that gave it. Where the text
-// alone would do, the error is one of [Refused].
+// that names the setting; name is for errors, those of a setting begin with "set" and it. Where the text alone would do, the error is one of
+// [Refused].
 func OverrideConfig(name string, text []byte, set []string) (Config, error) {
-	return overrideConfig(name, text, set, func(s string) string { return "--set " + s })
+	return overrideConfig(name, text, set, func(s string) string { return "set " + s })
 }
 
 // overrideConfig is OverrideConfig with the options that gave the settings, "" for one that the user did not give. An error that goes away, or gives way to

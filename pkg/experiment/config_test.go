@@ -108,11 +108,11 @@ func TestErrorsNameTheOption(t *testing.T) {
 		set  []string
 		want string
 	}{
-		{"seed: 1", []string{"train.learning_rate=.nan"}, "--set train.learning_rate=.nan: train.learning_rate is NaN"},
-		{"seed: 1", []string{"seed=2", "loop.steps_per_task=x"}, "--set loop.steps_per_task=x: loop.steps_per_task is"},
-		{"seed: 1", []string{"seed=x", "loop.steps_per_task=x"}, "--set seed=x: seed is"},
+		{"seed: 1", []string{"train.learning_rate=.nan"}, "set train.learning_rate=.nan: train.learning_rate is NaN"},
+		{"seed: 1", []string{"seed=2", "loop.steps_per_task=x"}, "set loop.steps_per_task=x: loop.steps_per_task is"},
+		{"seed: 1", []string{"seed=x", "loop.steps_per_task=x"}, "set seed=x: seed is"},
 		{"seed: x", []string{"loop.steps_per_task=2"}, "d.yaml: seed is"},
-		{"seed: 1", []string{"strategy.name="}, "--set strategy.name=: strategy.name has no value"},
+		{"seed: 1", []string{"strategy.name="}, "set strategy.name=: strategy.name has no value"},
 		{"seed: 1", []string{"variant="}, "variant has no value"},
 		{"seed: 1", []string{"benchmark.datasets="}, "benchmark.datasets has no value"},
 		{"strategy: {name: }", nil, "strategy.name has no value"},

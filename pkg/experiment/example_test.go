@@ -49,5 +49,5 @@ func ExampleOverrideConfig() {
 	text, _, _ := strings.Cut(err.Error(), "?")
 	fmt.Println(text + "?")
 	// Output:
-	// --set loop.step_per_task=300: there is no setting "loop.step_per_task" (did you mean "steps_per_task"?
+	// set loop.step_per_task=300: there is no setting "loop.step_per_task" (did you mean "steps_per_task"?
 }

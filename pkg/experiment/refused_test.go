@@ -15,9 +15,9 @@ func TestErrorsBlameWhereTheValueStands(t *testing.T) {
 		text, set, begins string
 		refused           bool
 	}{
-		{"loop: {steps_per_task: \"150\"}", "loop.steps_per_task=0", "--set loop.steps_per_task=0: ", true},
+		{"loop: {steps_per_task: \"150\"}", "loop.steps_per_task=0", "set loop.steps_per_task=0: ", true},
 		{"loop: {steps_per_task: \"150\"}", "loop.fresh_rows=0", "my.yaml: ", false},
-		{"loop: {fresh_rows: 0}", "loop.steps_per_task=much", "--set loop.steps_per_task=much: ", true},
+		{"loop: {fresh_rows: 0}", "loop.steps_per_task=much", "set loop.steps_per_task=much: ", true},
 		{"loop: {fresh_rows: 0}", "loop.steps_per_task=5", "my.yaml: ", false},
 		{"loop: 5", "loop.steps_per_task=1", "my.yaml:1: ", false},
 		{"benchmark: {prep: 5}", "benchmark.prep.size=8", "my.yaml:1: ", false},

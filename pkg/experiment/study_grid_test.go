@@ -116,7 +116,7 @@ func TestGridSaysHowAStrategysSettingIsGiven(t *testing.T) {
 func TestErrorsNameTheSettingsAtFault(t *testing.T) {
 	set := []string{"seed=3", "benchmark.stream=offline", "loop.fresh_rows=4", "benchmark.part_all=true", "benchmark.scenario=domain-incremental", "benchmark.datasets=[fashion-mnist,mnist]"}
 	_, err := OverrideConfig("test", nil, set)
-	if err == nil || !strings.HasPrefix(err.Error(), "--set benchmark.part_all=true --set benchmark.scenario=domain-incremental: benchmark.part_all ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "set benchmark.part_all=true set benchmark.scenario=domain-incremental: benchmark.part_all ") {
 		t.Error(err)
 	}
 }
