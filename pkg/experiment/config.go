@@ -82,7 +82,7 @@ type BenchmarkConfig struct {
 	Tasks          [][]string `yaml:"tasks,omitempty"` // class-incremental: the names of each task's classes, [[rose, tulip], [daisy]], in place of the three above and of classes
 	Classes        []int      `yaml:"classes"`         // the order where class_order is "given"; may leave classes out
 	SharedLabels   bool       `yaml:"shared_labels"`   // domain-incremental: class k of every domain is one label
-	ValFraction    float64    `yaml:"val_fraction"`    // share of the training images held out for choices
+	ValFraction    float64    `yaml:"val_fraction"`    // share of the training images held out for choices, of sets that have no validation images of their own
 
 	// Blur is the share of each task's training images that arrives with its neighbours, drawn by order_seed: see
 	// [datasets.Benchmark.Blurred].
@@ -541,8 +541,6 @@ func (c Config) Validate() error {
 		return errors.Errorf("benchmark.val_fraction is %g; need 0 <= val_fraction < 1", b.ValFraction)
 	case e.Reference != ReferenceTest && e.Reference != ReferenceValidation:
 		return noReference(e.Reference)
-	case e.Reference == ReferenceValidation && b.ValFraction == 0:
-		return errors.New("evaluate.reference is \"validation\" but benchmark.val_fraction is 0; hold out a share, for instance 0.1 (of a set that has validation images of its own those are taken, all of them, whatever the share)")
 	case c.Loop.LabelDropout > 0 && !c.Network.Conditional:
 		return errors.Errorf("loop.label_dropout is %g, but network.conditional is false, so that there are no labels; leave one of them out", c.Loop.LabelDropout)
 	case e.Guidance > 0 && (!c.Network.Conditional || c.Loop.LabelDropout == 0):
@@ -796,6 +794,14 @@ func (c Config) LoadBenchmark() (*datasets.Benchmark, error) {
 		return nil, errors.WithMessage(err, "benchmark.blur")
 	}
 	bench.Online = b.Stream == StreamOnline
+	if c.Evaluate.Reference == ReferenceValidation && b.ValFraction == 0 {
+		for j, t := range bench.Tasks {
+			if t.Val == nil || t.Val.N == 0 {
+				return nil, errors.Errorf("evaluate.reference is %q, but benchmark.val_fraction is 0 and %s (%s) has no validation images of its own; hold out a share, for instance 0.1",
+					ReferenceValidation, words.Task(j), t.Name)
+			}
+		}
+	}
 	return bench, nil
 }
 

@@ -176,3 +176,42 @@ func TestPathFromTheFolderAtHand(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A set with validation images of its own is measured on those without a share of the training images being named, which would change
+// nothing; of one without, a share is asked for.
+func TestOwnValidationImages(t *testing.T) {
+	folder := t.TempDir()
+	for split, count := range map[string]int{"train": 12, "val": 7, "test": 9} {
+		pictureFolder(t, filepath.Join(folder, split), count, "daisy", "lily")
+	}
+	configOf := func(set ...string) Config {
+		c, err := OverrideConfig("test", nil, append(set, "evaluate.reference=validation", "evaluate.allow_small_n=true"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for _, fraction := range []string{"0", "0.1"} {
+		c := configOf("benchmark.datasets=["+folder+"]", "benchmark.prep.method=crop", "benchmark.val_fraction="+fraction)
+		if err := c.Check(); err != nil {
+			t.Errorf("a share of %s: %v", fraction, err)
+			continue
+		}
+		bench, err := c.LoadBenchmark()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if task := bench.Tasks[0]; task.Train.N != 24 || c.Evaluate.Images(task).N != 14 {
+			t.Errorf("a share of %s: %d training images, %d to measure on; need 24 and 14", fraction, task.Train.N, c.Evaluate.Images(task).N)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "study")
+	study := Study{Dir: dir, Runs: []Config{configOf()}}
+	err := study.Check()
+	if want := "task 1 (T-shirt/top + Trouser) has no validation images of its own; hold out a share, for instance 0.1"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v; want %q", err, want)
+	}
+	if err := Blame(err, "the quick benchmark", nil); !errors.As(err, new(Refused)) {
+		t.Errorf("%v is not of the command line", err)
+	}
+}
