@@ -160,8 +160,9 @@ func (s *featureSet) between(from, to int) *featureSet {
 	return &part
 }
 
-// distances are those of the rows of x to the nearest rows of the set; Inf where that is nil, which has none. Nearest is a row of the
-// least |y|² - 2·x·y; sketches rule out what has more by more than the rounding of these.
+// distances are those of the rows of x to the nearest rows of the set; Inf where that is nil, which has none. Sketches rule out most
+// rows, |y|² - 2·x·y those that are farther by more than the rounding of that; what is left is measured from the differences, so that the result is
+// that of an exhaustive float64 search.
 func (s *featureSet) distances(x *mat.Dense) []float64 {
 	n, d := x.Dims()
 	out := make([]float64, n)
@@ -175,26 +176,26 @@ func (s *featureSet) distances(x *mat.Dense) []float64 {
 	visit := func(i int, of sketched) {
 		row := x.RawRowView(i)
 		value := func(j int) float64 { return s.square[j] - 2*floats.Dot(row, s.rows.RawRowView(j)) }
+		size := math.Sqrt(lengths[i]) + s.longest
+		slack := 4 * float64(d+4) * 0x1p-53 * size * size
 		// Of rows whose value is at most v, none is farther.
-		least := func(v float64) float32 {
-			size := math.Sqrt(lengths[i]) + s.longest
-			return s.sketches.least(of, max(0, lengths[i]+v)+4*float64(d+4)*0x1p-53*size*size)
-		}
+		least := func(v float64) float32 { return s.sketches.least(of, max(0, lengths[i]+v)+slack) }
 		enough := float32(math.Inf(-1))
 		if first, _ := of.nearest(); first >= 0 {
 			enough = least(value(first))
 		}
-		nearest, lowest := 0, math.Inf(1)
+		out[i] = math.Inf(1)
+		lowest := math.Inf(1)
 		for j := range s.square {
 			if of.closeness != nil && of.closeness[j] < enough {
 				continue
 			}
-			if v := value(j); v < lowest {
-				nearest, lowest = j, v
+			// The product cannot tell an exact copy from one that is nearly so.
+			if v := value(j); !(v > lowest+slack) { // also where it is too large for a number
+				lowest = min(lowest, v)
+				out[i] = min(out[i], floats.Distance(row, s.rows.RawRowView(j), 2))
 			}
 		}
-		// From the difference: the product cannot tell an exact copy from one that is nearly so.
-		out[i] = floats.Distance(row, s.rows.RawRowView(nearest), 2)
 	}
 	if s.directions != nil && math.Sqrt(slices.Max(lengths)) < mostSketched {
 		s.sketches.compare(n, alongDirections(x, s.directions), visit)
