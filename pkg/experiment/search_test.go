@@ -62,10 +62,15 @@ func TestSearchNeverLooksAtTestImages(t *testing.T) {
 		"evaluate.reference=test":                                    "stay unseen",
 		"evaluate.reference=test benchmark.val_fraction=0":           "stay unseen",
 		"bpd.outside=[mnist] bpd.images=4 network.conditional=false": "chosen without them",
-		"benchmark.val_fraction=0":                                   "val_fraction",
+		"benchmark.val_fraction=0":                                   "no validation images of its own",
 	} {
 		s.Set = strings.Fields(set)
-		if _, err := s.Trials(); err == nil || !strings.Contains(err.Error(), want) {
+		trials, err := s.Trials()
+		if err == nil {
+			study := SearchStudy(t.TempDir(), trials)
+			err = study.Check()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("--set %s gives %v; want an error that says %q", set, err, want)
 		}
 	}
