@@ -59,7 +59,6 @@ func TestConfigErrors(t *testing.T) {
 		{"not YAML", "loop: [", []string{"x.yaml", "YAML"}},
 		{"no rows", "loop: {fresh_rows: 0}", []string{"fresh_rows is 0"}},
 		{"guidance without label dropout", "evaluate: {guidance: 2}", []string{"label_dropout"}},
-		{"validation without a split", "evaluate: {reference: validation}", []string{"val_fraction"}},
 		{"probe of one image", "probe: {every: 5, images: 1}", []string{"probe.images 1"}},
 		{"unknown schedule", "diffusion: {schedule: quadratic}", []string{`"quadratic"`, `"linear"`}},
 		{"unknown sampler", "evaluate: {sampler: {name: rk4}}", []string{`"rk4"`}},
