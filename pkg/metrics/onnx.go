@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -61,7 +63,9 @@ func (i ONNXInfo) channels() int {
 func parseONNXInfo(text []byte) (i ONNXInfo, err error) {
 	read := json.NewDecoder(bytes.NewReader(text))
 	read.DisallowUnknownFields()
-	if err := read.Decode(&i); err != nil {
+	if err := read.Decode(&i); errors.Is(err, io.EOF) {
+		return i, errors.New(`it is empty; need a description, such as {"colours": "rgb", "range": [0, 1]}`)
+	} else if err != nil {
 		return i, oneline.Error(errors.WithStack(err))
 	}
 	if read.More() {
@@ -193,13 +197,33 @@ func (x *ONNX) compile(backend compute.Backend, content []byte) (err error) {
 		return err
 	}
 	if _, err := x.exec.Compile(shapes.Make(dtypes.Float32, x.dims()...)); err != nil {
-		return errors.WithMessage(oneline.Error(err), "metrics.ONNX: the network cannot be run")
+		return plainONNXError(err)
 	}
-	if gives.DType != dtypes.Float32 || gives.Rank() != 2 || gives.Dimensions[0] != x.batch || gives.Dimensions[1] < 1 {
+	// [N, D], and what is it but for axes of one: [N, D, 1, 1] of pooled maps.
+	if wide := slices.DeleteFunc(slices.Clone(gives.Dimensions), func(d int) bool { return d == 1 }); gives.DType != dtypes.Float32 || gives.Rank() < 2 ||
+		gives.Dimensions[0] != x.batch || gives.Size() < x.batch || gives.Size()/x.batch > 1 && !slices.Contains(wide, gives.Size()/x.batch) {
 		return errors.Errorf("%s is %s for %d images; need a row of features an image, float32 [%d, D]", oneline.Text(x.output), gives, x.batch, x.batch)
 	}
-	x.dim = gives.Dimensions[1]
+	x.dim = gives.Size() / x.batch
 	return nil
+}
+
+// unknownONNX is how the library says that it lacks an operation.
+var unknownONNX = regexp.MustCompile(`unimplemented ONNX op "([^"]*)"`)
+
+// plainONNXError says what of a network cannot be computed, without the library's own whereabouts.
+func plainONNXError(err error) error {
+	text := oneline.Text(err.Error())
+	if op := unknownONNX.FindStringSubmatch(text); op != nil {
+		return errors.Errorf("operation %s cannot be computed here; export the network without it, or name an output before it (\"output\")", op[1])
+	}
+	if errors.Is(err, compute.ErrNotImplemented) {
+		return errors.WithMessage(oneline.Error(err), "metrics.ONNX: the network cannot be run")
+	}
+	if i := strings.LastIndex(text, " panicked: "); i >= 0 {
+		text = text[i+len(" panicked: "):]
+	}
+	return errors.Errorf("the network cannot be run: %s", text)
 }
 
 // dims are those of the network's input.

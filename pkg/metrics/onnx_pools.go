@@ -24,6 +24,9 @@ func plainONNX(g *protos.GraphProto) (rewritten bool, err error) {
 			if pad != nil {
 				nodes = append(nodes, pad)
 			}
+		case "HardSigmoid", "LeakyRelu":
+			nodes, rewritten = append(nodes, plainActivation(g, node)...), true
+			continue
 		case "BatchNormalization": // it matters in training alone
 			rewritten = dropAttribute(node, "momentum") || rewritten
 		}
@@ -84,6 +87,33 @@ func plainPool(g *protos.GraphProto, node *protos.NodeProto) (pad *protos.NodePr
 	node.Attribute = append(node.Attribute, &protos.AttributeProto{Name: "strides", Type: protos.AttributeProto_INTS, Ints: strides},
 		&protos.AttributeProto{Name: "pads", Type: protos.AttributeProto_INTS, Ints: pads})
 	return pad, nil
+}
+
+// plainActivation computes by other operations what the library has not: HardSigmoid, min(max(αx + β, 0), 1), and LeakyRelu, max(x, 0) + α·min(x, 0).
+func plainActivation(g *protos.GraphProto, node *protos.NodeProto) []*protos.NodeProto {
+	x, y := node.GetInput()[0], node.GetOutput()[0]
+	number := func(name string, otherwise float32) string {
+		value := otherwise
+		if a := attribute(node, name); a != nil {
+			value = a.GetF()
+		}
+		name = y + "/" + name
+		g.Initializer = append(g.Initializer, &protos.TensorProto{Name: name, DataType: int32(protos.TensorProto_FLOAT), FloatData: []float32{value}})
+		return name
+	}
+	of := func(op, part string, inputs ...string) *protos.NodeProto {
+		out := y
+		if part != "" {
+			out += "/" + part
+		}
+		return &protos.NodeProto{OpType: op, Name: out, Input: inputs, Output: []string{out}}
+	}
+	if node.GetOpType() == "LeakyRelu" {
+		zero := number("zero", 0)
+		return []*protos.NodeProto{of("Max", "above", x, zero), of("Min", "below", x, zero), of("Mul", "leak", y+"/below", number("alpha", 0.01)), of("Add", "", y+"/above", y+"/leak")}
+	}
+	return []*protos.NodeProto{of("Mul", "scaled", x, number("alpha", 0.2)), of("Add", "shifted", y+"/scaled", number("beta", 0.5)),
+		of("Clip", "", y+"/shifted", number("lowest", 0), number("highest", 1))}
 }
 
 // attribute is a node's attribute, nil where it has none of that name.

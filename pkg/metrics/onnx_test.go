@@ -78,29 +78,31 @@ func onnxImages(values int) []float32 {
 	return images
 }
 
-// Pools as either of PyTorch's exporters writes them, with ceil_mode and with padding that counts in the mean too, give PyTorch's
-// features; what they cannot be computed with is named.
-func TestONNXPoolsAsPyTorch(t *testing.T) {
-	text, err := os.ReadFile("testdata/onnx-pools.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want [][]float64
-	if err := json.Unmarshal(text, &want); err != nil {
-		t.Fatal(err)
-	}
+// Pools and activations as either of PyTorch's exporters writes them, pools with ceil_mode and with padding that counts in the mean too, and
+// features that are pooled maps [N, D, 1, 1], give PyTorch's features; pools that cannot be computed are named.
+func TestONNXAsPyTorch(t *testing.T) {
 	const n, side = 2, 24
 	images := onnxImages(n * side * side * 3)
 	back := backendtest.Open(t)
-	for _, name := range []string{"script", "dynamo"} {
-		net, err := LoadONNX(back, "testdata/onnx-pools-"+name+".onnx", side, side, 3)
+	for _, of := range []string{"pools", "activations"} {
+		text, err := os.ReadFile("testdata/onnx-" + of + ".json")
 		if err != nil {
-			t.Error(err)
-			continue
+			t.Fatal(err)
 		}
-		defer net.Close()
-		if got, err := net.Features(images, n); err != nil || !mat.EqualApprox(got, dense(want), 1e-5) {
-			t.Errorf("%s: %v, features\n%v\nwant\n%v", name, err, mat.Formatted(got), mat.Formatted(dense(want)))
+		var want [][]float64
+		if err := json.Unmarshal(text, &want); err != nil {
+			t.Fatal(err)
+		}
+		for _, exporter := range []string{"script", "dynamo"} {
+			net, err := LoadONNX(back, "testdata/onnx-"+of+"-"+exporter+".onnx", side, side, 3)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			defer net.Close()
+			if got, err := net.Features(images, n); err != nil || !mat.EqualApprox(got, dense(want), 1e-5) {
+				t.Errorf("%s, %s: %v, features\n%v\nwant\n%v", of, exporter, err, mat.Formatted(got), mat.Formatted(dense(want)))
+			}
 		}
 	}
 	ints := func(name string, v ...int64) *protos.AttributeProto {
@@ -142,7 +144,8 @@ func TestLoadONNXRefusals(t *testing.T) {
 		"a text":            {"this is no network\n", rgb, "no ONNX file"},
 		"empty":             {"", rgb, "no ONNX file"},
 		"cut":               {string(nchw[:len(nchw)/2]), rgb, "ONNX file"},
-		"unknown operation": {strings.ReplaceAll(string(nchw), "Sigmoid", "Sigmoit"), rgb, "Sigmoit"},
+		"unknown operation": {strings.ReplaceAll(string(nchw), "Sigmoid", "Sigmoit"), rgb, "net.onnx: operation Sigmoit cannot be computed here"},
+		"empty description": {string(nchw), " ", "net.json: it is empty"},
 		"renamed weights":   {strings.Replace(string(nchw), "w3", "w9", 1), rgb, "w9"},
 		"no colours":        {string(nchw), `{"range": [0, 1]}`, "colours"},
 		"no range":          {string(nchw), `{"colours": "rgb"}`, "range"},

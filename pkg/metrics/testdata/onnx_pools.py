@@ -1,5 +1,5 @@
 # Writes small networks with pools as both of PyTorch's exporters do, and their features of the images of the test.
-import torch, json, numpy as np, os, sys, base64
+import torch, json, numpy as np, onnx, os, sys, base64
 out = sys.argv[1]
 class Net(torch.nn.Module):
     """A stem as ResNet's, a pool as VGG's, one as GoogLeNet's with ceil_mode, and an average that counts padding as Inception's."""
@@ -27,3 +27,8 @@ for name, dynamo in ("script", False), ("dynamo", True):
     torch.onnx.export(net, (x,), path, dynamo=dynamo, input_names=["images"], output_names=["features"], external_data=False) if dynamo else \
         torch.onnx.export(net, (x,), path, dynamo=False, input_names=["images"], output_names=["features"])
     json.dump({"colours": "rgb", "range": [0, 1]}, open(os.path.join(out, f"onnx-pools-{name}.json"), "w"))
+    model = onnx.load(path)
+    for said in [model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer]:
+        del said.metadata_props[:]  # where the exporter's source lay
+        said.doc_string = ""
+    onnx.save(model, path)
