@@ -349,7 +349,7 @@ func (p *parquetReader) each(yield func(picture) error) error {
 					at.label, at.data = p.class[part.labels[row]], func() ([]byte, error) { return b, nil }
 					if v.IsNull() {
 						at.data = func() ([]byte, error) {
-							return nil, errors.New("holds the name of a file and not its bytes; store the set with embedded pictures")
+							return nil, errors.New("holds no bytes of a picture, being null or the name of a file; store the set with embedded pictures")
 						}
 					}
 					row++

@@ -2,6 +2,7 @@ package cl_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -103,8 +104,16 @@ func TestAtTaskPutsBack(t *testing.T) {
 	if !slices.Equal(both(t, l.Network), before) {
 		t.Error("the network is another after a panic")
 	}
-	if err := l.AtTask(3, func() error { return nil }); err == nil {
-		t.Error("a task that does not exist is sampled")
+	same := isolated(t, made(t, "finetune", nil), func(*cl.Loop, int) {}) // one network for all tasks
+	for _, l := range []*cl.Loop{l, same} {
+		for _, task := range []int{-2, 3} {
+			if err := l.AtTask(task, func() error { return nil }); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("task %d of 3; need 0 to 2", task)) {
+				t.Errorf("a task that does not exist is sampled: %v", err)
+			}
+		}
+		if err := l.AtTask(0, nil); err == nil || !strings.Contains(err.Error(), "without a function") {
+			t.Errorf("a task is looked at without a function: %v", err)
+		}
 	}
 }
 

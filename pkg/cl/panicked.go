@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/janpfeifer/gonb/gonbui/protocol"
+
+	"palimpsest/pkg/oneline"
 )
 
 // Panicked is the error of a strategy that panicked, as one that is being written does. It is no error of the program around it, so
@@ -60,14 +62,14 @@ func (p *Panicked) Frame() (file string, line int) {
 	}
 }
 
-// Guard calls what a strategy is asked, and returns a [Panicked] where that panics.
+// Guard calls what a strategy is asked, and returns a [Panicked] where that panics. Messages of errors it keeps to one line.
 func Guard(ask func() error) (err error) {
 	defer func() {
 		if what := recover(); what != nil {
 			p := &Panicked{What: what, Stack: make([]uintptr, 64)}
 			p.Stack = p.Stack[:runtime.Callers(2, p.Stack)] // they are still there while the panic is dealt with
-			err = p
+			err = oneline.Error(p)
 		}
 	}()
-	return ask()
+	return oneline.Error(ask())
 }

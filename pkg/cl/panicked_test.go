@@ -24,7 +24,9 @@ func TestGuard(t *testing.T) {
 		`^row 0: the weight is \+Inf; need a number \(panicked_test.go:\d+\)$`:                func() error { step.SetReplay(0, []uint8{0}, 0, 1e39); return nil },
 		`^there is no buffer yet: Replay.Begin makes it, `:                                    func() error { new(Replay).Memory().Len(); return nil },
 		`^row 3 of the batch; it has 3 \(0 … 2\)`:                                             func() error { step.SetDistil(3, 1); return nil },
-		`^an error$`: func() error { return errors.New("an error") },
+		`^an error$`:                func() error { return errors.New("an error") },
+		`^an error of two lines$`:   func() error { return errors.New("an error\nof two lines") },
+		`^a panic of two lines \(p`: func() error { panic("a panic\n\tof two lines") },
 	} {
 		err := Guard(ask)
 		if got := strings.TrimPrefix(errorText(err), "runtime error: "); !regexp.MustCompile(want).MatchString(got) {

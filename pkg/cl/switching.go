@@ -13,7 +13,7 @@ func (l *Loop) UseTask(task int) error {
 		return nil
 	}
 	if task < -1 || task >= len(l.Benchmark.Tasks) {
-		return errors.Errorf("cl: task %d of %d; need 0 to %d, or -1 for none", task, len(l.Benchmark.Tasks), len(l.Benchmark.Tasks)-1)
+		return noTask(task, len(l.Benchmark.Tasks))
 	}
 	return errors.WithMessagef(Guard(func() error { return l.Strategy.UseTask(task) }), "strategy %s for task %d", l.Strategy.Info().Name, task)
 }
@@ -22,6 +22,12 @@ func (l *Loop) UseTask(task int) error {
 // needs the task at sampling, as it makes it. Whatever f returns, and if it panics, the network is put back bit for bit. f must neither
 // train nor call AtTask.
 func (l *Loop) AtTask(task int, f func() error) (err error) {
+	if f == nil {
+		return errors.New("cl: AtTask without a function; need what is to be done with the network of the task")
+	}
+	if task < -1 || task >= len(l.Benchmark.Tasks) {
+		return noTask(task, len(l.Benchmark.Tasks))
+	}
 	if !l.Switches() {
 		return f()
 	}
@@ -40,4 +46,8 @@ func (l *Loop) AtTask(task int, f func() error) (err error) {
 		return err
 	}
 	return f()
+}
+
+func noTask(task, of int) error {
+	return errors.Errorf("cl: task %d of %d; need 0 to %d, or -1 for none", task, of, of-1)
 }

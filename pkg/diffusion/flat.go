@@ -112,8 +112,11 @@ func (n *Network) Weights(ema bool) ([]float32, error) {
 }
 
 // SetWeights replaces the trained weights, or their moving average, by values [P] in the order of [Network.Weights]. The
-// optimiser's state stays.
+// optimiser's state stays. Its error is [Diverged] where a value is not finite.
 func (n *Network) SetWeights(values []float32, ema bool) error {
+	if i := notFinite(values); i >= 0 {
+		return Divergedf("diffusion: weight %d is to be %g; need finite weights: has training diverged?", i, values[i])
+	}
 	if ema {
 		return n.setFlat(scopeEMA, values)
 	}
@@ -141,6 +144,11 @@ func (n *Network) flat(scope string) ([]float32, error) {
 		return nil, err
 	}
 	return valuesOf(n.vector(scope))
+}
+
+// notFinite is the place of the first value that is NaN or infinite, -1 where all are finite.
+func notFinite(values []float32) int {
+	return slices.IndexFunc(values, func(v float32) bool { return v-v != 0 })
 }
 
 // valuesOf copies a variable's values.

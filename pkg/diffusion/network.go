@@ -49,6 +49,8 @@ type Network struct {
 	mesh *distributed.DeviceMesh // of the devices that a step computes on; nil: on the first
 	rows int                     // of a step, where there are several devices; 0: there was no step
 
+	stepRows int // of the steps done; 0: there was none
+
 	far       bool // the device has a memory of its own: to fetch one array is quicker than two
 	apart     bool // far, or told to be treated so: [ApartEnv]
 	built     bool // all variables are in the store

@@ -181,3 +181,53 @@ func TestDoneOnce(t *testing.T) {
 		t.Errorf("the same step a second time: error %v", err)
 	}
 }
+
+// A step of other rows than the first, with pixels or weights that are no numbers, is one clear error and leaves the network as it was.
+func TestUnfitStepsChangeNothing(t *testing.T) {
+	p, err := New(Config{T: 20, Schedule: "linear", Prediction: PredictNoise, Variance: FixedSmall})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNetwork(t, p, plain(), TrainConfig{LearningRate: 1e-3}, 1)
+	if err := n.Extend(Extra{Given: true}); err != nil {
+		t.Fatal(err)
+	}
+	given := func(rows int) Batch {
+		b := exampleBatch(n, rows)
+		b.Noise, b.GivenNoise = make([]float32, len(b.X)), make([]bool, rows)
+		b.Target, b.TargetW = make([]float32, len(b.X)), make([]float32, rows)
+		return b
+	}
+	if _, err := n.Step(given(4), 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	before, err := n.Weights(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dim := n.Shape.Values()
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	step := func(b Batch) error { _, err := n.Step(b, 1, 1); return err }
+	image, noise, target := given(4), given(4), given(4)
+	image.X[2*dim+1], noise.Noise[dim], target.Target[3*dim] = inf, nan, -inf
+	weights := slices.Clone(before)
+	weights[5] = nan
+	for want, err := range map[string]error{
+		"a step of 3 rows after one of 4":     step(given(3)),
+		"row 2 of X has the value +Inf":       step(image),
+		"row 1 of Noise has the value NaN":    step(noise),
+		"row 3 of Target has the value -Inf":  step(target),
+		"weight 5 is to be NaN; need finite":  n.SetWeights(weights, false),
+		"weight 5 is to be NaN; need finite ": n.SetWeights(weights, true),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v; want an error of one line with %q", err, want)
+		}
+	}
+	if after, err := n.Weights(false); err != nil || !slices.Equal(before, after) {
+		t.Errorf("the weights are others (%v)", err)
+	}
+	if _, err := n.Step(given(4), 1, 1); err != nil {
+		t.Errorf("a sound step afterwards: %v", err)
+	}
+}

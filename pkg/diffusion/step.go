@@ -160,6 +160,13 @@ func (n *Network) Prepare(b Batch, index int, noiseSeed uint64) (*Prepared, erro
 		return nil, err
 	} else if x != nil {
 		images = placed(x)
+	} else if i := notFinite(b.X); i >= 0 {
+		return nil, errors.Errorf("diffusion: row %d of X has the value %g; need finite ones, images being in [-1, 1]", i/dim, b.X[i])
+	}
+	for i, part := range [][]float32{b.Noise, b.Target} {
+		if at := notFinite(part); at >= 0 {
+			return nil, errors.Errorf("diffusion: row %d of %s has the value %g; need finite ones", at/dim, []string{"Noise", "Target"}[i], part[at])
+		}
 	}
 	inputs := append([]input{images, perRow(b.T), perRow(b.Y), perRow(coef, numCols),
 		whole([]float32{float32(lr), float32(decay)}), whole(rngState(noiseSeed))}, n.termInputs(b)...)
@@ -200,12 +207,17 @@ func (n *Network) Launch(p *Prepared) (*Outcome, error) {
 		p.Drop()
 		return nil, err
 	}
+	if n.stepRows != 0 && p.rows != n.stepRows { // the program is of so many
+		p.Drop()
+		return nil, errors.Errorf("diffusion: a step of %d rows after one of %d; need as many in every step", p.rows, n.stepRows)
+	}
 	n.stepped = true
 	out, err := n.step.Call(p.inputs...)
 	if err != nil {
 		p.Drop()
 		return nil, errors.WithMessage(err, "diffusion: training step")
 	}
+	n.stepRows = p.rows
 	return &Outcome{n, p, out}, nil
 }
 

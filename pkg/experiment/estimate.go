@@ -324,7 +324,7 @@ func (e *Estimate) String() string {
 	}
 	text := fmt.Sprintf("about %s for %s", Minutes(e.Wall), what)
 	if e.Workers > 1 && left > 1 {
-		text += fmt.Sprintf(", %d at a time", e.Workers)
+		text += fmt.Sprintf(", %d at a time", min(e.Workers, left))
 	}
 	return text
 }

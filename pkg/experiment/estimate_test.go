@@ -138,8 +138,11 @@ func TestEstimateByHand(t *testing.T) {
 	if !slices.Equal(e.Without, []string{"gr"}) {
 		t.Errorf("not included is what %v evaluate; want gr's alone", e.Without)
 	}
-	if want := "about 6 min for 5 runs (1 more is finished), 2 at a time"; e.String() != want {
-		t.Errorf("got %q, want %q", e, want)
+	for workers, want := range map[int]string{2: "2 at a time", 100: "5 at a time"} {
+		e.Workers = workers
+		if want = "about 6 min for 5 runs (1 more is finished), " + want; e.String() != want {
+			t.Errorf("got %q, want %q", e, want)
+		}
 	}
 	if table := e.Table(); !strings.Contains(table, "er-lambda0.3-seed0") || !strings.Contains(table, "(30% done)") || !strings.Contains(table, "72 ") {
 		t.Errorf("the table is\n%s", table)

@@ -11,6 +11,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/cl"
+	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/figure"
 )
 
@@ -35,5 +36,12 @@ func TestTellPanicked(t *testing.T) {
 		if got := said.String(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, want) || strings.Contains(got, "(notebook_test.go") != (cells == "") {
 			t.Errorf("in %q it says %q, want it to begin with %q", cells, got, want)
 		}
+	}
+}
+
+// Runs without a folder would be made beside the notebooks.
+func TestRunNeedsAFolder(t *testing.T) {
+	if _, err := Run(experiment.Config{}, ""); err == nil || !strings.Contains(err.Error(), "no folder; name one") {
+		t.Errorf("%v", err)
 	}
 }

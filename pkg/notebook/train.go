@@ -52,6 +52,9 @@ const (
 // the cell saves a checkpoint, and so does the end of the kernel; the cell then ends within two seconds, or once the training step at
 // hand is done. Running the cell again goes on from it, and a cell whose run is finished only reads it.
 func Run(c experiment.Config, root string) (*results.Run, error) {
+	if root == "" { // a folder beside the notebooks, which are under version control
+		return nil, experiment.Refusef("the runs have no folder; name one, such as ../runs/mine")
+	}
 	ctx, release := untilStopped()
 	defer release()
 	dir := filepath.Join(root, c.RunName())
