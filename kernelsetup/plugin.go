@@ -6,10 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
+	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/backend"
+	"palimpsest/pkg/oneline"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/go-xla/installer"
 	"github.com/pkg/errors"
 )
 
@@ -76,4 +80,58 @@ func repairPlugin(ctx context.Context, p *progress, plugin backend.Plugin) error
 		}
 	}
 	return ensurePlugin(ctx, p, plugin)
+}
+
+// DownloadPlugin is what stands in the place of a plugin's file where go-xla's own installer is to bring it.
+const DownloadPlugin = "download"
+
+// takePlugin takes a copy of the XLA CPU plugin in a file, or brings it first.
+func takePlugin(ctx context.Context, p *progress, file string) error {
+	system, err := backend.PluginMayBeGiven()
+	if err != nil {
+		return err
+	}
+	if file == DownloadPlugin {
+		dir, err := os.MkdirTemp("", "palimpsest-plugin-")
+		if err != nil {
+			return errors.WithStack(err)
+		}
+		defer os.RemoveAll(dir)
+		if file, err = downloadPlugin(ctx, dir, system); err != nil {
+			return err
+		}
+	}
+	path, err := backend.GivePlugin(file)
+	if err != nil {
+		return err
+	}
+	sum, err := atomicfile.SHA256(path)
+	if err != nil {
+		return err
+	}
+	p.line("the XLA CPU plugin is at %s, and held to its SHA-256 from now on, %s; it is %s", path, sum, backend.NotTried)
+	return nil
+}
+
+// downloadPlugin has go-xla's installer bring the plugin for a system, "linux/arm64", into dir. Its releases state no hashes, and none could be computed
+// here: what comes first is what is held to.
+func downloadPlugin(ctx context.Context, dir, system string) (file string, err error) {
+	done := make(chan error, 1)
+	go func() { // the installer knows no context: an interrupt leaves it to the end of the process
+		done <- installer.CPUInstall(strings.ReplaceAll(system, "/", "_"), backend.PluginRelease, dir, false, installer.Quiet)
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case err = <-done:
+	}
+	if err != nil {
+		return "", errors.Errorf("the XLA CPU plugin for %s, release %s, could not be downloaded: %s; with a network run it again, or give a file: go run . setup --plugin FILE",
+			system, backend.PluginRelease, oneline.Text(err.Error()))
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*_plugin.so"))
+	if err != nil || len(found) == 0 {
+		return "", errors.Errorf("release %s of the XLA CPU plugin for %s holds no plugin", backend.PluginRelease, system)
+	}
+	return found[0], nil
 }

@@ -19,7 +19,7 @@ type SetupOptions struct {
 	Completion bool      // gopls, which takes longest to build
 	CUDA       bool      // the CUDA plugin that suits the driver
 	GPU        string    // a plugin for another GPU, by its name in [backend.GPUPlugins]; "" installs none
-	Plugin     string    // file of an XLA CPU plugin to take, see [backend.GivePlugin]; "" takes none
+	Plugin     string    // file of an XLA CPU plugin to take, see [backend.GivePlugin], or [DownloadPlugin]; "" takes none
 	Out        io.Writer // messages
 }
 
@@ -49,11 +49,9 @@ func setup(ctx context.Context, p *progress, o SetupOptions) error {
 		return err
 	}
 	if o.Plugin != "" {
-		path, err := backend.GivePlugin(o.Plugin)
-		if err != nil {
+		if err := takePlugin(ctx, p, o.Plugin); err != nil {
 			return err
 		}
-		p.line("the XLA CPU plugin is copied to %s; it is %s", path, backend.NotTried)
 	}
 	// A machine that a plugin does not suit is refused before anything large is downloaded.
 	var cuda, gpu backend.Plugin

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"crypto/sha256"
 	"debug/elf"
 	"debug/macho"
 	"fmt"
@@ -8,18 +9,20 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"palimpsest/pkg/atomicfile"
 
 	"github.com/pkg/errors"
 )
 
-// untried lists the systems for which nobody publishes an XLA CPU plugin that this repository could pin by a hash it has
-// computed, and the file of go-xla's releases that is built for each. None was ever run with this program.
-var untried = map[string]string{
-	"linux/arm64":  "pjrt_cpu_linux_arm64.tar.gz",
-	"darwin/arm64": "pjrt_cpu_darwin_arm64.tar.gz",
-}
+// untried are the systems for which nobody publishes an XLA CPU plugin that this repository could pin by a hash it has computed, and
+// whose plugin go-xla's installer has. None was ever run with this program.
+var untried = []string{"linux/arm64", "darwin/arm64"}
+
+// PluginRelease is the release of XLA's CPU plugin that go-xla was tested with.
+const PluginRelease = "v0.114.0"
 
 // NotTried is what is said of a plugin that was never run with this program.
 const NotTried = "not tried by us"
@@ -36,8 +39,7 @@ func givenFile(system string) (string, error) {
 // givenPath returns where a plugin that [GivePlugin] has taken lies on a system; it fails, naming the command, where there
 // is none, and where there cannot be one.
 func givenPath(system string) (string, error) {
-	asset, known := untried[system]
-	if !known {
+	if !slices.Contains(untried, system) {
 		return "", errors.Errorf("there is no XLA CPU plugin for %s", system)
 	}
 	path, err := givenFile(system)
@@ -45,23 +47,34 @@ func givenPath(system string) (string, error) {
 		return "", err
 	}
 	if !exists(path) {
-		return "", errors.Errorf("no XLA CPU plugin is pinned for %s; one %s: unpack %s of github.com/gomlx/pjrt-cpu-binaries, release v0.114.0, and run: "+
-			"go run . setup --plugin FILE", system, NotTried, asset)
+		return "", errors.Errorf("no XLA CPU plugin is pinned for %s; one %s, release %s of go-xla's, comes by: go run . setup --plugin download; "+
+			"one of your own by: go run . setup --plugin FILE", system, NotTried, PluginRelease)
 	}
 	return path, nil
 }
 
-// GivePlugin takes a copy of the XLA CPU plugin in a file for this machine, one for which no plugin is pinned. It fails
-// where one is, where the file is no library for the machine, and where it cannot be copied.
+// PluginMayBeGiven returns the system that [GivePlugin] takes a plugin for, "linux/arm64". It fails where one is pinned and where there cannot be one.
+func PluginMayBeGiven() (string, error) { return system(), mayBeGiven(system()) }
+
+func mayBeGiven(system string) error {
+	switch {
+	case slices.Contains(untried, system):
+		return nil
+	case CPU.Supported():
+		return errors.Errorf("--plugin is for systems without a pinned plugin, and %s has one: run `go run . setup`; %s=xla:FILE opens another",
+			system, "GOMLX_BACKEND")
+	}
+	return errors.Errorf("--plugin: XLA cannot be built into this program on %s", system)
+}
+
+// GivePlugin takes a copy of the XLA CPU plugin in a file for this machine, one for which no plugin is pinned, and pins what it took: its
+// SHA-256 is compared each time it is opened. It fails where one is pinned, where the file is no library for the machine, and where it
+// cannot be copied.
 func GivePlugin(file string) (path string, err error) { return givePlugin(file, system()) }
 
 func givePlugin(file, system string) (string, error) {
-	if _, known := untried[system]; !known {
-		if CPU.Supported() {
-			return "", errors.Errorf("--plugin is for systems without a pinned plugin, and %s has one: run `go run . setup`; %s=xla:FILE opens another",
-				system, "GOMLX_BACKEND")
-		}
-		return "", errors.Errorf("--plugin: XLA cannot be built into this program on %s", system)
+	if err := mayBeGiven(system); err != nil {
+		return "", err
 	}
 	if err := checkLibrary(file, system); err != nil {
 		return "", err
@@ -78,11 +91,37 @@ func givePlugin(file, system string) (string, error) {
 		return "", errors.WithStack(err)
 	}
 	defer in.Close()
-	err = atomicfile.WriteFrom(path, func(out io.Writer) error {
-		_, err := io.Copy(out, in)
+	// Between the two it has no sum, and none that it has not.
+	if err := os.Remove(path + sumEnding); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", errors.WithStack(err)
+	}
+	sum := sha256.New()
+	if err := atomicfile.WriteFrom(path, func(out io.Writer) error {
+		_, err := io.Copy(io.MultiWriter(out, sum), in)
 		return err
-	})
-	return path, err
+	}); err != nil {
+		return "", err
+	}
+	pluginHashes.Delete(path)
+	return path, atomicfile.Write(path+sumEnding, fmt.Appendf(nil, "%x\n", sum.Sum(nil)))
+}
+
+// sumEnding ends the name of the file that holds the SHA-256 of a plugin that was given, as it was when it was taken.
+const sumEnding = ".sha256"
+
+// verifyGiven reports that the plugin given for this system, at path, is no longer what was taken.
+func verifyGiven(path string) error {
+	want, err := os.ReadFile(path + sumEnding)
+	if err != nil {
+		return damagedPlugin{fmt.Sprintf("nothing says what the XLA CPU plugin at %s ought to be (%v); give it anew: go run . setup --plugin FILE", path, err)}
+	}
+	sum, err := hashOf(path)
+	if want := strings.TrimSpace(string(want)); err == nil && sum != want {
+		pluginHashes.Delete(path)
+		return damagedPlugin{fmt.Sprintf("the XLA CPU plugin at %s is damaged: its SHA-256 is %.8s…, that of the one given was %.8s…; give it anew: go run . setup --plugin FILE, or --plugin download",
+			path, sum, want)}
+	}
+	return err
 }
 
 // checkLibrary says whether file is a shared library for a system of untried.

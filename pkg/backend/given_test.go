@@ -54,6 +54,27 @@ func TestGivePlugin(t *testing.T) {
 	if found, err := givenPath("linux/arm64"); err != nil || found != path {
 		t.Errorf("the plugin at %s is found at %q (%v)", path, found, err)
 	}
+	// What was taken is what is opened, or nothing.
+	real := system
+	t.Cleanup(func() { system = real })
+	system = func() string { return "linux/arm64" }
+	if err := verify(path); err != nil {
+		t.Error(err)
+	}
+	for want, damage := range map[string]func() error{
+		"is damaged":                           func() error { pluginHashes.Delete(path); return os.WriteFile(path, []byte("another"), 0o644) },
+		"nothing says what the XLA CPU plugin": func() error { return os.Remove(path + sumEnding) },
+	} {
+		if _, err := givePlugin(good, "linux/arm64"); err != nil {
+			t.Fatal(err)
+		}
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		if err := verify(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "setup --plugin") {
+			t.Errorf("%v; want %q and how to mend it", err, want)
+		}
+	}
 }
 
 // The plugins for other GPUs are found where they are installed, on the systems that they are built for and on no other, and

@@ -15,6 +15,7 @@ import (
 	"palimpsest/pkg/executables"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/go-xla/pjrt"
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -57,5 +58,12 @@ func TestLayerDevice(t *testing.T) {
 		if !slices.Contains(lines, want) {
 			t.Errorf("no line %q:\n%s", want, out)
 		}
+	}
+}
+
+// The release that is downloaded where no plugin is pinned is the one that go-xla was tested with.
+func TestPluginRelease(t *testing.T) {
+	if pjrt.DefaultCPUVersion != PluginRelease {
+		t.Errorf("go-xla was tested with %s, and %s would be downloaded", pjrt.DefaultCPUVersion, PluginRelease)
 	}
 }

@@ -59,12 +59,15 @@ func (p Plugin) Verify(path string) error {
 	return damagedPlugin{fmt.Sprintf("the %s at %s is damaged: its SHA-256 is %.8s…, pinned is %.8s…; run: %s", p.ShortTitle(), path, sum, p.SHA256, p.Setup)}
 }
 
-// verify is [Plugin.Verify] for the library at path, whichever pinned plugin it belongs to.
+// verify is [Plugin.Verify] for the library at path, whichever pinned plugin it belongs to, or whether it was given ([GivePlugin]).
 func verify(path string) error {
 	for _, p := range []Plugin{CPU, CUDA13, CUDA12} {
 		if installed, err := p.Path(); err == nil && installed == path {
 			return p.Verify(path)
 		}
+	}
+	if given, err := givenPath(system()); err == nil && given == path {
+		return verifyGiven(path)
 	}
 	return nil
 }

@@ -24,9 +24,9 @@ func setupCommand() *cobra.Command {
 				_, err := backend.GPUPlugin(o.GPU)
 				return experiment.Refused{Err: err}
 			}
-			if o.Plugin != "" {
+			if o.Plugin != "" && o.Plugin != kernelsetup.DownloadPlugin {
 				if info, err := os.Stat(o.Plugin); err != nil || !info.Mode().IsRegular() {
-					return experiment.Refusef("--plugin is %s, which is no file; name that of an XLA plugin for the processor", o.Plugin)
+					return experiment.Refusef("--plugin is %s, which is no file; name that of an XLA plugin for the processor, or say download", o.Plugin)
 				}
 			}
 			o.Lab, o.Completion, o.Out = !noLab, !noCompletion, cmd.OutOrStdout()
@@ -35,7 +35,7 @@ func setupCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&o.CUDA, "cuda", false, "install the XLA plugin for NVIDIA GPUs too (large)")
 	c.Flags().StringVar(&o.GPU, "gpu", "", "install the plugin for another GPU: "+strings.Join(slices.Sorted(maps.Keys(backend.GPUPlugins)), ", ")+" ("+backend.NotTried+")")
-	c.Flags().StringVar(&o.Plugin, "plugin", "", "file of an XLA CPU plugin, for a system that none is pinned for")
+	c.Flags().StringVar(&o.Plugin, "plugin", "", "file of an XLA CPU plugin, for a system that none is pinned for, or the word download: go-xla's own ("+backend.NotTried+")")
 	c.Flags().BoolVar(&noLab, "no-lab", false, "leave out JupyterLab")
 	c.Flags().BoolVar(&noCompletion, "no-completion", false, "leave out gopls, which completes names in cells")
 	return c
