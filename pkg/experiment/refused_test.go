@@ -63,6 +63,8 @@ func TestExtractorsAreOpenedEarly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	more := filepath.Join(folder, "more")
+	pictureFolder(t, more, 150, "flower")
 	for _, tc := range []struct{ extractor, set, want string }{
 		{"../metrics/testdata/onnx-nchw.onnx", "seed=0", ""},
 		{"../metrics/weights/fashion-mnist-area16.safetensors", "seed=0", ""},
@@ -73,9 +75,10 @@ func TestExtractorsAreOpenedEarly(t *testing.T) {
 		{"../metrics/testdata/inception-tiny.safetensors", "seed=0", "inception-tiny.safetensors takes colour images of any size"},
 		{"../metrics/weights/fashion-mnist-area16.safetensors", "benchmark.prep.size=24", "classifier fashion-mnist-area16 takes grey images of 16×16"},
 		{"../metrics/weights/fashion-mnist-area16.safetensors", "evaluate.samples_per_task=63", "fewer than the 64 features of the extractor"},
-		{"../metrics/weights/fashion-mnist-area16.safetensors", "benchmark.datasets=[fashion-mnist-sample,mnist-10k]", "knows 10 classes"},
+		{"../metrics/weights/fashion-mnist-area16.safetensors",
+			"benchmark.prep.channels=1 benchmark.datasets=[fashion-mnist-sample," + more + "]", "knows 10 classes"},
 	} {
-		c, err := OverrideConfig("", nil, []string{"evaluate.extractor=" + tc.extractor, tc.set})
+		c, err := OverrideConfig("", nil, append(strings.Fields(tc.set), "evaluate.extractor="+tc.extractor))
 		if err != nil {
 			t.Fatal(err)
 		}
