@@ -129,7 +129,7 @@ func downloadPlugin(ctx context.Context, dir, system string) (file string, err e
 		return "", errors.Errorf("the XLA CPU plugin for %s, release %s, could not be downloaded: %s; with a network run it again, or give a file: go run . setup --plugin FILE",
 			system, backend.PluginRelease, oneline.Text(err.Error()))
 	}
-	found, err := filepath.Glob(filepath.Join(dir, "*_plugin.so"))
+	found, err := atomicfile.Glob(dir, "*_plugin.so")
 	if err != nil || len(found) == 0 {
 		return "", errors.Errorf("release %s of the XLA CPU plugin for %s holds no plugin", backend.PluginRelease, system)
 	}

@@ -118,7 +118,7 @@ func verifyGiven(path string) error {
 	sum, err := hashOf(path)
 	if want := strings.TrimSpace(string(want)); err == nil && sum != want {
 		pluginHashes.Delete(path)
-		return damagedPlugin{fmt.Sprintf("the XLA CPU plugin at %s is damaged: its SHA-256 is %.8s…, that of the one given was %.8s…; give it anew: go run . setup --plugin FILE, or --plugin download",
+		return damagedPlugin{fmt.Sprintf("the XLA CPU plugin at %s is damaged: its SHA-256 is %.8s…, that of the one given was %.8s…; give it anew, or download it: go run . setup --plugin download",
 			path, sum, want)}
 	}
 	return err
