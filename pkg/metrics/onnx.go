@@ -199,13 +199,22 @@ func (x *ONNX) compile(backend compute.Backend, content []byte) (err error) {
 	if _, err := x.exec.Compile(shapes.Make(dtypes.Float32, x.dims()...)); err != nil {
 		return plainONNXError(err)
 	}
-	// [N, D], and what is it but for axes of one: [N, D, 1, 1] of pooled maps.
-	if wide := slices.DeleteFunc(slices.Clone(gives.Dimensions), func(d int) bool { return d == 1 }); gives.DType != dtypes.Float32 || gives.Rank() < 2 ||
-		gives.Dimensions[0] != x.batch || gives.Size() < x.batch || gives.Size()/x.batch > 1 && !slices.Contains(wide, gives.Size()/x.batch) {
+	if x.dim = featuresOf(gives, x.batch); x.dim == 0 {
 		return errors.Errorf("%s is %s for %d images; need a row of features an image, float32 [%d, D]", oneline.Text(x.output), gives, x.batch, x.batch)
 	}
-	x.dim = gives.Size() / x.batch
 	return nil
+}
+
+// featuresOf is D of an output [N, D] for N images, or of what is that but for axes of one, as pooled maps [N, D, 1, 1] are; 0 of any other.
+func featuresOf(output shapes.Shape, n int) int {
+	if output.DType != dtypes.Float32 || output.Rank() < 2 || output.Dimensions[0] != n {
+		return 0
+	}
+	features := output.Dimensions[1:]
+	if wide := slices.DeleteFunc(slices.Clone(features), func(d int) bool { return d == 1 }); len(wide) > 1 {
+		return 0
+	}
+	return slices.Max(features)
 }
 
 // unknownONNX is how the library says that it lacks an operation.

@@ -14,6 +14,8 @@ import (
 	"palimpsest/pkg/oneline"
 
 	"github.com/gomlx/compute-onnx/support/protos"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -241,4 +243,19 @@ func FuzzONNXInfo(f *testing.F) {
 		}
 		fuzztest.Rereads(t, info, fuzztest.JSON, parseONNXInfo)
 	})
+}
+
+// Rows of features are told from maps, also where these have as many values as there are images.
+func TestFeaturesOf(t *testing.T) {
+	for _, tc := range []struct {
+		dims []int
+		want int
+	}{{[]int{6, 5}, 5}, {[]int{6, 5, 1, 1}, 5}, {[]int{6, 1, 1, 5}, 5}, {[]int{6, 1}, 1}, {[]int{6, 2, 3}, 0}, {[]int{6, 6, 6}, 0}, {[]int{5, 6}, 0}, {[]int{6}, 0}, {nil, 0}, {[]int{6, 0}, 0}} {
+		if got := featuresOf(shapes.Make(dtypes.Float32, tc.dims...), 6); got != tc.want {
+			t.Errorf("%v: %d features, want %d", tc.dims, got, tc.want)
+		}
+	}
+	if got := featuresOf(shapes.Make(dtypes.Int32, 6, 5), 6); got != 0 {
+		t.Errorf("of integers there are %d features", got)
+	}
 }

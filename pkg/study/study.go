@@ -49,13 +49,14 @@ func Open(dirs ...string) (*Set, error) {
 		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 			return nil, errors.Errorf("%s is a file; name its folder, %s", dir, filepath.Dir(dir))
 		}
+		begun := begunIn(dir)
 		if len(paths) == 0 {
-			if begun := begunIn(dir); len(begun) > 0 {
+			if len(begun) > 0 {
 				return nil, &Unfinished{Dir: begun[0]}
 			}
 			return nil, NoRun{errors.Errorf("no stored run in %s; need result.json files as `go run . bench` or `go run . run CONFIG` leave them", dir)}
 		}
-		s.Unfinished = append(s.Unfinished, begunIn(dir)...)
+		s.Unfinished = append(s.Unfinished, begun...)
 		for _, file := range paths {
 			absolute, err := filepath.Abs(file)
 			if err != nil {
