@@ -369,6 +369,18 @@ func TestCIFAR100(t *testing.T) {
 			t.Errorf("%s: classes %v, image 4 of class %d begins % d", ref, d.Classes, label, px[:3])
 		}
 	}
+	for ref, want := range map[string][]string{
+		root:                                    {"labels: fine; the set has coarse too, which #label=coarse after the path takes"},
+		own("cifar100_parquet"):                 {"labels: fine_label; the set has coarse_label too, which #label=coarse_label after the path takes"},
+		root + "#label=fine":                    nil,
+		own("cifar100_parquet") + "#label=fine": nil,
+		own("parquet"):                          nil,
+	} {
+		info, err := Describe(ref)
+		if err != nil || !slices.Equal(slices.DeleteFunc(info.Notes, func(n string) bool { return !strings.HasPrefix(n, "labels") }), want) {
+			t.Errorf("%s: notes %q, %v; want %q", ref, info.Notes, err, want)
+		}
+	}
 	put(t, filepath.Join(root, "test.bin"), records[:len(records)-1])
 	if _, err := Open(root); err == nil || !strings.Contains(err.Error(), "a whole record of 3074 bytes") {
 		t.Errorf("cut off: %v", err)

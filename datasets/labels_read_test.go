@@ -9,16 +9,16 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// TestLabelColumn: which column of a Parquet file has the labels, in the order that labelColumn's comment gives.
+// TestLabelColumn: which column of a Parquet file has the labels, and which others may have, in the order that labelColumn's comment gives.
 func TestLabelColumn(t *testing.T) {
 	kinds := map[byte]parquet.Node{'c': parquet.Int(64), 'i': parquet.Int(64), 'f': parquet.Leaf(parquet.DoubleType), 't': parquet.String(),
 		'b': parquet.Leaf(parquet.ByteArrayType), 'l': parquet.Repeated(parquet.Int(64))}
 	for _, tc := range []struct{ columns, chosen, want string }{ // each column: its kind, c where the metadata say it has classes, a colon, its name
-		{"c:fine_label c:coarse_label c:label", "", "fine_label"},
-		{"c:coarse c:label i:fine_label", "", "label"},
-		{"c:kind i:label t:fine_label", "", "kind"},
+		{"c:fine_label c:coarse_label c:label", "", "fine_label not coarse_label label"},
+		{"c:coarse c:label i:fine_label", "", "label not coarse fine_label"},
+		{"c:kind i:label t:fine_label", "", "kind not label fine_label"},
 		{"c:a c:b i:label", "", "error: has 2 columns that may be labels, [a b]; need one: choose it by #label=NAME after the path"},
-		{"i:label t:fine_label", "", "fine_label"},
+		{"i:label t:fine_label", "", "fine_label not label"},
 		{"i:row t:fine_label", "", "fine_label"},
 		{"i:row f:label", "", "label"},
 		{"i:row t:label", "", "label"},
@@ -27,9 +27,9 @@ func TestLabelColumn(t *testing.T) {
 		{"t:y", "", "y"},
 		{"i:a i:b f:c", "", "error: has 2 columns that may be labels, [a b]; need one: choose it by #label=NAME after the path"},
 		{"b:a l:label", "", "error: has no column that may be labels; need one of whole numbers or of the names of classes"},
-		{"c:fine_label c:coarse_label", "coarse", "coarse_label"},
-		{"c:fine_label c:coarse_label t:coarse", "coarse", "coarse"},
-		{"c:fine_label i:row t:y", "y", "y"},
+		{"c:fine_label c:coarse_label", "coarse", "coarse_label not fine_label"},
+		{"c:fine_label c:coarse_label t:coarse", "coarse", "coarse not coarse_label fine_label"},
+		{"c:fine_label i:row t:y", "y", "y not fine_label"},
 		{"c:fine_label i:row l:many", "many", "error: has no labels \"many\"; it has [fine_label row]"},
 	} {
 		group, features := parquet.Group{}, map[string]feature{}
@@ -48,9 +48,12 @@ func TestLabelColumn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := labelColumn(f, features, tc.chosen)
+		got, others, err := labelColumn(f, features, tc.chosen)
 		if err != nil {
 			got = "error: " + err.Error()
+		}
+		if len(others) > 0 {
+			got += " not " + strings.Join(others, " ")
 		}
 		if got != tc.want {
 			t.Errorf("%s, chosen %q: %s, want %s", tc.columns, tc.chosen, got, tc.want)

@@ -203,6 +203,9 @@ func (s *ownSet) info() Info {
 
 // notes say what became of pictures in a way that their owner may not expect, a line each; the set has so many test images.
 func (s *ownSet) notes(test int) (notes []string) {
+	if r, ok := s.reader.(interface{ note() string }); ok && r.note() != "" {
+		notes = append(notes, r.note())
+	}
 	k := s.scan
 	switch val := k.count(inVal); {
 	case val > 0 && k.measuredOn() == inVal:

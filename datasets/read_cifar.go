@@ -65,6 +65,9 @@ func openCIFAR(root string, files []string, how choices) (reader, error) {
 		}
 	}
 	r, names := &rawReader{root: root}, []string(nil)
+	if hundred && how.Label == "" {
+		r.labelsTaken = labelsTaken{"fine", []string{"coarse"}}
+	}
 	for _, file := range files {
 		if filepath.Base(file) == text {
 			b, err := atomicfile.Read(file, 1<<20)

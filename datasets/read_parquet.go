@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	parquetformat "github.com/parquet-go/parquet-go/format"
@@ -32,6 +33,7 @@ type parquetReader struct {
 	parts []part
 	class map[int64]int32
 	image []string // path of the column of pictures' bytes
+	labelsTaken
 }
 
 // feature is what the metadata say of a column.
@@ -57,7 +59,7 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 			if err != nil {
 				return err
 			}
-			column, err := labelColumn(f, features, how.Label)
+			column, others, err := labelColumn(f, features, how.Label)
 			if err != nil {
 				return err
 			}
@@ -65,6 +67,9 @@ func openParquet(root string, files []string, how choices) (r reader, err error)
 			if i == 0 {
 				if p.image, label, classes = image, column, names; text {
 					texts = textLabels{}
+				}
+				if how.Label == "" {
+					p.labelsTaken = labelsTaken{column, others}
 				}
 			}
 			if text != (texts != nil) {
@@ -189,8 +194,9 @@ func imageColumn(f *parquet.File, features map[string]feature) ([]string, error)
 
 // labelColumn finds the column of labels: the chosen one, else the first there is of: the column that the metadata say has classes called
 // fine_label, as CIFAR-100 has beside coarse_label, the one called label, the only one; of all columns the one called fine_label, the one
-// called label, the only one of integers, of floating-point numbers, of text.
-func labelColumn(f *parquet.File, features map[string]feature, chosen string) (string, error) {
+// called label, the only one of integers, of floating-point numbers, of text. others are the columns that may as well have been meant: those
+// with classes, and those whose name ends in label.
+func labelColumn(f *parquet.File, features map[string]feature, chosen string) (column string, others []string, err error) {
 	var classes, numbers, floats, texts []string
 	for _, c := range f.Root().Columns() {
 		if !c.Leaf() || c.MaxRepetitionLevel() > 0 {
@@ -224,16 +230,19 @@ func labelColumn(f *parquet.File, features map[string]feature, chosen string) (s
 	}
 	for _, found := range order {
 		if len(found) == 1 {
-			return found[0], nil
+			others = slices.DeleteFunc(all, func(name string) bool {
+				return name == found[0] || !slices.Contains(classes, name) && !strings.HasSuffix(name, "label")
+			})
+			return found[0], others, nil
 		}
 		if len(found) > 1 {
-			return "", errors.Errorf("has %d columns that may be labels, %v; need one: choose it by #label=NAME after the path", len(found), found)
+			return "", nil, errors.Errorf("has %d columns that may be labels, %v; need one: choose it by #label=NAME after the path", len(found), found)
 		}
 	}
 	if chosen != "" {
-		return "", errors.Errorf("has no labels %.100q; it has %v", chosen, all)
+		return "", nil, errors.Errorf("has no labels %.100q; it has %v", chosen, all)
 	}
-	return "", errors.New("has no column that may be labels; need one of whole numbers or of the names of classes")
+	return "", nil, errors.New("has no column that may be labels; need one of whole numbers or of the names of classes")
 }
 
 // isText says whether a column holds text, and not bytes.

@@ -13,6 +13,7 @@ import (
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/oneline"
+	"palimpsest/pkg/words"
 )
 
 // part is a run of pictures of one file and split with their labels as they are stored.
@@ -277,6 +278,21 @@ type rawReader struct {
 	class map[int64]int32
 	// open begins a part and returns what gives its images one by one: pixels that the caller may keep, [h,w,c].
 	open func(p part) (next func() (pixels []uint8, h, w, c int, err error), end func() error, err error)
+	labelsTaken
+}
+
+// labelsTaken are the labels of a set that has others too, and was given without a choice; the zero value of one with no others.
+type labelsTaken struct {
+	name   string
+	others []string
+}
+
+// note says which labels they are and how to have the others; "" where there are none.
+func (l labelsTaken) note() string {
+	if len(l.others) == 0 {
+		return ""
+	}
+	return oneline.Text(fmt.Sprintf("labels: %s; the set has %s too, which #label=%s after the path takes", l.name, words.List(l.others), l.others[0]))
 }
 
 func (r *rawReader) classes() []string { return r.names }

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"slices"
 
 	"palimpsest/datasets"
 	"palimpsest/pkg/results"
@@ -90,7 +91,8 @@ func shapeAdvice(h, c, has int) string {
 
 // NewEvaluator prepares the evaluation of tasks with the given extractor. It returns an error if
 // an option is out of range, the test images are not of the size the extractor takes, if there are
-// none, or if a task has a class that the labeller does not know or of which there are none.
+// none, if a task has a class that the labeller does not know or of which there are none, or if the
+// extractor gives the same features for all test images though they differ.
 func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptions) (*Evaluator, error) {
 	switch {
 	case extractor == nil:
@@ -133,7 +135,26 @@ func NewEvaluator(extractor Extractor, tasks []datasets.Task, opt EvaluatorOptio
 		}
 		e.tasks = append(e.tasks, ref)
 	}
+	if e.blind() {
+		return nil, errors.Errorf("metrics.NewEvaluator: %s gives the same %d features for all test images, which differ, so it cannot tell samples apart; "+
+			"take another extractor, or another of its outputs", extractor.Name(), extractor.Dim())
+	}
 	return e, nil
+}
+
+// blind tells whether all test images have the same features though they are not the same.
+func (e *Evaluator) blind() bool {
+	features, pixels := e.tasks[0].features.RawRowView(0), e.tasks[0].images.Image(0)
+	differ := false
+	for _, t := range e.tasks {
+		for i := range t.images.N {
+			if !slices.Equal(t.features.RawRowView(i), features) {
+				return false
+			}
+			differ = differ || !slices.Equal(t.images.Image(i), pixels)
+		}
+	}
+	return differ
 }
 
 // CheckTasks reports what [NewEvaluator] refuses of tasks before it looks at their images. The extractor is nil where there is none yet.

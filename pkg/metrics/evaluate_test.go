@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"math/rand/v2"
@@ -235,6 +236,34 @@ func (*features2) Features(images []float32, n int) (*mat.Dense, error) {
 		f.Set(i, 0, float64(images[4*i+3]))
 	}
 	return f, nil
+}
+
+// sameAlways is an extractor that sees the same in all images.
+type sameAlways struct{ thirds }
+
+func (*sameAlways) Identity() string { return "same" }
+func (*sameAlways) Features(_ []float32, n int) (*mat.Dense, error) {
+	f := mat.NewDense(n, 2, nil)
+	for i := range n {
+		f.SetRow(i, []float64{0.1, 0.7})
+	}
+	return f, nil
+}
+
+// TestEvaluatorSameFeatures: an extractor that tells no images apart is refused, unless there are none to tell apart.
+func TestEvaluatorSameFeatures(t *testing.T) {
+	tasks := testTasks()
+	if _, err := NewEvaluator(onlyExtractor{new(sameAlways)}, tasks, EvaluatorOptions{}); err == nil || !strings.Contains(err.Error(), "gives the same 2 features for all test images") {
+		t.Errorf("features of all images the same: %v", err)
+	}
+	for i := range tasks {
+		im := *tasks[i].Test
+		im.Pixels = bytes.Repeat([]byte{9, 9, 9, 9}, im.N)
+		tasks[i].Test = &im
+	}
+	if _, err := NewEvaluator(onlyExtractor{new(sameAlways)}, tasks, EvaluatorOptions{}); err != nil {
+		t.Errorf("images all the same: %v", err)
+	}
 }
 
 // onlyExtractor hides that a Labeller is one.
