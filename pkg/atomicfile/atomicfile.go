@@ -92,7 +92,9 @@ func Check(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Wrapf(try(filepath.Dir(target), filepath.Base(target)), "writing %s", path)
+	dir, name := filepath.Split(target)
+	dir = filepath.Clean(dir)
+	return errors.Wrapf(try(dir, name), "writing %s: the folder %s takes no file", path, dir)
 }
 
 // CheckFolder is [Check] of a folder that is to take files, which need not be there yet: so many of those that it is in must be
@@ -104,7 +106,7 @@ func CheckFolder(dir string) error {
 		case err == nil && !info.IsDir():
 			return errors.Errorf("%s is no folder; name another", at)
 		case err == nil:
-			return errors.Wrapf(try(at, "check"), "writing to %s", at)
+			return errors.Wrapf(try(at, "check"), "writing to %s, which takes no file", at)
 		case link == nil || at == filepath.Dir(at): // a link to nothing, or one that nobody may follow
 			return errors.WithStack(err)
 		}
@@ -138,10 +140,14 @@ func resolve(path string) (target string, old fs.FileInfo, err error) {
 	target = path
 	for range mostLinks {
 		info, err := os.Lstat(target)
-		switch {
+		dir := filepath.Dir(target)
+		switch folder, missing := os.Stat(dir); {
+		case os.IsNotExist(missing):
+			return "", nil, errors.Errorf("writing %s: there is no folder %s; make it or name another", path, dir)
+		case missing == nil && !folder.IsDir():
+			return "", nil, errors.Errorf("writing %s: %s is no folder; name another", path, dir)
 		case os.IsNotExist(err):
-			_, err := os.Stat(filepath.Dir(target))
-			return target, nil, errors.Wrapf(err, "writing %s", path)
+			return target, nil, errors.Wrapf(missing, "writing %s", path)
 		case err != nil:
 			return "", nil, errors.Wrapf(err, "writing %s", path)
 		case info.Mode().IsRegular():

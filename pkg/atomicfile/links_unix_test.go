@@ -26,7 +26,7 @@ func TestWriteRefusesWhatIsNoFile(t *testing.T) {
 		made("to-pipe", os.Symlink("pipe", filepath.Join(dir, "to-pipe"))): " leads to a pipe; ",
 		made("to-dir", os.Symlink("folder", filepath.Join(dir, "to-dir"))): " leads to a folder; ",
 		made("circle", os.Symlink("circle", filepath.Join(dir, "circle"))): " is a link that leads back to itself; ",
-		filepath.Join(dir, "no", "folder"):                                 "no such file or directory",
+		filepath.Join(dir, "no", "folder"):                                 "there is no folder " + filepath.Join(dir, "no") + "; ",
 	}
 	if device := filepath.Join(dir, "device"); syscall.Mknod(device, syscall.S_IFCHR|0o644, 1<<8|7) == nil { // root alone may
 		paths[device] = " is a device; "

@@ -78,13 +78,8 @@ func counterpartDrawCommand(python *string) *cobra.Command {
 			if err := checkPython(*python); err != nil {
 				return err
 			}
-			if to != "" {
-				if err := checkEnding("--sheet", to, ".png"); err != nil {
-					return err
-				}
-				if err := checkOutputFile("--sheet", to); err != nil {
-					return err
-				}
+			if err := checkOutputFile("--sheet", to, ".png"); err != nil {
+				return err
 			}
 			redraw, err := counterpart.PrepareRedraw(args[0], each, steps)
 			switch {

@@ -149,7 +149,7 @@ func showSet(ref, sheetFile string, size int, out io.Writer) error {
 		if err := (datasets.Prep{Size: size}).Validate(); err != nil {
 			return experiment.Refused{Err: errors.WithMessage(err, "--size")}
 		}
-		if err := checkEnding("--sheet", sheetFile, ".png"); err != nil {
+		if err := checkOutputFile("--sheet", sheetFile, ".png"); err != nil {
 			return err
 		}
 		switch inside, err := datasets.Holds(ref, sheetFile); {

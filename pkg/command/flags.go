@@ -18,6 +18,7 @@ import (
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/experiment"
 	"palimpsest/pkg/study"
+	"palimpsest/pkg/table"
 	"palimpsest/pkg/words"
 )
 
@@ -117,20 +118,27 @@ func checkOutputFolder(flag, dir string) error {
 	return nil
 }
 
-// checkOutputFile refuses a file to write that cannot be one, because something else is in its place or there is no folder for it.
-func checkOutputFile(flag, file string) error {
+// checkOutputFile refuses a file to write that cannot be one, because something else is in its place or its folder takes none, and one
+// that another program would take for something else by its ending; "" passes, as any ending does where none is given.
+func checkOutputFile(flag, file string, endings ...string) error {
+	if file == "" {
+		return nil
+	}
+	if len(endings) > 0 && !slices.Contains(endings, strings.ToLower(filepath.Ext(file))) {
+		return experiment.Refusef("%s is %q; need a name that ends in %s, which is what is written", flag, file, endings[0])
+	}
 	if err := atomicfile.Check(file); err != nil {
 		return experiment.Refused{Err: errors.WithMessage(err, flag)}
 	}
 	return nil
 }
 
-// checkEnding refuses a file to be written that another program would take for something else by its ending; "" passes.
-func checkEnding(flag, file string, endings ...string) error {
-	if file == "" || slices.Contains(endings, strings.ToLower(filepath.Ext(file))) {
-		return nil
+// checkSection refuses a Markdown file without a section of that name, or one that cannot be written.
+func checkSection(flag, file, name string) error {
+	if err := table.HasSection(file, name); err != nil {
+		return experiment.Refused{Err: errors.WithMessage(err, flag)}
 	}
-	return experiment.Refusef("%s is %q; need a name that ends in %s, which is what is written", flag, file, endings[0])
+	return checkOutputFile(flag, file)
 }
 
 // written is a flag and the file or folder that it has written; "": none.

@@ -29,13 +29,7 @@ func notebookCommand() *cobra.Command {
 			"  go run . notebook notebooks/00_tour.ipynb -o notebooks/00_tour.ipynb",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, o := range []struct{ flag, file, end string }{{"--out", out, ".ipynb"}, {"--html", page, ".html"}, {"--pdf", pdf, ".pdf"}} {
-				if o.file != "" && filepath.Ext(o.file) != o.end {
-					return experiment.Refusef("%s is %q; need a name that ends in %s", o.flag, o.file, o.end)
-				}
-				if o.file == "" {
-					continue
-				}
-				if err := checkOutputFile(o.flag, o.file); err != nil {
+				if err := checkOutputFile(o.flag, o.file, o.end); err != nil {
 					return err
 				}
 			}

@@ -135,8 +135,8 @@ func perfShowCommand(store *string) *cobra.Command {
 			if !found {
 				return experiment.Refusef("--table is %q; need FILE:NAME, for instance notebooks/results/perf.md:perf", target)
 			}
-			if err := table.HasSection(file, name); err != nil {
-				return experiment.Refused{Err: errors.WithMessage(err, "--table")}
+			if err := checkSection("--table", file, name); err != nil {
+				return err
 			}
 			if !slices.Contains([]string{"perf", "growth", "device"}, name) {
 				return experiment.Refusef("--table is %q, and no table of measurements is named %q; choose perf, growth or device", target, name)
@@ -225,10 +225,8 @@ func perfCheckCommand() *cobra.Command {
 			if err := perf.CheckNetworks(networks); err != nil {
 				return experiment.Refused{Err: err}
 			}
-			if write != "" {
-				if err := checkOutputFile("--write", write); err != nil {
-					return err
-				}
+			if err := checkOutputFile("--write", write); err != nil {
+				return err
 			}
 			var expected *perf.Numbers
 			if against != "" {

@@ -3,12 +3,10 @@ package command
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
@@ -51,17 +49,12 @@ func reportCommand() *cobra.Command {
 				return experiment.Refusef("--table is %q; need FILE:NAME, for instance README.md:summary", target)
 			}
 			if target != "" {
-				if err := table.HasSection(file, name); err != nil {
-					return experiment.Refused{Err: errors.WithMessage(err, "--table")}
+				if err := checkSection("--table", file, name); err != nil {
+					return err
 				}
 			}
-			if err := checkEnding("-o", output, ".html", ".htm"); err != nil {
+			if err := checkOutputFile("-o", output, ".html", ".htm"); err != nil {
 				return err
-			}
-			if parent := filepath.Dir(output); output != "" {
-				if info, err := os.Stat(parent); err != nil || !info.IsDir() {
-					return experiment.Refusef("-o is %s, and there is no folder %s; make it or name another", output, parent)
-				}
 			}
 			set, err := study.Open(args...)
 			if err != nil {
@@ -85,12 +78,15 @@ func reportCommand() *cobra.Command {
 				}
 				return err
 			}
+			if output == "" {
+				output = filepath.Join(args[0], "report.html")
+				if err := checkOutputFile("the page, which -o puts elsewhere", output); err != nil {
+					return err
+				}
+			}
 			fmt.Fprint(cmd.OutOrStdout(), report.TextTable(set.Group()))
 			for _, r := range study.Rankings(set.Group()) {
 				fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n\n%s\n", r.Table(), strings.Join(r.Sentences(), "\n"))
-			}
-			if output == "" {
-				output = filepath.Join(args[0], "report.html")
 			}
 			set.Title = studyTitle
 			if err := writeReport(cmd, output, *set); err != nil {

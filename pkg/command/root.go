@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pkg/errors"
 	"github.com/spf13/cobra"
 
 	"palimpsest/pkg/experiment"
@@ -19,6 +20,7 @@ func Main() int {
 	defer stop()
 	usage := true // until a command's own work begins, an error is one of usage
 	root := newRoot(func() { usage = false })
+	checkTopics(root)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	called, err := root.ExecuteContextC(ctx)
@@ -65,6 +67,24 @@ func newRoot(begins func()) *cobra.Command {
 		perfCommand())
 	nameArgs(root)
 	return root
+}
+
+// checkTopics has cobra's own two commands, which show a page of help whatever they are asked for, refuse what there is not.
+func checkTopics(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil { // what cannot run is never asked about its arguments
+		completion.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = func(_ *cobra.Command, topic []string) error {
+			at, rest, err := root.Find(topic)
+			if err == nil && len(rest) > 0 {
+				err = errors.Errorf("unknown command %q for %q", rest[0], at.CommandPath())
+			}
+			return err
+		}
+	}
 }
 
 // version is the commit that the program comes from, with "+" where files of it were changed since.

@@ -2,11 +2,9 @@ package command
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"palimpsest/pkg/atomicfile"
 	"palimpsest/pkg/diffusion"
 	"palimpsest/pkg/experiment"
 )
@@ -34,9 +32,6 @@ func sampleCommand() *cobra.Command {
 		Example: "  go run . sample runs/bench/joint-seed0\n  go run . sample runs/bench/joint-seed0 --classes sneaker,bag --count 16 --sampler ancestral --steps 1000 -o shoes.png\n" +
 			"  go run . sample runs/bench/joint-seed0 --count 1000 --npz samples.npz --folder samples",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkEnding("-o", image, ".png"); err != nil {
-				return err
-			}
 			if err := sampler.Validate(); err != nil {
 				return experiment.Refused{Err: err}
 			}
@@ -46,20 +41,12 @@ func sampleCommand() *cobra.Command {
 			if cmd.Flags().Changed("classes") && len(classes) == 0 {
 				return experiment.Refusef("--classes names no class; name some, or leave it out for all")
 			}
-			for flag, file := range map[string]string{"--npz": archive, "--features": features} {
-				if err := checkEnding(flag, file, ".npz"); err != nil {
-					return err
-				}
-			}
 			if !cmd.Flags().Changed("output") && (archive != "" || folder != "" || features != "") {
 				image = ""
 			}
-			for _, file := range []string{image, archive, features} {
-				if file == "" {
-					continue
-				}
-				if err := atomicfile.Check(file); err != nil {
-					return namedFolder(err, filepath.Dir(file))
+			for _, o := range []struct{ flag, file, ending string }{{"-o", image, ".png"}, {"--npz", archive, ".npz"}, {"--features", features, ".npz"}} {
+				if err := checkOutputFile(o.flag, o.file, o.ending); err != nil {
+					return err
 				}
 			}
 			if err := checkApart(written{"-o", image}, written{"--npz", archive}, written{"--folder", folder}, written{"--features", features}); err != nil {

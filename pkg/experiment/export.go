@@ -93,8 +93,10 @@ func (o ExportOptions) free(to string) error {
 		return Refusef("%s is to be a file of %s safetensors; need a name that ends in .safetensors", to, o.called("Format"))
 	case errors.Is(err, syscall.ENOTDIR):
 		return Refusef("%s cannot be there: a part of its path is a file; name another place for the export", to)
+	case err != nil && o.Format == FormatSafetensors:
+		return refuse(atomicfile.Check(to))
 	case err != nil:
-		return nil
+		return refuse(atomicfile.CheckFolder(to))
 	case !o.Overwrite:
 		return Refusef("%s is there already; name another, or give %s", to, o.called("Overwrite"))
 	case o.Format == FormatSafetensors:

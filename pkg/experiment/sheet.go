@@ -376,7 +376,7 @@ func CheckNewFolder(path string) error {
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return Refusef("%s is no folder, so %s cannot be made in it", filepath.Dir(path), path)
 	}
-	return nil
+	return refuse(atomicfile.CheckFolder(path))
 }
 
 // WriteFolder writes drawn images to the new folder path, whole or not at all: PNGs 000000.png, 000001.png, ... and labels.csv,
