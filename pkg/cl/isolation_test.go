@@ -301,6 +301,22 @@ func changed(t *testing.T, l *cl.Loop) []bool {
 	return rows
 }
 
+// TestPackNetLeavesWeights: shares that leave a later task without a weight of its own are refused, those of one task and those
+// that leave each some are not.
+func TestPackNetLeavesWeights(t *testing.T) {
+	b, c := plain()
+	for keep, refused := range map[float64]bool{1: true, 0.99999: true, 0.5: false, 0: false} {
+		s := made(t, "packnet", map[string]any{"keep": keep})
+		n := cltest.NewNetworkFor(t, rowsOf(s, c), s)
+		if _, err := cl.NewLoop(n, b, s, c, cl.Setup{Seed: 7}); (err != nil) != refused || refused && !strings.Contains(err.Error(), "packnet") {
+			t.Errorf("keep %g of two tasks: %v", keep, err)
+		}
+	}
+	if err := made(t, "packnet", map[string]any{"keep": 1}).(*cl.PackNet).Check(cl.Setup{Tasks: 1}); err != nil {
+		t.Errorf("keep 1 of one task: %v", err)
+	}
+}
+
 func TestPackNetRefuses(t *testing.T) {
 	for _, settings := range []map[string]any{{"retrain": 0}, {"retrain": 1}, {"keep": -0.1}, {"keep": 1.1}} {
 		if _, err := cl.New(cl.Spec{Name: "packnet", Settings: settings}); err == nil {

@@ -67,6 +67,9 @@ func (p *PackNet) Check(s Setup) error {
 	if s.Learned > 0 && p.Keep == 0 {
 		return errors.Errorf("cl: packnet: %d tasks have shared out all weights among themselves, and none is free for a task more; make the first run with keep, for instance keep=%g", s.Learned, 0.25)
 	}
+	if p.Keep == 1 && s.Tasks > 1 {
+		return errors.Errorf("cl: packnet: keep is 1, so that the first task keeps all weights and none is free for the %d that follow; take less, for instance keep=%g, or leave it out", s.Tasks-1, 0.25)
+	}
 	return nil
 }
 
@@ -81,7 +84,37 @@ func (p *PackNet) Begin(s Setup) error {
 	*p = PackNet{Retrain: p.Retrain, Keep: p.Keep, setup: s, owner: make([]byte, s.Network.Parameters())}
 	var err error
 	p.kernels, err = s.Network.Kernels()
-	return firstError(p.Validate(), err)
+	return firstError(p.Validate(), err, p.enough())
+}
+
+// share is which share of a kernel's free weights a task keeps.
+func (p *PackNet) share(task int) float64 {
+	if p.Keep == 0 {
+		return 1 / float64(p.setup.Tasks-task)
+	}
+	return p.Keep
+}
+
+// kept is how many of a kernel's free weights a task keeps.
+func (p *PackNet) kept(task, free int) int { return int(math.Round(p.share(task) * float64(free))) }
+
+// enough reports a task for which no weight is left.
+func (p *PackNet) enough() error {
+	free := make([]int, len(p.kernels))
+	for k, kernel := range p.kernels {
+		free[k] = kernel[1] - kernel[0]
+	}
+	for task := range p.setup.Tasks {
+		most := 0
+		for k := range free {
+			kept := p.kept(task, free[k])
+			free[k], most = free[k]-kept, max(most, kept)
+		}
+		if most == 0 {
+			return errors.Errorf("cl: packnet: with keep=%g there is no weight for task %d of %d; take another share, or leave it out", p.Keep, task+1, p.setup.Tasks)
+		}
+	}
+	return nil
 }
 
 // BeginTask implements [Strategy]: the task trains the free weights of kernels, and what else it is the first to train.
@@ -130,10 +163,6 @@ func (p *PackNet) prune(task int) error {
 	if err := firstError(err, err2); err != nil {
 		return err
 	}
-	share := p.Keep
-	if share == 0 {
-		share = 1 / float64(p.setup.Tasks-task)
-	}
 	for _, k := range p.kernels {
 		var free []int
 		for i := k[0]; i < k[1]; i++ {
@@ -145,7 +174,7 @@ func (p *PackNet) prune(task int) error {
 			return cmp.Compare(math.Abs(float64(weights[j])), math.Abs(float64(weights[i])))
 		})
 		for rank, i := range free {
-			if rank < int(math.Round(share*float64(len(free)))) {
+			if rank < p.kept(task, len(free)) {
 				p.owner[i] = byte(task + 1)
 			} else {
 				weights[i], averages[i] = 0, 0

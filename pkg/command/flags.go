@@ -17,6 +17,7 @@ import (
 	"palimpsest/pkg/cl"
 	"palimpsest/pkg/diffusers"
 	"palimpsest/pkg/experiment"
+	"palimpsest/pkg/settings"
 	"palimpsest/pkg/study"
 	"palimpsest/pkg/table"
 	"palimpsest/pkg/words"
@@ -183,7 +184,35 @@ func flagError(_ *cobra.Command, err error) error {
 		return err
 	}
 	if need, ok := needs[invalid.GetFlag().Value.Type()]; ok {
+		if _, whole := invalid.GetFlag().Value.(decimal); whole && settings.OtherBase(invalid.GetValue()) {
+			need += ", in decimal digits without a leading 0"
+		}
 		return errors.Errorf("--%s is %q; need %s", invalid.GetFlag().Name, invalid.GetValue(), need)
 	}
 	return err
+}
+
+// decimal is the value of a flag that is a whole number, which the parser would read in base 8 after a leading zero.
+type decimal struct{ pflag.Value }
+
+// Set implements [pflag.Value].
+func (d decimal) Set(text string) error {
+	if settings.OtherBase(text) {
+		return errors.New("not decimal")
+	}
+	return d.Value.Set(text)
+}
+
+// decimalFlags has every whole number among the flags of a tree of commands read in decimal digits.
+func decimalFlags(c *cobra.Command) {
+	wrap := func(f *pflag.Flag) {
+		if kind := f.Value.Type(); strings.HasPrefix(kind, "int") && !strings.HasSuffix(kind, "Slice") || strings.HasPrefix(kind, "uint") {
+			f.Value = decimal{f.Value}
+		}
+	}
+	c.Flags().VisitAll(wrap)
+	c.PersistentFlags().VisitAll(wrap)
+	for _, below := range c.Commands() {
+		decimalFlags(below)
+	}
 }

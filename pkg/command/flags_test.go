@@ -54,6 +54,20 @@ func TestFlagError(t *testing.T) {
 	}
 }
 
+// Whole numbers among flags are decimal, though the parser takes 010 for 8.
+func TestFlagsAreDecimal(t *testing.T) {
+	for typed, want := range map[string]string{
+		"bench --seeds 010": `--seeds is "010"; need a whole number, in decimal digits without a leading 0`,
+		"bench --seeds x":   `--seeds is "x"; need a whole number`,
+	} {
+		root := newRoot(func() {})
+		root.SetArgs(strings.Fields(typed))
+		if err := root.Execute(); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %q", typed, err, want)
+		}
+	}
+}
+
 // A word where a command takes none is told as one, and that of a strategy where it goes.
 func TestArgumentsWhereThereAreNone(t *testing.T) {
 	for typed, want := range map[string]string{

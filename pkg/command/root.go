@@ -66,6 +66,7 @@ func newRoot(begins func()) *cobra.Command {
 		bpdCommand(), calibrateCommand(), dynamicsCommand(), autopsyCommand(), reportCommand(), dataCommand(), strategiesCommand(), doctorCommand(),
 		perfCommand())
 	nameArgs(root)
+	decimalFlags(root)
 	return root
 }
 

@@ -602,6 +602,9 @@ func (c Config) Validate() error {
 	if err := c.Train.ValidateFor(p); err != nil {
 		return errors.WithMessage(err, "train")
 	}
+	if c.Diffusion.Variance == diffusion.LearnedRange && c.Train.VLBWeight == 0 && c.Train.Objective != diffusion.ObjectiveVLB && c.Network.Init == "" {
+		return errors.New("diffusion.variance is \"learned-range\", but nothing trains the variance: train.vlb_weight is 0 and the objective \"simple\"; set train.vlb_weight, usually 0.001, or train.objective=vlb, or leave diffusion.variance out")
+	}
 	if err := e.Sampler.ValidateFor(p); err != nil {
 		return errors.WithMessage(err, "evaluate.sampler")
 	}

@@ -74,6 +74,7 @@ func TestConfigErrors(t *testing.T) {
 		{"a flow by another sampler", "diffusion: {prediction: flow, schedule: flow}", []string{"evaluate.sampler", `choose one of ["euler" "heun"]`}},
 		{"a flow's bound by parts", "diffusion: {prediction: flow, schedule: flow}\nevaluate: {sampler: {name: heun}}\nbpd: {images: 4}", []string{"set bpd.images=0", "--ode"}},
 		{"a flow trained by the bound", "diffusion: {prediction: flow, schedule: flow}\nevaluate: {sampler: {name: heun}}\ntrain: {objective: vlb}", []string{"train", `set objective to "simple"`}},
+		{"a variance that nothing trains", "diffusion: {variance: learned-range}", []string{"learned-range", "train.vlb_weight is 0", "0.001", "train.objective=vlb"}},
 		{"a flow with a variance", "diffusion: {prediction: flow, schedule: flow, variance: learned-range}", []string{"set variance"}},
 		{"no set", "benchmark: {datasets: []}", []string{"names no set", "needs one"}},
 		{"a set of another colour that follows", "benchmark: {datasets: [mnist, cifar-10]}", []string{"benchmark.prep.channels"}},

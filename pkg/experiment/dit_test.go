@@ -14,7 +14,7 @@ func TestDiTRun(t *testing.T) {
 	back, choice := pureGo(t)
 	c, dir := tinyRun(), filepath.Join(t.TempDir(), "run")
 	c.Network = NetworkConfig{Architecture: ArchitectureDiT, Size: "tiny", Conditional: true, Patch: 4, Depth: 2, Hidden: 16}
-	c.Diffusion.Variance = "learned-range"
+	c.Diffusion.Variance, c.Train.VLBWeight = "learned-range", 0.001
 	c.Autopsy = AutopsyConfig{Images: 4, Timesteps: 2, Steps: 2, Thresholds: 2}
 	r, err := Run(t.Context(), c, dir, Options{Backend: back, Choice: choice})
 	if err != nil {

@@ -28,7 +28,8 @@ const Limit = 4 << 20
 func ReadFile(path string) ([]byte, error) { return atomicfile.Read(path, Limit) }
 
 // Document parses the one YAML document of a text; name is for errors. The result is its content, nil where there is
-// none. A text of two documents is refused: the second would be read by nobody.
+// none. A text of two documents is refused: the second would be read by nobody. Integers with a leading zero or in another
+// base are text.
 func Document(name string, text []byte) (*yaml.Node, error) {
 	if len(text) > Limit {
 		return nil, errors.Errorf("%s has %d bytes; settings have at most %d", name, len(text), Limit)
@@ -48,7 +49,25 @@ func Document(name string, text []byte) (*yaml.Node, error) {
 	if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
 		return nil, nil
 	}
+	unguessed(&doc)
 	return doc.Content[0], nil
+}
+
+// unguessed makes text of the integers that YAML 1.1 reads in another base, as 010 (8) and 0x10 (16): whoever writes leading zeros means
+// none of it, and a name may have them.
+func unguessed(node *yaml.Node) {
+	if node.Kind == yaml.ScalarNode && node.ShortTag() == "!!int" && OtherBase(node.Value) {
+		node.Tag = "!!str"
+	}
+	for _, below := range node.Content {
+		unguessed(below)
+	}
+}
+
+// OtherBase says whether an integer is written with a leading zero or the letter of a base.
+func OtherBase(text string) bool {
+	digits := strings.TrimLeft(text, "+-")
+	return len(digits) > 1 && digits[0] == '0'
 }
 
 // Decode puts the YAML of a text into a struct. A key that the struct lacks is an error.
@@ -237,7 +256,11 @@ func fitsInteger(tree any, t reflect.Type, path string) error {
 	case whole && within:
 		return nil
 	case !whole:
-		return errors.Errorf("%s is %s; need a whole number", path, show(tree))
+		decimal := ""
+		if text, ok := tree.(string); ok && OtherBase(text) {
+			decimal = ", in decimal digits without a leading 0"
+		}
+		return errors.Errorf("%s is %s; need a whole number%s", path, show(tree), decimal)
 	case signed:
 		return errors.Errorf("%s is %s; need a whole number from %d to %d, written in digits", path, show(tree), math.MinInt64>>(64-bits), math.MaxInt64>>(64-bits))
 	default:

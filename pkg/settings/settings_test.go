@@ -130,3 +130,35 @@ func TestDocument(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherBases: integers that YAML reads in another base stay as they are written, so that no setting that is a number takes them.
+func TestOtherBases(t *testing.T) {
+	for _, text := range []string{"010", "0x10", "0b11", "0o7", "-010", "+07", "00"} {
+		doc, err := Document("x", []byte("seed: "+text+"\nname: "+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tree any
+		if err := doc.Decode(&tree); err != nil {
+			t.Fatal(err)
+		}
+		var into struct {
+			Seed uint64
+			Name string
+		}
+		err = Fits(tree, reflect.TypeOf(into), "")
+		if text := text + "\"; need a whole number, in decimal digits without a leading 0"; err == nil || !strings.HasSuffix(err.Error(), text) {
+			t.Errorf("%s: %v, want %q", text, err, text)
+		}
+		if doc.Decode(&into) == nil || into.Name != text {
+			t.Errorf("%s is decoded as %+v", text, into)
+		}
+	}
+	for text, want := range map[string]float64{"0": 0, "-0": 0, "10": 10, "1_000": 1000, "00.5": 0.5, "1e1": 10, "-7": -7} {
+		doc, err := Document("x", []byte(text))
+		var got float64
+		if err != nil || doc.Decode(&got) != nil || got != want {
+			t.Errorf("%s is %g (%v), want %g", text, got, err, want)
+		}
+	}
+}
