@@ -30,7 +30,7 @@
 //     says, 16 bits rounded to 8, CMYK turned into RGB, laid over white where they are transparent; grey ones have one channel
 //   - .npz files as Keras, MedMNIST and ImageNet-32 write them, their arrays in C or Fortran order, labels one-hot too; .parquet files of
 //     the Hugging Face Hub, one or several; the IDX files of MNIST and its like, EMNIST's turned upright; the binary files of CIFAR-100
-//     and CIFAR-10; .tar and .tar.gz shards of WebDataset
+//     and CIFAR-10; .tar and .tar.gz shards of WebDataset, whose samples may lie in folders train, val and test
 //
 // Where labels are numbers without names, each number that occurs is a class, and is its name. Whole numbers may be stored as
 // floating-point ones (1.0) in .npz, Parquet and WebDataset. Where labels are text, in these three, each text is

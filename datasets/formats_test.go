@@ -442,7 +442,7 @@ func TestDamagedCompressedShard(t *testing.T) {
 			if bytes.Equal(unpacked(b), content) { // such as another time in the head
 				continue
 			}
-			if labels, err := tarLabels(func() (io.ReadCloser, error) { return unzipped(io.NopCloser(bytes.NewReader(b))) }, ""); err == nil {
+			if labels, _, err := tarLabels(func() (io.ReadCloser, error) { return unzipped(io.NopCloser(bytes.NewReader(b))) }, ""); err == nil {
 				t.Errorf("byte %d, %d bytes: %d labels", i, len(b), len(labels))
 			}
 		}
@@ -465,7 +465,7 @@ func TestCompressedShardWithoutEndMark(t *testing.T) {
 	if err := errors.Join(w.Flush(), z.Close()); err != nil {
 		t.Fatal(err)
 	}
-	_, err := tarLabels(func() (io.ReadCloser, error) { return unzipped(io.NopCloser(bytes.NewReader(b.Bytes()))) }, "")
+	_, _, err := tarLabels(func() (io.ReadCloser, error) { return unzipped(io.NopCloser(bytes.NewReader(b.Bytes()))) }, "")
 	if err == nil || !strings.Contains(err.Error(), "has no end mark") {
 		t.Error(err)
 	}

@@ -185,7 +185,7 @@ func FuzzTar(f *testing.F) {
 	f.Add(good.Bytes(), "label")
 	f.Add(good.Bytes(), "no\nlabel")
 	f.Fuzz(func(t *testing.T, b []byte, chosen string) {
-		labels, err := tarLabels(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }, chosen)
+		labels, _, err := tarLabels(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }, chosen)
 		oneLine(t, err)
 		if err != nil {
 			return

@@ -51,10 +51,7 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	if err := allShards(root, files); err != nil {
 		return nil, err
 	}
-	splits, err := splitsOfFiles(root, files)
-	if err != nil {
-		return nil, err
-	}
+	splits, unsplit := splitsOfFiles(root, files)
 	r, arrays := &rawReader{root: root}, map[string]npzArrays{} // by the name of the part
 	texts, textual := textLabels{}, false
 	for i, file := range files {
@@ -69,10 +66,14 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 				continue
 			}
 			if pair.split == noSplit {
+				if unsplit != nil {
+					_ = z.Close()
+					return nil, unsplit
+				}
 				p.split = splits[i]
 			}
-			var text bool
-			p.labels, text, err = npzLabels(z, pair.labels, texts)
+			labels, text, err := npzLabels(z, pair.labels, texts)
+			p.labels = labels
 			if len(r.parts) == 0 {
 				textual = text
 			}
@@ -105,8 +106,11 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	}
 	if textual {
 		r.names, r.class = texts.classes()
-	} else if r.names, r.class, err = numberedClasses(r.parts); err != nil {
-		return nil, err
+	} else {
+		var err error
+		if r.names, r.class, err = numberedClasses(r.parts); err != nil {
+			return nil, err
+		}
 	}
 	r.open = func(p part) (func() ([]uint8, int, int, int, error), func() error, error) {
 		return openNPZImages(arrays[p.file], len(p.labels))
@@ -388,7 +392,10 @@ func npyImages(open func() (io.Reader, error), labels int, planar3 bool) (func()
 	}
 	if head.dtype != "|u1" && head.dtype != "<u1" && head.dtype != "u1" {
 		how := "x.astype('uint8') of values from 0 to 255, (x/257).round().astype('uint8') of 0 to 65535"
-		if strings.Contains(head.dtype, "f") {
+		switch {
+		case strings.Contains(head.dtype, "b"): // |b1
+			how = "255*x.astype('uint8')"
+		case strings.Contains(head.dtype, "f"):
 			how = "(255*x).round().astype('uint8') of values in [0, 1], x.round().astype('uint8') of 0 to 255"
 		}
 		return nil, errors.Errorf("is of type %s; need unsigned bytes 0 to 255: store %s", oneline.Text(head.dtype), how)

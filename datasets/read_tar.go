@@ -23,7 +23,7 @@ import (
 
 // tarReading reads shards of WebDataset: .tar files, plain or compressed by gzip, in which the members of one sample follow one another and share their name up to
 // the first dot, one of them a picture, another its class: .cls, a number (as 2 or 2.0) or a name, or .json with the key label (or cls, or
-// the one chosen by #label=NAME). Shards say their split by their name.
+// the one chosen by #label=NAME). Shards say their split by their name, or else all members do by the folder that they are in, as train/1.jpg.
 var tarReading = reading{
 	name: ".tar or .tar.gz shards of WebDataset (1.jpg and 1.cls or 1.json)",
 	files: func(path string, folder bool) ([]string, bool, error) {
@@ -38,11 +38,11 @@ type tarReader struct {
 	shards []shard
 }
 
-// shard is one file, and the classes of its samples in their order.
+// shard is one file, and the splits and classes of its samples in their order.
 type shard struct {
 	file   string
 	name   string // within the set
-	split  split
+	splits []split
 	labels []int32
 }
 
@@ -54,10 +54,10 @@ func openTar(root string, files []string, how choices) (reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	texts := make([][]string, len(files)) // classes as they are written
+	texts, folders := make([][]string, len(files)), make([][]split, len(files)) // classes as they are written
 	class := map[string]int32{}
 	for i, file := range files {
-		if texts[i], err = tarLabels(func() (io.ReadCloser, error) { return openShard(file) }, how.Label); err != nil {
+		if texts[i], folders[i], err = tarLabels(func() (io.ReadCloser, error) { return openShard(file) }, how.Label); err != nil {
 			return nil, errors.WithMessage(err, file)
 		}
 		for _, text := range texts[i] {
@@ -71,8 +71,13 @@ func openTar(root string, files []string, how choices) (reader, error) {
 	for i, name := range t.names {
 		class[name] = int32(i)
 	}
+	said := slices.Concat(folders...)
+	byFolder := splits[0] == noSplit && !slices.Contains(said, noSplit) && slices.Contains(said, inTrain) && (slices.Contains(said, inTest) || slices.Contains(said, inVal))
 	for i, file := range files {
-		s := shard{file: file, name: nameIn(root, file), split: splits[i]}
+		s := shard{file: file, name: nameIn(root, file), splits: slices.Repeat(splits[i:i+1], len(texts[i]))}
+		if byFolder {
+			s.splits = folders[i]
+		}
 		for _, text := range texts[i] {
 			s.labels = append(s.labels, class[text])
 		}
@@ -250,11 +255,11 @@ func (i incomplete) scattered(open func() (io.ReadCloser, error)) error {
 	}
 }
 
-// tarLabels reads the classes of the samples of a shard as they are written.
-func tarLabels(open func() (io.ReadCloser, error), chosen string) (labels []string, err error) {
+// tarLabels reads the classes of the samples of a shard as they are written, and the split that the uppermost folder of each is called after.
+func tarLabels(open func() (io.ReadCloser, error), chosen string) (labels []string, folders []split, err error) {
 	r, err := open()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer r.Close()
 	err = eachSample(r, func(ending string) bool { return ending == "cls" || ending == "json" }, func(key string, members map[string][]byte) error {
@@ -262,7 +267,8 @@ func tarLabels(open func() (io.ReadCloser, error), chosen string) (labels []stri
 			return err
 		}
 		text, err := labelOf(key, members, chosen)
-		labels = append(labels, text)
+		folder, _, _ := strings.Cut(strings.TrimPrefix(path.Dir(key), "./"), "/")
+		labels, folders = append(labels, text), append(folders, splitNamed(folder))
 		return err
 	})
 	if apart := (incomplete{}); errors.As(err, &apart) {
@@ -271,7 +277,7 @@ func tarLabels(open func() (io.ReadCloser, error), chosen string) (labels []stri
 	if err == nil && len(labels) == 0 {
 		err = errors.New("holds no sample; need pictures and their classes, as 0001.jpg and 0001.cls")
 	}
-	return labels, oneline.Error(err) // names of members may hold anything
+	return labels, folders, oneline.Error(err) // names of members may hold anything
 }
 
 // pointed is text that is a number with a decimal point, as programs write whole numbers that they keep as floating-point ones. 1e3 may be
@@ -366,7 +372,7 @@ func (s shard) each(yield func(picture) error) error {
 		}
 		b := members[ending]
 		at++
-		return yield(picture{name: fmt.Sprintf("%s: %s.%s", s.name, key, ending), split: s.split, label: s.labels[at-1],
+		return yield(picture{name: fmt.Sprintf("%s: %s.%s", s.name, key, ending), split: s.splits[at-1], label: s.labels[at-1],
 			data: func() ([]byte, error) { return b, nil }})
 	})
 }
