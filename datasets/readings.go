@@ -57,7 +57,11 @@ func namedClasses(parts []part, names []string) (map[int64]int32, error) {
 	for _, p := range parts {
 		for i, label := range p.labels {
 			if _, ok := class[label]; !ok {
-				return nil, errors.Errorf("%s: image %d has the label %d; need 0 to %d, for the %d names of classes", p.file, i, label, len(names)-1, len(names))
+				hidden := ""
+				if label == -1 && p.split == inTest {
+					hidden = "; if the labels of the test images are withheld, leave that file out: images for validation are then measured on"
+				}
+				return nil, errors.Errorf("%s: image %d has the label %d; need 0 to %d, for the %d names of classes%s", p.file, i, label, len(names)-1, len(names), hidden)
 			}
 		}
 	}
@@ -75,7 +79,7 @@ func classesByName(names []string) []string {
 
 // isClassName says whether tables can show a class of this name.
 func isClassName(name string) bool {
-	return name != "" && oneline.Is(name) && !strings.ContainsAny(name, "\u2028\u2029")
+	return name != "" && oneline.Is(name)
 }
 
 // words of a file's name, by which it says its split.

@@ -196,7 +196,7 @@ func toOurs(text []byte, o Options) (unet.Config, error) {
 		if len(u.SampleSize) > 0 && string(u.SampleSize) != "null" {
 			return unet.Config{}, errors.Errorf("sample_size is %.40s; need a whole number of pixels up to %d, or a list of height and width", strings.ReplaceAll(string(u.SampleSize), notFinite, "Infinity or NaN"), mostPixels)
 		}
-		return unet.Config{}, errors.Errorf("sample_size is null; give the side of its images in pixels as size, up to %d", mostPixels)
+		return unet.Config{}, errors.Errorf("sample_size is null; give the side of its images in pixels, up to %d, as size (`import --size`)", mostPixels)
 	}
 	if o.ImageSize > 0 && (h != o.ImageSize || w != o.ImageSize) {
 		return unet.Config{}, errors.Errorf("the size given is %d, but the model says itself that its images are %d×%d (sample_size); give none", o.ImageSize, h, w)

@@ -31,13 +31,19 @@ func Text(text string) string {
 		text = head + " … " + tail
 	}
 	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "�"), func(r rune) bool {
-		return r <= ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029
+		return r == ' ' || Breaks(r)
 	}), " ")
 }
 
-// Is says whether a text is one line: valid UTF-8 without control characters.
+// Is says whether a text is one line: valid UTF-8 without control characters or others that end or turn round a line.
 func Is(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, Breaks)
+}
+
+// Breaks says whether a character is none of one line: a control character, a separator of lines or paragraphs, or one that turns round
+// what follows, to the end of a table's line.
+func Breaks(r rune) bool {
+	return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
 // shortened is an error with another message.

@@ -3,10 +3,11 @@ package results
 import (
 	"path/filepath"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/pkg/errors"
+
+	"palimpsest/pkg/oneline"
 )
 
 // longestName is how many bytes the name of a run may have. Systems take 255 for a file's; the files of a stored study, and those
@@ -28,7 +29,7 @@ func CheckName(name string) error {
 		bad = "it begins with a dot"
 	case strings.ContainsAny(name, `/\`):
 		bad = "it has a slash or a backslash"
-	case strings.ContainsFunc(name, unicode.IsControl):
+	case strings.ContainsFunc(name, oneline.Breaks):
 		bad = "it has a control character"
 	case strings.TrimSpace(name) != name:
 		bad = "it begins or ends with a blank"
