@@ -193,15 +193,21 @@ func flagError(_ *cobra.Command, err error) error {
 }
 
 // decimal is the value of a flag that is a whole number, which the parser would read in base 8 after a leading zero.
-type decimal struct{ pflag.Value }
+type decimal struct{ number pflag.Value }
 
 // Set implements [pflag.Value].
 func (d decimal) Set(text string) error {
 	if settings.OtherBase(text) {
 		return errors.New("not decimal")
 	}
-	return d.Value.Set(text)
+	return d.number.Set(text)
 }
+
+// String implements [pflag.Value].
+func (d decimal) String() string { return d.number.String() }
+
+// Type implements [pflag.Value].
+func (d decimal) Type() string { return d.number.Type() }
 
 // decimalFlags has every whole number among the flags of a tree of commands read in decimal digits.
 func decimalFlags(c *cobra.Command) {
