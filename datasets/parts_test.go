@@ -54,14 +54,14 @@ func TestTarFolders(t *testing.T) {
 		}
 		file := filepath.Join(t.TempDir(), "w.tar")
 		put(t, file, tarOf(t, members...))
-		d, err := Open(file)
+		info, err := Describe(file)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		info, err := Describe(file)
+		d, err := Load(file)
 		val := 0
-		if d, err = Load(file); err == nil && d.Val != nil {
+		if err == nil && d.Val != nil {
 			val = d.Val.N
 		}
 		if err != nil || info.Train != tc.train || info.Test != tc.test || val != tc.val {
