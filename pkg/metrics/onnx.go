@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -116,19 +116,56 @@ type ONNX struct {
 // .json, an [ONNXInfo]. It is for images of h×w pixels with c channels, which are brought to the network's height and width, a
 // pixel there being the mean of the area that it covers, and from grey to colours or back where it needs that.
 //
-// The network is compiled and run once here. What it cannot do is an error of one line: no such operation, several inputs, an
-// input or output of another form, a size or a layout that neither file states.
+// The network is compiled and run here. What it cannot do is an error of one line: no such operation, several inputs, an
+// input or output of another form, a size or a layout that neither file states, features that depend on the other images of a batch.
 func LoadONNX(backend compute.Backend, path string, h, w, c int) (*ONNX, error) {
 	x, err := CompileONNX(backend, path, h, w, c)
 	if err != nil {
 		return nil, err
 	}
-	black := make([]float32, x.batch*x.h*x.w*x.info.channels())
-	if err := x.run(black, func([]float64) error { return nil }); err != nil {
+	if err := x.checkRows(); err != nil {
 		x.Close()
 		return nil, errors.WithMessagef(oneline.Error(err), "metrics.LoadONNX: %s", path)
 	}
 	return x, nil
+}
+
+// checkRows runs the network on two batches of noise that share half of their images, elsewhere and beside others. Where the features of these
+// differ by more than rounding, they depend on the other images of a batch, and would change with its size.
+func (x *ONNX) checkRows() error {
+	size, random := x.h*x.w*x.info.channels(), rand.New(rand.NewPCG(0, 0))
+	first, second := make([]float32, x.batch*size), make([]float32, x.batch*size)
+	for i := range first {
+		first[i], second[i] = 2*random.Float32()-1, 2*random.Float32()-1
+	}
+	was := func(row int) int { return (row + 1) % x.batch }
+	for row := 0; row < x.batch; row += 2 {
+		copy(second[row*size:], first[was(row)*size:(was(row)+1)*size])
+	}
+	var features [2][]float64
+	for i, images := range [][]float32{first, second} {
+		if err := x.run(images, func(flat []float64) error { features[i] = slices.Clone(flat); return nil }); err != nil {
+			return err
+		}
+		if x.batch == 1 {
+			return nil
+		}
+	}
+	largest, all := make([]float64, x.dim), 0.0
+	for i, v := range features[0] {
+		v = max(math.Abs(v), math.Abs(features[1][i]))
+		largest[i%x.dim], all = max(largest[i%x.dim], v), max(all, v)
+	}
+	for row := 0; row < x.batch; row += 2 {
+		for k := range x.dim {
+			a, b := features[0][was(row)*x.dim+k], features[1][row*x.dim+k]
+			if math.Abs(a-b) > 1e-3*largest[k]+1e-5*all {
+				return errors.Errorf("the features of an image depend on the other images of a batch: feature %d of one is %.4g beside some and %.4g beside others; "+
+					"need a network that computes each image for itself, exported in the mode of evaluation", k, a, b)
+			}
+		}
+	}
+	return nil
 }
 
 // CompileONNX is [LoadONNX] without running the network, which in pure Go costs next to nothing. An operation that a backend has not is
@@ -168,7 +205,7 @@ func CompileONNX(backend compute.Backend, path string, h, w, c int) (*ONNX, erro
 // compile parses the network, and builds its graph to see what it gives.
 func (x *ONNX) compile(backend compute.Backend, content []byte) (err error) {
 	defer caught(&err)
-	net, err := parseONNX(content)
+	net, err := parseONNX(content, x.info.Output)
 	if err != nil {
 		return err
 	}
@@ -217,15 +254,9 @@ func featuresOf(output shapes.Shape, n int) int {
 	return slices.Max(features)
 }
 
-// unknownONNX is how the library says that it lacks an operation.
-var unknownONNX = regexp.MustCompile(`unimplemented ONNX op "([^"]*)"`)
-
 // plainONNXError says what of a network cannot be computed, without the library's own whereabouts.
 func plainONNXError(err error) error {
 	text := oneline.Text(err.Error())
-	if op := unknownONNX.FindStringSubmatch(text); op != nil {
-		return errors.Errorf("operation %s cannot be computed here; export the network without it, or name an output before it (\"output\")", op[1])
-	}
 	if errors.Is(err, compute.ErrNotImplemented) {
 		return errors.WithMessage(oneline.Error(err), "metrics.ONNX: the network cannot be run")
 	}
@@ -254,8 +285,9 @@ func caught(err *error) {
 	}
 }
 
-// parseONNX parses a file whose tensors it holds itself and whole: the library believes the sizes that they declare.
-func parseONNX(content []byte) (_ onnx.Model, err error) {
+// parseONNX parses what leads to output, or to any of the outputs where it is empty, of a file whose tensors it holds itself and whole: the library
+// believes the sizes that they declare.
+func parseONNX(content []byte, output string) (_ onnx.Model, err error) {
 	defer caught(&err)
 	var file protos.ModelProto
 	if err := proto.Unmarshal(content, &file); err != nil {
@@ -267,16 +299,18 @@ func parseONNX(content []byte) (_ onnx.Model, err error) {
 	if err := checkONNXTensors(file.Graph, len(content)); err != nil {
 		return nil, err
 	}
-	rewritten, err := plainONNX(file.Graph)
+	if err := plainONNX(&file, output); err != nil {
+		return nil, err
+	}
+	if content, err = proto.Marshal(&file); err != nil {
+		return nil, errors.Wrap(err, "the network as the library takes it")
+	}
+	net, err := parser.Parse(content)
 	if err != nil {
 		return nil, err
 	}
-	if rewritten {
-		if content, err = proto.Marshal(&file); err != nil {
-			return nil, errors.Wrap(err, "the network as the library takes it")
-		}
-	}
-	return parser.Parse(content)
+	net.DisableFusion() // it guesses what several operations are together, such as attention
+	return net, nil
 }
 
 // checkONNXTensors refuses tensors that a file of so many bytes cannot hold.

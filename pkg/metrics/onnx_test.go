@@ -110,15 +110,17 @@ func TestONNXAsPyTorch(t *testing.T) {
 	ints := func(name string, v ...int64) *protos.AttributeProto {
 		return &protos.AttributeProto{Name: name, Type: protos.AttributeProto_INTS, Ints: v}
 	}
+	opset := []*protos.OperatorSetIdProto{{Version: 17}}
 	for want, with := range map[string][]*protos.AttributeProto{
-		"MaxPool p: has dilations [2 2]; only 1":             {ints("kernel_shape", 3, 3), ints("dilations", 2, 2)},
-		"p: has storage_order 1":                             {ints("kernel_shape", 3, 3), {Name: "storage_order", I: 1}},
-		"p: has auto_pad SAME_UPPER":                         {ints("kernel_shape", 3, 3), {Name: "auto_pad", S: []byte("SAME_UPPER")}},
-		"p: has kernel_shape [3]":                            {ints("kernel_shape", 3)},
-		"p: has ceil_mode with windows [1 1], strides [2 2]": {ints("kernel_shape", 1, 1), ints("strides", 2, 2), {Name: "ceil_mode", I: 1}},
+		"operation MaxPool p has dilations [2 2]; only 1":   {ints("kernel_shape", 3, 3), ints("dilations", 2, 2)},
+		"p has storage_order 1":                             {ints("kernel_shape", 3, 3), {Name: "storage_order", Type: protos.AttributeProto_INT, I: 1}},
+		"p has auto_pad SAME_UPPER":                         {ints("kernel_shape", 3, 3), {Name: "auto_pad", Type: protos.AttributeProto_STRING, S: []byte("SAME_UPPER")}},
+		"p has kernel_shape [3]":                            {ints("kernel_shape", 3)},
+		"p has ceil_mode with windows [1 1], strides [2 2]": {ints("kernel_shape", 1, 1), ints("strides", 2, 2), {Name: "ceil_mode", Type: protos.AttributeProto_INT, I: 1}},
 	} {
 		pool := &protos.NodeProto{OpType: "MaxPool", Name: "p", Input: []string{"x"}, Output: []string{"y"}, Attribute: with}
-		if _, err := plainONNX(&protos.GraphProto{Node: []*protos.NodeProto{pool}}); err == nil || !strings.Contains(err.Error(), want) {
+		g := &protos.GraphProto{Input: []*protos.ValueInfoProto{{Name: "x"}}, Node: []*protos.NodeProto{pool}}
+		if err := plainONNX(&protos.ModelProto{OpsetImport: opset, Graph: g}, "y"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)
 		}
 	}
@@ -146,7 +148,7 @@ func TestLoadONNXRefusals(t *testing.T) {
 		"a text":            {"this is no network\n", rgb, "no ONNX file"},
 		"empty":             {"", rgb, "no ONNX file"},
 		"cut":               {string(nchw[:len(nchw)/2]), rgb, "ONNX file"},
-		"unknown operation": {strings.ReplaceAll(string(nchw), "Sigmoid", "Sigmoit"), rgb, "net.onnx: operation Sigmoit cannot be computed here"},
+		"unknown operation": {strings.ReplaceAll(string(nchw), "Sigmoid", "Sigmoit"), rgb, "net.onnx: operation Sigmoit s2 cannot be computed here"},
 		"empty description": {string(nchw), " ", "net.json: it is empty"},
 		"renamed weights":   {strings.Replace(string(nchw), "w3", "w9", 1), rgb, "w9"},
 		"no colours":        {string(nchw), `{"range": [0, 1]}`, "colours"},
@@ -220,7 +222,7 @@ func FuzzONNX(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		_ = fuzztest.Read(t, len(content), func() error {
-			_, err := parseONNX(content)
+			_, err := parseONNX(content, "")
 			return err
 		})
 	})
