@@ -376,7 +376,7 @@ func (p *plainNet) resize(n *protos.NodeProto) error {
 	x := n.Input[0]
 	if sizes != "" {
 		for axis := int64(-2); axis < 0; axis++ {
-			x = p.resizeAxis(r, x, axis, p.add("Gather", []string{sizes, p.int(axis)}), 1)
+			x = p.resizeAxis(r, x, axis, p.add("Gather", []string{sizes, p.ints([]int64{axis})}), 1)
 		}
 		p.add("Reshape", []string{x, sizes}) // fails if the other axes were to change
 		return nil
@@ -386,21 +386,41 @@ func (p *plainNet) resize(n *protos.NodeProto) error {
 		return errors.Errorf("has scales %v; need numbers, of 1 but for the last two axes, or sizes", by)
 	}
 	for k, scale := range by[len(by)-2:] {
-		axis := int64(k - 2)
 		if scale != math.Trunc(scale) && (r.mode == "nearest" || r.at == "half_pixel_symmetric") {
 			return errors.Errorf("has scales %v; with %s and %s whole ones can be computed, or sizes", by, r.mode, r.at)
 		}
-		size := p.add("Cast", []string{p.add("Gather", []string{p.add("Shape", []string{x}), p.int(axis)})}, intAttribute("to", int64(protos.TensorProto_FLOAT)))
-		size = p.add("Floor", []string{p.add("Mul", []string{size, p.float(float32(scale))})})
-		x = p.resizeAxis(r, x, axis, p.add("Cast", []string{size}, intAttribute("to", int64(protos.TensorProto_INT64))), float32(scale))
+		axis := int64(k - 2)
+		size := p.add("Floor", []string{p.add("Mul", []string{p.cast(p.size(x, axis), protos.TensorProto_FLOAT), p.float(float32(scale))})})
+		x = p.resizeAxis(r, x, axis, p.cast(size, protos.TensorProto_INT64), float32(scale))
 	}
 	return nil
+}
+
+// size is a list of one, the size of the last axis of x (-1) or the one before (-2). It is known when the graph is built.
+func (p *plainNet) size(x string, axis int64) string {
+	shape := []*protos.AttributeProto{intAttribute("start", axis)}
+	if axis < -1 {
+		shape = append(shape, intAttribute("end", axis+1))
+	}
+	return p.add("Shape", []string{x}, shape...)
+}
+
+// cast converts values.
+func (p *plainNet) cast(x string, to protos.TensorProto_DataType) string {
+	return p.add("Cast", []string{x}, intAttribute("to", int64(to)))
+}
+
+// upTo are the whole numbers from 0 to before size, a list of one: for Range a program would be compiled.
+func (p *plainNet) upTo(size string) string {
+	ones := p.add("ConstantOfShape", []string{size}, &protos.AttributeProto{Name: "value", Type: protos.AttributeProto_TENSOR,
+		T: &protos.TensorProto{DataType: int32(protos.TensorProto_INT64), Dims: []int64{1}, Int64Data: []int64{1}}})
+	return p.add("CumSum", []string{ones, p.int(0)}, intAttribute("exclusive", 1))
 }
 
 // resizing is how images are interpolated.
 type resizing struct{ mode, at, nearest string }
 
-// resizeAxis brings an axis to a size. Pixel i is at a/b of the old ones, whole numbers, so that the nearest is found without rounding; where the scale is no
+// resizeAxis brings an axis to a size, a list of one. Pixel i is at a/b of the old ones, whole numbers, so that the nearest is found without rounding; where the scale is no
 // whole number the size is rounded down from it, and i is where the scale says.
 func (p *plainNet) resizeAxis(r resizing, x string, axis int64, size string, scale float32) string {
 	do := func(op, a, b string) string { return p.add(op, []string{a, b}) }
@@ -408,9 +428,9 @@ func (p *plainNet) resizeAxis(r resizing, x string, axis int64, size string, sca
 		return p.add("Cast", []string{v}, intAttribute("to", int64(protos.TensorProto_FLOAT)))
 	}
 	zero, one, two := p.int(0), p.int(1), p.int(2)
-	was := p.add("Gather", []string{p.add("Shape", []string{x}), p.int(axis)})
+	was := p.size(x, axis)
 	last := do("Sub", was, one)
-	i := p.add("Range", []string{zero, size, one})
+	i := p.upTo(size)
 	var a, b string
 	switch r.at {
 	case "asymmetric":
@@ -448,7 +468,7 @@ func (p *plainNet) resizeAxis(r resizing, x string, axis int64, size string, sca
 	}
 	at = do("Min", do("Max", at, p.float(0)), float(last))
 	// Each pixel weighs by its distance, up to 1: weights [size, was] for rows, [was, size] for columns.
-	over, from := p.add("Unsqueeze", []string{at}, intsAttribute("axes", -1-axis)), p.add("Unsqueeze", []string{float(p.add("Range", []string{zero, was, one}))}, intsAttribute("axes", 2+axis))
+	over, from := p.add("Unsqueeze", []string{at}, intsAttribute("axes", -1-axis)), p.add("Unsqueeze", []string{float(p.upTo(was))}, intsAttribute("axes", 2+axis))
 	weights := do("Max", do("Sub", p.float(1), p.add("Abs", []string{do("Sub", over, from)})), p.float(0))
 	if axis == -1 {
 		return do("MatMul", x, weights)

@@ -91,8 +91,7 @@ for mode in "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric":
     one("Resize", 13, {"s": i64(2, 3, 1, 9)}, ["x", "", "", "s"], mode="linear", coordinate_transformation_mode=mode, name=f"Resize {mode} to a pixel")
     one("Resize", 13, {"s": f32(1, 1, 1.6, 0.6)}, ["x", "", "s"], mode="linear", coordinate_transformation_mode=mode, name=f"Resize {mode} by part")
     for nearest in "floor", "ceil", "round_prefer_floor", "round_prefer_ceil":
-        for size in 7, 2, 1:
-            one("Resize", 13, {"s": i64(2, 3, size, 9)}, ["x", "", "", "s"], coordinate_transformation_mode=mode, nearest_mode=nearest, name=f"Resize {mode} {nearest} to {size}")
+        one("Resize", 13, {"s": i64(2, 3, 7, 2)}, ["x", "", "", "s"], coordinate_transformation_mode=mode, nearest_mode=nearest, name=f"Resize {mode} {nearest}")
         one("Resize", 13, {"s": f32(1, 1, 3, 2)}, ["x", "", "s"], coordinate_transformation_mode=mode, nearest_mode=nearest, name=f"Resize {mode} {nearest} by scales")
 one("Resize", 13, {"s": f32(1, 1, 1.6, 0.6)}, ["x", "", "s"], name="Resize nearest by part", refused="scales [1 1 1.6")
 one("Resize", 19, {"s": f32(1, 1, 1.6, 0.6)}, ["x", "", "s"], mode="linear", coordinate_transformation_mode="half_pixel_symmetric", name="Resize symmetric by part", refused="scales [1 1 1.6")
