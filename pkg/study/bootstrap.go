@@ -1,6 +1,8 @@
 package study
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/words"
 )
 
 // blocks holds one number of several methods on the same seeds and tasks: values[m][s][j] of method m, seed s, task j,
@@ -53,7 +56,11 @@ func newBlocks(methods []Method, n Number) (b blocks, left []string, err error) 
 		}
 	}
 	if len(b.seeds) == 0 {
-		return b, left, errors.Errorf("study: no seed has %s of all %d methods; run them on the same seeds", n.Name(), len(b.methods))
+		var each []string
+		for m, g := range b.methods {
+			each = append(each, fmt.Sprintf("%s has seed %s", g.Label, words.SeedList(slices.Sorted(maps.Keys(measured[m])))))
+		}
+		return b, left, errors.Errorf("study: no seed has %s of all %d methods (%s); run them on the same seeds", n.Name(), len(b.methods), words.Some(each, 10))
 	}
 	slices.Sort(b.seeds)
 	for m, bySeed := range measured {
@@ -64,6 +71,42 @@ func newBlocks(methods []Method, n Number) (b blocks, left []string, err error) 
 		b.values, b.weights = append(b.values, values), append(b.weights, counts)
 	}
 	return b, left, nil
+}
+
+// sharing parts methods that have no seed with number n in common: those that measured it on the seed on which most did, of several such
+// seeds the lowest, and the labels of the others that measured it, with their seeds. Where all share a seed, or no two do, nothing is parted.
+func sharing(methods []Method, n Number) (together []Method, alone []string) {
+	seeds := make([][]uint64, len(methods)) // of each method
+	having := map[uint64]int{}
+	known := 0
+	for m, g := range methods {
+		for _, r := range g.Runs {
+			if v := n.byTask(r); len(v) > 0 && !slices.ContainsFunc(v, math.IsNaN) && !slices.Contains(seeds[m], r.Seed) {
+				seeds[m] = append(seeds[m], r.Seed)
+				having[r.Seed]++
+			}
+		}
+		if len(seeds[m]) > 0 {
+			known++
+		}
+	}
+	var most uint64
+	for _, seed := range slices.Sorted(maps.Keys(having)) {
+		if having[seed] > having[most] {
+			most = seed
+		}
+	}
+	if having[most] < 2 || having[most] == known {
+		return methods, nil
+	}
+	for m, g := range methods {
+		if len(seeds[m]) == 0 || slices.Contains(seeds[m], most) {
+			together = append(together, g)
+		} else {
+			alone = append(alone, fmt.Sprintf("%s (seed %s)", g.Label, words.SeedList(seeds[m])))
+		}
+	}
+	return together, alone
 }
 
 // block is a seed and a task, by their places.

@@ -29,6 +29,7 @@ type Ranking struct {
 	Pairs           int      // of methods
 	Apart, Held     int      // pairs with p < 0.05, and those of them that hold with Holm's correction for all pairs
 	Left            []string // labels of methods left out, as they did not measure the number
+	Alone           []string // labels and seeds of methods left out, as they have no seed in common with those that most have in common
 }
 
 // RankedMethod is one row of a [Ranking].
@@ -66,10 +67,11 @@ func DefaultReference(methods []Method) string {
 
 // NewRanking ranks methods by number n on the seeds they have in common. reference is the label of the method that
 // differences are to; "" for [DefaultReference]. Methods are told apart by the rule of [Difference]; with one seed by
-// none. It is an error if fewer than two methods measured n, if they have no seed in common or are of different
-// benchmarks, or if there is no such reference.
+// none. Where no seed is common to all, those of the seed that most methods have are ranked, and the others named. It is an error if fewer
+// than two methods measured n, if no two have a seed in common, if they are of different benchmarks, or if there is no such reference.
 func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) {
-	b, left, err := newBlocks(methods, n)
+	together, alone := sharing(methods, n)
+	b, left, err := newBlocks(together, n)
 	if err != nil {
 		return nil, err
 	}
@@ -82,9 +84,9 @@ func NewRanking(methods []Method, n Number, reference string) (*Ranking, error) 
 		for _, g := range b.methods {
 			labels = append(labels, g.Label)
 		}
-		return nil, errors.Errorf("study: no method labelled %q has %s to compare with; there are %s", reference, n.Name(), words.List(labels))
+		return nil, errors.Errorf("study: no method labelled %q has %s to compare with on the seeds of the others; there are %s", reference, n.Name(), words.List(labels))
 	}
-	r := &Ranking{Number: n, Reference: reference, Seeds: b.seeds, Tasks: b.tasks, Left: left}
+	r := &Ranking{Number: n, Reference: reference, Seeds: b.seeds, Tasks: b.tasks, Left: left, Alone: alone}
 	ranks := map[block][]float64{}
 	var rankings [][]float64
 	for _, at := range b.all() {
@@ -217,6 +219,9 @@ func (r *Ranking) notes() []string {
 	out = append(out, TunedNotes(methods)...)
 	if len(r.Left) > 0 {
 		out = append(out, fmt.Sprintf("Left out, as %s was not measured for every task: %s.", r.Number.Name(), words.List(r.Left)))
+	}
+	if len(r.Alone) > 0 {
+		out = append(out, fmt.Sprintf("Left out, as no seed is common to all methods, and these do not have the one that most have: %s.", words.List(r.Alone)))
 	}
 	return out
 }

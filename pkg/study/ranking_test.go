@@ -182,3 +182,26 @@ func TestByBenchmark(t *testing.T) {
 		t.Errorf("they are called %q", got)
 	}
 }
+
+// A method without a seed in common does not keep the others from being compared; it is named with its seeds.
+func TestRankingLeavesOutOtherSeeds(t *testing.T) {
+	runs := []*results.Run{resultstest.Finals("er", "er λ=1", 0, 12, 14),
+		resultstest.Finals("finetune", "finetune", 1, 40, 20), resultstest.Finals("finetune", "finetune", 2, 42, 21),
+		resultstest.Finals("joint", "joint", 1, 10, 10), resultstest.Finals("joint", "joint", 2, 11, 10)}
+	r, err := NewRanking(Group(runs), FinalOf(FID), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Rows) != 2 || !slices.Equal(r.Seeds, []uint64{1, 2}) || !slices.Equal(r.Alone, []string{"er λ=1 (seed 0)"}) {
+		t.Errorf("%d rows, seeds %v, left out %q; want finetune and joint on seeds 1 and 2 without er", len(r.Rows), r.Seeds, r.Alone)
+	}
+	if notes := strings.Join(r.Table().Notes, "\n"); !strings.Contains(notes, "these do not have the one that most have: er λ=1 (seed 0).") {
+		t.Errorf("er is not named in:\n%s", notes)
+	}
+	if _, err := NewRanking(Group(runs), FinalOf(FID), "er λ=1"); err == nil || !strings.Contains(err.Error(), "on the seeds of the others") {
+		t.Errorf("a reference that is left out gives %v", err)
+	}
+	if _, err := NewRanking(Group(runs[:2]), FinalOf(FID), ""); err == nil || !strings.Contains(err.Error(), "finetune has seed 1") || !strings.Contains(err.Error(), "er λ=1 has seed 0") {
+		t.Errorf("no seed in common gives %v; want each method's", err)
+	}
+}
