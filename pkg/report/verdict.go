@@ -33,9 +33,21 @@ func Verdict(methods []study.Method) []string {
 	for _, g := range methods {
 		summaries[g.Label] = g.Summary()
 	}
-	v := verdict{methods, summaries}
-	for _, sentences := range [][]string{v.finetune(), v.forgetting(), v.settings(), v.reference(), v.costs()} {
-		out = append(out, sentences...)
+	parts := study.ByBenchmark(methods)
+	names := study.Groups(parts)
+	if len(parts) > 1 {
+		out = append(out, fmt.Sprintf("Nothing is compared across these %d groups: %s.", len(parts), strings.Join(names, "; ")))
+	}
+	for i, part := range parts {
+		v := verdict{part, summaries}
+		for _, sentences := range [][]string{v.finetune(), v.forgetting(), v.settings(), v.reference(), v.costs()} {
+			for _, sentence := range sentences {
+				if len(parts) > 1 {
+					sentence = words.UpperFirst(names[i]) + ": " + sentence
+				}
+				out = append(out, sentence)
+			}
+		}
 	}
 	return append(out, study.RuleNote)
 }

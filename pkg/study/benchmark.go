@@ -4,24 +4,27 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pkg/errors"
 
 	"palimpsest/pkg/results"
+	"palimpsest/pkg/words"
 )
 
 // benchmarkKey identifies a benchmark: numbers averaged over the tasks of one do not compare with those of another.
 type benchmarkKey struct {
 	tasks                                 int
 	dataset, scenario, prep, order, split string
+	n, extractor                          string // by which it is measured
 }
 
 // benchmarkOf is what a run learned, in which order. An order that depends on the run's seed is one order.
 func benchmarkOf(r *results.Run) benchmarkKey {
 	b := r.Benchmark
 	dataset, _, _ := strings.Cut(b.Dataset, ",") // the rest counts the tasks
-	k := benchmarkKey{tasks: len(b.Tasks), dataset: dataset, scenario: b.Scenario, prep: b.Prep, split: r.Protocol.ReferenceSplit}
+	k := benchmarkKey{tasks: len(b.Tasks), dataset: dataset, scenario: b.Scenario, prep: b.Prep, split: r.Protocol.ReferenceSplit, n: sampleSize(r), extractor: extractor(r)}
 	if config, ok := r.Config["benchmark"].(map[string]any); ok {
 		if tasks := config["tasks"]; tasks != nil {
 			k.order = fmt.Sprint("tasks ", tasks)
@@ -41,7 +44,8 @@ func benchmarkOf(r *results.Run) benchmarkKey {
 // compare orders benchmarks, few tasks first.
 func (k benchmarkKey) compare(o benchmarkKey) int {
 	return cmp.Or(cmp.Compare(k.dataset, o.dataset), cmp.Compare(k.tasks, o.tasks), cmp.Compare(k.scenario, o.scenario),
-		cmp.Compare(k.prep, o.prep), cmp.Compare(k.order, o.order), cmp.Compare(k.split, o.split))
+		cmp.Compare(k.prep, o.prep), cmp.Compare(k.order, o.order), cmp.Compare(k.split, o.split),
+		cmp.Or(cmp.Compare(len(k.n), len(o.n)), cmp.Compare(k.n, o.n)), cmp.Compare(k.extractor, o.extractor))
 }
 
 // difference names how k differs from the others, "" where they are all the same: "10 tasks", "mnist, 5 tasks".
@@ -51,6 +55,7 @@ func (k benchmarkKey) difference(all []benchmarkKey) string {
 		func(b benchmarkKey) string { return b.dataset }, func(b benchmarkKey) string { return b.scenario },
 		func(b benchmarkKey) string { return b.prep }, func(b benchmarkKey) string { return b.order },
 		func(b benchmarkKey) string { return fmt.Sprintf("%d tasks", b.tasks) }, func(b benchmarkKey) string { return b.split },
+		func(b benchmarkKey) string { return "N = " + b.n }, func(b benchmarkKey) string { return "features of " + b.extractor },
 	} {
 		if of(k) != "" && slices.ContainsFunc(all, func(o benchmarkKey) bool { return of(o) != of(k) }) {
 			parts = append(parts, of(k))
@@ -85,7 +90,27 @@ func (k Training) Difference(all []Training) string {
 	return text
 }
 
-// ByBenchmark parts methods by what they learned: data set, its preparation, number of tasks and their order. Only
+// sampleSize and extractor decide what a number measures: others are not of one scale.
+func sampleSize(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }
+
+func extractor(r *results.Run) string {
+	return r.Protocol.Extractor + words.Checksum(r.Protocol.ExtractorSHA256)
+}
+
+// Groups names the parts of [ByBenchmark] by what they differ in.
+func Groups(parts [][]Method) (names []string) {
+	var all []benchmarkKey
+	for _, p := range parts {
+		all = append(all, benchmarkOf(p[0].Runs[0]))
+	}
+	for _, k := range all {
+		names = append(names, k.difference(all))
+	}
+	return names
+}
+
+// ByBenchmark parts methods by what they learned, data set, its preparation, number of tasks and their order, and by what they are
+// measured with: number of generated images, features. Only
 // within such a part do numbers averaged over tasks compare.
 func ByBenchmark(methods []Method) [][]Method {
 	var parts [][]Method

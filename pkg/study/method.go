@@ -44,7 +44,7 @@ func Group(runs []*results.Run) []Method {
 	}
 	var parts []Method
 	for _, g := range methods {
-		parts = append(parts, comparable(g)...)
+		parts = append(parts, comparable(g, runs)...)
 	}
 	methods = parts
 	for _, g := range methods {

@@ -49,11 +49,11 @@ var conditions = []struct {
 		return dataset + " (" + r.Benchmark.Scenario + ", " + r.Benchmark.Prep + ")"
 	}},
 	{"the number of tasks", "tasks: %s", func(r *results.Run) string { return strconv.Itoa(len(r.Benchmark.Tasks)) }},
-	{"N, generated images a task,", "N = %s", func(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }},
+	{"N, generated images a task,", "N = %s", sampleSize},
 	{"what each task counts in averages and unions", "", weightsText},
 	{"the reference split", "%s split", func(r *results.Run) string { return r.Protocol.ReferenceSplit }},
 	{"the number of reference images", "", func(r *results.Run) string { return strconv.Itoa(r.Protocol.ReferenceImages) }},
-	{"the feature extractor", "features of %s", func(r *results.Run) string { return r.Protocol.Extractor + words.Checksum(r.Protocol.ExtractorSHA256) }},
+	{"the feature extractor", "features of %s", extractor},
 	{"the sampler", "%s", func(r *results.Run) string {
 		return fmt.Sprintf("%s, %d steps, guidance %g, EMA %t", r.Protocol.Sampler, r.Protocol.SamplerSteps, r.Protocol.Guidance, r.Protocol.EMA)
 	}},
@@ -67,7 +67,7 @@ var conditions = []struct {
 
 // comparable parts the runs of one label by their [conditions] and by the settings they were made with: numbers of two parts
 // are not to be averaged. Where there are several, their labels say in what they differ.
-func comparable(g Method) []Method {
+func comparable(g Method, others []*results.Run) []Method {
 	parts := part(g, func(a, b *results.Run) bool {
 		for _, c := range conditions {
 			if c.short != "" && c.of(a) != c.of(b) {
@@ -77,7 +77,8 @@ func comparable(g Method) []Method {
 		return true
 	})
 	for _, c := range conditions {
-		if c.short != "" && len(Distinct(parts, c.of)) > 1 {
+		measures := c.short == "N = %s" || c.short == "features of %s" // every row says so, also where no other has its label
+		if c.short != "" && (len(Distinct(parts, c.of)) > 1 || measures && len(Distinct([]Method{{Runs: others}}, c.of)) > 1) {
 			for i := range parts {
 				parts[i].Label += ", " + fmt.Sprintf(c.short, c.of(parts[i].Runs[0]))
 			}

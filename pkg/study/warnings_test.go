@@ -156,3 +156,31 @@ func TestGroupKeepsApartOtherSettings(t *testing.T) {
 		}
 	}
 }
+
+// Rows measured on another number of images, or by other features, all say so and are ranked apart; other lengths stay together.
+func TestWhatIsMeasuredOtherwiseIsApart(t *testing.T) {
+	var runs []*results.Run
+	for seed := range uint64(2) {
+		for _, label := range []string{"finetune", "er λ=0", "er λ=1"} {
+			a, b := resultstest.Finals("er", label, seed, 10, 12), resultstest.Finals("er", label+"0", seed, 11, 12)
+			b.Protocol.SamplesPerTask, b.Cost.Steps = 20, 30
+			runs = append(runs, a, b)
+		}
+	}
+	methods := Group(runs)
+	for _, g := range methods {
+		if want := fmt.Sprintf("N = %d", g.Runs[0].Protocol.SamplesPerTask); !strings.Contains(g.Label, want) {
+			t.Errorf("%s does not say %s", g.Label, want)
+		}
+	}
+	ranked := Rankings(methods)
+	if len(ranked) != 2 || len(ranked[0].Rows) != 3 || len(ranked[1].Rows) != 3 {
+		t.Errorf("%d rankings, want two of three", len(ranked))
+	}
+	for _, r := range runs {
+		r.Protocol.SamplesPerTask = 20
+	}
+	if ranked = Rankings(Group(runs)); len(ranked) != 1 || len(ranked[0].Rows) != 6 {
+		t.Errorf("lengths alone give %d rankings, want one of six", len(ranked))
+	}
+}
