@@ -41,6 +41,12 @@ func benchmarkOf(r *results.Run) benchmarkKey {
 	return k
 }
 
+// learned is k without how it is measured: another set has features of its own.
+func (k benchmarkKey) learned() benchmarkKey {
+	k.n, k.extractor = "", ""
+	return k
+}
+
 // compare orders benchmarks, few tasks first.
 func (k benchmarkKey) compare(o benchmarkKey) int {
 	return cmp.Or(cmp.Compare(k.dataset, o.dataset), cmp.Compare(k.tasks, o.tasks), cmp.Compare(k.scenario, o.scenario),
@@ -55,9 +61,15 @@ func (k benchmarkKey) difference(all []benchmarkKey) string {
 		func(b benchmarkKey) string { return b.dataset }, func(b benchmarkKey) string { return b.scenario },
 		func(b benchmarkKey) string { return b.prep }, func(b benchmarkKey) string { return b.order },
 		func(b benchmarkKey) string { return fmt.Sprintf("%d tasks", b.tasks) }, func(b benchmarkKey) string { return b.split },
-		func(b benchmarkKey) string { return "N = " + b.n }, func(b benchmarkKey) string { return "features of " + b.extractor },
 	} {
 		if of(k) != "" && slices.ContainsFunc(all, func(o benchmarkKey) bool { return of(o) != of(k) }) {
+			parts = append(parts, of(k))
+		}
+	}
+	for _, of := range []func(benchmarkKey) string{
+		func(b benchmarkKey) string { return "N = " + b.n }, func(b benchmarkKey) string { return "features of " + b.extractor },
+	} {
+		if slices.ContainsFunc(all, func(o benchmarkKey) bool { return o.learned() == k.learned() && of(o) != of(k) }) {
 			parts = append(parts, of(k))
 		}
 	}

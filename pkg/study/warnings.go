@@ -66,7 +66,7 @@ var conditions = []struct {
 }
 
 // comparable parts the runs of one label by their [conditions] and by the settings they were made with: numbers of two parts
-// are not to be averaged. Where there are several, their labels say in what they differ.
+// are not to be averaged. Where there are several, or others learned the same and were measured otherwise, their labels say in what they differ.
 func comparable(g Method, others []*results.Run) []Method {
 	parts := part(g, func(a, b *results.Run) bool {
 		for _, c := range conditions {
@@ -76,9 +76,10 @@ func comparable(g Method, others []*results.Run) []Method {
 		}
 		return true
 	})
+	alike := slices.DeleteFunc(slices.Clone(others), func(r *results.Run) bool { return benchmarkOf(r).learned() != benchmarkOf(g.Runs[0]).learned() })
 	for _, c := range conditions {
 		measures := c.short == "N = %s" || c.short == "features of %s" // every row says so, also where no other has its label
-		if c.short != "" && (len(Distinct(parts, c.of)) > 1 || measures && len(Distinct([]Method{{Runs: others}}, c.of)) > 1) {
+		if c.short != "" && (len(Distinct(parts, c.of)) > 1 || measures && len(Distinct([]Method{{Runs: alike}}, c.of)) > 1) {
 			for i := range parts {
 				parts[i].Label += ", " + fmt.Sprintf(c.short, c.of(parts[i].Runs[0]))
 			}
