@@ -51,6 +51,7 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	if err := allShards(root, files); err != nil {
 		return nil, err
 	}
+	var err error
 	splits, unsplit := splitsOfFiles(root, files)
 	r, arrays := &rawReader{root: root}, map[string]npzArrays{} // by the name of the part
 	texts, textual := textLabels{}, false
@@ -72,8 +73,8 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 				}
 				p.split = splits[i]
 			}
-			labels, text, err := npzLabels(z, pair.labels, texts)
-			p.labels = labels
+			var text bool
+			p.labels, text, err = npzLabels(z, pair.labels, texts)
 			if len(r.parts) == 0 {
 				textual = text
 			}
@@ -106,11 +107,8 @@ func openNPZ(root string, files []string, how choices) (reader, error) {
 	}
 	if textual {
 		r.names, r.class = texts.classes()
-	} else {
-		var err error
-		if r.names, r.class, err = numberedClasses(r.parts); err != nil {
-			return nil, err
-		}
+	} else if r.names, r.class, err = numberedClasses(r.parts); err != nil {
+		return nil, err
 	}
 	r.open = func(p part) (func() ([]uint8, int, int, int, error), func() error, error) {
 		return openNPZImages(arrays[p.file], len(p.labels))

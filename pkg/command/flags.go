@@ -185,7 +185,7 @@ func flagError(_ *cobra.Command, err error) error {
 	}
 	if need, ok := needs[invalid.GetFlag().Value.Type()]; ok {
 		if _, whole := invalid.GetFlag().Value.(decimal); whole && settings.OtherBase(invalid.GetValue()) {
-			need += ", in decimal digits without a leading 0"
+			need += settings.InDecimal
 		}
 		return errors.Errorf("--%s is %q; need %s", invalid.GetFlag().Name, invalid.GetValue(), need)
 	}

@@ -424,9 +424,7 @@ type resizing struct{ mode, at, nearest string }
 // whole number the size is rounded down from it, and i is where the scale says.
 func (p *plainNet) resizeAxis(r resizing, x string, axis int64, size string, scale float32) string {
 	do := func(op, a, b string) string { return p.add(op, []string{a, b}) }
-	float := func(v string) string {
-		return p.add("Cast", []string{v}, intAttribute("to", int64(protos.TensorProto_FLOAT)))
-	}
+	float := func(v string) string { return p.cast(v, protos.TensorProto_FLOAT) }
 	zero, one, two := p.int(0), p.int(1), p.int(2)
 	was := p.size(x, axis)
 	last := do("Sub", was, one)

@@ -64,6 +64,9 @@ func unguessed(node *yaml.Node) {
 	}
 }
 
+// InDecimal is what the need for a whole number goes on with where [OtherBase] is true of what was given.
+const InDecimal = ", in decimal digits without a leading 0"
+
 // OtherBase says whether an integer is written with a leading zero or the letter of a base.
 func OtherBase(text string) bool {
 	digits := strings.TrimLeft(text, "+-")
@@ -258,7 +261,7 @@ func fitsInteger(tree any, t reflect.Type, path string) error {
 	case !whole:
 		decimal := ""
 		if text, ok := tree.(string); ok && OtherBase(text) {
-			decimal = ", in decimal digits without a leading 0"
+			decimal = InDecimal
 		}
 		return errors.Errorf("%s is %s; need a whole number%s", path, show(tree), decimal)
 	case signed:

@@ -17,14 +17,15 @@ import (
 type benchmarkKey struct {
 	tasks                                 int
 	dataset, scenario, prep, order, split string
-	n, extractor                          string // by which it is measured
+	n                                     int    // generated images a task
+	extractor                             string // by which they are measured
 }
 
 // benchmarkOf is what a run learned, in which order. An order that depends on the run's seed is one order.
 func benchmarkOf(r *results.Run) benchmarkKey {
 	b := r.Benchmark
 	dataset, _, _ := strings.Cut(b.Dataset, ",") // the rest counts the tasks
-	k := benchmarkKey{tasks: len(b.Tasks), dataset: dataset, scenario: b.Scenario, prep: b.Prep, split: r.Protocol.ReferenceSplit, n: sampleSize(r), extractor: extractor(r)}
+	k := benchmarkKey{tasks: len(b.Tasks), dataset: dataset, scenario: b.Scenario, prep: b.Prep, split: r.Protocol.ReferenceSplit, n: r.Protocol.SamplesPerTask, extractor: extractor(r)}
 	if config, ok := r.Config["benchmark"].(map[string]any); ok {
 		if tasks := config["tasks"]; tasks != nil {
 			k.order = fmt.Sprint("tasks ", tasks)
@@ -43,7 +44,7 @@ func benchmarkOf(r *results.Run) benchmarkKey {
 
 // learned is k without how it is measured: another set has features of its own.
 func (k benchmarkKey) learned() benchmarkKey {
-	k.n, k.extractor = "", ""
+	k.n, k.extractor = 0, ""
 	return k
 }
 
@@ -51,7 +52,7 @@ func (k benchmarkKey) learned() benchmarkKey {
 func (k benchmarkKey) compare(o benchmarkKey) int {
 	return cmp.Or(cmp.Compare(k.dataset, o.dataset), cmp.Compare(k.tasks, o.tasks), cmp.Compare(k.scenario, o.scenario),
 		cmp.Compare(k.prep, o.prep), cmp.Compare(k.order, o.order), cmp.Compare(k.split, o.split),
-		cmp.Or(cmp.Compare(len(k.n), len(o.n)), cmp.Compare(k.n, o.n)), cmp.Compare(k.extractor, o.extractor))
+		cmp.Compare(k.n, o.n), cmp.Compare(k.extractor, o.extractor))
 }
 
 // difference names how k differs from the others, "" where they are all the same: "10 tasks", "mnist, 5 tasks".
@@ -67,7 +68,7 @@ func (k benchmarkKey) difference(all []benchmarkKey) string {
 		}
 	}
 	for _, of := range []func(benchmarkKey) string{
-		func(b benchmarkKey) string { return "N = " + b.n }, func(b benchmarkKey) string { return "features of " + b.extractor },
+		func(b benchmarkKey) string { return fmt.Sprintf(shortN, strconv.Itoa(b.n)) }, func(b benchmarkKey) string { return fmt.Sprintf(shortExtractor, b.extractor) },
 	} {
 		if slices.ContainsFunc(all, func(o benchmarkKey) bool { return o.learned() == k.learned() && of(o) != of(k) }) {
 			parts = append(parts, of(k))
@@ -102,9 +103,10 @@ func (k Training) Difference(all []Training) string {
 	return text
 }
 
-// sampleSize and extractor decide what a number measures: others are not of one scale.
-func sampleSize(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }
+// shortN and shortExtractor tell what decides what a number measures: others are not of one scale.
+const shortN, shortExtractor = "N = %s", "features of %s"
 
+// extractor names the network whose features are compared.
 func extractor(r *results.Run) string {
 	return r.Protocol.Extractor + words.Checksum(r.Protocol.ExtractorSHA256)
 }

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"palimpsest/pkg/metrics"
+	"palimpsest/pkg/results"
 	"palimpsest/pkg/words"
 )
 
@@ -34,7 +35,7 @@ func newBlocks(methods []Method, n Number) (b blocks, left []string, err error) 
 	for _, g := range methods {
 		bySeed, weightsOf := map[uint64][]float64{}, map[uint64][]float64{}
 		for _, r := range g.Runs {
-			if v := n.byTask(r); len(v) > 0 && !slices.ContainsFunc(v, math.IsNaN) {
+			if v := n.ofAllTasks(r); v != nil {
 				bySeed[r.Seed], weightsOf[r.Seed] = v, r.Protocol.TaskWeights
 			}
 		}
@@ -73,6 +74,14 @@ func newBlocks(methods []Method, n Number) (b blocks, left []string, err error) 
 	return b, left, nil
 }
 
+// ofAllTasks are a run's numbers by task, nil where one was not measured.
+func (n Number) ofAllTasks(r *results.Run) []float64 {
+	if v := n.byTask(r); len(v) > 0 && !slices.ContainsFunc(v, math.IsNaN) {
+		return v
+	}
+	return nil
+}
+
 // sharing parts methods that have no seed with number n in common: those that measured it on the seed on which most did, of several such
 // seeds the lowest, and the labels of the others that measured it, with their seeds. Where all share a seed, or no two do, nothing is parted.
 func sharing(methods []Method, n Number) (together []Method, alone []string) {
@@ -81,7 +90,7 @@ func sharing(methods []Method, n Number) (together []Method, alone []string) {
 	known := 0
 	for m, g := range methods {
 		for _, r := range g.Runs {
-			if v := n.byTask(r); len(v) > 0 && !slices.ContainsFunc(v, math.IsNaN) && !slices.Contains(seeds[m], r.Seed) {
+			if n.ofAllTasks(r) != nil && !slices.Contains(seeds[m], r.Seed) {
 				seeds[m] = append(seeds[m], r.Seed)
 				having[r.Seed]++
 			}

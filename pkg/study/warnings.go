@@ -49,11 +49,11 @@ var conditions = []struct {
 		return dataset + " (" + r.Benchmark.Scenario + ", " + r.Benchmark.Prep + ")"
 	}},
 	{"the number of tasks", "tasks: %s", func(r *results.Run) string { return strconv.Itoa(len(r.Benchmark.Tasks)) }},
-	{"N, generated images a task,", "N = %s", sampleSize},
+	{"N, generated images a task,", shortN, func(r *results.Run) string { return strconv.Itoa(r.Protocol.SamplesPerTask) }},
 	{"what each task counts in averages and unions", "", weightsText},
 	{"the reference split", "%s split", func(r *results.Run) string { return r.Protocol.ReferenceSplit }},
 	{"the number of reference images", "", func(r *results.Run) string { return strconv.Itoa(r.Protocol.ReferenceImages) }},
-	{"the feature extractor", "features of %s", extractor},
+	{"the feature extractor", shortExtractor, extractor},
 	{"the sampler", "%s", func(r *results.Run) string {
 		return fmt.Sprintf("%s, %d steps, guidance %g, EMA %t", r.Protocol.Sampler, r.Protocol.SamplerSteps, r.Protocol.Guidance, r.Protocol.EMA)
 	}},
@@ -76,9 +76,10 @@ func comparable(g Method, others []*results.Run) []Method {
 		}
 		return true
 	})
-	alike := slices.DeleteFunc(slices.Clone(others), func(r *results.Run) bool { return benchmarkOf(r).learned() != benchmarkOf(g.Runs[0]).learned() })
+	learned := benchmarkOf(g.Runs[0]).learned()
+	alike := slices.DeleteFunc(slices.Clone(others), func(r *results.Run) bool { return benchmarkOf(r).learned() != learned })
 	for _, c := range conditions {
-		measures := c.short == "N = %s" || c.short == "features of %s" // every row says so, also where no other has its label
+		measures := c.short == shortN || c.short == shortExtractor // every row says so, also where no other has its label
 		if c.short != "" && (len(Distinct(parts, c.of)) > 1 || measures && len(Distinct([]Method{{Runs: alike}}, c.of)) > 1) {
 			for i := range parts {
 				parts[i].Label += ", " + fmt.Sprintf(c.short, c.of(parts[i].Runs[0]))
